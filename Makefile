@@ -1,0 +1,97 @@
+# One command per habit. CI (.ci/run) runs the same ones.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/.installed
+
+# The first interpreter that is new enough; `make setup PYTHON=/path/to/python` overrides the search.
+PYTHON ?= $(shell for python in python3 python3.14 python3.13 python3.12 python3.11; do \
+	$$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo $$python; break; }; done)
+
+# More arguments for pytest: make test ARGS="tests/unit -k compose".
+ARGS ?=
+
+# How long `make soak` lasts, and the seed of a run to be repeated.
+MINUTES ?= 30
+SEED ?=
+
+# The tool that writes the lock files lives apart, so that it is never a dependency of the project.
+LOCK_VENV := .cache/lock
+UV_VERSION := 0.13.9
+# With the fewest forks, so that each package has one version for every Python.
+COMPILE := $(LOCK_VENV)/bin/uv pip compile pyproject.toml --universal --fork-strategy fewest --python-version 3.11 \
+	--generate-hashes --no-config \
+	--no-annotate --quiet --custom-compile-command "make lock"
+
+.PHONY: help
+help: ## list the commands
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-11s %s\n", $$1, $$2}'
+
+.PHONY: setup
+setup: $(INSTALLED) ## create .venv with everything the lock file names
+
+.PHONY: run
+run: setup ## the demo: MongoDB, Kafka, two watchers and a live view; Ctrl-C ends it
+	@$(BIN)/watcherctl demo
+
+.PHONY: test
+test: setup ## all tests; ARGS="…" goes to pytest
+	@$(BIN)/pytest $(ARGS)
+
+.PHONY: faults
+faults: setup ## the fault matrix; writes its table into docs/reliability.md
+	@$(BIN)/pytest tests/faults --publish docs/reliability.md $(ARGS)
+
+.PHONY: faults-long
+faults-long: setup ## its long form: hours; ARGS="--seed N --minutes M" repeats a run
+	@$(BIN)/pytest tests/faults --long --publish docs/reliability.md $(ARGS)
+
+.PHONY: soak
+soak: setup ## load and faults at random; MINUTES=30 SEED=…; plots memory, lag, throughput into docs/images/soak.png
+	@$(BIN)/python -m benchmarks.soak --minutes $(MINUTES) $(if $(SEED),--seed $(SEED)) $(ARGS)
+
+.PHONY: check
+check: setup ## formatting, lint and types, in under 30 s
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+	@$(BIN)/mypy
+
+.PHONY: format
+format: setup ## rewrite the code as `make check` wants it
+	@$(BIN)/ruff format .
+	@$(BIN)/ruff check --fix .
+
+.PHONY: schema
+schema: setup ## write docs/message.schema.json and docs/asyncapi.yaml anew
+	@$(BIN)/python -m contract
+
+.PHONY: lock
+lock: $(LOCK_VENV)/bin/uv ## pin the newest allowed dependencies, transitive ones too
+	@$(COMPILE) --upgrade --extra sandbox --group dev --output-file requirements-dev.lock
+	@$(COMPILE) --upgrade --constraint requirements-dev.lock --output-file requirements.lock
+
+.PHONY: clean
+clean: ## remove what these commands made; conf.d, run and log stay
+	@rm -rf $(VENV) .cache .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(INSTALLED): requirements-dev.lock pyproject.toml | $(BIN)/python
+	@echo "Installing the dependencies into $(VENV) …"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement requirements-dev.lock
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@
+
+$(BIN)/python:
+	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer was not found. On Debian: apt-get install python3 python3-venv" >&2; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || \
+		{ echo "$(PYTHON) cannot make virtual environments. On Debian: apt-get install python3-venv" >&2; exit 1; }
+	@$(PYTHON) -m venv $(VENV)
+
+$(LOCK_VENV)/bin/uv: Makefile
+	@$(PYTHON) -m venv $(LOCK_VENV)
+	@$(LOCK_VENV)/bin/pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
+	@touch $@

@@ -1,0 +1,100 @@
+"""The model of the messages as JSON Schema and as AsyncAPI. Pure."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import yaml
+from pydantic import BaseModel
+from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue, models_json_schema
+from pydantic_core import core_schema
+
+import watcher
+from contract.messages import CONTROL, ROW_CHANGES, AnyMessage
+from watcher.config.settings import SINGLE_TOPICS, Settings
+
+JSON_SCHEMA = "https://json-schema.org/draft/2020-12/schema"
+GENERATED = "Made by `python -m contract`."
+
+CHANNELS = {
+    "insert": (SINGLE_TOPICS["kafka_topic_insert"], ROW_CHANGES[:1]),
+    "update": (SINGLE_TOPICS["kafka_topic_update"], ROW_CHANGES[1:3]),
+    "delete": (SINGLE_TOPICS["kafka_topic_delete"], ROW_CHANGES[3:]),
+    "control": (str(Settings.model_fields["kafka_topic_control"].default), CONTROL),
+}
+"""The default topics, and which messages are there."""
+
+
+class Plain(GenerateJsonSchema):
+    """Without what pydantic adds of its own: titles of fields, and defaults of None, which only say that a field can be absent."""
+
+    def field_title_should_be_set(self, schema: Any) -> bool:  # noqa: ARG002 - pydantic calls it with the schema
+        """Never: the name says it all."""
+        return False
+
+    def default_schema(self, schema: core_schema.WithDefaultSchema) -> JsonSchemaValue:
+        """The schema of the value alone."""
+        return self.generate_inner(schema["schema"])
+
+
+def json_schema() -> str:
+    """docs/message.schema.json."""
+    schema = AnyMessage.model_json_schema(schema_generator=Plain)
+    return json.dumps({"$schema": JSON_SCHEMA, "$comment": GENERATED, **schema}, indent=2, ensure_ascii=False) + "\n"
+
+
+def asyncapi() -> str:
+    """docs/asyncapi.yaml."""
+    document = {
+        "asyncapi": "3.0.0",
+        "info": {
+            "title": "Database Watcher",
+            "version": watcher.__version__,
+            "description": "Every change in a watched MongoDB database, as one message. Read with isolation.level=read_committed.\n"
+            "Addresses are the default topics; the settings kafka_topic_* choose others.",
+        },
+        "defaultContentType": "application/json",
+        "channels": {name: _channel(address, models) for name, (address, models) in CHANNELS.items()},
+        "operations": {f"send{name.title()}": _operation(name, models) for name, (_, models) in CHANNELS.items()},
+        "components": {
+            "messages": {_name(model): _message(model) for model in (*ROW_CHANGES, *CONTROL)},
+            "schemas": _schemas(),
+        },
+    }
+    return f"# {GENERATED}\n" + yaml.safe_dump(document, sort_keys=False, allow_unicode=True, width=120)
+
+
+def _name(model: type[BaseModel]) -> str:
+    name: str = model.model_fields["operationType"].annotation.__args__[0]  # type: ignore[union-attr]  # each model has a Literal there
+    return name
+
+
+def _channel(address: str, models: tuple[type[BaseModel], ...]) -> dict[str, Any]:
+    return {"address": address, "messages": {_name(m): {"$ref": f"#/components/messages/{_name(m)}"} for m in models}}
+
+
+def _operation(channel: str, models: tuple[type[BaseModel], ...]) -> dict[str, Any]:
+    messages = [{"$ref": f"#/channels/{channel}/messages/{_name(model)}"} for model in models]
+    return {"action": "send", "channel": {"$ref": f"#/channels/{channel}"}, "messages": messages}
+
+
+def _message(model: type[BaseModel]) -> dict[str, Any]:
+    key = "The document's _id as JSON text." if model in ROW_CHANGES else "The database's name as JSON text."
+    return {
+        "title": model.__name__,
+        "summary": (model.__doc__ or "").strip(),
+        "payload": {"$ref": f"#/components/schemas/{model.__name__}"},
+        "bindings": {"kafka": {"key": {"type": "string", "description": key}, "bindingVersion": "0.5.0"}},
+    }
+
+
+def _schemas() -> dict[str, Any]:
+    models = [(model, "validation") for model in (*ROW_CHANGES, *CONTROL)]
+    _, schema = models_json_schema(
+        models,  # type: ignore[arg-type]  # a union of models, where one class is declared
+        ref_template="#/components/schemas/{model}",
+        schema_generator=Plain,
+    )
+    schemas: dict[str, Any] = schema["$defs"]
+    return schemas

@@ -1,0 +1,185 @@
+"""The one model of all messages. docs/message-format.md has them in words; tests hold both to what the encoder writes.
+
+A field without a default is in every message of its kind; one with a default can be absent, and is null only where its type says
+so. Fields that are not named here may come with later versions, so they are allowed.
+"""
+# ruff: noqa: N815  # the names are those in the messages
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, Field, RootModel
+from pydantic.json_schema import SkipJsonSchema
+
+Absent = SkipJsonSchema[None]
+"""For a field that is left out when it does not apply, and never null."""
+
+Time = Annotated[
+    str,
+    Field(
+        pattern=r"^(\d{4}|[+-]\d{6})-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$",
+        examples=["2024-01-01T12:00:00.000Z"],
+        description="As JavaScript's toISOString() writes it.",
+    ),
+]
+EventId = Annotated[
+    str, Field(pattern="^[0-9A-F]+$", description="The resume token's _data: unique, and as text in the order of the stream.")
+]
+Document = Annotated[dict[str, Any], Field(description="A document, in the dialect of json_format.")]
+Removable = Literal["fullDocument", "fullDocumentBeforeChange", "updateDescription"]
+
+
+class DocumentKey(BaseModel):
+    """What identifies a document; in a sharded collection it holds the shard key's fields as well."""
+
+    id: Annotated[Any, Field(alias="_id")]
+
+
+class TruncatedArray(BaseModel):
+    """An array that an update has shortened."""
+
+    field: str
+    newSize: Annotated[int, Field(ge=0)]
+
+
+class UpdateDescription(BaseModel):
+    """What an update did; dots in a name mean a path."""
+
+    updatedFields: dict[str, Any]
+    removedFields: list[str]
+    truncatedArrays: list[TruncatedArray] | Absent = None
+
+
+class Namespace(BaseModel):
+    """A collection."""
+
+    database: str
+    collection: str
+
+
+class About(BaseModel):
+    """The change event that a dead letter is about; `sequence` is its message's, if it has one."""
+
+    operationType: str
+    eventId: EventId
+    documentKey: DocumentKey | Absent = None
+    sequence: Annotated[int, Field(ge=1)] | Absent = None
+
+
+class Message(BaseModel):
+    """What all messages have."""
+
+    database: str
+    timestamp: Annotated[Time, Field(description="When the change was made, by the server's clock.")]
+    watcher: Annotated[str, Field(description="The watcher's kafka_client_id.")]
+    sequence: Annotated[int, Field(ge=1, description="Counts this watcher's messages, over all its topics.")]
+
+
+class RowChange(Message):
+    """A change of one document."""
+
+    collection: str
+    documentKey: DocumentKey
+    eventId: EventId
+    truncated: Annotated[list[Removable] | Absent, Field(description="What was left out, as the message was too large.")] = None
+
+
+class Insert(RowChange):
+    """A document was inserted."""
+
+    operationType: Literal["insert"]
+    fullDocument: Document | Absent = None
+
+
+class Update(RowChange):
+    """Fields of a document were changed."""
+
+    operationType: Literal["update"]
+    fullDocument: Annotated[
+        Document | None, Field(description="The document a moment later; null when it was gone by then. Absent by setting.")
+    ] = None
+    fullDocumentBeforeChange: Document | None = None
+    updateDescription: UpdateDescription | Absent = None
+
+
+class Replace(RowChange):
+    """A document was replaced by another one with the same _id."""
+
+    operationType: Literal["replace"]
+    fullDocument: Document | None = None
+    fullDocumentBeforeChange: Document | None = None
+
+
+class Delete(RowChange):
+    """A document was deleted."""
+
+    operationType: Literal["delete"]
+    fullDocumentBeforeChange: Document | None = None
+
+
+class Rename(Message):
+    """A collection was renamed; what had the new name before is gone."""
+
+    operationType: Literal["rename"]
+    collection: str
+    to: Namespace
+    eventId: EventId
+
+
+class Drop(Message):
+    """A collection was dropped."""
+
+    operationType: Literal["drop"]
+    collection: str
+    eventId: EventId
+
+
+class DropDatabase(Message):
+    """The database was dropped."""
+
+    operationType: Literal["dropDatabase"]
+    eventId: EventId
+
+
+class Invalidate(Message):
+    """The server has closed the change stream; the watcher opens a new one."""
+
+    operationType: Literal["invalidate"]
+    eventId: EventId
+
+
+class Gap(Message):
+    """Changes are missing between `from` and `to`: MongoDB no longer had them."""
+
+    operationType: Literal["gap"]
+    reason: str
+    from_: Annotated[Time | Absent, Field(alias="from")] = None
+    lastEventId: EventId | Absent = None
+    to: Time
+
+
+class DeadLetter(Message):
+    """A change event that could not be delivered whole."""
+
+    operationType: Literal["deadLetter"]
+    collection: str
+    reason: str
+    about: About
+    bytes: Annotated[int | Absent, Field(ge=1, description="The size its value would have had.")] = None
+    truncated: list[Removable] | Absent = None
+
+
+ROW_CHANGES = (Insert, Update, Replace, Delete)
+CONTROL = (Rename, Drop, DropDatabase, Invalidate, Gap, DeadLetter)
+
+
+class AnyMessage(
+    RootModel[
+        Annotated[
+            Insert | Update | Replace | Delete | Rename | Drop | DropDatabase | Invalidate | Gap | DeadLetter,
+            Field(discriminator="operationType"),
+        ]
+    ]
+):
+    """A message of Database Watcher."""

@@ -1,0 +1,23 @@
+"""conf.d, checked: one frozen `Settings` per watcher, and every fault at once, with file, line, key and hint."""
+
+from watcher.config.deployment import Deployment
+from watcher.config.fault import Fault, Origin
+from watcher.config.loader import Loaded, load, load_env_file, load_environment, load_one
+from watcher.config.masking import masked, masked_uri
+from watcher.config.settings import KEYS, ROW_OPERATIONS, Settings
+
+__all__ = [
+    "KEYS",
+    "ROW_OPERATIONS",
+    "Deployment",
+    "Fault",
+    "Loaded",
+    "Origin",
+    "Settings",
+    "load",
+    "load_env_file",
+    "load_environment",
+    "load_one",
+    "masked",
+    "masked_uri",
+]

@@ -1,0 +1,37 @@
+"""Where a deployment lies: `conf.d/`, and beside it `run/` and `log/`."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+CONFIG_VARIABLE = "WATCHER_CONFIG"
+CONF_DIR_NAME = "conf.d"
+SYSTEM_CONF_DIR = Path("/etc/database-watcher") / CONF_DIR_NAME
+
+
+@dataclass(frozen=True, slots=True)
+class Deployment:
+    """The three directories of one fleet, as absolute paths. None of them needs to exist."""
+
+    conf_dir: Path
+    run_dir: Path
+    log_dir: Path
+
+    @classmethod
+    def locate(cls, conf_dir: Path | None = None, state_dir: Path | None = None) -> Deployment:
+        """The deployment of `conf_dir`, else of $WATCHER_CONFIG, ./conf.d or /etc/database-watcher/conf.d, the first that exists.
+
+        `run/` and `log/` lie in `state_dir`, or beside `conf.d/`. Without any conf.d it is the one that could be in this directory.
+        """
+        conf_dir = (conf_dir or _default_conf_dir()).absolute()
+        state_dir = state_dir.absolute() if state_dir else conf_dir.parent
+        return cls(conf_dir=conf_dir, run_dir=state_dir / "run", log_dir=state_dir / "log")
+
+
+def _default_conf_dir() -> Path:
+    if named := os.environ.get(CONFIG_VARIABLE):
+        return Path(named)
+    here = Path(CONF_DIR_NAME)
+    return SYSTEM_CONF_DIR if SYSTEM_CONF_DIR.is_dir() and not here.is_dir() else here

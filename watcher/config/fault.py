@@ -1,0 +1,80 @@
+"""Faults of the configuration, and where in it they are."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from watcher.errors import ConfigurationError
+
+
+class Refused(ValueError):
+    """A value is not acceptable; says what it must be, and in `hint` what to write instead. It never repeats a secret."""
+
+    def __init__(self, text: str, *, hint: str = "") -> None:
+        super().__init__(text)
+        self.hint = hint
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where a value comes from: a line of a file, or one of the two below."""
+
+    source: Path | str
+    line: int | None = None
+
+    def __str__(self) -> str:
+        place = shown_path(self.source) if isinstance(self.source, Path) else self.source
+        return place if self.line is None else f"{place}:{self.line}"
+
+
+BUILT_IN = Origin("built-in")
+ENVIRONMENT = Origin("environment")
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """One fault: where it is, in which key (empty: in no single one), what it is, and what to do about it."""
+
+    origin: Origin
+    key: str
+    text: str
+    hint: str = ""
+
+    @property
+    def message(self) -> str:
+        """`file:line key: text`, without the hint."""
+        return f"{self.origin} {self.key}: {self.text}" if self.key else f"{self.origin}: {self.text}"
+
+    def __str__(self) -> str:
+        return f"{self.message} ({self.hint})" if self.hint else self.message
+
+
+def configuration_error(faults: Sequence[Fault]) -> ConfigurationError:
+    """All `faults` (at least one) as one error."""
+    if len(faults) == 1:
+        return ConfigurationError(faults[0].message, hint=faults[0].hint)
+    return ConfigurationError("\n  ".join([f"the configuration has {len(faults)} faults:", *map(str, faults)]))
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """`did you mean 'x'?` for the nearest known word, whatever its case; empty if nothing is near."""
+    match = nearest(word, known)
+    return f"did you mean '{match}'?" if match else ""
+
+
+def nearest(word: str, known: Iterable[str]) -> str:
+    """The known word most like `word`, whatever its case; empty if none is near."""
+    by_lower = {candidate.lower(): candidate for candidate in known}
+    matches = difflib.get_close_matches(word.lower(), by_lower, n=1, cutoff=0.7)
+    return by_lower[matches[0]] if matches else ""
+
+
+def shown_path(path: Path) -> str:
+    """`path` as people type it: relative to the working directory when it lies below."""
+    try:
+        return str(path.relative_to(Path.cwd()))
+    except ValueError:
+        return str(path)

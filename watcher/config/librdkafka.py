@@ -1,0 +1,87 @@
+"""The `[kafka]` table: librdkafka properties are passed through, except those on which our guarantees stand."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+from watcher.config.fault import Fault, Origin, Refused
+
+PropertyValue = str | int | float | bool
+
+_EXACTLY_ONCE = "exactly-once delivery stands on it"
+_ORDER = "the order of messages stands on it"
+_POSITION = "reading the position back stands on it"
+
+OWNED: Mapping[str, str] = {
+    "bootstrap.servers": "set kafka_brokers instead",
+    "metadata.broker.list": "set kafka_brokers instead",
+    "client.id": "set kafka_client_id instead",
+    "transactional.id": "it is kafka_client_id",
+    "enable.idempotence": _EXACTLY_ONCE,
+    "acks": _EXACTLY_ONCE,
+    "request.required.acks": _EXACTLY_ONCE,
+    "enable.gapless.guarantee": _EXACTLY_ONCE,
+    "retries": _EXACTLY_ONCE,
+    "message.send.max.retries": _EXACTLY_ONCE,
+    "max.in.flight": _ORDER,
+    "max.in.flight.requests.per.connection": _ORDER,
+    "queuing.strategy": _ORDER,
+    "partitioner": "a document's changes keep their order because it is always murmur2_random, as Java's",
+    "isolation.level": _POSITION,
+    "group.id": _POSITION,
+    "group.instance.id": _POSITION,
+    "group.protocol": _POSITION,
+    "enable.auto.commit": _POSITION,
+    "enable.auto.offset.store": _POSITION,
+    "auto.offset.reset": _POSITION,
+    "enable.partition.eof": _POSITION,
+    "delivery.report.only.error": "the watcher listens to delivery reports itself",
+    "on_delivery": "the watcher listens to delivery reports itself",
+    "logger": "librdkafka's words go to the watcher's own log",
+    "log.queue": "librdkafka's words go to the watcher's own log",
+}
+"""Properties that a configuration may not set, each with the reason."""
+
+
+def check_property(name: str) -> str:
+    """`name` as it is; raises `Refused` when the watcher must set that property itself."""
+    normal = name.removeprefix("topic.") if name.startswith("topic.") and name.removeprefix("topic.") in OWNED else name
+    if normal in OWNED:
+        raise Refused("cannot be set in [kafka]", hint=OWNED[normal])
+    if normal.endswith("_cb"):
+        raise Refused("cannot be set in [kafka]", hint="callbacks are the watcher's own")
+    return name
+
+
+def check_value(value: object) -> object:
+    """`value` as it is; raises `Refused` unless librdkafka can take it."""
+    if not isinstance(value, PropertyValue):
+        raise Refused("must be text, a number, true or false")
+    return value
+
+
+def refused_by_librdkafka(properties: Mapping[str, PropertyValue], origins: Mapping[str, Origin]) -> Fault | None:
+    """What librdkafka itself says against `properties`, as a fault at the line it is about; None if it takes them.
+
+    It is asked by making a producer that knows no broker. `origins` are the watcher's, with keys like `kafka.linger.ms`.
+    """
+    if not properties:
+        return None
+    from confluent_kafka import KafkaException, Producer
+
+    try:
+        Producer({**properties, "log_level": 0})
+    except KafkaException as error:
+        return _fault(str(error.args[0].str()), properties, origins)
+    return None
+
+
+def _fault(text: str, properties: Mapping[str, PropertyValue], origins: Mapping[str, Origin]) -> Fault:
+    named = [name for name in properties if re.search(rf"(?<![\w.]){re.escape(name)}(?![\w.])", text)]
+    key = f"kafka.{named[0] if named else next(iter(properties))}"
+    unknown = text.startswith("No such configuration property")
+    hint = "librdkafka's CONFIGURATION.md lists all properties" if unknown else ""
+    return Fault(
+        origins[key], key if named else "kafka", "librdkafka has no such property" if unknown else f"librdkafka says: {text}", hint
+    )

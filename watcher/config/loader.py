@@ -1,0 +1,143 @@
+"""conf.d -> checked settings. A fault in one watcher never hides the others."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from itertools import chain
+from pathlib import Path
+
+from watcher.config.conf_dir import DEFAULTS_FILE, list_conf_dir, name_refusal, read_file, same_name_faults
+from watcher.config.draft import Draft
+from watcher.config.env_file import read_environment
+from watcher.config.fault import Fault, Origin, Refused, configuration_error, did_you_mean
+from watcher.config.mongodb_uri import parse_uri
+from watcher.config.settings import Settings
+from watcher.config.source import Source
+from watcher.errors import ConfigurationError
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """A whole conf.d: the good watchers, the broken ones with their faults, and what is wrong with the directory itself.
+
+    `origins` says for each watcher where each of its values was set; keys that are missing there have their built-in value.
+    """
+
+    watchers: Mapping[str, Settings] = field(default_factory=dict)
+    broken: Mapping[str, tuple[Fault, ...]] = field(default_factory=dict)
+    general: tuple[Fault, ...] = ()
+    origins: Mapping[str, Mapping[str, Origin]] = field(default_factory=dict)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Every watcher, good or broken."""
+        return tuple(sorted({*self.watchers, *self.broken}))
+
+    @property
+    def faults(self) -> tuple[Fault, ...]:
+        """All faults, each once."""
+        return tuple(dict.fromkeys(chain(self.general, *self.broken.values())))
+
+    def one(self, name: str) -> Settings:
+        """The watcher `name`; raises `ConfigurationError` with all its faults, or if there is none."""
+        if name in self.watchers:
+            return self.watchers[name]
+        if name in self.broken:
+            raise configuration_error(self.broken[name])
+        if not self.names and self.general:
+            raise configuration_error(self.general)
+        raise ConfigurationError(
+            f"there is no watcher '{name}'", hint=did_you_mean(name, self.names) or f"there are: {', '.join(self.names)}"
+        )
+
+
+def load(conf_dir: Path, environment: Mapping[str, str] | None = None) -> Loaded:
+    """Everything in `conf_dir`; `environment` (the process's own by default) is what `${NAME}` is taken from. Raises nothing."""
+    environment = os.environ if environment is None else environment
+    listing = list_conf_dir(conf_dir)
+    defaults = _read_defaults(conf_dir / DEFAULTS_FILE, environment)
+    drafts = [_draft(name, paths, defaults, environment) for name, paths in listing.files.items()]
+    _refuse_shared_client_ids(drafts)
+    settings = {draft.name: draft.settings() for draft in drafts}
+    return Loaded(
+        watchers={name: value for name, value in settings.items() if value is not None},
+        broken={draft.name: tuple(sorted(draft.faults, key=_place)) for draft in drafts if draft.faults},
+        general=(*listing.faults, *defaults.faults),
+        origins={draft.name: draft.origins() for draft in drafts},
+    )
+
+
+def load_one(conf_dir: Path, name: str, environment: Mapping[str, str] | None = None) -> Settings:
+    """The watcher `name` of `conf_dir`; raises `ConfigurationError` with all its faults, or if there is none."""
+    return load(conf_dir, environment).one(name)
+
+
+def load_env_file(path: Path, name: str | None = None) -> Settings:
+    """A single watcher from an `.env` file, without any conf.d. Its name is `name`, else the database's.
+
+    Raises `ConfigurationError` with all faults.
+    """
+    return _single(read_file(path, os.environ), name)
+
+
+def load_environment(name: str | None = None, environment: Mapping[str, str] | None = None) -> Settings:
+    """A single watcher from the environment (by default the process's own), for containers. Named as by `load_env_file`.
+
+    Raises `ConfigurationError` with all faults.
+    """
+    return _single(read_environment(os.environ if environment is None else environment), name)
+
+
+def _place(fault: Fault) -> tuple[str, int]:
+    return str(fault.origin.source), fault.origin.line or 0
+
+
+def _read_defaults(path: Path, environment: Mapping[str, str]) -> Source:
+    return read_file(path, environment) if os.path.lexists(path) else Source(Origin(path))
+
+
+def _draft(name: str, paths: list[Path], defaults: Source, environment: Mapping[str, str]) -> Draft:
+    draft = Draft.layered(name, read_file(paths[0], environment), defaults)
+    draft.faults.extend(same_name_faults(paths))
+    return draft
+
+
+def _refuse_shared_client_ids(drafts: Iterable[Draft]) -> None:
+    """Two watchers with one client id would fence each other for ever, and share a position."""
+    users: dict[str, list[Draft]] = {}
+    for draft in drafts:
+        if entry := draft.entries.get("kafka_client_id"):
+            users.setdefault(str(entry.value), []).append(draft)
+    for sharing in users.values():
+        for draft in sharing:
+            if others := [other for other in sharing if other is not draft]:
+                _refuse_client_id(draft, others)
+
+
+def _refuse_client_id(draft: Draft, others: list[Draft]) -> None:
+    entry = draft.entries["kafka_client_id"]
+    places = ", ".join(str(other.entries["kafka_client_id"].origin) for other in others)
+    text = f"'{entry.value}' is also the client id of {', '.join(other.name for other in others)} ({places})"
+    draft.faults.append(Fault(entry.origin, draft.spell("kafka_client_id"), text, "give each watcher its own"))
+
+
+def _single(source: Source, name: str | None) -> Settings:
+    draft = Draft.layered("", source, Source(source.place))
+    draft.name = _single_name(draft, name)
+    settings = draft.settings()
+    if settings is None:
+        raise configuration_error(draft.faults)
+    return settings
+
+
+def _single_name(draft: Draft, name: str | None) -> str:
+    if name is None and (entry := draft.entries.get("mongodb_uri")):
+        try:
+            name = parse_uri(str(entry.value)).database
+        except Refused:
+            name = None  # the URI's own fault will be reported with the others
+    if name is not None and (refusal := name_refusal(name)):
+        draft.faults.append(Fault(draft.place, "", f"'{name}' cannot be the watcher's name", f"give it another; {refusal}"))
+    return name or ""

@@ -1,0 +1,48 @@
+"""Hiding secrets: whatever shows a setting shows it through `masked`."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from watcher.config.mongodb_uri import URI
+
+MASK = "***"
+
+_SECRET = re.compile(
+    r"password|passphrase|secret|token|key|jaas|credential|oauthbearer\.config|authmechanismproperties", re.IGNORECASE
+)
+_NOT_SECRET = re.compile(r"(\.location|file|\.url|\.name|keytab)$", re.IGNORECASE)
+_OPTION = re.compile(r"(?<=[?&;])([^=&;]+)=([^&;]*)")
+_UP_TO_LAST_AT = re.compile(r"(?<=://).*@", re.DOTALL)
+
+
+def masked(key: str, value: Any) -> str:
+    """The setting or librdkafka property `key` as text for people, without secrets."""
+    if hasattr(value, "get_secret_value"):
+        value = value.get_secret_value()
+    if is_secret(key):
+        return MASK
+    if isinstance(value, (list, tuple)):
+        return ", ".join(masked(key, item) for item in value)
+    text = str(value)
+    return masked_uri(text) if "://" in text else text
+
+
+def is_secret(key: str) -> bool:
+    """Whether the value of `key` is a secret as a whole: passwords, tokens, keys; but not where they are kept."""
+    return _SECRET.search(key) is not None and _NOT_SECRET.search(key) is None
+
+
+def masked_uri(uri: str) -> str:
+    """`uri` without password and secret options; of one that cannot be understood everything up to the last `@` goes."""
+    parts = URI.fullmatch(uri)
+    if parts is None:
+        uri = _UP_TO_LAST_AT.sub(f"{MASK}@", uri)
+    elif parts["password"]:
+        uri = f"{uri[: parts.start('password')]}:{MASK}{uri[parts.end('password') :]}"
+    return _OPTION.sub(_masked_option, uri)
+
+
+def _masked_option(option: re.Match[str]) -> str:
+    return f"{option[1]}={MASK}" if is_secret(option[1]) else option[0]

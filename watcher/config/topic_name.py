@@ -1,0 +1,50 @@
+"""From a topic template to the topic of one change, and back: which topics a template can have given."""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+from hashlib import sha256
+
+from watcher.config.topic_template import LONGEST_TOPIC
+
+_HASH_DIGITS = 16
+_IN_TOPICS = {"{operation}": "[A-Za-z]+", "{collection}": "[A-Za-z0-9._-]+"}
+_ESCAPED = re.compile(r"[^A-Za-z0-9._-]|_(?=x)")
+
+
+def escape(name: str) -> str:
+    """`name` with each character that Kafka refuses in a topic as `_x<code point in hexadecimal>_`; different names stay different.
+
+    An underscore before an x is escaped as well, so that `_x` always begins an escape.
+    """
+    return _ESCAPED.sub(lambda match: f"_x{ord(match[0]):x}_", name)
+
+
+@lru_cache(maxsize=4096)
+def topic_name(template: str, operation: str, database: str, collection: str = "") -> str:
+    """The topic that `template` gives for one change; cached, because a worker asks for the same few at every event.
+
+    A name longer than LONGEST_TOPIC is cut, and ends in a digest of the whole instead.
+    """
+    name = (
+        template.replace("{operation}", operation)
+        .replace("{database}", escape(database))
+        .replace("{collection}", escape(collection))
+    )
+    return name if len(name) <= LONGEST_TOPIC else _shortened(name)
+
+
+def _shortened(name: str) -> str:
+    digest = sha256(name.encode()).hexdigest()[:_HASH_DIGITS]
+    return f"{name[: LONGEST_TOPIC - _HASH_DIGITS - 1]}-{digest}"
+
+
+def topic_pattern(template: str, database: str) -> re.Pattern[str]:
+    """Matches the whole name of every topic that `topic_name` can give for changes of `database`."""
+    placed = template.replace("{database}", escape(database))
+    parts = re.split(r"(\{operation\}|\{collection\})", placed)
+    full = "".join(_IN_TOPICS.get(part) or re.escape(part) for part in parts)
+    cut = LONGEST_TOPIC - _HASH_DIGITS - 1
+    shortened = rf"(?=.{{{cut}}}-[0-9a-f]{{{_HASH_DIGITS}}}$){re.escape(parts[0][:cut])}.*"
+    return re.compile(rf"(?:{full}|{shortened})\Z")

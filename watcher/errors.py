@@ -1,0 +1,90 @@
+"""What can go wrong, by what to do about it.
+
+The type of an error is the decision: an `Outage` is ridden out, a `Stop` ends the worker with its exit code and is not restarted,
+and anything else is a bug. Every error says what happened in one sentence and, in `hint`, what to do about it.
+"""
+
+from __future__ import annotations
+
+from enum import IntEnum
+
+
+class ExitCode(IntEnum):
+    """Exit codes of a worker; `watcherctl run` ends with the same ones (65 and up are not restarted)."""
+
+    STOPPED = 0
+    BUG = 1
+    UNDELIVERABLE = 65
+    UNSUPPORTED = 76
+    NOT_PERMITTED = 77
+    CONFIGURATION = 78
+    POSITION_LOST = 80
+    NOT_OWNER = 81
+
+
+NOT_RESTARTED = tuple(code for code in ExitCode if code is not ExitCode.BUG)
+"""The exit codes after which supervisord leaves a worker down."""
+
+
+class WatcherError(Exception):
+    """An error with a message for people and a hint what to do."""
+
+    exit_code: ExitCode = ExitCode.BUG
+
+    def __init__(self, message: str, *, hint: str = "") -> None:
+        super().__init__(message)
+        self.hint = hint
+
+
+class Outage(WatcherError):
+    """MongoDB or Kafka is away or in an unknown state: close both, wait, open again."""
+
+    def __init__(self, message: str, *, hint: str = "", component: str) -> None:
+        super().__init__(message, hint=hint)
+        self.component = component
+
+
+class Stop(WatcherError):
+    """Going on is impossible or unsafe until a person has acted."""
+
+
+class UndeliverableEvent(Stop):
+    """A change event cannot be delivered, and the policy is to fail."""
+
+    exit_code = ExitCode.UNDELIVERABLE
+
+
+class UnsupportedServer(Stop):
+    """The server cannot do what a watcher needs: a standalone mongod, a release that is too old."""
+
+    exit_code = ExitCode.UNSUPPORTED
+
+
+class NotPermitted(Stop):
+    """Credentials are wrong, or a right is missing."""
+
+    exit_code = ExitCode.NOT_PERMITTED
+
+
+class ConfigurationError(Stop):
+    """The configuration has a fault."""
+
+    exit_code = ExitCode.CONFIGURATION
+
+
+class PositionLost(Stop):
+    """MongoDB no longer holds the changes after the saved position, or the position itself is gone."""
+
+    exit_code = ExitCode.POSITION_LOST
+
+
+class PositionUnsafe(Stop):
+    """The position would not be kept safely, so that nothing is written at all."""
+
+    exit_code = ExitCode.POSITION_LOST
+
+
+class NotOwner(Stop):
+    """Another worker has taken over this watcher."""
+
+    exit_code = ExitCode.NOT_OWNER

@@ -1,0 +1,18 @@
+"""What the project knows of librdkafka's properties, for all who make Kafka clients; imports nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TypeVar
+
+V = TypeVar("V")
+
+COMMON_PREFIXES = (
+    "api.", "broker.", "client.", "debug", "enable.ssl.", "enable.sasl.", "https.", "metadata.", "reconnect.", "retry.",
+    "sasl.", "security.", "socket.", "ssl.",
+)  # fmt: skip
+
+
+def common_properties(properties: Mapping[str, V]) -> dict[str, V]:
+    """Those that every kind of client takes; librdkafka warns of a producer's in a consumer, and the other way round."""
+    return {key: value for key, value in properties.items() if key.startswith(COMMON_PREFIXES)}

@@ -1,0 +1,153 @@
+"""MongoDB's change stream as batches of raw change events. With its errors' translation, all that knows pymongo in the data path.
+
+The stream is read by `aggregate` and `getMore` themselves instead of `Database.watch()`: that costs 3 µs an event instead of 10,
+keeps the events as raw BSON, and shows plainly (cursor id 0) when the server has closed the stream. There is no resuming in
+here: whoever gets an `Outage` opens again from the last committed position.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from bson import Int64, Timestamp
+from bson.codec_options import CodecOptions
+from bson.raw_bson import RawBSONDocument
+
+from watcher.config import Settings
+from watcher.errors import NotPermitted
+from watcher.stream.field_exclusion import exclusion_stages
+from watcher.stream.model import Batch, ResumeToken
+from watcher.stream.mongodb_client import connect
+from watcher.stream.mongodb_errors import translated
+from watcher.stream.selection import match_stage
+from watcher.stream.split_events import FragmentJoiner
+
+AWAIT_MS = 1000
+"""How long a getMore waits for the first event; it bounds how late a request to stop is noticed."""
+
+OPLOG_SECONDS = 30.0
+"""How often to ask for the oldest oplog entry; serverStatus takes mongod 2 ms."""
+
+RAW: CodecOptions[RawBSONDocument] = CodecOptions(document_class=RawBSONDocument)
+
+
+class ChangeStream:
+    """The change stream of one database, from one position on."""
+
+    def __init__(self, settings: Settings) -> None:
+        """Errors: ConfigurationError when the URI cannot be used."""
+        self._settings = settings
+        self._client = connect(settings)
+        self._database = self._client[settings.database]
+        # The server lets no other session use the cursor, so aggregate and getMore share one.
+        self._session = self._client.start_session()
+        self._cursor_id = 0
+        self._oplog_due = 0.0
+        self._oldest_oplog_seconds: int | None = None
+
+    def open(self, token: ResumeToken | None, leave_out: Sequence[str] = ()) -> ResumeToken:
+        """Open after `token`, or where `start_from` says; returns the position at which the stream stands.
+
+        The events come without the top-level fields that are named in `leave_out`.
+
+        Errors: Outage, PositionLost, NotPermitted, UnsupportedServer.
+        """
+        with translated(after_token=token is not None):
+            # startAfter rather than resumeAfter: it takes the token of an invalidate as well.
+            return self._open({"startAfter": dict(token)} if token else self._first_start(), leave_out)
+
+    def open_now(self) -> ResumeToken:
+        """Open at the present; returns that position. Errors: as `open`."""
+        with translated():
+            return self._open({})
+
+    def next(self, limit: int | None = None) -> Batch:
+        """The next change events, at most `limit` or else `batch_size`. Waits at most a second for the first one.
+
+        Errors: Outage, PositionLost, NotPermitted, EventTooLarge.
+        """
+        with translated():
+            cursor = self._read(self._get_more(limit or self._settings.batch_size))
+            if time.monotonic() >= self._oplog_due:
+                self._oldest_oplog_seconds = self.oldest_oplog_seconds()
+        events, token = self._joiner.join(cursor["nextBatch"], dict(cursor["postBatchResumeToken"]))
+        return replace(self.standing_at(token), events=events, ended=self._cursor_id == 0)
+
+    def standing_at(self, token: ResumeToken) -> Batch:
+        """A batch without events, at `token`."""
+        return Batch((), token, server_seconds=self._server_seconds, oldest_oplog_seconds=self._oldest_oplog_seconds)
+
+    def oldest_oplog_seconds(self) -> int | None:
+        """The time of the oldest oplog entry, in seconds since 1970; None without the role clusterMonitor, or on a router.
+
+        Errors: Outage.
+        """
+        self._oplog_due = time.monotonic() + OPLOG_SECONDS
+        oldest = self._oldest_oplog_entry()
+        return oldest.time if oldest else None
+
+    def close(self) -> None:
+        """Give the connection back; the server drops the cursor with the session."""
+        self._session.end_session()
+        self._client.close()
+
+    def _open(self, start: Mapping[str, Any], leave_out: Sequence[str] = ()) -> ResumeToken:
+        cursor = self._read({"aggregate": 1, "pipeline": self._pipeline(start, leave_out), "cursor": {"batchSize": 0}})
+        token = dict(cursor["postBatchResumeToken"])
+        self._joiner = FragmentJoiner(token)
+        return token
+
+    def _pipeline(self, start: Mapping[str, Any], leave_out: Sequence[str]) -> Sequence[Mapping[str, Any]]:
+        stage = {**start, "fullDocument": self._settings.full_document}
+        if self._settings.full_document_before_change != "off":
+            stage["fullDocumentBeforeChange"] = self._settings.full_document_before_change
+        stages = [{"$changeStream": stage}, *match_stage(self._settings.watch_collections, self._settings.exclude_collections)]
+        stages.extend(exclusion_stages(self._settings.exclude_fields))
+        if leave_out:
+            stages.append({"$unset": [*leave_out]})
+        if can_split(self._client.server_info()["versionArray"]):
+            stages.append({"$changeStreamSplitLargeEvent": {}})  # has to be the last
+        return stages
+
+    def _oldest_oplog_entry(self) -> Timestamp | None:
+        try:
+            with translated():
+                status = self._client.admin.command({"serverStatus": 1, "oplog": 1})
+        except NotPermitted:
+            return None
+        oldest: Timestamp | None = status.get("oplog", {}).get("earliestOptime")
+        return oldest
+
+    def _get_more(self, limit: int) -> dict[str, Any]:
+        return {"getMore": Int64(self._cursor_id), "collection": "$cmd.aggregate", "batchSize": limit, "maxTimeMS": AWAIT_MS}
+
+    def _first_start(self) -> dict[str, Any]:
+        """The option for a stream that has no position yet."""
+        start_from = self._settings.start_from
+        if start_from == "now":
+            return {}
+        if start_from == "earliest":
+            oldest = self._oldest_oplog_entry()
+            if oldest is None:
+                raise NotPermitted(
+                    'start_from = "earliest" needs to know the oldest oplog entry.',
+                    hint="Grant the role clusterMonitor, or give a time instead.",
+                )
+            return {"startAtOperationTime": oldest}  # not a moment before it: that may be gone
+        return {"startAtOperationTime": Timestamp(int(start_from.timestamp()), 1)}
+
+    def _read(self, command: dict[str, Any]) -> RawBSONDocument:
+        reply = self._database.command(command, session=self._session, codec_options=RAW)
+        cursor: RawBSONDocument = reply["cursor"]
+        self._cursor_id = cursor["id"]
+        self._server_seconds: int = reply["operationTime"].time
+        return cursor
+
+
+def can_split(version: Sequence[int]) -> bool:
+    """Whether a server of this version knows `$changeStreamSplitLargeEvent`: 7.0 and newer, and 6.0 from 6.0.9 on."""
+    major, minor, patch = version[:3]
+    return major >= 7 or ((major, minor) == (6, 0) and patch >= 9)

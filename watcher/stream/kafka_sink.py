@@ -1,0 +1,181 @@
+"""Messages and position -> Kafka, together.
+
+The order of the lines in `open` and `_claim` is half of the guarantee, the writer's transaction the other half: a position is never
+visible without its messages, nor they without it, and a worker that has lost its watcher to another one writes no more.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
+
+from confluent_kafka import KafkaError
+
+from watcher.config import Settings
+from watcher.errors import ConfigurationError, NotOwner, Outage, PositionLost
+from watcher.stream.kafka_config import producer_config
+from watcher.stream.kafka_errors import explained
+from watcher.stream.kafka_topics import Topics
+from watcher.stream.kafka_writer import IdempotentWriter, TransactionalWriter, Writer
+from watcher.stream.model import Message, Owner, Position
+from watcher.stream.past import Past
+from watcher.stream.position import CLAIM_KEY, POSITION_KEY, PositionReader, dump, dump_claim
+
+RECORD_OVERHEAD = 512
+"""Bytes that a record batch adds to key and value, generously."""
+
+NEW_COUNT = 1_000_000
+"""After the loss of a position, messages are counted on from the next multiple of this: what is known of the last number may be
+old, and no number may come twice."""
+
+DEFAULT_MESSAGE_MAX_BYTES = 1_000_000
+"""librdkafka's message.max.bytes, and its batch.size too."""
+
+
+class KafkaSink:
+    """Where a watcher's messages go. `open` may be called again after any error."""
+
+    def __init__(self, settings: Settings, owner: Owner, past: Past) -> None:
+        """If by its `past` the watcher has delivered before, the lack of a position means its loss."""
+        self._settings = settings
+        self._owner = owner
+        self._expects_position = past.has_delivered
+        self._last_sequence = past.sequence
+        self._owned = False
+        self._writer: Writer | None = None
+        self._troubles: deque[KafkaError] = deque(maxlen=16)
+        self._batch_bytes = DEFAULT_MESSAGE_MAX_BYTES
+
+    def open(self) -> Position:
+        """Take over the watcher; returns its last committed position, in our name.
+
+        The first time, an older worker is fenced and its open transaction aborted. From then on the position topic has to carry our
+        name: being fenced doesn't say by whom, and without that check two workers would fence each other for ever.
+
+        Errors: Outage, NotOwner, NotPermitted, UnsupportedServer, ConfigurationError, PositionLost, PositionUnsafe.
+        """
+        with self._opening() as reader:
+            if self._owned:
+                self._check_owner(reader.read_so_far().owner)
+            self._claim()
+            saved = reader.read().position
+        if saved is None and self._expects_position:
+            raise self._position_gone()
+        position = saved or Position(self._settings.database, self._owner)
+        self._check_database(position)
+        return replace(position, owner=self._owner)
+
+    def open_anew(self) -> Position:
+        """Take over the watcher without its position, which is lost; the count of messages jumps. Errors: as `open`."""
+        with self._opening():
+            self._claim()
+        return Position(self._settings.database, self._owner, sequence=(self._last_sequence // NEW_COUNT + 1) * NEW_COUNT)
+
+    def deliver(self, messages: Sequence[Message], position: Position) -> None:
+        """Write messages and the position after them; returns when both are committed.
+
+        Errors: Outage when that failed, or its fate is unknown: open again; NotPermitted, ConfigurationError.
+        """
+        topics = {message.topic for message in messages}
+        self._topics.ensure(topics)
+        if self._shrink_batches(topics):
+            raise Outage(
+                f"Kafka: one of {', '.join(sorted(topics))} takes only {self._batch_bytes} bytes at once.",
+                hint="Nothing to do: the worker opens again, and sends no more at once than that.",
+                component="kafka",
+            )
+        self._opened().write(messages, self._record(POSITION_KEY, dump(position)))
+        self._last_sequence = position.sequence
+
+    def takes(self, message: Message) -> bool:
+        """Whether the message is small enough for its topic.
+
+        To be asked before: librdkafka refuses a large message and the broker another one, both too late for the transaction.
+
+        Errors: as `deliver`.
+        """
+        size = len(message.value) + len(message.key or b"") + RECORD_OVERHEAD
+        return size <= self._limit(message.topic)
+
+    def close(self) -> None:
+        """Drop what is not committed; it will be read from MongoDB again."""
+        if self._writer:
+            self._writer.close()
+        self._writer = None
+
+    @contextlib.contextmanager
+    def _opening(self) -> Iterator[PositionReader]:
+        """Begin anew with everything that is Kafka's; the topics exist then whose names are known."""
+        self.close()
+        self._troubles.clear()
+        self._topics = Topics(self._settings, self._troubles.append)
+        try:
+            self._topics.ensure_position_topic()
+            fixed = [topic for topic in self._settings.topic_templates.values() if "{" not in topic]
+            self._topics.ensure(fixed)
+            self._shrink_batches(fixed)
+            yield PositionReader(self._settings, self._troubles.append)
+        except Outage as error:
+            self._topics.report_troubles()
+            raise explained(error, self._troubles) from error
+
+    def _claim(self) -> None:
+        """Fence whoever was before, and say who has: before the position is read.
+
+        The transaction also ends one of this watcher's that a broker killed between a commit and its marker has left open; reading
+        would stand still at that.
+        """
+        self._writer = self._new_writer()
+        self._writer.write((), self._record(CLAIM_KEY, dump_claim(self._owner)))
+        self._owned = True
+
+    def _new_writer(self) -> Writer:
+        config = producer_config(self._settings, self._troubles.append)
+        config["batch.size"] = min(self._batch_bytes, int(config.get("batch.size", DEFAULT_MESSAGE_MAX_BYTES)))
+        return TransactionalWriter(config) if self._settings.delivery == "exactly-once" else IdempotentWriter(config)
+
+    def _opened(self) -> Writer:
+        if self._writer is None:
+            raise RuntimeError("the sink is not open")
+        return self._writer
+
+    def _check_owner(self, owner: Owner | None) -> None:
+        if owner is None:
+            raise self._position_gone()
+        if owner.instance != self._owner.instance:
+            raise NotOwner(
+                f"Another worker has taken over this watcher: process {owner.pid} on {owner.host}.",
+                hint=f"Only one worker may use {self._settings.kafka_client_id}. Stop the other, then start this one.",
+            )
+
+    def _position_gone(self) -> PositionLost:
+        return PositionLost(
+            f"This watcher has delivered before, but {self._settings.position_topic} holds no position.",
+            hint='Was the topic deleted? on_position_lost = "restart" starts anew from now; so does deleting the status file '
+            f"run/{self._settings.name}.json, from start_from. Either leaves out what happened meanwhile.",
+        )
+
+    def _check_database(self, saved: Position) -> None:
+        if saved.database != self._settings.database:
+            raise ConfigurationError(
+                f"The saved position of {self._settings.kafka_client_id} belongs to database {saved.database}, "
+                f"not to {self._settings.database}.",
+                hint="Give each database a kafka_client_id of its own.",
+            )
+
+    def _limit(self, topic: str) -> int:
+        self._topics.ensure([topic])
+        ours = int(self._settings.kafka.get("message.max.bytes", DEFAULT_MESSAGE_MAX_BYTES))
+        return min(ours, self._topics.max_message_bytes(topic) or ours)
+
+    def _shrink_batches(self, topics: Iterable[str]) -> bool:
+        """Whether one of `topics` takes less at once than librdkafka would send: the broker refuses such a batch as a whole."""
+        before = self._batch_bytes
+        self._batch_bytes = min([before, *(self._limit(topic) for topic in topics)])
+        return self._batch_bytes < before
+
+    def _record(self, key: bytes, value: bytes) -> Message:
+        return Message(self._settings.position_topic, key, value, int(time.time() * 1000), "position")

@@ -1,0 +1,112 @@
+"""A producer that writes a batch together with the position after it: in a transaction, or position last.
+
+Any error leaves a writer useless: a late EndTxn of its could commit or abort a later transaction (KAFKA-17754). So there is no
+way back in here; a new one is opened, which costs 50 to 500 ms.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol
+
+from confluent_kafka import KafkaError, Producer
+from confluent_kafka.cimpl import Message as DeliveredMessage
+
+from watcher.errors import Outage, WatcherError
+from watcher.stream.kafka_errors import as_watcher_error, translated
+from watcher.stream.model import Message
+
+DeliveryCallback = Callable[[KafkaError | None, DeliveredMessage], None]
+
+PURGED = {KafkaError._PURGE_QUEUE, KafkaError._PURGE_INFLIGHT}
+"""How messages fare that were dropped because of others."""
+
+OPEN_SECONDS = 15.0
+WRITE_SECONDS = 40.0
+"""Longer than a transaction lives, so that its fate is known by then, or nobody will ever know it."""
+
+
+class Writer(Protocol):
+    """What the sink needs of a producer."""
+
+    def write(self, messages: Sequence[Message], position: Message) -> None:
+        """Return when messages and position are safe. Errors: Outage, NotPermitted."""
+
+    def close(self) -> None:
+        """Drop what is still queued, at once."""
+
+
+class TransactionalWriter:
+    """Exactly once: messages and position are committed together. Opening it fences the writer before it."""
+
+    def __init__(self, config: dict[str, Any]) -> None:
+        """Errors: Outage, NotPermitted, UnsupportedServer, ConfigurationError."""
+        self._failures: list[WatcherError] = []
+        with translated("opening the producer"):
+            self._producer = Producer(config)
+            try:
+                self._producer.init_transactions(OPEN_SECONDS)
+            finally:
+                self._producer.poll(0)  # now librdkafka tells what it has met with meanwhile
+
+    def write(self, messages: Sequence[Message], position: Message) -> None:
+        try:
+            with translated("a transaction"):
+                self._producer.begin_transaction()
+                enqueue(self._producer, [*messages, position], self._delivered)
+                self._producer.commit_transaction(WRITE_SECONDS)
+                self._producer.poll(0)  # librdkafka's log lines wait for it
+        except Outage as error:
+            # Of messages that were refused the transaction says no more than how many.
+            raise next(iter(self._failures), error) from error
+
+    def close(self) -> None:
+        self._producer.purge()
+
+    def _delivered(self, error: KafkaError | None, message: DeliveredMessage) -> None:
+        if error and error.code() not in PURGED:
+            self._failures.append(as_watcher_error(error, f"writing to {message.topic()}"))
+
+
+class IdempotentWriter:
+    """At least once, for brokers without transactions: the position follows when its messages are acknowledged."""
+
+    def __init__(self, config: dict[str, Any]) -> None:
+        """Errors: ConfigurationError."""
+        self._failures: list[KafkaError] = []
+        with translated("opening the producer"):
+            self._producer = Producer(config)
+
+    def write(self, messages: Sequence[Message], position: Message) -> None:
+        with translated("writing"):
+            for part in (messages, [position]):
+                enqueue(self._producer, part, self._delivered)
+                self._flush()
+
+    def close(self) -> None:
+        self._producer.purge()
+
+    def _delivered(self, error: KafkaError | None, _message: DeliveredMessage) -> None:
+        if error:
+            self._failures.append(error)
+
+    def _flush(self) -> None:
+        pending = self._producer.flush(WRITE_SECONDS)
+        if self._failures:
+            raise as_watcher_error(self._failures[0], "writing")
+        if pending:
+            raise as_watcher_error(KafkaError(KafkaError._TIMED_OUT), "writing")
+
+
+def enqueue(producer: Producer, messages: Sequence[Message], on_delivery: DeliveryCallback | None = None) -> None:
+    """Hand messages to librdkafka, in order. (`produce_batch` would be twice as fast, but takes no timestamps.)
+
+    Raises KafkaException for a message that it refuses, such as one that is too large: the transaction must not commit without it.
+    """
+    for topic, key, value, timestamp_ms, _ in messages:
+        while True:
+            try:
+                producer.produce(topic, value, key, timestamp=timestamp_ms, on_delivery=on_delivery)
+                break
+            except BufferError:  # the queue is full: wait until librdkafka has sent some of it
+                producer.poll(0.1)

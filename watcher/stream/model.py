@@ -1,0 +1,83 @@
+"""The three values that travel the data path."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, NamedTuple
+
+ResumeToken = Mapping[str, Any]
+"""MongoDB's position in a change stream, as the server gave it: `{"_data": "82…"}`."""
+
+
+def token_seconds(token: ResumeToken) -> int:
+    """The cluster time inside a resume token, in seconds since 1970 (bytes 1 to 4 of `_data`, big-endian)."""
+    return int(token["_data"][2:10], 16)
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """What the watcher itself has to tell its consumers, as a control message: `gap`."""
+
+    operation: str
+    timestamp_ms: int
+    fields: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """What one bounded wait on the change stream gave; without events it is an idle tick.
+
+    `events` are raw BSON documents in stream order. `token` is the position after the last of them. `server_seconds` is the
+    server's own operation time at the reply, so that lag needs no client clock, and `oldest_oplog_seconds` that of the oldest
+    change that MongoDB still holds, None where it doesn't tell; both in seconds since 1970. `ended` means that the server has
+    closed the stream (after an invalidate): go on by opening it again after `token`. `notices` come before the events. `missing`
+    names the fields that the events lack because they were too large for MongoDB itself.
+    """
+
+    events: Sequence[bytes]
+    token: ResumeToken
+    server_seconds: int
+    ended: bool = False
+    oldest_oplog_seconds: int | None = None
+    notices: Sequence[Notice] = ()
+    missing: Sequence[str] = ()
+
+
+class Message(NamedTuple):
+    """One Kafka record to be written; `timestamp_ms` is the change event's time, in milliseconds since 1970.
+
+    `operation` is the event's operationType, for counting. It isn't written by itself: consumers find it in the value.
+    """
+
+    topic: str
+    key: bytes | None
+    value: bytes
+    timestamp_ms: int
+    operation: str
+
+
+@dataclass(frozen=True, slots=True)
+class Owner:
+    """The worker that wrote a position last; `instance` is random and new for each process."""
+
+    instance: str
+    host: str
+    pid: int
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    """How far a watcher has come: everything up to `token` is in Kafka, as messages numbered up to `sequence`.
+
+    `token` is None until the change stream has been opened for the first time.
+    """
+
+    database: str
+    owner: Owner
+    token: ResumeToken | None = None
+    sequence: int = 0
+
+    def moved(self, token: ResumeToken, messages: int = 0) -> Position:
+        """The position after `messages` more messages, at `token`."""
+        return replace(self, token=token, sequence=self.sequence + messages)

@@ -1,0 +1,76 @@
+"""What the status file of the worker before tells the new one. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from watcher.errors import ExitCode
+
+HEALTHY_SECONDS = 60
+"""A worker that has lived this long did not fail at once, whatever it died of."""
+
+FREE_CRASHES = 3
+LONGEST_WAIT_SECONDS = 60
+
+
+@dataclass(frozen=True, slots=True)
+class Past:
+    """What this watcher has been through.
+
+    `restarts`: crashes since somebody last started it; `fruitless`: how many of the last ones delivered nothing. `sequence` and
+    `last_commit_at` (ISO 8601) are those of its last commit: with either of them there has to be a position in Kafka.
+    `last_gap_at` (ISO 8601) is when changes were missed last.
+    """
+
+    restarts: int = 0
+    fruitless: int = 0
+    sequence: int = 0
+    last_commit_at: str | None = None
+    last_gap_at: str | None = None
+
+    @classmethod
+    def read(cls, previous: Mapping[str, Any], client_id: str) -> Past:
+        """From the content of the status file that the worker before left; empty if there is none of this client id."""
+        if previous.get("clientId") != client_id:
+            return cls()
+        crashed = _crashed(previous)
+        return cls(
+            restarts=previous.get("restarts", 0) + 1 if crashed else 0,
+            fruitless=previous.get("fruitless", 0) + 1 if crashed and _achieved_nothing(previous) else 0,
+            sequence=previous.get("sequence", 0),
+            last_commit_at=previous.get("lastCommitAt"),
+            last_gap_at=previous.get("lastGapAt"),
+        )
+
+    @property
+    def has_delivered(self) -> bool:
+        """Whether a position has been committed before."""
+        return self.sequence > 0 or self.last_commit_at is not None
+
+    @property
+    def wait_seconds(self) -> int:
+        """How long to hold back before the work: supervisord itself would start a crashing worker anew every second, for ever."""
+        excess = self.fruitless - FREE_CRASHES
+        return min(2**excess, LONGEST_WAIT_SECONDS) if excess > 0 else 0
+
+
+def _crashed(previous: Mapping[str, Any]) -> bool:
+    """Killed, but while it was stopping, or ended by a bug; those are the ends after which supervisord starts a worker anew."""
+    if previous.get("state") == "failed":
+        return (previous.get("lastError") or {}).get("exitCode") == ExitCode.BUG
+    return previous.get("state") not in ("stopping", "stopped")
+
+
+def _achieved_nothing(previous: Mapping[str, Any]) -> bool:
+    lived = _seconds_between(previous.get("startedAt"), previous.get("updatedAt"))
+    return not previous.get("messagesCommitted") and lived < HEALTHY_SECONDS
+
+
+def _seconds_between(start: Any, end: Any) -> float:
+    try:
+        return (datetime.fromisoformat(end) - datetime.fromisoformat(start)).total_seconds()
+    except (TypeError, ValueError):
+        return 0.0

@@ -1,0 +1,111 @@
+"""What a worker needs of the operating system: to hear that it should stop, to die with supervisord, to be the only one here."""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import fcntl
+import logging
+import os
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TextIO
+
+from watcher.errors import ExitCode, NotOwner
+
+STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
+
+DRAIN_SECONDS = 12.0
+"""After this long a worker that was told to stop ends at once, whatever call it hangs in. That's safe at any point: an open
+transaction is aborted by the next worker, and what it held is read again."""
+
+SAME_STOP_SECONDS = 1.0
+"""Signals this close together are one wish: a terminal's Ctrl-C and timeout(1) reach a process twice."""
+
+LOCK_SECONDS = 20.0
+"""How long to wait for the worker before us; that of a killed supervisord may still be draining."""
+
+PR_SET_PDEATHSIG = 1
+SUPERVISED = "SUPERVISOR_ENABLED"
+"""supervisord sets this variable for its children."""
+
+logger = logging.getLogger("watcher")
+
+
+@contextlib.contextmanager
+def stop_requested(stopping: threading.Event) -> Iterator[None]:
+    """SIGTERM and SIGINT set `stopping`. A second signal ends the process at once, and so do DRAIN_SECONDS more.
+
+    A thread waits for the signals (sigwait(3)): handlers would have to wait for the main thread, and that may hang in librdkafka.
+    """
+
+    def listen() -> None:
+        signal.sigwait(STOP_SIGNALS)
+        stopping.set()
+        time.sleep(SAME_STOP_SECONDS)
+        while signal.sigtimedwait(STOP_SIGNALS, 0):
+            pass
+        if signal.sigtimedwait(STOP_SIGNALS, DRAIN_SECONDS - SAME_STOP_SECONDS) is None:
+            logger.warning("not drained within %.0f s; what is not committed will be read again", DRAIN_SECONDS)
+        logging.shutdown()
+        os._exit(ExitCode.STOPPED)
+
+    signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)  # inherited by every thread started from here on
+    threading.Thread(target=listen, name="signals", daemon=True).start()
+    yield
+
+
+def die_with_parent() -> None:
+    """Under supervisord: be told to stop when it is killed, else its successor would start a second set of workers (prctl(2))."""
+    if SUPERVISED not in os.environ:
+        return
+    parent = os.getppid()
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+    if os.getppid() != parent:  # it died before we had asked
+        os.kill(os.getpid(), signal.SIGTERM)
+
+
+@contextlib.contextmanager
+def only_one(path: Path, stopping: threading.Event) -> Iterator[None]:
+    """Hold the watcher's lock file. Errors: NotOwner when another worker on this host keeps it for LOCK_SECONDS."""
+    with contextlib.ExitStack() as stack:
+        try:
+            lock: TextIO | None = stack.enter_context(path.open("a+"))
+        except OSError as error:  # no place for a lock; Kafka's fencing still holds
+            logger.warning("no lock file: %s", error)
+            lock = None
+        if lock:
+            _acquire(lock, stopping)
+        yield
+
+
+def _acquire(lock: TextIO, stopping: threading.Event) -> None:
+    deadline = time.monotonic() + LOCK_SECONDS
+    while not stopping.is_set():
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() > deadline:
+                raise NotOwner(
+                    f"Another worker of this watcher runs on this host: process {_holder(lock)}.",
+                    hint="Is there a second fleet with the same configuration, or a `watcherctl run` in a terminal?",
+                ) from None
+            stopping.wait(0.2)
+        else:
+            _leave_name(lock)
+            return
+
+
+def _holder(lock: TextIO) -> str:
+    lock.seek(0)
+    return lock.read().strip() or "unknown"
+
+
+def _leave_name(lock: TextIO) -> None:
+    lock.truncate(0)
+    with contextlib.suppress(OSError):  # a full disk
+        lock.write(f"{os.getpid()}\n")
+        lock.flush()

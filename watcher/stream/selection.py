@@ -1,0 +1,76 @@
+"""Which change events a watcher wants, as the `$match` stage that lets MongoDB do the filtering."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from typing import Any
+
+from bson.regex import Regex
+
+from watcher.config.collections import is_glob
+
+WHOLE_DATABASE = ("dropDatabase", "invalidate")
+"""Change events without a collection; without them the end of a stream would go unseen."""
+
+
+def match_stage(watch: Iterable[str], exclude: Iterable[str]) -> list[dict[str, Any]]:
+    """The pipeline stages for names or globs to watch (none: all) and to exclude (exclude wins).
+
+    The test is on `ns.coll` alone: MongoDB rewrites it into a filter on the oplog itself, and the database is the stream's anyway.
+    A rename counts by its target too: it replaces what consumers know under that name.
+    """
+    wanted = _names("ns.coll", watch, exclude)
+    if not wanted:
+        return []
+    return [
+        {
+            "$match": {
+                "$or": [wanted, _names("to.coll", watch, exclude, present=True), {"operationType": {"$in": [*WHOLE_DATABASE]}}]
+            }
+        }
+    ]
+
+
+def _names(field: str, watch: Iterable[str], exclude: Iterable[str], *, present: bool = False) -> dict[str, Any]:
+    condition: dict[str, Any] = {}
+    if watched := [_pattern(name) for name in watch]:
+        condition["$in"] = watched
+    elif present:
+        condition["$exists"] = True
+    if excluded := [_pattern(name) for name in exclude]:
+        condition["$nin"] = excluded
+    return {field: condition} if watched or excluded else {}
+
+
+def _pattern(name: str) -> str | Regex[str]:
+    """A plain name as it is (an equality is the cheapest test), a glob as an anchored regular expression."""
+    if not is_glob(name):
+        return name
+    return Regex(f"^{glob_to_regex(name)}$", "s")
+
+
+def glob_to_regex(glob: str) -> str:
+    """A shell glob (`*`, `?`, `[ab]`, `[!ab]`), as fnmatch reads it, in the syntax that Python's and MongoDB's engines share."""
+    parts = re.findall(r"\[!?+\]?+[^\]]*\]|.", glob, re.DOTALL)
+    return "".join(_part_to_regex(part) for part in parts)
+
+
+def _part_to_regex(part: str) -> str:
+    if part == "*":
+        return ".*"
+    if part == "?":
+        return "."
+    return _set_to_regex(part[1:-1]) if len(part) > 1 else re.escape(part)
+
+
+def _set_to_regex(members: str) -> str:
+    """`[ab]`. All is escaped: `^` means something only in regular expressions, and `[:digit:]` only in MongoDB's."""
+    negated = members.startswith("!")
+    spans = re.findall(r"(.)-(.)|(.)", members[negated:], re.DOTALL)
+    text = "".join(
+        f"{re.escape(first)}-{re.escape(last)}" if first else re.escape(one) for first, last, one in spans if first <= last
+    )
+    if not text:  # an empty span, as in [z-a], is no character at all
+        return "." if negated else "(?!)"
+    return f"[{'^' * negated}{text}]"

@@ -1,0 +1,96 @@
+"""`run/<name>.json`: written atomically every two seconds and at each change of state; all that shows a fleet reads it."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from watcher.stream.progress import Progress
+
+WRITE_SECONDS = 2.0
+LOG_SECONDS = 30.0
+
+STATUS_LINE = (
+    "mongoConnected",
+    "kafkaConnected",
+    "bufferSize",
+    "database",
+    "lagSeconds",
+    "headroomSeconds",
+    "eventsPerSecond",
+    "sequence",
+)
+
+logger = logging.getLogger("watcher")
+
+
+class StatusFile:
+    """Writes a worker's progress from a thread of its own: it goes on while the worker waits for a server."""
+
+    def __init__(self, path: Path | None) -> None:
+        self._path = path
+        self._changed = threading.Event()
+        self._ended = threading.Event()
+        self._complained = False
+
+    def previous(self) -> dict[str, Any]:
+        """What the worker before us wrote last; empty if there's none that can be read."""
+        if self._path:
+            with contextlib.suppress(OSError, ValueError):
+                data = orjson.loads(self._path.read_bytes())
+                return data if isinstance(data, dict) else {}
+        return {}
+
+    def changed(self) -> None:
+        """Write soon."""
+        self._changed.set()
+
+    @contextlib.contextmanager
+    def kept(self, progress: Progress) -> Iterator[None]:
+        """Keep the file up to date, log the status line every 30 s, and write a last time at the end."""
+        thread = threading.Thread(target=self._keep, args=(progress,), name="status", daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            self._ended.set()
+            self._changed.set()
+            thread.join()
+            self._write(progress)
+
+    def _keep(self, progress: Progress) -> None:
+        next_line = time.monotonic() + LOG_SECONDS
+        while not self._ended.is_set():
+            self._write(progress)
+            if time.monotonic() >= next_line:
+                log_status(progress)
+                next_line += LOG_SECONDS
+            self._changed.wait(WRITE_SECONDS)
+            self._changed.clear()
+
+    def _write(self, progress: Progress) -> None:
+        if self._path is None:
+            return
+        try:
+            temporary = self._path.with_suffix(".json.new")
+            temporary.write_bytes(orjson.dumps(progress.snapshot(), option=orjson.OPT_INDENT_2))
+            temporary.replace(self._path)
+            self._complained = False
+        except OSError as error:  # a full disk doesn't stop the stream
+            if not self._complained:
+                logger.warning("the status file cannot be written: %s", error)
+            self._complained = True
+
+
+def log_status(progress: Progress) -> None:
+    """The guide's status line."""
+    status = progress.snapshot()
+    running = status["state"] == "streaming"
+    logger.info("status", extra={"isRunning": running, **{key: status[key] for key in STATUS_LINE}})

@@ -1,0 +1,1 @@
+"""All watchers of one deployment directory under one private supervisord."""

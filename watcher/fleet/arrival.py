@@ -1,0 +1,94 @@
+"""Waiting until workers stream, and saying of each how it went."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Collection, Iterator
+from dataclasses import dataclass, field
+from enum import Enum, auto
+
+from watcher.fleet.control import Fleet
+from watcher.fleet.polling import STEP_SECONDS
+from watcher.fleet.status import Row, State, belongs_to
+from watcher.fleet.survey import survey
+
+RESPAWNS = 3
+"""A worker that supervisord had to start this often while we looked will not make it."""
+
+
+class Result(Enum):
+    """How a start went."""
+
+    STREAMING = auto()
+    FAILED = auto()
+    TIMED_OUT = auto()
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """The end of waiting for one watcher; `message` and `hint` are empty when it streams."""
+
+    name: str
+    result: Result
+    seconds: float
+    message: str = ""
+    hint: str = ""
+
+
+@dataclass
+class _Waiting:
+    """What was seen of the watchers so far."""
+
+    names: set[str]
+    pids: dict[str, set[int]] = field(default_factory=dict)
+
+    def result(self, row: Row) -> Result | None:
+        if row.state is State.STREAMING:
+            return Result.STREAMING
+        process = row.process
+        if process is None or not process.started_at:
+            return None
+        if process.pid:
+            self.pids.setdefault(row.name, set()).add(process.pid)
+        crashes = len(self.pids.get(row.name, ())) >= RESPAWNS
+        return Result.FAILED if crashes or row.state in {State.FAILED, State.STOPPED, State.DISABLED} else None
+
+
+def arrivals(fleet: Fleet, names: Collection[str], wait_seconds: float, progress: Callable[[list[Row]], None]) -> Iterator[Arrival]:
+    """Yield each watcher when it streams or has failed, and those that did neither in time at the end.
+
+    `progress` is called with the rows of those still waited for, several times a second. Raises FleetError.
+    """
+    begin = time.monotonic()
+    waiting = _Waiting(set(names))
+    while waiting.names:
+        rows = survey(fleet, sorted(waiting.names)).rows
+        for row in rows:
+            result = waiting.result(row)
+            if result is None and time.monotonic() - begin >= wait_seconds:
+                result = Result.TIMED_OUT
+            if result is not None:
+                waiting.names.discard(row.name)
+                yield _arrival(row, result, time.monotonic() - begin)
+        progress([row for row in rows if row.name in waiting.names])
+        if waiting.names:
+            time.sleep(STEP_SECONDS)
+
+
+def _arrival(row: Row, result: Result, seconds: float) -> Arrival:
+    if result is Result.STREAMING:
+        return Arrival(row.name, result, seconds)
+    own = row.process is not None and belongs_to(row.report, row.process)
+    if own and row.error:
+        return Arrival(row.name, result, seconds, row.error.message, row.error.hint)
+    return Arrival(row.name, result, seconds, _without_words(row), f"watcherctl logs {row.name}")
+
+
+def _without_words(row: Row) -> str:
+    """What can be said of a worker that wrote no error down."""
+    process = row.process
+    if process and process.spawn_error:
+        return f"could not be started: {process.spawn_error}"
+    if process and process.state == "EXITED":
+        return f"ended with exit status {process.exit_status}"
+    return f"not streaming yet: {row.state}"

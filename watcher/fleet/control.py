@@ -1,0 +1,191 @@
+"""What one can do to a fleet: start, stop, restart, apply, enable, disable, down.
+
+Only the watchers that are named are touched: `run/programs/` holds those that were asked to run since supervisord started, so
+starting one never starts another.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Collection, Iterable, Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, replace
+
+from watcher.config.deployment import Deployment
+from watcher.config.settings import Settings
+from watcher.fleet import launch
+from watcher.fleet.digest import load_or_make_key, settings_digest
+from watcher.fleet.errors import FleetError
+from watcher.fleet.files import DisabledMarks, ProgramFiles
+from watcher.fleet.lock import fleet_lock
+from watcher.fleet.programs import Program, render, same_worker, with_autostart
+from watcher.fleet.supervisord import Process, Supervisord
+
+CommandOf = Callable[[str], tuple[str, ...]]
+
+
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """How `conf.d/` differs from what supervisord runs: names, sorted. `started` are those of them that `apply` starts."""
+
+    added: tuple[str, ...]
+    changed: tuple[str, ...]
+    removed: tuple[str, ...]
+    unchanged: tuple[str, ...]
+    started: tuple[str, ...] = ()
+
+
+def compare(wanted: Mapping[str, str], current: Mapping[str, str], known: Collection[str], faulty: Collection[str] = ()) -> Changes:
+    """Program texts that should be against those that are. A faulty watcher is neither removed nor changed: it runs on as it is."""
+    both = wanted.keys() & set(known)
+    changed = {name for name in both if not same_worker(current.get(name, ""), wanted[name])}
+    return Changes(
+        added=tuple(sorted(wanted.keys() - set(known))),
+        changed=tuple(sorted(changed)),
+        removed=tuple(sorted(set(known) - wanted.keys() - set(faulty))),
+        unchanged=tuple(sorted(both - changed)),
+    )
+
+
+def worker_command(deployment: Deployment) -> CommandOf:
+    """What supervisord runs for a watcher: names and places, never settings."""
+    places = ("--config", str(deployment.conf_dir), "--state-dir", str(deployment.run_dir.parent))
+    return lambda name: (sys.executable, "-m", "watcher", "run", name, *places)
+
+
+class Fleet:
+    """The watchers of one deployment under its supervisord. Everything raises FleetError or a subclass."""
+
+    def __init__(self, deployment: Deployment, command_of: CommandOf | None = None) -> None:
+        self.deployment = deployment
+        self.supervisord = Supervisord(launch.socket_path(deployment))
+        self.disabled = DisabledMarks(deployment.run_dir)
+        self._programs = ProgramFiles(deployment.run_dir)
+        self._command_of = command_of or worker_command(deployment)
+
+    def start(self, watchers: Iterable[Settings]) -> None:
+        """Start what does not run yet, and supervisord before it. Does not wait for the workers."""
+        with self._lock():
+            texts = self._render(watchers)
+            if self.supervisord.is_running():
+                self._start_idle(texts)
+            else:
+                self._launch_with(texts)
+
+    def _launch_with(self, texts: Mapping[str, str]) -> None:
+        self._write_exactly(texts)
+        launch.launch(self.deployment)
+        self._start_disabled(texts)
+
+    def prepare(self, watchers: Iterable[Settings]) -> None:
+        """Let the next supervisord start exactly these watchers. Raises FleetError if one runs already."""
+        with self._lock():
+            if self.supervisord.is_running():
+                raise FleetError("this fleet runs already", hint="watcherctl down")
+            launch.refuse_a_second(self.deployment)
+            self._write_exactly(self._render(watchers))
+
+    def _write_exactly(self, texts: Mapping[str, str]) -> None:
+        self._programs.verify(texts)
+        self._programs.write(texts)
+        self._programs.keep_only(set(texts))
+
+    def _start_idle(self, texts: Mapping[str, str]) -> None:
+        known = self.supervisord.processes()
+        idle = {name: text for name, text in texts.items() if name not in known or not known[name].is_running}
+        self._replace(idle)
+        self._start_disabled(idle)
+
+    def _replace(self, texts: Mapping[str, str]) -> None:
+        """Give supervisord the present text of programs that do not run; those with autostart start at once."""
+        self._programs.verify(texts)
+        for name in texts:
+            self.supervisord.remove(name)
+        self._programs.write(texts)
+        self.supervisord.reload()
+        for name in texts:
+            self.supervisord.add(name)
+
+    def _start_disabled(self, names: Iterable[str]) -> None:
+        for name in names:
+            if name in self.disabled:
+                self.supervisord.start(name)
+
+    def stop(self, names: Collection[str]) -> None:
+        """Stop workers, letting each finish its transaction; supervisord stays."""
+        with self._lock():
+            self.supervisord.stop(names)
+
+    def restart(self, watchers: Collection[Settings]) -> None:
+        """Stop and start, with the settings of now."""
+        if self.supervisord.is_running():
+            self.stop([settings.name for settings in watchers])
+        self.start(watchers)
+
+    def apply(self, watchers: Iterable[Settings], faulty: Collection[str] = (), *, dry_run: bool = False) -> Changes:
+        """Make supervisord run what conf.d says, touching only what differs. What was stopped by hand stays stopped."""
+        with self._lock():
+            known = self.supervisord.processes()
+            texts = self._render(watchers)
+            changes = self._with_started(compare(texts, self._programs.read_all(), known, faulty), known)
+            if not dry_run:
+                self._carry_out(changes, texts)
+        return changes
+
+    def _with_started(self, changes: Changes, known: Mapping[str, Process]) -> Changes:
+        added = [name for name in changes.added if name not in self.disabled]
+        changed = [name for name in changes.changed if known[name].state != "STOPPED"]
+        return replace(changes, started=tuple(sorted((*added, *changed))))
+
+    def _carry_out(self, changes: Changes, texts: Mapping[str, str]) -> None:
+        """Files are written after the old workers have gone: an apply that is cut short is found and finished by the next one."""
+        restarted = sorted(set(changes.changed) & set(changes.started))
+        self._programs.verify(texts)
+        self.supervisord.stop([*restarted, *changes.removed])
+        for name in changes.removed:
+            self.supervisord.remove(name)
+            self._programs.remove(name)
+            self.disabled.discard(name)
+        self._replace({name: texts[name] for name in (*changes.added, *restarted)})
+        self._programs.write({name: texts[name] for name in changes.changed})
+        self._start_disabled(restarted)
+
+    def enable(self, names: Iterable[str]) -> None:
+        """Let watchers start with supervisord and with `start --all`. Starts nothing."""
+        self._mark(names, autostart=True)
+
+    def disable(self, names: Iterable[str]) -> None:
+        """Keep watchers from starting with supervisord and with `start --all`. Stops nothing."""
+        self._mark(names, autostart=False)
+
+    def _mark(self, names: Iterable[str], *, autostart: bool) -> None:
+        with self._lock():
+            texts = self._programs.read_all()
+            for name in names:
+                (self.disabled.discard if autostart else self.disabled.add)(name)
+                if name in texts:
+                    self._programs.write({name: with_autostart(texts[name], autostart)})
+
+    def down(self) -> bool:
+        """Stop every worker and supervisord and wait until they are gone; False if nothing ran."""
+        if not self.deployment.run_dir.exists():
+            return False
+        with self._lock():
+            return launch.shut_down(self.deployment)
+
+    def _render(self, watchers: Iterable[Settings]) -> dict[str, str]:
+        key = load_or_make_key(self.deployment.run_dir / ".key")
+        return {settings.name: render(self._program(settings, key)) for settings in watchers}
+
+    def _program(self, settings: Settings, key: bytes) -> Program:
+        return Program(
+            name=settings.name,
+            command=self._command_of(settings.name),
+            log_file=self.deployment.log_dir / f"{settings.name}.log",
+            settings_digest=settings_digest(settings, key),
+            autostart=settings.name not in self.disabled,
+        )
+
+    def _lock(self) -> AbstractContextManager[None]:
+        launch.prepare(self.deployment)
+        return fleet_lock(self.deployment.run_dir)

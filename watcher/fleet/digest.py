@@ -1,0 +1,41 @@
+"""A digest of a watcher's settings that gives nothing away.
+
+A plain hash of a URI with a guessable password can be searched for, so the hash is keyed. The key is random, stays in `run/`, and
+is for the owner alone; losing it only means that the next `apply` restarts every worker once.
+"""
+
+from __future__ import annotations
+
+import hmac
+import json
+import os
+import secrets
+from pathlib import Path
+
+from pydantic import SecretStr
+
+from watcher.config.settings import Settings
+
+_KEY_BYTES = 32
+
+
+def settings_digest(settings: Settings, key: bytes) -> str:
+    """HMAC-SHA256 of the settings in force, as hex."""
+    text = json.dumps(settings.model_dump(), sort_keys=True, default=_plain)
+    return hmac.new(key, text.encode(), "sha256").hexdigest()
+
+
+def _plain(value: object) -> str:
+    return value.get_secret_value() if isinstance(value, SecretStr) else str(value)
+
+
+def load_or_make_key(path: Path) -> bytes:
+    """The deployment's key, made on first use with mode 0600."""
+    try:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except FileExistsError:
+        return path.read_bytes()
+    with os.fdopen(descriptor, "wb") as file:
+        key = secrets.token_bytes(_KEY_BYTES)
+        file.write(key)
+    return key

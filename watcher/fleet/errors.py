@@ -1,0 +1,18 @@
+"""What can go wrong with the fleet itself, as opposed to one of its workers."""
+
+from watcher.errors import NotPermitted, WatcherError
+
+
+class FleetError(WatcherError):
+    """The fleet cannot do what was asked of it."""
+
+
+class NotRunning(FleetError):
+    """No supervisord runs in this deployment."""
+
+    def __init__(self) -> None:
+        super().__init__("supervisord is not running here", hint="watcherctl start --all")
+
+
+class NotReachable(FleetError, NotPermitted):
+    """This fleet is another user's."""

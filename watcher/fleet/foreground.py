@@ -1,0 +1,76 @@
+"""The fleet in the foreground, for containers: supervisord as our child, and its workers' logs on our standard output."""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import subprocess
+import threading
+from collections.abc import Callable, Collection, Iterator
+from types import FrameType
+
+from watcher.config import Settings
+from watcher.fleet import launch
+from watcher.fleet.control import Fleet
+from watcher.fleet.errors import FleetError
+from watcher.fleet.log_follower import Follower
+from watcher.fleet.logs import Line
+
+_STEP_SECONDS = 0.2
+
+
+def run_fleet(fleet: Fleet, watchers: Collection[Settings], write: Callable[[Line], None]) -> int:
+    """Run supervisord and the enabled ones of `watchers` until SIGTERM or SIGINT; returns supervisord's exit code.
+
+    `write` gets each line that the workers log. Raises FleetError if this fleet runs already.
+    """
+    fleet.prepare([settings for settings in watchers if settings.name not in fleet.disabled])
+    logs = Follower({settings.name: fleet.deployment.log_dir / f"{settings.name}.log" for settings in watchers})
+    with (
+        _stop_signals() as stop,
+        subprocess.Popen(
+            launch.command(fleet.deployment, "--nodaemon", "--silent"),
+            cwd=fleet.deployment.run_dir,
+            stdin=subprocess.DEVNULL,
+            start_new_session=True,  # Ctrl-C reaches us alone; we pass it on, and workers drain
+        ) as child,
+    ):
+        while child.poll() is None:
+            if stop.is_set():
+                stop.clear()
+                _ask_to_stop(fleet, child)
+            _pass_on(logs, write)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                child.wait(_STEP_SECONDS)
+    _pass_on(logs, write)
+    logs.close()
+    return child.returncode
+
+
+def _pass_on(logs: Follower, write: Callable[[Line], None]) -> None:
+    for line in logs.read():
+        write(line)
+
+
+def _ask_to_stop(fleet: Fleet, child: subprocess.Popen[bytes]) -> None:
+    """All workers at the same time; of a signal's own accord supervisord would stop one after the other."""
+    try:
+        fleet.supervisord.shutdown()
+    except FleetError:  # it does not answer yet, or any more
+        child.send_signal(signal.SIGTERM)
+
+
+@contextlib.contextmanager
+def _stop_signals() -> Iterator[threading.Event]:
+    """An event that is set by the signals that should end the fleet."""
+    stop = threading.Event()
+
+    def note(_number: int, _frame: FrameType | None) -> None:
+        stop.set()
+
+    before = {number: signal.signal(number, note) for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)}
+    try:
+        yield stop
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

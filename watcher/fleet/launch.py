@@ -1,0 +1,131 @@
+"""Starting supervisord, as a daemon that outlives the terminal or in the foreground, and ending it."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+from watcher.config.deployment import Deployment
+from watcher.fleet.errors import FleetError, NotRunning
+from watcher.fleet.files import base_text, write_if_changed
+from watcher.fleet.polling import command_line, is_alive, wait_for
+from watcher.fleet.programs import STOP_WAIT_SECONDS
+from watcher.fleet.supervisord import Supervisord
+
+SOCKET_PATH_BYTES = 95
+"""A unix socket's path may have 107 bytes, and supervisord binds to one with its process id appended first."""
+
+_START_SECONDS = 20
+_DOWN_SECONDS = STOP_WAIT_SECONDS + 10
+_UNUSABLE = re.compile(r"[%*?\[\]\x00-\x1f\x7f]")
+
+
+def socket_path(deployment: Deployment) -> Path:
+    """Where supervisord listens."""
+    return deployment.run_dir / "supervisor.sock"
+
+
+def config_path(deployment: Deployment) -> Path:
+    """What `supervisorctl -c` wants."""
+    return deployment.run_dir / "supervisord.conf"
+
+
+def prepare(deployment: Deployment) -> None:
+    """Make `run/` and `log/` and put the base configuration there. Raises FleetError where supervisord could not work."""
+    _check_directory(deployment.run_dir)
+    try:
+        deployment.run_dir.mkdir(parents=True, exist_ok=True)
+        deployment.log_dir.mkdir(parents=True, exist_ok=True)
+        write_if_changed(config_path(deployment), base_text(deployment.conf_dir))
+    except PermissionError as error:
+        raise FleetError(f"cannot write to {error.filename}", hint="choose another place with --state-dir") from error
+
+
+def _check_directory(run_dir: Path) -> None:
+    length = len(os.fsencode(run_dir / "supervisor.sock"))
+    if length > SOCKET_PATH_BYTES:
+        raise FleetError(
+            f"the path of supervisord's socket would be {length} bytes long, and {SOCKET_PATH_BYTES} is the limit: {run_dir}",
+            hint="choose a shorter place with --state-dir, such as --state-dir /var/lib/watcher",
+        )
+    if found := _UNUSABLE.search(str(run_dir)):
+        raise FleetError(
+            f"supervisord cannot work in a directory whose path holds {found.group()!r}: {run_dir}",
+            hint="choose another place with --state-dir",
+        )
+
+
+def command(deployment: Deployment, *options: str) -> list[str]:
+    """The command line of supervisord."""
+    return [sys.executable, "-m", "supervisor.supervisord", "-c", str(config_path(deployment)), *options]
+
+
+def launch(deployment: Deployment) -> None:
+    """Start supervisord as a daemon and wait until it answers. Raises FleetError with supervisord's own reason."""
+    refuse_a_second(deployment)
+    result = subprocess.run(
+        command(deployment),
+        cwd=deployment.run_dir,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=_START_SECONDS,
+        check=False,
+        start_new_session=True,  # Ctrl-C while it starts is for us: it would leave supervisord half started
+    )
+    if result.returncode:
+        raise FleetError(f"supervisord did not start: {_reason(result.stderr)}", hint=f"see {deployment.log_dir}/supervisord.log")
+    if not wait_for(Supervisord(socket_path(deployment)).is_running, _START_SECONDS):
+        raise FleetError("supervisord started but does not answer", hint=f"see {deployment.log_dir}/supervisord.log")
+
+
+def _reason(stderr: str) -> str:
+    lines = [line for line in stderr.splitlines() if line.startswith("Error:")] or stderr.splitlines()
+    return lines[0] if lines else "it gave no reason"
+
+
+def shut_down(deployment: Deployment) -> bool:
+    """Stop every worker and supervisord, and wait until the processes are gone; False if none ran."""
+    supervisord = Supervisord(socket_path(deployment))
+    pids = _ask_to_stop(supervisord) or _signal_by_pidfile(deployment)
+    if not wait_for(lambda: not any(map(is_alive, pids)), _DOWN_SECONDS):
+        raise FleetError(
+            f"still running: process {', '.join(str(pid) for pid in pids if is_alive(pid))}", hint="see log/supervisord.log"
+        )
+    return bool(pids)
+
+
+def _ask_to_stop(supervisord: Supervisord) -> list[int]:
+    try:
+        pids = [supervisord.pid(), *(p.pid for p in supervisord.processes().values() if p.pid)]
+        supervisord.shutdown()
+    except NotRunning:
+        return []
+    return pids
+
+
+def _signal_by_pidfile(deployment: Deployment) -> list[int]:
+    pid = _deaf_pid(deployment)
+    if pid is None:
+        return []
+    os.kill(pid, signal.SIGTERM)
+    return [pid]
+
+
+def refuse_a_second(deployment: Deployment) -> None:
+    """Raise FleetError if a supervisord runs that cannot be talked to: another one would start a second set of workers."""
+    if pid := _deaf_pid(deployment):
+        raise FleetError(f"supervisord runs as process {pid}, but its socket is gone", hint="watcherctl down, then start again")
+
+
+def _deaf_pid(deployment: Deployment) -> int | None:
+    """The process in the pid file, if it is this deployment's supervisord and not just a number that was used again."""
+    try:
+        pid = int((deployment.run_dir / "supervisord.pid").read_text())
+    except (FileNotFoundError, ValueError):
+        return None
+    return pid if is_alive(pid) and str(config_path(deployment)) in command_line(pid) else None

@@ -1,0 +1,41 @@
+"""One `watcherctl` at a time changes a fleet."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from watcher.fleet.errors import FleetError, NotReachable
+from watcher.fleet.polling import wait_for
+
+_PATIENCE_SECONDS = 60
+
+
+@contextmanager
+def fleet_lock(run_dir: Path, patience_seconds: float = _PATIENCE_SECONDS) -> Iterator[None]:
+    """Hold `run/.lock`; the kernel frees it if we die. Raises FleetError if another holds it for `patience_seconds`."""
+    descriptor = _open(run_dir / ".lock")
+    try:
+        if not wait_for(lambda: _taken(descriptor), patience_seconds):
+            raise FleetError("another watcherctl is changing this fleet", hint="try again when it is done")
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _open(path: Path) -> int:
+    try:
+        return os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+    except PermissionError as error:
+        raise NotReachable(f"cannot write {path}", hint="run watcherctl as the user who started this fleet") from error
+
+
+def _taken(descriptor: int) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True

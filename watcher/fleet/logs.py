@@ -1,0 +1,96 @@
+"""Lines of the workers' logs, and the last ones of several files in one order."""
+
+from __future__ import annotations
+
+import heapq
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+LEVELS = ("debug", "info", "warning", "error", "critical")
+NO_TIME = datetime.min.replace(tzinfo=UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One line of a worker's log. `fields` is None if it is not JSON: a traceback, say; then it has the time of the line before."""
+
+    watcher: str
+    text: str
+    at: datetime = NO_TIME
+    fields: Mapping[str, Any] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Which lines to show. Lines that are not JSON have no level and are always shown: they are there because something broke."""
+
+    level: str = "debug"
+    since: datetime = NO_TIME
+
+    def __contains__(self, line: Line) -> bool:
+        if line.at < self.since:
+            return False
+        return line.fields is None or _severity(str(line.fields.get("level"))) >= _severity(self.level)
+
+
+def _severity(level: str) -> int:
+    return LEVELS.index(level) if level in LEVELS else len(LEVELS)
+
+
+def parse(watcher: str, texts: Iterable[str], before: datetime = NO_TIME) -> Iterator[Line]:
+    """Lines of text as lines of log; `before` is the time of what came before them."""
+    at = before
+    for text in texts:
+        fields = _fields(text)
+        if fields is not None:
+            at = _time(fields) or at
+        yield Line(watcher, text, at, fields)
+
+
+def _fields(text: str) -> dict[str, Any] | None:
+    try:
+        fields = json.loads(text)
+    except ValueError:
+        return None
+    return fields if isinstance(fields, dict) else None
+
+
+def _time(fields: Mapping[str, Any]) -> datetime | None:
+    try:
+        at = datetime.fromisoformat(str(fields.get("ts")))
+    except ValueError:
+        return None
+    return at if at.tzinfo else at.replace(tzinfo=UTC)
+
+
+def last_lines(files: Mapping[str, Path], count: int, wanted: Wanted) -> list[Line]:
+    """The last `count` wanted lines of all files together, oldest first."""
+    tails = [_tail(watcher, path, count, wanted) for watcher, path in files.items()]
+    merged = list(heapq.merge(*tails, key=lambda line: line.at))
+    return merged[-count:] if count else []
+
+
+def _tail(watcher: str, path: Path, count: int, wanted: Wanted) -> list[Line]:
+    """Older files, `.1` and so on, are only opened when the newer ones do not hold enough."""
+    lines: list[Line] = []
+    for part in _newest_first(path):
+        texts = part.read_text(errors="replace").removesuffix("\n").split("\n")
+        older = [line for line in parse(watcher, filter(None, texts)) if line in wanted]
+        lines = older + lines
+        if len(lines) >= count:
+            break
+    return lines[-count:] if count else []
+
+
+def _newest_first(path: Path) -> Iterator[Path]:
+    """The files that supervisord's rotation makes of one log."""
+    number = 0
+    part = path
+    while part.exists():
+        yield part
+        number += 1
+        part = path.with_name(f"{path.name}.{number}")

@@ -1,0 +1,52 @@
+"""What a worker says about itself in `run/<name>.json`. The worker writes the file every 2 s and at each change of state."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic.alias_generators import to_camel
+
+
+class _Written(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="ignore", alias_generator=to_camel, populate_by_name=True)
+
+
+class LastError(_Written):
+    """The worker's last error and what to do about it."""
+
+    at: datetime
+    message: str
+    hint: str = ""
+    component: str = "worker"
+    exit_code: int | None = None
+
+
+class Report(_Written):
+    """A status file. Times are UTC; `lag_seconds` and `headroom_seconds` are None where the server does not tell."""
+
+    pid: int
+    state: str
+    started_at: datetime
+    updated_at: datetime
+    database: str = ""
+    mongo_connected: bool = False
+    kafka_connected: bool = False
+    events_per_second: float = 0.0
+    messages_committed: int = 0
+    sequence: int = 0
+    lag_seconds: float | None = None
+    headroom_seconds: float | None = None
+    last_event_at: datetime | None = None
+    errors: int = 0
+    restarts: int = 0
+    last_error: LastError | None = None
+
+
+def read_report(run_dir: Path, name: str) -> Report | None:
+    """The watcher's status file; None if there is none that can be understood."""
+    try:
+        return Report.model_validate_json((run_dir / f"{name}.json").read_bytes())
+    except (OSError, ValidationError):
+        return None

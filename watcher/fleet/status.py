@@ -1,0 +1,116 @@
+"""How each watcher is, from the two that know: supervisord (is there a process) and the status file (what does it do). Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from enum import StrEnum
+
+from watcher.fleet.report import LastError, Report
+from watcher.fleet.supervisord import Process
+
+HUNG_AFTER = timedelta(seconds=20)
+"""Workers write every 2 s; after ten missed times, something is wrong."""
+
+_CLOCK_STEP = timedelta(seconds=1)
+"""supervisord rounds a process's start down to a second."""
+
+
+class State(StrEnum):
+    """What a watcher does, in the words users read."""
+
+    STREAMING = "streaming"
+    OPENING = "opening"
+    WAITING = "waiting"
+    BACKING_OFF = "backing off"
+    STOPPING = "stopping"
+    HUNG = "hung"
+    STOPPED = "stopped"
+    FAILED = "failed"
+    DISABLED = "disabled"
+    NOT_STARTED = "not started"
+    UNKNOWN = "unknown"
+
+
+_REPORTED = {
+    "opening": State.OPENING,
+    "streaming": State.STREAMING,
+    "waiting": State.WAITING,
+    "backing_off": State.BACKING_OFF,
+    "stopping": State.STOPPING,
+    "stopped": State.STOPPING,  # it still runs: the last thing it does
+    "failed": State.STOPPING,
+}
+_RUNNING = {State.STREAMING, State.OPENING, State.WAITING, State.BACKING_OFF, State.STOPPING, State.HUNG, State.UNKNOWN}
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One watcher. `report` is what the present or last process wrote; `fault` is what is wrong with its configuration."""
+
+    name: str
+    state: State
+    enabled: bool
+    process: Process | None = None
+    report: Report | None = None
+    fault: str = ""
+
+    @property
+    def is_running(self) -> bool:
+        """Whether a worker is there."""
+        return self.state in _RUNNING
+
+    @property
+    def error(self) -> LastError | None:
+        """The last error that the worker wrote down."""
+        return self.report.last_error if self.report else None
+
+    def uptime(self, now: datetime) -> timedelta | None:
+        """Since when the present worker runs."""
+        if not self.is_running or not self.process or not self.process.started_at:
+            return None
+        return max(now - datetime.fromtimestamp(self.process.started_at, UTC), timedelta())
+
+
+def belongs_to(report: Report | None, process: Process) -> bool:
+    """Whether the report is of the process that supervisord started last, and not of one before."""
+    if report is None or not process.started_at:
+        return False
+    if process.pid:
+        return report.pid == process.pid
+    return report.started_at >= datetime.fromtimestamp(process.started_at, UTC) - _CLOCK_STEP
+
+
+def row(name: str, process: Process | None, report: Report | None, *, now: datetime, enabled: bool = True, fault: str = "") -> Row:
+    """The watcher's row."""
+    return Row(name, _state(process, report, now, enabled=enabled, fault=fault), enabled, process, report, fault)
+
+
+def _state(process: Process | None, report: Report | None, now: datetime, *, enabled: bool, fault: str) -> State:
+    if process and process.is_running:
+        return _running_state(process, report, now)
+    if process and (process.state in {"BACKOFF", "FATAL"} or (process.state == "EXITED" and process.exit_status)):
+        return State.FAILED
+    if not enabled:
+        return State.DISABLED
+    if fault:
+        return State.FAILED
+    return _state_at_rest(process, report)
+
+
+def _running_state(process: Process, report: Report | None, now: datetime) -> State:
+    if process.state == "STOPPING":
+        return State.STOPPING
+    if report is None or not belongs_to(report, process):
+        age = now - datetime.fromtimestamp(process.started_at, UTC)
+        return State.OPENING if age < HUNG_AFTER else State.UNKNOWN
+    if now - report.updated_at > HUNG_AFTER:
+        return State.HUNG
+    return _REPORTED.get(report.state, State.UNKNOWN)
+
+
+def _state_at_rest(process: Process | None, report: Report | None) -> State:
+    if report and report.state == "failed" and not (process and process.started_at and not belongs_to(report, process)):
+        return State.FAILED
+    has_run = report is not None or (process is not None and process.started_at > 0)
+    return State.STOPPED if has_run else State.NOT_STARTED

@@ -1,0 +1,169 @@
+"""The deployment's private supervisord, over XML-RPC on its unix socket.
+
+API: https://supervisord.org/api.html
+"""
+
+from __future__ import annotations
+
+import http.client
+import socket
+import xmlrpc.client
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+from watcher.fleet.errors import FleetError, NotReachable, NotRunning
+from watcher.fleet.polling import wait_for
+from watcher.fleet.programs import STOP_WAIT_SECONDS
+
+ANSWER_SECONDS = 10
+"""How long supervisord may take to answer one call."""
+
+_ALREADY_STARTED, _NOT_RUNNING, _SPAWN_ERROR, _ABNORMAL_TERMINATION = 60, 70, 50, 40
+_ALREADY_ADDED, _BAD_NAME = 90, 10
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Process:
+    """One worker as supervisord sees it. `started_at`: whole seconds since 1970, 0 if it never ran; `pid`: 0 unless it runs."""
+
+    name: str
+    state: str
+    pid: int = 0
+    started_at: int = 0
+    exit_status: int = 0
+    spawn_error: str = ""
+
+    @property
+    def is_running(self) -> bool:
+        """Whether there is a process."""
+        return self.state in {"STARTING", "RUNNING", "STOPPING"}
+
+
+class Supervisord:
+    """The calls that the fleet needs. Each raises NotRunning, NotReachable or FleetError."""
+
+    def __init__(self, socket_path: Path) -> None:
+        self._path = str(socket_path)
+
+    def is_running(self) -> bool:
+        """Whether a supervisord answers."""
+        try:
+            self.pid()
+        except NotRunning:
+            return False
+        return True
+
+    def pid(self) -> int:
+        """supervisord's own process id."""
+        return int(self._call("getPID"))
+
+    def processes(self) -> dict[str, Process]:
+        """Every worker that supervisord knows, by name."""
+        return {info["name"]: _process(info) for info in self._call("getAllProcessInfo")}
+
+    def start(self, name: str) -> None:
+        """Start a worker, unless it runs. One that cannot be spawned shows in `processes()`."""
+        self._tolerating({_ALREADY_STARTED, _SPAWN_ERROR, _ABNORMAL_TERMINATION}, "startProcess", name, False)
+
+    def stop(self, names: Iterable[str]) -> None:
+        """Stop workers at the same time and wait until each is gone (SIGKILL after STOP_WAIT_SECONDS)."""
+        wanted = set(names)
+        for name in sorted(wanted):
+            self._tolerating({_NOT_RUNNING, _BAD_NAME}, "stopProcess", name, False)
+
+        def all_gone() -> bool:
+            return not any(p.is_running or p.state == "BACKOFF" for p in self.processes().values() if p.name in wanted)
+
+        if not wait_for(all_gone, STOP_WAIT_SECONDS + ANSWER_SECONDS):
+            raise FleetError("some workers did not stop", hint="watcherctl status")
+
+    def reload(self) -> None:
+        """Read the configuration again; acts on nothing."""
+        self._call("reloadConfig")
+
+    def add(self, name: str) -> None:
+        """Take up a program that the last reload found; one with autostart starts at once."""
+        self._tolerating({_ALREADY_ADDED}, "addProcessGroup", name)
+
+    def remove(self, name: str) -> None:
+        """Drop a program that does not run."""
+        self._tolerating({_BAD_NAME}, "removeProcessGroup", name)
+
+    def shutdown(self) -> None:
+        """Ask supervisord to stop every worker and itself; does not wait."""
+        self._call("stopAllProcesses", False)  # by itself it would stop one after the other
+        self._call("shutdown")
+
+    def _tolerating(self, codes: set[int], method: str, *arguments: object) -> None:
+        try:
+            self._raw_call(method, *arguments)
+        except xmlrpc.client.Fault as fault:
+            if fault.faultCode not in codes:
+                raise _refused(method, fault) from fault
+
+    def _call(self, method: str, *arguments: object) -> Any:
+        try:
+            return self._raw_call(method, *arguments)
+        except xmlrpc.client.Fault as fault:
+            raise _refused(method, fault) from fault
+
+    def _raw_call(self, method: str, *arguments: object) -> Any:
+        transport = _UnixTransport(self._path)
+        with xmlrpc.client.ServerProxy("http://localhost/RPC2", transport=transport) as server:
+            return _translated(lambda: getattr(server.supervisor, method)(*arguments))
+
+
+def _translated(call: Callable[[], T]) -> T:
+    try:
+        return call()
+    except (FileNotFoundError, ConnectionRefusedError) as error:
+        raise NotRunning from error
+    except PermissionError as error:
+        raise NotReachable(
+            "supervisord's socket belongs to another user", hint="run watcherctl as the user who started it"
+        ) from error
+    except TimeoutError as error:
+        raise FleetError(f"supervisord did not answer within {ANSWER_SECONDS} s", hint="see log/supervisord.log") from error
+    except (OSError, http.client.HTTPException, xmlrpc.client.ProtocolError) as error:
+        raise FleetError(f"supervisord broke off the conversation: {error!r}", hint="see log/supervisord.log") from error
+
+
+def _refused(method: str, fault: xmlrpc.client.Fault) -> FleetError:
+    return FleetError(f"supervisord refused {method}: {fault.faultString}", hint="see log/supervisord.log")
+
+
+def _process(info: dict[str, Any]) -> Process:
+    return Process(
+        name=info["name"],
+        state=info["statename"],
+        pid=info["pid"],
+        started_at=info["start"],
+        exit_status=info["exitstatus"],
+        spawn_error=info["spawnerr"],
+    )
+
+
+class _UnixConnection(http.client.HTTPConnection):
+    def __init__(self, path: str) -> None:
+        super().__init__("localhost", timeout=ANSWER_SECONDS)
+        self._path = path
+
+    def connect(self) -> None:
+        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self.sock.settimeout(ANSWER_SECONDS)
+        self.sock.connect(self._path)
+
+
+class _UnixTransport(xmlrpc.client.Transport):
+    def __init__(self, path: str) -> None:
+        super().__init__()
+        self._path = path
+
+    def make_connection(self, host: Any) -> http.client.HTTPConnection:
+        connection = _UnixConnection(self._path)
+        self._connection = host, connection  # what `close` closes
+        return connection

@@ -1,0 +1,9 @@
+"""What can go wrong with servers of our own."""
+
+from __future__ import annotations
+
+from watcher.errors import WatcherError
+
+
+class SandboxError(WatcherError):
+    """A sandbox server is missing, did not start, or did not answer in time."""

@@ -1,0 +1,205 @@
+"""A Kafka of our own: Apache Kafka (one KRaft node), or the small noida-db broker, behind one interface."""
+
+from __future__ import annotations
+
+import logging
+import shutil
+import socket
+import subprocess
+from collections.abc import Mapping
+from pathlib import Path
+
+from confluent_kafka import KafkaException
+from confluent_kafka.admin import AdminClient
+
+from watcher.sandbox.binaries import KafkaHome, find_apache_kafka, find_noida
+from watcher.sandbox.errors import SandboxError
+from watcher.sandbox.process import Server, free_port
+
+ANSWER_TIMEOUT_S = 2.0
+FORMAT_TIMEOUT_S = 60.0
+CLUSTER_ID = "c2FuZGJveC1jbHVzdGVyMQ"
+# Starting fast counts more than running fast: the first compiler only, and the simplest collector.
+JVM_OPTIONS = ("-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-Xshare:auto", "-Dorg.apache.logging.log4j.level=INFO")
+
+_log = logging.getLogger(__name__)
+_log.addHandler(logging.NullHandler())
+_log.propagate = False
+
+
+class Broker(Server):
+    """A Kafka broker on 127.0.0.1."""
+
+    @property
+    def bootstrap(self) -> str:
+        """The value for `bootstrap.servers`."""
+        return self.address
+
+    @property
+    def description(self) -> str:
+        """Product and version, for a report."""
+        raise NotImplementedError
+
+    def admin_properties(self) -> dict[str, str | int | float | bool]:
+        """librdkafka's properties for reaching this broker as an administrator."""
+        return {"bootstrap.servers": self.bootstrap}
+
+    def answers(self) -> bool:
+        """Whether it lists its topics."""
+        if not _accepts(self.port):
+            return False
+        # librdkafka would print what it cannot reach on stderr; `logger` takes it.
+        admin = AdminClient(self.admin_properties(), logger=_log)
+        try:
+            return bool(admin.list_topics(timeout=ANSWER_TIMEOUT_S).brokers)
+        except KafkaException:
+            return False
+
+
+class NoidaBroker(Broker):
+    """noida-db: starts in a tenth of a second and needs no Java. What it holds is saved at an orderly stop only."""
+
+    name = "noida-db"
+
+    @property
+    def description(self) -> str:
+        """As in `noida-db 0.2.3`."""
+        from importlib.metadata import version
+
+        return f"noida-db {version('noida-db')}"
+
+    def command(self) -> list[str | Path]:
+        """Only the Kafka part of it."""
+        data = self.directory / "data"
+        return [find_noida(), "start", "--only", "kafka", "--host", "127.0.0.1", "--kafka-port", str(self.port), "--data-dir", data]
+
+
+class ApacheKafka(Broker):
+    """One KRaft node, broker and controller in one. `properties` are added to its server.properties, or replace what is there.
+
+    With `proxy_port` there is a second listener on `behind_proxy_port`, whose clients are told to connect to `proxy_port`: Kafka's
+    clients go where the broker tells them, so a proxy between the two ports sees all of their traffic, and not only its beginning.
+
+    `properties` that demand credentials need the matching librdkafka properties in `client_properties`.
+    """
+
+    name = "kafka"
+
+    def __init__(
+        self,
+        directory: Path,
+        port: int | None = None,
+        *,
+        home: KafkaHome,
+        auto_create_topics: bool = True,
+        proxy_port: int | None = None,
+        properties: Mapping[str, str] | None = None,
+        client_properties: Mapping[str, str] | None = None,
+        heap: str = "512m",
+    ) -> None:
+        super().__init__(directory, port)
+        self.home = home
+        self.controller_port = free_port()
+        self.auto_create_topics = auto_create_topics
+        self.proxy_port = proxy_port
+        self.behind_proxy_port = free_port()
+        self.properties = dict(properties or {})
+        self.client_properties = dict(client_properties or {})
+        self.heap = heap
+
+    @property
+    def description(self) -> str:
+        """As in `Apache Kafka 4.3.1 (KRaft)`."""
+        return f"Apache Kafka {self.home.version} (KRaft)"
+
+    def prepare(self) -> None:
+        """Write server.properties; format the storage at the first start."""
+        super().prepare()
+        lines = [f"{key}={value}" for key, value in {**self._defaults(), **self._proxied(), **self.properties}.items()]
+        self._config.write_text("\n".join(lines) + "\n")
+        if not self._data.exists():
+            self._format()
+
+    def command(self) -> list[str | Path]:
+        """The broker, with a heap as small as one for tests may be."""
+        return self._java("kafka.Kafka", self._config, options=[f"-Xms{self.heap}", f"-Xmx{self.heap}"])
+
+    def complaint(self, line: str) -> str | None:
+        """Anything but stack traces and the many lines about what goes well."""
+        return None if line.startswith("\t") or " INFO " in line else line
+
+    def admin_properties(self) -> dict[str, str | int | float | bool]:
+        """librdkafka's properties for reaching this broker as an administrator."""
+        return {**super().admin_properties(), **self.client_properties}
+
+    @property
+    def _config(self) -> Path:
+        return self.directory / "server.properties"
+
+    @property
+    def _data(self) -> Path:
+        return self.directory / "data"
+
+    def _java(self, main: str, *arguments: str | Path, options: list[str]) -> list[str | Path]:
+        return [self.home.java, *JVM_OPTIONS, *options, "-cp", f"{self.home.libs}/*", main, *arguments]
+
+    def _defaults(self) -> dict[str, str]:
+        return {
+            "process.roles": "broker,controller",
+            "node.id": "1",
+            "controller.quorum.voters": f"1@127.0.0.1:{self.controller_port}",
+            "controller.listener.names": "CONTROLLER",
+            "listeners": self._listeners,
+            "advertised.listeners": f"PLAINTEXT://127.0.0.1:{self.port}",
+            "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,PROXIED:PLAINTEXT,CONTROLLER:PLAINTEXT",
+            "inter.broker.listener.name": "PLAINTEXT",
+            "log.dirs": str(self._data),
+            "auto.create.topics.enable": str(self.auto_create_topics).lower(),
+            "group.initial.rebalance.delay.ms": "0",
+            # A broker that was killed may start again only when its old session has ended: by default 9 s.
+            "broker.session.timeout.ms": "3000",
+            "broker.heartbeat.interval.ms": "500",
+            # One broker can keep only one copy of anything; few partitions of the inner topics are created faster.
+            "offsets.topic.replication.factor": "1",
+            "offsets.topic.num.partitions": "4",
+            "transaction.state.log.replication.factor": "1",
+            "transaction.state.log.min.isr": "1",
+            "transaction.state.log.num.partitions": "4",
+            "share.coordinator.state.topic.replication.factor": "1",
+            "share.coordinator.state.topic.min.isr": "1",
+        }
+
+    @property
+    def _listeners(self) -> str:
+        return f"PLAINTEXT://127.0.0.1:{self.port},CONTROLLER://127.0.0.1:{self.controller_port}"
+
+    def _proxied(self) -> dict[str, str]:
+        """The second listener, if there is a proxy to be told about."""
+        if self.proxy_port is None:
+            return {}
+        return {
+            "listeners": f"{self._listeners},PROXIED://127.0.0.1:{self.behind_proxy_port}",
+            "advertised.listeners": f"PLAINTEXT://127.0.0.1:{self.port},PROXIED://127.0.0.1:{self.proxy_port}",
+        }
+
+    def _format(self) -> None:
+        arguments = ("format", "--config", self._config, "--cluster-id", CLUSTER_ID, "--ignore-formatted")
+        command = self._java("kafka.tools.StorageTool", *arguments, options=["-Xmx128m"])
+        done = subprocess.run(command, capture_output=True, text=True, timeout=FORMAT_TIMEOUT_S, cwd=self.directory, check=False)
+        if done.returncode != 0:
+            shutil.rmtree(self._data, ignore_errors=True)
+            raise SandboxError("Apache Kafka's storage could not be formatted.", hint=(done.stderr or done.stdout).strip())
+
+
+def find_broker(directory: Path, port: int | None = None) -> Broker:
+    """The Apache Kafka in $KAFKA_HOME if that is set, else noida-db; not started yet."""
+    home = find_apache_kafka()
+    return ApacheKafka(directory, port, home=home) if home else NoidaBroker(directory, port)
+
+
+def _accepts(port: int) -> bool:
+    try:
+        with socket.create_connection(("127.0.0.1", port), timeout=ANSWER_TIMEOUT_S):
+            return True
+    except OSError:
+        return False

@@ -1,0 +1,244 @@
+"""A MongoDB of our own: one mongod, or a replica set of one or more."""
+
+from __future__ import annotations
+
+import json
+import secrets
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+from urllib.parse import quote
+
+from pymongo import MongoClient
+from pymongo.errors import OperationFailure, PyMongoError
+
+from watcher.sandbox.binaries import find_mongod
+from watcher.sandbox.errors import SandboxError
+from watcher.sandbox.process import START_TIMEOUT_S, Server, wait_until
+
+CACHE_GB = "0.25"
+ADMIN = "admin"
+ANSWER_TIMEOUT_MS = 2000
+
+
+@dataclass(frozen=True, slots=True)
+class Tls:
+    """Lets a mongod speak TLS only: `certificate` holds its private key and its certificate, `ca` that of the CA that signed it."""
+
+    certificate: Path
+    ca: Path
+
+    def server_arguments(self) -> list[str | Path]:
+        """For mongod's command line. Clients need no certificate of their own."""
+        files = ("--tlsCertificateKeyFile", self.certificate, "--tlsCAFile", self.ca)
+        return ["--tlsMode", "requireTLS", *files, "--tlsAllowConnectionsWithoutCertificates"]
+
+    def uri_options(self) -> str:
+        """For the end of a connection string."""
+        return f"&tls=true&tlsCAFile={quote(str(self.ca))}"
+
+
+class Mongod(Server):
+    """One mongod; a standalone unless `replica_set` is given. `extra_args` go to its command line as they are."""
+
+    name = "mongod"
+
+    def __init__(
+        self,
+        directory: Path,
+        port: int | None = None,
+        *,
+        replica_set: str | None = None,
+        key_file: Path | None = None,
+        tls: Tls | None = None,
+        extra_args: Sequence[str] = (),
+    ) -> None:
+        super().__init__(directory, port)
+        self.replica_set = replica_set
+        self.key_file = key_file
+        self.tls = tls
+        self.extra_args = tuple(extra_args)
+
+    def prepare(self) -> None:
+        """Make the directory of the data."""
+        (self.directory / "data").mkdir(parents=True, exist_ok=True)
+
+    def command(self) -> list[str | Path]:
+        """A mongod with a small cache that listens on 127.0.0.1 alone and on no unix socket."""
+        return [
+            find_mongod(),
+            *("--dbpath", self.directory / "data"),
+            *("--bind_ip", "127.0.0.1", "--port", str(self.port), "--nounixsocket"),
+            # As primary it would wait up to 15 s for another node to take over, while we are stopping that one as well.
+            *("--setParameter", "shutdownTimeoutMillisForSignaledShutdown=100"),
+            *("--wiredTigerCacheSizeGB", CACHE_GB),
+            *(("--replSet", self.replica_set) if self.replica_set else ()),
+            *(("--keyFile", self.key_file) if self.key_file else ()),
+            *(self.tls.server_arguments() if self.tls else ()),
+            *self.extra_args,
+        ]
+
+    def complaint(self, line: str) -> str | None:
+        """Errors and what is not JSON; a mongod that fails says much else in the meantime."""
+        try:
+            entry = json.loads(line)
+        except ValueError:
+            return line
+        return f"{entry['msg']} {json.dumps(entry.get('attr', {}))}" if entry["s"] in ("E", "F") else None
+
+    def client(self, **options: Any) -> MongoClient[dict[str, Any]]:
+        """A client for this one node, whatever its state in a replica set. The caller closes it."""
+        timeouts = {"serverSelectionTimeoutMS": ANSWER_TIMEOUT_MS, "socketTimeoutMS": ANSWER_TIMEOUT_MS}
+        return MongoClient(self.uri(), **{**timeouts, **options})
+
+    def answers(self) -> bool:
+        """Whether it answers a ping."""
+        try:
+            with self.client() as client:
+                client.admin.command("ping")
+        except PyMongoError:
+            return False
+        return True
+
+    def uri(self, database: str = "") -> str:
+        """A connection string for this one node."""
+        return f"mongodb://{self.address}/{database}?directConnection=true{_tls_options(self.tls)}"
+
+
+class ReplicaSet:
+    """A replica set of `size` nodes that initiates itself. With `user` and `password`, access control is on and that user root."""
+
+    def __init__(
+        self,
+        directory: Path,
+        *,
+        size: int = 1,
+        name: str = "rs0",
+        ports: Sequence[int] = (),
+        user: str | None = None,
+        password: str | None = None,
+        tls: Tls | None = None,
+        extra_args: Sequence[str] = (),
+    ) -> None:
+        self.name = name
+        self.user = user
+        self.password = password
+        self.tls = tls
+        self.directory = directory
+        key_file = directory / "keyfile" if user else None
+        self.nodes = [
+            Mongod(directory / f"node{n}", port, replica_set=name, key_file=key_file, tls=tls, extra_args=extra_args)
+            for n, port in enumerate([*ports, *[None] * (size - len(ports))])
+        ]
+
+    @property
+    def addresses(self) -> str:
+        """The nodes, as a connection string lists them."""
+        return ",".join(node.address for node in self.nodes)
+
+    def uri(self, database: str = "", *, user: str | None = None, password: str | None = None) -> str:
+        """A connection string, with the credentials of root unless others are given."""
+        user, password = (user, password) if user else (self.user, self.password)
+        options = f"replicaSet={self.name}{_tls_options(self.tls)}"
+        if not user:
+            return f"mongodb://{self.addresses}/{database}?{options}"
+        login = f"{quote(user, safe='')}:{quote(password or '', safe='')}"
+        return f"mongodb://{login}@{self.addresses}/{database}?{options}&authSource={ADMIN}"
+
+    def client(self, **options: Any) -> MongoClient[dict[str, Any]]:
+        """A client for the replica set. The caller closes it."""
+        return MongoClient(self.uri(), **options)
+
+    def primary(self) -> Mongod | None:
+        """The node that takes writes, or None while there is none."""
+        return next((node for node in self.nodes if node.running and _is_primary(node)), None)
+
+    def start(self) -> Self:
+        """Start all nodes and return when there is a primary; leaves nothing running if that fails."""
+        try:
+            self._start()
+        except BaseException:
+            self.stop()
+            raise
+        return self
+
+    def stop(self) -> None:
+        """Stop all nodes; a failure with one does not keep the others up."""
+        with ExitStack() as stack:
+            for node in self.nodes:
+                stack.callback(node.stop)
+
+    def wait_for_primary(self, timeout_s: float = START_TIMEOUT_S) -> Mongod:
+        """The primary, as soon as there is one; raises SandboxError after `timeout_s` seconds."""
+        if not wait_until(lambda: self.primary() is not None, timeout_s):
+            raise SandboxError(
+                f"{self.addresses} elected no primary within {timeout_s:.0f} s.", hint=f"see the logs in {self.directory}"
+            )
+        return self.primary() or self.wait_for_primary(timeout_s)
+
+    def __enter__(self) -> Self:
+        return self.start()
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.stop()
+
+    def _start(self) -> None:
+        if self.user:
+            self._write_key_file()
+        for node in self.nodes:
+            node.start()
+        self._initiate()
+        primary = self.wait_for_primary()
+        if self.user:
+            _create_root(primary, self.user, self.password or "")
+
+    def _write_key_file(self) -> None:
+        """The secret by which the nodes know each other; mongod demands it for a replica set with access control."""
+        key_file = self.directory / "keyfile"
+        if not key_file.exists():
+            self.directory.mkdir(parents=True, exist_ok=True)
+            key_file.touch(mode=0o600)
+            key_file.write_text(secrets.token_hex(32))
+
+    def _initiate(self) -> None:
+        members = [{"_id": n, "host": node.address} for n, node in enumerate(self.nodes)]
+        # The default election timeout of 10 s would make every test of a lost primary that slow.
+        settings = {"electionTimeoutMillis": 2000}
+        with self.nodes[0].client(socketTimeoutMS=None) as client:
+            try:
+                client.admin.command("replSetInitiate", {"_id": self.name, "members": members, "settings": settings})
+            except OperationFailure as error:
+                if not _is_initiated(error):
+                    raise
+
+
+def _tls_options(tls: Tls | None) -> str:
+    return tls.uri_options() if tls else ""
+
+
+def _is_primary(node: Mongod) -> bool:
+    try:
+        with node.client() as client:
+            return bool(client.admin.command("hello").get("isWritablePrimary"))
+    except PyMongoError:
+        return False
+
+
+def _is_initiated(error: OperationFailure) -> bool:
+    """Whether a second `replSetInitiate` was refused: AlreadyInitialized, or Unauthorized once there is a user."""
+    already_initialized, unauthorized = 23, 13
+    return error.code in (already_initialized, unauthorized)
+
+
+def _create_root(primary: Mongod, user: str, password: str) -> None:
+    """The first user, by the localhost exception; on a second start it is there already."""
+    with primary.client() as client:
+        try:
+            client.admin.command("createUser", user, pwd=password, roles=["root"])
+        except OperationFailure as error:
+            unauthorized, exists = 13, 51003
+            if error.code not in (unauthorized, exists):
+                raise

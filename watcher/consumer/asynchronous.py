@@ -1,0 +1,102 @@
+"""The same consumer for asyncio: it reads in a thread, and its handlers are coroutines of the caller's loop."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+from collections.abc import Callable, Coroutine, Iterable, Mapping
+from typing import Any, Self, TypeVar
+
+from watcher.consumer.change import Change, Gap
+from watcher.consumer.consumer import BATCH_SIZE, BATCH_WAIT_MS, DEFAULT_OPTIONS, DatabaseChangeConsumer
+from watcher.consumer.dispatcher import Counts
+from watcher.consumer.environment import read_environment
+from watcher.consumer.options import ConsumerOptions
+from watcher.consumer.routes import ANY
+from watcher.consumer.stop_signals import STOP_SIGNALS
+
+T = TypeVar("T")
+Coroutines = Callable[[T], Coroutine[Any, Any, object]]
+
+
+class AsyncDatabaseChangeConsumer:
+    """As DatabaseChangeConsumer, with `async def` handlers. One message is handled at a time: the order is worth more than that."""
+
+    def __init__(
+        self,
+        brokers: str,
+        group_id: str,
+        topics: Iterable[str],
+        *,
+        options: ConsumerOptions = DEFAULT_OPTIONS,
+        kafka: Mapping[str, Any] | None = None,
+    ) -> None:
+        self._consumer = DatabaseChangeConsumer(brokers, group_id, topics, options=options, kafka=kafka)
+        self._loop: asyncio.AbstractEventLoop
+
+    @classmethod
+    def from_env(cls, environment: Mapping[str, str] = os.environ, *, options: ConsumerOptions = DEFAULT_OPTIONS) -> Self:
+        """As DatabaseChangeConsumer.from_env."""
+        brokers, group_id, topics, kafka = read_environment(environment)
+        return cls(brokers, group_id, topics, options=options, kafka=kafka)
+
+    @property
+    def counts(self) -> Counts:
+        """What has become of the messages."""
+        return self._consumer.counts
+
+    def on(self, collection: str, *operations: str, database: str = ANY) -> Callable[[Coroutines[Change]], Coroutines[Change]]:
+        """As DatabaseChangeConsumer.on."""
+        return self._register(self._consumer.on(collection, *operations, database=database))
+
+    def on_batch(
+        self, collection: str, *operations: str, database: str = ANY, size: int = BATCH_SIZE, wait_ms: int = BATCH_WAIT_MS
+    ) -> Callable[[Coroutines[list[Change]]], Coroutines[list[Change]]]:
+        """As DatabaseChangeConsumer.on_batch."""
+        return self._register(self._consumer.on_batch(collection, *operations, database=database, size=size, wait_ms=wait_ms))
+
+    def on_gap(self, handler: Coroutines[Gap]) -> Coroutines[Gap]:
+        """As DatabaseChangeConsumer.on_gap."""
+        self._consumer.on_gap(self._in_loop(handler))
+        return handler
+
+    def on_other(self, handler: Coroutines[Change]) -> Coroutines[Change]:
+        """As DatabaseChangeConsumer.on_other."""
+        self._consumer.on_other(self._in_loop(handler))
+        return handler
+
+    async def run(self) -> None:
+        """As DatabaseChangeConsumer.run. When cancelled, it finishes the message in hand first."""
+        self._loop = asyncio.get_running_loop()
+        for number in STOP_SIGNALS:
+            with contextlib.suppress(RuntimeError, ValueError):  # not the main thread's loop
+                self._loop.add_signal_handler(number, self.stop)
+        reading = asyncio.ensure_future(asyncio.to_thread(self._consumer.run))
+        try:
+            await asyncio.shield(reading)
+        except asyncio.CancelledError:
+            self.stop()
+            await reading
+            raise
+        finally:
+            for number in STOP_SIGNALS:
+                with contextlib.suppress(RuntimeError, ValueError):
+                    self._loop.remove_signal_handler(number)
+
+    def stop(self) -> None:
+        """Have `run` return; from any thread, or from a handler."""
+        self._consumer.stop()
+
+    def _register(self, register: Callable[[Callable[[T], object]], object]) -> Callable[[Coroutines[T]], Coroutines[T]]:
+        def decorate(handler: Coroutines[T]) -> Coroutines[T]:
+            register(self._in_loop(handler))
+            return handler
+
+        return decorate
+
+    def _in_loop(self, handler: Coroutines[T]) -> Callable[[T], object]:
+        def call(argument: T) -> object:
+            return asyncio.run_coroutine_threadsafe(handler(argument), self._loop).result()
+
+        return call

@@ -1,0 +1,121 @@
+"""DatabaseChangeConsumer: handlers for the changes of collections, called by `run`."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, Self, TypeVar
+
+from watcher.consumer.change import Change, Gap
+from watcher.consumer.connection import check_properties
+from watcher.consumer.dispatcher import Counts
+from watcher.consumer.environment import read_environment
+from watcher.consumer.options import ConsumerOptions
+from watcher.consumer.routes import ANY, ROW_CHANGES, BatchHandler, Handler, Route, Routes
+from watcher.consumer.session import Session
+from watcher.consumer.stop_signals import stop_on_signals
+
+H = TypeVar("H", bound=Handler)
+B = TypeVar("B", bound=BatchHandler)
+G = TypeVar("G", bound=Callable[[Gap], object])
+
+DEFAULT_OPTIONS = ConsumerOptions()
+BATCH_SIZE = 500
+BATCH_WAIT_MS = 100
+
+
+class DatabaseChangeConsumer:
+    """Reads what watchers have written and calls a handler with each message, in order, and again until it has worked.
+
+    `topics` are names, or regular expressions that begin with ^. `kafka` holds further properties of librdkafka, such as for
+    logging in. A message is committed after its handler has returned, so a handler sees every message at least once.
+    """
+
+    def __init__(
+        self,
+        brokers: str,
+        group_id: str,
+        topics: Iterable[str],
+        *,
+        options: ConsumerOptions = DEFAULT_OPTIONS,
+        kafka: Mapping[str, Any] | None = None,
+    ) -> None:
+        self._brokers = brokers
+        self._group_id = group_id
+        self._topics = [topics] if isinstance(topics, str) else list(topics)
+        self._options = options
+        self._kafka = dict(kafka or {})
+        self._routes = Routes()
+        self._stopping = threading.Event()
+        self.counts = Counts()
+        if not (brokers and group_id and self._topics):
+            raise ValueError("brokers, group_id and topics must not be empty")
+        check_properties(self._kafka)
+
+    @classmethod
+    def from_env(cls, environment: Mapping[str, str] = os.environ, *, options: ConsumerOptions = DEFAULT_OPTIONS) -> Self:
+        """A consumer as KAFKA_BROKERS, KAFKA_GROUP_ID, KAFKA_TOPIC_INSERT, _UPDATE, _DELETE and _CONTROL, KAFKA_DB_CHANGES_TOPIC
+        and KAFKA (librdkafka's properties as JSON) say. Raises ConfigurationError.
+        """
+        brokers, group_id, topics, kafka = read_environment(environment)
+        return cls(brokers, group_id, topics, options=options, kafka=kafka)
+
+    def on(self, collection: str, *operations: str, database: str = ANY) -> Callable[[H], H]:
+        """The decorated function takes changes of a collection: its name, a glob, or `*`, which messages without one match too.
+
+        Without `operations` it takes insert, update, replace and delete; `*` is any. A message goes to one handler: that of the
+        name before that of a glob, and that before `*`. Raises ValueError where there is a handler already.
+        """
+
+        def register(handler: H) -> H:
+            self._routes.add(Route(_one(handler), collection, operations or ROW_CHANGES, database))
+            return handler
+
+        return register
+
+    def on_batch(
+        self, collection: str, *operations: str, database: str = ANY, size: int = BATCH_SIZE, wait_ms: int = BATCH_WAIT_MS
+    ) -> Callable[[B], B]:
+        """As `on`, for a function that takes a list of changes: at most `size`, the first of which has waited about `wait_ms`.
+
+        When it has failed for good, it is called with each alone, so that one bad message goes to the dead-letter topic by itself.
+        """
+        if size < 1:
+            raise ValueError(f"size must be at least 1, not {size}")
+
+        def register(handler: B) -> B:
+            self._routes.add(Route(handler, collection, operations or ROW_CHANGES, database, size, wait_ms / 1000))
+            return handler
+
+        return register
+
+    def on_gap(self, handler: G) -> G:
+        """The decorated function hears of changes that are missing. The control topic must be among `topics`."""
+        self._routes.add(Route(_one(lambda change: handler(Gap.of(change))), operations=("gap",)))
+        return handler
+
+    def on_other(self, handler: H) -> H:
+        """The decorated function takes what no other does: further collections, and operations that came after this release."""
+        self._routes.set_other(Route(_one(handler)))
+        return handler
+
+    def run(self) -> None:
+        """Read and handle until `stop`, SIGTERM or SIGINT; the message in hand is finished.
+
+        Raises NotPermitted, ConfigurationError, ReadError, HandlerFailed, ForeignMessage or DeadLetterFailed, each with a hint.
+        What was handled by then is committed. Signals are heard only in the main thread.
+        """
+        with stop_on_signals(self.stop):
+            session = Session(self._brokers, self._group_id, self._topics, self._routes, self._options, self._kafka, self._stopping)
+            self.counts = session.counts
+            session.run()
+
+    def stop(self) -> None:
+        """Have `run` return; from any thread, or from a handler."""
+        self._stopping.set()
+
+
+def _one(handler: Callable[[Change], object]) -> Callable[[list[Change]], object]:
+    """Handlers of single changes and of batches are called alike."""
+    return lambda changes: handler(changes[0])

@@ -1,0 +1,98 @@
+"""The consumer's own dead-letter topic: key and value as they were, and in the headers what happened."""
+
+from __future__ import annotations
+
+import logging
+import traceback
+from collections.abc import Mapping
+from typing import Any
+
+from confluent_kafka import KafkaError, KafkaException, Producer
+from confluent_kafka import Message as Record
+from confluent_kafka.admin import AdminClient, NewTopic
+
+from watcher.consumer.connection import client_log
+from watcher.consumer.errors import DeadLetterFailed
+
+TRACEBACK_CHARACTERS = 4000
+"""The end of it is kept: there is the cause."""
+
+DELIVERY_SECONDS = 30.0
+CREATION_SECONDS = 10.0
+
+
+class DeadLetters:
+    """Writes to one topic, which is created if missing. Raises DeadLetterFailed."""
+
+    def __init__(self, topic: str, properties: Mapping[str, Any], group_id: str) -> None:
+        self.topic = topic
+        self._properties = dict(properties)
+        self._group_id = group_id
+        self._producer: Producer | None = None
+
+    def send(self, record: Record, reason: str, error: BaseException | None = None) -> None:
+        """Put it there, and wait until Kafka has it. A value that is too large with the headers stays behind."""
+        headers = {
+            "reason": reason,
+            "topic": record.topic() or "",
+            "partition": str(record.partition()),
+            "offset": str(record.offset()),
+            "group": self._group_id,
+        }
+        if error is not None:
+            headers["traceback"] = "".join(traceback.format_exception(error))[-TRACEBACK_CHARACTERS:]
+        try:
+            self._deliver(record, record.value(), headers)
+        except KafkaException as failure:
+            if failure.args[0].code() != KafkaError.MSG_SIZE_TOO_LARGE:
+                raise self._failed(failure.args[0]) from failure
+            self._deliver_without_value(record, {**headers, "valueLeftOut": "it was too large"})
+
+    def _deliver_without_value(self, record: Record, headers: dict[str, str]) -> None:
+        try:
+            self._deliver(record, None, headers)
+        except KafkaException as failure:
+            raise self._failed(failure.args[0]) from failure
+
+    def _deliver(self, record: Record, value: bytes | None, headers: dict[str, str]) -> None:
+        """Raises KafkaException."""
+        producer = self._producer = self._producer or self._open()
+        failures: list[KafkaError] = []
+
+        def delivered(error: KafkaError | None, _: Record) -> None:
+            if error is not None:
+                failures.append(error)
+
+        producer.produce(self.topic, value, record.key(), headers=list(headers.items()), on_delivery=delivered)
+        if producer.flush(DELIVERY_SECONDS):
+            raise KafkaException(KafkaError(KafkaError._MSG_TIMED_OUT))
+        if failures:
+            raise KafkaException(failures[0])
+
+    def _open(self) -> Producer:
+        self._create_topic()
+        return Producer(
+            {
+                **self._properties,
+                "enable.idempotence": True,
+                "partitioner": "murmur2_random",
+                "message.timeout.ms": int(DELIVERY_SECONDS * 900),  # told by a delivery report, before flush() gives up
+            },
+            logger=client_log,
+        )
+
+    def _create_topic(self) -> None:
+        """Whoever may not create topics may find it there all the same."""
+        admin = AdminClient(self._properties, logger=client_log)
+        created = admin.create_topics([NewTopic(self.topic, 1)], operation_timeout=CREATION_SECONDS)[self.topic]
+        try:
+            created.result(CREATION_SECONDS)
+        except KafkaException as error:
+            if error.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:
+                logging.getLogger("watcher.consumer").warning("%s was not created: %s", self.topic, error.args[0].str())
+
+    def _failed(self, error: KafkaError) -> DeadLetterFailed:
+        return DeadLetterFailed(
+            f"The dead-letter topic {self.topic} could not be written: {error.str()}",
+            hint='The principal needs Write and Describe on it, and Create unless it exists. Or set on_error="stop".',
+        )

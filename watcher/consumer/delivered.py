@@ -1,0 +1,86 @@
+"""Messages as a consumer finds them in Kafka, and their order across topics. Pure."""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+
+Partition = tuple[str, int]
+"""Topic, and number in it."""
+
+Message = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Delivered:
+    """One message; `text` is its JSON as it lies in Kafka."""
+
+    partition: Partition
+    text: bytes
+    message: Message
+
+    @property
+    def sequence(self) -> int:
+        """Counts the watcher's messages across all its topics, without a gap."""
+        return int(self.message["sequence"])
+
+
+def parse(partition: Partition, text: bytes | None, watcher: str) -> Delivered | None:
+    """The message in a record, if it is one that `watcher` (its kafka_client_id) wrote: topics are shared, also with strangers."""
+    try:
+        message = orjson.loads(text or b"null")
+    except orjson.JSONDecodeError:
+        return None
+    if not isinstance(message, dict) or message.get("watcher") != watcher or not isinstance(message.get("sequence"), int):
+        return None
+    return Delivered(partition, text or b"", message)
+
+
+class Tail:
+    """The `count` newest wanted ones of the messages that are added, in whatever order they come."""
+
+    def __init__(self, count: int, wanted: Callable[[Message], bool]) -> None:
+        self._count = count
+        self._wanted = wanted
+        self._kept: dict[int, Delivered] = {}
+        self._oldest_first: list[int] = []
+        self._seen: set[int] = set()
+        self._lowest: dict[Partition, int] = {}
+
+    def add(self, delivered: Delivered) -> None:
+        """Keep it, if it is wanted and among the newest."""
+        number = delivered.sequence
+        self._seen.add(number)
+        self._lowest[delivered.partition] = min(number, self._lowest.get(delivered.partition, number))
+        if number in self._kept or not self._wanted(delivered.message):
+            return
+        self._kept[number] = delivered
+        heapq.heappush(self._oldest_first, number)
+        if len(self._kept) > self._count:
+            del self._kept[heapq.heappop(self._oldest_first)]
+
+    def messages(self) -> list[Delivered]:
+        """What is kept, oldest first."""
+        return [self._kept[number] for number in sorted(self._kept)]
+
+    def newest_sequence(self) -> int | None:
+        """The highest number that was added."""
+        return max(self._seen, default=None)
+
+    def is_complete(self, cut: Collection[Partition]) -> bool:
+        """Whether no other message belongs here, although the partitions in `cut` were not read from their beginning.
+
+        A cut partition can hide only numbers below the lowest that was seen in it; where none was seen, any. So either all those
+        are older than what is kept, or they were all seen elsewhere.
+        """
+        if self._count == 0:
+            return True
+        if not self._lowest.keys() >= set(cut):
+            return False
+        oldest = self._oldest_first[0] if len(self._kept) == self._count else 1
+        hidden_below = max((self._lowest[partition] for partition in cut), default=0)
+        return all(number in self._seen for number in range(oldest, hidden_below))

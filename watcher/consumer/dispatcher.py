@@ -1,0 +1,137 @@
+"""Hands messages to their handlers, one by one or in batches, and keeps account of what is done."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Collection
+from dataclasses import dataclass
+
+from confluent_kafka import Message as Record
+
+from watcher.consumer.attempts import Attempts, Call
+from watcher.consumer.batches import Batch, Batches
+from watcher.consumer.change import Change, Gap, NotOurs
+from watcher.consumer.dead_letters import DeadLetters
+from watcher.consumer.delivered import Partition
+from watcher.consumer.errors import ForeignMessage, HandlerFailed
+from watcher.consumer.offsets import Offsets
+from watcher.consumer.options import ConsumerOptions
+from watcher.consumer.redelivery import RedeliveryWindow
+from watcher.consumer.routes import Routes
+
+_log = logging.getLogger("watcher.consumer")
+
+
+@dataclass(slots=True)
+class Counts:
+    """What has become of the messages since the start."""
+
+    handled: int = 0
+    repeated: int = 0
+    unrouted: int = 0
+    foreign: int = 0
+    dead_lettered: int = 0
+
+
+class Dispatcher:
+    """Everything between a message whose turn it is and its offset being free to commit."""
+
+    def __init__(
+        self,
+        routes: Routes,
+        options: ConsumerOptions,
+        offsets: Offsets,
+        dead_letters: DeadLetters,
+        attempts: Attempts,
+    ) -> None:
+        self.counts = Counts()
+        self._routes = routes
+        self._options = options
+        self._offsets = offsets
+        self._dead_letters = dead_letters
+        self._attempts = attempts
+        self._redeliveries = RedeliveryWindow(options.redelivery_window)
+        self._batches = Batches()
+
+    def take(self, change: Change) -> None:
+        """A message whose turn it is. Raises HandlerFailed, DeadLetterFailed, Stopped, or what a handler exits with."""
+        if self._redeliveries.has(change):
+            self.counts.repeated += 1
+            self._offsets.handled(change.source, change.offset)
+            return
+        route = self._routes.find(change)
+        for earlier in self._batches.before(change, route):
+            self._flush(earlier)
+        if change.operation == "gap":
+            _log.warning("%s: changes are missing: %s", change.watcher, Gap.of(change).reason)
+        if route is None:
+            self.counts.unrouted += 1
+            self._done(change)
+        elif not route.batch_size:
+            self._call(route.handler, [change])
+        elif (batch := self._batches.add(route, change, time.monotonic())).is_full:
+            self._flush(batch)
+
+    def take_foreign(self, record: Record, partition: Partition, reason: NotOurs) -> None:
+        """A record that no watcher has written. Raises ForeignMessage, DeadLetterFailed."""
+        self.counts.foreign += 1
+        where = f"{partition[0]}, partition {partition[1]}, offset {record.offset()}"
+        if record.value() is None:
+            _log.debug("an empty record is passed over: %s", where)
+        elif self._options.on_foreign == "stop":
+            raise ForeignMessage(f"{where}: {reason}.", hint='Set on_foreign to "skip" or "dead-letter" to go on.')
+        else:
+            _log.warning("not a watcher's message (%s): %s", self._options.on_foreign, f"{where}: {reason}")
+            if self._options.on_foreign == "dead-letter":
+                self._dead_letters.send(record, str(reason))
+        self._offsets.handled(partition, record.offset() or 0)
+
+    def flush_due(self) -> None:
+        """Hand over the batches that have waited long enough."""
+        for batch in self._batches.due(time.monotonic()):
+            self._flush(batch)
+
+    def next_due_s(self) -> float | None:
+        """When a batch will be due, by time.monotonic()."""
+        return self._batches.next_due_s()
+
+    def revoke(self, partitions: Collection[Partition]) -> None:
+        """Somebody else handles these now."""
+        self._batches.revoke(partitions)
+
+    def _flush(self, batch: Batch) -> None:
+        self._batches.close(batch)
+        self._call(batch.route.handler, batch.changes)
+
+    def _call(self, handler: Call, changes: list[Change]) -> None:
+        changes, error = self._attempts.call(handler, changes)
+        if error is None:
+            self.counts.handled += len(changes)
+            for change in changes:
+                self._done(change)
+        elif len(changes) > 1:
+            self._call_one_by_one(handler, changes)
+        else:
+            self._give_up(changes[0], error)
+
+    def _call_one_by_one(self, handler: Call, changes: list[Change]) -> None:
+        """One message has spoilt a batch: the others must not suffer."""
+        for change in changes:
+            if self._offsets.ours([change]):
+                self._call(handler, [change])
+
+    def _give_up(self, change: Change, error: Exception) -> None:
+        if self._options.on_error == "stop":
+            raise HandlerFailed(
+                f"The handler failed with {change!r}: {error!r}",
+                hint="Its offset is not committed: the next start begins with it.",
+            ) from error
+        _log.error("%r goes to %s: %r", change, self._dead_letters.topic, error)
+        self._dead_letters.send(change.record, repr(error), error)
+        self.counts.dead_lettered += 1
+        self._done(change)
+
+    def _done(self, change: Change) -> None:
+        self._redeliveries.add(change)
+        self._offsets.handled(change.source, change.offset)

@@ -1,0 +1,140 @@
+"""Records from Kafka, as a member of a group."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
+from confluent_kafka import Message as Record
+
+from watcher.consumer.connection import client_log
+from watcher.consumer.delivered import Partition
+from watcher.consumer.kafka_errors import BAD_SETTING, LOGIN_REFUSED, NOT_AUTHORISED, error_for
+
+RECORDS_AT_ONCE = 500
+IDLE_POLL_SECONDS = 0.2
+NO_SUCH_TOPIC = {KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError._UNKNOWN_TOPIC, KafkaError._UNKNOWN_PARTITION}
+HOPELESS = LOGIN_REFUSED | NOT_AUTHORISED | BAD_SETTING
+PROPERTIES = "the argument kafka"
+
+Changed = Callable[[set[Partition]], None]
+
+_log = logging.getLogger("watcher.consumer")
+
+
+class Feed:
+    """Reads records and the ends of partitions. `assigned` and `revoked` are called from within its methods.
+
+    Outages are ridden out by librdkafka. Raises NotPermitted, ConfigurationError, or ReadError after a fatal error.
+    """
+
+    def __init__(
+        self, properties: Mapping[str, Any], topics: list[str], *, assigned: Changed, revoked: Changed, lost: Changed
+    ) -> None:
+        self._brokers = str(properties["bootstrap.servers"])
+        self._assigned, self._revoked, self._lost = assigned, revoked, lost
+        self._paused: set[Partition] = set()
+        self._kept: list[Record] = []
+        self._hopeless: KafkaError | None = None
+        self._is_away = False
+        self._missing: set[str] = set()
+        try:
+            self._consumer = Consumer({**properties, "error_cb": self._note}, logger=client_log)
+        except KafkaException as error:
+            raise error_for(error.args[0], self._brokers, PROPERTIES) from error
+        self._consumer.subscribe(topics, on_assign=self._on_assign, on_revoke=self._on_revoke, on_lost=self._on_lost)
+
+    def read(self, timeout_s: float) -> list[Record]:
+        """What has come, or comes first within `timeout_s` seconds: messages, and ends of partitions (error _PARTITION_EOF)."""
+        records, self._kept = self._kept, []
+        if not records and (first := self._consumer.poll(timeout_s)) is not None:  # one without a value is false
+            records = [first]
+        if records or timeout_s == 0:
+            records += self._consumer.consume(RECORDS_AT_ONCE, 0)
+        if self._hopeless:
+            raise error_for(self._hopeless, self._brokers, PROPERTIES)
+        if records and self._is_away:
+            self._is_away = False
+            _log.info("Kafka answers again")
+        return records
+
+    def check(self, record: Record, error: KafkaError) -> None:
+        """What an error among the records means; raises if going on makes no sense."""
+        if error.code() in NO_SUCH_TOPIC:
+            if record.topic() not in self._missing:
+                self._missing.add(record.topic() or "")
+                _log.warning("the topic %s does not exist yet", record.topic())
+        elif error.fatal() or error.code() in HOPELESS:
+            raise error_for(error, self._brokers, PROPERTIES)
+        else:
+            _log.warning("Kafka: %s", error.str())
+
+    def idle(self, seconds: float, is_over: Callable[[], bool]) -> None:
+        """Read nothing for so long, and stay a member of the group; returns early when `is_over`."""
+        deadline = time.monotonic() + seconds
+        self._consumer.pause(self._consumer.assignment())
+        while not is_over() and (left := deadline - time.monotonic()) > 0:
+            record = self._consumer.poll(min(left, IDLE_POLL_SECONDS))
+            if record is not None:  # of a partition that was assigned meanwhile
+                self._kept.append(record)
+        self._consumer.resume([each for each in self._consumer.assignment() if (each.topic, each.partition) not in self._paused])
+
+    @property
+    def held_back(self) -> set[Partition]:
+        """What `hold_back` was told last."""
+        return self._paused
+
+    def hold_back(self, partitions: set[Partition]) -> None:
+        """Don't read these, and these only."""
+        if partitions == self._paused:
+            return
+        self._consumer.pause([TopicPartition(*each) for each in partitions - self._paused])
+        self._consumer.resume([TopicPartition(*each) for each in self._paused - partitions])
+        self._paused = partitions
+
+    def commit(self, offsets: Mapping[Partition, int], *, wait: bool) -> None:
+        """Tell the group where to go on. What fails is logged: it is read again, or committed with the next ones."""
+        if not offsets:
+            return
+        positions = [TopicPartition(*partition, offset) for partition, offset in offsets.items()]
+        try:
+            if wait:
+                self._consumer.commit(offsets=positions, asynchronous=False)
+            else:
+                self._consumer.commit(offsets=positions, asynchronous=True)
+        except KafkaException as error:
+            _log.warning("offsets were not committed, messages may come again: %s", error.args[0].str())
+
+    def close(self) -> None:
+        """Leave the group."""
+        self._consumer.close()
+
+    def _note(self, error: KafkaError) -> None:
+        """librdkafka's view of the connection."""
+        if error.code() in HOPELESS:
+            self._hopeless = error
+        elif error.code() == KafkaError._ALL_BROKERS_DOWN and not self._is_away:
+            self._is_away = True
+            _log.warning("Kafka does not answer; waiting for it")
+
+    def _on_assign(self, _: Consumer, partitions: list[TopicPartition]) -> None:
+        self._assigned(_keys(partitions))
+
+    def _on_revoke(self, _: Consumer, partitions: list[TopicPartition]) -> None:
+        self._revoked(_keys(partitions))
+        self._forget(_keys(partitions))
+
+    def _on_lost(self, _: Consumer, partitions: list[TopicPartition]) -> None:
+        self._lost(_keys(partitions))
+        self._forget(_keys(partitions))
+
+    def _forget(self, gone: set[Partition]) -> None:
+        self._paused -= gone
+        self._kept = [record for record in self._kept if (record.topic(), record.partition()) not in gone]
+
+
+def _keys(partitions: list[TopicPartition]) -> set[Partition]:
+    return {(each.topic, each.partition) for each in partitions}

@@ -1,0 +1,37 @@
+"""Puts messages that come from several partitions back in order. Pure."""
+
+from __future__ import annotations
+
+import heapq
+
+from watcher.consumer.delivered import Delivered
+
+PATIENCE_S = 3.0
+"""How long a message waits for the ones before it: until a topic that is new has been found. What was deleted never comes."""
+
+
+class InOrder:
+    """Releases messages by `sequence`. `next_sequence` is the number expected first; None means whatever comes."""
+
+    def __init__(self, next_sequence: int | None = None) -> None:
+        self._next = next_sequence
+        self._waiting: list[tuple[int, int, float, Delivered]] = []
+        self._arrivals = 0
+
+    def add(self, delivered: Delivered, now: float) -> None:
+        """Take a message that arrived at `now`, in seconds of any clock."""
+        self._arrivals += 1
+        heapq.heappush(self._waiting, (delivered.sequence, self._arrivals, now, delivered))
+
+    def ready(self, now: float) -> list[Delivered]:
+        """The messages whose turn it is, and those that have waited for PATIENCE_S."""
+        released = []
+        while self._waiting and self._is_due(now):
+            number, _, _, delivered = heapq.heappop(self._waiting)
+            self._next = max(number + 1, self._next or 0)
+            released.append(delivered)
+        return released
+
+    def _is_due(self, now: float) -> bool:
+        number, _, arrived, _ = self._waiting[0]
+        return self._next is None or number <= self._next or now - arrived >= PATIENCE_S

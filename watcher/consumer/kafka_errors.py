@@ -1,0 +1,41 @@
+"""What Kafka's errors mean for somebody who reads."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from confluent_kafka import KafkaError
+
+from watcher.consumer.errors import ReadError
+from watcher.errors import ConfigurationError, NotPermitted, WatcherError
+
+if TYPE_CHECKING:
+    from watcher.config import Settings  # pydantic, which users of DatabaseChangeConsumer need not have
+
+NOT_AUTHORISED = {
+    KafkaError.TOPIC_AUTHORIZATION_FAILED,
+    KafkaError.GROUP_AUTHORIZATION_FAILED,
+    KafkaError.CLUSTER_AUTHORIZATION_FAILED,
+}
+LOGIN_REFUSED = {KafkaError.SASL_AUTHENTICATION_FAILED, KafkaError._AUTHENTICATION}
+BAD_SETTING = {KafkaError._INVALID_ARG}
+
+
+def read_error(error: KafkaError, settings: Settings) -> WatcherError:
+    """Our error for Kafka's, for somebody who has a watcher's settings: NotPermitted, ConfigurationError, else ReadError."""
+    return error_for(error, settings.kafka_brokers, "the [kafka] table")
+
+
+def error_for(error: KafkaError, brokers: str, properties: str) -> WatcherError:
+    """As `read_error`; `properties` is where the user has written librdkafka's."""
+    text = f"Kafka at {brokers}: {error.str()}"
+    code = error.code()
+    if code in LOGIN_REFUSED:
+        return NotPermitted(text, hint=f"Check the sasl.* and ssl.* settings in {properties}.")
+    if code in NOT_AUTHORISED:
+        return NotPermitted(
+            text, hint="The principal needs Read and Describe on the watcher's topics, and a consumer Read on its group."
+        )
+    if code in BAD_SETTING:
+        return ConfigurationError(text, hint=f"See librdkafka's CONFIGURATION.md for the properties of {properties}.")
+    return ReadError(f"Kafka at {brokers} does not answer: {error.str()}", hint="Is the broker running, and is its address right?")

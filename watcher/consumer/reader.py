@@ -1,0 +1,215 @@
+"""Reads what one watcher has delivered: the last messages, and those that come. Leaves no trace in Kafka: no group, no offsets."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Iterable, Mapping
+from datetime import datetime
+from types import TracebackType
+from typing import Any, Self
+
+from confluent_kafka import OFFSET_BEGINNING, Consumer, IsolationLevel, KafkaError, KafkaException, TopicPartition
+from confluent_kafka import Message as Record
+from confluent_kafka.admin import AdminClient, OffsetSpec
+
+from watcher.config import Settings
+from watcher.config.kafka_client import client_properties, reading_properties
+from watcher.config.topic_name import topic_pattern
+from watcher.consumer.delivered import Delivered, Message, Partition, Tail, parse
+from watcher.consumer.in_order import InOrder
+from watcher.consumer.kafka_errors import BAD_SETTING, LOGIN_REFUSED, read_error
+
+CONNECT_SECONDS = 5.0
+"""How long to try to reach Kafka."""
+
+TRY_SECONDS = 2.5
+ANSWER_SECONDS = 10.0
+"""How long Kafka, once reached, may take to send more of what it has."""
+
+REFRESH_SECONDS = 1.0
+"""How often to look for topics that are new."""
+
+READ_STEP_SECONDS = 0.1
+SMALLEST_SPAN = 64
+SPAN_GROWTH = 8
+RECORDS_AT_ONCE = 500
+QUEUE_KBYTES = 16 * 1024
+
+_log = logging.getLogger("watcher.consumer.librdkafka")
+_log.addHandler(logging.NullHandler())  # librdkafka's own words; what matters comes as an error
+
+
+NO_FAULT = {
+    KafkaError._PARTITION_EOF,
+    KafkaError.UNKNOWN_TOPIC_OR_PART,  # deleted meanwhile
+    KafkaError.GROUP_AUTHORIZATION_FAILED,  # librdkafka looks for the group's coordinator, though no group is ever used
+}
+
+
+class Reader:
+    """The messages of one watcher, on all its topics, read_committed, in order of `sequence`. Close it, or use `with`.
+
+    Everything raises NotPermitted, ConfigurationError or ReadError.
+    """
+
+    def __init__(self, settings: Settings, since: datetime | None = None) -> None:
+        """`since`: what Kafka's timestamps place before it is not read."""
+        self._settings = settings
+        self._since = since
+        self._patterns = [topic_pattern(template, settings.database) for template in set(settings.topic_templates.values())]
+        self._trouble: KafkaError | None = None
+        self._assigned: set[Partition] = set()
+        self._order = InOrder(next_sequence=1)
+        self._next_refresh = 0.0
+        self._answers = True
+        try:
+            self._consumer = Consumer(self._config())
+            self._admin = AdminClient(client_properties(settings), logger=_log)
+        except KafkaException as error:
+            raise read_error(error.args[0], settings) from error
+
+    @property
+    def answers(self) -> bool:
+        """False while Kafka is away; `poll` goes on when it is back."""
+        return self._answers
+
+    def last(self, count: int, wanted: Callable[[Message], bool] = lambda _: True) -> list[Delivered]:
+        """The newest `count` messages that are `wanted`, oldest first. `poll` goes on after them.
+
+        What is read is the ends of the topics, and more and more of them until it is certain that nothing is missing.
+        """
+        partitions = self._ask_for_partitions()
+        ends = self._offsets(partitions, OffsetSpec.latest())
+        firsts = self._firsts(partitions, ends)
+        span = max(count, SMALLEST_SPAN)
+        while True:
+            starts = {partition: max(first, ends[partition] - span) for partition, first in firsts.items()}
+            tail = self._read(starts, ends, Tail(count, wanted))
+            if tail.is_complete([partition for partition, first in firsts.items() if starts[partition] > first]):
+                break
+            span *= SPAN_GROWTH
+        newest = tail.newest_sequence()
+        self._order = InOrder(newest + 1 if newest is not None and count else None)
+        return tail.messages()
+
+    def poll(self, timeout_s: float) -> list[Delivered]:
+        """What has come since `last`, or since the very first message without it; waits for `timeout_s` seconds.
+
+        Topics that are new are taken up. While Kafka is away nothing comes.
+        """
+        if time.monotonic() >= self._next_refresh:
+            self._take_up_new_topics()
+            self._next_refresh = time.monotonic() + REFRESH_SECONDS
+        for record in self._consumer.consume(RECORDS_AT_ONCE, timeout_s):
+            if delivered := self._delivered(record):
+                self._order.add(delivered, time.monotonic())
+        return self._order.ready(time.monotonic())
+
+    def close(self) -> None:
+        """Leave Kafka."""
+        self._consumer.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
+
+    def _config(self) -> dict[str, Any]:
+        return {
+            **reading_properties(self._settings),
+            "auto.offset.reset": "earliest",  # what retention has deleted meanwhile is passed over
+            "fetch.wait.max.ms": 50,  # the end of a partition is told only after a fetch came back empty
+            "queued.max.messages.kbytes": QUEUE_KBYTES,
+            "error_cb": self._note,
+            "logger": _log,
+        }
+
+    def _note(self, error: KafkaError) -> None:
+        self._trouble = error
+
+    def _ask_for_partitions(self) -> set[Partition]:
+        """The partitions that may hold messages. Tries for CONNECT_SECONDS, unless the login is refused."""
+        deadline = time.monotonic() + CONNECT_SECONDS
+        while True:
+            try:
+                return self._partitions()
+            except KafkaException as error:
+                self._consumer.poll(0)  # hands over to `_note` why
+                trouble = self._trouble or error.args[0]
+                if trouble.code() in LOGIN_REFUSED | BAD_SETTING or time.monotonic() >= deadline:
+                    raise read_error(trouble, self._settings) from error
+
+    def _partitions(self) -> set[Partition]:
+        topics = self._consumer.list_topics(timeout=TRY_SECONDS).topics
+        mine = [name for name in topics if any(pattern.match(name) for pattern in self._patterns)]
+        return {(name, number) for name in mine for number in topics[name].partitions}
+
+    def _firsts(self, partitions: set[Partition], ends: Mapping[Partition, int]) -> dict[Partition, int]:
+        """Where to begin at the earliest."""
+        if self._since is None:
+            return self._offsets(partitions, OffsetSpec.earliest())
+        found = self._offsets(partitions, OffsetSpec.for_timestamp(int(self._since.timestamp() * 1000)))
+        return {partition: offset if offset >= 0 else ends[partition] for partition, offset in found.items()}
+
+    def _offsets(self, partitions: Iterable[Partition], spec: OffsetSpec) -> dict[Partition, int]:
+        request = {TopicPartition(*partition): spec for partition in partitions}
+        if not request:
+            return {}
+        futures = self._admin.list_offsets(request, isolation_level=IsolationLevel.READ_COMMITTED, request_timeout=ANSWER_SECONDS)
+        try:
+            return {(asked.topic, asked.partition): int(future.result().offset) for asked, future in futures.items()}
+        except KafkaException as error:
+            raise read_error(error.args[0], self._settings) from error
+
+    def _read(self, starts: Mapping[Partition, int], ends: Mapping[Partition, int], tail: Tail) -> Tail:
+        """Fill `tail` with everything from `starts` to `ends`, and a little more where more is written meanwhile."""
+        self._consumer.assign([TopicPartition(*partition, offset) for partition, offset in starts.items()])
+        self._assigned = set(starts)
+        unfinished = {partition for partition, start in starts.items() if start < ends[partition]}
+        deadline = time.monotonic() + ANSWER_SECONDS
+        while unfinished:
+            records = self._consumer.consume(RECORDS_AT_ONCE, READ_STEP_SECONDS)
+            if records:
+                deadline = time.monotonic() + ANSWER_SECONDS
+            elif time.monotonic() >= deadline:
+                raise read_error(self._trouble or KafkaError(KafkaError._TIMED_OUT), self._settings)
+            for record in records:
+                if delivered := self._delivered(record):
+                    tail.add(delivered)
+                unfinished -= _reached(record, ends)
+        return tail
+
+    def _take_up_new_topics(self) -> None:
+        try:
+            new = self._partitions() - self._assigned
+        except KafkaException:
+            self._answers = False
+            return
+        self._answers = True
+        if new:
+            self._consumer.incremental_assign([TopicPartition(*partition, OFFSET_BEGINNING) for partition in new])
+            self._assigned |= new
+
+    def _delivered(self, record: Record) -> Delivered | None:
+        """The message in it, if it is this watcher's."""
+        error = record.error()
+        if error is None:
+            return parse(_partition(record), record.value(), self._settings.kafka_client_id)
+        if error.code() in NO_FAULT:
+            return None
+        raise read_error(error, self._settings)
+
+
+def _partition(record: Record) -> Partition:
+    return record.topic() or "", record.partition() or 0
+
+
+def _reached(record: Record, ends: Mapping[Partition, int]) -> set[Partition]:
+    """The record's partition, if that is now read to its end.
+
+    The last offsets may be markers of transactions, which no record shows: then the end is told as an event with its offset.
+    """
+    partition, is_record = _partition(record), record.error() is None
+    return {partition} if (record.offset() or 0) + is_record >= ends.get(partition, 0) else set()

@@ -1,0 +1,241 @@
+"""Puts messages of several topics back in the order of their `sequence`. Pure.
+
+The rule. Each partition holds the messages of one watcher in rising order. So a message may go when nothing lower can still come:
+
+* its number follows the last one that went; or
+* every assigned partition has either shown a higher number of this watcher's, or was read to an end that Kafka told *after* the
+  message was here. That end counts uncommitted records: a watcher writes all messages of a transaction before it commits, so
+  whatever is lower was already in its log when this one could be read; or
+* the partitions it would wait for have been silent for too long.
+
+Time here is seconds spent listening to Kafka: while a handler works, nobody is silent.
+"""
+
+from __future__ import annotations
+
+import heapq
+import logging
+import math
+from collections import deque
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass, field
+
+from watcher.consumer.change import Change
+from watcher.consumer.delivered import Partition
+
+MESSAGE_OVERHEAD = 1024
+"""What a message weighs besides its JSON, in bytes, about."""
+
+_log = logging.getLogger("watcher.consumer")
+
+
+@dataclass(slots=True)
+class _Source:
+    """A partition: how far it was read, and what Kafka said of its end."""
+
+    heard_s: float
+    position: int = -1
+    held_bytes: int = 0
+    end: int = 0
+    asked_round: int = -1
+    clear_round: int = -1
+
+    def moved(self, position: int, now_s: float) -> None:
+        self.position, self.heard_s = position, now_s
+        self.settle()
+
+    def settle(self) -> None:
+        """Read up to where it ended when we asked: whatever was here by then need not wait for it."""
+        if self.position >= self.end:
+            self.clear_round = self.asked_round
+
+
+@dataclass(frozen=True, slots=True)
+class _Round:
+    """One time of listening to Kafka."""
+
+    number: int
+    now_s: float
+
+
+@dataclass(slots=True)
+class _Queue:
+    """What is held of one watcher from one partition, oldest first, each with its round and its weight in bytes."""
+
+    source: _Source
+    seen: int = 0
+    held: deque[tuple[_Round, int, Change]] = field(default_factory=deque)
+
+
+@dataclass(slots=True)
+class _Lane:
+    """What is held of one watcher. `heads` is a heap of each queue's first sequence.
+
+    `floors`, by round: nothing lower can still come before what arrived in it.
+    """
+
+    queues: dict[Partition, _Queue] = field(default_factory=dict)
+    heads: list[tuple[int, Partition]] = field(default_factory=list)
+    last: int = 0
+    floors: dict[int, float] = field(default_factory=dict)
+    was_late: bool = False
+
+    def arrived(self) -> _Round:
+        """When the head came."""
+        return self.queues[self.heads[0][1]].held[0][0]
+
+    def seen(self, partition: Partition) -> int:
+        """The highest number that this partition has shown."""
+        queue = self.queues.get(partition)
+        return queue.seen if queue else 0
+
+    def pop(self) -> Change:
+        """Take out the head."""
+        queue = self.queues[self.heads[0][1]]
+        _, weight, change = queue.held.popleft()
+        queue.source.held_bytes -= weight
+        if queue.held:
+            heapq.heapreplace(self.heads, (queue.held[0][2].sequence, change.source))
+        else:
+            heapq.heappop(self.heads)
+        return change
+
+    def forget(self, partitions: Collection[Partition]) -> None:
+        """These are somebody else's now."""
+        for partition in partitions:
+            self.queues.pop(partition, None)
+        self.heads = [head for head in self.heads if head[1] in self.queues]
+        heapq.heapify(self.heads)
+
+
+class SequenceOrder:
+    """Holds messages until it is their turn. One topic needs none of this: there, as without `ordered`, all is ready at once."""
+
+    def __init__(self, wait_s: float, buffer_bytes: int, *, ordered: bool = True) -> None:
+        self._ordered = ordered
+        self._wait_s = wait_s
+        self._buffer_bytes = buffer_bytes
+        self._merging = False
+        self._sources: dict[Partition, _Source] = {}
+        self._lanes: dict[str, _Lane] = {}
+        self._round = _Round(0, 0.0)
+
+    def assign(self, partitions: Collection[Partition]) -> None:
+        """Read these from now on, too. They may hold what lies far back: what went last says nothing of them."""
+        for lane in self._lanes.values():
+            lane.last = 0
+        for partition in partitions:
+            self._sources[partition] = _Source(self._round.now_s)
+        self._changed()
+
+    def revoke(self, partitions: Collection[Partition]) -> None:
+        """Forget these, and what is held of them."""
+        for partition in partitions:
+            self._sources.pop(partition, None)
+        for lane in self._lanes.values():
+            lane.forget(partitions)
+        self._changed()
+
+    def begin_round(self, now_s: float) -> int:
+        """What comes from here on arrives at `now_s` seconds of listening; the number of this round."""
+        self._round = _Round(self._round.number + 1, now_s)
+        self._forget_floors()
+        return self._round.number
+
+    def add(self, change: Change, size: int) -> None:
+        """Take a message of an assigned partition; `size` is that of its JSON, in bytes."""
+        lane = self._lanes.get(change.watcher)
+        if lane is None:
+            lane = self._lanes[change.watcher] = _Lane()
+        queue = lane.queues.get(change.source)
+        if queue is None:
+            queue = lane.queues[change.source] = _Queue(self._sources[change.source])
+        if not queue.held:
+            heapq.heappush(lane.heads, (change.sequence, change.source))
+        weight = size + MESSAGE_OVERHEAD
+        queue.held.append((self._round, weight, change))
+        queue.seen = max(queue.seen, change.sequence)
+        queue.source.held_bytes += weight
+        queue.source.moved(change.offset + 1, self._round.now_s)
+
+    def passed(self, partition: Partition, position: int) -> None:
+        """A partition was read up to here: a record that is no message, or its end."""
+        self._sources[partition].moved(position, self._round.now_s)
+
+    def ready(self) -> Iterator[Change]:
+        """The messages whose turn it is. Partitions may be revoked between two of them."""
+        for lane in sorted((lane for lane in self._lanes.values() if lane.heads), key=lambda lane: lane.arrived().number):
+            while lane.heads and self._may_go(lane):
+                yield self._release(lane)
+
+    def unclear(self) -> set[Partition]:
+        """The partitions whose ends are to be asked for: a message waits for them, and arrived after we last asked."""
+        return {
+            partition
+            for lane in self._lanes.values()
+            if lane.heads
+            for partition, source in self._waited_for(lane.arrived())
+            if lane.seen(partition) < lane.heads[0][0] and source.asked_round < lane.arrived().number
+        }
+
+    def answer(self, round_number: int, ends: Mapping[Partition, int]) -> None:
+        """In round `round_number` Kafka was asked where partitions end, uncommitted records included."""
+        for partition, end in ends.items():
+            if source := self._sources.get(partition):
+                source.end, source.asked_round = end, round_number
+                source.settle()
+        self._forget_floors()
+
+    def overfull(self, already: Collection[Partition]) -> set[Partition]:
+        """The partitions not to be read for now; those `already` held back stay so until half of theirs has gone."""
+        share = self._buffer_bytes / max(1, len(self._sources))
+        return {
+            partition
+            for partition, source in self._sources.items()
+            if source.held_bytes >= (share / 2 if partition in already else share)
+        }
+
+    @property
+    def is_holding(self) -> bool:
+        """Whether anything waits."""
+        return any(lane.heads for lane in self._lanes.values())
+
+    def _may_go(self, lane: _Lane) -> bool:
+        sequence = lane.heads[0][0]
+        if not self._merging or sequence <= lane.last + 1:
+            return True
+        arrived = lane.arrived()
+        floor = lane.floors.get(arrived.number)
+        if floor is None:
+            seen = (lane.seen(partition) for partition, _ in self._waited_for(arrived))
+            floor = lane.floors[arrived.number] = min(seen, default=math.inf)
+        return sequence <= floor
+
+    def _waited_for(self, arrived: _Round) -> Iterator[tuple[Partition, _Source]]:
+        """The partitions that may still hold something from before that round, and are not silent."""
+        for partition, source in self._sources.items():
+            silent_since = max(arrived.now_s, source.heard_s)
+            if source.clear_round < arrived.number and self._round.now_s - silent_since < self._wait_s:
+                yield partition, source
+
+    def _release(self, lane: _Lane) -> Change:
+        change = lane.pop()
+        if change.sequence >= lane.last:
+            lane.last = change.sequence
+        elif self._merging:
+            self._note_late(lane, change)
+        return change
+
+    def _note_late(self, lane: _Lane, change: Change) -> None:
+        if not lane.was_late:
+            lane.was_late = True
+            _log.warning("%s: message %d came after %d; order_wait_ms was too short", change.watcher, change.sequence, lane.last)
+
+    def _changed(self) -> None:
+        """Other partitions than before."""
+        self._merging = self._ordered and len({topic for topic, _ in self._sources}) > 1
+        self._forget_floors()
+
+    def _forget_floors(self) -> None:
+        for lane in self._lanes.values():
+            lane.floors.clear()

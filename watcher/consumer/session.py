@@ -1,0 +1,164 @@
+"""One run of a consumer: the loop from Kafka to the handlers, and the offsets back."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from confluent_kafka import KafkaError
+from confluent_kafka import Message as Record
+
+from watcher.consumer.attempts import Attempts, Stopped
+from watcher.consumer.change import NotOurs, read
+from watcher.consumer.connection import common_properties, consumer_properties
+from watcher.consumer.dead_letters import DeadLetters
+from watcher.consumer.delivered import Partition
+from watcher.consumer.dispatcher import Counts, Dispatcher
+from watcher.consumer.ends import Ends
+from watcher.consumer.feed import Feed
+from watcher.consumer.offsets import Offsets
+from watcher.consumer.options import ConsumerOptions
+from watcher.consumer.routes import Routes
+from watcher.consumer.sequence_order import SequenceOrder
+from watcher.consumer.watchdog import Watchdog
+
+READ_SECONDS = 0.5
+HELD_BACK_SECONDS = 0.005
+"""How often to look for Kafka's answer while messages wait for it."""
+
+TURN_SECONDS = 1.0
+"""How long messages are handled before Kafka is listened to again: a member that does not poll loses its partitions."""
+
+
+class Session:
+    """Everything that belongs to one `run`."""
+
+    def __init__(
+        self,
+        brokers: str,
+        group_id: str,
+        topics: list[str],
+        routes: Routes,
+        options: ConsumerOptions,
+        kafka: Mapping[str, Any],
+        stopping: threading.Event,
+    ) -> None:
+        common = common_properties(brokers, kafka)
+        dead_letter_topic = options.dead_letter_topic or f"{group_id}.dead-letter"
+        hang_after_s = None if options.hang_after_ms is None else options.hang_after_ms / 1000
+        self._stopping = stopping
+        self._commit_every_s = options.commit_every_ms / 1000
+        self._next_commit = 0.0
+        self._listened_s = 0.0
+        self._unfinished = False
+        self._watchdog = Watchdog(hang_after_s, exits=options.on_hang == "exit")
+        self._offsets = Offsets()
+        self._order = SequenceOrder(options.order_wait_ms / 1000, options.buffer_bytes, ordered=options.ordered)
+        self._ends = Ends(common)
+        attempts = Attempts(options, self._watchdog, self._idle, self._offsets.ours)
+        self._dispatcher = Dispatcher(routes, options, self._offsets, DeadLetters(dead_letter_topic, common, group_id), attempts)
+        self._feed = Feed(
+            consumer_properties(brokers, group_id, kafka), topics, assigned=self._assigned, revoked=self._revoked, lost=self._lost
+        )
+
+    @property
+    def counts(self) -> Counts:
+        """What has become of the messages."""
+        return self._dispatcher.counts
+
+    def run(self) -> None:
+        """Until `stopping` is set. Whatever ends it: what was handled is committed, and the group is left."""
+        try:
+            with self._watchdog:
+                while not self._stopping.is_set():
+                    self._take_in()
+                    self._handle_for_a_turn()
+                    self._commit_if_due()
+        except Stopped:
+            pass
+        finally:
+            self._feed.commit(self._offsets.to_commit(), wait=True)
+            self._feed.close()
+
+    def _take_in(self) -> None:
+        """Listen to Kafka."""
+        before = time.monotonic()
+        records = self._feed.read(self._patience_s(before))
+        self._listened_s += time.monotonic() - before
+        round_number = self._order.begin_round(self._listened_s)
+        for record in records:
+            self._take_record(record)
+        if answer := self._ends.answer():
+            self._order.answer(*answer)
+        self._ends.ask(self._order.unclear(), round_number)
+        self._feed.hold_back(self._order.overfull(self._feed.held_back))
+
+    def _take_record(self, record: Record) -> None:
+        partition = (record.topic() or "", record.partition() or 0)
+        if (error := record.error()) is not None:
+            self._take_event(record, partition, error)
+        elif self._offsets.is_assigned(partition):
+            offset = record.offset() or 0
+            self._offsets.taken(partition, offset)
+            try:
+                self._order.add(read(record, partition), len(record))
+            except NotOurs as reason:
+                self._order.passed(partition, offset + 1)
+                self._dispatcher.take_foreign(record, partition, reason)
+
+    def _take_event(self, record: Record, partition: Partition, error: KafkaError) -> None:
+        if error.code() != KafkaError._PARTITION_EOF:
+            self._feed.check(record, error)
+        elif self._offsets.is_assigned(partition):
+            self._offsets.passed(partition, record.offset() or 0)
+            self._order.passed(partition, record.offset() or 0)
+
+    def _handle_for_a_turn(self) -> None:
+        end = time.monotonic() + TURN_SECONDS
+        self._unfinished = False
+        for change in self._order.ready():
+            self._dispatcher.take(change)
+            if self._stopping.is_set() or time.monotonic() >= end:
+                self._unfinished = True
+                break
+        if not self._stopping.is_set():
+            self._dispatcher.flush_due()
+
+    def _patience_s(self, now: float) -> float:
+        """How long to wait for records: not at all while there is work."""
+        if self._unfinished:
+            return 0.0
+        waits = [READ_SECONDS]
+        if self._order.is_holding:
+            waits.append(HELD_BACK_SECONDS)
+        if (due := self._dispatcher.next_due_s()) is not None:
+            waits.append(max(0.0, due - now))
+        return min(waits)
+
+    def _commit_if_due(self) -> None:
+        now = time.monotonic()
+        if now >= self._next_commit:
+            self._next_commit = now + self._commit_every_s
+            self._feed.commit(self._offsets.to_commit(), wait=False)
+
+    def _idle(self, seconds: float) -> None:
+        """Wait for a handler's next attempt."""
+        self._feed.idle(seconds, self._stopping.is_set)
+        if self._stopping.is_set():
+            raise Stopped
+
+    def _assigned(self, partitions: set[Partition]) -> None:
+        self._offsets.assign(partitions)
+        self._order.assign(partitions)
+
+    def _revoked(self, partitions: set[Partition]) -> None:
+        self._feed.commit(self._offsets.to_commit(), wait=True)
+        self._lost(partitions)
+
+    def _lost(self, partitions: set[Partition]) -> None:
+        """Somebody else has them by now, and commits."""
+        self._offsets.revoke(partitions)
+        self._order.revoke(partitions)
+        self._dispatcher.revoke(partitions)

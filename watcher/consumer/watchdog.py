@@ -1,0 +1,73 @@
+"""Notices a handler that does not return."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+import threading
+import time
+import traceback
+from types import TracebackType
+from typing import Self
+
+from watcher.consumer.change import Change
+
+HUNG_EXIT_CODE = 70
+LOOKS = 10
+"""How often to look within the time-out."""
+
+_log = logging.getLogger("watcher.consumer")
+
+
+class Watchdog:
+    """Watches from a thread: between `begins` and `ends` there may be at most `timeout_s` seconds."""
+
+    def __init__(self, timeout_s: float | None, *, exits: bool) -> None:
+        self._busy_with: Change | None = None
+        self._calls = 0
+        self._timeout_s = timeout_s
+        self._exits = exits
+        self._watched = 0
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._watch, name="watchdog", daemon=True)
+
+    def __enter__(self) -> Self:
+        self._watched = threading.get_ident()
+        if self._timeout_s is not None:
+            self._thread.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self._stop.set()
+        if self._timeout_s is not None:
+            self._thread.join()
+
+    def begins(self, change: Change) -> None:
+        """A handler is called. Costs next to nothing: the clock is read by the thread."""
+        self._calls += 1
+        self._busy_with = change
+
+    def ends(self) -> None:
+        """It has returned, or raised."""
+        self._busy_with = None
+
+    def _watch(self) -> None:
+        timeout_s = self._timeout_s or 0.0
+        call, since = 0, time.monotonic()
+        reported = 0
+        while not self._stop.wait(timeout_s / LOOKS):
+            change = self._busy_with
+            if change is None or self._calls != call:
+                call, since = self._calls, time.monotonic()
+            elif reported != call and time.monotonic() - since >= timeout_s:
+                reported = call
+                self._report(change, time.monotonic() - since)
+
+    def _report(self, change: Change, seconds: float) -> None:
+        frame = sys._current_frames().get(self._watched)
+        where = "".join(traceback.format_stack(frame)) if frame else ""
+        _log.error("the handler of %r has not returned for %.1f s; it is here:\n%s", change, seconds, where)
+        if self._exits:
+            logging.shutdown()
+            os._exit(HUNG_EXIT_CODE)

@@ -1,0 +1,193 @@
+"""An old watcher's messages beside ours, for the time when both run."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import orjson
+from confluent_kafka import Message as Record
+
+from watcher.config import Settings
+from watcher.verification.difference import Change, is_same, shown
+from watcher.verification.mapping import MappingFile
+from watcher.verification.pairing import Pair, Pairing, Told
+from watcher.verification.records import TopicReader
+from watcher.verification.telling import ABSENT, old_told, or_null, our_told
+
+VERSION = 1
+EXAMPLES = 10
+
+OUTCOMES = ("same", "different", "onlyOld", "onlyNew")
+FAULTS = OUTCOMES[1:]
+
+Row = tuple[str, str]
+"""Collection and operation."""
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """One change that the two sides do not agree on; of a `Change`, `left` is the old side."""
+
+    outcome: str
+    collection: str
+    operation: str
+    key: str
+    time_ms: int
+    changes: tuple[Change, ...] = ()
+
+    def as_json(self) -> dict[str, Any]:
+        """As `--json` has it."""
+        return {
+            "outcome": self.outcome,
+            "collection": self.collection,
+            "operation": self.operation,
+            "key": self.key,
+            "timeMs": self.time_ms,
+            "changes": [change.as_json() for change in self.changes],
+        }
+
+
+@dataclass(slots=True)
+class Comparison:
+    """What both sides told. `unread` messages could not be brought into the mapping's form; `outside` ones have no counterpart yet,
+    or were sent before both sides ran."""
+
+    counts: dict[Row, Counter[str]] = field(default_factory=dict)
+    examples: list[Example] = field(default_factory=list)
+    unread: int = 0
+    outside: int = 0
+
+    @property
+    def agrees(self) -> bool:
+        """Whether both told the same, and anything at all."""
+        return any(self.counts.values()) and not any(counts[fault] for counts in self.counts.values() for fault in FAULTS)
+
+    def add(self, outcome: str, told: Told, changes: tuple[Change, ...] = ()) -> None:
+        """Count one change; of each outcome the first few are named."""
+        self.counts.setdefault((told.collection, told.operation), Counter())[outcome] += 1
+        if outcome in FAULTS and sum(example.outcome == outcome for example in self.examples) < EXAMPLES:
+            self.examples.append(Example(outcome, told.collection, told.operation, told.key, told.time_ms, changes))
+
+    def as_json(self) -> dict[str, Any]:
+        """As `--json` has it; docs/verification.md says what the keys mean."""
+        rows = [
+            {"collection": collection, "operation": operation, **{outcome: counts[outcome] for outcome in OUTCOMES}}
+            for (collection, operation), counts in sorted(self.counts.items())
+        ]
+        return {
+            "version": VERSION,
+            "agrees": self.agrees,
+            "rows": rows,
+            "examples": [example.as_json() for example in self.examples],
+            "unread": self.unread,
+            "outside": self.outside,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What to compare. `our_topics` says which topics are ours, `watcher` whose messages there; None: anybody's."""
+
+    settings: Settings
+    mapping: MappingFile
+    our_topics: Callable[[str], bool]
+    watcher: str | None
+    since: datetime | None = None
+    window_s: float = 60.0
+
+
+def compare(request: Request, directory: Path, progress: Callable[[str, int, int], None]) -> Comparison:
+    """Read both sides up to now, and compare. Errors: ReadError, NotPermitted, ConfigurationError."""
+    result = Comparison()
+    pairing = Pairing(directory)
+    now_ms = int(time.time() * 1000)
+    try:
+        for ours in (False, True):
+            _read_side(request, pairing, result, progress, ours=ours)
+        begin_ms = _begin_ms(request, pairing)
+        last_ms = now_ms - int(request.window_s * 1000)
+        for pair in pairing.pairs(int(request.window_s * 1000)):
+            _judge(pair, result, begin_ms, last_ms)
+    finally:
+        pairing.close()
+    return result
+
+
+def _read_side(
+    request: Request, pairing: Pairing, result: Comparison, progress: Callable[[str, int, int], None], *, ours: bool
+) -> None:
+    told: list[Told] = []
+    phase = "reading our topics" if ours else "reading the old topics"
+
+    def take(record: Record) -> None:
+        one, is_unread = _our_record(request, record) if ours else _old_record(request, record)
+        result.unread += is_unread
+        told.extend([one] if one else [])
+        if len(told) >= 5000:
+            pairing.add(told, ours=ours)
+            told.clear()
+
+    since_ms = int((request.since.timestamp() - request.window_s) * 1000) if request.since else None
+    wanted = request.our_topics if ours else request.mapping.topics.__contains__
+    with TopicReader(request.settings, wanted, since_ms) as reader:
+        reader.read(take, lambda done, total: progress(phase, done, total))
+    pairing.add(told, ours=ours)
+
+
+def _old_record(request: Request, record: Record) -> tuple[Told | None, bool]:
+    """What it tells, and whether it could not be read."""
+    try:
+        value = orjson.loads(record.value() or b"null")
+    except orjson.JSONDecodeError:
+        return None, True
+    told = old_told(request.mapping.topics[record.topic() or ""], record.key(), value, record.timestamp()[1])
+    return told, told is None
+
+
+def _our_record(request: Request, record: Record) -> tuple[Told | None, bool]:
+    """What it tells, if it is ours."""
+    try:
+        message = orjson.loads(record.value() or b"null")
+    except orjson.JSONDecodeError:
+        return None, False
+    if not isinstance(message, dict) or "sequence" not in message or request.watcher not in (None, message.get("watcher")):
+        return None, False
+    return our_told(request.mapping.topics.values(), message), False
+
+
+def _begin_ms(request: Request, pairing: Pairing) -> int:
+    """From when on both sides ran: what one of them sent before has no counterpart."""
+    if request.since:
+        return int(request.since.timestamp() * 1000)
+    firsts = [first for ours in (False, True) if (first := pairing.first_ms(ours=ours)) is not None]
+    return max(firsts, default=0)
+
+
+def _judge(pair: Pair, result: Comparison, begin_ms: int, last_ms: int) -> None:
+    told = pair.old or pair.ours
+    assert told is not None  # noqa: S101
+    if pair.old and pair.ours:
+        found = tuple(_changes(pair.old, pair.ours))
+        result.add("different" if found else "same", told, found)
+    elif begin_ms <= told.time_ms <= last_ms:
+        result.add("onlyOld" if pair.old else "onlyNew", told)
+    else:
+        result.outside += 1
+
+
+def _changes(old: Told, ours: Told) -> Iterable[Change]:
+    """The mapped fields that differ; null and no field at all are the same, as they are to most who read JSON."""
+    for path, value in old.values.items():
+        other = ours.values.get(path, ABSENT)
+        if not is_same(or_null(value), or_null(other)):
+            yield Change(path, _shown(value), _shown(other))
+
+
+def _shown(value: Any) -> str | None:
+    return None if value == ABSENT else shown(value)

@@ -1,0 +1,9 @@
+"""What can keep a verification or a comparison from being made."""
+
+from __future__ import annotations
+
+from watcher.errors import WatcherError
+
+
+class NothingDelivered(WatcherError):
+    """The watcher has never run, so there is nothing to compare."""

@@ -1,0 +1,68 @@
+"""What became of collections: which name a document's messages go by today. Pure."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Callable, Iterable
+from functools import lru_cache
+from typing import Any
+
+from watcher.consumer.delivered import Message
+
+RESHAPING = ("drop", "rename", "dropDatabase")
+"""The control messages after which a collection is no longer what it was."""
+
+
+class Lineage:
+    """Follows collections through drops and renames, in the order of `sequence`."""
+
+    def __init__(self, messages: Iterable[Message], watches: Callable[[str], bool]) -> None:
+        """`messages` are control messages in any order; `watches` says whether a collection's changes are delivered."""
+        reshaping = [message for message in messages if message["operationType"] in RESHAPING]
+        self._events = sorted(reshaping, key=lambda message: int(message["sequence"]))
+        self._numbers = [int(message["sequence"]) for message in self._events]
+        self._watches = watches
+        self._since = lru_cache(maxsize=4096)(self._name_since)
+
+    def knows(self, message: Message) -> bool:
+        """Whether it is one of those this was made of."""
+        return message["sequence"] in self._numbers
+
+    def current(self, collection: str, sequence: int) -> str | None:
+        """Today's name of what was `collection` at `sequence`; None when it is gone, or no longer watched."""
+        return self._since(collection, bisect_right(self._numbers, sequence))
+
+    def has_older_documents(self, collection: str) -> bool:
+        """Whether it once came by a rename from one whose changes were not delivered, with documents that have no message."""
+        return any(
+            event["operationType"] == "rename"
+            and not self._watches(event["collection"])
+            and self._since(event["to"]["collection"], number + 1) == collection
+            for number, event in enumerate(self._events)
+        )
+
+    def _name_since(self, collection: str, first: int) -> str | None:
+        name: str | None = collection
+        for event in self._events[first:]:
+            name = _after(name, event)
+            if name is None:
+                return None
+        return name if name is not None and self._watches(name) else None
+
+
+def touched(message: Message) -> set[str | None]:
+    """The collections that a reshaping message is about; None stands for all."""
+    target = message.get("to", {}).get("collection")
+    return {message.get("collection"), *([target] if target else [])}
+
+
+def _after(name: str | None, event: Message) -> str | None:
+    operation: str = event["operationType"]
+    target: dict[str, Any] = event.get("to", {})
+    if operation == "dropDatabase" or (operation == "drop" and name == event["collection"]):
+        return None
+    if operation == "rename" and name == event["collection"]:
+        return str(target["collection"]) if target["database"] == event["database"] else None
+    if operation == "rename" and name == target["collection"] and target["database"] == event["database"]:
+        return None  # what had the name before was replaced
+    return name

@@ -1,0 +1,66 @@
+"""How an old watcher's messages correspond to ours: the mapping file of `watcherctl compare`."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from watcher.errors import ConfigurationError
+
+KAFKA_KEY = "$key"
+"""As `key`: the record's own key instead of a path in its value."""
+
+Operation = Literal["insert", "update", "delete"]
+"""A replace is an update here: what Mongoose sends for one and the same call depends on its version."""
+
+STRICT = ConfigDict(extra="forbid", frozen=True)
+
+
+class OperationField(BaseModel):
+    """The operation stands in the message, at the path `field`, in words of the old watcher's own."""
+
+    model_config = STRICT
+
+    field: str
+    values: Mapping[str, Operation]
+
+
+class TopicMapping(BaseModel):
+    """One topic of the old watcher; `fields` are paths in its messages, and the paths in ours that have the same values."""
+
+    model_config = STRICT
+
+    collection: str
+    key: str
+    operation: Operation | OperationField
+    our_key: str = "documentKey._id"
+    time: str = ""
+    fields: Mapping[str, str] = {}
+
+    @property
+    def operations(self) -> set[str]:
+        """Those that the topic can tell of."""
+        return {self.operation} if isinstance(self.operation, str) else set(self.operation.values.values())
+
+
+class MappingFile(BaseModel):
+    """The whole file: the old topics by name."""
+
+    model_config = STRICT
+
+    topics: Annotated[Mapping[str, TopicMapping], Field(min_length=1)]
+
+
+def load_mapping(path: Path) -> MappingFile:
+    """The mapping in a TOML file. Errors: ConfigurationError with all its faults; OSError."""
+    try:
+        return MappingFile.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigurationError(f"{path}: {error}") from error
+    except ValidationError as error:
+        faults = [f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in error.errors()]
+        raise ConfigurationError(f"{path}: {'; '.join(faults)}", hint="docs/verification.md describes the mapping file") from error

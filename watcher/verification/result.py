@@ -1,0 +1,122 @@
+"""What a verification has found."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+import orjson
+
+from watcher.verification.difference import Change
+from watcher.verification.sequences import SequenceReport
+
+VERSION = 1
+"""Of the JSON form: goes up when a key goes away or changes its meaning; new keys may come without that."""
+
+EXAMPLES = 10
+"""How many keys of each kind are named."""
+
+DIFFS = 5
+SPANS = 20
+
+
+class Verdict(StrEnum):
+    """What can be wrong with, or said of, one document."""
+
+    MISSING = "missing"
+    EXTRA = "extra"
+    DIFFERENT = "different"
+    UNSETTLED = "unsettled"
+    OLDER = "older"
+    UNDATED = "undated"
+    NOT_COMPARABLE = "notComparable"
+
+
+FAULTS = (Verdict.MISSING, Verdict.EXTRA, Verdict.DIFFERENT, Verdict.UNSETTLED)
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """One document; `changes` are the first few places where source and topics differ."""
+
+    collection: str
+    key: bytes
+    changes: tuple[Change, ...] = ()
+
+    def as_json(self) -> dict[str, Any]:
+        """As `--json` has it."""
+        return {
+            "collection": self.collection,
+            "key": orjson.loads(self.key),
+            "changes": [change.as_json() for change in self.changes],
+        }
+
+
+@dataclass(slots=True)
+class Result:
+    """Counted while it goes on; `sequences` comes at the end."""
+
+    watcher: str
+    database: str
+    compared: Counter[str] = field(default_factory=Counter)
+    """Documents that were looked at in the source, by collection."""
+    verdicts: Counter[Verdict] = field(default_factory=Counter)
+    examples: dict[Verdict, list[Example]] = field(default_factory=dict)
+    reshaped: set[str] = field(default_factory=set)
+    """Collections that were dropped or renamed meanwhile, and so not compared."""
+    stalled: bool = False
+    """Whether the watcher's position did not come after, so that doubts could not be settled."""
+    messages: int = 0
+    gap_messages: int = 0
+    dead_letters: int = 0
+    repeats_allowed: bool = False
+    sampled: bool = False
+    sequences: SequenceReport | None = None
+    seconds: float = 0.0
+
+    def judge(self, verdict: Verdict, example: Example) -> None:
+        """Count one document; the first few are named."""
+        self.verdicts[verdict] += 1
+        named = self.examples.setdefault(verdict, [])
+        if len(named) < EXAMPLES:
+            named.append(example)
+
+    @property
+    def is_equal(self) -> bool:
+        """Whether nothing speaks against it that the topics hold what the source holds."""
+        faults = any(self.verdicts[verdict] for verdict in FAULTS) or bool(self.reshaped)
+        numbers = self.sequences
+        broken = numbers is not None and (numbers.gaps or (numbers.repeated and not self.repeats_allowed))
+        return not faults and not broken
+
+    def as_json(self) -> dict[str, Any]:
+        """As `--json` has it; docs/verification.md says what the keys mean."""
+        numbers = self.sequences
+        return {
+            "version": VERSION,
+            "watcher": self.watcher,
+            "database": self.database,
+            "equal": self.is_equal,
+            "sampled": self.sampled,
+            "seconds": round(self.seconds, 3),
+            "compared": dict(self.compared),
+            "messages": self.messages,
+            **{verdict.value: self.verdicts[verdict] for verdict in Verdict},
+            "examples": {verdict.value: [e.as_json() for e in named] for verdict, named in self.examples.items()},
+            "stalled": self.stalled,
+            "reshaped": sorted(self.reshaped),
+            "gapMessages": self.gap_messages,
+            "deadLetters": self.dead_letters,
+            "sequence": numbers
+            and {
+                "first": numbers.first,
+                "last": numbers.last,
+                "lost": numbers.lost,
+                "gaps": numbers.gaps[:SPANS],
+                "announced": numbers.announced[:SPANS],
+                "repeated": numbers.repeated,
+                "repeatsAllowed": self.repeats_allowed,
+            },
+        }

@@ -1,0 +1,137 @@
+"""The collections themselves, as the watcher's messages would show them: same fields, same JSON dialect."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from fnmatch import fnmatchcase
+from types import TracebackType
+from typing import Any, NamedTuple, Self
+
+import bson
+from bson.codec_options import CodecOptions, DatetimeConversion
+from bson.raw_bson import RawBSONDocument
+from bson.timestamp import Timestamp
+from pymongo.read_concern import ReadConcern
+
+from watcher.config import Settings
+from watcher.config.fields import split_field
+from watcher.stream.json_text import DIALECTS
+from watcher.stream.mongodb_client import connect
+from watcher.stream.mongodb_errors import translated
+from watcher.verification.keys import possible_ids
+
+CHUNK = 1000
+"""Documents in one reply."""
+
+EXACT: CodecOptions[RawBSONDocument] = CodecOptions(
+    document_class=RawBSONDocument,
+    datetime_conversion=DatetimeConversion.DATETIME_MS,
+    unicode_decode_error_handler="replace",
+)
+"""Decodes an `_id` of any type, so that it can be encoded again."""
+
+Stage = Mapping[str, Any]
+
+
+class Document(NamedTuple):
+    """A document as JSON, and in BSON; `key` is its `_id`, as in the messages' Kafka key."""
+
+    key: bytes
+    text: bytes
+    raw: bytes
+
+    @property
+    def id(self) -> bytes:
+        """`{"": _id}` in BSON, whatever its type is."""
+        return bson.encode({"": RawBSONDocument(self.raw, EXACT)["_id"]}, codec_options=EXACT)
+
+
+def id_value(id_: bytes) -> Any:
+    """The `_id` in a `Document.id`."""
+    return RawBSONDocument(id_, EXACT)[""]
+
+
+class Source:
+    """The watched database. Everything raises Outage, NotPermitted or ConfigurationError. Close it, or use `with`."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._dialect = DIALECTS[settings.json_format]
+        self._client = connect(settings)
+        # What is not committed by a majority yet is in no change stream.
+        self._database = self._client.get_database(settings.database, read_concern=ReadConcern("majority"))
+
+    def collections(self) -> list[str]:
+        """The watched collections that there are; views and time series have no change stream."""
+        with translated():
+            names = self._database.list_collection_names(filter={"type": "collection"})
+        return sorted(name for name in names if self._settings.watches(name))
+
+    def count(self, collection: str) -> int:
+        """About how many documents it has."""
+        with translated():
+            return self._database[collection].estimated_document_count()
+
+    def chunks(self, collection: str) -> Iterator[list[Document]]:
+        """All documents, in the order of `_id`."""
+        return self._read(collection, [{"$sort": {"_id": 1}}])
+
+    def sample(self, collection: str, count: int) -> Iterator[list[Document]]:
+        """`count` documents by chance."""
+        return self._read(collection, [{"$sample": {"size": count}}])
+
+    def by_ids(self, collection: str, ids: Iterable[bytes]) -> dict[bytes, Document]:
+        """Those of the documents that are there, by key."""
+        values = [id_value(id_) for id_ in ids]
+        found = self._read(collection, [{"$match": {"_id": {"$in": values}}}])
+        return {document.key: document for chunk in found for document in chunk}
+
+    def by_keys(self, collection: str, keys: Iterable[bytes]) -> dict[bytes, Document]:
+        """As `by_ids`, by keys as they are in messages: what JSON does not tell apart is tried."""
+        wanted = set(keys)
+        values = [value for key in wanted for value in possible_ids(key, self._settings.json_format)]
+        found = self._read(collection, [{"$match": {"_id": {"$in": values}}}])
+        return {document.key: document for chunk in found for document in chunk if document.key in wanted}
+
+    def time(self) -> Timestamp:
+        """The server's own time: every change that has been read so far was made at or before it."""
+        with translated():
+            reply = self._client.admin.command("ping")
+        return Timestamp(reply["operationTime"].time, reply["operationTime"].inc)
+
+    def close(self) -> None:
+        """Give the connection back."""
+        self._client.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
+
+    def _read(self, collection: str, stages: list[Stage]) -> Iterator[list[Document]]:
+        pipeline = [*stages, *_exclusions(self._settings.exclude_fields, collection)]
+        with translated():
+            batches: Iterator[Any] = self._database[collection].aggregate_raw_batches(pipeline, batchSize=CHUNK)
+            for batch in batches:
+                yield [self._document(raw) for raw in _split(batch)]
+
+    def _document(self, raw: bytes) -> Document:
+        document = self._dialect.decode(raw)
+        return Document(self._dialect.dumps(document["_id"]), self._dialect.dumps(document), raw)
+
+
+def _split(batch: bytes) -> Iterator[bytes]:
+    """The documents of a raw batch: each begins with its length."""
+    at = 0
+    while at < len(batch):
+        size = int.from_bytes(batch[at : at + 4], "little")
+        yield batch[at : at + size]
+        at += size
+
+
+def _exclusions(fields: Iterable[str], collection: str) -> list[Stage]:
+    """What `exclude_fields` leaves out of this collection's documents, by the same operator that the watcher uses."""
+    paths = [path for text in fields for name, path in [split_field(text)] if fnmatchcase(collection, name)]
+    outermost = {path for path in paths if not any(path[:length] in paths for length in range(1, len(path)))}
+    return [{"$unset": sorted(".".join(path) for path in outermost)}] if outermost else []

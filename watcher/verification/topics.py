@@ -1,0 +1,164 @@
+"""A watcher's messages as states of documents: what `verify` reads from Kafka."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from types import TracebackType
+from typing import Any, Self
+
+import orjson
+from confluent_kafka import Message as Record
+
+from watcher.config import Settings
+from watcher.consumer.delivered import Partition, parse
+from watcher.verification.lineage import RESHAPING, Lineage, touched
+from watcher.verification.records import Progress, TopicReader, partition_of, topics_of
+from watcher.verification.result import Result
+from watcher.verification.sequences import SeenNumbers, SequenceReport, report
+from watcher.verification.state import ABSENT, Known, StateStore, digest_of
+
+ROWS_AT_ONCE = 5000
+ROWS = ("insert", "update", "replace", "delete")
+
+Row = tuple[str, bytes, Known]
+Message = Mapping[str, Any]
+
+
+class Topics:
+    """Reads one watcher's topics into `store`, and keeps account of their numbers in `result`. Errors: as TopicReader."""
+
+    def __init__(self, settings: Settings, store: StateStore, result: Result) -> None:
+        self._settings = settings
+        self._store = store
+        self._result = result
+        self._rows: list[Row] = []
+        self._seen = SeenNumbers()
+        self._repeated = 0
+        self._gap_messages: list[int] = []
+        self._followed: dict[tuple[str, bytes], set[bytes | None]] = {}
+        self._first_in: dict[Partition, tuple[int, str]] = {}
+        self._oldest: tuple[int, str] | None = None
+        self.lineage = Lineage((), settings.watches)
+        self._reader = TopicReader(settings, topics_of(settings))
+
+    def have_position(self) -> bool:
+        """Whether the watcher has ever run."""
+        return self._reader.exists(self._settings.position_topic)
+
+    def read(self, progress: Progress = lambda _done, _total: None) -> None:
+        """Everything up to the end as it is now; the next call goes on there."""
+        if not self._reader.topics:
+            self.lineage = self._read_lineage()
+        self._reader.read(self._take, progress)
+        self._flush()
+
+    def follow(self, documents: Iterable[tuple[str, bytes]]) -> None:
+        """Remember all that will be told of these, by collection and key."""
+        for document in documents:
+            self._followed.setdefault(document, set())
+
+    def has_told(self, collection: str, key: bytes, digest: bytes) -> bool:
+        """Whether a document that is followed was told of in this state."""
+        return digest in self._followed.get((collection, key), ())
+
+    def document(self, known: Known) -> Any:
+        """The document in the message that `known` came from, parsed; None if it is gone."""
+        record = self._reader.record_at(known.partition, known.offset)
+        return orjson.loads(record.value() or b"null").get("fullDocument") if record else None
+
+    def sequences(self, last: int) -> SequenceReport:
+        """What the numbers prove, when the watcher has counted up to `last`."""
+        certain_from = max((self._certain_from(partition) for partition in self._reader.cut), default=1)
+        return report(self._seen, repeated=self._repeated, certain_from=certain_from, last=last, gap_messages=self._gap_messages)
+
+    def begin_seconds(self) -> float | None:
+        """The moment from which on every change has its message in the topics, in seconds since 1970; None: there is none.
+
+        Without loss to retention that is the first message's; else the latest of those that the cut partitions begin with.
+        """
+        if self._oldest is None or any(partition not in self._first_in for partition in self._reader.cut):
+            return None
+        times = [self._oldest[1], *(self._first_in[partition][1] for partition in self._reader.cut)]
+        return max(datetime.fromisoformat(time).timestamp() for time in times)
+
+    def close(self) -> None:
+        """Leave Kafka."""
+        self._reader.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
+
+    def _read_lineage(self) -> Lineage:
+        """The control topic comes first: what became of a collection decides where a row belongs."""
+        found: list[Message] = []
+
+        def take(record: Record) -> None:
+            if delivered := parse(partition_of(record), record.value(), self._settings.kafka_client_id):
+                found.extend([delivered.message] if delivered.message["operationType"] in RESHAPING else [])
+
+        with TopicReader(self._settings, topics_of(self._settings, "control")) as reader:
+            reader.read(take)
+        return Lineage(found, self._settings.watches)
+
+    def _take(self, record: Record) -> None:
+        partition = partition_of(record)
+        delivered = parse(partition, record.value(), self._settings.kafka_client_id)
+        if delivered is None:
+            return
+        self._count(partition, delivered.message)
+        if delivered.message["operationType"] in ROWS:
+            self._take_row(delivered.message, partition, record.offset() or 0)
+        else:
+            self._take_control(delivered.message)
+
+    def _count(self, partition: Partition, message: Message) -> None:
+        number: int = message["sequence"]
+        mark = (number, str(message["timestamp"]))
+        self._result.messages += 1
+        self._repeated += not self._seen.add(number)
+        self._first_in.setdefault(partition, mark)
+        if self._oldest is None or mark < self._oldest:
+            self._oldest = mark
+
+    def _take_row(self, message: Message, partition: Partition, offset: int) -> None:
+        collection = self.lineage.current(message["collection"], message["sequence"])
+        if collection is None:
+            return
+        key = orjson.dumps(message["documentKey"]["_id"])
+        known = Known(message["sequence"], _digest(message), partition, offset)
+        if (told := self._followed.get((collection, key))) is not None:
+            told.add(known.digest)
+        self._rows.append((collection, key, known))
+        if len(self._rows) >= ROWS_AT_ONCE:
+            self._flush()
+
+    def _take_control(self, message: Message) -> None:
+        operation = message["operationType"]
+        if operation == "gap":
+            self._gap_messages.append(message["sequence"])
+            self._result.gap_messages += 1
+        elif operation == "deadLetter":
+            self._result.dead_letters += 1
+        elif operation in RESHAPING and not self.lineage.knows(message):
+            self._result.reshaped |= {name or "*" for name in touched(message)}
+
+    def _flush(self) -> None:
+        self._store.put(self._rows)
+        self._rows.clear()
+
+    def _certain_from(self, partition: Partition) -> int:
+        """What a cut partition has lost are numbers below the first that it still holds."""
+        first = self._first_in.get(partition)
+        return first[0] if first else self._seen.highest + 1
+
+
+def _digest(message: Message) -> bytes | None:
+    """Of the state that a row message leaves behind; None when it does not tell."""
+    if message["operationType"] == "delete":
+        return ABSENT
+    document = message.get("fullDocument")
+    return None if document is None else digest_of(orjson.dumps(document))

@@ -1,0 +1,133 @@
+"""Compares a watcher's collections with what its topics say of them, while both go on.
+
+1. All messages are read into a store of the last state per document.
+2. The collections are read in the order of `_id`. What differs is only in doubt: the topics lag, and documents change.
+3. Doubts are settled, as `settling.py` describes.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable
+from pathlib import Path
+
+from watcher.config import Settings
+from watcher.stream.model import Position
+from watcher.stream.position import PositionReader
+from watcher.verification.errors import NothingDelivered
+from watcher.verification.keys import is_certain
+from watcher.verification.result import Example, Result, Verdict
+from watcher.verification.settling import Progress, Settling
+from watcher.verification.source import CHUNK, Document, Source
+from watcher.verification.state import Doubt, Known, StateStore, digest_of
+from watcher.verification.topics import Topics
+
+
+class Verifier:
+    """One verification of one watcher. `directory` is for the store of states; it can be removed afterwards."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        directory: Path,
+        *,
+        collections: Iterable[str] = (),
+        sample: int | None = None,
+        complete: bool = False,
+        patience_s: float = 60.0,
+        progress: Progress = lambda _phase, _done, _total: None,
+    ) -> None:
+        """`collections`: only these. `sample`: so many documents of each. `complete`: no document is older than the topics.
+
+        `patience_s`: how long to wait, each time, for the watcher's position to pass a moment.
+        """
+        self._settings = settings
+        self._chosen = tuple(collections)
+        self._sample = sample
+        self._complete = complete
+        self._patience_s = patience_s
+        self._progress = progress
+        self._positions = PositionReader(settings, lambda _error: None)
+        self._result = Result(settings.name, settings.database, sampled=sample is not None)
+        self._result.repeats_allowed = settings.delivery == "at-least-once"
+        self._store = StateStore(directory)
+
+    def run(self) -> Result:
+        """Everything. Errors: NothingDelivered, Outage, ReadError, NotPermitted, ConfigurationError."""
+        started = time.monotonic()
+        try:
+            with Source(self._settings) as self._source, Topics(self._settings, self._store, self._result) as self._topics:
+                self._verify()
+        finally:
+            self._store.close()
+        self._result.seconds = time.monotonic() - started
+        return self._result
+
+    def _verify(self) -> None:
+        position = self._position()
+        now = float(self._source.time().time)
+        self._topics.read(lambda done, total: self._progress("reading the topics", done, total))
+        self._settling = self._settling_since(self._topics.begin_seconds() or now)
+        for collection in self._collections():
+            self._compare(collection)
+            self._doubt_extras(collection)
+        self._settling.settle()
+        self._result.sequences = self._topics.sequences(position.sequence)
+
+    def _settling_since(self, begin: float) -> Settling:
+        return Settling(
+            self._settings, self._source, self._topics, self._store, self._result, self._positions,
+            begin, self._complete, self._patience_s, self._progress,
+        )  # fmt: skip
+
+    def _position(self) -> Position:
+        position = self._positions.read().position if self._topics.have_position() else None
+        if position is None:
+            raise NothingDelivered(
+                f"the watcher '{self._settings.name}' has no position in Kafka yet",
+                hint=f"start it first: watcherctl start {self._settings.name}",
+            )
+        return position
+
+    def _collections(self) -> list[str]:
+        """Those that the source or the topics have."""
+        return sorted(self._chosen or {*self._source.collections(), *self._store.collections()})
+
+    def _compare(self, collection: str) -> None:
+        total = self._sample or self._source.count(collection)
+        chunks = self._source.sample(collection, self._sample) if self._sample else self._source.chunks(collection)
+        done = 0
+        for chunk in chunks:
+            self._compare_chunk(collection, chunk)
+            done += len(chunk)
+            self._progress(f"comparing {collection}", done, max(done, total))
+        self._result.compared[collection] = done
+
+    def _compare_chunk(self, collection: str, chunk: list[Document]) -> None:
+        known = self._store.known(collection, [document.key for document in chunk])
+        self._store.meet(collection, known)
+        self._store.doubt(
+            Doubt(collection, document.key, document.id)
+            for document in chunk
+            if self._is_doubtful(collection, document, known.get(document.key))
+        )
+
+    def _is_doubtful(self, collection: str, document: Document, known: Known | None) -> bool:
+        if known is not None and known.digest is not None:
+            return known.digest != digest_of(document.text)
+        verdict = Verdict.NOT_COMPARABLE if known else self._settling.without_message(collection, document.id)
+        if verdict not in (Verdict.NOT_COMPARABLE, Verdict.OLDER):
+            return True
+        self._result.judge(verdict, Example(collection, document.key))
+        return False
+
+    def _doubt_extras(self, collection: str) -> None:
+        """What the topics have and the source did not show. A sample shows only some, so there they are looked for."""
+        if not self._sample:
+            self._store.doubt_unmet(collection)
+            return
+        keys = [key for key in self._store.some_keys(collection, self._sample) if is_certain(key, self._settings.json_format)]
+        for start in range(0, len(keys), CHUNK):
+            chunk = keys[start : start + CHUNK]
+            found = self._source.by_keys(collection, chunk)
+            self._store.doubt(Doubt(collection, key, None) for key in chunk if key not in found)

@@ -1,0 +1,77 @@
+"""watcherctl: the root of all commands, and the one place where errors become messages and exit codes."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import Any
+
+import click
+
+from watcher.cli.commands import COMMANDS
+from watcher.cli.exit_codes import CliExitCode
+from watcher.cli.lazy import LazyGroup
+from watcher.errors import WatcherError
+
+PROGRAM = "watcherctl"
+DEBUG_VARIABLE = "WATCHER_DEBUG"
+
+
+@click.group(cls=LazyGroup, commands_by_module=COMMANDS, context_settings={"help_option_names": ["-h", "--help"]})
+def watcherctl() -> None:
+    """Every change of many MongoDB databases into Kafka, exactly once.
+
+    \b
+    A deployment is a directory with conf.d/, one file per watched database:
+      watcherctl init          writes one to start from
+      watcherctl check         shows what is wrong with it
+      watcherctl start --all   starts a worker per file, under supervisord
+      watcherctl status        shows how they are
+    """
+
+
+def main() -> None:
+    """The entry point of `watcherctl`: runs the command of the command line and ends the process."""
+    sys.exit(run_command_line(sys.argv[1:]))
+
+
+def run_command_line(arguments: list[str]) -> int:
+    """Run a command line; its exit code. Errors are shown on stderr, with their hint, and without a traceback.
+
+    A command may return its exit code. With $WATCHER_DEBUG set, errors are raised instead of shown.
+    """
+    try:
+        return _exit_code(watcherctl.main(arguments, prog_name=PROGRAM, standalone_mode=False))
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except (click.Abort, KeyboardInterrupt):
+        return CliExitCode.INTERRUPTED
+    except WatcherError as error:
+        _raise_in_debug_mode()
+        _show(str(error), error.hint)
+        return error.exit_code
+    except OSError as error:
+        _raise_in_debug_mode()
+        _show(f"{error.filename}: {error.strerror}" if error.filename else str(error), "")
+        return CliExitCode.FAILED
+    except Exception as error:  # noqa: BLE001  # the last resort: no traceback reaches the user
+        _raise_in_debug_mode()
+        _show(f"unexpected {type(error).__name__}: {error}", f"this is a bug; {DEBUG_VARIABLE}=1 shows where")
+        return CliExitCode.FAILED
+
+
+def _exit_code(returned: Any) -> int:
+    return returned if isinstance(returned, int) else CliExitCode.OK
+
+
+def _raise_in_debug_mode() -> None:
+    """Raise the error in hand again when the user asked for tracebacks."""
+    if os.environ.get(DEBUG_VARIABLE):
+        raise  # noqa: PLE0704  # only called while an error is being handled
+
+
+def _show(message: str, hint: str) -> None:
+    click.echo(f"{PROGRAM}: {message}", err=True)
+    if hint:
+        click.echo(f"hint: {hint}", err=True)

@@ -1,0 +1,107 @@
+"""Waiting for workers, as the user sees it: progress on stderr, a line for each on stdout, an exit code."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
+from typing import Protocol
+
+import click
+
+from watcher.cli.exit_codes import CliExitCode
+from watcher.cli.fleet_common import show
+from watcher.fleet.arrival import Arrival, Result, arrivals
+from watcher.fleet.control import Fleet
+from watcher.fleet.status import Row, State
+
+DEFAULT_WAIT_SECONDS = 60.0
+
+_CODES = {Result.STREAMING: CliExitCode.OK, Result.FAILED: CliExitCode.FAILED, Result.TIMED_OUT: CliExitCode.TIMED_OUT}
+_WORST_FIRST = (CliExitCode.FAILED, CliExitCode.CONFIGURATION, CliExitCode.TIMED_OUT, CliExitCode.OK)
+
+wait_option = click.option(
+    "--wait",
+    "wait_seconds",
+    type=click.FloatRange(min=0),
+    default=DEFAULT_WAIT_SECONDS,
+    show_default=True,
+    metavar="S",
+    help="How many seconds to wait until all stream; 0 does not wait.",
+)
+
+
+def worst(*codes: CliExitCode) -> CliExitCode:
+    """The one of several exit codes that the shell should see."""
+    return min(codes, key=_WORST_FIRST.index)
+
+
+def wait_for_workers(fleet: Fleet, names: Collection[str], wait_seconds: float) -> CliExitCode:
+    """Wait until each of `names` streams or has failed, and say so; with 0 seconds, do not wait."""
+    if not wait_seconds:
+        for name in names:
+            show(name, "started")
+        return CliExitCode.OK
+    with _progress() as progress:
+        codes = []
+        for arrival in arrivals(fleet, names, wait_seconds, progress.update):
+            _show_arrival(arrival)
+            codes.append(_CODES[arrival.result])
+    return worst(CliExitCode.OK, *codes)
+
+
+def _show_arrival(arrival: Arrival) -> None:
+    if arrival.result is Result.STREAMING:
+        show(arrival.name, "streaming", f"{arrival.seconds:.1f}s")
+        return
+    word = "failed" if arrival.result is Result.FAILED else "timed out"
+    hint = [f"hint: {arrival.hint}"] if arrival.hint else []
+    show(arrival.name, word, arrival.message, *hint)
+
+
+class _Progress(Protocol):
+    def update(self, rows: list[Row]) -> None: ...
+
+
+class _Lines:
+    """A line on stderr whenever a watcher that is waited for does something else."""
+
+    def __init__(self) -> None:
+        self._last: dict[str, str] = {}
+
+    def update(self, rows: list[Row]) -> None:
+        for row in rows:
+            text = _doing(row)
+            if self._last.get(row.name) != text:
+                self._last[row.name] = text
+                click.echo(text, err=True)
+
+
+class _Spinner:
+    """One line at the bottom of the terminal, always the newest."""
+
+    def __init__(self) -> None:
+        from rich.console import Console
+
+        self.status = Console(stderr=True).status("starting")
+
+    def update(self, rows: list[Row]) -> None:
+        from rich.text import Text
+
+        self.status.update(Text(", ".join(_doing(row) for row in rows)))
+
+
+@contextmanager
+def _progress() -> Iterator[_Progress]:
+    if not sys.stderr.isatty():
+        yield _Lines()
+        return
+    spinner = _Spinner()
+    with spinner.status:
+        yield spinner
+
+
+def _doing(row: Row) -> str:
+    state = "starting" if not row.is_running else str(row.state)
+    error = row.error.message if row.error and row.state is State.WAITING else ""
+    return f"{row.name}: {state}" + (f" ({error})" if error else "")

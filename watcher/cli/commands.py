@@ -1,0 +1,44 @@
+"""All commands of watcherctl: where each is, and what it does in a line, so that `--help` imports none of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+
+class CommandPlace(NamedTuple):
+    """`module` has a click command called `attribute`."""
+
+    module: str
+    attribute: str
+    summary: str
+
+
+_SUMMARIES: Mapping[str, Mapping[str, str]] = {
+    "watcher.cli.init": {"init": "Write a conf.d and what belongs to it, to start from."},
+    "watcher.cli.check": {"check": "Show all faults of the configuration at once."},
+    "watcher.cli.fleet": {
+        "start": "Start watchers, and wait until they stream.",
+        "stop": "Stop watchers after the batch in hand.",
+        "restart": "Stop watchers and start them again.",
+        "enable": "Let watchers start with supervisord.",
+        "disable": "Do not let watchers start with supervisord.",
+        "apply": "Make what runs match conf.d.",
+        "status": "Show how the watchers are.",
+        "ctl": "Run supervisorctl on this fleet.",
+        "down": "Stop all watchers and supervisord.",
+    },
+    "watcher.cli.logs": {"logs": "Show the watchers' logs."},
+    "watcher.cli.tail": {"tail": "Show the messages a watcher has delivered."},
+    "watcher.cli.verify": {"verify": "Prove that the topics hold what the collections hold."},
+    "watcher.cli.compare": {"compare": "Compare an old watcher's messages with ours."},
+    "watcher.cli.run": {"run": "Run one watcher, or the fleet, in the foreground."},
+    "watcher.cli.demo": {"demo": "Try it: MongoDB, Kafka, two watchers and traffic."},
+    "watcher.cli.version": {"version": "Show the version of watcherctl and its libraries."},
+    "watcher.cli.completion": {"completion": "Print the completion script for a shell."},
+}
+
+COMMANDS: Mapping[str, CommandPlace] = {
+    name: CommandPlace(module, name, summary) for module, summaries in _SUMMARIES.items() for name, summary in summaries.items()
+}
+"""In the order of `--help`."""

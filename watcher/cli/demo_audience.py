@@ -1,0 +1,109 @@
+"""What the demo shows: the watchers' states from supervisord and status files, and their messages as read back from Kafka."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from watcher.config import Settings
+from watcher.console.live_view import WatcherLine
+from watcher.console.message_text import Message
+from watcher.console.picture import picture
+from watcher.consumer.delivered import Delivered
+from watcher.consumer.reader import Reader
+from watcher.fleet.control import Fleet
+from watcher.fleet.status import Row
+from watcher.fleet.survey import survey
+
+POLL_SECONDS = 0.1
+SURVEY_SECONDS = 0.5
+LATEST = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """One moment: the watchers, the latest messages with the `fresh` ones among them."""
+
+    at: datetime
+    watchers: Sequence[WatcherLine]
+    latest: Sequence[Message]
+    fresh: Sequence[Message]
+
+
+@dataclass
+class _Seat:
+    """One watcher's reader, and what has come through it."""
+
+    reader: Reader
+    delivered: int = 0
+    last_sequence: int = 0
+    unbroken: bool = True
+    last_event_at: datetime | None = None
+
+    def poll(self) -> list[Message]:
+        arrived = self.reader.poll(POLL_SECONDS)
+        for delivered in arrived:
+            self._count(delivered)
+        return [delivered.message for delivered in arrived]
+
+    def _count(self, delivered: Delivered) -> None:
+        self.delivered += 1
+        self.unbroken &= delivered.sequence == self.last_sequence + 1
+        self.last_sequence = delivered.sequence
+        self.last_event_at = datetime.fromisoformat(delivered.message["timestamp"])
+
+    def line(self, row: Row) -> WatcherLine:
+        report = row.report if row.is_running else None
+        return WatcherLine(
+            name=row.name,
+            state=row.state,
+            events_per_second=report.events_per_second if report else 0.0,
+            lag_seconds=report.lag_seconds if report else None,
+            last_event_at=self.last_event_at,
+            delivered=self.delivered,
+        )
+
+
+class Audience:
+    """Looks at a fleet, and reads what it delivers from the first message on. To be closed."""
+
+    def __init__(self, fleet: Fleet, watchers: Sequence[Settings]) -> None:
+        self._fleet = fleet
+        self._rows: Sequence[Row] = ()
+        self._next_survey = 0.0
+        self._latest: deque[Message] = deque(maxlen=LATEST)
+        with ExitStack() as readers:
+            self._seats = {each.name: _Seat(readers.enter_context(Reader(each))) for each in watchers}
+            self._readers = readers.pop_all()
+
+    def close(self) -> None:
+        """Leave Kafka."""
+        self._readers.close()
+
+    @property
+    def delivered(self) -> int:
+        """How many messages have come."""
+        return sum(seat.delivered for seat in self._seats.values())
+
+    @property
+    def is_unbroken(self) -> bool:
+        """Whether each watcher's messages came in order, none missing, none twice."""
+        return all(seat.unbroken for seat in self._seats.values())
+
+    def look(self) -> Scene:
+        """What there is now, after POLL_SECONDS for each watcher."""
+        fresh = [message for seat in self._seats.values() for message in seat.poll()]
+        self._latest.extend(fresh)
+        if time.monotonic() >= self._next_survey:
+            self._rows = survey(self._fleet, self._seats).rows
+            self._next_survey = time.monotonic() + SURVEY_SECONDS
+        return Scene(datetime.now(UTC), [self._seats[row.name].line(row) for row in self._rows], list(self._latest), fresh)
+
+    def picture(self) -> str:
+        """The latest scene as an SVG."""
+        scene = self.look()
+        return picture(scene.watchers, scene.latest, scene.at)

@@ -1,0 +1,176 @@
+"""The demo: servers, fleet and application started in turn, watched, and stopped in the opposite order, whatever happens."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
+
+import click
+
+from watcher.cli.demo_audience import Audience
+from watcher.cli.demo_screen import screen
+from watcher.cli.init import starter_file
+from watcher.cli.interruption import Interruption
+from watcher.config import Deployment, Settings, load
+from watcher.errors import WatcherError
+from watcher.fleet.arrival import Result, arrivals
+from watcher.fleet.control import Fleet
+from watcher.fleet.launch import config_path
+from watcher.sandbox.sandbox import Sandbox
+from watcher.sandbox.traffic import Traffic
+
+WATCHERS = ("dashboard", "analytics")
+START_SECONDS = 60.0
+SETTLE_SECONDS = 5.0
+"""How long the last changes may take to come back from Kafka."""
+
+
+@contextmanager
+def directory_of_demo(*, keep: bool) -> Iterator[Path]:
+    """A temporary directory; with `keep` it stays."""
+    directory = Path(tempfile.mkdtemp(prefix="watcher-demo-"))
+    try:
+        yield directory
+    finally:
+        if keep:
+            say(f"Kept: {directory}")
+        else:
+            shutil.rmtree(directory, ignore_errors=True)
+
+
+class Demo:
+    """One run of it. Raises WatcherError when something does not start; nothing is left running then either."""
+
+    def __init__(
+        self, directory: Path, interruption: Interruption, *, writes_per_second: float, picture: Path | None = None
+    ) -> None:
+        self._directory = directory
+        self._interruption = interruption
+        self._picture = picture
+        self._sandbox = Sandbox(directory)
+        self._deployment = Deployment.locate(directory / "conf.d")
+        self._traffic = Traffic(self._sandbox.mongodb_uri(""), writes_per_second=writes_per_second)
+        self._began = time.monotonic()
+
+    def run(self, seconds: float) -> None:
+        """Start everything, show it for `seconds` or until a signal, and stop it."""
+        with ExitStack() as running:
+            running.callback(say, "Everything has been stopped.")
+            with self._interruption.ends_block():
+                self._interruption.check()
+                audience = self._start(running)
+            if self._interruption.arrived:
+                say("Stopping ...")
+            else:
+                self._show(audience, seconds)
+                say("Stopping ...")
+                self._settle(audience)
+
+    def _start(self, running: ExitStack) -> Audience:
+        say(f"Everything lies in {self._directory}; Ctrl-C ends it.")
+        self._start_servers(running)
+        write_conf_dir(self._deployment.conf_dir, self._sandbox)
+        self._tell("conf.d/dashboard.toml and conf.d/analytics.toml, with these addresses")
+        settings = tuple(load(self._deployment.conf_dir).watchers.values())
+        fleet = self._start_fleet(running, settings)
+        audience = Audience(fleet, settings)
+        running.callback(audience.close)
+        self._tell(f"an application that writes {self._traffic.writes_per_second:g} times a second")
+        say(how_to_look_around(self._deployment))
+        return audience
+
+    def _start_servers(self, running: ExitStack) -> None:
+        """Each is to be stopped from before it is started, so that there is no moment in which a signal finds it forgotten."""
+        kafka, mongodb = self._sandbox.kafka, self._sandbox.mongodb
+        running.callback(kafka.stop)
+        kafka.start()
+        self._tell(f"Kafka ({kafka.description}) on {kafka.address}")
+        running.callback(mongodb.stop)
+        mongodb.start()
+        with mongodb.client() as client:
+            version = client.server_info()["version"]
+        self._tell(f"MongoDB {version} on {mongodb.addresses}, a replica set of one node")
+
+    def _start_fleet(self, running: ExitStack, watchers: tuple[Settings, ...]) -> Fleet:
+        fleet = Fleet(self._deployment)
+        with self._interruption.held_back():  # a supervisord that is about to become a daemon cannot be found and stopped
+            running.callback(fleet.down)
+            fleet.start(watchers)
+        self._tell("supervisord, and under it a worker for each watcher")
+        for arrival in arrivals(fleet, [settings.name for settings in watchers], START_SECONDS, lambda _: None):
+            if arrival.result is not Result.STREAMING:
+                raise WatcherError(f"{arrival.name} does not stream: {arrival.message}", hint=arrival.hint)
+            self._tell(f"{arrival.name} streams")
+        return fleet
+
+    def _show(self, audience: Audience, seconds: float) -> None:
+        with self._traffic:
+            deadline = time.monotonic() + seconds
+            with screen() as show:  # a signal only ends the loop: in the midst of reading it would lose messages
+                while time.monotonic() < deadline and not self._interruption.arrived:
+                    show(audience.look())
+
+    def _settle(self, audience: Audience) -> None:
+        """Wait for the last messages, and say whether everything that was written has come."""
+        written = sum(sum(counts.values()) for counts in self._traffic.written.values())
+        deadline = time.monotonic() + SETTLE_SECONDS
+        while audience.delivered < written and time.monotonic() < deadline:
+            audience.look()
+        say(f"{written:,} changes written, {audience.delivered:,} messages delivered{_verdict(written, audience)}.")
+        if self._picture:
+            self._picture.write_text(audience.picture(), encoding="utf-8")
+
+    def _tell(self, what: str) -> None:
+        say(f"{time.monotonic() - self._began:5.1f} s  {what}")
+
+
+def _verdict(written: int, audience: Audience) -> str:
+    return ": none missing, none twice, all in order" if audience.is_unbroken and audience.delivered == written else ""
+
+
+def say(text: str) -> None:
+    """Words go to stderr; nobody listening must not keep us from cleaning up."""
+    with suppress(OSError):
+        click.echo(text, err=True)
+
+
+def write_conf_dir(conf_dir: Path, sandbox: Sandbox) -> None:
+    """The project's own conf.d, with the sandbox's addresses."""
+    conf_dir.mkdir()
+    (conf_dir / "defaults.toml").write_text(filled_in("defaults", {"kafka_brokers": sandbox.kafka_brokers}))
+    for name in WATCHERS:
+        (conf_dir / f"{name}.toml").write_text(filled_in(name, {"mongodb_uri": sandbox.mongodb_uri(name)}))
+
+
+def filled_in(name: str, values: Mapping[str, str]) -> str:
+    """The packaged `conf.d/<name>.toml` with other values for some of the keys that it sets."""
+    text = starter_file(f"conf.d/{name}.toml").read_text(encoding="utf-8")
+    for key, value in values.items():
+        text, count = re.subn(rf'^{key} = ".*"$', f"{key} = {json.dumps(value)}", text, flags=re.MULTILINE)
+        if count != 1:
+            raise RuntimeError(f"the packaged {name}.toml sets {key} {count} times")
+    return text
+
+
+def how_to_look_around(deployment: Deployment) -> str:
+    """Commands for another terminal."""
+    watcherctl, place = program("watcherctl"), f"--config {deployment.conf_dir}"
+    lines = (
+        f"{watcherctl} status {place}",
+        f"{watcherctl} tail dashboard --follow {place}",
+        f"{program('supervisorctl')} -c {config_path(deployment)} status",
+    )
+    return "\n".join(["\nTo look around, from another terminal:", *(f"  {line}" for line in lines), ""])
+
+
+def program(name: str) -> str:
+    """What to type for a program that was installed with this Python: its name, if that is enough."""
+    ours, on_path = Path(sys.executable).with_name(name), shutil.which(name)
+    return name if on_path and ours.exists() and ours.samefile(on_path) else str(ours)

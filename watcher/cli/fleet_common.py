@@ -1,0 +1,94 @@
+"""What the commands about a fleet share: the fleet itself, which of its watchers are meant, and lines about them."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import click
+
+from watcher.cli.exit_codes import CliExitCode
+from watcher.cli.options import select_to_change, with_deployment
+from watcher.config import Deployment, Fault, Loaded, Settings, load
+from watcher.config.fault import configuration_error
+from watcher.fleet.control import Fleet
+from watcher.fleet.errors import NotRunning
+
+
+def with_fleet(function: Callable[..., int]) -> Callable[..., int]:
+    """Give a command `--config` and `--state-dir`, and as its first argument the `Fleet` they mean."""
+
+    @with_deployment
+    @functools.wraps(function)
+    def command(deployment: Deployment, *args: Any, **kwargs: Any) -> int:
+        try:
+            return function(Fleet(deployment), *args, **kwargs)
+        except NotRunning as error:
+            click.echo(f"{error}; start it with: {error.hint}", err=True)
+            return CliExitCode.NO_SUPERVISORD
+
+    return command
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """The watchers that a command is about: those that can run, and those whose configuration has faults."""
+
+    good: tuple[Settings, ...]
+    broken: Mapping[str, tuple[Fault, ...]]
+    general: tuple[Fault, ...]
+
+    @classmethod
+    def of(cls, loaded: Loaded, names: Iterable[str]) -> Selection:
+        """Those called `names`."""
+        chosen = tuple(names)
+        return cls(
+            good=tuple(loaded.watchers[name] for name in chosen if name in loaded.watchers),
+            broken={name: loaded.broken[name] for name in chosen if name in loaded.broken},
+            general=loaded.general,
+        )
+
+    @property
+    def code(self) -> CliExitCode:
+        """CONFIGURATION if there are faults."""
+        return CliExitCode.CONFIGURATION if self.broken or self.general else CliExitCode.OK
+
+    def show_faults(self) -> None:
+        """A line for each watcher that cannot run, and what is wrong with conf.d itself on stderr."""
+        for fault in self.general:
+            click.echo(str(fault), err=True)
+        for name, faults in self.broken.items():
+            show(name, "failed", *(str(fault) for fault in faults))
+
+
+def load_watchers(fleet: Fleet) -> Loaded:
+    """conf.d, as far as it can be read. Raises ConfigurationError if nothing at all can be."""
+    loaded = load(fleet.deployment.conf_dir)
+    if loaded.general and not loaded.names:
+        raise configuration_error(loaded.general)
+    return loaded
+
+
+def choose(fleet: Fleet, names: Sequence[str], *, everything: bool) -> Selection:
+    """The watchers that are meant; `--all` leaves out the disabled ones. Raises UnknownName and ConfigurationError."""
+    loaded = load_watchers(fleet)
+    chosen = select_to_change(names, loaded.names, everything=everything)
+    if everything:
+        chosen = [name for name in chosen if name not in fleet.disabled]
+    return Selection.of(loaded, chosen)
+
+
+def show(name: str, word: str, *details: str) -> None:
+    """`name  word  detail` on stdout, further details below."""
+    first, *others = details or ("",)
+    click.echo(f"{name}  {word}  {first}".rstrip())
+    for other in others:
+        click.echo(f"{' ' * len(name)}  {other}")
+
+
+def show_each(names: Iterable[str], word: str) -> None:
+    """A line with the same word for each."""
+    for name in names:
+        show(name, word)

@@ -1,0 +1,63 @@
+"""A line of a worker's log as people read it, and as programs do."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from typing import Any
+
+import click
+
+from watcher.fleet.logs import Line
+
+_PALETTE = ("cyan", "magenta", "blue", "green", "bright_cyan", "bright_magenta", "bright_blue", "bright_green")
+_LEVEL_COLOURS = {"warning": "yellow", "error": "red", "critical": "red"}
+_HEAD = ("ts", "level", "event", "watcher", "database")
+
+
+class LogView:
+    """Writes lines to stdout; each watcher has a colour of its own."""
+
+    def __init__(self, watchers: list[str], *, as_json: bool = False) -> None:
+        self._width = max(map(len, watchers), default=0)
+        self._colours = {watcher: _PALETTE[number % len(_PALETTE)] for number, watcher in enumerate(watchers)}
+        self._as_json = as_json
+
+    def show(self, line: Line) -> None:
+        """Write one line."""
+        text = json_text(line) if self._as_json else self._for_people(line)
+        click.echo(text, color=False if os.environ.get("NO_COLOR") else None)
+
+    def _for_people(self, line: Line) -> str:
+        name = click.style(line.watcher.ljust(self._width), fg=self._colours.get(line.watcher))
+        return f"{name} | {readable(line)}"
+
+
+def json_text(line: Line) -> str:
+    """The line as it was logged; one that is not JSON is put into a JSON object under `raw`."""
+    return line.text if line.fields is not None else json.dumps({"watcher": line.watcher, "raw": line.text})
+
+
+def readable(line: Line) -> str:
+    """`time level event key=value …`; a line that is not JSON as it is."""
+    if line.fields is None:
+        return line.text
+    level = str(line.fields.get("level", ""))
+    head = f"{line.fields.get('ts', '')} {_coloured(level)} {line.fields.get('event', '')}"
+    return " ".join([head, *_pairs(line.fields)])
+
+
+def _coloured(level: str) -> str:
+    padded = level.ljust(7)
+    return click.style(padded, fg=_LEVEL_COLOURS[level]) if level in _LEVEL_COLOURS else padded
+
+
+def _pairs(fields: Mapping[str, Any]) -> list[str]:
+    return [f"{key}={_value(value)}" for key, value in fields.items() if key not in _HEAD]
+
+
+def _value(value: Any) -> str:
+    """Text without a space stays bare."""
+    bare = isinstance(value, str) and value and " " not in value
+    return value if bare else json.dumps(value, ensure_ascii=False)

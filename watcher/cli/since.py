@@ -1,0 +1,31 @@
+"""The option `--since`: a moment, in words or as a time."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime, timedelta
+
+import click
+
+_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
+
+
+class Since(click.ParamType[datetime]):
+    """A moment: `10m` ago, or an ISO time, in UTC unless it says otherwise."""
+
+    name = "since"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> datetime:
+        if isinstance(value, datetime):
+            return value
+        try:
+            return _moment(str(value), datetime.now(UTC))
+        except ValueError:
+            self.fail("must be like 30s, 10m, 2h, 1d or 2024-01-01T12:00:00Z", param, ctx)
+
+
+def _moment(text: str, now: datetime) -> datetime:
+    if match := re.fullmatch(r"(\d+)([smhd])", text):
+        return now - timedelta(**{_UNITS[match[2]]: int(match[1])})
+    moment = datetime.fromisoformat(text)
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)

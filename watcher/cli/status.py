@@ -1,0 +1,139 @@
+"""`watcherctl status`."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Callable, Iterable, Sequence
+
+import click
+
+from watcher.cli.exit_codes import CliExitCode
+from watcher.cli.fleet_common import load_watchers, with_fleet
+from watcher.cli.options import names_argument, select
+from watcher.cli.status_json import as_json
+from watcher.cli.status_view import errors, plain, rich_view
+from watcher.config import Fault
+from watcher.fleet.control import Fleet
+from watcher.fleet.errors import NotRunning
+from watcher.fleet.status import Row, State
+from watcher.fleet.survey import Survey, survey
+
+REFRESH_SECONDS = 1.0
+_AS_IT_SHOULD_BE = {State.STREAMING, State.DISABLED}
+
+Look = Callable[[], Survey]
+
+
+@click.command()
+@names_argument
+@click.option("--watch", is_flag=True, help="Show it again and again until Ctrl-C.")
+@click.option("--check", is_flag=True, help="Show only what is not as it should be; for scripts.")
+@click.option("--json", "json_", is_flag=True, help="One JSON document; see docs/status-json.md.")
+@with_fleet
+def status(fleet: Fleet, names: Sequence[str], watch: bool, check: bool, json_: bool) -> int:
+    """Show how the watchers are. All of them, unless NAMEs or globs are given.
+
+    \b
+    Exit codes: 0 all stream, 3 some do not run, 4 no such watcher, 5 some run but
+    do not stream, 7 supervisord does not run. Disabled watchers may be down.
+    """
+
+    def look() -> Survey:
+        return _look(fleet, names)
+
+    if watch:
+        return _watch(look, json_=json_)
+    seen = look()
+    if json_:
+        click.echo(json.dumps(as_json(seen), indent=2))
+    elif check:
+        _show_troubles(seen)
+    else:
+        _show(seen)
+    return exit_code(seen)
+
+
+def _look(fleet: Fleet, names: Sequence[str]) -> Survey:
+    """conf.d is read again each time, so that --watch sees new watchers."""
+    loaded = load_watchers(fleet)
+    faults = {name: _in_short(found) for name, found in loaded.broken.items()}
+    for name in _known_to_supervisord(fleet) - set(loaded.names):
+        faults[name] = "is no longer in conf.d; watcherctl apply stops it"
+    known = sorted({*loaded.names, *faults})
+    return survey(fleet, select(names, known), faults)
+
+
+def _in_short(faults: Sequence[Fault]) -> str:
+    more = f" (and {len(faults) - 1} more; watcherctl check shows all)" if len(faults) > 1 else ""
+    return f"{faults[0]}{more}"
+
+
+def _known_to_supervisord(fleet: Fleet) -> set[str]:
+    try:
+        return set(fleet.supervisord.processes())
+    except NotRunning:
+        return set()
+
+
+def exit_code(seen: Survey) -> CliExitCode:
+    """The worst that is true of the fleet. A disabled watcher that does not run is as it should be."""
+    if seen.supervisord_pid is None and not _all_run(seen.rows):
+        return CliExitCode.NO_SUPERVISORD
+    if not _all_run(row for row in seen.rows if row.state is not State.DISABLED):
+        return CliExitCode.NOT_RUNNING
+    return CliExitCode.OK if {row.state for row in seen.rows} <= _AS_IT_SHOULD_BE else CliExitCode.UNHEALTHY
+
+
+def _all_run(rows: Iterable[Row]) -> bool:
+    return all(row.is_running for row in rows)
+
+
+def _show(seen: Survey) -> None:
+    if sys.stdout.isatty():
+        from rich.console import Console
+
+        Console().print(rich_view(seen))
+    else:
+        click.echo(plain(seen))
+    if seen.supervisord_pid is None:
+        click.echo("supervisord is not running", err=True)
+
+
+def _show_troubles(seen: Survey) -> None:
+    if seen.supervisord_pid is None:
+        click.echo("supervisord is not running")
+    for row in seen.rows:
+        if row.state not in _AS_IT_SHOULD_BE:
+            click.echo(f"{row.name}: {row.state}")
+    for line in errors(seen):
+        click.echo(line)
+
+
+def _watch(look: Look, *, json_: bool) -> int:
+    try:
+        if json_ or not sys.stdout.isatty():
+            _print_again_and_again(look, json_=json_)
+        else:
+            _redraw(look)
+    except KeyboardInterrupt:
+        pass
+    return CliExitCode.OK
+
+
+def _print_again_and_again(look: Look, *, json_: bool) -> None:
+    """For a pipe: one JSON document a line, or a table and an empty line."""
+    while True:
+        seen = look()
+        click.echo(json.dumps(as_json(seen)) if json_ else plain(seen) + "\n")
+        time.sleep(REFRESH_SECONDS)
+
+
+def _redraw(look: Look) -> None:
+    from rich.live import Live
+
+    with Live(rich_view(look()), auto_refresh=False, screen=False) as live:
+        while True:
+            time.sleep(REFRESH_SECONDS)
+            live.update(rich_view(look()), refresh=True)

@@ -1,0 +1,70 @@
+"""A survey of the fleet as programs read it. `docs/status-json.md` is the contract."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+from watcher.fleet.report import LastError, Report
+from watcher.fleet.status import Row
+from watcher.fleet.survey import Survey
+
+VERSION = 1
+"""Goes up when a key goes away or changes its meaning; new keys may come without that."""
+
+
+def as_json(survey: Survey) -> dict[str, Any]:
+    """The whole document."""
+    return {
+        "version": VERSION,
+        "at": _iso(survey.at),
+        "supervisord": {"running": survey.supervisord_pid is not None, "pid": survey.supervisord_pid},
+        "watchers": [_watcher(row, survey.at) for row in survey.rows],
+    }
+
+
+def _watcher(row: Row, now: datetime) -> dict[str, Any]:
+    uptime = row.uptime(now)
+    return {
+        "name": row.name,
+        "state": row.state.replace(" ", "_"),
+        "running": row.is_running,
+        "enabled": row.enabled,
+        "pid": row.process.pid or None if row.process else None,
+        "uptimeSeconds": uptime.total_seconds() if uptime is not None else None,
+        "fault": row.fault or None,
+        **_reported(row.report),
+        "lastError": _error(row.error) if row.error else None,
+    }
+
+
+def _reported(report: Report | None) -> dict[str, Any]:
+    """What the worker wrote; every value is null if it never wrote."""
+    return {
+        "database": report.database if report else None,
+        "mongoConnected": report.mongo_connected if report else None,
+        "kafkaConnected": report.kafka_connected if report else None,
+        "lagSeconds": report.lag_seconds if report else None,
+        "headroomSeconds": report.headroom_seconds if report else None,
+        "eventsPerSecond": report.events_per_second if report else None,
+        "messagesCommitted": report.messages_committed if report else None,
+        "sequence": report.sequence if report else None,
+        "lastEventAt": _iso(report.last_event_at) if report and report.last_event_at else None,
+        "errors": report.errors if report else None,
+        "restarts": report.restarts if report else None,
+        "updatedAt": _iso(report.updated_at) if report else None,
+    }
+
+
+def _error(error: LastError) -> dict[str, Any]:
+    return {
+        "at": _iso(error.at),
+        "message": error.message,
+        "hint": error.hint,
+        "component": error.component,
+        "exitCode": error.exit_code,
+    }
+
+
+def _iso(moment: datetime) -> str:
+    return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -1,0 +1,116 @@
+"""A survey of the fleet as people read it: a table, and the last errors below it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+
+from watcher.fleet.status import Row, State
+from watcher.fleet.survey import Survey
+
+if TYPE_CHECKING:
+    from rich.console import Group
+    from rich.table import Table
+
+HEADINGS = ("NAME", "STATE", "UPTIME", "LAG", "EV/S", "LAST-EVENT", "HEADROOM", "ERRORS", "RESTARTS")
+NOTHING = "-"
+RECENT = timedelta(hours=1)
+"""How long an error is shown of a watcher that streams again."""
+
+_NUMBERS = {"UPTIME", "LAG", "EV/S", "LAST-EVENT", "HEADROOM", "ERRORS", "RESTARTS"}
+_UNITS = (("d", 86_400), ("h", 3_600), ("m", 60), ("s", 1))
+_COLOURS = {
+    State.STREAMING: "green",
+    State.OPENING: "cyan",
+    State.STOPPING: "cyan",
+    State.WAITING: "yellow",
+    State.BACKING_OFF: "yellow",
+    State.HUNG: "red",
+    State.FAILED: "red",
+    State.UNKNOWN: "red",
+}
+
+
+def plain(survey: Survey) -> str:
+    """The table and the errors without colours, columns padded with spaces."""
+    lines = [HEADINGS, *(cells(row, survey.at) for row in survey.rows)]
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    table = ["  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in lines]
+    return "\n".join([*table, *errors(survey)])
+
+
+def rich_view(survey: Survey) -> Group:
+    """The table and the errors for a terminal."""
+    from rich.console import Group
+    from rich.text import Text
+
+    return Group(rich_table(survey), *map(Text, errors(survey)))
+
+
+def rich_table(survey: Survey) -> Table:
+    """The table for a terminal."""
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for heading in HEADINGS:
+        table.add_column(heading, justify="right" if heading in _NUMBERS else "left", no_wrap=True)
+    for row in survey.rows:
+        name, state, *others = cells(row, survey.at)
+        table.add_row(Text(name), Text(state, style=_COLOURS.get(row.state, "dim")), *map(Text, others))
+    return table
+
+
+def cells(row: Row, now: datetime) -> tuple[str, ...]:
+    """One watcher's line, in the order of HEADINGS. What only a running worker has is a dash for one that does not run."""
+    report = row.report
+    if report is None:
+        return (row.name, row.state, _duration(row.uptime(now)), *[NOTHING] * 6)
+    running = row.is_running
+    return (
+        row.name,
+        row.state,
+        _duration(row.uptime(now)),
+        _seconds(report.lag_seconds) if running else NOTHING,
+        f"{report.events_per_second:.1f}" if running else NOTHING,
+        f"{_duration(now - report.last_event_at)} ago" if report.last_event_at else NOTHING,
+        _seconds(report.headroom_seconds) if running else NOTHING,
+        str(report.errors),
+        str(report.restarts),
+    )
+
+
+def errors(survey: Survey) -> Iterator[str]:
+    """What is wrong or was lately: the configuration's fault, the last error with its age and its hint."""
+    for row in survey.rows:
+        if row.fault:
+            yield f"{row.name}: {row.fault}"
+        error = row.error
+        if error and (row.state is not State.STREAMING or survey.at - error.at < RECENT):
+            yield f"{row.name}: {error.message} ({_duration(survey.at - error.at)} ago)"
+            if error.hint:
+                yield f"    hint: {error.hint}"
+
+
+def _seconds(seconds: float | None) -> str:
+    return _duration(None if seconds is None else timedelta(seconds=seconds))
+
+
+def _duration(duration: timedelta | None) -> str:
+    """The two largest units: `3d4h`, `2h5m`, `12s`; below ten seconds with a tenth."""
+    if duration is None:
+        return NOTHING
+    seconds = max(duration.total_seconds(), 0.0)
+    if seconds < 10:
+        return f"{seconds:.1f}s"
+    return _two_units(int(seconds))
+
+
+def _two_units(seconds: int) -> str:
+    parts: list[str] = []
+    for unit, size in _UNITS:
+        count, seconds = divmod(seconds, size)
+        if count or parts:
+            parts.append(f"{count}{unit}" if count else "")
+    return "".join(parts[:2])

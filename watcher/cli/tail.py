@@ -1,0 +1,120 @@
+"""`watcherctl tail`."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+import click
+
+from watcher.cli.exit_codes import CliExitCode
+from watcher.cli.options import complete_names, select_one, with_deployment
+from watcher.cli.since import Since
+from watcher.cli.standard_output import reader_may_leave
+from watcher.config import Deployment, load_one
+
+if TYPE_CHECKING:
+    from watcher.consumer.delivered import Delivered, Message
+    from watcher.consumer.reader import Reader
+
+DEFAULT_COUNT = 10
+POLL_SECONDS = 0.1
+
+OPERATIONS = (
+    "insert", "update", "replace", "delete", "rename", "drop", "dropDatabase", "invalidate", "gap", "deadLetter",
+)  # fmt: skip
+"""What messages are about; a server may have more kinds, which nobody can ask for."""
+
+Show = Callable[["Delivered"], None]
+Wanted = Callable[["Message"], bool]
+
+
+@click.command()
+@click.argument("name", shell_complete=complete_names)
+@click.option("-f", "--follow", is_flag=True, help="Go on with what is delivered, until Ctrl-C.")
+@click.option(
+    "-n",
+    "--lines",
+    type=click.IntRange(min=0),
+    default=None,
+    show_default=f"{DEFAULT_COUNT}, with --since all",
+    help="The last N messages.",
+)
+@click.option("--collection", metavar="C", help="Only messages about this collection.")
+@click.option(
+    "--operation", "operations", type=click.Choice(OPERATIONS), multiple=True, metavar="O", help="Only these; can be given again."
+)
+@click.option("--key", metavar="K", help="Only messages about the document with this _id: as text, or as JSON.")
+@click.option("--since", type=Since(), metavar="TIME", help="Only changes since TIME: 30s, 10m, 2h, 1d, or an ISO time.")
+@click.option("--json", "json_", is_flag=True, help="The messages as they lie in Kafka, one a line; so too when piped.")
+@with_deployment
+def tail(
+    deployment: Deployment,
+    name: str,
+    follow: bool,
+    lines: int | None,
+    collection: str | None,
+    operations: tuple[str, ...],
+    key: str | None,
+    since: datetime | None,
+    json_: bool,
+) -> int:
+    """Show the messages that the watcher NAME has delivered, read back from all its topics in Kafka, in order.
+
+    Only committed messages are shown. Nothing is left behind in Kafka: no consumer group, no offsets.
+
+    \b
+    Exit codes: 0 ok, also if nothing has been delivered; 1 Kafka does not answer,
+    4 no such watcher, 77 not authorised, 78 configuration.
+    """
+    settings = load_one(deployment.conf_dir, select_one(deployment, name))
+
+    from watcher.consumer.filter import Filter
+    from watcher.consumer.reader import Reader
+
+    wanted = Filter(collection, operations, key, since)
+    count = (sys.maxsize if since else DEFAULT_COUNT) if lines is None else lines
+    show = _show_json if json_ or not sys.stdout.isatty() else _pretty()
+    with reader_may_leave(), Reader(settings, since) as reader:
+        _show_last(reader, count, wanted, show)
+        if follow:
+            _follow(reader, wanted, show)
+    return CliExitCode.OK
+
+
+def _show_last(reader: Reader, count: int, wanted: Wanted, show: Show) -> None:
+    last = reader.last(count, wanted)
+    for delivered in last:
+        show(delivered)
+    if count and not last:
+        click.echo("nothing has been delivered yet", err=True)
+
+
+def _follow(reader: Reader, wanted: Wanted, show: Show) -> None:
+    answers = True
+    try:
+        while True:
+            for delivered in reader.poll(POLL_SECONDS):
+                if wanted(delivered.message):
+                    show(delivered)
+            if reader.answers is not answers:
+                answers = reader.answers
+                click.echo("Kafka answers again" if answers else "Kafka does not answer; waiting for it", err=True)
+    except KeyboardInterrupt:
+        return
+
+
+def _show_json(delivered: Delivered) -> None:
+    sys.stdout.buffer.write(delivered.text + b"\n")
+    sys.stdout.buffer.flush()
+
+
+def _pretty() -> Show:
+    from rich.console import Console
+
+    from watcher.console.message_line import rich_line
+
+    console = Console(highlight=False)
+    return lambda delivered: console.print(rich_line(delivered.message), no_wrap=True, overflow="ellipsis", crop=True)

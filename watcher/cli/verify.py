@@ -1,0 +1,127 @@
+"""`watcherctl verify`."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from watcher.cli.exit_codes import CliExitCode
+from watcher.cli.options import complete_names, select_one, with_deployment
+from watcher.cli.phases import phases
+from watcher.config import Deployment, load_one
+
+if TYPE_CHECKING:
+    from watcher.verification.result import Example, Result
+
+WORDS = {
+    "missing": "in the source, and not in the topics",
+    "extra": "in the topics, and not in the source",
+    "different": "in both, with another content",
+    "unsettled": "could not be settled while it changed",
+    "older": "older than the topics, so without a message",
+    "undated": "without a message, and an _id that does not tell since when; see --complete",
+    "notComparable": "whose newest message does not hold the document",
+}
+"""What each verdict says of a document, in the order of the report."""
+
+
+@click.command()
+@click.argument("name", shell_complete=complete_names)
+@click.option("--collection", "collections", multiple=True, metavar="C", help="Only this collection; can be given again.")
+@click.option("--sample", type=click.IntRange(min=1), metavar="N", help="Only N documents of each collection, by chance.")
+@click.option("--complete", is_flag=True, help="No document is older than the topics: each must have a message.")
+@click.option(
+    "--wait",
+    "patience_s",
+    type=click.FloatRange(min=0),
+    default=60.0,
+    show_default=True,
+    metavar="S",
+    help="How many seconds the watcher may need to come after.",
+)
+@click.option("--json", "as_json", is_flag=True, help="As JSON.")
+@with_deployment
+def verify(
+    deployment: Deployment,
+    name: str,
+    collections: tuple[str, ...],
+    sample: int | None,
+    complete: bool,
+    patience_s: float,
+    as_json: bool,
+) -> int:
+    """Prove that the topics of the watcher NAME hold what its collections hold.
+
+    Replays the topics into the last state of each document and compares that with the collections, while writes go on: a
+    difference counts only when it is still there after the watcher has come after. Also checks `sequence` for gaps and repeats.
+    Changes nothing, neither in MongoDB nor in Kafka.
+
+    \b
+    Exit codes: 0 equal; 1 differences, or it could not be made,
+    4 no such watcher, 77 not permitted, 78 configuration.
+    """
+    settings = load_one(deployment.conf_dir, select_one(deployment, name))
+    for collection in collections:
+        if not settings.watches(collection):
+            raise click.BadParameter(f"'{collection}' is not watched", param_hint="--collection")
+
+    from watcher.verification.verifier import Verifier
+
+    with tempfile.TemporaryDirectory(prefix="watcher-verify-") as directory, phases() as progress:
+        result = Verifier(
+            settings,
+            Path(directory),
+            collections=collections,
+            sample=sample,
+            complete=complete,
+            patience_s=patience_s,
+            progress=progress,
+        ).run()
+    if as_json:
+        click.echo(json.dumps(result.as_json(), indent=2))
+    else:
+        _print(result)
+    return CliExitCode.OK if result.is_equal else CliExitCode.FAILED
+
+
+def _print(result: Result) -> None:
+    documents = sum(result.compared.values())
+    click.echo(f"{documents} documents in {len(result.compared)} collections, {result.messages} messages, {result.seconds:.1f} s")
+    _print_verdicts(result)
+    _print_sequences(result)
+    if result.reshaped:
+        click.echo(f"dropped or renamed meanwhile, and not compared: {', '.join(sorted(result.reshaped))}")
+    if result.stalled:
+        click.echo("the watcher's position did not move past the comparison; does it run?")
+    click.echo("equal" if result.is_equal else "not equal")
+
+
+def _print_verdicts(result: Result) -> None:
+    for verdict, named in result.examples.items():
+        click.echo(f"{result.verdicts[verdict]} {WORDS[verdict]}")
+        for example in named:
+            _print_example(example)
+
+
+def _print_example(example: Example) -> None:
+    click.echo(f"  {example.collection} {example.key.decode()}")
+    for change in example.changes:
+        source, topics = ("nothing" if value is None else value for value in (change.left, change.right))
+        click.echo(f"    {change.path or 'the document'}: source {source}, topics {topics}")
+
+
+def _print_sequences(result: Result) -> None:
+    numbers = result.sequences
+    if numbers is None or numbers.first is None:
+        click.echo("sequence: no messages")
+        return
+    parts = [f"{numbers.first} to {numbers.last}", f"{numbers.lost} missing", f"{numbers.repeated} repeated"]
+    click.echo(f"sequence: {', '.join(parts)}")
+    for first, last in numbers.gaps[:5]:
+        click.echo(f"  missing {first}" + (f" to {last}" if last > first else ""))
+    if result.gap_messages or result.dead_letters:
+        click.echo(f"control messages: {result.gap_messages} gap, {result.dead_letters} deadLetter")

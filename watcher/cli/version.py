@@ -1,0 +1,21 @@
+"""`watcherctl version`."""
+
+from __future__ import annotations
+
+import platform
+from importlib.metadata import version as version_of
+
+import click
+
+import watcher
+
+LIBRARIES = ("confluent-kafka", "pymongo", "supervisor", "pydantic")
+
+
+@click.command()
+def version() -> None:
+    """Show the version of watcherctl, and of what its behaviour depends on."""
+    click.echo(f"watcherctl {watcher.__version__}")
+    click.echo(f"Python {platform.python_version()}")
+    for library in LIBRARIES:
+        click.echo(f"{library} {version_of(library)}")

@@ -1,0 +1,82 @@
+"""A delivered message in the words of a line: time, operation, collection, key, and what is in it or has changed."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+LONGEST_KEY = 14
+SHORT_KEY_END = 6
+LONGEST_TEXT = 2000
+"""More than any terminal shows in a line; a document may have millions of characters."""
+
+ROW_OPERATIONS = ("insert", "update", "replace", "delete")
+_HEAD = {"operationType", "database", "collection", "documentKey", "timestamp", "eventId", "watcher", "sequence"}
+
+Message = Mapping[str, Any]
+
+
+class MessageText(NamedTuple):
+    """One message; every part is printable, none holds a line break."""
+
+    timestamp: str
+    operation: str
+    database: str
+    collection: str
+    key: str
+    what: str
+
+
+def message_text(message: Message) -> MessageText:
+    """The parts of a line about `message`."""
+    return MessageText(
+        timestamp=printable(str(message.get("timestamp", ""))),
+        operation=printable(str(message.get("operationType", ""))),
+        database=printable(str(message.get("database", ""))),
+        collection=printable(str(message.get("collection", ""))),
+        key=_bare((message.get("documentKey") or {}).get("_id", "")),
+        what=_what(message),
+    )
+
+
+def short_key(key: str) -> str:
+    """A long key as `…` and its end: the beginning of an ObjectId is the time, and much the same for all."""
+    return key if len(key) <= LONGEST_KEY else f"…{key[-SHORT_KEY_END:]}"
+
+
+def printable(text: str) -> str:
+    """`text` with control characters escaped: data must not be able to drive the terminal."""
+    return text if text.isprintable() else "".join(char if char.isprintable() else _escaped(char) for char in text)
+
+
+def _escaped(char: str) -> str:
+    return char.encode("unicode_escape", "surrogatepass").decode()
+
+
+def _what(message: Message) -> str:
+    if message.get("operationType") == "update":
+        return _changes(message.get("updateDescription") or {})
+    if message.get("operationType") in ROW_OPERATIONS:
+        return _fields({name: value for name, value in (message.get("fullDocument") or {}).items() if name != "_id"})
+    return _fields({name: value for name, value in message.items() if name not in _HEAD})
+
+
+def _changes(description: Mapping[str, Any]) -> str:
+    updated = [f"{printable(name)} = {_json(value)}" for name, value in (description.get("updatedFields") or {}).items()]
+    removed = [f"{printable(name)} removed" for name in description.get("removedFields") or ()]
+    truncated = [f"{printable(str(each.get('field')))} shortened" for each in description.get("truncatedArrays") or ()]
+    return ", ".join([*updated, *removed, *truncated])[:LONGEST_TEXT]
+
+
+def _fields(document: Mapping[str, Any]) -> str:
+    return ", ".join(f"{printable(name)}: {_json(value)}" for name, value in document.items())[:LONGEST_TEXT]
+
+
+def _bare(value: Any) -> str:
+    """Text as it is, everything else as JSON."""
+    return printable(value) if isinstance(value, str) else _json(value)
+
+
+def _json(value: Any) -> str:
+    return printable(json.dumps(value, ensure_ascii=False)[:LONGEST_TEXT])

@@ -1,0 +1,97 @@
+"""The servers of the tests: one MongoDB replica set and one Kafka broker for the whole session, fresh names for each test."""
+
+from __future__ import annotations
+
+import tempfile
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pymongo import MongoClient
+from pymongo.database import Database
+
+from tests.support.apache_kafka import BROKER_USED, choose_broker
+from tests.support.proxy import TcpProxy
+from watcher.sandbox.kafka import ApacheKafka, Broker
+from watcher.sandbox.mongod import ReplicaSet
+
+pytest_plugins = ["tests.support.fault_matrix"]
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """Say in one line which broker the tests ran against."""
+    if used := config.stash.get(BROKER_USED, ""):
+        terminalreporter.write_line(f"kafka: {used}")
+
+
+@pytest.fixture(scope="session")
+def server_directory() -> Iterator[Path]:
+    """Where the session's servers keep their data. Not pytest's own, which keeps the last three: gigabytes, with servers."""
+    with tempfile.TemporaryDirectory(prefix="watcher-tests-", ignore_cleanup_errors=True) as directory:
+        yield Path(directory)
+
+
+@pytest.fixture(scope="session")
+def mongo(server_directory: Path) -> Iterator[ReplicaSet]:
+    """A replica set of one node, shared: a test that stops or pauses it starts its own."""
+    with ReplicaSet(server_directory / "mongo") as replica_set:
+        yield replica_set
+
+
+@pytest.fixture(scope="session")
+def mongo_client(mongo: ReplicaSet) -> Iterator[MongoClient[dict[str, Any]]]:
+    """A client of `mongo`."""
+    with mongo.client() as client:
+        yield client
+
+
+@pytest.fixture(scope="session")
+def kafka(server_directory: Path, pytestconfig: pytest.Config) -> Iterator[Broker]:
+    """Apache Kafka if it can be had, else noida-db; shared: a test that stops or pauses it starts its own."""
+    broker, remark = choose_broker(server_directory / "kafka")
+    with broker:
+        pytestconfig.stash[BROKER_USED] = broker.description + remark
+        yield broker
+
+
+@pytest.fixture(scope="session")
+def apache(kafka: Broker) -> ApacheKafka:
+    """The session's broker, for tests of what only Apache Kafka does; skipped on another one."""
+    if not isinstance(kafka, ApacheKafka):
+        pytest.skip(f"needs Apache Kafka, and the broker is {kafka.description}")
+    return kafka
+
+
+@pytest.fixture
+def kafka_proxy(apache: ApacheKafka) -> Iterator[TcpProxy]:
+    """A proxy in front of the session's Apache Kafka: clients that bootstrap from its address send all their traffic through it."""
+    with TcpProxy(apache.behind_proxy_port, port=apache.proxy_port) as proxy:
+        yield proxy
+
+
+@pytest.fixture
+def mongo_proxy(mongo: ReplicaSet) -> Iterator[TcpProxy]:
+    """A proxy in front of the session's mongod; clients must say directConnection=true, or they find their way around it."""
+    with TcpProxy(mongo.nodes[0].port) as proxy:
+        yield proxy
+
+
+@pytest.fixture
+def prefix() -> str:
+    """A name that no other test uses, fit for topics, client ids and databases."""
+    return f"t{uuid.uuid4().hex[:10]}"
+
+
+@pytest.fixture
+def database(mongo_client: MongoClient[dict[str, Any]], prefix: str) -> Iterator[str]:
+    """The name of a database that no other test uses; it is dropped afterwards."""
+    yield prefix
+    mongo_client.drop_database(prefix)
+
+
+@pytest.fixture
+def db(mongo_client: MongoClient[dict[str, Any]], database: str) -> Database[dict[str, Any]]:
+    """The database called `database`."""
+    return mongo_client[database]

@@ -1,0 +1,174 @@
+"""`watcherctl demo` as people run it, and that it leaves nothing behind however it ends."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from xml.etree import ElementTree
+
+import psutil
+import pytest
+
+from tests.support.waiting import eventually
+
+pytestmark = pytest.mark.timeout(180)
+
+COMMAND = [sys.executable, "-m", "watcher", "demo"]
+END_TIMEOUT_S = 60
+CLEAN = "none missing, none twice, all in order"
+
+
+@pytest.fixture
+def temporary(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """The only place where the demo can make its directory; afterwards nothing is in it, and no process knows it."""
+    directory = tmp_path_factory.mktemp("d")
+    yield directory
+    assert list(directory.iterdir()) == []
+    assert processes_of(directory) == []
+
+
+def processes_of(directory: Path) -> list[str]:
+    """The processes that have `directory` in their command line, or work in it, except this one."""
+    found = []
+    for process in psutil.process_iter():
+        try:
+            if process.pid != os.getpid() and any(str(directory) in text for text in [*process.cmdline(), process.cwd()]):
+                found.append(f"{process.pid} {' '.join(process.cmdline())}")
+        except psutil.Error:  # it has just ended, or is another user's
+            continue
+    return found
+
+
+class RunningDemo:
+    """A demo in a process group of its own, as a shell would start it."""
+
+    def __init__(self, temporary: Path, *arguments: str) -> None:
+        self._out, self._err = temporary.with_suffix(".out"), temporary.with_suffix(".err")
+        with self._out.open("w") as out, self._err.open("w") as err:
+            self.process = subprocess.Popen(
+                [*COMMAND, *arguments],
+                stdout=out,
+                stderr=err,
+                start_new_session=True,
+                env={**os.environ, "TMPDIR": str(temporary)},
+            )
+
+    @property
+    def out(self) -> str:
+        return self._out.read_text()
+
+    @property
+    def err(self) -> str:
+        return self._err.read_text()
+
+    def reached(self, text: str) -> None:
+        def look() -> bool:
+            assert self.process.poll() is None, self.err
+            return text in self.out + self.err
+
+        eventually(look, 60)
+
+    def end(self, number: signal.Signals | None = None) -> int:
+        """As Ctrl-C in a terminal does it: the signal goes to the whole process group."""
+        if number:
+            os.killpg(self.process.pid, number)
+        return self.process.wait(END_TIMEOUT_S)
+
+
+def test_shows_both_databases_and_ends_by_itself(temporary: Path, tmp_path: Path) -> None:
+    demo = RunningDemo(temporary, "--seconds", "8", "--rate", "40", "--svg", str(tmp_path / "view.svg"))
+    assert demo.end() == 0, demo.err
+    lines = demo.out.splitlines()
+    for expected in (" insert  dashboard.", " insert  analytics.", " update  ", " delete  "):
+        assert any(expected in line for line in lines), expected
+    assert all(line[0].isdigit() for line in lines)
+    for step in ("MongoDB 6", "Kafka (", "dashboard streams", "analytics streams", "an application that writes 40 times a second"):
+        assert step in demo.err
+    assert "watcherctl status --config" in demo.err
+    assert "dashboard: streaming" in demo.err
+    assert CLEAN in demo.err
+    assert "Everything has been stopped." in demo.err
+    ElementTree.parse(tmp_path / "view.svg")
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_while_it_runs(temporary: Path, number: signal.Signals) -> None:
+    demo = RunningDemo(temporary)
+    demo.reached(" insert  ")
+    assert demo.end(number) == 0, demo.err
+    assert CLEAN in demo.err
+    assert "Everything has been stopped." in demo.err
+
+
+@pytest.mark.parametrize("step", ["Everything lies in", "Kafka (", "MongoDB 6", "conf.d/dashboard.toml", "supervisord,", "streams"])
+def test_ctrl_c_while_it_starts(temporary: Path, step: str) -> None:
+    demo = RunningDemo(temporary)
+    demo.reached(step)
+    assert demo.end(signal.SIGINT) == 0, demo.err
+    assert "Everything has been stopped." in demo.err
+    assert "Traceback" not in demo.err
+
+
+def test_impatient_ctrl_c(temporary: Path) -> None:
+    demo = RunningDemo(temporary)
+    demo.reached("supervisord,")
+    for _ in range(10):  # half a second, in which it stops its workers
+        os.killpg(demo.process.pid, signal.SIGINT)
+        time.sleep(0.05)
+    assert demo.end() == 0, demo.err
+
+
+def test_whoever_reads_may_leave(temporary: Path) -> None:
+    with subprocess.Popen(
+        COMMAND, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env={**os.environ, "TMPDIR": str(temporary)}
+    ) as demo:
+        assert demo.stdout
+        assert demo.stderr
+        assert " insert  " in demo.stdout.readline()
+        demo.stdout.close()
+        assert "Everything has been stopped." in demo.stderr.read()
+        assert demo.wait(END_TIMEOUT_S) == 0
+
+
+def test_keep_keeps_the_directory(temporary: Path) -> None:
+    demo = RunningDemo(temporary, "--seconds", "1", "--keep")
+    assert demo.end() == 0, demo.err
+    (kept,) = temporary.iterdir()
+    assert f"Kept: {kept}" in demo.err
+    assert "dashboard-watcher" in (kept / "conf.d" / "dashboard.toml").read_text()
+    assert (kept / "log" / "dashboard.log").read_text()
+    subprocess.run(["rm", "-rf", str(kept)], check=True)
+
+
+def test_a_server_that_does_not_start(temporary: Path) -> None:
+    done = subprocess.run(
+        COMMAND,
+        capture_output=True,
+        text=True,
+        timeout=END_TIMEOUT_S,
+        check=False,
+        env={**os.environ, "TMPDIR": str(temporary), "MONGOD": "/bin/false"},
+    )
+    assert done.returncode == 1
+    assert "watcherctl: mongod ended while it was starting." in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_without_the_wheels_it_says_what_to_install(temporary: Path) -> None:
+    without = "import sys, watcher.sandbox.binaries as b; b._in_wheel = lambda *_: None; from watcher.cli import main; main()"
+    environment = {name: value for name, value in os.environ.items() if name not in ("MONGOD", "KAFKA_HOME")}
+    done = subprocess.run(
+        [sys.executable, "-c", without, "demo"],
+        capture_output=True,
+        text=True,
+        timeout=END_TIMEOUT_S,
+        check=False,
+        env={**environment, "TMPDIR": str(temporary)},
+    )
+    assert done.returncode == 1
+    assert "pip install 'database-watcher[sandbox]'" in done.stderr

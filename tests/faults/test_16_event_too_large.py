@@ -1,0 +1,160 @@
+"""Row 16: a change event is larger than MongoDB can give.
+
+Goal: every other event arrives, each once and in order; the large one arrives without its documents, marked as truncated, with a
+dead letter after it; or exit 65 by policy. The worker's memory stays bounded, and kill -9 on the way changes nothing.
+Method: documents of 10 MB with pre-images and updateLookup, so that an update of a small field makes an event of 20 MB; alone,
+several in a row, and amid small ones; also an update that is large itself, so that it's too large for Kafka even without them.
+"""
+
+from __future__ import annotations
+
+import time
+from random import Random
+from typing import Any
+
+import pytest
+from pymongo.database import Database
+
+from tests.support.fault_matrix import FaultReport
+from tests.support.waiting import eventually
+from tests.support.worker import Inbox, Launch, WorkerProcess
+
+pytest_plugins = ["tests.support.worker_fixtures"]
+
+Document = dict[str, Any]
+Summary = tuple[str, Any, list[str] | None]
+
+MEGABYTE = 1_000_000
+LARGE = "x" * (10 * MEGABYTE)
+UNDELIVERABLE = 65
+DOCUMENTS = ["fullDocument", "fullDocumentBeforeChange"]
+
+
+@pytest.fixture
+def settings(settings: Document, db: Database[Document]) -> Document:
+    """With the documents before and after each change."""
+    db.create_collection("files", changeStreamPreAndPostImages={"enabled": True})
+    return settings | {"full_document_before_change": "whenAvailable"}
+
+
+def summary(messages: list[Document]) -> list[Summary]:
+    """Of each message the operation, the document it is about, and what it lacks."""
+    return [(each["operationType"], each.get("about", each)["documentKey"]["_id"], each.get("truncated")) for each in messages]
+
+
+def lacking(operation: str, _id: Any, fields: list[str]) -> list[Summary]:
+    """What arrives of a change that was too large."""
+    return [(operation, _id, fields), ("deadLetter", _id, fields)]
+
+
+def wrote_a_large_document(worker: WorkerProcess, db: Database[Document], inbox: Inbox, _id: Any) -> None:
+    """Insert it, which is an event that MongoDB can give and Kafka can't take whole."""
+    before = len(inbox.messages())
+    db.files.insert_one({"_id": _id, "text": LARGE, "n": 0})
+    inbox.messages(before + 2)
+    assert worker.reached()
+
+
+def test_several_in_a_row_amid_small_ones(
+    launch: Launch, settings: Document, inbox: Inbox, db: Database[Document], fault_report: FaultReport
+) -> None:
+    worker = launch(settings)
+    worker.reached()
+    wrote_a_large_document(worker, db, inbox, "large")
+    expected = lacking("insert", "large", ["fullDocument"])
+    for number in range(3):
+        small = [f"small {number} {each}" for each in range(5)]
+        db.files.insert_many([{"_id": _id} for _id in small])
+        expected += [("insert", _id, None) for _id in small]
+        for _ in range(number + 1):
+            db.files.update_one({"_id": "large"}, {"$inc": {"n": 1}})
+            expected += lacking("update", "large", DOCUMENTS)
+    db.files.insert_one({"_id": "last"})
+    expected.append(("insert", "last", None))
+    messages = inbox.messages(len(expected))
+    assert summary(messages) == expected
+    assert [each["sequence"] for each in messages] == [*range(1, len(messages) + 1)]
+    updates = [each for each in messages if each["operationType"] == "update"]
+    assert [each["updateDescription"]["updatedFields"] for each in updates] == [{"n": number} for number in range(1, 7)]
+    letter = messages[messages.index(updates[0]) + 1]
+    assert letter["about"]["eventId"] == updates[0]["eventId"]
+    assert letter["about"]["sequence"] == updates[0]["sequence"]
+    assert "MongoDB" in letter["reason"]
+    assert worker.status["reopens"] == 0
+    fault_report.count(faults=7, writes=23, messages=len(messages))
+    fault_report.measure(worker.pid)
+
+
+def test_too_large_for_kafka_even_without_the_documents(
+    launch: Launch, settings: Document, inbox: Inbox, db: Database[Document], fault_report: FaultReport
+) -> None:
+    worker = launch(settings)
+    worker.reached()
+    wrote_a_large_document(worker, db, inbox, 1)
+    db.files.update_one({"_id": 1}, {"$set": {"text": LARGE.replace("x", "y")}})
+    db.files.replace_one({"_id": 1}, {"text": LARGE})
+    db.files.delete_one({"_id": 1})
+    db.files.insert_one({"_id": 2})
+    messages = inbox.messages(9)
+    assert summary(messages) == [
+        *lacking("insert", 1, ["fullDocument"]),
+        *lacking("update", 1, [*DOCUMENTS, "updateDescription"]),
+        *lacking("replace", 1, DOCUMENTS),
+        *lacking("delete", 1, ["fullDocumentBeforeChange"]),
+        ("insert", 2, None),
+    ]
+    fault_report.count(faults=4, writes=5, messages=len(messages))
+    fault_report.measure(worker.pid)
+
+
+def test_killed_while_it_reads_carefully(
+    launch: Launch, settings: Document, inbox: Inbox, db: Database[Document], fault_report: FaultReport, rng: Random
+) -> None:
+    worker = launch(settings)
+    worker.reached()
+    wrote_a_large_document(worker, db, inbox, "large")
+    assert worker.stop() == 0
+    expected = lacking("insert", "large", ["fullDocument"])
+    for number in range(4):
+        db.files.insert_many([{"_id": f"{number} {each}"} for each in range(100)])
+        expected += [("insert", f"{number} {each}", None) for each in range(100)]
+        db.files.update_one({"_id": "large"}, {"$inc": {"n": 1}})
+        expected += lacking("update", "large", DOCUMENTS)
+    for _ in range(3):
+        worker.start()
+        worker.reached()
+        time.sleep(rng.uniform(0, 0.5))  # between two large events, most likely
+        worker.kill()
+        fault_report.count(faults=1)
+    worker.start()
+    messages = inbox.messages(len(expected))
+    assert summary(messages) == expected
+    assert [each["sequence"] for each in messages] == [*range(1, len(messages) + 1)]
+    fault_report.count(writes=405, messages=len(messages))
+    fault_report.measure(worker.pid)
+
+
+def test_the_policy_fail(
+    launch: Launch, settings: Document, inbox: Inbox, db: Database[Document], fault_report: FaultReport
+) -> None:
+    worker = launch(settings)
+    worker.reached()
+    wrote_a_large_document(worker, db, inbox, 1)
+    assert worker.stop() == 0
+    db.files.update_one({"_id": 1}, {"$inc": {"n": 1}})
+    db.files.insert_one({"_id": 2})
+    strict = launch(settings | {"on_large_event": "fail"})
+    assert strict.wait() == UNDELIVERABLE
+    error = strict.status["lastError"]
+    assert error["exitCode"] == UNDELIVERABLE
+    assert "too large for MongoDB" in error["message"]
+    assert 'on_large_event = "dead-letter"' in error["hint"]
+    tolerant = launch(settings)  # as the hint says
+    messages = inbox.messages(5)
+    assert summary(messages) == [
+        *lacking("insert", 1, ["fullDocument"]),
+        *lacking("update", 1, DOCUMENTS),
+        ("insert", 2, None),
+    ]
+    assert eventually(lambda: tolerant.status["events"]["control"]) == 1
+    fault_report.count(faults=1, writes=3, messages=len(messages))

@@ -1,0 +1,73 @@
+"""Row 22: the way to Kafka is slow: 200 ms there and 200 ms back, and 1 Mbit/s.
+
+Goal: the worker falls behind, and says so by its lag; its memory does not grow, and nothing is lost, doubled or out of order.
+Method: a proxy delays and narrows what goes to Apache Kafka, while more is written than the link can carry. Then it is healed, and
+the worker catches up.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from tests.faults.conftest import Settle
+from tests.support.fault_matrix import FaultReport
+from tests.support.oracle import Oracle
+from tests.support.proxy import TcpProxy
+from tests.support.waiting import eventually
+from tests.support.worker import Launch
+
+pytest_plugins = ["tests.support.worker_fixtures"]
+
+SLOW = {"latency_s": 0.2, "bytes_per_s": 125_000.0}
+SLOW_S, SLOW_LONG_S = 18.0, 120.0
+LAG_S = 10
+DOCUMENT_BYTES = 20_000
+
+
+def test_more_is_written_than_the_link_carries(
+    launch: Launch,
+    settings: dict[str, Any],
+    kafka_proxy: TcpProxy,
+    oracle: Oracle,
+    settle: Settle,
+    fault_report: FaultReport,
+    long_form: bool,
+) -> None:
+    worker = launch(settings | {"kafka_brokers": kafka_proxy.address})
+    worker.reached()
+    kafka_proxy.behave(**SLOW)
+    slow_until = time.monotonic() + (SLOW_LONG_S if long_form else SLOW_S)
+    with wide_load(oracle):
+        eventually(lambda: (worker.status["lagSeconds"] or 0) >= LAG_S, SLOW_S)
+        time.sleep(max(0.0, slow_until - time.monotonic()))
+        status = worker.status
+        fault_report.measure(worker.pid)
+    fault_report.remark(f"lag {status['lagSeconds']} s, {status['messagesCommitted']} messages came through")
+    fault_report.count(faults=1)
+    kafka_proxy.heal()
+    settle(worker)
+    assert worker.logged("error") == []
+
+
+@contextmanager
+def wide_load(oracle: Oracle) -> Iterator[None]:
+    """Ten times what the link carries."""
+    stop = threading.Event()
+
+    def write() -> None:
+        number = 0
+        while not stop.wait(0.02):
+            oracle.insert("users", number, text="x" * DOCUMENT_BYTES)
+            number += 1
+
+    thread = threading.Thread(target=write, name="wide-load")
+    thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        thread.join()

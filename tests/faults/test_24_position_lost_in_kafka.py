@@ -1,0 +1,178 @@
+"""Row 24: the position topic is deleted, not compacted, or holds garbage.
+
+Goal: the worker does not guess where to go on. It exits 80 with advice; with on_position_lost = "restart" it goes on from now,
+tells the gap on the control topic, and counts on from the next million, so that no number comes twice.
+Method: the topic of a watcher that has delivered is deleted, while the worker is down or runs, altered, or written to by somebody
+else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from confluent_kafka import Producer
+from confluent_kafka.admin import (
+    AdminClient,
+    AlterConfigOpType,
+    ConfigEntry,
+    ConfigResource,
+    ConfigSource,
+    ResourceType,
+)
+from pymongo.database import Database
+
+from tests.support.fault_matrix import FaultReport
+from tests.support.waiting import eventually
+from tests.support.worker import Inbox, Launch, WorkerProcess
+from watcher.errors import ExitCode
+from watcher.sandbox.kafka import ApacheKafka
+from watcher.stream.position import POSITION_KEY
+
+pytest_plugins = ["tests.support.worker_fixtures"]
+
+Document = dict[str, Any]
+ADMIN_SECONDS = 20
+END_TIMEOUT_S = 60.0
+NEXT_MILLION = 1_000_000
+
+
+def delete(kafka: ApacheKafka, topic: str) -> None:
+    """Delete a topic, and wait until it is gone."""
+    admin = AdminClient(kafka.admin_properties())
+    admin.delete_topics([topic])[topic].result(ADMIN_SECONDS)
+
+
+def write_garbage(kafka: ApacheKafka, topic: str) -> None:
+    """What another program may write to a topic that is none of its business."""
+    producer = Producer(kafka.admin_properties())
+    producer.produce(topic, b"\x00\x01garbage", POSITION_KEY)
+    assert producer.flush(ADMIN_SECONDS) == 0
+
+
+def stop_compaction(kafka: ApacheKafka, topic: str) -> None:
+    """Have Kafka delete what is old."""
+    admin = AdminClient(kafka.admin_properties())
+    entry = ConfigEntry("cleanup.policy", "delete", ConfigSource.DYNAMIC_TOPIC_CONFIG, incremental_operation=AlterConfigOpType.SET)
+    resource = ConfigResource(ResourceType.TOPIC, topic, incremental_configs=[entry])
+    admin.incremental_alter_configs([resource])[resource].result(ADMIN_SECONDS)
+
+
+@pytest.fixture
+def topic(settings: Document) -> str:
+    """The position topic."""
+    return f"{settings['kafka_client_id']}.position"
+
+
+def delivered_one(worker: WorkerProcess, inbox: Inbox, db: Database[Document]) -> None:
+    """It has delivered before, so that the lack of a position means its loss."""
+    worker.reached()
+    db.users.insert_one({"_id": "before"})
+    inbox.messages(1)
+    eventually(lambda: worker.status["sequence"] == 1)
+
+
+FAULTS = pytest.mark.parametrize(
+    ("fault", "words", "advice"),
+    [
+        (delete, "holds no position", "Was the topic deleted?"),
+        (write_garbage, "cannot be read", "Something else has written to the position topic"),
+        (stop_compaction, "is not compacted", "--add-config cleanup.policy=compact"),
+    ],
+)
+
+
+@FAULTS
+def test_it_does_not_start(
+    fault: Callable[[ApacheKafka, str], None],
+    words: str,
+    advice: str,
+    launch: Launch,
+    settings: Document,
+    apache: ApacheKafka,
+    topic: str,
+    inbox: Inbox,
+    db: Database[Document],
+    fault_report: FaultReport,
+) -> None:
+    worker = launch(settings)
+    delivered_one(worker, inbox, db)
+    assert worker.stop() == 0
+    fault(apache, topic)
+    db.users.insert_one({"_id": "meanwhile"})
+    worker.start()
+    assert worker.wait(END_TIMEOUT_S) == ExitCode.POSITION_LOST, worker.output
+    error = worker.status["lastError"]
+    assert words in error["message"]
+    assert advice in error["hint"]
+    assert len(inbox.messages()) == 1
+    fault_report.count(faults=1, writes=2, messages=1)
+
+
+def test_it_ends_when_the_topic_is_deleted_under_it(
+    launch: Launch,
+    settings: Document,
+    apache: ApacheKafka,
+    topic: str,
+    inbox: Inbox,
+    db: Database[Document],
+    fault_report: FaultReport,
+) -> None:
+    """A broker that creates topics by itself makes it anew at once, but not compacted."""
+    worker = launch(settings)
+    delivered_one(worker, inbox, db)
+    delete(apache, topic)
+    db.users.insert_one({"_id": "after"})
+    assert worker.wait(END_TIMEOUT_S) == ExitCode.POSITION_LOST, worker.output
+    assert worker.status["lastError"]["hint"]
+    assert len(inbox.messages()) == 1
+    fault_report.count(faults=1, writes=2, messages=1)
+
+
+@pytest.mark.parametrize("fault", [delete, write_garbage])
+def test_it_goes_on_with_a_gap_by_policy(
+    fault: Callable[[ApacheKafka, str], None],
+    launch: Launch,
+    settings: Document,
+    apache: ApacheKafka,
+    topic: str,
+    inbox: Inbox,
+    db: Database[Document],
+    fault_report: FaultReport,
+) -> None:
+    worker = launch(settings | {"on_position_lost": "restart"})
+    delivered_one(worker, inbox, db)
+    assert worker.stop() == 0
+    fault(apache, topic)
+    db.users.insert_one({"_id": "meanwhile"})
+    worker.start()
+    worker.reached()
+    db.users.insert_one({"_id": "after"})
+    before, gap, after = inbox.messages(3)
+    assert [before["sequence"], gap["sequence"], after["sequence"]] == [1, NEXT_MILLION + 1, NEXT_MILLION + 2]
+    assert (gap["operationType"], after["documentKey"]) == ("gap", {"_id": "after"})
+    assert gap["reason"]
+    assert gap["to"]
+    fault_report.count(faults=1, writes=3, messages=3)
+
+
+def test_it_goes_on_when_the_topic_is_deleted_under_it_by_policy(
+    launch: Launch,
+    settings: Document,
+    apache: ApacheKafka,
+    topic: str,
+    inbox: Inbox,
+    db: Database[Document],
+    fault_report: FaultReport,
+) -> None:
+    worker = launch(settings | {"on_position_lost": "restart"})
+    delivered_one(worker, inbox, db)
+    delete(apache, topic)
+    db.users.insert_one({"_id": "after"})
+    messages = inbox.messages(2, timeout_s=END_TIMEOUT_S)
+    assert (messages[1]["operationType"], messages[1]["sequence"]) == ("gap", NEXT_MILLION + 1)
+    worker.reached()
+    db.users.insert_one({"_id": "later"})
+    assert inbox.messages(3)[2]["documentKey"] == {"_id": "later"}
+    fault_report.count(faults=1, writes=3, messages=3)

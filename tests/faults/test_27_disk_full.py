@@ -1,0 +1,117 @@
+"""Row 27: the disk with the logs and status files is full.
+
+Goal: the stream goes on without them, and nothing is lost, doubled or out of order; with room again, they are written again.
+Method: under load the worker may not write any file beyond some bytes (RLIMIT_FSIZE: as on a full disk, only the error is another
+one); and, where the tests may mount, its directory is a tmpfs of 2 MB that is filled up.
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+import resource
+import subprocess
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.faults.conftest import Settle
+from tests.support.fault_matrix import FaultReport
+from tests.support.load import Load
+from tests.support.oracle import Oracle
+from tests.support.waiting import eventually
+from tests.support.worker import Inbox, Launch, WorkerProcess
+
+pytest_plugins = ["tests.support.worker_fixtures"]
+
+MESSAGES_MEANWHILE = 300
+UNLIMITED = (resource.RLIM_INFINITY, resource.RLIM_INFINITY)
+
+
+@contextmanager
+def file_limit(worker: WorkerProcess) -> Iterator[None]:
+    """Every write to a file fails meanwhile."""
+    resource.prlimit(worker.pid, resource.RLIMIT_FSIZE, (1, resource.RLIM_INFINITY))
+    try:
+        yield
+    finally:
+        resource.prlimit(worker.pid, resource.RLIMIT_FSIZE, UNLIMITED)
+
+
+@contextmanager
+def full_disk(worker: WorkerProcess) -> Iterator[None]:
+    """Its disk is full meanwhile."""
+    filler = worker.state_dir / "filler"
+    try:
+        fill(filler)
+        yield
+    finally:
+        filler.unlink()
+
+
+def fill(filler: Path) -> None:
+    """Write until nothing more fits in."""
+    with filler.open("wb", buffering=0) as file, pytest.raises(OSError, match="No space left"):
+        file.writelines(itertools.repeat(b"x" * 1024))
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A tmpfs of 2 MB; where that may not be mounted the test is skipped, and fails in CI."""
+    mount_point = tmp_path / "disk"
+    mount_point.mkdir()
+    done = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", mount_point], capture_output=True, check=False)
+    if done.returncode != 0:
+        give_up = pytest.fail if os.environ.get("CI") else pytest.skip
+        give_up(f"needs to mount a tmpfs: {done.stderr.decode().strip()}")
+    yield mount_point
+    subprocess.run(["umount", "--lazy", mount_point], check=True)
+
+
+def stream_without_files(
+    fault: Callable[[WorkerProcess], AbstractContextManager[None]],
+    worker: WorkerProcess,
+    oracle: Oracle,
+    inbox: Inbox,
+    report: FaultReport,
+    seed: int,
+) -> None:
+    """It delivers while it can write no file, and writes them again afterwards."""
+    with Load(oracle, seed=seed):
+        inbox.records(50)
+        with fault(worker):
+            before = len(inbox.records())
+            frozen = worker.status["updatedAt"]
+            inbox.records(before + MESSAGES_MEANWHILE)
+            assert worker.status["updatedAt"] <= frozen
+        eventually(lambda: worker.status["updatedAt"] > frozen)
+    assert worker.reached()["reopens"] == 0
+    report.count(faults=1)
+
+
+def test_no_file_can_be_written(
+    launch: Launch, settings: dict[str, Any], oracle: Oracle, inbox: Inbox, settle: Settle, fault_report: FaultReport, seed: int
+) -> None:
+    worker = launch(settings)
+    worker.reached()
+    stream_without_files(file_limit, worker, oracle, inbox, fault_report, seed)
+    settle(worker)
+
+
+def test_the_disk_is_full(
+    small_disk: Path,
+    launch: Launch,
+    settings: dict[str, Any],
+    oracle: Oracle,
+    inbox: Inbox,
+    settle: Settle,
+    fault_report: FaultReport,
+    seed: int,
+) -> None:
+    worker = launch(settings | {"log_level": "debug"}, state_dir=small_disk)
+    worker.reached()
+    stream_without_files(full_disk, worker, oracle, inbox, fault_report, seed)
+    settle(worker)

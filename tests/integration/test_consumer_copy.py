@@ -1,0 +1,114 @@
+"""The example keeps its copy equal to the source, whatever is killed meanwhile."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from random import Random
+from typing import Any
+
+from pymongo.database import Database
+
+from tests.support.load import Load
+from tests.support.oracle import Oracle
+from tests.support.waiting import eventually
+from tests.support.worker import OPERATIONS, WorkerProcess
+from watcher.sandbox.kafka import Broker
+from watcher.sandbox.mongod import ReplicaSet
+
+EXAMPLE = Path(__file__).parents[2] / "examples" / "profession_service.py"
+TABLES = ("users", "organizations")
+KILLS = 10
+
+
+class Example:
+    """The example as a process, which can be killed and started again."""
+
+    def __init__(self, directory: Path, brokers: str, prefix: str) -> None:
+        self.copy = directory / "copy.sqlite"
+        self._log = directory / "example.log"
+        topics = [f"{prefix}.{operation}" for operation in OPERATIONS]
+        arguments = {"brokers": brokers, "database": str(self.copy), "source": prefix, "group": f"{prefix}-copy"}
+        named = [f"--{name}={value}" for name, value in arguments.items()]
+        self._command = [sys.executable, str(EXAMPLE), *named, "--topics", *topics]
+
+    def start(self) -> None:
+        with self._log.open("a") as log:
+            self.process = subprocess.Popen(self._command, stdout=log, stderr=log)
+
+    def kill(self) -> None:
+        assert self.process.poll() is None, self._log.read_text()
+        self.process.kill()
+        self.process.wait(20)
+
+    def documents(self, table: str) -> dict[str, Any]:
+        """What the copy holds."""
+        with closing(sqlite3.connect(self.copy, timeout=20)) as db:
+            rows = db.execute(f"SELECT key, document FROM {table} WHERE document IS NOT NULL").fetchall()
+        return {json.loads(key): json.loads(document) for key, document in rows}
+
+    @contextmanager
+    def running(self) -> Iterator[None]:
+        self.start()
+        try:
+            yield
+        finally:
+            self.kill()
+
+
+def settings(mongo: ReplicaSet, kafka: Broker, prefix: str) -> dict[str, Any]:
+    topics = {f"kafka_topic_{operation}": f"{prefix}.{operation}" for operation in OPERATIONS}
+    return {
+        "mongodb_uri": mongo.uri(prefix),
+        "kafka_brokers": kafka.bootstrap,
+        "kafka_client_id": prefix,
+        "topic_partitions": 3,
+        **topics,
+    }
+
+
+def holds_a_copy(example: Example, db: Database[Any]) -> bool:
+    for table in TABLES:
+        source = {document["_id"]: document for document in db[table].find()}
+        assert example.documents(table) == source
+    return True
+
+
+def test_the_copy_equals_the_source_after_both_sides_were_killed(
+    tmp_path: Path, mongo: ReplicaSet, kafka: Broker, prefix: str, db: Database[Any]
+) -> None:
+    random = Random(4)
+    example = Example(tmp_path, kafka.bootstrap, prefix)
+    oracle = Oracle(db)
+    with WorkerProcess(tmp_path, settings(mongo, kafka, prefix)) as worker:
+        worker.reached()
+        with example.running():
+            with Load(oracle, seed=random.randrange(1000), documents=60) as load:
+                for number in range(KILLS):
+                    goal = oracle.certain_writes + random.randrange(20, 200)
+                    eventually(lambda goal=goal: oracle.certain_writes >= goal, 30)
+                    victim = worker if number % 2 else example
+                    victim.kill()
+                    victim.start()
+            assert load.failures == 0
+            assert db.users.count_documents({}) > 0
+            eventually(lambda: holds_a_copy(example, db), 60, interval_s=0.2)
+
+
+def test_a_dropped_collection_is_gone_from_the_copy(
+    tmp_path: Path, mongo: ReplicaSet, kafka: Broker, prefix: str, db: Database[Any]
+) -> None:
+    example = Example(tmp_path, kafka.bootstrap, prefix)
+    with WorkerProcess(tmp_path, settings(mongo, kafka, prefix)) as worker, example.running():
+        worker.reached()
+        db.users.insert_many({"_id": str(number)} for number in range(20))
+        db.organizations.insert_one({"_id": 1})
+        eventually(lambda: example.copy.exists() and holds_a_copy(example, db), 40)
+        db.users.drop()
+        db.users.insert_one({"_id": "3", "after": True})
+        eventually(lambda: holds_a_copy(example, db), 30)

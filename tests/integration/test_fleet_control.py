@@ -1,0 +1,342 @@
+"""A fleet under a real supervisord, with a stand-in for the worker."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.integration import fleet_worker
+from watcher.config import Deployment, Settings
+from watcher.fleet.arrival import Arrival, Result, arrivals
+from watcher.fleet.control import Fleet
+from watcher.fleet.errors import FleetError, NotRunning
+from watcher.fleet.foreground import run_fleet
+from watcher.fleet.logs import Line
+from watcher.fleet.polling import is_alive, wait_for
+from watcher.fleet.status import Row, State
+from watcher.fleet.supervisord import Process
+from watcher.fleet.survey import survey
+
+DEADLINE_SECONDS = 20
+
+
+def settings(name: str, **changes: object) -> Settings:
+    return Settings.model_validate(
+        {
+            "name": name,
+            "mongodb_uri": f"mongodb://user:hunter2@localhost/{name}",
+            "kafka_brokers": "localhost:9092",
+            "kafka_client_id": name,
+            **changes,
+        }
+    )
+
+
+class StandIns(Fleet):
+    """A fleet whose workers are stand-ins."""
+
+    def __init__(self, base: Path) -> None:
+        deployment = Deployment(base / "conf.d", base / "run", base / "log")
+        super().__init__(deployment, lambda name: (sys.executable, fleet_worker.__file__, name, str(base)))
+        self.base = base
+
+    def behave(self, name: str, behaviour: str) -> None:
+        (self.base / "behaviour").mkdir(exist_ok=True)
+        (self.base / "behaviour" / name).write_text(behaviour)
+
+    def wait(self, *names: str, seconds: float = DEADLINE_SECONDS) -> dict[str, Arrival]:
+        return {arrival.name: arrival for arrival in arrivals(self, names, seconds, _quiet)}
+
+    def streaming(self, *names: str) -> None:
+        assert {arrival.result for arrival in self.wait(*names).values()} == {Result.STREAMING}
+
+    def process(self, name: str) -> Process:
+        return self.supervisord.processes()[name]
+
+    def pid(self, name: str) -> int:
+        return self.process(name).pid
+
+    def row(self, name: str) -> Row:
+        return survey(self, [name]).rows[0]
+
+
+def _quiet(_rows: list[Row]) -> None:
+    pass
+
+
+@pytest.fixture
+def base() -> Iterator[Path]:
+    with tempfile.TemporaryDirectory(prefix="fl-", dir="/tmp") as directory:
+        yield Path(directory)
+
+
+@pytest.fixture
+def fleet(base: Path) -> Iterator[StandIns]:
+    fleet = StandIns(base)
+    yield fleet
+    fleet.down()
+
+
+def test_start_brings_up_supervisord_and_only_what_was_asked_for(fleet: StandIns) -> None:
+    fleet.start([settings("a")])
+    fleet.streaming("a")
+    assert set(fleet.supervisord.processes()) == {"a"}
+    fleet.start([settings("b"), settings("a")])
+    fleet.streaming("a", "b")
+
+
+def test_start_leaves_running_workers_alone(fleet: StandIns) -> None:
+    fleet.start([settings("a")])
+    fleet.streaming("a")
+    pid = fleet.pid("a")
+    fleet.start([settings("a", batch_size=7)])
+    assert fleet.pid("a") == pid
+
+
+def test_two_starts_at_once_make_one_supervisord(fleet: StandIns) -> None:
+    threads = [threading.Thread(target=fleet.start, args=([settings(name)],)) for name in ("a", "b")]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    fleet.streaming("a", "b")
+
+
+def test_a_configuration_error_is_not_restarted_and_is_told(fleet: StandIns) -> None:
+    fleet.behave("a", "exit 77")
+    fleet.start([settings("a"), settings("b")])
+    arrived = fleet.wait("a", "b")
+    assert arrived["b"].result is Result.STREAMING
+    assert (arrived["a"].result, arrived["a"].message, arrived["a"].hint) == (Result.FAILED, "wrong password", fleet_worker.HINT)
+    assert (fleet.process("a").state, fleet.process("a").exit_status) == ("EXITED", 77)
+    assert fleet.row("a").state is State.FAILED
+
+
+def test_a_bug_is_restarted_until_one_gives_up_waiting(fleet: StandIns) -> None:
+    fleet.behave("a", "silent 1")
+    fleet.start([settings("a")])
+    arrived = fleet.wait("a")["a"]
+    assert arrived.result is Result.FAILED
+    assert "watcherctl logs a" in arrived.hint
+    fleet.behave("a", "stream")
+    assert wait_for(lambda: fleet.row("a").state is State.STREAMING, DEADLINE_SECONDS)
+
+
+def test_an_old_error_is_not_taken_for_a_new_one(fleet: StandIns) -> None:
+    fleet.behave("a", "exit 77")
+    fleet.start([settings("a")])
+    assert fleet.wait("a")["a"].result is Result.FAILED
+    fleet.behave("a", "stream")
+    fleet.start([settings("a")])
+    fleet.streaming("a")
+
+
+def test_waiting_ends_in_time(fleet: StandIns) -> None:
+    fleet.behave("a", "open")
+    fleet.start([settings("a")])
+    assert fleet.wait("a", seconds=1)["a"].result is Result.TIMED_OUT
+
+
+def test_a_killed_worker_comes_back(fleet: StandIns) -> None:
+    fleet.start([settings("a")])
+    fleet.streaming("a")
+    pid = fleet.pid("a")
+    os.kill(pid, signal.SIGKILL)
+    assert wait_for(lambda: fleet.pid("a") not in {0, pid}, DEADLINE_SECONDS)
+
+
+def test_stop_leaves_supervisord_and_the_others(fleet: StandIns) -> None:
+    fleet.start([settings("a"), settings("b")])
+    fleet.streaming("a", "b")
+    fleet.stop(["a"])
+    assert fleet.process("a").state == "STOPPED"
+    assert fleet.row("b").state is State.STREAMING
+    fleet.stop(["b"])
+    assert fleet.supervisord.is_running()
+
+
+def test_restart_takes_a_new_process(fleet: StandIns) -> None:
+    fleet.start([settings("a")])
+    fleet.streaming("a")
+    pid = fleet.pid("a")
+    fleet.restart([settings("a")])
+    fleet.streaming("a")
+    assert fleet.pid("a") != pid
+
+
+def test_apply_restarts_only_what_changed(fleet: StandIns) -> None:
+    fleet.start([settings("same"), settings("other"), settings("gone"), settings("broken")])
+    fleet.streaming("same", "other", "gone", "broken")
+    before = {name: fleet.pid(name) for name in ("same", "other", "gone", "broken")}
+    wanted = [settings("same"), settings("other", batch_size=7), settings("new")]
+    planned = fleet.apply(wanted, {"broken"}, dry_run=True)
+    assert fleet.pid("other") == before["other"]
+    assert fleet.apply(wanted, {"broken"}) == planned
+    assert (planned.added, planned.changed, planned.removed, planned.unchanged) == (("new",), ("other",), ("gone",), ("same",))
+    assert planned.started == ("new", "other")
+    fleet.streaming(*planned.started)
+    assert (fleet.pid("same"), fleet.pid("broken")) == (before["same"], before["broken"])
+    assert fleet.pid("other") != before["other"]
+    assert "gone" not in fleet.supervisord.processes()
+    assert not is_alive(before["gone"])
+    assert fleet.apply(wanted, {"broken"}).unchanged == ("new", "other", "same")
+
+
+def test_apply_leaves_stopped_what_was_stopped_and_start_takes_the_new_settings(fleet: StandIns) -> None:
+    fleet.start([settings("a")])
+    fleet.streaming("a")
+    fleet.stop(["a"])
+    changes = fleet.apply([settings("a", batch_size=7)])
+    assert (changes.changed, changes.started) == (("a",), ())
+    assert fleet.process("a").state == "STOPPED"
+    fleet.start([settings("a", batch_size=7)])
+    fleet.streaming("a")
+    assert fleet.apply([settings("a", batch_size=7)]).unchanged == ("a",)
+
+
+def test_apply_needs_a_supervisord(fleet: StandIns) -> None:
+    with pytest.raises(NotRunning):
+        fleet.apply([settings("a")])
+
+
+def test_disabled_watchers_start_only_by_name(fleet: StandIns) -> None:
+    fleet.start([settings("a")])
+    fleet.streaming("a")
+    pid = fleet.pid("a")
+    fleet.disable(["a", "b"])
+    assert fleet.apply([settings("a"), settings("b")]).unchanged == ("a",)
+    assert fleet.pid("a") == pid
+    assert fleet.row("b").state is State.DISABLED
+    fleet.start([settings("b")])
+    fleet.streaming("b")
+    fleet.enable(["b"])
+    assert fleet.row("b").enabled
+
+
+def test_no_secret_reaches_the_files(fleet: StandIns) -> None:
+    fleet.start([settings("a")])
+    fleet.streaming("a")
+    texts = [path.read_text(errors="replace") for path in fleet.base.rglob("*") if path.is_file()]
+    assert not [text for text in texts if "hunter2" in text]
+    modes = {path.stat().st_mode & 0o777 for path in (fleet.base / "run" / "programs").iterdir()}
+    assert modes == {0o600}
+    assert (fleet.base / "run" / "supervisor.sock").stat().st_mode & 0o777 == 0o700
+
+
+def test_supervisorctl_works_from_anywhere(fleet: StandIns) -> None:
+    fleet.start([settings("a")])
+    fleet.streaming("a")
+    pid = fleet.pid("a")
+    assert "RUNNING" in supervisorctl(fleet, "status")
+    assert "a: started" in supervisorctl(fleet, "restart", "a")
+    assert fleet.pid("a") != pid
+    assert "a started as" in supervisorctl(fleet, "tail", "a")
+    assert supervisorctl(fleet, "update") == ""
+
+
+def supervisorctl(fleet: StandIns, *arguments: str) -> str:
+    command = [sys.executable, "-m", "supervisor.supervisorctl", "-c", str(fleet.base / "run" / "supervisord.conf"), *arguments]
+    return subprocess.run(command, cwd="/", capture_output=True, text=True, check=True, timeout=DEADLINE_SECONDS).stdout
+
+
+def test_down_leaves_no_process(fleet: StandIns) -> None:
+    fleet.start([settings("a"), settings("b")])
+    fleet.streaming("a", "b")
+    pids = [fleet.supervisord.pid(), fleet.pid("a"), fleet.pid("b")]
+    assert fleet.down()
+    assert not any(map(is_alive, pids))
+    assert not fleet.down()
+
+
+def test_down_stops_all_workers_at_the_same_time(fleet: StandIns) -> None:
+    """One after the other, fifty of them would take a minute."""
+    names = [f"w{number}" for number in range(6)]
+    for name in names:
+        fleet.behave(name, "drain 2")
+    fleet.start([settings(name) for name in names])
+    fleet.streaming(*names)
+    began = time.monotonic()
+    fleet.down()
+    assert time.monotonic() - began < 8
+
+
+def test_a_supervisord_without_socket_is_not_doubled_and_can_be_ended(fleet: StandIns) -> None:
+    fleet.start([settings("a")])
+    pid = fleet.supervisord.pid()
+    (fleet.base / "run" / "supervisor.sock").unlink()
+    with pytest.raises(FleetError, match="its socket is gone"):
+        fleet.start([settings("a")])
+    assert fleet.down()
+    assert not is_alive(pid)
+
+
+def test_leftovers_of_a_killed_supervisord_do_not_hinder(fleet: StandIns) -> None:
+    fleet.start([settings("a")])
+    fleet.streaming("a")
+    supervisord, worker = fleet.supervisord.pid(), fleet.pid("a")
+    os.kill(supervisord, signal.SIGKILL)
+    os.kill(worker, signal.SIGKILL)
+    assert wait_for(lambda: not is_alive(supervisord), DEADLINE_SECONDS)
+    fleet.start([settings("a")])
+    fleet.streaming("a")
+
+
+def test_a_supervisord_that_does_not_answer_is_an_error(base: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("watcher.fleet.supervisord.ANSWER_SECONDS", 0.3)
+    (base / "run").mkdir()
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(base / "run" / "supervisor.sock"))
+        listener.listen()
+        with pytest.raises(FleetError, match="did not answer"):
+            StandIns(base).supervisord.pid()
+
+
+def test_a_socket_path_that_is_too_long_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(FleetError, match="limit") as caught:
+        StandIns(tmp_path / ("x" * 100)).start([settings("a")])
+    assert "--state-dir" in caught.value.hint
+
+
+@pytest.mark.parametrize("name", ["100%", "a*b", "a[b]"])
+def test_directories_that_supervisord_cannot_work_in_are_refused(name: str, base: Path) -> None:
+    with pytest.raises(FleetError, match="cannot work in a directory"):
+        StandIns(base / name).start([settings("a")])
+
+
+@pytest.mark.parametrize("name", ["with space", "über", "quote'd", "a;b"])
+def test_other_directories_work(name: str, base: Path) -> None:
+    fleet = StandIns(base / name)
+    try:
+        fleet.start([settings("a")])
+        fleet.streaming("a")
+    finally:
+        fleet.down()
+
+
+def test_a_base_that_supervisord_refuses_is_told(base: Path) -> None:
+    (base / "supervisor").mkdir()
+    (base / "supervisor" / "supervisord.conf").write_text("[supervisord]\nlogfile_maxbytes=many\n")
+    with pytest.raises(FleetError, match=r"did not start: Error: .*many"):
+        StandIns(base).start([settings("a")])
+
+
+def test_foreground_passes_logs_on_and_ends_with_sigterm(fleet: StandIns) -> None:
+    lines: list[Line] = []
+
+    def end_after_first_line(line: Line) -> None:
+        lines.append(line)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    assert run_fleet(fleet, [settings("a")], end_after_first_line) == 0
+    assert "a started as" in lines[0].text
+    assert not fleet.supervisord.is_running()

@@ -1,0 +1,132 @@
+"""The verifier while the world changes under it: things happen at named moments of one verification."""
+
+from __future__ import annotations
+
+import json
+import re
+import tempfile
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from bson import ObjectId
+from confluent_kafka import TopicPartition
+from confluent_kafka.admin import AdminClient
+from pymongo.database import Database
+
+from tests.support.records import QUIET
+from tests.support.worker import Inbox, Launch, WorkerProcess
+from watcher.config import load_one
+from watcher.sandbox.kafka import ApacheKafka
+from watcher.verification.result import Result, Verdict
+from watcher.verification.verifier import Verifier
+
+pytest_plugins = ["tests.support.worker_fixtures"]
+
+Document = dict[str, Any]
+Db = Database[Document]
+WAITING = "waiting for the watcher"
+AGREES = dict.fromkeys(Verdict, 0)
+
+
+@pytest.fixture
+def worker(launch: Launch, settings: Document) -> WorkerProcess:
+    process = launch(settings)
+    process.reached()
+    return process
+
+
+def verified(directory: Path, db: Db, happens: dict[str, Callable[[], object]] | None = None) -> Result:
+    """The result when each of `happens` happens once, as soon as its phase begins.
+
+    An idle worker saves its position every 10 s only; so that nobody has to wait for that, there are writes to another collection.
+    """
+    pending = dict(happens or {})
+
+    def progress(phase: str, _done: int, _total: int) -> None:
+        if event := pending.pop(phase, None):
+            event()
+        if phase == WAITING:
+            db.ticks.insert_one({})
+
+    settings = load_one(directory / "conf.d", "dashboard", {})
+    with tempfile.TemporaryDirectory(dir=directory) as scratch:
+        result = Verifier(settings, Path(scratch), progress=progress).run()
+    assert not pending
+    return result
+
+
+def counts(result: Result) -> dict[Verdict, int]:
+    return {verdict: result.verdicts[verdict] for verdict in Verdict}
+
+
+def test_everything_changes_between_the_topics_and_the_collection(
+    worker: WorkerProcess, inbox: Inbox, db: Db, tmp_path: Path
+) -> None:
+    db.first.insert_one({"_id": 1})
+    db.users.insert_many([{"_id": number, "name": "Ada"} for number in range(100)])
+    inbox.records(101)
+
+    def change() -> None:
+        db.users.delete_many({"_id": {"$lt": 10}})
+        db.users.update_many({"_id": {"$gte": 10, "$lt": 20}}, {"$set": {"name": "Grace"}})
+        db.users.insert_many([{"_id": f"new {number}"} for number in range(10)])
+        db.users.delete_one({"_id": 50})
+        db.users.insert_one({"_id": 50, "name": "again"})
+
+    def change_again() -> None:
+        db.users.update_many({"_id": {"$gte": 15}}, {"$set": {"name": "Hedy"}})
+        db.users.delete_one({"_id": "new 3"})
+        db.users.insert_one({"_id": 3, "name": "back"})
+
+    result = verified(tmp_path, db, {"comparing first": change, WAITING: change_again})
+    assert result.is_equal
+    assert counts(result) == AGREES
+    assert result.compared == {"first": 1, "users": 100}
+
+
+@pytest.mark.parametrize("reshape", ["drop", "rename"])
+def test_a_collection_that_goes_away_meanwhile_is_named(
+    worker: WorkerProcess, inbox: Inbox, db: Db, tmp_path: Path, reshape: str
+) -> None:
+    db.first.insert_one({"_id": 1})
+    db.users.insert_many([{"_id": number} for number in range(10)])
+    inbox.records(11)
+    result = verified(tmp_path, db, {"comparing first": db.users.drop if reshape == "drop" else lambda: db.users.rename("members")})
+    assert result.reshaped == ({"users"} if reshape == "drop" else {"users", "members"})
+    assert counts(result) == AGREES
+    assert not result.is_equal
+    assert verified(tmp_path, db).is_equal
+
+
+def test_what_retention_has_deleted_is_neither_lost_nor_missing(
+    apache: ApacheKafka, worker: WorkerProcess, inbox: Inbox, db: Db, tmp_path: Path, database: str
+) -> None:
+    long_ago = datetime.now(UTC) - timedelta(hours=1)
+    db.users.insert_many([{"_id": ObjectId.from_datetime(long_ago + timedelta(seconds=number))} for number in range(20)])
+    db.users.insert_many([{"_id": number} for number in range(20)])
+    records = [record for record in inbox.records(40) if record.topic == f"{database}.insert"]
+    admin = AdminClient(apache.admin_properties(), logger=QUIET)
+    cut = {record.partition: record.offset for record in records[:25]}
+    request = [TopicPartition(f"{database}.insert", partition, offset + 1) for partition, offset in cut.items()]
+    for future in admin.delete_records(request).values():
+        future.result(20)
+    result = verified(tmp_path, db)
+    left = sum(record.offset > cut.get(record.partition, -1) for record in records)
+    assert counts(result) == AGREES | {Verdict.OLDER: 20, Verdict.UNDATED: 20 - left}
+    assert left <= result.messages <= left + db.ticks.count_documents({})
+    assert result.sequences is not None
+    assert result.sequences.gaps == ()
+    assert result.is_equal
+
+
+def test_the_documented_json_has_the_keys_of_the_real_one(worker: WorkerProcess, inbox: Inbox, db: Db, tmp_path: Path) -> None:
+    text = (Path(__file__).parents[2] / "docs" / "verification.md").read_text(encoding="utf-8")
+    documented = json.loads(re.findall(r"```json\n(.*?)```", text, re.DOTALL)[0])
+    db.users.insert_one({"_id": 1})
+    inbox.records(1)
+    real = verified(tmp_path, db).as_json()
+    assert list(real) == list(documented)
+    assert list(real["sequence"]) == list(documented["sequence"])

@@ -1,0 +1,32 @@
+"""Apache Kafka for a test that hurts the broker itself."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from tests.support.apache_kafka import BROKER_USED, obtain, required
+from watcher.sandbox.binaries import KafkaHome
+from watcher.sandbox.errors import SandboxError
+from watcher.sandbox.kafka import ApacheKafka
+
+
+def home_or_skip() -> KafkaHome:
+    """Where the jars are; without them the test is skipped, or fails where they are required."""
+    try:
+        return obtain()
+    except SandboxError as error:
+        if required():
+            raise
+        pytest.skip(f"needs Apache Kafka: {error}")
+
+
+@contextmanager
+def own_broker(directory: Path, config: pytest.Config) -> Iterator[ApacheKafka]:
+    """A broker with its data in `directory`."""
+    with ApacheKafka(directory, home=home_or_skip()) as broker:
+        config.stash[BROKER_USED] = broker.description
+        yield broker

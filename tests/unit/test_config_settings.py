@@ -1,0 +1,212 @@
+"""The model: topics, collections, and what each value may be."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from watcher.config import Settings
+
+REQUIRED = {
+    "name": "dashboard",
+    "mongodb_uri": "mongodb://localhost:27017/dashboard",
+    "kafka_brokers": "localhost:9092",
+    "kafka_client_id": "dashboard-watcher",
+}
+
+
+def settings(**changes: Any) -> Settings:
+    return Settings.model_validate(REQUIRED | changes)
+
+
+def refusal(**changes: Any) -> str:
+    with pytest.raises(ValidationError) as caught:
+        settings(**changes)
+    return str(caught.value)
+
+
+def test_nothing_set_gives_the_guides_topics() -> None:
+    assert settings().topic_templates == {
+        "insert": "database.insert",
+        "update": "database.update",
+        "replace": "database.update",
+        "delete": "database.delete",
+        "control": "database.control",
+    }
+
+
+def test_shared_topic_takes_the_operations_without_one() -> None:
+    topics = settings(kafka_db_changes_topic="database.changes", kafka_topic_delete="gone", kafka_topic_update="").topic_templates
+    assert topics == {
+        "insert": "database.changes",
+        "update": "database.changes",
+        "replace": "database.changes",
+        "delete": "gone",
+        "control": "database.control",
+    }
+
+
+@pytest.mark.parametrize("empty", ["kafka_topic_insert", "kafka_topic_control", "kafka_db_changes_topic"])
+def test_empty_topic_is_not_set(empty: str) -> None:
+    assert settings(**{empty: ""}).topic_templates == settings().topic_templates
+
+
+@pytest.mark.parametrize("template", ["{database}.{collection}.{operation}", "a", "A-b_c.9", "x" * 249])
+def test_topic_templates(template: str) -> None:
+    assert settings(kafka_topic_insert=template).kafka_topic_insert == template
+
+
+@pytest.mark.parametrize(
+    ("template", "text"),
+    [
+        ("a b", "a character that Kafka does not allow"),
+        ("{collektion}", "unknown placeholder {collektion}"),
+        ("{}", "unknown placeholder {}"),
+        ("{database!r}", "unknown placeholder"),
+        ("{database:>3}", "unknown placeholder"),
+        ("{database", "a brace without its partner"),
+        ("a}", "a brace without its partner"),
+        ("{{a}}", "a character that Kafka does not allow"),
+        ("..", "is not a topic name"),
+        ("x" * 250, "is 250 characters long"),
+        ("dashboard-watcher.position", "is where the position is kept"),
+    ],
+)
+def test_topic_that_kafka_cannot_have(template: str, text: str) -> None:
+    assert text in refusal(kafka_topic_insert=template)
+
+
+def test_control_topic_cannot_depend_on_a_collection() -> None:
+    assert "unknown placeholder {collection}" in refusal(kafka_topic_control="{collection}")
+
+
+def test_position_topic_is_named_after_the_client_id() -> None:
+    assert settings().position_topic == "dashboard-watcher.position"
+
+
+@pytest.mark.parametrize(("given", "text"), [("a b", "one or more of"), ("", "one or more of"), ("x" * 241, "at most 240")])
+def test_client_id_must_fit_into_a_topic_name(given: str, text: str) -> None:
+    assert text in refusal(kafka_client_id=given)
+
+
+@pytest.mark.parametrize(
+    ("given", "brokers"),
+    [
+        ("a:1, b:2", "a:1,b:2"),
+        (["a:1", "b"], "a:1,b"),
+        ("[::1]:9092", "[::1]:9092"),
+        ("SSL://a:9092", "SSL://a:9092"),
+    ],
+)
+def test_brokers(given: Any, brokers: str) -> None:
+    assert settings(kafka_brokers=given).kafka_brokers == brokers
+
+
+@pytest.mark.parametrize("given", ["", " , ", "a:b", "a:0", "a:65536", "a b", 9092, ["a", 1], "u:hunter2@h:1"])
+def test_brokers_that_are_none(given: Any) -> None:
+    assert "hunter2" not in refusal(kafka_brokers=given)
+
+
+@pytest.mark.parametrize("given", ["users, *_log ,", ["users", "*_log"]])
+def test_collections_are_a_list_or_separated_by_commas(given: Any) -> None:
+    assert settings(watch_collections=given, exclude_collections=given).watch_collections == ("users", "*_log")
+
+
+@pytest.mark.parametrize(
+    ("given", "text"),
+    [("a[b", "open bracket"), ("!users", "exclude_collections"), ("us$ers", "does not allow"), ("system.views", "never watched")],
+)
+def test_patterns_that_match_nothing(given: str, text: str) -> None:
+    with pytest.raises(ValidationError) as caught:
+        settings(watch_collections=given)
+    error = caught.value.errors()[0]["ctx"]["error"]
+    assert text in f"{error} {error.hint}"
+
+
+@pytest.mark.parametrize(
+    ("collection", "watch", "exclude", "watched"),
+    [
+        ("users", (), (), True),
+        ("users", ("users",), (), True),
+        ("users", ("us*",), (), True),
+        ("orders", ("us*",), (), False),
+        ("users", ("users",), ("users",), False),
+        ("users", (), ("us*",), False),
+        ("Users", ("users",), (), False),
+        ("system.views", (), (), False),
+        ("system.views", ("*",), (), False),
+        ("systems", (), (), True),
+    ],
+)
+def test_which_collections_are_watched(collection: str, watch: tuple[str, ...], exclude: tuple[str, ...], watched: bool) -> None:
+    assert settings(watch_collections=watch, exclude_collections=exclude).watches(collection) is watched
+
+
+def test_system_collections_may_be_excluded() -> None:
+    assert settings(exclude_collections="system.*").exclude_collections == ("system.*",)
+
+
+@pytest.mark.parametrize(("given", "level"), [("warn", "warning"), ("DEBUG", "debug"), ("Info", "info"), ("error", "error")])
+def test_log_level(given: str, level: str) -> None:
+    assert settings(log_level=given).log_level == level
+
+
+@pytest.mark.parametrize(("given", "size"), [("50", 50), (1, 1), (100_000, 100_000), ("1_000", 1000)])
+def test_batch_size(given: Any, size: int) -> None:
+    assert settings(batch_size=given).batch_size == size
+
+
+@pytest.mark.parametrize("given", ["fifty", "", "5.0", 5.0, True, 0, 100_001, [1]])
+def test_batch_size_that_is_no_number_of_events(given: Any) -> None:
+    assert refusal(batch_size=given).startswith("1 validation error")
+
+
+@pytest.mark.parametrize(
+    ("given", "start"),
+    [
+        ("now", "now"),
+        ("earliest", "earliest"),
+        ("2024-01-01T12:00:00Z", datetime(2024, 1, 1, 12, tzinfo=UTC)),
+        ("2024-01-01T12:00:00+02:00", datetime(2024, 1, 1, 10, tzinfo=UTC)),
+        (datetime(2024, 1, 1, tzinfo=UTC), datetime(2024, 1, 1, tzinfo=UTC)),
+    ],
+)
+def test_start_from(given: Any, start: Any) -> None:
+    assert settings(start_from=given).start_from == start
+
+
+@pytest.mark.parametrize("given", ["yesterday", "2024-01-01", "2024-01-01T12:00:00", datetime(2024, 1, 1), 5, ""])
+def test_start_from_needs_a_zone(given: Any) -> None:
+    assert "must be now, earliest or a time with its zone" in refusal(start_from=given)
+
+
+@pytest.mark.parametrize("key", ["topic_partitions", "topic_replication_factor"])
+def test_zero_partitions_make_no_topic(key: str) -> None:
+    assert settings(**{key: -1})
+    assert "must be 1 or more" in refusal(**{key: 0})
+
+
+@pytest.mark.parametrize(
+    "name", ["acks", "transactional.id", "enable.idempotence", "bootstrap.servers", "topic.partitioner", "error_cb"]
+)
+def test_owned_properties_are_refused(name: str) -> None:
+    assert "cannot be set in [kafka]" in refusal(kafka={name: "1"})
+
+
+def test_other_properties_are_passed_through_with_their_types() -> None:
+    properties = {
+        "linger.ms": 5,
+        "socket.keepalive.enable": True,
+        "security.protocol": "SSL",
+        "topic.metadata.refresh.fast.interval.ms": 1.5,
+    }
+    assert settings(kafka=properties).kafka == properties
+
+
+def test_nothing_that_could_be_a_secret_is_in_the_text_of_settings() -> None:
+    secret = settings(mongodb_uri="mongodb://u:hunter2@h/db", kafka={"sasl.password": "hunter2"})
+    assert "hunter2" not in f"{secret!r} {secret}"
+    assert "hunter2" not in refusal(mongodb_uri="mongodb://u:hunter2@h", kafka={"acks": "hunter2"})

@@ -1,0 +1,136 @@
+"""What the documents say of commands, settings, exit codes and messages is what the code has."""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+from pathlib import Path
+
+import click
+import pytest
+
+from watcher.cli import watcherctl
+from watcher.cli.commands import COMMANDS
+from watcher.cli.exit_codes import CliExitCode
+from watcher.config import KEYS, Settings, load_env_file
+from watcher.errors import ExitCode
+
+ROOT = Path(__file__).parents[2]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted(ROOT.glob("docs/*.md"))]
+MESSAGE_FORMAT = (ROOT / "docs" / "message-format.md").read_text(encoding="utf-8")
+
+FENCED = re.compile(r"^```(\w*)\n(.*?)^```", re.MULTILINE | re.DOTALL)
+INLINE = re.compile(r"`(watcherctl [a-z]+ [^`]+)`")
+NAMED = re.compile(r"`watcherctl ([^\s`]+)`")
+SHELL = {"bash", "console"}
+
+
+def blocks(text: str, *languages: str) -> list[str]:
+    """The fenced code blocks in one of `languages`."""
+    return [body for language, body in FENCED.findall(text) if language in languages]
+
+
+def command_lines(text: str) -> list[str]:
+    """Every `watcherctl …` that a reader may type, from shell blocks and from code in sentences."""
+    lines = [line.removeprefix("$ ") for block in blocks(text, *SHELL) for line in block.splitlines()]
+    return [line for line in [*lines, *INLINE.findall(FENCED.sub("", text))] if line.startswith("watcherctl ")]
+
+
+def parse(line: str) -> None:
+    """Parse as the shell and watcherctl would, without running anything. Raises click.ClickException."""
+    _, *arguments = shlex.split(line, comments=True)
+    root = click.Context(watcherctl, info_name="watcherctl")
+    name, command, rest = watcherctl.resolve_command(root, arguments)
+    assert command
+    with command.make_context(name, rest, parent=root):
+        pass
+
+
+def table(heading: str, number: int = 0) -> dict[str, list[str]]:
+    """The rows of a table under `## heading`, by their first cell; without its heading."""
+    section = README.partition(f"\n## {heading}\n")[2].partition("\n## ")[0]
+    tables = re.findall(r"(?:^\|.*\n)+", section, re.MULTILINE)
+    rows = [[cell.strip().strip("`") for cell in line.strip("|").split("|")] for line in tables[number].splitlines()[2:]]
+    return {row[0]: row[1:] for row in rows}
+
+
+ALL_COMMAND_LINES = sorted({line for document in DOCUMENTS for line in command_lines(document.read_text(encoding="utf-8"))})
+
+
+def test_command_lines_are_found() -> None:
+    named = "`watcherctl` `watcherctl start` `watcherctl a e`\n"
+    text = named + "```bash\nwatcherctl b --c   # why\nmake run\n```\n```console\n$ watcherctl d\nwatcherctl's output\n```\n"
+    assert command_lines(text) == ["watcherctl b --c   # why", "watcherctl d", "watcherctl a e"]
+    assert len(ALL_COMMAND_LINES) > 10
+
+
+@pytest.mark.parametrize("line", ALL_COMMAND_LINES)
+def test_command_line_is_understood(line: str) -> None:
+    parse(line)
+
+
+@pytest.mark.parametrize("line", ["watcherctl strat", "watcherctl start --al", "watcherctl completion tcsh", "watcherctl init a b"])
+def test_a_wrong_command_line_is_found(line: str) -> None:
+    with pytest.raises(click.ClickException):
+        parse(line)
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+def test_commands_that_sentences_name_exist(document: Path) -> None:
+    assert set(NAMED.findall(document.read_text(encoding="utf-8"))) <= COMMANDS.keys()
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+def test_make_commands_exist(document: Path) -> None:
+    targets = set(re.findall(r"^([a-z-]+):.*## ", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
+    assert set(re.findall(r"`make ([a-z-]+)", document.read_text(encoding="utf-8"))) <= targets
+
+
+def test_every_command_is_listed_in_the_order_of_help() -> None:
+    assert list(table("Commands")) == list(COMMANDS)
+
+
+def test_every_setting_is_listed() -> None:
+    assert table("Settings").keys() == set(KEYS)
+
+
+@pytest.mark.parametrize("key", Settings.model_fields.keys() - {"name"})
+def test_default(key: str) -> None:
+    field = Settings.model_fields[key]
+    default = field.get_default(call_default_factory=True, validated_data={})
+    expected = "required" if field.is_required() else str(default) if default not in ("", (), {}) else ""
+    assert table("Settings")[key][0] == expected
+
+
+@pytest.mark.parametrize(("number", "codes"), [(0, ExitCode), (1, CliExitCode)], ids=["worker", "watcherctl"])
+def test_every_exit_code_is_listed(number: int, codes: type[ExitCode] | type[CliExitCode]) -> None:
+    assert [int(code) for code in table("Exit codes", number)] == [int(code) for code in codes]
+
+
+def test_the_env_file_is_good_as_it_stands(tmp_path: Path) -> None:
+    (text,) = blocks(README, "env")
+    (tmp_path / "dashboard.env").write_text(text)
+    settings = load_env_file(tmp_path / "dashboard.env")
+    assert (settings.database, settings.kafka_client_id, settings.batch_size) == ("dashboard", "database-watcher", 50)
+    assert len(settings.watch_collections) == 6
+
+
+@pytest.mark.parametrize("operation", ["insert", "update", "replace", "delete"])
+def test_example_is_that_of_the_message_format(operation: str) -> None:
+    """The same fields in the same order; the document and the event's id may be shortened."""
+    examples = {message["operationType"]: message for message in map(json.loads, blocks(README, "json"))}
+    example = examples[operation]
+    (whole,) = [m for m in map(json.loads, blocks(MESSAGE_FORMAT, "json")) if m["sequence"] == example["sequence"]]
+    assert list(example) == list(whole)
+    assert whole["eventId"].startswith(example["eventId"].removesuffix("…"))
+    assert example.get("fullDocument", {}).items() <= whole.get("fullDocument", {}).items()
+    assert {key: example[key] for key in ("documentKey", "timestamp")} == {key: whole[key] for key in ("documentKey", "timestamp")}
+
+
+def test_links_into_the_readme_have_a_heading() -> None:
+    headings = {
+        re.sub(r"[^\w -]", "", heading).lower().replace(" ", "-") for heading in re.findall(r"^#+ (.+)$", README, re.MULTILINE)
+    }
+    assert set(re.findall(r"\]\(#([^)]+)\)", README)) <= headings

@@ -1,0 +1,180 @@
+"""exclude_fields: what the setting takes, what it refuses, and the stages made of it. What those do is tested on a real server."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import bson
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from watcher.config import Settings
+from watcher.config.fault import Refused
+from watcher.config.fields import split_field
+from watcher.stream.field_exclusion import exclusion_stages
+
+REQUIRED = {
+    "name": "dashboard",
+    "mongodb_uri": "mongodb://localhost:27017/dashboard",
+    "kafka_brokers": "localhost:9092",
+    "kafka_client_id": "dashboard-watcher",
+}
+
+
+def settings(**changes: Any) -> Settings:
+    return Settings.model_validate(REQUIRED | changes)
+
+
+def refused(**changes: Any) -> Refused:
+    """Why the model does not take `changes`."""
+    with pytest.raises(ValidationError) as caught:
+        settings(**changes)
+    [detail] = caught.value.errors()
+    assert detail["loc"][0] == "exclude_fields"
+    error = detail["ctx"]["error"]
+    assert isinstance(error, Refused)
+    return error
+
+
+@pytest.mark.parametrize(
+    ("text", "collection", "path"),
+    [
+        ("users.passwordHash", "users", ("passwordHash",)),
+        ("users.contacts.phone", "users", ("contacts", "phone")),
+        ("*.ssn", "*", ("ssn",)),
+        ("log_20[0-9]?.ip", "log_20[0-9]?", ("ip",)),
+        ("fs[.]files.metadata.owner", "fs[.]files", ("metadata", "owner")),
+        ("a[]b.]c.d.e", "a[]b.]c", ("d", "e")),
+        ("a[!]b.]c.d", "a[!]b.]c", ("d",)),
+        ("users.contacts._id", "users", ("contacts", "_id")),
+        ("users.größe in cm.US$", "users", ("größe in cm", "US$")),
+    ],
+)
+def test_the_collection_ends_at_the_first_dot_outside_brackets(text: str, collection: str, path: tuple[str, ...]) -> None:
+    assert split_field(text) == (collection, path)
+
+
+@pytest.mark.parametrize("given", ["users.a, *.ssn,", ["users.a", "*.ssn"]])
+def test_a_list_or_text_with_commas(given: object) -> None:
+    assert settings(exclude_fields=given).exclude_fields == ("users.a", "*.ssn")
+
+
+@pytest.mark.parametrize(
+    ("text", "fault", "hint"),
+    [
+        ("passwordHash", "names no field", "did you mean '*.passwordHash'?"),
+        ("fs[.]files", "names no field", ""),
+        (".passwordHash", "empty name", "<collection>.<field>"),
+        ("users.", "empty name", "<collection>.<field>"),
+        ("users.a..b", "empty name", "<collection>.<field>"),
+        ("users._id", "_id cannot be excluded", ""),
+        ("users._id.ssn", "_id cannot be excluded", ""),
+        ("users.contacts.0.phone", "nothing but names", "did you mean 'users.contacts.phone'?"),
+        ("users.contacts.$.phone", "nothing but names", "did you mean 'users.contacts.phone'?"),
+        ("users.contacts.$[].phone", "nothing but names", "did you mean 'users.contacts.phone'?"),
+        ("users.contacts[0].phone", "nothing but names", "did you mean 'users.contacts.phone'?"),
+        ("users.contacts.*.phone", "nothing but names", "did you mean 'users.contacts.phone'?"),
+        ("users.*", "nothing but names", ""),
+        ("users.pass*", "no field", "for the collection alone"),
+        ("users.$where", "no field", ""),
+        ("users.a\0b", "no field", ""),
+        ("us$ers.a", "does not allow", ""),
+        ("us[ers.a", "open bracket", ""),
+    ],
+)
+def test_refusals(text: str, fault: str, hint: str) -> None:
+    error = refused(exclude_fields=[text])
+    assert fault in str(error)
+    assert hint in error.hint
+
+
+@pytest.mark.parametrize(
+    ("text", "watch", "fault", "hint"),
+    [
+        ("dashboard.users.ssn", [], "begins with the database", "did you mean 'users.ssn'?"),
+        ("dashboard.users.ssn", ["users"], "begins with the database", "did you mean 'users.ssn'?"),
+        ("user.ssn", ["users", "branches"], "'user' is not watched", "did you mean 'users'?"),
+        ("Users.ssn", ["users"], "'Users' is not watched", "did you mean 'users'?"),
+    ],
+)
+def test_a_collection_that_is_probably_misspelt_is_refused(text: str, watch: list[str], fault: str, hint: str) -> None:
+    error = refused(exclude_fields=[text], watch_collections=watch)
+    assert fault in str(error)
+    assert error.hint == hint
+
+
+@pytest.mark.parametrize(
+    ("text", "watch"),
+    [
+        ("user.ssn", []),
+        ("user.ssn", ["users", "use*"]),
+        ("page_views.ip", ["users"]),  # defaults.toml may name what other watchers watch
+        ("user?.ssn", ["users"]),
+        ("dashboard.ssn", ["dashboard"]),
+    ],
+)
+def test_a_collection_that_may_well_exist_is_taken(text: str, watch: list[str]) -> None:
+    assert settings(exclude_fields=[text], watch_collections=watch).exclude_fields == (text,)
+
+
+def test_other_faults_are_not_hidden() -> None:
+    with pytest.raises(ValidationError) as caught:
+        settings(mongodb_uri="mongodb://localhost", exclude_fields=["dashboard.users.ssn"])
+    assert [detail["loc"][0] for detail in caught.value.errors()] == ["mongodb_uri"]
+
+
+def test_nothing_to_exclude_is_no_stage() -> None:
+    assert exclusion_stages(()) == []
+
+
+def unset(stages: list[dict[str, Any]]) -> list[str]:
+    return [path for stage in stages for path in stage.get("$unset", ())]
+
+
+def test_paths_below_another_one_are_left_out() -> None:
+    stages = exclusion_stages(["users.a.b.c", "users.a", "users.a.b", "users.ab", "*.a.b"])
+    documents = [path for path in unset(stages) if ".fullDocument." in path]
+    assert documents == ["excluding.fullDocument.a", "excluding.fullDocument.ab", "excluding.fullDocument.a.b"]
+
+
+def test_fields_of_one_collection_share_their_stages() -> None:
+    assert (
+        len(exclusion_stages(["users.a", "users.b.c"]))
+        == len(exclusion_stages(["users.a"]))
+        < len(exclusion_stages(["*.a", "b.a"]))
+    )
+
+
+def condition(collection: str) -> dict[str, Any]:
+    found: dict[str, Any] = exclusion_stages([f"{collection}.a"])[0]["$replaceWith"]["$cond"][0]
+    return found
+
+
+def test_a_name_is_compared_as_it_is() -> None:
+    assert condition("users") == {"$eq": ["$ns.coll", "users"]}
+
+
+def test_a_glob_is_an_anchored_regular_expression() -> None:
+    regex = condition("fs[.]f*")["$regexMatch"]["regex"]
+    assert re.search(regex, "fs.files")
+    assert not re.search(regex, "fs_files")
+    assert not re.search(regex, "old.fs.files")
+
+
+NAMES = st.text(st.characters(exclude_categories=["Cs", "Nd"], exclude_characters="\0.$*[]"), min_size=1, max_size=4).filter(
+    lambda name: name != "_id"
+)
+PATHS = st.lists(NAMES, min_size=1, max_size=5).map(tuple)
+
+
+@given(paths=st.sets(PATHS, min_size=1, max_size=6))
+def test_every_outermost_path_is_unset_in_both_documents(paths: set[tuple[str, ...]]) -> None:
+    stages = exclusion_stages(".".join(["users", *path]) for path in paths)
+    outermost = {path for path in paths if not any(path != other and path[: len(other)] == other for other in paths)}
+    for document in ("fullDocument", "fullDocumentBeforeChange"):
+        prefix = f"excluding.{document}."
+        assert {path.removeprefix(prefix) for path in unset(stages) if path.startswith(prefix)} == set(map(".".join, outermost))
+    bson.encode({"pipeline": stages})

@@ -1,0 +1,86 @@
+"""Logs of several workers in one order, over rotation."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+
+from watcher.fleet.log_follower import Follower
+from watcher.fleet.logs import Wanted, last_lines
+
+
+def entry(second: int, event: str, level: str = "info") -> str:
+    return json.dumps({"ts": f"2024-01-01T12:00:{second:02}.000Z", "level": level, "event": event}) + "\n"
+
+
+def events(texts: list[str]) -> list[str]:
+    return [json.loads(text)["event"] if text.startswith("{") else text for text in texts]
+
+
+def shown(files: dict[str, Path], count: int = 100, wanted: Wanted | None = None) -> list[str]:
+    return events([line.text for line in last_lines(files, count, wanted or Wanted())])
+
+
+def two_logs(directory: Path) -> dict[str, Path]:
+    files = {name: directory / f"{name}.log" for name in ("a", "b")}
+    files["a"].write_text(entry(1, "a1") + entry(3, "a3", "error") + "Traceback\n" + entry(5, "a5"))
+    files["b"].write_text(entry(2, "b2", "debug") + entry(4, "b4"))
+    return files
+
+
+def test_merged_by_time_and_raw_lines_stay_in_place(tmp_path: Path) -> None:
+    assert shown(two_logs(tmp_path)) == ["a1", "b2", "a3", "Traceback", "b4", "a5"]
+
+
+def test_the_last_ones(tmp_path: Path) -> None:
+    assert shown(two_logs(tmp_path), 2) == ["b4", "a5"]
+    assert shown(two_logs(tmp_path), 0) == []
+
+
+def test_level_and_since(tmp_path: Path) -> None:
+    files = two_logs(tmp_path)
+    assert shown(files, wanted=Wanted(level="error")) == ["a3", "Traceback"]
+    assert shown(files, wanted=Wanted(since=datetime(2024, 1, 1, 12, 0, 4, tzinfo=UTC))) == ["b4", "a5"]
+
+
+def test_rotated_files_are_read_when_needed(tmp_path: Path) -> None:
+    files = two_logs(tmp_path)
+    (tmp_path / "a.log.1").write_text(entry(0, "a0"))
+    assert shown(files)[0] == "a0"
+    assert shown({"missing": tmp_path / "missing.log"}) == []
+
+
+def followed(follower: Follower) -> list[str]:
+    return events([line.text for line in follower.read()])
+
+
+def test_following_starts_at_the_end_and_waits_for_whole_lines(tmp_path: Path) -> None:
+    files = two_logs(tmp_path)
+    follower = Follower(files)
+    assert followed(follower) == []
+    with files["a"].open("a") as log:
+        log.write(entry(8, "a8") + entry(9, "a9")[:10])
+    with files["b"].open("a") as log:
+        log.write(entry(7, "b7"))
+    assert followed(follower) == ["b7", "a8"]
+    with files["a"].open("a") as log:
+        log.write(entry(9, "a9")[10:])
+    assert followed(follower) == ["a9"]
+    follower.close()
+
+
+def test_following_goes_on_after_rotation_truncation_and_a_first_line(tmp_path: Path) -> None:
+    path = tmp_path / "a.log"
+    follower = Follower({"a": path})
+    assert followed(follower) == []
+    path.write_text(entry(1, "first"))
+    assert followed(follower) == ["first"]
+    with path.open("a") as log:
+        log.write(entry(2, "before rotation"))
+    path.rename(tmp_path / "a.log.1")
+    path.write_text(entry(3, "after rotation"))
+    assert followed(follower) == ["before rotation", "after rotation"]
+    path.write_text(entry(4, "x"))
+    assert followed(follower) == ["x"]
+    follower.close()

@@ -1,0 +1,91 @@
+"""A watcher's state from what supervisord and the status file say."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from watcher.fleet.report import Report, read_report
+from watcher.fleet.status import HUNG_AFTER, State, row
+from watcher.fleet.supervisord import Process
+
+NOW = datetime(2024, 1, 1, 12, tzinfo=UTC)
+START = NOW - timedelta(minutes=5)
+
+
+def process(state: str = "RUNNING", **changes: Any) -> Process:
+    values = {"pid": 7 if state in {"RUNNING", "STARTING", "STOPPING"} else 0, "started_at": int(START.timestamp())}
+    return Process("dashboard", state, **{**values, **changes})
+
+
+def report(state: str = "streaming", **changes: Any) -> Report:
+    values = {"pid": 7, "state": state, "startedAt": START, "updatedAt": NOW}
+    return Report.model_validate({**values, **changes})
+
+
+def state(supervised: Process | None, written: Report | None, **options: Any) -> State:
+    return row("dashboard", supervised, written, now=NOW, **options).state
+
+
+@pytest.mark.parametrize(
+    ("written", "expected"),
+    [
+        ("streaming", State.STREAMING),
+        ("opening", State.OPENING),
+        ("waiting", State.WAITING),
+        ("backing_off", State.BACKING_OFF),
+        ("stopping", State.STOPPING),
+        ("something new", State.UNKNOWN),
+    ],
+)
+def test_a_running_worker_is_what_it_says(written: str, expected: State) -> None:
+    assert state(process(), report(written)) is expected
+
+
+def test_a_worker_that_no_longer_writes_is_hung() -> None:
+    assert state(process(), report(updatedAt=NOW - HUNG_AFTER - timedelta(seconds=1))) is State.HUNG
+
+
+def test_the_report_of_an_earlier_process_does_not_count() -> None:
+    assert state(process(started_at=int(NOW.timestamp())), report(pid=6)) is State.OPENING
+    assert state(process(), report(pid=6)) is State.UNKNOWN
+
+
+@pytest.mark.parametrize(
+    ("supervised", "written", "options", "expected"),
+    [
+        (None, None, {}, State.NOT_STARTED),
+        (None, report("stopped"), {}, State.STOPPED),
+        (None, report("failed"), {}, State.FAILED),
+        (None, None, {"fault": "unknown key"}, State.FAILED),
+        (None, None, {"enabled": False}, State.DISABLED),
+        (process("STOPPED", started_at=0), None, {}, State.NOT_STARTED),
+        (process("STOPPED"), report("stopped"), {}, State.STOPPED),
+        (process("STOPPED"), report("stopped"), {"enabled": False}, State.DISABLED),
+        (process("EXITED"), report("stopped"), {}, State.STOPPED),
+        (process("EXITED", exit_status=78), None, {}, State.FAILED),
+        (process("EXITED", exit_status=78), None, {"enabled": False}, State.FAILED),
+        (process("BACKOFF"), None, {}, State.FAILED),
+        (process("FATAL"), None, {}, State.FAILED),
+        (process("STOPPING"), report(), {}, State.STOPPING),
+        (process(), report(), {"enabled": False}, State.STREAMING),
+        (process(), report(), {"fault": "unknown key"}, State.STREAMING),
+    ],
+)
+def test_states(supervised: Process | None, written: Report | None, options: dict[str, Any], expected: State) -> None:
+    assert state(supervised, written, **options) is expected
+
+
+def test_uptime_is_of_a_running_worker() -> None:
+    assert row("d", process(), report(), now=NOW).uptime(NOW) == timedelta(minutes=5)
+    assert row("d", process("EXITED"), report(), now=NOW).uptime(NOW) is None
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", '{"pid": 1}'])
+def test_a_status_file_that_cannot_be_understood_is_none(text: str, tmp_path: Path) -> None:
+    (tmp_path / "dashboard.json").write_text(text)
+    assert read_report(tmp_path, "dashboard") is None
+    assert read_report(tmp_path, "missing") is None

@@ -1,0 +1,175 @@
+"""What `status`, `start` and `logs` show."""
+
+from __future__ import annotations
+
+import json
+import re
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from watcher.cli.arrivals import worst
+from watcher.cli.exit_codes import CliExitCode
+from watcher.cli.log_view import LogView, readable
+from watcher.cli.logs import Since
+from watcher.cli.status import exit_code
+from watcher.cli.status_json import as_json
+from watcher.cli.status_view import cells, errors, plain, rich_view
+from watcher.fleet.logs import Line, parse
+from watcher.fleet.report import Report
+from watcher.fleet.status import Row, State, row
+from watcher.fleet.supervisord import Process
+from watcher.fleet.survey import Survey
+
+DOCUMENT = Path(__file__).parents[2] / "docs" / "status-json.md"
+NOW = datetime(2024, 1, 1, 12, tzinfo=UTC)
+START = NOW - timedelta(minutes=5)
+
+
+def written(**changes: Any) -> Report:
+    """The status file behind the example of the documentation."""
+    values = {
+        "pid": 4711,
+        "state": "streaming",
+        "startedAt": START,
+        "updatedAt": NOW,
+        "database": "dashboard",
+        "mongoConnected": True,
+        "kafkaConnected": True,
+        "eventsPerSecond": 12.5,
+        "messagesCommitted": 1042,
+        "sequence": 1042,
+        "lagSeconds": 0.4,
+        "headroomSeconds": 86_400,
+        "lastEventAt": NOW - timedelta(seconds=1),
+        "errors": 1,
+        "restarts": 0,
+        "lastError": {
+            "at": NOW - timedelta(minutes=2),
+            "message": "Kafka cannot be reached",
+            "hint": "Is the broker running?",
+            "component": "kafka",
+        },
+    }
+    return Report.model_validate({**values, **changes})
+
+
+def survey_of(*rows: Row, supervisord_pid: int | None = 4700) -> Survey:
+    return Survey(NOW, supervisord_pid, rows)
+
+
+def dashboard(**changes: Any) -> Row:
+    process = Process("dashboard", "RUNNING", pid=4711, started_at=int(START.timestamp()))
+    return row("dashboard", process, written(**changes), now=NOW)
+
+
+def in_state(state: State) -> Row:
+    return Row(state.value, state, enabled=True)
+
+
+def test_json_is_what_the_documentation_says() -> None:
+    example = re.search(r"```json\n(.*?)```", DOCUMENT.read_text(), re.DOTALL)
+    assert example
+    assert as_json(survey_of(dashboard())) == json.loads(example[1])
+
+
+def test_the_documentation_names_every_state() -> None:
+    text = DOCUMENT.read_text()
+    assert [state for state in State if f"| `{state.replace(' ', '_')}` |" not in text] == []
+
+
+def test_json_of_a_watcher_that_never_ran_has_the_same_keys() -> None:
+    never, ran = (as_json(survey_of(each))["watchers"][0] for each in (in_state(State.NOT_STARTED), dashboard()))
+    assert list(never) == list(ran)
+
+
+def test_a_line_of_the_table() -> None:
+    assert cells(dashboard(), NOW) == ("dashboard", "streaming", "5m", "0.4s", "12.5", "1.0s ago", "1d", "1", "0")
+    assert cells(in_state(State.NOT_STARTED), NOW) == ("NOT_STARTED".lower().replace("_", " "), "not started", *["-"] * 7)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "shown"),
+    [(0.04, "0.0s"), (9.94, "9.9s"), (12, "12s"), (65, "1m5s"), (7500, "2h5m"), (3603, "1h"), (273_600, "3d4h")],
+)
+def test_durations(seconds: float, shown: str) -> None:
+    assert cells(dashboard(lagSeconds=seconds), NOW)[3] == shown
+
+
+def test_plain_table_is_aligned_and_ends_with_the_error_and_its_hint() -> None:
+    head, line, error, hint = plain(survey_of(dashboard())).splitlines()
+    assert head.index("STATE") == line.index("streaming")
+    assert error == "dashboard: Kafka cannot be reached (2m ago)"
+    assert hint == "    hint: Is the broker running?"
+
+
+def test_terminal_table_holds_the_same() -> None:
+    from rich.console import Console
+
+    console = Console(width=150, no_color=True)
+    with console.capture() as capture:
+        console.print(rich_view(survey_of(dashboard())))
+    assert capture.get().split() == plain(survey_of(dashboard())).split()
+
+
+def test_old_errors_of_a_streaming_watcher_are_not_shown() -> None:
+    old = {"at": NOW - timedelta(days=1), "message": "long ago"}
+    assert list(errors(survey_of(dashboard(lastError=old)))) == []
+    assert "long ago" in next(errors(survey_of(dashboard(lastError=old, state="waiting"))))
+
+
+@pytest.mark.parametrize(
+    ("states", "expected"),
+    [
+        ([State.STREAMING, State.DISABLED], CliExitCode.OK),
+        ([State.STREAMING, State.WAITING], CliExitCode.UNHEALTHY),
+        ([State.HUNG], CliExitCode.UNHEALTHY),
+        ([State.HUNG, State.FAILED], CliExitCode.NOT_RUNNING),
+        ([State.STREAMING, State.NOT_STARTED], CliExitCode.NOT_RUNNING),
+    ],
+)
+def test_exit_codes(states: list[State], expected: CliExitCode) -> None:
+    assert exit_code(survey_of(*map(in_state, states))) is expected
+
+
+def test_exit_code_without_supervisord() -> None:
+    assert exit_code(survey_of(in_state(State.STOPPED), supervisord_pid=None)) is CliExitCode.NO_SUPERVISORD
+    assert exit_code(survey_of(in_state(State.STREAMING), supervisord_pid=None)) is CliExitCode.OK
+
+
+def test_a_failure_outweighs_a_time_out() -> None:
+    assert worst(CliExitCode.OK, CliExitCode.TIMED_OUT, CliExitCode.FAILED) is CliExitCode.FAILED
+    assert worst(CliExitCode.OK) is CliExitCode.OK
+
+
+def log_line(text: str) -> Line:
+    return next(parse("dashboard", [text]))
+
+
+ENTRY = (
+    '{"ts": "2024-01-01T12:00:00.000Z", "level": "info", "event": "opened", "watcher": "dashboard", "n": 3, "why": "a b", "x": "y"}'
+)
+
+
+def test_a_line_of_log() -> None:
+    assert readable(log_line(ENTRY)) == '2024-01-01T12:00:00.000Z info    opened n=3 why="a b" x=y'
+    assert readable(log_line("Traceback")) == "Traceback"
+
+
+def test_lines_of_log_are_named_and_have_no_colours_in_a_pipe(capsys: pytest.CaptureFixture[str]) -> None:
+    LogView(["dashboard", "x"]).show(log_line("Traceback"))
+    LogView(["dashboard"], as_json=True).show(log_line(ENTRY))
+    LogView(["dashboard"], as_json=True).show(log_line("Traceback"))
+    named, as_logged, raw = capsys.readouterr().out.splitlines()
+    assert named == "dashboard | Traceback"
+    assert as_logged == ENTRY
+    assert json.loads(raw) == {"watcher": "dashboard", "raw": "Traceback"}
+
+
+def test_since() -> None:
+    assert Since().convert("2024-01-01T12:00:00Z", None, None) == NOW
+    assert Since().convert("2024-01-01T12:00:00", None, None) == NOW
+    ago = datetime.now(UTC) - Since().convert("10m", None, None)
+    assert timedelta(minutes=9) < ago < timedelta(minutes=11)

@@ -1,0 +1,103 @@
+"""Kafka's errors: only what a person must mend is a stop."""
+
+from __future__ import annotations
+
+import pytest
+from confluent_kafka import KafkaError, KafkaException
+
+from watcher.errors import ConfigurationError, NotPermitted, Outage, UnsupportedServer, WatcherError
+from watcher.stream.kafka_errors import as_watcher_error, explained, translated
+from watcher.stream.kafka_topics import _creation_error
+
+
+@pytest.mark.parametrize(
+    ("code", "kind"),
+    [
+        (KafkaError.TOPIC_AUTHORIZATION_FAILED, NotPermitted),
+        (KafkaError.GROUP_AUTHORIZATION_FAILED, NotPermitted),
+        (KafkaError.CLUSTER_AUTHORIZATION_FAILED, NotPermitted),
+        (KafkaError.TRANSACTIONAL_ID_AUTHORIZATION_FAILED, NotPermitted),
+        (KafkaError.SASL_AUTHENTICATION_FAILED, NotPermitted),
+        (KafkaError._AUTHENTICATION, NotPermitted),
+        (KafkaError.UNSUPPORTED_VERSION, UnsupportedServer),
+        (KafkaError._UNSUPPORTED_FEATURE, UnsupportedServer),
+        (KafkaError._INVALID_ARG, ConfigurationError),
+        (KafkaError.INVALID_TRANSACTION_TIMEOUT, ConfigurationError),
+        (KafkaError._TRANSPORT, Outage),
+        (KafkaError._TIMED_OUT, Outage),
+        (KafkaError._ALL_BROKERS_DOWN, Outage),
+        (KafkaError._FATAL, Outage),
+        (KafkaError._FENCED, Outage),
+        (KafkaError.INVALID_PRODUCER_EPOCH, Outage),
+        (KafkaError.PRODUCER_FENCED, Outage),
+        (KafkaError.OUT_OF_ORDER_SEQUENCE_NUMBER, Outage),
+        (KafkaError.UNKNOWN_TOPIC_OR_PART, Outage),
+    ],
+)
+def test_each_code_has_its_kind(code: int, kind: type[WatcherError]) -> None:
+    error = as_watcher_error(KafkaError(code), "a transaction")
+    assert type(error) is kind
+    assert error.hint
+    assert str(error).startswith("Kafka: a transaction failed: ")
+
+
+def test_the_flags_of_librdkafka_do_not_make_a_stop() -> None:
+    error = KafkaError(KafkaError._FENCED, "fenced", fatal=True)
+    assert isinstance(as_watcher_error(error, "a transaction"), Outage)
+
+
+def test_an_outage_names_kafka() -> None:
+    with pytest.raises(Outage) as caught, translated("a transaction"):
+        raise KafkaException(KafkaError(KafkaError._TRANSPORT))
+    assert caught.value.component == "kafka"
+
+
+@pytest.mark.parametrize(
+    ("code", "kind"),
+    [
+        (KafkaError.TOPIC_AUTHORIZATION_FAILED, NotPermitted),
+        (KafkaError.CLUSTER_AUTHORIZATION_FAILED, NotPermitted),
+        (KafkaError.INVALID_PARTITIONS, ConfigurationError),
+        (KafkaError.INVALID_REPLICATION_FACTOR, ConfigurationError),
+        (KafkaError.POLICY_VIOLATION, ConfigurationError),
+        (KafkaError._TIMED_OUT, Outage),
+    ],
+)
+def test_why_a_topic_was_not_created(code: int, kind: type[WatcherError]) -> None:
+    error = _creation_error("database.insert", KafkaError(code))
+    assert type(error) is kind
+    assert "database.insert" in str(error)
+    assert error.hint
+
+
+OUTAGE = Outage("asking for the topics failed", hint="a hint", component="kafka")
+UNTRUSTED = KafkaError(KafkaError._SSL, "SSL handshake failed: error:0A000086:SSL routines::certificate verify failed: broker …")
+CUT = KafkaError(KafkaError._SSL, "SSL handshake failed: Disconnected: connecting to a PLAINTEXT broker listener?")
+AWAY = KafkaError(KafkaError._TRANSPORT, "Connect to 127.0.0.1:9092 failed: Connection refused")
+ALL_DOWN = KafkaError(KafkaError._ALL_BROKERS_DOWN, "1/1 brokers are down")
+REFUSED = KafkaError(KafkaError._AUTHENTICATION, "SASL authentication error: Authentication failed")
+
+
+@pytest.mark.parametrize(
+    ("troubles", "kind", "words"),
+    [
+        ([], Outage, "asking for the topics failed"),
+        ([ALL_DOWN], Outage, "asking for the topics failed"),
+        ([ALL_DOWN, AWAY], Outage, "Connection refused"),
+        ([CUT, ALL_DOWN], Outage, "Disconnected"),
+        ([UNTRUSTED, ALL_DOWN], NotPermitted, "certificate cannot be trusted"),
+        ([UNTRUSTED, AWAY], Outage, "certificate verify failed"),
+        ([AWAY, REFUSED], NotPermitted, "Authentication failed"),
+    ],
+)
+def test_why_kafka_does_not_answer(troubles: list[KafkaError], kind: type[WatcherError], words: str) -> None:
+    error = explained(OUTAGE, troubles)
+    assert type(error) is kind
+    assert words in str(error)
+    assert error.hint
+
+
+def test_a_time_that_is_refused_is_about_clocks() -> None:
+    error = as_watcher_error(KafkaError(KafkaError.INVALID_TIMESTAMP), "writing to t.position")
+    assert isinstance(error, Outage)
+    assert "clock" in error.hint

@@ -1,0 +1,79 @@
+"""docs/message-format.md says what the encoder does: its examples, its table of types and its topic names."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import bson
+import pytest
+
+from tests.unit.bson_types import TYPES
+from tests.unit.change_events import EVENT_ID, change, encoder, recorded
+from watcher.config.topic_name import escape
+from watcher.stream.message import BODY, TOO_LARGE
+from watcher.stream.model import Message
+from watcher.stream.tolerant_stream import gap_notice
+
+TEXT = (Path(__file__).parents[2] / "docs" / "message-format.md").read_text(encoding="utf-8")
+EXAMPLES = dict(re.findall(r"^### (\w+)\n.*?```json\n(.*?)```", TEXT, re.MULTILINE | re.DOTALL))
+ORDER = ("insert", "update", "replace", "delete", "rename", "drop", "dropDatabase", "invalidate")
+TOO_MUCH = 1000
+AN_HOUR_LATER = {"_data": "826592B750000000012B0229296E04"}
+
+
+def examples() -> dict[str, Message]:
+    """The recorded events in their order, then a gap and an event that was too large."""
+    events = recorded()
+    messages = {operation: encoder().encode(events[operation], 1042 + number) for number, operation in enumerate(ORDER)}
+    gap = gap_notice("MongoDB no longer has the changes after the saved position.", {"_data": EVENT_ID}, AN_HOUR_LATER)
+    messages["gap"] = encoder().control(gap.operation, timestamp_ms=gap.timestamp_ms, sequence=1050, **gap.fields)
+    large = bson.encode(change("insert", fullDocument={"text": "x" * TOO_MUCH}))
+    messages["truncated"], messages["deadLetter"] = encoder().encode_truncated(
+        large, 1051, lambda message: len(message.value) < TOO_MUCH
+    )
+    return messages
+
+
+def cells(line: str) -> list[str]:
+    return [cell.strip().strip("`") for cell in re.split(r"(?<!\\)\|", line.strip().strip("|"))]
+
+
+def table(heading: str) -> list[list[str]]:
+    """The rows of the first table under `heading`, without its own."""
+    section = TEXT.partition(f"## {heading}\n")[2].partition("\n## ")[0]
+    return [cells(line) for line in section.splitlines() if line.startswith("|")][2:]
+
+
+def test_there_is_one_example_for_each_kind() -> None:
+    assert EXAMPLES.keys() == examples().keys()
+
+
+@pytest.mark.parametrize(("kind", "message"), examples().items())
+def test_example(kind: str, message: Message) -> None:
+    assert EXAMPLES[kind] == json.dumps(json.loads(message.value), indent=2, ensure_ascii=False) + "\n"
+
+
+def test_types() -> None:
+    rows = {name: [plain, extended] for name, plain, extended in table("Types")}
+    assert rows == {sample.name: [sample.plain, sample.extended] for sample in TYPES}
+
+
+def test_fields_in_the_order_of_the_table() -> None:
+    documented = [name for name, *_ in table("Fields")]
+    for message in examples().values():
+        if message.topic != "database.control":
+            written = list(json.loads(message.value))
+            assert written == [name for name in documented if name in written]
+    assert set(BODY) < set(documented)
+
+
+def test_escapes() -> None:
+    rows = {name: escaped for name, escaped in table("Topics") if escaped != "written as"}
+    assert rows
+    assert rows == {name: escape(name) for name in rows}
+
+
+def test_the_reason_of_a_dead_letter_is_told_as_it_is() -> None:
+    assert TOO_LARGE in TEXT

@@ -1,0 +1,131 @@
+"""The wheel, the lock files, and the commands of make."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+import tomllib
+from collections.abc import Iterable, Iterator
+from importlib.metadata import PathDistribution
+from pathlib import Path
+from typing import Any
+from zipfile import Path as ZipPath
+from zipfile import ZipFile
+
+import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+ROOT = Path(__file__).parents[2]
+PROJECT: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+FORCED: dict[str, str] = PROJECT["tool"]["hatch"]["build"]["targets"]["wheel"]["force-include"]
+RUNTIME: list[str] = PROJECT["project"]["dependencies"]
+EVERYTHING = [*RUNTIME, *PROJECT["project"]["optional-dependencies"]["sandbox"], *PROJECT["dependency-groups"]["dev"]]
+
+MAKEFILE_LINE = re.compile(r"  make ([a-z-]+) +\S")
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The project's wheel, built as `pip install .` builds it."""
+    directory = tmp_path_factory.mktemp("wheel")
+    command = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(directory)]
+    subprocess.run(command, check=True, capture_output=True, timeout=60, cwd=ROOT)
+    (built,) = directory.glob("*.whl")
+    return built
+
+
+def package_files() -> set[str]:
+    """The files of `watcher/`, as the wheel names them."""
+    paths = (path for path in (ROOT / "watcher").rglob("*") if path.is_file() and "__pycache__" not in path.parts)
+    return {path.relative_to(ROOT).as_posix() for path in paths}
+
+
+def forced_files() -> set[str]:
+    """The files that `force-include` brings in from outside `watcher/`, as the wheel names them."""
+    return {name for source, target in FORCED.items() for name in _below(ROOT / source, target)}
+
+
+def _below(source: Path, target: str) -> Iterable[str]:
+    if source.is_file():
+        return [target]
+    return [f"{target}/{path.relative_to(source).as_posix()}" for path in source.rglob("*") if path.is_file()]
+
+
+def pinned(lock: str) -> dict[str, Requirement]:
+    """The requirements of a lock file by name."""
+    text = (ROOT / lock).read_text(encoding="utf-8")
+    lines = re.findall(r"^([A-Za-z0-9][^\\\n]*?) *\\?$", text, re.MULTILINE)
+    return {canonicalize_name(requirement.name): requirement for requirement in map(Requirement, lines)}
+
+
+def test_wheel_holds_the_package_and_nothing_else(wheel: Path) -> None:
+    with ZipFile(wheel) as archive:
+        names = {name for name in archive.namelist() if ".dist-info/" not in name}
+    assert names == package_files() | forced_files()
+
+
+def test_wheel_metadata(wheel: Path) -> None:
+    with ZipFile(wheel) as archive:
+        distribution = PathDistribution(ZipPath(archive, next(_metadata_directories(archive))))
+        assert distribution.metadata.get_all("Provides-Extra") == ["sandbox"]
+        assert [(entry.name, entry.value) for entry in distribution.entry_points] == [("watcherctl", "watcher.cli:main")]
+
+
+def _metadata_directories(archive: ZipFile) -> Iterator[str]:
+    return (name.removesuffix("METADATA") for name in archive.namelist() if name.endswith(".dist-info/METADATA"))
+
+
+def test_installed_wheel_runs_without_the_checkout(wheel: Path, tmp_path: Path) -> None:
+    target = tmp_path / "site"
+    install = [sys.executable, "-m", "pip", "install", "--quiet", "--no-index", "--no-deps", "--target", str(target), str(wheel)]
+    subprocess.run(install, check=True, capture_output=True, timeout=60)
+    code = (
+        "import watcher, watcher.cli, sys; print(watcher.__file__); sys.argv = ['watcherctl', 'demo', '--help']; watcher.cli.main()"
+    )
+    # PYTHONPATH comes before the editable install that the tests run from.
+    environment = {"PYTHONPATH": str(target), "PATH": ""}
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=30, cwd=tmp_path, env=environment)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith(str(target))
+    assert "Usage: watcherctl demo" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("lock", "wanted"), [("requirements.lock", RUNTIME), ("requirements-dev.lock", EVERYTHING)], ids=["runtime", "everything"]
+)
+def test_lock_file_pins_what_the_project_asks_for(lock: str, wanted: list[str]) -> None:
+    pins = pinned(lock)
+    for requirement in map(Requirement, wanted):
+        (specifier,) = pins[canonicalize_name(requirement.name)].specifier
+        assert specifier.operator == "=="
+        assert requirement.specifier.contains(specifier.version)
+
+
+def test_lock_files_agree() -> None:
+    runtime, everything = pinned("requirements.lock"), pinned("requirements-dev.lock")
+    assert {name: pin.specifier for name, pin in runtime.items()} == {name: everything[name].specifier for name in runtime}
+
+
+@pytest.mark.parametrize("lock", ["requirements.lock", "requirements-dev.lock"])
+def test_lock_files_hold_hashes_and_no_address(lock: str) -> None:
+    text = (ROOT / lock).read_text(encoding="utf-8")
+    assert len(re.findall(r"^[^ ].*==.* \\\n    --hash=sha256:", text, re.MULTILINE)) == len(pinned(lock))
+    assert not re.search(r"https?:|--(?:extra-)?index-url|--find-links|@", text)
+
+
+def test_make_lists_its_commands() -> None:
+    # Under `make test` this is a make inside make, which would print the directories it enters.
+    command = ["make", "--no-print-directory"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=30, cwd=ROOT)
+    listed = [match[1] for match in map(MAKEFILE_LINE.match, done.stdout.splitlines()) if match]
+    assert {"help", "setup", "run", "test", "check", "format", "lock", "clean"} <= set(listed)
+    assert len(listed) == len(done.stdout.splitlines())
+
+
+def test_pre_commit_hooks_run_the_tools_of_make_check() -> None:
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    hooks = re.findall(r"entry: \.venv/bin/(\w+(?: [a-z]+)?)", (ROOT / ".pre-commit-config.yaml").read_text(encoding="utf-8"))
+    assert hooks
+    assert [hook for hook in hooks if f"$(BIN)/{hook}" not in makefile] == []

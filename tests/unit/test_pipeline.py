@@ -1,0 +1,261 @@
+"""The loop, between a source and a sink in memory."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import bson
+import pytest
+
+from tests.unit.change_events import change, encoder
+from watcher.errors import UndeliverableEvent
+from watcher.stream import pipeline as module
+from watcher.stream.model import Batch, Message, Notice, Owner, Position, ResumeToken
+from watcher.stream.pipeline import IDLE_COMMIT_SECONDS, Pipeline, event_token
+
+START = Position("dashboard", Owner("9f3c", "host-1", 4711), token={"_data": "8200"}, sequence=0)
+
+
+def token(number: int) -> dict[str, str]:
+    return {"_data": f"82{number:08X}"}
+
+
+def event(number: int, **fields: Any) -> bytes:
+    return bson.encode(change("insert", {"_id": number}, _id=token(number), fullDocument={"_id": number, **fields}))
+
+
+def batch(*numbers: int, at: int = 0, ended: bool = False) -> Batch:
+    return Batch([event(number) for number in numbers], token(at or max(numbers, default=0)), server_seconds=0, ended=ended)
+
+
+class Source:
+    """Gives its batches one by one; drained once it has been asked for more."""
+
+    def __init__(self, *batches: Batch, notices: Sequence[Notice] = ()) -> None:
+        self.batches = [*batches]
+        self.notices = notices
+        self.opened: list[ResumeToken | None] = []
+        self._drained = False
+
+    def open(self, token: ResumeToken | None) -> Batch:
+        self.opened.append(token)
+        return Batch([], token or {"_data": "8200"}, 0, notices=self.notices)
+
+    def next(self) -> Batch:
+        self._drained = not self.batches
+        return self.batches.pop(0) if self.batches else Batch([], START.token or {}, 0)
+
+    def drained(self) -> bool:
+        return self._drained
+
+
+class Sink:
+    """Keeps what is delivered, a list per transaction."""
+
+    def __init__(self, largest: int = 1_000_000) -> None:
+        self.transactions: list[tuple[list[Message], Position]] = []
+        self._largest = largest
+
+    def deliver(self, messages: Sequence[Message], position: Position) -> None:
+        self.transactions.append(([*messages], position))
+
+    def takes(self, message: Message) -> bool:
+        return len(message.value) <= self._largest
+
+    @property
+    def sizes(self) -> list[int]:
+        return [len(messages) for messages, _ in self.transactions]
+
+    @property
+    def values(self) -> list[dict[str, Any]]:
+        return [json.loads(message.value) for messages, _ in self.transactions for message in messages]
+
+
+class Observer:
+    """Writes down what it is told."""
+
+    def __init__(self) -> None:
+        self.told: list[str] = []
+
+    def streaming(self) -> None:
+        self.told.append("streaming")
+
+    def received(self, batch: Batch) -> None:
+        self.told.append(f"received {len(batch.events)}")
+
+    def committed(self, messages: Sequence[Message], position: Position) -> None:
+        self.told.append(f"committed {len(messages)}")
+
+
+def run(
+    source: Source,
+    sink: Sink,
+    *,
+    position: Position = START,
+    observer: Observer | None = None,
+    stopping: Callable[[], bool] | None = None,
+    fail_on_large: bool = False,
+) -> None:
+    pipeline = Pipeline(source, encoder(), sink, observer or Observer(), fail_on_large=fail_on_large)
+    pipeline.run(position, stopping or source.drained)
+
+
+def test_messages_are_numbered_on_from_the_position_in_the_order_of_the_events() -> None:
+    sink = Sink()
+    run(Source(batch(1, 2), batch(3)), sink, position=START.moved(token(0), 41))
+    assert [(value["sequence"], value["documentKey"]["_id"]) for value in sink.values] == [(42, 1), (43, 2), (44, 3)]
+
+
+def test_each_transaction_carries_the_position_after_its_last_message() -> None:
+    sink = Sink()
+    run(Source(batch(1, 2, at=5), batch(6)), sink)
+    assert [(position.token, position.sequence) for _, position in sink.transactions] == [(token(5), 2), (token(6), 3)]
+
+
+def test_the_first_position_is_committed_before_any_event_is_asked_for() -> None:
+    source, sink, observer = Source(batch(1)), Sink(), Observer()
+    run(source, sink, position=Position("dashboard", START.owner), observer=observer)
+    assert source.opened == [None]
+    assert sink.transactions[0] == ([], Position("dashboard", START.owner, {"_data": "8200"}, 0))
+    assert observer.told[:4] == ["committed 0", "streaming", "received 1", "committed 1"]
+
+
+def test_a_saved_position_is_not_committed_again() -> None:
+    source, sink = Source(), Sink()
+    run(source, sink)
+    assert source.opened == [START.token]
+    assert sink.transactions == []
+
+
+def test_a_large_batch_is_cut_into_transactions(monkeypatch: pytest.MonkeyPatch) -> None:
+    size = len(encoder().encode(event(1), 1).value)
+    monkeypatch.setattr(module, "TRANSACTION_BYTES", 2 * size)
+    sink = Sink()
+    run(Source(batch(1, 2, 3, 4, 5, at=9)), sink)
+    assert sink.sizes == [2, 2, 1]
+    assert [position.token for _, position in sink.transactions] == [token(2), token(4), token(9)]
+    assert [value["sequence"] for value in sink.values] == [1, 2, 3, 4, 5]
+
+
+def test_a_cut_after_the_last_event_leaves_no_empty_transaction(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "TRANSACTION_BYTES", 1)
+    sink = Sink()
+    run(Source(batch(1, 2, at=9)), sink)
+    assert sink.sizes == [1, 1]
+
+
+def test_stopping_leaves_the_rest_of_a_batch_to_the_next_worker(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "TRANSACTION_BYTES", 1)
+    sink = Sink()
+    run(Source(batch(1, 2, 3)), sink, stopping=lambda: len(sink.transactions) == 2)
+    assert [value["documentKey"]["_id"] for value in sink.values] == [1, 2]
+    assert sink.transactions[-1][1].token == token(2)
+
+
+def test_nothing_is_read_when_it_is_to_stop_at_once() -> None:
+    source, sink = Source(batch(1)), Sink()
+    run(source, sink, stopping=lambda: True)
+    assert source.batches
+
+
+def test_an_idle_position_is_saved_every_now_and_then(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 0.0
+    monkeypatch.setattr(module.time, "monotonic", lambda: now)
+    source, sink = Source(*(batch(at=number) for number in range(1, 31))), Sink()
+
+    class Clock(Observer):
+        def received(self, batch: Batch) -> None:
+            nonlocal now
+            now += 1.0
+
+    run(source, sink, observer=Clock())
+    expected = [token(n) for n in range(int(IDLE_COMMIT_SECONDS), 31, int(IDLE_COMMIT_SECONDS))]
+    assert [position.token for _, position in sink.transactions] == expected
+    assert {position.sequence for _, position in sink.transactions} == {0}
+
+
+def test_an_idle_position_that_has_not_moved_is_not_saved(monkeypatch: pytest.MonkeyPatch) -> None:
+    sink = Sink()
+    monkeypatch.setattr(module, "IDLE_COMMIT_SECONDS", 0.0)
+    run(Source(), sink)
+    assert sink.transactions == []
+
+
+def test_a_stream_that_the_server_has_closed_is_opened_again_after_its_last_event() -> None:
+    source, sink = Source(batch(1, at=2, ended=True), batch(3)), Sink()
+    run(source, sink)
+    assert source.opened == [START.token, token(2)]
+    assert [value["sequence"] for value in sink.values] == [1, 2]
+
+
+def test_where_a_closed_stream_goes_on_is_committed_even_without_events() -> None:
+    source, sink = Source(batch(at=2, ended=True)), Sink()
+    run(source, sink)
+    assert [position.token for _, position in sink.transactions] == [token(2)]
+
+
+def test_what_is_too_large_goes_without_its_document_and_is_told_of() -> None:
+    sink = Sink(largest=600)
+    large = Batch([event(1), event(2, text="x" * 1000), event(3)], token(3), 0)
+    run(Source(large), sink)
+    assert [(value["operationType"], value["sequence"]) for value in sink.values] == [
+        ("insert", 1),
+        ("insert", 2),
+        ("deadLetter", 3),
+        ("insert", 4),
+    ]
+    assert sink.values[1]["truncated"] == ["fullDocument"]
+    assert sink.transactions[-1][1].sequence == 4
+
+
+def test_what_mongodb_left_out_may_still_be_too_much_for_kafka() -> None:
+    sink = Sink(largest=600)
+    bare = bson.encode(change("update", updateDescription={"updatedFields": {"text": "x" * 1000}}))
+    run(Source(Batch([bare], token(2), 0, missing=("fullDocument",))), sink)
+    assert sink.values[0]["truncated"] == ["fullDocument", "updateDescription"]
+
+
+def test_a_dead_letter_that_is_too_large_itself_ends_the_worker() -> None:
+    sink = Sink(largest=100)
+    with pytest.raises(UndeliverableEvent, match="too large") as error:
+        run(Source(Batch([event(1)], token(1), 0)), sink)
+    assert "the key of the document alone" in error.value.hint
+    assert sink.values == []
+
+
+def test_what_is_too_large_ends_the_worker_if_that_is_the_policy() -> None:
+    sink = Sink(largest=600)
+    with pytest.raises(UndeliverableEvent, match=r"too large for topic database\.insert") as caught:
+        run(Source(Batch([event(1), event(2, text="x" * 1000)], token(2), 0)), sink, fail_on_large=True)
+    assert "max.message.bytes" in caught.value.hint
+    assert sink.transactions == []
+
+
+def test_a_gap_is_told_in_the_transaction_of_the_first_position_after_it() -> None:
+    sink = Sink()
+    gap = Notice("gap", 0, {"reason": "the oplog had rolled over"})
+    run(Source(batch(1), notices=[gap]), sink, position=Position("dashboard", START.owner, token=None, sequence=7))
+    assert [(value["operationType"], value["sequence"]) for value in sink.values] == [("gap", 8), ("insert", 9)]
+    assert sink.transactions[0][1].sequence == 8
+    assert sink.values[0]["reason"] == "the oplog had rolled over"
+
+
+def test_what_mongodb_gives_without_its_document_is_marked_and_told_of() -> None:
+    sink = Sink()
+    bare = bson.encode(change("insert", {"_id": 2}, _id=token(2)))
+    run(Source(batch(1), Batch([bare], token(2), 0, missing=("fullDocument",)), batch(3)), sink)
+    assert [(value["operationType"], value["sequence"]) for value in sink.values] == [
+        ("insert", 1),
+        ("insert", 2),
+        ("deadLetter", 3),
+        ("insert", 4),
+    ]
+    assert sink.values[1]["truncated"] == ["fullDocument"]
+    assert "fullDocument" not in sink.values[1]
+    assert sink.values[2]["about"]["eventId"] == sink.values[1]["eventId"]
+
+
+def test_the_token_of_an_event_is_read_without_decoding_the_rest() -> None:
+    assert event_token(event(7)) == token(7)

@@ -1,0 +1,230 @@
+"""A worker's account of itself: states, counters, lag, and an outage told once."""
+
+from __future__ import annotations
+
+import logging
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from watcher.config import Settings
+from watcher.errors import NotPermitted, Outage
+from watcher.stream import progress as module
+from watcher.stream.model import Batch, Message, Owner, Position
+from watcher.stream.past import Past
+from watcher.stream.progress import Progress, State
+
+OWNER = Owner("9f3c", "host-1", 4711)
+MONGODB_AWAY = Outage("MongoDB does not answer.", hint="Is it running?", component="mongodb")
+KAFKA_AWAY = Outage("Kafka does not answer.", hint="Is it running?", component="kafka")
+
+
+class Clock:
+    """Stands still until it is moved."""
+
+    def __init__(self) -> None:
+        self.seconds = 1000.0
+
+    def __call__(self) -> float:
+        return self.seconds
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    clock = Clock()
+    monkeypatch.setattr(module.time, "monotonic", clock)
+    return clock
+
+
+@pytest.fixture
+def progress(clock: Clock) -> Progress:
+    uri = "mongodb://host/dashboard"
+    settings = Settings(name="dashboard", mongodb_uri=uri, kafka_brokers="host:9092", kafka_client_id="dashboard-watcher")
+    return Progress(settings, OWNER, Past(restarts=2, fruitless=1), lambda: None)
+
+
+def token(seconds: int) -> dict[str, str]:
+    return {"_data": f"82{seconds:08X}00000001"}
+
+
+def position(seconds: int, sequence: int = 0) -> Position:
+    return Position("dashboard", OWNER, token(seconds), sequence)
+
+
+def messages(*operations: str, at_ms: int = 0) -> list[Message]:
+    return [Message("topic", None, b"{}", at_ms, operation) for operation in operations]
+
+
+def batch(server: int, events: int = 0, *, at: int | None = None, oldest: int | None = None) -> Batch:
+    return Batch([b""] * events, token(server if at is None else at), server, oldest_oplog_seconds=oldest)
+
+
+def test_a_new_worker_says_who_it_is(progress: Progress) -> None:
+    status = progress.snapshot()
+    assert (status["watcher"], status["clientId"], status["database"]) == ("dashboard", "dashboard-watcher", "dashboard")
+    assert (status["pid"], status["instance"], status["host"], status["restarts"]) == (4711, "9f3c", "host-1", 2)
+    assert status["state"] == "opening"
+    assert status["lagSeconds"] is status["headroomSeconds"] is status["lastError"] is status["lastEventAt"] is None
+
+
+def test_counters_count_by_operation_and_what_is_no_row_is_control(progress: Progress) -> None:
+    progress.committed(messages("insert", "insert", "drop", at_ms=1_704_110_400_000), position(100, 3))
+    progress.committed(messages("replace", "deadLetter", at_ms=1_704_110_401_500), position(101, 5))
+    status = progress.snapshot()
+    assert status["events"] == {"insert": 2, "update": 0, "replace": 1, "delete": 0, "control": 2}
+    assert (status["messagesCommitted"], status["sequence"]) == (5, 5)
+    assert status["lastEventAt"] == "2024-01-01T12:00:01.500Z"
+
+
+def test_the_first_delivery_is_told_at_once_so_that_a_crash_after_it_is_not_fruitless(clock: Clock) -> None:
+    told: list[int] = []
+    settings = Settings(name="a", mongodb_uri="mongodb://host/a", kafka_brokers="host:9092", kafka_client_id="a-watcher")
+    progress = Progress(settings, OWNER, Past(), lambda: told.append(progress.snapshot()["messagesCommitted"]))
+    progress.committed([], position(100))
+    progress.committed(messages("insert", "insert"), position(101, 2))
+    progress.committed(messages("insert"), position(102, 3))
+    assert told == [2]
+
+
+def test_the_buffer_holds_what_was_read_and_is_not_committed(progress: Progress) -> None:
+    progress.received(batch(100, events=5))
+    progress.committed(messages("insert", "insert"), position(100))
+    assert progress.snapshot()["bufferSize"] == 3
+
+
+def test_lag_is_the_servers_time_less_what_is_delivered(progress: Progress) -> None:
+    progress.opened(position(90))
+    progress.received(batch(100, events=1))
+    assert progress.snapshot()["lagSeconds"] == 10
+    progress.committed(messages("insert"), position(97))
+    assert progress.snapshot()["lagSeconds"] == 3
+
+
+def test_an_empty_answer_means_that_all_is_delivered(progress: Progress) -> None:
+    progress.opened(position(90))
+    progress.received(batch(100))
+    assert progress.snapshot()["lagSeconds"] == 0
+
+
+def test_lag_grows_while_the_server_is_silent(progress: Progress, clock: Clock) -> None:
+    progress.opened(position(90))
+    progress.received(batch(100))
+    clock.seconds += 60
+    assert progress.snapshot()["lagSeconds"] == 60
+
+
+def test_headroom_is_from_the_oldest_oplog_entry_to_the_saved_position(progress: Progress) -> None:
+    progress.opened(position(90))
+    progress.received(batch(100, oldest=40))
+    assert progress.snapshot()["headroomSeconds"] == 50
+
+
+def test_the_rate_is_that_of_the_last_seconds(progress: Progress, clock: Clock) -> None:
+    progress.snapshot()
+    clock.seconds += 5
+    progress.committed(messages(*["insert"] * 30), position(100))
+    progress.snapshot()
+    clock.seconds += 5
+    progress.committed(messages(*["insert"] * 70), position(101))
+    assert progress.snapshot()["eventsPerSecond"] == 10.0
+    for _ in range(10):
+        clock.seconds += 2
+        progress.snapshot()
+    assert progress.snapshot()["eventsPerSecond"] == 0.0
+
+
+def test_a_snapshot_can_be_taken_at_any_moment(progress: Progress) -> None:
+    """The status file's thread reads while the worker's thread writes."""
+    ended = threading.Event()
+
+    def work() -> None:
+        while not ended.is_set():
+            progress.committed(messages("insert"), position(100))
+
+    with often_interrupted():
+        worker = threading.Thread(target=work)
+        worker.start()
+        try:
+            for _ in range(300):
+                progress.snapshot()
+        finally:
+            ended.set()
+            worker.join()
+
+
+@contextmanager
+def often_interrupted() -> Iterator[None]:
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    yield
+    sys.setswitchinterval(before)
+
+
+def test_an_outage_is_logged_once_and_its_end_too(progress: Progress, clock: Clock, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    progress.opened(position(90))
+    progress.streaming()
+    caplog.clear()
+    for _ in range(5):
+        progress.lost(MONGODB_AWAY)
+        clock.seconds += 4
+    progress.streaming()
+    assert [(record.levelname, record.getMessage()) for record in caplog.records] == [
+        ("WARNING", "MongoDB does not answer."),
+        ("INFO", "streaming"),
+    ]
+    assert (caplog.records[0].hint, caplog.records[1].downtimeSeconds) == ("Is it running?", 20.0)
+
+
+def test_when_the_other_server_goes_away_too_that_is_told(progress: Progress, caplog: pytest.LogCaptureFixture) -> None:
+    for outage in (MONGODB_AWAY, MONGODB_AWAY, KAFKA_AWAY, KAFKA_AWAY):
+        progress.lost(outage)
+    assert [record.getMessage() for record in caplog.records] == ["MongoDB does not answer.", "Kafka does not answer."]
+
+
+def test_an_outage_shows_in_the_status(progress: Progress) -> None:
+    progress.opened(position(90))
+    progress.streaming()
+    progress.lost(KAFKA_AWAY)
+    status = progress.snapshot()
+    assert (status["state"], status["mongoConnected"], status["kafkaConnected"]) == ("waiting", True, False)
+    assert (status["errors"], status["reopens"]) == (1, 1)
+    error = status["lastError"]
+    assert (error["message"], error["hint"], error["component"]) == ("Kafka does not answer.", "Is it running?", "kafka")
+    assert error["exitCode"] is None
+
+
+def test_after_an_outage_the_last_error_stays(progress: Progress) -> None:
+    progress.lost(KAFKA_AWAY)
+    progress.opened(position(90))
+    progress.streaming()
+    status = progress.snapshot()
+    assert (status["state"], status["mongoConnected"], status["kafkaConnected"]) == ("streaming", True, True)
+    assert status["lastError"]["message"] == "Kafka does not answer."
+
+
+def test_a_worker_that_was_told_to_stop_shows_it_until_it_has(progress: Progress) -> None:
+    stopping = threading.Event()
+    with progress.account_for(stopping):
+        progress.enter(State.STREAMING)
+        stopping.set()
+        assert progress.snapshot()["state"] == "stopping"
+    assert progress.snapshot()["state"] == "stopped"
+
+
+def test_a_worker_that_had_to_stop_says_why(progress: Progress) -> None:
+    with pytest.raises(NotPermitted), progress.account_for(threading.Event()):
+        raise NotPermitted("MongoDB refuses the credentials.", hint="Check the password.")
+    status = progress.snapshot()
+    assert (status["state"], status["lastError"]["exitCode"], status["lastError"]["hint"]) == ("failed", 77, "Check the password.")
+
+
+def test_a_bug_is_called_one(progress: Progress) -> None:
+    with pytest.raises(ZeroDivisionError), progress.account_for(threading.Event()):
+        raise ZeroDivisionError("division by zero")
+    error = progress.snapshot()["lastError"]
+    assert (error["exitCode"], error["message"]) == (1, "ZeroDivisionError: division by zero")
+    assert "bug" in error["hint"]

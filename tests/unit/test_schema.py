@@ -1,0 +1,101 @@
+"""docs/message.schema.json and docs/asyncapi.yaml: current, and true of what the encoder writes."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import bson
+import pytest
+import yaml
+from bson.raw_bson import RawBSONDocument
+from jsonschema import Draft202012Validator
+
+from contract.__main__ import DOCS, FILES
+from contract.documents import CHANNELS
+from tests.support.schema import VALIDATOR, faults
+from tests.unit.bson_types import TYPES
+from tests.unit.change_events import change, encoder
+from tests.unit.test_message_docs import examples
+from watcher.stream.model import Message
+
+ASYNCAPI = yaml.safe_load((DOCS / "asyncapi.yaml").read_text(encoding="utf-8"))
+EXAMPLES = examples()
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_the_file_is_what_the_generator_makes(name: str) -> None:
+    assert (DOCS / name).read_text(encoding="utf-8") == FILES[name](), "run `python -m contract`"
+
+
+def test_the_schema_is_one() -> None:
+    Draft202012Validator.check_schema(VALIDATOR.schema)
+
+
+@pytest.mark.parametrize(("kind", "message"), EXAMPLES.items(), ids=EXAMPLES)
+def test_every_kind_of_message(kind: str, message: Message) -> None:
+    assert faults(json.loads(message.value)) == []
+
+
+@pytest.mark.parametrize("dialect", ["plain", "extended"])
+def test_every_type_of_value(dialect: str) -> None:
+    for sample in TYPES:
+        event = bson.encode(change("insert", fullDocument=RawBSONDocument(sample.document)))
+        assert faults(json.loads(encoder(json_format=dialect).encode(event, 1).value)) == []
+
+
+def test_optional_fields() -> None:
+    description = {"updatedFields": {}, "removedFields": [], "truncatedArrays": [{"field": "a", "newSize": 1}]}
+    for fields in ({"fullDocument": None}, {"fullDocumentBeforeChange": None}, {"fullDocumentBeforeChange": {"_id": 1}}, {}):
+        event = bson.encode(change("update", updateDescription=description, **fields))
+        assert faults(json.loads(encoder().encode(event, 1).value)) == []
+
+
+def wrong() -> Iterator[Any]:
+    """The insert with one thing wrong at a time."""
+    insert = json.loads(EXAMPLES["insert"].value)
+    for name in set(insert) - {"fullDocument"}:
+        yield pytest.param({key: value for key, value in insert.items() if key != name}, id=f"without {name}")
+    for name, value in {
+        "operationType": "upsert", "sequence": 0, "timestamp": "2024-01-01T12:00:00Z", "documentKey": {}, "eventId": "x",
+        "fullDocument": None, "truncated": ["everything"], "unheardOf": 1,
+    }.items():  # fmt: skip
+        yield pytest.param({**insert, name: value}, id=f"{name} = {value}")
+
+
+@pytest.mark.parametrize("message", list(wrong()))
+def test_what_is_wrong_is_found(message: Any) -> None:
+    assert faults(message)
+
+
+def references(value: Any) -> Iterator[str]:
+    if isinstance(value, dict):
+        yield from [value["$ref"]] if "$ref" in value else []
+        for inner in value.values():
+            yield from references(inner)
+    elif isinstance(value, list):
+        for inner in value:
+            yield from references(inner)
+
+
+def test_every_reference_leads_somewhere() -> None:
+    found = set(references(ASYNCAPI))
+    assert len(found) > 20
+    for reference in found:
+        value = ASYNCAPI
+        for part in reference.removeprefix("#/").split("/"):
+            value = value[part]
+
+
+@pytest.mark.parametrize("kind", [kind for kind in EXAMPLES if kind != "truncated"])
+def test_each_kind_is_on_its_channel(kind: str) -> None:
+    (channel,) = [c for c in ASYNCAPI["channels"].values() if kind in c["messages"]]
+    assert channel["address"] == EXAMPLES[kind].topic
+    payload = ASYNCAPI["components"]["messages"][kind]["payload"]
+    schema = {"$ref": payload["$ref"], "components": ASYNCAPI["components"]}
+    assert list(Draft202012Validator(schema).iter_errors(json.loads(EXAMPLES[kind].value))) == []
+
+
+def test_the_channels_are_the_default_topics() -> None:
+    assert {c["address"] for c in ASYNCAPI["channels"].values()} == {address for address, _ in CHANNELS.values()}

@@ -1,0 +1,69 @@
+"""Globs and the match stage: the server must select what the settings say."""
+
+from __future__ import annotations
+
+import re
+import warnings
+from fnmatch import fnmatchcase
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from watcher.stream.selection import glob_to_regex, match_stage
+
+NAMES = st.text(alphabet="abz019._-^]![\\ü*?", min_size=1, max_size=6)
+GLOBS = st.text(alphabet="ab9*?[]!^-\\.&~|:ü", max_size=8)
+SETS = st.builds("a[{}]b{}".format, st.text(alphabet="abz09-!^\\]&~|[:", min_size=1, max_size=5), st.sampled_from(["", "*"]))
+
+
+@given(glob=GLOBS | SETS, name=NAMES)
+@example(glob="[^a]", name="b")
+@example(glob="[^a]", name="^")
+@example(glob="[]a]", name="]")
+@example(glob="[!]a]", name="b")
+@example(glob="[b-a]", name="b")
+@example(glob="[!b-a]", name="x")
+@example(glob="[a-]", name="-")
+@example(glob="[[:digit:]]", name=":]")
+@example(glob="[\\d]", name="d")
+@example(glob="a[b", name="a[b")
+@example(glob="**", name="ab")
+def test_a_glob_means_what_fnmatch_says(glob: str, name: str) -> None:
+    with warnings.catch_warnings(action="error"):  # what Python calls ambiguous, MongoDB's engine may well read otherwise
+        found = re.fullmatch(glob_to_regex(glob), name, re.DOTALL)
+    assert bool(found) is fnmatchcase(name, glob)
+
+
+def test_nothing_to_select_is_no_stage() -> None:
+    assert match_stage((), ()) == []
+
+
+@pytest.mark.parametrize(
+    ("watch", "exclude", "condition"),
+    [
+        (["users"], [], {"$in": ["users"]}),
+        ([], ["sessions"], {"$nin": ["sessions"]}),
+        (["users", "branches"], ["sessions"], {"$in": ["users", "branches"], "$nin": ["sessions"]}),
+    ],
+)
+def test_plain_names_are_compared_as_they_are(watch: list[str], exclude: list[str], condition: dict[str, list[str]]) -> None:
+    [stage] = match_stage(watch, exclude)
+    assert stage["$match"]["$or"][0] == {"ns.coll": condition}
+
+
+def test_a_glob_becomes_an_anchored_regular_expression() -> None:
+    [stage] = match_stage(["log_*"], [])
+    [regex] = stage["$match"]["$or"][0]["ns.coll"]["$in"]
+    assert re.match(regex.pattern, "log_2024", regex.flags)
+    assert not re.match(regex.pattern, "old_log_2024", regex.flags)
+
+
+def test_the_end_of_the_database_always_comes_through() -> None:
+    [stage] = match_stage(["users"], ["sessions"])
+    assert {"operationType": {"$in": ["dropDatabase", "invalidate"]}} in stage["$match"]["$or"]
+
+
+def test_exclusions_alone_do_not_let_every_event_without_a_target_pass() -> None:
+    [stage] = match_stage([], ["sessions"])
+    assert {"to.coll": {"$exists": True, "$nin": ["sessions"]}} in stage["$match"]["$or"]

@@ -1,0 +1,226 @@
+"""The pure parts of `verify` and `compare`: numbers, lineages, differences, keys, pairs."""
+
+from __future__ import annotations
+
+import uuid
+from datetime import UTC, datetime
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import pytest
+from bson import Binary, Decimal128, ObjectId, UuidRepresentation
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from watcher.errors import ConfigurationError
+from watcher.stream.json_text import DIALECTS
+from watcher.verification.difference import NOTHING, at_path, changes
+from watcher.verification.keys import created_seconds, is_certain, possible_ids
+from watcher.verification.lineage import Lineage
+from watcher.verification.mapping import TopicMapping, load_mapping
+from watcher.verification.pairing import Told, paired
+from watcher.verification.sequences import SeenNumbers, report
+from watcher.verification.state import ABSENT, Doubt, Known, StateStore
+from watcher.verification.telling import old_told, our_told
+
+HERE = ("topic", 0)
+
+
+@settings(deadline=None, max_examples=50, database=None)
+@given(st.sets(st.integers(1, 200_000), max_size=50), st.integers(1, 300_000), st.integers(1, 300_000))
+def test_missing_numbers(numbers: set[int], one: int, other: int) -> None:
+    first, last = sorted((one, other))
+    seen = SeenNumbers()
+    assert [seen.add(number) for number in numbers] == [True] * len(numbers)
+    assert [seen.add(number) for number in numbers] == [False] * len(numbers)
+    spans = list(seen.missing(first, last))
+    assert all(before[1] + 1 < after[0] for before, after in pairwise(spans))
+    assert sum(b - a + 1 for a, b in spans) == last - first + 1 - len({n for n in numbers if first <= n <= last})
+    assert not any(a <= number <= b for a, b in spans for number in numbers)
+
+
+def test_what_the_numbers_prove() -> None:
+    seen = SeenNumbers()
+    for number in (*range(3, 10), *range(12, 20), 1_000_000):
+        seen.add(number)
+    found = report(seen, repeated=2, certain_from=5, last=1_000_002, gap_messages=[1_000_000])
+    assert found.gaps == ((10, 11), (1_000_001, 1_000_002))
+    assert found.announced == ((20, 999_999),)
+    assert (found.first, found.last, found.lost, found.repeated) == (3, 1_000_000, 4, 2)
+    assert report(SeenNumbers(), repeated=0, certain_from=1, last=0, gap_messages=[]).gaps == ()
+
+
+def control(operation: str, sequence: int, collection: str | None = None, to: str | None = None, database: str = "d") -> Any:
+    message = {"operationType": operation, "sequence": sequence, "database": "d", "collection": collection}
+    return message | ({"to": {"database": database, "collection": to}} if to else {})
+
+
+LINEAGE = Lineage(
+    [
+        control("rename", 20, "b", "c"),
+        control("drop", 10, "a"),
+        control("rename", 30, "c", "a"),
+        control("rename", 40, "x.tmp", "y"),
+        control("rename", 50, "e", "e", database="other"),
+        control("gap", 60),
+    ],
+    lambda name: not name.endswith(".tmp"),
+)
+
+
+@pytest.mark.parametrize(
+    ("collection", "sequence", "expected"),
+    [
+        ("a", 5, None), ("a", 15, None), ("a", 35, "a"), ("b", 5, "a"), ("b", 25, "b"), ("c", 15, None), ("c", 25, "a"),
+        ("c", 31, "c"), ("y", 5, None), ("x.tmp", 5, "y"), ("x.tmp", 45, None), ("e", 5, None), ("e", 55, "e"), ("z", 1, "z"),
+    ],
+)  # fmt: skip
+def test_what_became_of_a_collection(collection: str, sequence: int, expected: str | None) -> None:
+    assert LINEAGE.current(collection, sequence) == expected
+
+
+def test_only_what_came_from_outside_has_older_documents() -> None:
+    assert [name for name in ("a", "c", "y", "z") if LINEAGE.has_older_documents(name)] == ["y"]
+
+
+def test_a_dropped_database_takes_everything_with_it() -> None:
+    lineage = Lineage([control("dropDatabase", 10)], lambda _: True)
+    assert (lineage.current("a", 9), lineage.current("a", 10)) == (None, "a")
+
+
+@pytest.mark.parametrize(
+    ("left", "right", "paths"),
+    [
+        ({"a": 1}, {"a": 1}, []),
+        ({"a": 1}, {"a": 1.0}, ["a"]),
+        ({"a": {"b": [1, {"c": 2}]}}, {"a": {"b": [1, {"c": 3}, 4]}}, ["a.b.1.c", "a.b.2"]),
+        ({"a": None}, {}, ["a"]),
+        ({"a": 1, "b": 2}, {"b": 2, "a": 1}, [""]),
+        ({str(n): n for n in range(9)}, {}, ["0", "1", "2", "3", "4"]),
+        ([], {}, [""]),
+    ],
+)
+def test_changes(left: Any, right: Any, paths: list[str]) -> None:
+    assert [change.path for change in changes(left, right)] == paths
+
+
+def test_paths() -> None:
+    value = {"a": [{"b": 1}], "n": None}
+    assert [at_path(value, path) for path in ("a.0.b", "n", "a.1", "a.b", "n.x")] == [1, None, NOTHING, NOTHING, NOTHING]
+
+
+IDS = [
+    "text", 7, 2.5, True, None, ObjectId(), Decimal128("1.10"), datetime(2024, 1, 1, tzinfo=UTC), Binary(b"abc"),
+    Binary.from_uuid(uuid.uuid4(), UuidRepresentation.STANDARD), {"a": 1},
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("id_", IDS, ids=lambda id_: type(id_).__name__)
+@pytest.mark.parametrize("dialect", DIALECTS)
+def test_the_id_of_a_key_is_among_those_tried(id_: Any, dialect: str) -> None:
+    import bson
+
+    decoded = DIALECTS[dialect].decode(bson.encode({"_id": id_}))["_id"]
+    tried = possible_ids(DIALECTS[dialect].dumps(decoded), dialect)
+    assert bson.encode({"": id_}) in [bson.encode({"": value}) for value in tried]
+
+
+def test_keys_that_leave_too_much_open() -> None:
+    assert [is_certain(b'{"a":"x"}', "plain"), is_certain(b'{"a":"x"}', "extended"), is_certain(b'"x"', "plain")] == [
+        False,
+        True,
+        True,
+    ]
+    assert (created_seconds(ObjectId("65f0c1a2b3c4d5e6f7a8b9c0")), created_seconds("x")) == (0x65F0C1A2, None)
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Any:
+    store = StateStore(tmp_path)
+    yield store
+    store.close()
+
+
+def test_the_highest_sequence_wins(store: StateStore) -> None:
+    states = [Known(number, bytes([number]), HERE, number) for number in (2, 3, 1)]
+    store.put(("users", b"1", known) for known in states)
+    store.put([("orders", b"1", Known(9, ABSENT, ("other", 4), 7))])
+    assert store.known("users", [b"1", b"2"]) == {b"1": states[1]}
+    assert store.known("orders", [b"1"])[b"1"].partition == ("other", 4)
+    assert store.collections() == ["users"]
+
+
+def test_doubts(store: StateStore) -> None:
+    store.put([("users", b"%d" % n, Known(n, b"x", HERE, n)) for n in range(10)])
+    store.put([("users", b"gone", Known(99, ABSENT, HERE, 1)), ("users", b"dark", Known(98, None, HERE, 1))])
+    store.meet("users", [b"%d" % n for n in range(8)])
+    store.doubt_unmet("users")
+    store.doubt([Doubt("orders", b"7", b"id")])
+    seen = [doubt for doubts in store.doubts(2) for doubt in doubts]
+    assert sorted((doubt.collection, doubt.key) for doubt in seen) == [
+        ("orders", b"7"), ("users", b"8"), ("users", b"9"), ("users", b"dark"),
+    ]  # fmt: skip
+    store.settle(seen[1:])
+    assert store.doubt_count() == 1
+
+
+def told(time_ms: int) -> Told:
+    return Told("users", "update", "1", time_ms, {})
+
+
+def test_pairs_are_the_earliest_that_are_near_enough() -> None:
+    pairs = paired([told(0), told(100), told(500)], [told(90), told(130), told(900)], 50)
+    assert [(old and old.time_ms, ours and ours.time_ms) for old, ours in pairs] == [
+        (0, None), (100, 90), (None, 130), (500, None), (None, 900),
+    ]  # fmt: skip
+
+
+MAPPING = TopicMapping.model_validate(
+    {
+        "collection": "users",
+        "key": "user.id",
+        "operation": {"field": "event", "values": {"created": "insert", "changed": "update"}},
+        "time": "at",
+        "fields": {"user.name": "fullDocument.name"},
+    }
+)
+
+
+def test_what_an_old_message_tells() -> None:
+    value = {"event": "changed", "at": "2024-01-01T12:00:00.001Z", "user": {"id": {"$oid": "65"}, "name": "Ada"}}
+    expected = Told("users", "update", "65", 1_704_110_400_001, {"fullDocument.name": "Ada"})
+    assert old_told(MAPPING, None, value, 5) == expected
+    assert old_told(MAPPING, None, value | {"event": "else"}, 5) is None
+    assert old_told(MAPPING, None, value | {"at": "x"}, 5) is None
+    assert old_told(MAPPING, None, "no object", 5) is None
+    by_kafka = MAPPING.model_copy(update={"key": "$key", "time": "", "operation": "delete"})
+    assert old_told(by_kafka, b"k", {}, 5) == Told("users", "delete", "k", 5, {"fullDocument.name": {"$absent": True}})
+
+
+def test_what_one_of_ours_tells() -> None:
+    message = {
+        "operationType": "replace", "collection": "users", "documentKey": {"_id": 7},
+        "timestamp": "2024-01-01T12:00:00.001Z", "fullDocument": {"name": "Ada"},
+    }  # fmt: skip
+    assert our_told([MAPPING], message) == Told("users", "update", "7", 1_704_110_400_001, {"fullDocument.name": "Ada"})
+    assert our_told([MAPPING], message | {"operationType": "delete"}) is None
+    assert our_told([MAPPING], message | {"collection": "orders"}) is None
+    assert our_told([MAPPING], message | {"operationType": "drop"}) is None
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("topics = {}", "topics: Dictionary should have at least 1 item"),
+        ('[topics.x]\ncollection = "u"', "topics.x.key: Field required; topics.x.operation"),
+        ('[topics.x]\ncollection = "u"\nkey = "k"\noperation = "upsert"', "topics.x.operation"),
+        ('[topics.x]\ncollection = "u"\nkey = "k"\noperation = "insert"\nfield = 1', "topics.x.field: Extra inputs"),
+        ("[topics", "mapping.toml: "),
+    ],
+)
+def test_faults_of_a_mapping(tmp_path: Path, text: str, words: str) -> None:
+    (tmp_path / "mapping.toml").write_text(text)
+    with pytest.raises(ConfigurationError) as raised:
+        load_mapping(tmp_path / "mapping.toml")
+    assert words in str(raised.value)

@@ -1,0 +1,69 @@
+"""What the benchmarks run against: MongoDB and Apache Kafka of our own, and a worker as a process."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from tests.support import apache_kafka
+from watcher.sandbox.sandbox import Sandbox
+
+START_SECONDS = 30.0
+
+
+@contextmanager
+def servers() -> Iterator[Sandbox]:
+    """The sandbox with Apache Kafka: the demo's broker would be measured instead of the worker."""
+    os.environ["KAFKA_HOME"] = str(apache_kafka.obtain().libs.parent)
+    with Sandbox() as sandbox:
+        yield sandbox
+
+
+class RunningWorker:
+    """`watcherctl run` for one database, from streaming on; `settings` are further keys of its TOML file."""
+
+    def __init__(self, sandbox: Sandbox, directory: Path, database: str, **settings: Any) -> None:
+        self._directory = directory
+        self._database = database
+        self._settings = {
+            "mongodb_uri": sandbox.mongodb_uri(database),
+            "kafka_brokers": sandbox.kafka_brokers,
+            "kafka_client_id": f"{database}-watcher",
+            **settings,
+        }
+
+    def __enter__(self) -> Self:
+        conf_dir = self._directory / "conf.d"
+        conf_dir.mkdir()
+        lines = [f"{key} = {json.dumps(value)}" for key, value in self._settings.items()]
+        (conf_dir / f"{self._database}.toml").write_text("\n".join(lines))
+        command = [sys.executable, "-m", "watcher", "run", self._database, "--config", str(conf_dir)]
+        self._process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+        deadline = time.monotonic() + START_SECONDS
+        while self.status().get("state") != "streaming":
+            if time.monotonic() > deadline or self._process.poll() is not None:
+                raise SystemExit(f"the worker does not stream: {self.status()}")
+            time.sleep(0.05)
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self._process.terminate()
+        self._process.wait(START_SECONDS)
+
+    @property
+    def pid(self) -> int:
+        """The worker's process id."""
+        return self._process.pid
+
+    def status(self) -> dict[str, Any]:
+        """The worker's status file; empty until there is one."""
+        path = self._directory / "run" / f"{self._database}.json"
+        return json.loads(path.read_bytes()) if path.exists() else {}

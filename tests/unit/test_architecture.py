@@ -1,4 +1,4 @@
-"""Imports go one way: cli -> verification -> fleet, stream, consumer, console, sandbox -> config, errors."""
+"""Imports go one way: cli -> agent, doctor, generate, verification -> fleet, stream, consumer, console, sandbox -> config, errors."""
 
 from __future__ import annotations
 
@@ -18,7 +18,10 @@ SHARED = frozenset({"config", "errors", "librdkafka", "log"})
 ALLOWED = {
     "__init__": frozenset[str](),
     "__main__": frozenset({"cli"}),
-    "cli": PARTS | SHARED | {"verification"},
+    "cli": PARTS | SHARED | {"verification", "agent", "doctor", "generate"},
+    "agent": SHARED | {"fleet", "consumer"},
+    "doctor": SHARED | {"fleet", "stream", "consumer"},
+    "generate": SHARED | {"fleet"},
     "verification": SHARED | {"stream", "consumer"},
     **dict.fromkeys(PARTS, SHARED),
     "config": frozenset({"errors", "librdkafka"}),

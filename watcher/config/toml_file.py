@@ -29,7 +29,7 @@ def read_toml(source: Source, text: str, environment: Mapping[str, str]) -> None
         _report(source, str(error), text)
         return
     lines = key_lines(text)
-    for path, value in _leaves(document):
+    for path, value in leaves(document):
         _take(source, path, value, _line_of(path, lines), environment)
 
 
@@ -45,7 +45,7 @@ def _take(source: Source, path: KeyPath, value: Any, line: int | None, environme
         source.settled.add(key)
 
 
-def _leaves(document: Mapping[str, Any]) -> Iterator[tuple[KeyPath, Any]]:
+def leaves(document: Mapping[str, Any]) -> Iterator[tuple[KeyPath, Any]]:
     """Every key with its value; of the `[kafka]` table its properties."""
     for key, value in document.items():
         if key == KAFKA_TABLE and isinstance(value, dict):

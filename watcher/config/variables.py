@@ -25,6 +25,18 @@ def expand(value: Any, environment: Mapping[str, str]) -> Any:
     return value
 
 
+def mentioned(value: Any) -> dict[str, bool]:
+    """The variables that `value`, text or a list, stands on; whether each must be set, having no default."""
+    texts = value if isinstance(value, list) else [value]
+    matches = [match for text in texts if isinstance(text, str) for match in _VARIABLE.finditer(text) if match["name"]]
+    return {match["name"]: match["default"] is None for match in matches}
+
+
+def escaped(value: Any) -> Any:
+    """`value` so that `expand` gives it back: for what was never meant to hold a variable."""
+    return value.replace("${", "$${") if isinstance(value, str) else value
+
+
 def _replacement(match: re.Match[str], environment: Mapping[str, str]) -> str:
     if match["escaped"]:
         return "${"

@@ -15,12 +15,13 @@ _CHECK = "import sys; from supervisor.options import ServerOptions; ServerOption
 _CHECK_TIMEOUT_SECONDS = 30
 
 
-def write_if_changed(path: Path, text: str) -> bool:
-    """Put `text` in `path` (mode 0600) in one step; False if it was there already."""
+def write_if_changed(path: Path, text: str, mode: int = 0o600) -> bool:
+    """Put `text` in `path` in one step; False if it was there already."""
     if path.exists() and path.read_text() == text:
         return False
     with tempfile.NamedTemporaryFile("w", dir=path.parent, prefix=".", suffix=".tmp", delete=False) as file:
         file.write(text)
+        Path(file.name).chmod(mode)
     Path(file.name).replace(path)
     return True
 

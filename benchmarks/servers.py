@@ -20,9 +20,10 @@ START_SECONDS = 30.0
 
 
 @contextmanager
-def servers() -> Iterator[Sandbox]:
-    """The sandbox with Apache Kafka: the demo's broker would be measured instead of the worker."""
-    os.environ["KAFKA_HOME"] = str(apache_kafka.obtain().libs.parent)
+def servers(*, light: bool = False) -> Iterator[Sandbox]:
+    """The sandbox with Apache Kafka, because the demo's broker would be measured instead of the worker; with `light` that one."""
+    if not light:
+        os.environ["KAFKA_HOME"] = str(apache_kafka.obtain().libs.parent)
     with Sandbox() as sandbox:
         yield sandbox
 
@@ -49,14 +50,20 @@ class RunningWorker:
         self._process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
         deadline = time.monotonic() + START_SECONDS
         while self.status().get("state") != "streaming":
-            if time.monotonic() > deadline or self._process.poll() is not None:
+            if time.monotonic() > deadline:
                 raise SystemExit(f"the worker does not stream: {self.status()}")
+            self.check()
             time.sleep(0.05)
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self._process.terminate()
         self._process.wait(START_SECONDS)
+
+    def check(self) -> None:
+        """Errors: SystemExit when the worker has ended."""
+        if self._process.poll() is not None:
+            raise SystemExit(f"the worker has ended: {self.status()}")
 
     @property
     def pid(self) -> int:

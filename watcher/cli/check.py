@@ -12,7 +12,7 @@ from watcher.cli.exit_codes import CliExitCode
 from watcher.cli.options import names_argument, select, with_deployment
 from watcher.config import Deployment, Fault, Loaded, Origin, Settings, load, masked
 from watcher.config.fault import BUILT_IN
-from watcher.config.librdkafka import refused_by_librdkafka
+from watcher.config.loader import with_librdkafka
 from watcher.config.settings import SINGLE_TOPICS
 
 JSON_VERSION = 1
@@ -28,7 +28,7 @@ def check(deployment: Deployment, names: tuple[str, ...], show: bool, as_json: b
 
     Connects to nothing. Exits with 78 if there is any fault.
     """
-    loaded = _with_librdkafka(load(deployment.conf_dir))
+    loaded = with_librdkafka(load(deployment.conf_dir))
     selected = select(names, loaded.names)
     faults = _faults(loaded, selected, whole=not names)
     if as_json:
@@ -36,17 +36,6 @@ def check(deployment: Deployment, names: tuple[str, ...], show: bool, as_json: b
     else:
         _print(loaded, selected, faults, show=show)
     return CliExitCode.CONFIGURATION if faults else CliExitCode.OK
-
-
-def _with_librdkafka(loaded: Loaded) -> Loaded:
-    """`loaded` after librdkafka has looked at the properties of the good watchers."""
-    refused = {
-        name: (fault,)
-        for name, settings in loaded.watchers.items()
-        if (fault := refused_by_librdkafka(settings.kafka, loaded.origins[name]))
-    }
-    good = {name: settings for name, settings in loaded.watchers.items() if name not in refused}
-    return Loaded(watchers=good, broken={**loaded.broken, **refused}, general=loaded.general, origins=loaded.origins)
 
 
 def _faults(loaded: Loaded, selected: list[str], *, whole: bool) -> list[Fault]:

@@ -38,6 +38,7 @@ class Draft:
     entries: dict[str, Entry]
     faults: list[Fault]
     settled: set[str] = field(default_factory=set)
+    uri_file: Path | None = None
 
     @classmethod
     def layered(cls, name: str, own: Source, defaults: Source) -> Draft:
@@ -73,13 +74,15 @@ class Draft:
             self._add_fault("mongodb_uri_file", entry.origin, "is set beside mongodb_uri", "keep one of them")
             return
         base = entry.origin.source.parent if isinstance(entry.origin.source, Path) else Path()
+        path = base / str(entry.value)
         try:
-            uri = (base / str(entry.value)).read_text(encoding="utf-8").strip()
+            uri = path.read_text(encoding="utf-8").strip()
         except (OSError, UnicodeDecodeError) as error:
             reason = error.strerror if isinstance(error, OSError) else "not UTF-8 text"
             self._add_fault("mongodb_uri_file", entry.origin, f"cannot read {entry.value}: {reason}")
             self.settled.add("mongodb_uri")
         else:
+            self.uri_file = path
             self.entries["mongodb_uri"] = Entry(uri, entry.origin)
 
     def _add_fault(self, key: str, origin: Origin, text: str, hint: str = "") -> None:

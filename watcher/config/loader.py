@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import chain
 from pathlib import Path
 
@@ -12,6 +12,7 @@ from watcher.config.conf_dir import DEFAULTS_FILE, list_conf_dir, name_refusal, 
 from watcher.config.draft import Draft
 from watcher.config.env_file import read_environment
 from watcher.config.fault import Fault, Origin, Refused, configuration_error, did_you_mean
+from watcher.config.librdkafka import refused_by_librdkafka
 from watcher.config.mongodb_uri import parse_uri
 from watcher.config.settings import Settings
 from watcher.config.source import Source
@@ -23,12 +24,15 @@ class Loaded:
     """A whole conf.d: the good watchers, the broken ones with their faults, and what is wrong with the directory itself.
 
     `origins` says for each watcher where each of its values was set; keys that are missing there have their built-in value.
+    `uri_files` are the files of mongodb_uri_file, and `shared_client_ids` names the watchers of each client id that has several.
     """
 
     watchers: Mapping[str, Settings] = field(default_factory=dict)
     broken: Mapping[str, tuple[Fault, ...]] = field(default_factory=dict)
     general: tuple[Fault, ...] = ()
     origins: Mapping[str, Mapping[str, Origin]] = field(default_factory=dict)
+    uri_files: Mapping[str, Path] = field(default_factory=dict)
+    shared_client_ids: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -59,14 +63,27 @@ def load(conf_dir: Path, environment: Mapping[str, str] | None = None) -> Loaded
     listing = list_conf_dir(conf_dir)
     defaults = _read_defaults(conf_dir / DEFAULTS_FILE, environment)
     drafts = [_draft(name, paths, defaults, environment) for name, paths in listing.files.items()]
-    _refuse_shared_client_ids(drafts)
+    shared = _refuse_shared_client_ids(drafts)
     settings = {draft.name: draft.settings() for draft in drafts}
     return Loaded(
         watchers={name: value for name, value in settings.items() if value is not None},
         broken={draft.name: tuple(sorted(draft.faults, key=_place)) for draft in drafts if draft.faults},
         general=(*listing.faults, *defaults.faults),
         origins={draft.name: draft.origins() for draft in drafts},
+        uri_files={draft.name: draft.uri_file for draft in drafts if draft.uri_file},
+        shared_client_ids=shared,
     )
+
+
+def with_librdkafka(loaded: Loaded) -> Loaded:
+    """`loaded` after librdkafka has looked at the properties of the good watchers."""
+    refused = {
+        name: (fault,)
+        for name, settings in loaded.watchers.items()
+        if (fault := refused_by_librdkafka(settings.kafka, loaded.origins[name]))
+    }
+    good = {name: settings for name, settings in loaded.watchers.items() if name not in refused}
+    return replace(loaded, watchers=good, broken={**loaded.broken, **refused})
 
 
 def load_one(conf_dir: Path, name: str, environment: Mapping[str, str] | None = None) -> Settings:
@@ -104,16 +121,17 @@ def _draft(name: str, paths: list[Path], defaults: Source, environment: Mapping[
     return draft
 
 
-def _refuse_shared_client_ids(drafts: Iterable[Draft]) -> None:
-    """Two watchers with one client id would fence each other for ever, and share a position."""
+def _refuse_shared_client_ids(drafts: Iterable[Draft]) -> dict[str, tuple[str, ...]]:
+    """Two watchers with one client id would fence each other for ever, and share a position. Returns whose each such id is."""
     users: dict[str, list[Draft]] = {}
     for draft in drafts:
         if entry := draft.entries.get("kafka_client_id"):
             users.setdefault(str(entry.value), []).append(draft)
-    for sharing in users.values():
+    shared = {client_id: sharing for client_id, sharing in users.items() if len(sharing) > 1}
+    for sharing in shared.values():
         for draft in sharing:
-            if others := [other for other in sharing if other is not draft]:
-                _refuse_client_id(draft, others)
+            _refuse_client_id(draft, [other for other in sharing if other is not draft])
+    return {client_id: tuple(draft.name for draft in sharing) for client_id, sharing in shared.items()}
 
 
 def _refuse_client_id(draft: Draft, others: list[Draft]) -> None:

@@ -36,7 +36,7 @@ def config_path(deployment: Deployment) -> Path:
 
 def prepare(deployment: Deployment) -> None:
     """Make `run/` and `log/` and put the base configuration there. Raises FleetError where supervisord could not work."""
-    _check_directory(deployment.run_dir)
+    check_run_dir(deployment.run_dir)
     try:
         deployment.run_dir.mkdir(parents=True, exist_ok=True)
         deployment.log_dir.mkdir(parents=True, exist_ok=True)
@@ -45,7 +45,8 @@ def prepare(deployment: Deployment) -> None:
         raise FleetError(f"cannot write to {error.filename}", hint="choose another place with --state-dir") from error
 
 
-def _check_directory(run_dir: Path) -> None:
+def check_run_dir(run_dir: Path) -> None:
+    """Raise FleetError where supervisord could not have its socket and its files."""
     length = len(os.fsencode(run_dir / "supervisor.sock"))
     if length > SOCKET_PATH_BYTES:
         raise FleetError(

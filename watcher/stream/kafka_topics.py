@@ -42,25 +42,31 @@ class Topics:
 
         Errors: Outage; NotPermitted when they're missing and may not be created; ConfigurationError when the numbers are refused.
         """
-        if self._known.issuperset(names):
-            return
-        missing = set(names) - self._existing()
-        settings = self._settings
-        self._create([NewTopic(name, settings.topic_partitions, settings.topic_replication_factor) for name in sorted(missing)])
+        if not self._known.issuperset(names):
+            self._create(self._missing(names))
+
+    def try_ensure(self, names: Collection[str]) -> list[str]:
+        """The topics that are missing, when Kafka says that `ensure` may create them; none is created. Errors: as `ensure`."""
+        missing = self._missing(names)
+        self._create(missing, only_try=True)
+        return [topic.topic for topic in missing]
 
     def ensure_position_topic(self) -> None:
         """Create `<kafka_client_id>.position` if it's missing: compacted, one partition.
 
         Errors: as `ensure`; PositionUnsafe when it's there, but Kafka would delete the position after a while.
         """
-        name = self._settings.position_topic
-        if name not in self._existing():
-            self._create([NewTopic(name, 1, self._settings.topic_replication_factor, config=POSITION_TOPIC_CONFIG)])
-        elif "compact" not in self._config(name).get("cleanup.policy", "compact"):
-            raise PositionUnsafe(
-                f"The position topic {name} is not compacted: Kafka will delete the position when it is old.",
-                hint=f"kafka-configs.sh --alter --entity-type topics --entity-name {name} --add-config cleanup.policy=compact",
-            )
+        self._create(self._missing_position_topic())
+
+    def try_ensure_position_topic(self) -> bool:
+        """Whether it's there, after Kafka was asked whether it may be created if not. Errors: as `ensure_position_topic`."""
+        missing = self._missing_position_topic()
+        self._create(missing, only_try=True)
+        return not missing
+
+    def exists(self, name: str) -> bool:
+        """Whether there is a topic of this name, without creating it. Errors: Outage."""
+        return name in self._existing()
 
     def max_message_bytes(self, name: str) -> int | None:
         """The topic's `max.message.bytes`; None when the broker doesn't tell."""
@@ -87,13 +93,33 @@ class Topics:
             self._known = set(self._admin.list_topics(timeout=REQUEST_SECONDS).topics)
         return self._known
 
-    def _create(self, topics: list[NewTopic]) -> None:
+    def _missing(self, names: Collection[str]) -> list[NewTopic]:
+        missing = set(names) - self._existing()
+        return [
+            NewTopic(name, self._settings.topic_partitions, self._settings.topic_replication_factor) for name in sorted(missing)
+        ]
+
+    def _missing_position_topic(self) -> list[NewTopic]:
+        name = self._settings.position_topic
+        if name not in self._existing():
+            return [NewTopic(name, 1, self._settings.topic_replication_factor, config=POSITION_TOPIC_CONFIG)]
+        if "compact" not in self._config(name).get("cleanup.policy", "compact"):
+            raise PositionUnsafe(
+                f"The position topic {name} is not compacted: Kafka will delete the position when it is old.",
+                hint=f"kafka-configs.sh --alter --entity-type topics --entity-name {name} --add-config cleanup.policy=compact",
+            )
+        return []
+
+    def _create(self, topics: list[NewTopic], *, only_try: bool = False) -> None:
         if not topics:
             return
-        futures = self._admin.create_topics(topics, operation_timeout=REQUEST_SECONDS, request_timeout=REQUEST_SECONDS)
+        futures = self._admin.create_topics(
+            topics, operation_timeout=REQUEST_SECONDS, request_timeout=REQUEST_SECONDS, validate_only=only_try
+        )
         for name, future in futures.items():
             self._finish_creation(name, future)
-            self._known.add(name)
+            if not only_try:
+                self._known.add(name)
 
     def _finish_creation(self, name: str, future: Future[Any]) -> None:
         try:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import click
@@ -11,9 +11,8 @@ import click
 from watcher.cli.exit_codes import CliExitCode
 from watcher.cli.options import names_argument, select, with_deployment
 from watcher.config import Deployment, Fault, Loaded, Origin, Settings, load, masked
-from watcher.config.fault import BUILT_IN
+from watcher.config.in_force import values_in_force
 from watcher.config.loader import with_librdkafka
-from watcher.config.settings import SINGLE_TOPICS
 
 JSON_VERSION = 1
 
@@ -64,18 +63,6 @@ def _print_values(settings: Settings, origins: Mapping[str, Origin]) -> None:
     value_width = max(len(value) for _, value, _ in rows)
     for key, value, origin in rows:
         click.echo(f"  {key:{key_width}}  {value:{value_width}}  {origin}")
-
-
-def values_in_force(settings: Settings, origins: Mapping[str, Origin]) -> Iterator[tuple[str, str, Origin]]:
-    """Each key with its value, masked, and where it comes from; a topic that came from the shared one says so."""
-    shared = origins.get("kafka_db_changes_topic")
-    for key in Settings.model_fields:
-        value = getattr(settings, key)
-        if key == "kafka":
-            yield from ((f"kafka.{name}", masked(name, item), origins[f"kafka.{name}"]) for name, item in value.items())
-        elif key != "name":
-            from_shared = shared if key in SINGLE_TOPICS and value == settings.kafka_db_changes_topic else None
-            yield key, masked(key, value), origins.get(key) or from_shared or BUILT_IN
 
 
 def _as_json(deployment: Deployment, loaded: Loaded, selected: list[str], faults: list[Fault]) -> dict[str, Any]:

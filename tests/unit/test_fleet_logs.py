@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from watcher.fleet.log_follower import Follower
-from watcher.fleet.logs import Wanted, last_lines
+from watcher.fleet.logs import FIRST_PIECE_BYTES, Wanted, last_lines
 
 
 def entry(second: int, event: str, level: str = "info") -> str:
@@ -84,3 +84,20 @@ def test_following_goes_on_after_rotation_truncation_and_a_first_line(tmp_path: 
     path.write_text(entry(4, "x"))
     assert followed(follower) == ["x"]
     follower.close()
+
+
+def test_a_long_file_is_read_from_its_end_in_whole_lines(tmp_path: Path) -> None:
+    path = tmp_path / "a.log"
+    rare = entry(1, "rare", "error")
+    path.write_text(rare + "".join(entry(2, f"{number} {'ä' * (number % 50)}") for number in range(5000)))
+    assert path.stat().st_size > 4 * FIRST_PIECE_BYTES
+    assert [text.split()[0] for text in shown({"a": path}, 3)] == ["4997", "4998", "4999"]
+    assert len(shown({"a": path}, 4000)) == 4000
+    assert shown({"a": path}, 1, Wanted(level="error")) == ["rare"]
+
+
+def test_a_line_that_begins_where_the_piece_does_is_whole(tmp_path: Path) -> None:
+    path = tmp_path / "a.log"
+    path.write_text(f"{'x' * 63}\n" * (FIRST_PIECE_BYTES // 64 + 10))
+    assert len(last_lines({"a": path}, FIRST_PIECE_BYTES // 64, Wanted())) == FIRST_PIECE_BYTES // 64
+    assert {line.text for line in last_lines({"a": path}, FIRST_PIECE_BYTES // 64, Wanted())} == {"x" * 63}

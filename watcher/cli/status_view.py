@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
+from watcher.console.durations import NOTHING, duration_in_words, seconds_in_words
 from watcher.fleet.status import Row, State
 from watcher.fleet.survey import Survey
 
@@ -14,12 +15,10 @@ if TYPE_CHECKING:
     from rich.table import Table
 
 HEADINGS = ("NAME", "STATE", "UPTIME", "LAG", "EV/S", "LAST-EVENT", "HEADROOM", "ERRORS", "RESTARTS")
-NOTHING = "-"
 RECENT = timedelta(hours=1)
 """How long an error is shown of a watcher that streams again."""
 
 _NUMBERS = {"UPTIME", "LAG", "EV/S", "LAST-EVENT", "HEADROOM", "ERRORS", "RESTARTS"}
-_UNITS = (("d", 86_400), ("h", 3_600), ("m", 60), ("s", 1))
 _COLOURS = {
     State.STREAMING: "green",
     State.OPENING: "cyan",
@@ -66,16 +65,16 @@ def cells(row: Row, now: datetime) -> tuple[str, ...]:
     """One watcher's line, in the order of HEADINGS. What only a running worker has is a dash for one that does not run."""
     report = row.report
     if report is None:
-        return (row.name, row.state, _duration(row.uptime(now)), *[NOTHING] * 6)
+        return (row.name, row.state, duration_in_words(row.uptime(now)), *[NOTHING] * 6)
     running = row.is_running
     return (
         row.name,
         row.state,
-        _duration(row.uptime(now)),
-        _seconds(report.lag_seconds) if running else NOTHING,
+        duration_in_words(row.uptime(now)),
+        seconds_in_words(report.lag_seconds) if running else NOTHING,
         f"{report.events_per_second:.1f}" if running else NOTHING,
-        f"{_duration(now - report.last_event_at)} ago" if report.last_event_at else NOTHING,
-        _seconds(report.headroom_seconds) if running else NOTHING,
+        f"{duration_in_words(now - report.last_event_at)} ago" if report.last_event_at else NOTHING,
+        seconds_in_words(report.headroom_seconds) if running else NOTHING,
         str(report.errors),
         str(report.restarts),
     )
@@ -88,29 +87,6 @@ def errors(survey: Survey) -> Iterator[str]:
             yield f"{row.name}: {row.fault}"
         error = row.error
         if error and (row.state is not State.STREAMING or survey.at - error.at < RECENT):
-            yield f"{row.name}: {error.message} ({_duration(survey.at - error.at)} ago)"
+            yield f"{row.name}: {error.message} ({duration_in_words(survey.at - error.at)} ago)"
             if error.hint:
                 yield f"    hint: {error.hint}"
-
-
-def _seconds(seconds: float | None) -> str:
-    return _duration(None if seconds is None else timedelta(seconds=seconds))
-
-
-def _duration(duration: timedelta | None) -> str:
-    """The two largest units: `3d4h`, `2h5m`, `12s`; below ten seconds with a tenth."""
-    if duration is None:
-        return NOTHING
-    seconds = max(duration.total_seconds(), 0.0)
-    if seconds < 10:
-        return f"{seconds:.1f}s"
-    return _two_units(int(seconds))
-
-
-def _two_units(seconds: int) -> str:
-    parts: list[str] = []
-    for unit, size in _UNITS:
-        count, seconds = divmod(seconds, size)
-        if count or parts:
-            parts.append(f"{count}{unit}" if count else "")
-    return "".join(parts[:2])

@@ -13,6 +13,9 @@ from typing import Any
 LEVELS = ("debug", "info", "warning", "error", "critical")
 NO_TIME = datetime.min.replace(tzinfo=UTC)
 
+FIRST_PIECE_BYTES = 64 * 1024
+PIECE_GROWTH = 4
+
 
 @dataclass(frozen=True, slots=True)
 class Line:
@@ -78,12 +81,31 @@ def _tail(watcher: str, path: Path, count: int, wanted: Wanted) -> list[Line]:
     """Older files, `.1` and so on, are only opened when the newer ones do not hold enough."""
     lines: list[Line] = []
     for part in _newest_first(path):
-        texts = part.read_text(errors="replace").removesuffix("\n").split("\n")
-        older = [line for line in parse(watcher, filter(None, texts)) if line in wanted]
-        lines = older + lines
+        lines = _end(watcher, part, count - len(lines), wanted) + lines
         if len(lines) >= count:
             break
     return lines[-count:] if count else []
+
+
+def _end(watcher: str, path: Path, count: int, wanted: Wanted) -> list[Line]:
+    """At least the last `count` wanted lines of one file, or all it has; read from its end, in larger and larger pieces."""
+    size = path.stat().st_size
+    span = FIRST_PIECE_BYTES
+    while True:
+        texts = _texts(path, max(0, size - span))
+        lines = [line for line in parse(watcher, filter(None, texts)) if line in wanted]
+        if len(lines) >= count or span >= size:
+            return lines
+        span *= PIECE_GROWTH
+
+
+def _texts(path: Path, start: int) -> list[str]:
+    """The whole lines from the byte `start` on."""
+    with path.open("rb") as file:
+        file.seek(max(0, start - 1))  # the byte before tells whether a line begins at `start`
+        if start:
+            file.readline()
+        return file.read().decode(errors="replace").removesuffix("\n").split("\n")
 
 
 def _newest_first(path: Path) -> Iterator[Path]:

@@ -1,0 +1,31 @@
+"""How long something took or has been, as people read it."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+NOTHING = "-"
+
+_UNITS = (("d", 86_400), ("h", 3_600), ("m", 60), ("s", 1))
+
+
+def duration_in_words(duration: timedelta | None) -> str:
+    """The two largest units: `3d4h`, `2h5m`, `12s`; below ten seconds with a tenth."""
+    return seconds_in_words(None if duration is None else duration.total_seconds())
+
+
+def seconds_in_words(seconds: float | None) -> str:
+    """As `duration_in_words`; `-` where it is not known."""
+    if seconds is None:
+        return NOTHING
+    seconds = max(seconds, 0.0)
+    return f"{seconds:.1f}s" if seconds < 10 else _two_units(int(seconds))
+
+
+def _two_units(seconds: int) -> str:
+    parts: list[str] = []
+    for unit, size in _UNITS:
+        count, seconds = divmod(seconds, size)
+        if count or parts:
+            parts.append(f"{count}{unit}" if count else "")
+    return "".join(parts[:2])

@@ -71,11 +71,11 @@ class Topics:
     def max_message_bytes(self, name: str) -> int | None:
         """The topic's `max.message.bytes`; None when the broker doesn't tell."""
         if name not in self._limits:
-            limit = self._config(name).get("max.message.bytes")
+            limit = self.config(name).get("max.message.bytes")
             self._limits[name] = int(limit) if limit else None
         return self._limits[name]
 
-    def _config(self, name: str) -> dict[str, str]:
+    def config(self, name: str) -> dict[str, str]:
         """The topic's settings; empty without the right DescribeConfigs."""
         resource = ConfigResource(ResourceType.TOPIC, name)
         try:
@@ -103,7 +103,7 @@ class Topics:
         name = self._settings.position_topic
         if name not in self._existing():
             return [NewTopic(name, 1, self._settings.topic_replication_factor, config=POSITION_TOPIC_CONFIG)]
-        if "compact" not in self._config(name).get("cleanup.policy", "compact"):
+        if "compact" not in self.config(name).get("cleanup.policy", "compact"):
             raise PositionUnsafe(
                 f"The position topic {name} is not compacted: Kafka will delete the position when it is old.",
                 hint=f"kafka-configs.sh --alter --entity-type topics --entity-name {name} --add-config cleanup.policy=compact",

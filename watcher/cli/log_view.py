@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
-from typing import Any
 
 import click
 
-from watcher.fleet.logs import Line
+from watcher.fleet.logs import Line, pairs
 
 _PALETTE = ("cyan", "magenta", "blue", "green", "bright_cyan", "bright_magenta", "bright_blue", "bright_green")
 _LEVEL_COLOURS = {"warning": "yellow", "error": "red", "critical": "red"}
-_HEAD = ("ts", "level", "event", "watcher", "database")
 
 
 class LogView:
@@ -45,19 +42,9 @@ def readable(line: Line) -> str:
         return line.text
     level = str(line.fields.get("level", ""))
     head = f"{line.fields.get('ts', '')} {_coloured(level)} {line.fields.get('event', '')}"
-    return " ".join([head, *_pairs(line.fields)])
+    return " ".join([head, *pairs(line.fields)])
 
 
 def _coloured(level: str) -> str:
     padded = level.ljust(7)
     return click.style(padded, fg=_LEVEL_COLOURS[level]) if level in _LEVEL_COLOURS else padded
-
-
-def _pairs(fields: Mapping[str, Any]) -> list[str]:
-    return [f"{key}={_value(value)}" for key, value in fields.items() if key not in _HEAD]
-
-
-def _value(value: Any) -> str:
-    """Text without a space stays bare."""
-    bare = isinstance(value, str) and value and " " not in value
-    return value if bare else json.dumps(value, ensure_ascii=False)

@@ -13,6 +13,8 @@ from typing import Any
 LEVELS = ("debug", "info", "warning", "error", "critical")
 NO_TIME = datetime.min.replace(tzinfo=UTC)
 
+_HEAD = ("ts", "level", "event", "watcher", "database")
+
 FIRST_PIECE_BYTES = 64 * 1024
 PIECE_GROWTH = 4
 
@@ -68,6 +70,16 @@ def _time(fields: Mapping[str, Any]) -> datetime | None:
     except ValueError:
         return None
     return at if at.tzinfo else at.replace(tzinfo=UTC)
+
+
+def pairs(fields: Mapping[str, Any]) -> list[str]:
+    """What a line says besides time, level, event and whose it is, as `key=value`; text without a space stays bare."""
+    return [f"{key}={_value(value)}" for key, value in fields.items() if key not in _HEAD]
+
+
+def _value(value: Any) -> str:
+    bare = isinstance(value, str) and value and " " not in value
+    return value if bare else json.dumps(value, ensure_ascii=False)
 
 
 def last_lines(files: Mapping[str, Path], count: int, wanted: Wanted) -> list[Line]:

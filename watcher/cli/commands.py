@@ -32,6 +32,7 @@ _SUMMARIES: Mapping[str, Mapping[str, str]] = {
     "watcher.cli.tail": {"tail": "Show the messages a watcher has delivered."},
     "watcher.cli.verify": {"verify": "Prove that the topics hold what the collections hold."},
     "watcher.cli.compare": {"compare": "Compare an old watcher's messages with ours."},
+    "watcher.cli.generate": {"generate": "Write files for your own supervisord, systemd, Kubernetes."},
     "watcher.cli.run": {"run": "Run one watcher, or the fleet, in the foreground."},
     "watcher.cli.demo": {"demo": "Try it: MongoDB, Kafka, two watchers and traffic."},
     "watcher.cli.version": {"version": "Show the version of watcherctl and its libraries."},

@@ -1,0 +1,32 @@
+"""What the files of conf.d say, word for word: a `${NAME}` is still in it, and not what it stands for."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from watcher.config.conf_dir import read_file
+from watcher.config.fault import Origin
+from watcher.config.toml_file import leaves
+from watcher.config.variables import escaped
+
+
+def as_written(origins: Mapping[str, Origin]) -> dict[str, Any]:
+    """The values of one watcher without faults, by key, in the form that a TOML file of conf.d takes.
+
+    `origins` says in which file each stands. A URI that is kept in a file of its own is left out.
+    """
+    files = {path: _written_in(path) for path in {origin.source for origin in origins.values()} if isinstance(path, Path)}
+    return {
+        key: files[origin.source][key]
+        for key, origin in origins.items()
+        if isinstance(origin.source, Path) and key in files[origin.source]
+    }
+
+
+def _written_in(path: Path) -> dict[str, Any]:
+    if path.suffix == ".toml":
+        return {".".join(keys): value for keys, value in leaves(tomllib.loads(path.read_text(encoding="utf-8-sig")))}
+    return {key: escaped(entry.value) for key, entry in read_file(path, {}).entries.items()}

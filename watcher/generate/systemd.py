@@ -1,0 +1,140 @@
+"""Units for systemd: a template for the workers, and a target that stands for the fleet.
+
+Directives: systemd.unit(5), systemd.service(5), systemd.exec(5), systemd.kill(5).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from watcher.config import Deployment
+from watcher.errors import NOT_RESTARTED, ExitCode
+from watcher.fleet.control import worker_command
+from watcher.fleet.errors import FleetError
+from watcher.fleet.programs import STOP_WAIT_SECONDS
+from watcher.generate.files import MARK, GeneratedFile
+
+TARGET = "database-watcher.target"
+TEMPLATE = "database-watcher@.service"
+UNIT_DIRECTORY = Path("/etc/systemd/system")
+
+WATCHDOG_SECONDS = 180
+"""An opening that runs into each of its time-outs takes two minutes, and gives no sign meanwhile."""
+
+INSTANCE = "%i"
+
+HARDENING = """\
+# It talks to MongoDB and Kafka, and writes below its own directory.
+NoNewPrivileges=yes
+CapabilityBoundingSet=
+AmbientCapabilities=
+ProtectSystem=strict
+ProtectHome=read-only
+ProtectProc=invisible
+ProtectClock=yes
+ProtectControlGroups=yes
+ProtectHostname=yes
+ProtectKernelLogs=yes
+ProtectKernelModules=yes
+ProtectKernelTunables=yes
+PrivateDevices=yes
+RestrictAddressFamilies=AF_INET AF_INET6 AF_UNIX
+RestrictNamespaces=yes
+RestrictRealtime=yes
+RestrictSUIDSGID=yes
+RemoveIPC=yes
+LockPersonality=yes
+SystemCallArchitectures=native
+SystemCallFilter=@system-service
+SystemCallErrorNumber=EPERM
+UMask=0077
+"""
+
+
+def unit_files(names: Iterable[str], deployment: Deployment, user: str) -> list[GeneratedFile]:
+    """The template for all watchers, and the target that wants one instance for each. Errors: FleetError, for odd paths."""
+    return [GeneratedFile(TEMPLATE, _template(deployment, user)), GeneratedFile(TARGET, _target(names))]
+
+
+def next_commands(directory: Path, deployment: Deployment, user: str) -> tuple[str, ...]:
+    """What to type to install the files in `directory`."""
+    files = " ".join(str(directory / name) for name in (TEMPLATE, TARGET))
+    return (
+        f"sudo install -d -o {user} -m 700 {deployment.run_dir}",
+        f"sudo cp {files} {UNIT_DIRECTORY}/",
+        f"sudo systemctl daemon-reload && sudo systemctl enable --now {TARGET}",
+    )
+
+
+def _target(names: Iterable[str]) -> str:
+    wants = "".join(f"Wants={TEMPLATE.replace('@', f'@{name}')}\n" for name in names)
+    return f"""\
+# {MARK}: a worker for each watcher of conf.d. Changes made here are lost.
+[Unit]
+Description=Database Watcher
+{wants}
+[Install]
+WantedBy=multi-user.target
+"""
+
+
+def _template(deployment: Deployment, user: str) -> str:
+    environment_file = deployment.conf_dir.parent / "environment"
+    return f"""\
+# {MARK}: one worker, {TEMPLATE.replace("@", "@<watcher>")}. Changes made here are lost.
+[Unit]
+Description=Database Watcher: {INSTANCE}
+PartOf={TARGET}
+Wants=network-online.target
+After=network-online.target
+# A worker that crashes again and again holds itself back.
+StartLimitIntervalSec=0
+
+[Service]
+Type=notify
+NotifyAccess=main
+User={_printed(user)}
+# What ${{NAME}} in conf.d stands for; the file may be missing.
+EnvironmentFile=-{_printed(environment_file)}
+ExecStart={_command(worker_command(deployment)(INSTANCE))}
+ReadWritePaths={_one_word(f"-{_printed(deployment.run_dir)}")}
+# Ready means that it streams. However long MongoDB or Kafka is away, it waits for them.
+TimeoutStartSec=infinity
+WatchdogSec={WATCHDOG_SECONDS}
+# The worker alone is told to stop; after a transaction's time, everything it may have started is killed.
+KillMode=mixed
+TimeoutStopSec={STOP_WAIT_SECONDS}
+Restart=on-failure
+RestartSec=1
+# These need somebody to act first; see "Exit codes" in the README.
+RestartPreventExitStatus={_not_restarted()}
+
+{HARDENING}"""
+
+
+def _not_restarted() -> str:
+    return " ".join(str(int(code)) for code in NOT_RESTARTED if code is not ExitCode.STOPPED)
+
+
+def _command(words: Sequence[str]) -> str:
+    return " ".join(word if word == INSTANCE else _quoted(word) for word in words)
+
+
+def _quoted(word: str) -> str:
+    """A word of a command line: `$` and `%` doubled, in quotes where it needs them (systemd.service(5))."""
+    return _one_word(_printed(word).replace("$", "$$"))
+
+
+def _one_word(text: str) -> str:
+    return f'"{text}"' if set(text) & set(" ;") else text
+
+
+def _printed(text: str | Path) -> str:
+    """`text` without specifiers. Raises FleetError for what would need escapes, which not every directive knows."""
+    if not str(text).isprintable() or set(str(text)) & set("\"'\\"):
+        raise FleetError(
+            f"a systemd unit cannot hold this text: {str(text)!r}",
+            hint="use paths without quotes, backslashes and line breaks",
+        )
+    return str(text).replace("%", "%%")

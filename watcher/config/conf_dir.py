@@ -4,22 +4,25 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from watcher.config.env_file import read_env
 from watcher.config.fault import Fault, Origin
+from watcher.config.settings import KEYS
 from watcher.config.source import Source
 from watcher.config.toml_file import read_toml
 
 DEFAULTS = "defaults"
 DEFAULTS_FILE = f"{DEFAULTS}.toml"
+AGENT = "agent"
+AGENT_FILE = f"{AGENT}.toml"
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 RESERVED_NAMES = {
     DEFAULTS: f"what watchers share goes into {DEFAULTS_FILE}",
     "all": "start --all means every watcher",
-    "agent": "the fleet's own program has that name",
+    AGENT: f"the fleet's own program has that name; its settings go into {AGENT_FILE}",
     "supervisord": "supervisord's own files have that name",
 }
 SUFFIXES = (".toml", ".env")
@@ -50,7 +53,7 @@ def list_conf_dir(path: Path) -> ConfDir:
         conf_dir.add_fault(path, f"cannot be read: {error.strerror}", _START_HINT)
         return conf_dir
     for entry in entries:
-        if entry.name != DEFAULTS_FILE:
+        if entry.name not in (DEFAULTS_FILE, AGENT_FILE):
             _sort_in(conf_dir, entry)
     if not conf_dir.files and not conf_dir.faults:
         conf_dir.add_fault(path, "holds no watcher", f"put <name>.toml or <name>.env there; {_START_HINT}")
@@ -93,10 +96,10 @@ def _near_miss(file_name: str) -> str:
     return f"rename it to {stem}{near[0]}" if near else ""
 
 
-def read_file(path: Path, environment: Mapping[str, str]) -> Source:
+def read_file(path: Path, environment: Mapping[str, str], keys: Collection[str] = KEYS) -> Source:
     """What the `.toml` file at `path` says, or the `.env` file under any other name. Every fault is recorded, none is raised."""
     is_toml = path.suffix == ".toml"
-    source = Source(Origin(path), spell=str if is_toml else str.upper)
+    source = Source(Origin(path), spell=str if is_toml else str.upper, keys=keys)
     try:
         text = path.read_bytes().decode("utf-8-sig")
     except OSError as error:

@@ -108,7 +108,7 @@ class Draft:
             return Fault(self.place, self.spell(key), "is missing", _MISSING_HINTS[key])
         if entry is None:
             return None
-        text, hint = _wording(key, detail)
+        text, hint = wording(key, detail)
         return Fault(entry.origin, key if key.startswith(_PROPERTY_PREFIX) else self.spell(key), text, hint)
 
 
@@ -120,7 +120,7 @@ def _key(detail: ErrorDetails) -> str:
     return f"{first}.{rest[0]}" if first == KAFKA_TABLE and rest else first
 
 
-def _wording(key: str, detail: ErrorDetails) -> tuple[str, str]:
+def wording(key: str, detail: ErrorDetails) -> tuple[str, str]:
     """Text and hint for a value that the model does not take."""
     context = detail.get("ctx", {})
     if isinstance(refused := context.get("error"), Refused):

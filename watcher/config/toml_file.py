@@ -8,7 +8,6 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from watcher.config.fault import Refused
-from watcher.config.settings import KEYS
 from watcher.config.source import KAFKA_TABLE, Source
 from watcher.config.toml_lines import KeyPath, key_lines
 from watcher.config.variables import expand
@@ -35,7 +34,7 @@ def read_toml(source: Source, text: str, environment: Mapping[str, str]) -> None
 
 def _take(source: Source, path: KeyPath, value: Any, line: int | None, environment: Mapping[str, str]) -> None:
     key = ".".join(path)
-    if path[0] not in KEYS:
+    if path[0] not in source.keys:
         source.add_unknown(path[0], line)
         return
     try:

@@ -6,7 +6,7 @@ import logging
 import shutil
 import socket
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from confluent_kafka import KafkaException
@@ -80,7 +80,8 @@ class ApacheKafka(Broker):
     With `proxy_port` there is a second listener on `behind_proxy_port`, whose clients are told to connect to `proxy_port`: Kafka's
     clients go where the broker tells them, so a proxy between the two ports sees all of their traffic, and not only its beginning.
 
-    `properties` that demand credentials need the matching librdkafka properties in `client_properties`.
+    `properties` that demand credentials need the matching librdkafka properties in `client_properties`. `jvm_options` is how Java
+    runs; it may be changed until the start.
     """
 
     name = "kafka"
@@ -106,6 +107,7 @@ class ApacheKafka(Broker):
         self.properties = dict(properties or {})
         self.client_properties = dict(client_properties or {})
         self.heap = heap
+        self.jvm_options: Sequence[str] = JVM_OPTIONS
 
     @property
     def description(self) -> str:
@@ -141,7 +143,7 @@ class ApacheKafka(Broker):
         return self.directory / "data"
 
     def _java(self, main: str, *arguments: str | Path, options: list[str]) -> list[str | Path]:
-        return [self.home.java, *JVM_OPTIONS, *options, "-cp", f"{self.home.libs}/*", main, *arguments]
+        return [self.home.java, *self.jvm_options, *options, "-cp", f"{self.home.libs}/*", main, *arguments]
 
     def _defaults(self) -> dict[str, str]:
         return {

@@ -1,0 +1,1 @@
+"""The programs we are measured beside, each with its settings in `settings/`."""

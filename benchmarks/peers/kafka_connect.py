@@ -1,0 +1,111 @@
+"""Kafka Connect as a process of its own, with one connector: standalone, or distributed with one worker for exactly-once."""
+
+from __future__ import annotations
+
+import json
+import urllib.error
+import urllib.request
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from benchmarks.contender import Task
+from tests.support import apache_kafka, maven
+from watcher.sandbox.process import Server
+
+HERE = Path(__file__).parent
+CACHE = HERE.parents[1] / ".cache" / "peers"
+CONNECTOR = "peer"
+ANSWER_SECONDS = 5.0
+
+JVM_OPTIONS = ("-Xms256m", "-Xmx2g", "-XX:+UseG1GC", "-XX:MaxGCPauseMillis=20", "-XX:InitiatingHeapOccupancyPercent=35")
+"""As connect-standalone.sh and connect-distributed.sh start Java."""
+
+
+def properties(name: str) -> dict[str, str]:
+    """A file of `settings/`, without its comments."""
+    lines = (HERE / "settings" / f"{name}.properties").read_text().splitlines()
+    pairs = (line.partition("=") for line in lines if line and not line.startswith("#"))
+    return {key: value for key, _, value in pairs}
+
+
+def jars(pom: str, group: str) -> Path:
+    """The directory with what `poms/<pom>.xml` names; raises SandboxError with the reason if it cannot be had."""
+    path = HERE / "poms" / f"{pom}.xml"
+    return maven.obtain(path, CACHE / f"{pom}-{maven.version(path, group)}")
+
+
+class ConnectWorker(Server):
+    """A worker on which the connector runs; its port is that of Connect's REST interface."""
+
+    name = "connect"
+    start_timeout_s = 120.0
+
+    def __init__(self, task: Task, plugin: Path, connector: Mapping[str, str], *, exactly_once: bool = False) -> None:
+        """Exactly-once needs the distributed mode: offsets are kept in Kafka then, and the connector is told of by REST."""
+        super().__init__(task.directory)
+        self._connector = {**connector, "name": CONNECTOR}
+        self._distributed = exactly_once
+        self._worker = {
+            **properties("connect"),
+            **(properties("connect-exactly-once") if exactly_once else {}),
+            "bootstrap.servers": task.brokers,
+            "plugin.path": str(plugin),
+        }
+
+    def prepare(self) -> None:
+        """Write its files."""
+        super().prepare()
+        kept = {
+            "group.id": f"connect-{self.port}",
+            **{f"{kind}.storage.topic": f"connect-{self.port}-{kind}" for kind in ("config", "offset", "status")},
+        }
+        offsets = kept if self._distributed else {"offset.storage.file.filename": str(self.directory / "offsets")}
+        _write(self._worker_file, {**self._worker, "listeners": f"http://{self.address}", **offsets})
+        _write(self._connector_file, self._connector)
+
+    def command(self) -> list[str | Path]:
+        """Java, with the logging of warnings alone."""
+        main = "org.apache.kafka.connect.cli." + ("ConnectDistributed" if self._distributed else "ConnectStandalone")
+        files = [self._worker_file] if self._distributed else [self._worker_file, self._connector_file]
+        libs = jars("connect", "org.apache.kafka") / "libs"
+        java = apache_kafka.obtain().java
+        return [java, *JVM_OPTIONS, "-Dorg.apache.logging.log4j.level=WARN", "-cp", f"{libs}/*", main, *files]
+
+    def answers(self) -> bool:
+        """Whether the connector and its task run; a distributed worker is given the connector at its first answer."""
+        try:
+            if self._distributed and CONNECTOR not in self._ask("GET", "/connectors"):
+                self._ask("PUT", f"/connectors/{CONNECTOR}/config", self._connector)
+            return [task["state"] for task in self._status()["tasks"]] == ["RUNNING"]
+        except (OSError, urllib.error.URLError):
+            return False
+
+    def check(self) -> None:
+        """Errors: SystemExit with the reason when the connector or the worker has ended."""
+        if not self.running:
+            raise SystemExit(f"Kafka Connect has ended: {self._log_tail()}")
+        failed = [task["trace"] for task in self._status()["tasks"] if task["state"] == "FAILED"]
+        if failed:
+            raise SystemExit(f"the connector has failed: {failed[0][:500]}")
+
+    def _status(self) -> Any:
+        return self._ask("GET", f"/connectors/{CONNECTOR}/status")
+
+    def _ask(self, method: str, path: str, body: Mapping[str, str] | None = None) -> Any:
+        data = json.dumps(body).encode() if body is not None else None
+        request = urllib.request.Request(f"http://{self.address}{path}", data, {"Content-Type": "application/json"}, method=method)
+        with urllib.request.urlopen(request, timeout=ANSWER_SECONDS) as response:
+            return json.load(response)
+
+    @property
+    def _worker_file(self) -> Path:
+        return self.directory / "worker.properties"
+
+    @property
+    def _connector_file(self) -> Path:
+        return self.directory / "connector.properties"
+
+
+def _write(path: Path, values: Mapping[str, str]) -> None:
+    path.write_text("".join(f"{key}={value}\n" for key, value in values.items()))

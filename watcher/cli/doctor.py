@@ -1,0 +1,95 @@
+"""`watcherctl doctor`."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from contextlib import nullcontext
+from typing import TYPE_CHECKING
+
+import click
+
+from watcher.cli.exit_codes import CliExitCode
+from watcher.cli.options import names_argument, select, with_deployment
+from watcher.cli.phases import phases
+from watcher.cli.standard_output import reader_may_leave
+from watcher.config import Deployment, load
+from watcher.config.loader import with_librdkafka
+
+if TYPE_CHECKING:
+    from watcher.doctor.check import Outcome
+    from watcher.doctor.examination import Examination
+
+COLOURS = {"ok": "green", "warning": "yellow", "failed": "red", "notChecked": "bright_black"}
+WHOLE_AREA = 2.0
+"""How much longer than one check all checks of an area may take together."""
+
+
+@click.command()
+@names_argument
+@click.option("--json", "json_", is_flag=True, help="One JSON document; see docs/doctor.md.")
+@click.option(
+    "--timeout",
+    "seconds",
+    type=click.FloatRange(min=0.1),
+    default=6.0,
+    show_default=True,
+    metavar="S",
+    help="How many seconds one check may take, and twice that those of one area together.",
+)
+@with_deployment
+def doctor(deployment: Deployment, names: tuple[str, ...], json_: bool, seconds: float) -> int:
+    """Look whether all is as watchers need it: configuration, this host, MongoDB, Kafka, positions. With what to do beside each.
+
+    All watchers, unless NAMEs or globs are given. Whether they run makes no difference: nothing is changed, no message is written,
+    and no worker is disturbed.
+
+    \b
+    Exit codes: 0 nothing has failed, 1 something has, 4 no such watcher,
+    78 the configuration has a fault.
+    """
+    loaded = with_librdkafka(load(deployment.conf_dir))
+    selected = select(names, loaded.names)
+
+    from watcher.doctor.configuration import Here
+    from watcher.doctor.examination import examine
+    from watcher.doctor.runner import Limits
+
+    here = Here(deployment, loaded, tuple(selected), whole=not names)
+    with phases() if sys.stderr.isatty() else nullcontext(lambda *_: None) as progress:
+        found = examine(here, Limits(seconds, WHOLE_AREA * seconds), progress)
+    with reader_may_leave():
+        _show(found, json_=json_)
+    return _exit_code(found, faulty=bool(here.faults))
+
+
+def _show(found: Examination, *, json_: bool) -> None:
+    from watcher.doctor.report import MARKS, PLAIN_MARKS, as_json, lines
+
+    if json_:
+        click.echo(json.dumps(as_json(found), indent=2))
+        return
+    marks = MARKS if _encodable("".join(MARKS.values())) else PLAIN_MARKS
+    for line in lines(found, marks, _paint):
+        click.echo(line, color=False if os.environ.get("NO_COLOR") else None)
+
+
+def _paint(outcome: Outcome, text: str) -> str:
+    return click.style(text, fg=COLOURS[outcome])
+
+
+def _encodable(text: str) -> bool:
+    try:
+        text.encode(sys.stdout.encoding)
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _exit_code(found: Examination, *, faulty: bool) -> CliExitCode:
+    from watcher.doctor.check import Outcome
+
+    if faulty:
+        return CliExitCode.CONFIGURATION
+    return CliExitCode.FAILED if found.count(Outcome.FAILED) else CliExitCode.OK

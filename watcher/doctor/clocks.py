@@ -1,0 +1,22 @@
+"""Comparing a server's clock with this host's."""
+
+from __future__ import annotations
+
+from watcher.console.durations import seconds_in_words
+from watcher.doctor.check import Finding, failed, ok, warning
+
+SKEW_SECONDS = 5.0
+MOST_SKEW_SECONDS = 3600.0
+"""What Kafka takes in a record's time, by default (message.timestamp.after.max.ms)."""
+CLOCK_FIX = "timedatectl set-ntp true, on the host whose clock is wrong"
+
+
+def judge_skew(ahead_seconds: float, whose: str, error_seconds: float = 0.0) -> Finding:
+    """`ahead_seconds`: how far `whose` clock is ahead of this host's, give or take `error_seconds`."""
+    skew = max(abs(ahead_seconds) - error_seconds, 0.0)
+    if skew <= SKEW_SECONDS:
+        return ok(f"{whose}'s and this host's are at most {SKEW_SECONDS:.0f} s apart")
+    text = f"{whose}'s is {seconds_in_words(abs(ahead_seconds))} {'ahead of' if ahead_seconds > 0 else 'behind'} this host's"
+    if skew > MOST_SKEW_SECONDS:
+        return failed(f"{text}; Kafka refuses messages that are an hour ahead", CLOCK_FIX)
+    return warning(text, CLOCK_FIX)

@@ -1,0 +1,102 @@
+"""conf.d: its faults, client ids that are used twice, and who can read the passwords."""
+
+from __future__ import annotations
+
+import re
+import stat
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from watcher.config import Deployment, Fault, Loaded, Settings, masked_uri
+from watcher.config.fault import shown_path
+from watcher.config.masking import is_secret
+from watcher.doctor.check import Check, Finding, failed, not_checked, ok, warning
+
+NO_WATCHER = "because there is no watcher without faults"
+KEY_FILES = ("ssl.key.location", "ssl.keystore.location", "sasl.kerberos.keytab")
+"""librdkafka's properties that name a file with a secret in it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Here:
+    """A deployment, and which of its watchers are meant; `whole` if all of it is."""
+
+    deployment: Deployment
+    loaded: Loaded
+    names: tuple[str, ...]
+    whole: bool = True
+
+    @property
+    def watchers(self) -> tuple[Settings, ...]:
+        """Those of the watchers that have no fault."""
+        return tuple(self.loaded.watchers[name] for name in self.names if name in self.loaded.watchers)
+
+    @property
+    def faults(self) -> tuple[Fault, ...]:
+        """The faults of the watchers; of conf.d as well, if all of it is meant."""
+        of_watchers = [fault for name in self.names for fault in self.loaded.broken.get(name, ())]
+        return tuple(dict.fromkeys([*self.loaded.general, *of_watchers] if self.whole else of_watchers))
+
+
+def faults(here: Here) -> Finding:
+    """conf.d can be understood."""
+    found = here.faults
+    if not found:
+        count = len(here.watchers)
+        return ok(f"{count} watcher{'s' if count != 1 else ''} in {shown_path(here.deployment.conf_dir)}, without a fault")
+    if len(found) == 1:
+        return failed(found[0].message, found[0].hint or "correct this line; `watcherctl check` looks at it again")
+    return failed("\n".join(map(str, found)), "correct these lines; `watcherctl check` looks at them again")
+
+
+def client_ids(here: Here) -> Finding:
+    """Each watcher has a client id of its own."""
+    shared = {client_id: users for client_id, users in here.loaded.shared_client_ids.items() if set(users) & set(here.names)}
+    if shared:
+        text = "\n".join(f"{client_id!r} is used by {' and '.join(users)}" for client_id, users in shared.items())
+        name = next(iter(shared.values()))[-1]
+        return failed(f"{text}; they would fence each other", f'in {name}: kafka_client_id = "{name}-watcher"')
+    if not here.names:
+        return not_checked("because there is no watcher")
+    return ok("each watcher has its own")
+
+
+def secrets(here: Here) -> Finding:
+    """Only their owner can read the files that hold passwords."""
+    if not here.watchers:
+        return not_checked(NO_WATCHER)
+    files = sorted({path for settings in here.watchers for path in _secret_files(here.loaded, settings)})
+    if open_files := [path for path in files if path.stat().st_mode & stat.S_IROTH]:
+        names = " ".join(map(shown_path, open_files))
+        holds = "hold secrets" if len(open_files) > 1 else "holds a secret"
+        return warning(f"{names} {holds}, and every user of this host can read it", f"chmod o= {names}")
+    return ok(f"{', '.join(map(shown_path, files))}: not for others to read" if files else "no file holds one")
+
+
+def _secret_files(loaded: Loaded, settings: Settings) -> Iterator[Path]:
+    """Files in which a secret stands, not those in which `${NAME}` stands for one; and those of private keys."""
+    origins = [origin.source for origin in loaded.origins[settings.name].values()]
+    files = {source for source in origins if isinstance(source, Path)}
+    if uri_file := loaded.uri_files.get(settings.name):
+        files.add(uri_file)
+    secret = [re.escape(text) for text in _secrets_of(settings)]
+    if secret:
+        pattern = re.compile("|".join(secret))
+        yield from (path for path in files if pattern.search(path.read_text(encoding="utf-8-sig")))
+    named = [Path(str(settings.kafka[key])) for key in KEY_FILES if key in settings.kafka]
+    yield from (path for path in named if path.exists())
+
+
+def _secrets_of(settings: Settings) -> Iterator[str]:
+    uri = settings.mongodb_uri.get_secret_value()
+    if masked_uri(uri) != uri:
+        yield uri
+    yield from (str(value) for key, value in settings.kafka.items() if is_secret(key) and value != "")
+
+
+CHECKS: tuple[Check[Here], ...] = (
+    Check("configuration.faults", faults),
+    Check("configuration.client-ids", client_ids),
+    Check("configuration.secrets", secrets),
+)

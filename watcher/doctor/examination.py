@@ -1,0 +1,93 @@
+"""The whole of it: the areas side by side, since a server that is gone takes its time, and what they find in a fixed order."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from dataclasses import dataclass
+from itertools import count
+
+from watcher.config import Settings, masked
+from watcher.doctor import configuration, host, kafka, kafka_topics, kafka_transactions, mongodb, mongodb_database, position
+from watcher.doctor.check import Finding, Outcome
+from watcher.doctor.configuration import Here
+from watcher.doctor.kafka import Kafka
+from watcher.doctor.mongodb import Mongodb
+from watcher.doctor.position import SavedPosition
+from watcher.doctor.runner import Findings, Limits, run_checks
+
+CONFIGURATION, HOST = configuration.CHECKS, host.CHECKS
+MONGODB = (*mongodb.CHECKS, *mongodb_database.CHECKS)
+KAFKA = (*kafka.CHECKS, *kafka_transactions.CHECKS, *kafka_topics.CHECKS)
+POSITION = position.CHECKS
+
+TITLES = {check.name: check.title for checks in (CONFIGURATION, HOST, MONGODB, KAFKA, POSITION) for check in checks}
+"""Every check, in the order of the report."""
+
+Progress = Callable[[str, int, int], None]
+"""What is being looked at, how many checks are done, and of how many."""
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """What was found in one area, of one `watcher` or, when that is empty, of the deployment; `place` is for people."""
+
+    area: str
+    watcher: str
+    place: str
+    findings: Findings
+
+
+@dataclass(frozen=True, slots=True)
+class Examination:
+    """All that was found."""
+
+    sections: tuple[Section, ...]
+
+    def count(self, outcome: Outcome) -> int:
+        """How many checks ended so."""
+        return sum(finding.outcome is outcome for section in self.sections for finding in section.findings.values())
+
+
+class _Teller:
+    """Counts the checks that are done, for all threads together."""
+
+    def __init__(self, progress: Progress, total: int) -> None:
+        self._progress = progress
+        self._numbers = count(1)
+        self._total = total
+
+    def told(self, name: str, _finding: Finding) -> None:
+        self._progress(name, next(self._numbers), self._total)
+
+
+def examine(here: Here, limits: Limits, progress: Progress = lambda _what, _done, _total: None) -> Examination:
+    """Ask all checks about the deployment, and about each of its watchers that has no fault."""
+    logging.getLogger("librdkafka").addHandler(logging.NullHandler())  # else Python prints what the findings say already
+    total = len(CONFIGURATION) + len(HOST) + len(here.watchers) * len((*MONGODB, *KAFKA, *POSITION))
+    told = _Teller(progress, total).told
+    with ThreadPoolExecutor(1 + len(here.watchers)) as pool:
+        general = pool.submit(lambda: tuple(_of_deployment(here, limits, told)))
+        watchers = [pool.submit(_of_watcher, here, settings, limits, told) for settings in here.watchers]
+        return Examination((*general.result(), *(section for watcher in watchers for section in watcher.result())))
+
+
+def _of_deployment(here: Here, limits: Limits, told: Callable[[str, Finding], None]) -> Iterator[Section]:
+    yield Section("configuration", "", str(here.deployment.conf_dir), run_checks(CONFIGURATION, here, limits, told))
+    yield Section("host", "", str(here.deployment.run_dir.parent), run_checks(HOST, here, limits, told))
+
+
+def _of_watcher(here: Here, settings: Settings, limits: Limits, told: Callable[[str, Finding], None]) -> tuple[Section, ...]:
+    origins = here.loaded.origins[settings.name]
+    with closing(Mongodb(settings, origins)) as source, ThreadPoolExecutor(2) as pool:
+        of_mongodb = pool.submit(run_checks, MONGODB, source, limits, told)
+        of_kafka = pool.submit(run_checks, KAFKA, Kafka(settings, origins), limits, told)
+        found = {**of_mongodb.result(), **of_kafka.result()}
+    saved = SavedPosition(settings, here.deployment.run_dir)
+    return (
+        Section("mongodb", settings.name, masked("mongodb_uri", settings.mongodb_uri), of_mongodb.result()),
+        Section("kafka", settings.name, settings.kafka_brokers, of_kafka.result()),
+        Section("position", settings.name, settings.position_topic, run_checks(POSITION, saved, limits, told, found)),
+    )

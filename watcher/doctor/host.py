@@ -1,0 +1,183 @@
+"""This host: what supervisord and the workers need of it."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import platform
+import resource
+import shutil
+import sys
+from pathlib import Path
+
+from watcher.config.fault import shown_path
+from watcher.doctor.check import Check, Finding, failed, not_checked, ok, warning
+from watcher.doctor.configuration import Here
+from watcher.fleet.errors import NotRunning
+from watcher.fleet.launch import check_run_dir, refuse_a_second, socket_path
+from watcher.fleet.polling import is_alive
+from watcher.fleet.report import read_report
+from watcher.fleet.supervisord import Supervisord
+
+OLDEST_PYTHON = (3, 11)
+
+MB = 1_000_000
+LOG_BYTES = 60 * MB
+"""What one watcher's log may grow to: a file of 10 MB and five older ones."""
+LEAST_BYTES = 10 * MB
+"""Below this, a status file may be the next that cannot be written."""
+
+SUPERVISORD_FILES = 1024
+"""supervisord's `minfds`: it refuses to start where it may not have so many."""
+FILES_PER_WATCHER = 4
+"""What supervisord keeps open for a worker: its pipes and its log."""
+FILES_BESIDES = 50
+
+IDLE_BYTES = 60 * MB
+BUSY_BYTES = 150 * MB
+"""A worker at rest, and one under load; docs/reliability.md has the measurements."""
+
+MEMINFO = Path("/proc/meminfo")
+CGROUP = Path("/sys/fs/cgroup")
+TIME_ERROR = 5
+"""What ntp_adjtime(3) returns of a clock that nothing keeps right."""
+
+
+def python(_here: Here) -> Finding:
+    """The interpreter is new enough, and the system one that workers know."""
+    version = platform.python_version()
+    if sys.version_info < OLDEST_PYTHON:
+        return failed(f"Python {version} is too old", "install it with Python 3.11 or newer")
+    if sys.platform != "linux":
+        return warning(f"Python {version} on {sys.platform}: workers would outlive a killed supervisord", "use Linux in production")
+    return ok(f"Python {version} on Linux")
+
+
+def socket(here: Here) -> Finding:
+    """supervisord can have its unix socket. Errors: FleetError."""
+    check_run_dir(here.deployment.run_dir)
+    path = socket_path(here.deployment)
+    return ok(f"{shown_path(path)}, {len(os.fsencode(path))} bytes long")
+
+
+def directories(here: Here) -> Finding:
+    """run/ and log/ can be written to, or be made."""
+    wanted = (here.deployment.run_dir, here.deployment.log_dir)
+    closed = [path for path in wanted if not os.access(_existing(path), os.W_OK | os.X_OK)]
+    if closed:
+        names = " ".join(map(shown_path, closed))
+        return failed(f"{names} cannot be written to", f"chown {_user()} {names}, or choose another place with --state-dir")
+    missing = "" if all(path.is_dir() for path in wanted) else "; `watcherctl start` makes what is missing"
+    return ok(f"{' and '.join(map(shown_path, wanted))} can be written to{missing}")
+
+
+def disk_space(here: Here) -> Finding:
+    """There is space for status files and for logs as long as they may grow."""
+    path = _existing(here.deployment.log_dir)
+    free = min(shutil.disk_usage(place).free for place in (path, _existing(here.deployment.run_dir)))
+    text = f"{_megabytes(free)} free at {shown_path(path)}"
+    if free < LEAST_BYTES:
+        return failed(f"only {text}: status files cannot be written", f"make space: df -h {path}")
+    needed = LOG_BYTES * len(here.watchers)
+    if free < needed:
+        return warning(f"{text}, and the logs may grow to {_megabytes(needed)}", "make space, or choose a disk with --state-dir")
+    return ok(text)
+
+
+def file_descriptors(here: Here) -> Finding:
+    """supervisord and the workers may open as many files as they need."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    needed = max(SUPERVISORD_FILES, FILES_BESIDES + FILES_PER_WATCHER * len(here.watchers))
+    if hard == resource.RLIM_INFINITY or hard >= needed:
+        return ok("without a limit" if hard == resource.RLIM_INFINITY else f"up to {hard}; {needed} are needed")
+    fix = f"ulimit -Hn {needed} as root, LimitNOFILE={needed} in a systemd unit, or nofile in /etc/security/limits.conf"
+    return failed(f"a process may have {hard} files open, and supervisord needs {needed}", fix)
+
+
+def memory(here: Here) -> Finding:
+    """There is memory for the workers that do not run yet."""
+    available = _available_memory()
+    if available is None:
+        return not_checked(f"because there is no {MEMINFO}")
+    count = sum(not _runs(here, settings.name) for settings in here.watchers)
+    text = f"{_megabytes(available)} available"
+    if available < IDLE_BYTES * count:
+        return failed(
+            f"{text}, and {count} more workers need {_megabytes(IDLE_BYTES * count)}",
+            "add memory, or spread the watchers over hosts",
+        )
+    if available < BUSY_BYTES * count:
+        text = f"{text}; under load {count} more workers may take {_megabytes(BUSY_BYTES * count)}"
+        return warning(text, "add memory, or lower batch_size")
+    return ok(f"{text}; a worker takes {_megabytes(IDLE_BYTES)} at rest")
+
+
+def clock(_here: Here) -> Finding:
+    """Something keeps the clock right, as the kernel sees it."""
+    state = _clock_state()
+    if state < 0:
+        return not_checked("because the kernel does not tell")
+    if state == TIME_ERROR:
+        return warning("the kernel's clock is not synchronised", "timedatectl set-ntp true (in a container: on its host)")
+    return ok("the kernel's clock is synchronised")
+
+
+def supervisord(here: Here) -> Finding:
+    """supervisord answers, or may be started. Errors: FleetError."""
+    try:
+        return ok(f"runs as process {Supervisord(socket_path(here.deployment)).pid()}")
+    except NotRunning:
+        refuse_a_second(here.deployment)
+        return ok("does not run; `watcherctl start --all` starts it")
+
+
+def _existing(path: Path) -> Path:
+    """The path itself, or the nearest directory above it that is there."""
+    return next(place for place in (path, *path.parents) if place.exists())
+
+
+def _user() -> str:
+    import pwd
+
+    return pwd.getpwuid(os.geteuid()).pw_name
+
+
+def _megabytes(count: int) -> str:
+    return f"{count / (1000 * MB):.1f} GB" if count >= 1000 * MB else f"{count // MB} MB"
+
+
+def _runs(here: Here, name: str) -> bool:
+    report = read_report(here.deployment.run_dir, name)
+    return report is not None and is_alive(report.pid)
+
+
+def _available_memory() -> int | None:
+    """What the kernel says, or the limit of our container if that is less; in bytes."""
+    try:
+        lines = dict(line.split(":", 1) for line in MEMINFO.read_text().splitlines())
+    except FileNotFoundError:
+        return None
+    available = int(lines["MemAvailable"].split()[0]) * 1024
+    try:
+        limit, used = ((CGROUP / name).read_text().strip() for name in ("memory.max", "memory.current"))
+    except OSError:
+        return available
+    return available if limit == "max" else min(available, int(limit) - int(used))
+
+
+def _clock_state() -> int:
+    """ntp_adjtime(3) with nothing to adjust: 0 to 5, negative where it may not be asked."""
+    adjust = getattr(ctypes.CDLL(None), "ntp_adjtime", None)
+    return int(adjust(ctypes.create_string_buffer(1024))) if adjust else -1
+
+
+CHECKS: tuple[Check[Here], ...] = (
+    Check("host.python", python),
+    Check("host.socket-path", socket),
+    Check("host.directories", directories),
+    Check("host.disk-space", disk_space),
+    Check("host.file-descriptors", file_descriptors),
+    Check("host.memory", memory),
+    Check("host.clock", clock),
+    Check("host.supervisord", supervisord, needs=("host.socket-path",)),
+)

@@ -1,0 +1,147 @@
+"""A watcher's Kafka: whether it can be reached."""
+
+from __future__ import annotations
+
+import socket
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from functools import cached_property
+
+from confluent_kafka import KafkaError
+from confluent_kafka.admin import AdminClient, BrokerMetadata, ClusterMetadata, TopicMetadata
+
+from watcher.config import Origin, Settings
+from watcher.config.fault import BUILT_IN
+from watcher.config.topic_name import topic_name
+from watcher.doctor.check import Check, Finding, failed, ok
+from watcher.errors import Outage, WatcherError
+from watcher.stream.kafka_config import admin_config
+from watcher.stream.kafka_errors import CREDENTIALS_HINT, explained, translated
+from watcher.stream.kafka_topics import Topics
+
+ANSWER_SECONDS = 4.5
+CONNECT_SECONDS = 3.0
+ANY_COLLECTION = "anything"
+"""Stands for a collection in the templates of topics."""
+
+
+@dataclass
+class Kafka:
+    """One watcher's Kafka. `now` is this host's clock, in seconds since 1970."""
+
+    settings: Settings
+    origins: Mapping[str, Origin] = field(default_factory=dict)
+    now: Callable[[], float] = time.time
+    login_trouble: WatcherError | None = None
+    troubles: deque[KafkaError] = field(default_factory=lambda: deque(maxlen=16))
+
+    @cached_property
+    def admin(self) -> AdminClient:
+        """For asking. Errors: ConfigurationError."""
+        with translated("making a client"):
+            return AdminClient(admin_config(self.settings, self.troubles.append))
+
+    @cached_property
+    def topics(self) -> Topics:
+        """The worker's own view of its topics."""
+        return Topics(self.settings, self.troubles.append)
+
+    def metadata(self) -> ClusterMetadata:
+        """Brokers and topics as they are now. Errors: as `translated`."""
+        with translated("asking for the brokers"):
+            return self.admin.list_topics(timeout=ANSWER_SECONDS)
+
+    @property
+    def names(self) -> list[str]:
+        """The topics of messages, with a name for those that depend on the collection."""
+        templates = self.settings.topic_templates.items()
+        return sorted({topic_name(text, operation, self.settings.database, ANY_COLLECTION) for operation, text in templates})
+
+    def existing(self) -> dict[str, TopicMetadata]:
+        """Of the watcher's topics those that are there, the position's included."""
+        found = self.metadata().topics
+        return {name: found[name] for name in (*self.names, self.settings.position_topic) if name in found}
+
+    @property
+    def probe(self) -> str:
+        """The transactional id, and the group, for trying: with the worker's own, its worker would be fenced."""
+        return f"{self.settings.kafka_client_id}.doctor"
+
+    def acl(self, *what: str) -> str:
+        """A command that grants rights."""
+        user = self.settings.kafka.get("sasl.username", "NAME")
+        return " ".join((f"{self._tool('acls')} --add --allow-principal User:{user}", *what))
+
+    def _tool(self, name: str) -> str:
+        return f"kafka-{name}.sh --bootstrap-server {self.settings.kafka_brokers}"
+
+    def topic_setting(self, names: Iterable[str], setting: str) -> str:
+        """Commands that change a setting of topics."""
+        return "\n".join(
+            f"{self._tool('configs')} --alter --entity-type topics --entity-name {name} --add-config {setting}" for name in names
+        )
+
+    def creation(self, name: str, *options: str) -> str:
+        """The command that creates a topic."""
+        return " ".join((f"{self._tool('topics')} --create --topic {name}", *options))
+
+
+def reachable(kafka: Kafka) -> Finding:
+    """A broker answers."""
+    try:
+        metadata = kafka.metadata()
+    except Outage as error:
+        kafka.admin.poll(0)  # now librdkafka tells what it has met with meanwhile
+        trouble = explained(error, kafka.troubles)
+        if trouble.hint != CREDENTIALS_HINT:
+            origin = kafka.origins.get("kafka_brokers", BUILT_IN)
+            fix = f"start the broker, or correct kafka_brokers ({origin}) and security.protocol"
+            return failed(str(trouble), fix if isinstance(trouble, Outage) else trouble.hint)
+        kafka.login_trouble = trouble
+        return ok(f"{kafka.settings.kafka_brokers} answers")
+    count = len(metadata.brokers)
+    return ok(f"{kafka.settings.kafka_brokers} answers; {count} broker{'s' if count != 1 else ''}")
+
+
+def authentication(kafka: Kafka) -> Finding:
+    """The login is right."""
+    if kafka.login_trouble:
+        raise kafka.login_trouble
+    protocol = str(kafka.settings.kafka.get("security.protocol", "plaintext")).upper()
+    user = kafka.settings.kafka.get("sasl.username")
+    return ok(f"{protocol}, as {user}" if user else f"{protocol}, without a user")
+
+
+def brokers(kafka: Kafka) -> Finding:
+    """Each broker can be reached at the address that it gives itself: clients go there, whatever kafka_brokers says."""
+    found = list(kafka.metadata().brokers.values())
+    with ThreadPoolExecutor(len(found)) as pool:
+        errors = dict(zip(found, pool.map(_connect, found), strict=True))
+    closed = [f"{broker.host}:{broker.port} ({error})" for broker, error in errors.items() if error]
+    if closed:
+        text = f"brokers call themselves {', '.join(closed)}, and there nobody answers"
+        return failed(text, "start them, or set advertised.listeners in server.properties to what leads there from this host")
+    return ok(", ".join(f"{broker.host}:{broker.port}" for broker in found))
+
+
+def _connect(broker: BrokerMetadata) -> str:
+    """Why it cannot be reached; empty if it can."""
+    try:
+        socket.create_connection((broker.host, broker.port), timeout=CONNECT_SECONDS).close()
+    except OSError as error:
+        return error.strerror or str(error)
+    return ""
+
+
+REACHED, LOGGED_IN, AT_HOME = "kafka.reachable", "kafka.authentication", "kafka.brokers"
+ANSWERING = (LOGGED_IN, AT_HOME)
+"""What all other checks of Kafka need."""
+
+CHECKS: tuple[Check[Kafka], ...] = (
+    Check(REACHED, reachable),
+    Check(LOGGED_IN, authentication, needs=(REACHED,)),
+    Check(AT_HOME, brokers, needs=(LOGGED_IN,)),
+)

@@ -1,0 +1,159 @@
+"""A watcher's Kafka: its topics, and what it may do with them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from confluent_kafka import TopicCollection, TopicPartition
+from confluent_kafka.admin import AclOperation, OffsetSpec
+
+from watcher.doctor.check import Check, Finding, failed, not_checked, ok, warning
+from watcher.doctor.clocks import judge_skew
+from watcher.doctor.kafka import ANSWER_SECONDS, ANSWERING, Kafka
+from watcher.doctor.kafka_copies import judge_copies
+from watcher.errors import ConfigurationError, NotPermitted
+from watcher.stream.kafka_errors import translated
+from watcher.stream.kafka_sink import DEFAULT_MESSAGE_MAX_BYTES
+
+RIGHTS = {AclOperation.WRITE: "Write", AclOperation.READ: "Read", AclOperation.DESCRIBE_CONFIGS: "DescribeConfigs"}
+NO_TOPICS = "because none of the topics exists yet"
+
+
+def topics(kafka: Kafka) -> Finding:
+    """The topics of messages are there, or Kafka would let the worker create them."""
+    to_come: list[str] = []
+    refused: dict[str, NotPermitted | ConfigurationError] = {}
+    for name in kafka.names:
+        try:
+            to_come.extend(kafka.topics.try_ensure([name]))
+        except (NotPermitted, ConfigurationError) as error:
+            refused[name] = error
+    if refused:
+        commands = "\n".join(kafka.creation(name) for name in refused)
+        grant = kafka.acl(f"--operation Create {' '.join(f'--topic {name}' for name in refused)}")
+        may = all(not isinstance(error, NotPermitted) for error in refused.values())
+        return failed("\n".join(map(str, refused.values())), commands if may else f"{commands}\nor {grant}")
+    exist = [name for name in kafka.names if name not in to_come]
+    parts = [f"{', '.join(exist)} exist" if exist else "", f"the worker will create {', '.join(to_come)}" if to_come else ""]
+    return ok("; ".join(filter(None, parts)))
+
+
+def position_topic(kafka: Kafka) -> Finding:
+    """The position's topic is compacted and has one partition, or Kafka would let the worker create it. Errors: as Topics."""
+    name = kafka.settings.position_topic
+    like = "--partitions 1 --config cleanup.policy=compact --config message.timestamp.type=LogAppendTime"
+    try:
+        exists = kafka.topics.try_ensure_position_topic()
+    except NotPermitted as error:
+        grant = kafka.acl(f"--operation Create --operation Write --operation Read --topic {name}")
+        return failed(str(error), f"{kafka.creation(name, like)}\nor {grant}")
+    if not exists:
+        return ok(f"the worker will create {name}")
+    partitions = len(kafka.existing()[name].partitions)
+    if partitions != 1:
+        return failed(
+            f"{name} has {partitions} partitions, and the position is looked for in the first",
+            f"delete it, then {kafka.creation(name, like)}",
+        )
+    if not kafka.topics.config(name):
+        return ok(f"{name} exists; whether it is compacted is not known without the right DescribeConfigs")
+    return ok(f"{name} exists, and is compacted")
+
+
+def rights(kafka: Kafka) -> Finding:
+    """On the topics that exist, the principal may do what workers do. Topics to come are the business of `topics`."""
+    names = list(kafka.existing())
+    if not names:
+        return not_checked(NO_TOPICS)
+    allowed = {name: _allowed(kafka, name) for name in names}
+    if None in allowed.values():
+        return not_checked("because this broker does not tell the rights")
+    return judge_rights(kafka, {name: operations or set() for name, operations in allowed.items()})
+
+
+def _allowed(kafka: Kafka, name: str) -> set[AclOperation] | None:
+    with translated(f"asking for the rights on {name}"):
+        asked = kafka.admin.describe_topics(
+            TopicCollection([name]), include_authorized_operations=True, request_timeout=ANSWER_SECONDS
+        )
+        told = asked[name].result().authorized_operations
+    return None if told is None else set(told)
+
+
+def judge_rights(kafka: Kafka, allowed: Mapping[str, set[AclOperation]]) -> Finding:
+    """Without Write, and Read on the position, nothing works; without DescribeConfigs sizes are not known."""
+    needed = {name: {AclOperation.WRITE} for name in allowed}
+    needed.get(kafka.settings.position_topic, set()).add(AclOperation.READ)
+    if missing := {name: needed[name] - allowed[name] for name in allowed if needed[name] - allowed[name]}:
+        text = "; ".join(f"no {' and no '.join(_in_words(operations))} on {name}" for name, operations in missing.items())
+        return failed(text, _grants(kafka, missing))
+    told = {AclOperation.DESCRIBE_CONFIGS}
+    if unknown := {name: told for name in allowed if not told & allowed[name]}:
+        return warning(f"no DescribeConfigs on {', '.join(unknown)}: the worker cannot see size limits", _grants(kafka, unknown))
+    return ok(f"Write on {len(allowed)} topic{'s' if len(allowed) != 1 else ''}, Read on the position, DescribeConfigs")
+
+
+def _in_words(operations: Iterable[AclOperation]) -> list[str]:
+    return sorted(RIGHTS[operation] for operation in operations)
+
+
+def _grants(kafka: Kafka, missing: Mapping[str, set[AclOperation]]) -> str:
+    return "\n".join(
+        kafka.acl(*(f"--operation {word}" for word in _in_words(operations)), f"--topic {name}")
+        for name, operations in missing.items()
+    )
+
+
+def replication(kafka: Kafka) -> Finding:
+    """The topics have enough copies in step to be written to."""
+    found = kafka.existing()
+    if not found:
+        return not_checked(NO_TOPICS)
+    least = {name: int(kafka.topics.config(name).get("min.insync.replicas", 1)) for name in found}
+    return judge_copies(found, len(kafka.metadata().brokers), least)
+
+
+def sizes(kafka: Kafka) -> Finding:
+    """The topics take messages as large as the worker may send."""
+    found = kafka.existing()
+    if not found:
+        return not_checked(NO_TOPICS)
+    limits = {name: limit for name in found if (limit := kafka.topics.max_message_bytes(name))}
+    if not limits:
+        return not_checked(
+            "because that needs the right DescribeConfigs", kafka.acl("--operation DescribeConfigs --topic", next(iter(found)))
+        )
+    ours = int(kafka.settings.kafka.get("message.max.bytes", DEFAULT_MESSAGE_MAX_BYTES))
+    if small := {name: limit for name, limit in limits.items() if limit < ours}:
+        text = "; ".join(f"{name} takes {limit:,} bytes" for name, limit in small.items())
+        larger = kafka.topic_setting(small, f"max.message.bytes={ours}")
+        return warning(f"{text}, and the worker could send {ours:,}: larger messages lose fields (on_large_event)", larger)
+    return ok(f'up to {ours:,} bytes a message ("message.max.bytes" in [kafka]), which all topics take')
+
+
+def clock(kafka: Kafka) -> Finding:
+    """The broker's clock is not ahead of this host's. It shows only in what the broker has stamped: the positions."""
+    name = kafka.settings.position_topic
+    unknown = not_checked("because brokers tell their time only by the positions that they have stamped, and there are none")
+    if name not in kafka.existing() or kafka.topics.config(name).get("message.timestamp.type") != "LogAppendTime":
+        return unknown
+    partition = TopicPartition(name, 0)
+    with translated(f"asking for the newest time in {name}"):
+        asked = kafka.admin.list_offsets({partition: OffsetSpec.max_timestamp()}, request_timeout=ANSWER_SECONDS)
+        stamped_ms: int = asked[partition].result().timestamp
+    return judge_stamp(stamped_ms / 1000 - kafka.now()) if stamped_ms > 0 else unknown
+
+
+def judge_stamp(ahead_seconds: float) -> Finding:
+    """By how far the newest position is stamped ahead of this host's clock; one that is old says nothing against the broker."""
+    return judge_skew(ahead_seconds, "Kafka") if ahead_seconds > 0 else ok("Kafka's is not ahead of this host's")
+
+
+CHECKS: tuple[Check[Kafka], ...] = (
+    Check("kafka.topics", topics, needs=ANSWERING),
+    Check("kafka.position-topic", position_topic, needs=ANSWERING),
+    Check("kafka.rights", rights, needs=ANSWERING),
+    Check("kafka.replication", replication, needs=ANSWERING),
+    Check("kafka.message-size", sizes, needs=ANSWERING),
+    Check("kafka.clock", clock, needs=ANSWERING),
+)

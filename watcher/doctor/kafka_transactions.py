@@ -1,0 +1,111 @@
+"""A watcher's Kafka: whether transactions work. What is tried is under a name of doctor's own, and leaves no message behind."""
+
+from __future__ import annotations
+
+import contextlib
+
+from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition
+from confluent_kafka.admin import ConfigResource, ResourceType
+
+from watcher.doctor.check import Check, Finding, failed, not_checked, ok
+from watcher.doctor.kafka import ANSWER_SECONDS, ANSWERING, Kafka
+from watcher.doctor.kafka_copies import judge_copies
+from watcher.errors import NotPermitted, WatcherError
+from watcher.stream.kafka_config import producer_config, reader_config
+from watcher.stream.kafka_errors import translated
+
+PROBE_MS = 10_000
+"""How long the coordinator keeps the probe's transaction, should we die in the middle of it."""
+
+TRANSACTION_LOG = "__transaction_state"
+LOG_COPIES = "transaction.state.log.replication.factor"
+
+
+def transactions(kafka: Kafka) -> Finding:
+    """A transaction can be begun, taken part in, and ended; it is aborted, and holds no message."""
+    if kafka.settings.delivery != "exactly-once":
+        return not_checked(f'because delivery = "{kafka.settings.delivery}" uses none')
+    with_offset = kafka.settings.position_topic in kafka.metadata().topics
+    try:
+        with translated(f"a transaction as {kafka.probe}"):
+            took_part = _try_transaction(kafka, with_offset=with_offset)
+    except NotPermitted as error:
+        if _code(error) != KafkaError.TRANSACTIONAL_ID_AUTHORIZATION_FAILED:
+            raise
+        fix = kafka.acl(f"--operation Write --transactional-id {kafka.probe}")
+        return not_checked(f"because doctor may not use a transactional id of its own, {kafka.probe}", fix)
+    return ok(f"one was begun and aborted as {kafka.probe}" if took_part else f"the coordinator takes {kafka.probe}")
+
+
+def _try_transaction(kafka: Kafka, *, with_offset: bool) -> bool:
+    """Whether the transaction held something: an offset of a group that does not exist. Raises KafkaException."""
+    config = producer_config(kafka.settings, kafka.troubles.append)
+    config |= {"transactional.id": kafka.probe, "transaction.timeout.ms": PROBE_MS, "message.timeout.ms": PROBE_MS}
+    producer = Producer(config)
+    producer.init_transactions(ANSWER_SECONDS)
+    if not with_offset:
+        return False
+    producer.begin_transaction()
+    consumer = Consumer({**reader_config(kafka.settings, kafka.troubles.append), "group.id": kafka.probe})
+    try:
+        offset = TopicPartition(kafka.settings.position_topic, 0, 0)
+        producer.send_offsets_to_transaction([offset], consumer.consumer_group_metadata(), ANSWER_SECONDS)
+    except KafkaException as error:
+        if error.args[0].code() != KafkaError.GROUP_AUTHORIZATION_FAILED:
+            raise
+        return False  # workers need no right on a group
+    finally:
+        producer.abort_transaction(ANSWER_SECONDS)
+        consumer.close()
+    _forget_group(kafka)
+    return True
+
+
+def _forget_group(kafka: Kafka) -> None:
+    """Without the right to, Kafka forgets the empty group by itself within minutes."""
+    with contextlib.suppress(KafkaException):
+        kafka.admin.delete_consumer_groups([kafka.probe], request_timeout=ANSWER_SECONDS)[kafka.probe].result()
+
+
+def _code(error: WatcherError) -> int | None:
+    """librdkafka's code for what became our error."""
+    cause = error.__cause__
+    return cause.args[0].code() if isinstance(cause, KafkaException) else None
+
+
+def transaction_log(kafka: Kafka) -> Finding:
+    """The topic in which Kafka keeps transactions has its copies."""
+    if kafka.settings.delivery != "exactly-once":
+        return not_checked(f'because delivery = "{kafka.settings.delivery}" uses no transactions')
+    metadata = kafka.metadata()
+    if topic := metadata.topics.get(TRANSACTION_LOG):
+        return judge_copies({TRANSACTION_LOG: topic}, len(metadata.brokers), {})
+    wanted = _broker_setting(kafka, next(iter(metadata.brokers)), LOG_COPIES)
+    if wanted is None:
+        return not_checked("because it does not show itself", kafka.acl(f"--operation Describe --topic {TRANSACTION_LOG}"))
+    return judge_wanted_copies(int(wanted), len(metadata.brokers))
+
+
+def judge_wanted_copies(copies: int, broker_count: int) -> Finding:
+    """Before the first transaction there is only the number of copies that the broker will ask for."""
+    if copies > broker_count:
+        text = f"{LOG_COPIES} is {copies}, with {broker_count} broker{'s' if broker_count != 1 else ''}: no transaction can begin"
+        fix = f"in server.properties: {LOG_COPIES}={broker_count} and transaction.state.log.min.isr=1; or start more brokers"
+        return failed(text, fix)
+    return ok(f"will be made with {copies} cop{'ies' if copies > 1 else 'y'}")
+
+
+def _broker_setting(kafka: Kafka, broker: int, name: str) -> str | None:
+    """None where the broker does not tell."""
+    wanted = ConfigResource(ResourceType.BROKER, str(broker))
+    try:
+        entries = kafka.admin.describe_configs([wanted], request_timeout=ANSWER_SECONDS)[wanted].result()
+    except KafkaException:
+        return None
+    return str(entries[name].value) if name in entries else None
+
+
+CHECKS: tuple[Check[Kafka], ...] = (
+    Check("kafka.transactions", transactions, needs=ANSWERING),
+    Check("kafka.transaction-log", transaction_log, needs=ANSWERING),
+)

@@ -1,0 +1,192 @@
+"""A watcher's MongoDB: whether it can be reached, and is one that has change streams."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import cached_property
+from typing import Any
+
+from pymongo import MongoClient
+
+from watcher.config import Origin, Settings
+from watcher.config.fault import BUILT_IN
+from watcher.config.mongodb_uri import parse_uri
+from watcher.console.durations import seconds_in_words
+from watcher.doctor.check import Check, Finding, failed, not_checked, ok, warning
+from watcher.doctor.clocks import judge_skew
+from watcher.errors import Outage, WatcherError
+from watcher.stream.change_stream import can_split
+from watcher.stream.mongodb_client import connect
+from watcher.stream.mongodb_errors import CREDENTIALS_HINT, REPLICA_SET_HINT, translated
+
+OLDEST_VERSION = 6
+MEMBERS_SECONDS = 2.0
+"""How long the driver may take to hear of every member, after the first has answered."""
+MAJORITY_SECONDS = 10
+
+Document = Mapping[str, Any]
+
+
+@dataclass
+class Mongodb:
+    """One watcher's MongoDB. `now` is this host's clock, in seconds since 1970."""
+
+    settings: Settings
+    origins: Mapping[str, Origin] = field(default_factory=dict)
+    now: Callable[[], float] = time.time
+    trouble: WatcherError | None = None
+    """Why the driver takes no command, although a server answers: no replica set yet, or a wrong login."""
+
+    @cached_property
+    def client(self) -> MongoClient[dict[str, Any]]:
+        """The worker's own kind of connection. Errors: ConfigurationError."""
+        return connect(self.settings)
+
+    def admin(self, command: str) -> Document:
+        """The answer of the database `admin`. Errors: as `translated`."""
+        with translated():
+            return self.client.admin.command(command)
+
+    @property
+    def uri_key(self) -> str:
+        """Where the URI is set."""
+        return f"mongodb_uri ({self.origins.get('mongodb_uri', BUILT_IN)})"
+
+    def server_types(self) -> dict[str, str]:
+        """What the driver takes each server for, by its address; `Unknown` has not answered."""
+        servers = self.client.topology_description.server_descriptions().values()
+        return {f"{server.address[0]}:{server.address[1]}": server.server_type_name for server in servers}
+
+    def close(self) -> None:
+        """Give the connection back."""
+        if "client" in self.__dict__:
+            self.client.close()
+
+
+def reachable(mongodb: Mongodb) -> Finding:
+    """A server answers the driver."""
+    try:
+        mongodb.admin("ping")
+    except WatcherError as error:
+        if error.hint not in (REPLICA_SET_HINT, CREDENTIALS_HINT):
+            return failed(str(error), _way_there(mongodb) if isinstance(error, Outage) else error.hint)
+        mongodb.trouble = error
+    answering = [address for address, kind in mongodb.server_types().items() if kind != "Unknown"]
+    return ok(f"{', '.join(sorted(answering))} answer{'s' if len(answering) == 1 else ''}")
+
+
+def _way_there(mongodb: Mongodb) -> str:
+    """Where the driver goes besides the addresses it was given, it follows the names that the members give themselves."""
+    uri = mongodb.settings.mongodb_uri.get_secret_value()
+    given = {host if ":" in host else f"{host}:27017" for host in parse_uri(uri).hosts.split(",")}
+    followed = [address for address in mongodb.server_types() if address not in given]
+    if followed and not uri.startswith("mongodb+srv"):
+        return (
+            f"the members call themselves {', '.join(followed)}, and drivers go there: let these names lead there from this host, "
+            "or change them with rs.reconfig()"
+        )
+    return f"start it (systemctl start mongod), or correct host and port in {mongodb.uri_key}"
+
+
+def replica_set(mongodb: Mongodb) -> Finding:
+    """It is a replica set that has been initiated, or a sharded cluster: only these have change streams."""
+    if mongodb.trouble and mongodb.trouble.hint == REPLICA_SET_HINT:
+        raise mongodb.trouble
+    servers = mongodb.server_types()
+    if "Standalone" in servers.values():
+        return failed("it is a standalone server, without change streams", REPLICA_SET_HINT)
+    if "Mongos" in servers.values():
+        return ok("a sharded cluster")
+    primary = next((address for address, kind in servers.items() if kind == "RSPrimary"), "not known")
+    names = {server.replica_set_name for server in mongodb.client.topology_description.server_descriptions().values()}
+    return ok(f"{next(filter(None, names), '')}, primary {primary}")
+
+
+def authentication(mongodb: Mongodb) -> Finding:
+    """The login is right."""
+    if mongodb.trouble:
+        return failed(str(mongodb.trouble), f"correct user, password and authSource in {mongodb.uri_key}")
+    user = user_of(mongodb)
+    return ok(f"as {user['user']}, of {user['db']}" if user else "without a login: mongodb_uri names no user")
+
+
+def user_of(mongodb: Mongodb) -> Mapping[str, str]:
+    """Who is logged in; empty if nobody is."""
+    users = mongodb.admin("connectionStatus")["authInfo"]["authenticatedUsers"]
+    return users[0] if users else {}
+
+
+def grant(mongodb: Mongodb, role: str, database: str) -> str:
+    user = user_of(mongodb)
+    if not user:
+        return f"name a user in {mongodb.uri_key}: mongodb://user:password@host/{mongodb.settings.database}?authSource=admin"
+    roles = f'[{{role: "{role}", db: "{database}"}}]'
+    return f'mongosh: db.getSiblingDB("{user["db"]}").grantRolesToUser("{user["user"]}", {roles})'
+
+
+def version(mongodb: Mongodb) -> Finding:
+    """The server is new enough."""
+    with translated():
+        info = mongodb.client.server_info()
+    return judge_version(info["version"], info["versionArray"])
+
+
+def judge_version(text: str, numbers: list[int]) -> Finding:
+    """MongoDB 6.0 has what watchers need; from 6.0.9 on it splits large events."""
+    if numbers[0] < OLDEST_VERSION:
+        return failed(f"MongoDB {text} is too old", "upgrade to MongoDB 6.0 or newer")
+    splits = "" if can_split(numbers) else "; events over 16 MB come without documents, which 6.0.9 or newer would split"
+    return ok(f"MongoDB {text}{splits}")
+
+
+def majority(mongodb: Mongodb) -> Finding:
+    """All members answer, and what is written is soon on most of them: change streams show nothing before that."""
+    hello = mongodb.admin("hello")
+    deadline = time.monotonic() + MEMBERS_SECONDS
+    while silent := _silent(mongodb):
+        if time.monotonic() > deadline:
+            break
+        time.sleep(0.05)
+    return judge_majority(hello, silent)
+
+
+def _silent(mongodb: Mongodb) -> list[str]:
+    return sorted(address for address, kind in mongodb.server_types().items() if kind == "Unknown")
+
+
+def judge_majority(hello: Document, silent: list[str]) -> Finding:
+    """By what the primary says of itself, and the members that do not answer."""
+    write = hello.get("lastWrite", {})
+    if "majorityOpTime" not in write:
+        return not_checked("because it is a sharded cluster, and its router does not tell")
+    behind = write["opTime"]["ts"].time - write["majorityOpTime"]["ts"].time
+    if behind > MAJORITY_SECONDS:
+        text = f"writes wait since {seconds_in_words(behind)} for a majority of the members, and change streams with them"
+        return failed(text, f"bring back {', '.join(silent) or 'the members that lag; rs.status() shows which'}")
+    if silent:
+        return warning(f"no answer from {', '.join(silent)}", "start these members: without a majority the changes stop")
+    members = len(hello.get("hosts", ())) + len(hello.get("arbiters", ()))
+    return ok("one member, and so no spare" if members == 1 else f"all {members} members answer")
+
+
+def clock(mongodb: Mongodb) -> Finding:
+    """MongoDB's clock and this host's agree."""
+    before = mongodb.now()
+    local: datetime = mongodb.admin("hello")["localTime"]
+    after = mongodb.now()
+    return judge_skew(local.replace(tzinfo=UTC).timestamp() - (before + after) / 2, "MongoDB", (after - before) / 2)
+
+
+REACHED, MEMBER, LOGGED_IN = "mongodb.reachable", "mongodb.replica-set", "mongodb.authentication"
+
+CHECKS: tuple[Check[Mongodb], ...] = (
+    Check(REACHED, reachable),
+    Check(MEMBER, replica_set, needs=(REACHED,)),
+    Check(LOGGED_IN, authentication, needs=(MEMBER,)),
+    Check("mongodb.version", version, needs=(LOGGED_IN,)),
+    Check("mongodb.majority", majority, needs=(LOGGED_IN,)),
+    Check("mongodb.clock", clock, needs=(LOGGED_IN,)),
+)

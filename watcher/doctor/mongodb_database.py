@@ -1,0 +1,141 @@
+"""A watcher's MongoDB: whether a change stream on the database opens, and how long it can be gone on with."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from watcher.config import Settings
+from watcher.config.collections import is_glob, is_watched
+from watcher.config.fault import did_you_mean
+from watcher.console.durations import seconds_in_words
+from watcher.doctor.check import Check, Finding, failed, not_checked, ok, warning
+from watcher.doctor.mongodb import LOGGED_IN, Document, Mongodb, grant
+from watcher.errors import NotPermitted
+from watcher.stream.change_stream import ChangeStream
+from watcher.stream.mongodb_errors import translated
+
+GOOD_OPLOG_SECONDS = 24 * 3600
+"""A weekend would be better; a night is what one may be away at least."""
+LEAST_OPLOG_BYTES = 990 * 1024 * 1024
+"""MongoDB's own least size, which it takes on a small disk."""
+FULL = 0.9
+"""An oplog that has room left has dropped nothing yet: how far it reaches back tells nothing."""
+
+
+def privileges(mongodb: Mongodb) -> Finding:
+    """A change stream opens, with all that the settings ask for."""
+    try:
+        with contextlib.closing(ChangeStream(mongodb.settings)) as stream:
+            stream.open_now()
+    except NotPermitted as error:
+        return failed(str(error), grant(mongodb, "read", mongodb.settings.database))
+    return ok(f"a change stream on {mongodb.settings.database} opens with these settings")
+
+
+def collections(mongodb: Mongodb) -> Finding:
+    """The collections that the settings name are there."""
+    settings = mongodb.settings
+    with translated():
+        found = {c["name"]: c["type"] for c in _list_collections(mongodb, nameOnly=True, authorizedCollections=True)}
+        databases = [] if found else mongodb.client.list_database_names()
+    if not found:
+        hint = (
+            did_you_mean(settings.database, databases) or f"right if the database is still to come; else correct {mongodb.uri_key}"
+        )
+        return warning(f"there are no collections in a database {settings.database!r}", hint)
+    return judge_collections(found, settings)
+
+
+def _list_collections(mongodb: Mongodb, **options: Any) -> Iterable[Document]:
+    return mongodb.client[mongodb.settings.database].list_collections(**options)
+
+
+def judge_collections(found: Mapping[str, str], settings: Settings) -> Finding:
+    """`found` holds each collection's type by its name."""
+    own = [name for name in found if not name.startswith("system.")]
+    watched = sorted(name for name in own if found[name] == "collection" and settings.watches(name))
+    if idle := [
+        f"watch_collections: {_not_there(pattern, own)}" for pattern in settings.watch_collections if not _any(pattern, own)
+    ]:
+        return warning("\n".join(idle), "correct the names; right if the collections are still to come")
+    if other := [name for name in settings.watch_collections if found.get(name, "collection") != "collection"]:
+        return warning(
+            f"{', '.join(other)} is a {found[other[0]]}, of which MongoDB tells no changes", "watch the collections below it"
+        )
+    if idle := [f"exclude_collections: {_not_there(name, own)}" for name in settings.exclude_collections if not _any(name, own)]:
+        return warning("\n".join(idle), "correct the names, or remove them")
+    if not watched:
+        return warning("no collection is left to be watched", "shorten exclude_collections")
+    return ok(f"{len(watched)} of {len(own)} are watched: {', '.join(watched[:6])}{' …' if len(watched) > 6 else ''}")
+
+
+def _any(pattern: str, names: Iterable[str]) -> bool:
+    return any(is_watched(name, [pattern], ()) for name in names)
+
+
+def _not_there(pattern: str, names: Iterable[str]) -> str:
+    hint = "" if is_glob(pattern) else did_you_mean(pattern, names)
+    return f"no collection matches {pattern!r}{f'; {hint}' if hint else ''}"
+
+
+def images(mongodb: Mongodb) -> Finding:
+    """Collections keep pre- and post-images, where the settings want the documents before or right after a change."""
+    wanted = {mongodb.settings.full_document, mongodb.settings.full_document_before_change} & {"required", "whenAvailable"}
+    if not wanted:
+        return not_checked("because the settings want none")
+    with translated():
+        found = list(_list_collections(mongodb, filter={"type": "collection"}))
+    without = sorted(c["name"] for c in found if mongodb.settings.watches(c["name"]) and not _keeps_images(c))
+    if not without:
+        return ok("every watched collection keeps them")
+    commands = [f'{{collMod: "{name}", changeStreamPreAndPostImages: {{enabled: true}}}}' for name in without]
+    fix = "mongosh: " + "\n".join(f"db.runCommand({command})" for command in commands)
+    names = ", ".join(without)
+    if "required" in wanted:
+        return failed(f"{names}: no pre- and post-images are kept, and the settings require them", fix)
+    return warning(f"{names}: no pre- and post-images are kept, so these documents will be missing", fix)
+
+
+def _keeps_images(collection: Document) -> bool:
+    return bool(collection.get("options", {}).get("changeStreamPreAndPostImages", {}).get("enabled"))
+
+
+def oplog(mongodb: Mongodb) -> Finding:
+    """The oplog holds enough of the past for a watcher that was away."""
+    with contextlib.closing(ChangeStream(mongodb.settings)) as stream:
+        oldest = stream.oldest_oplog_seconds()
+    if oldest is None:
+        if "Mongos" in mongodb.server_types().values():
+            return not_checked("because it is a sharded cluster, and each shard has an oplog of its own")
+        fix = grant(mongodb, "clusterMonitor", "admin")
+        if mongodb.settings.start_from == "earliest":
+            return failed('start_from = "earliest" needs the role clusterMonitor', fix)
+        return not_checked("because that needs the role clusterMonitor, as HEADROOM in the status does", fix)
+    now = mongodb.admin("ping")["operationTime"].time
+    with translated():
+        size = mongodb.client.local.command("collStats", "oplog.rs")
+    return judge_oplog(now - oldest, size["size"], size["maxSize"])
+
+
+def judge_oplog(window_seconds: int, size: int, max_size: int) -> Finding:
+    """Sizes in bytes. Only an oplog that is full has a window; before that its size alone says something."""
+    window, megabytes = seconds_in_words(window_seconds), max_size // 2**20
+    larger = "mongosh: db.adminCommand({replSetResizeOplog: 1, size: Double(16384), minRetentionHours: 48})"
+    if size >= FULL * max_size and window_seconds < GOOD_OPLOG_SECONDS:
+        return warning(f"{megabytes} MB hold only {window}: a watcher that is away for longer loses its position", larger)
+    if max_size < LEAST_OPLOG_BYTES:
+        return warning(f"it may hold only {megabytes} MB, which many writes fill soon; it reaches back {window}", larger)
+    full = min(100, round(100 * size / max_size))
+    return ok(f"reaches back {window}, and is full to {full}% of {megabytes} MB")
+
+
+OPENS = "mongodb.privileges"
+
+CHECKS: tuple[Check[Mongodb], ...] = (
+    Check(OPENS, privileges, needs=(LOGGED_IN,)),
+    Check("mongodb.collections", collections, needs=(OPENS,)),
+    Check("mongodb.images", images, needs=(OPENS,)),
+    Check("mongodb.oplog", oplog, needs=(OPENS,)),
+)

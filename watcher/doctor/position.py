@@ -1,0 +1,123 @@
+"""A watcher's position: whether it is there, can be gone on from, and is nobody else's."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+from collections import deque
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+
+from confluent_kafka import KafkaError
+
+from watcher.config import Settings
+from watcher.console.durations import seconds_in_words
+from watcher.doctor.check import Check, Finding, failed, not_checked, ok, warning
+from watcher.errors import PositionLost
+from watcher.fleet.polling import command_line, is_alive
+from watcher.fleet.report import read_report
+from watcher.log import iso
+from watcher.stream.change_stream import ChangeStream
+from watcher.stream.kafka_sink import check_database, position_gone
+from watcher.stream.kafka_topics import Topics
+from watcher.stream.model import Owner, token_seconds
+from watcher.stream.past import Past
+from watcher.stream.position import PositionReader, Saved
+from watcher.stream.status_file import StatusFile
+
+NO_POSITION = "because there is no position yet"
+
+
+@dataclass
+class SavedPosition:
+    """One watcher's position in Kafka, and what `run/` knows of it."""
+
+    settings: Settings
+    run_dir: Path
+    troubles: deque[KafkaError] = field(default_factory=lambda: deque(maxlen=16))
+
+    @cached_property
+    def saved(self) -> Saved:
+        """What the position topic says; nothing where there is none. Errors: Outage, NotPermitted, PositionLost."""
+        if not Topics(self.settings, self.troubles.append).exists(self.settings.position_topic):
+            return Saved()
+        return PositionReader(self.settings, self.troubles.append).read()
+
+    @property
+    def past(self) -> Past:
+        """What the last worker on this host has left."""
+        status_file = StatusFile(self.run_dir / f"{self.settings.name}.json")
+        return Past.read(status_file.previous(), self.settings.kafka_client_id)
+
+
+def saved(position: SavedPosition) -> Finding:
+    """It is there if the watcher has delivered before, can be read, and is this database's. Errors: PositionLost."""
+    found = position.saved.position
+    if found is None and position.past.has_delivered:
+        raise position_gone(position.settings)
+    if found is None or found.token is None:
+        return ok(f"none yet; the first start begins with start_from = {position.settings.start_from}")
+    check_database(position.settings, found)
+    return ok(f"after message {found.sequence}, at {iso(token_seconds(found.token))}")
+
+
+def in_oplog(position: SavedPosition) -> Finding:
+    """MongoDB still holds what follows the position."""
+    found = position.saved.position
+    if found is None or found.token is None:
+        return not_checked(NO_POSITION)
+    with contextlib.closing(ChangeStream(position.settings)) as stream:
+        try:
+            now = stream.standing_at(stream.open(found.token)).server_seconds
+        except PositionLost as error:
+            going_on = 'on_position_lost = "restart" goes on from now; `watcherctl verify` shows what is missing'
+            return failed(str(error), going_on)
+        oldest = stream.oldest_oplog_seconds()
+    return judge_headroom(token_seconds(found.token), now, oldest)
+
+
+def judge_headroom(position: int, now: int, oldest: int | None) -> Finding:
+    """All three are MongoDB's seconds since 1970; `oldest` is None where it does not tell."""
+    behind = max(now - position, 0)
+    text = f"MongoDB holds what follows; the position is {seconds_in_words(behind)} behind"
+    if oldest is None:
+        return ok(f"{text}, and for how much longer is not known without the role clusterMonitor")
+    headroom = position - oldest
+    if behind > headroom:
+        return warning(f"{text}, and it is lost when it is {seconds_in_words(headroom + behind)} behind", "start the watcher now")
+    return ok(f"{text}, with a headroom of {seconds_in_words(headroom)}")
+
+
+def owner(position: SavedPosition) -> Finding:
+    """Nobody else writes under this client id."""
+    last = position.saved.owner
+    if last is None:
+        return not_checked(NO_POSITION)
+    report = read_report(position.run_dir, position.settings.name)
+    ours = report.pid if report and is_alive(report.pid) else None
+    return judge_owner(last, ours, socket.gethostname(), position.settings)
+
+
+def judge_owner(last: Owner, our_worker: int | None, host: str, settings: Settings) -> Finding:
+    """`last`: who wrote the position last; `our_worker`: the process id of the worker that runs here, if one does."""
+    who = f"process {last.pid} on {last.host}"
+    fix = f"stop the other one, or give it another kafka_client_id than {settings.kafka_client_id}"
+    if our_worker and (last.pid, last.host) != (our_worker, host):
+        return failed(f"{who} writes it, and our worker is process {our_worker}: each would end the other", fix)
+    if our_worker:
+        return ok(f"{who}, our worker")
+    if last.host != host:
+        return warning(f"{who} wrote it last, and no worker runs here", f"if it still runs there: {fix}")
+    if is_alive(last.pid) and settings.name in command_line(last.pid):
+        return warning(f"{who} wrote it last, and it runs outside this deployment", fix)
+    return ok(f"{who} wrote it last; it has ended")
+
+
+SAVED = "position.saved"
+
+CHECKS: tuple[Check[SavedPosition], ...] = (
+    Check(SAVED, saved, needs=("kafka.authentication", "kafka.brokers")),
+    Check("position.in-oplog", in_oplog, needs=(SAVED, "mongodb.privileges")),
+    Check("position.owner", owner, needs=(SAVED,)),
+)

@@ -19,8 +19,8 @@ ALLOWED = {
     "__init__": frozenset[str](),
     "__main__": frozenset({"cli"}),
     "cli": PARTS | SHARED | {"verification", "agent", "doctor", "generate"},
-    "agent": SHARED | {"fleet", "consumer"},
-    "doctor": SHARED | {"fleet", "stream", "consumer"},
+    "agent": SHARED | {"fleet", "consumer", "console"},
+    "doctor": SHARED | {"fleet", "stream", "console"},
     "generate": SHARED | {"fleet"},
     "verification": SHARED | {"stream", "consumer"},
     **dict.fromkeys(PARTS, SHARED),
@@ -33,7 +33,7 @@ ALLOWED = {
 
 DRIVERS = {
     "pymongo": ("stream/change_stream.py", "stream/mongodb_*.py"),
-    "confluent_kafka": ("stream/kafka_*.py", "stream/position.py"),
+    "confluent_kafka": ("stream/kafka_*.py", "stream/position*.py"),
 }
 """Inside `stream`, each driver is known only to its end of the data path."""
 

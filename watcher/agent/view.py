@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from starlette.requests import Request
+
 from watcher.config import Deployment, Loaded, Settings, load
 from watcher.config.agent_settings import AgentSettings
 from watcher.fleet.control import Fleet
@@ -37,3 +39,10 @@ class FleetView:
         """Look again. Raises FleetError."""
         self.loaded: Loaded = load(self.deployment.conf_dir)
         self.survey: Survey = survey(self.fleet, self.loaded.names)
+
+
+def view_of(request: Request) -> FleetView:
+    """The fleet that a request is about."""
+    view = request.app.state.view
+    assert isinstance(view, FleetView)  # noqa: S101
+    return view

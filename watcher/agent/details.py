@@ -1,0 +1,140 @@
+"""One watcher more closely: its latest messages, its settings, its log. Behind `/api/watchers/{name}/…` and the page."""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING, Any
+
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import JSONResponse
+from starlette.routing import BaseRoute, Route
+
+from watcher.agent.view import view_of
+from watcher.config import Deployment, Loaded
+from watcher.config.in_force import values_in_force
+from watcher.console.message_text import message_text, printable
+from watcher.errors import WatcherError
+from watcher.fleet.logs import NO_TIME, Line, Wanted, last_lines, pairs
+
+if TYPE_CHECKING:
+    from watcher.config import Settings
+    from watcher.consumer.delivered import Delivered
+
+DEFAULT_MESSAGES = 20
+MOST_MESSAGES = 200
+DEFAULT_LINES = 200
+MOST_LINES = 2000
+
+READ_WAIT_SECONDS = 10.0
+_reading = threading.Lock()
+"""One reader at a time: each has buffers of several megabytes, and Kafka is not there to serve a page."""
+
+
+def messages(request: Request) -> JSONResponse:
+    """`GET /api/watchers/{name}/messages?n=20`: the last messages in Kafka, newest first; 503 if Kafka does not answer."""
+    settings = _settings(request)
+    try:
+        latest = _read(settings, _count(request, DEFAULT_MESSAGES, MOST_MESSAGES))
+    except WatcherError as error:
+        return JSONResponse({"error": str(error), "hint": error.hint}, status_code=503)
+    return JSONResponse({"messages": [_message(delivered) for delivered in reversed(latest)]})
+
+
+def settings(request: Request) -> JSONResponse:
+    """`GET /api/watchers/{name}/settings`: what conf.d says, secrets masked, and where it was set; or what is wrong with it."""
+    loaded, name = _loaded(request), _name(request)
+    return JSONResponse({"settings": settings_shown(loaded, name), "faults": faults_shown(loaded, name)})
+
+
+def log(request: Request) -> JSONResponse:
+    """`GET /api/watchers/{name}/log?n=200`: the last lines, oldest first."""
+    name = _name(request)
+    return JSONResponse({"lines": log_shown(view_of(request).deployment, name, _count(request, DEFAULT_LINES, MOST_LINES))})
+
+
+routes: list[BaseRoute] = [
+    Route("/api/watchers/{name}/messages", messages),
+    Route("/api/watchers/{name}/settings", settings),
+    Route("/api/watchers/{name}/log", log),
+]
+
+
+def settings_shown(loaded: Loaded, name: str) -> list[dict[str, str]]:
+    """Key, value and origin of each setting; nothing for a watcher whose configuration has faults."""
+    if name not in loaded.watchers:
+        return []
+    values = values_in_force(loaded.watchers[name], loaded.origins[name])
+    return [{"key": key, "value": printable(value), "from": str(origin)} for key, value, origin in values]
+
+
+def faults_shown(loaded: Loaded, name: str) -> list[dict[str, str]]:
+    """What is wrong with a watcher's configuration."""
+    return [{"message": printable(fault.message), "hint": fault.hint} for fault in loaded.broken.get(name, ())]
+
+
+def log_shown(deployment: Deployment, name: str, count: int) -> list[dict[str, Any]]:
+    """The last lines of a watcher's log, oldest first."""
+    return [_line(line) for line in last_lines({name: deployment.log_dir / f"{name}.log"}, count, Wanted())]
+
+
+def _read(settings: Settings, count: int) -> list[Delivered]:
+    from watcher.consumer.errors import ReadError
+    from watcher.consumer.reader import Reader
+
+    if not _reading.acquire(timeout=READ_WAIT_SECONDS):
+        raise ReadError("Others are reading from Kafka for this page.", hint="try again in a moment")
+    try:
+        with Reader(settings) as reader:
+            return reader.last(count)
+    finally:
+        _reading.release()
+
+
+def _message(delivered: Delivered) -> dict[str, Any]:
+    text = message_text(delivered.message)
+    return {
+        "sequence": delivered.sequence,
+        "timestamp": text.timestamp,
+        "operation": text.operation,
+        "collection": text.collection,
+        "key": text.key,
+        "what": text.what,
+        "topic": delivered.partition[0],
+    }
+
+
+def _line(line: Line) -> dict[str, Any]:
+    fields = line.fields or {}
+    return {
+        "at": None if line.at == NO_TIME else line.at.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+        "level": str(fields.get("level", "")),
+        "event": printable(str(fields.get("event", ""))) if line.fields is not None else printable(line.text),
+        "rest": printable(" ".join(pairs(fields))),
+    }
+
+
+def _loaded(request: Request) -> Loaded:
+    return view_of(request).loaded
+
+
+def _name(request: Request) -> str:
+    """The watcher that is asked for; 404 if there is none of that name."""
+    name: str = request.path_params["name"]
+    if name not in _loaded(request).names:
+        raise HTTPException(404, "There is no such watcher.")
+    return name
+
+
+def _settings(request: Request) -> Settings:
+    """409 if the watcher's configuration has faults."""
+    loaded, name = _loaded(request), _name(request)
+    if name not in loaded.watchers:
+        raise HTTPException(409, "The configuration of this watcher has faults.")
+    return loaded.watchers[name]
+
+
+def _count(request: Request, default: int, most: int) -> int:
+    """The number `n` of the query; what is no number, or too large a one, is not worth an error."""
+    text = request.query_params.get("n", "")
+    return max(1, min(int(text), most)) if text.isdecimal() and len(text) < 10 else default

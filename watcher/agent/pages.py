@@ -1,0 +1,158 @@
+"""The page: HTML that the server renders, and its files. Its scripts ask for the same HTML again when something has changed."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from starlette.middleware import Middleware
+from starlette.middleware.gzip import GZipMiddleware
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, Response
+from starlette.routing import BaseRoute, Mount, Route
+from starlette.staticfiles import StaticFiles
+
+from watcher.agent.details import faults_shown, log_shown, settings_shown
+from watcher.agent.shown import (
+    Shown,
+    age_in_words,
+    count_in_words,
+    most_urgent_first,
+    overall,
+    rate_in_words,
+    shown,
+    summary,
+)
+from watcher.agent.view import FleetView, view_of
+from watcher.console.durations import seconds_in_words
+from watcher.console.message_text import printable
+from watcher.fleet.status import Row
+
+PAGE_DIR = Path(__file__).parent / "page"
+LOG_LINES = 100
+
+SECURITY_HEADERS = {
+    "Content-Security-Policy": (
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
+        "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    ),
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Cache-Control": "no-store",
+}
+
+CHARTS = (
+    ("operations", "Events", "per second"),
+    ("lagSeconds", "Lag", "seconds"),
+    ("batchSize", "Batch size", "messages"),
+    ("commitSeconds", "Commit time", "milliseconds"),
+    ("rssBytes", "Memory (RSS)", "MB"),
+)
+"""The charts of a watcher: key, title and unit. `charts.js` draws them from the history of that key."""
+
+
+def fleet(request: Request) -> Response:
+    """`GET /`: a row for each watcher."""
+    view = view_of(request)
+    survey = view.survey
+    watchers = most_urgent_first([_shown(view, row) for row in survey.rows])
+    return _page(
+        "fleet.html",
+        view,
+        at=survey.at,
+        watchers=watchers,
+        level=overall(survey, watchers),
+        summary=summary(survey, watchers),
+        conf_dir=view.deployment.conf_dir,
+    )
+
+
+def watcher(request: Request) -> Response:
+    """`GET /watchers/{name}`: one watcher."""
+    view, name = view_of(request), request.path_params["name"]
+    row = view.row(name)
+    if row is None:
+        return message_page(404, "No such watcher", f"There is no watcher '{name}' in conf.d.")
+    at = view.survey.at
+    uptime = row.uptime(at)
+    return _page(
+        "watcher.html",
+        view,
+        at=at,
+        watcher=_shown(view, row),
+        uptime=uptime.total_seconds() if uptime else None,
+        charts=CHARTS,
+        faults=faults_shown(view.loaded, name),
+        settings=settings_shown(view.loaded, name),
+        log=log_shown(view.deployment, name, LOG_LINES)[::-1],
+    )
+
+
+def sign_in() -> Response:
+    """What a browser gets instead of a page for which it needs the token: a form that asks for it."""
+    return _html("sign_in.html", 401)
+
+
+def message_page(status: int, heading: str, text: str) -> Response:
+    """A page that says one thing."""
+    return _html("message.html", status, heading=heading, text=text)
+
+
+class _StaticFiles(StaticFiles):
+    """Files that browsers keep, but ask for again: they change with the version."""
+
+    def file_response(self, *args: Any, **kwargs: Any) -> Response:
+        response = super().file_response(*args, **kwargs)
+        response.headers.update({**SECURITY_HEADERS, "Cache-Control": "no-cache"})
+        return response
+
+
+_compressed = [Middleware(GZipMiddleware)]
+
+routes: list[BaseRoute] = [
+    Route("/", fleet, middleware=_compressed),
+    Route("/watchers/{name}", watcher, middleware=_compressed),
+    Mount("/static", _StaticFiles(directory=PAGE_DIR / "static"), middleware=_compressed),
+]
+
+
+def _shown(view: FleetView, row: Row) -> Shown:
+    return shown(row, view.survey.at, {})
+
+
+def _page(template: str, view: FleetView, **values: Any) -> Response:
+    return _html(template, 200, controls=bool(view.agent.token), **values)
+
+
+def _html(template: str, status: int, **values: Any) -> Response:
+    text = _environment.get_template(template).render(version=version("database-watcher"), **values)
+    return HTMLResponse(text, status, SECURITY_HEADERS)
+
+
+def _iso(moment: datetime) -> str:
+    return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _capitalize_first(text: str) -> str:
+    return text[:1].upper() + text[1:]
+
+
+_environment = Environment(
+    loader=FileSystemLoader(PAGE_DIR / "templates"),
+    autoescape=True,
+    undefined=StrictUndefined,
+    trim_blocks=True,
+    lstrip_blocks=True,
+)
+_environment.filters |= {
+    "ago": age_in_words,
+    "capitalize_first": _capitalize_first,
+    "count": count_in_words,
+    "duration": seconds_in_words,
+    "iso": _iso,
+    "printable": printable,
+    "rate": rate_in_words,
+}

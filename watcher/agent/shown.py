@@ -1,0 +1,204 @@
+"""A fleet in the words and colours of the page. Pure: a survey and its history in, what the templates print out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from watcher.console.durations import seconds_in_words
+from watcher.fleet.report import LastError
+from watcher.fleet.status import Row, State
+from watcher.fleet.survey import Survey
+
+RECENT = timedelta(hours=1)
+"""How long an error is shown of a watcher that streams again."""
+
+LAG_SECONDS = 30.0
+HEADROOM_SECONDS = 6 * 3600.0
+"""From here on a number is marked: that much behind, and that little left."""
+
+SPARK_STEPS = 60
+SPARK_WIDTH = 120
+SPARK_HEIGHT = 24
+
+History = Mapping[str, Sequence[float | None]]
+"""What `/api/watchers/{name}/history` gives: lists of equal length, one value a step."""
+
+OPERATIONS = ("insert", "update", "replace", "delete")
+
+
+class Level(StrEnum):
+    """How much attention something needs, and so its colour and shape; most urgent first."""
+
+    BAD = "bad"
+    WARN = "warn"
+    BUSY = "busy"
+    DOWN = "down"
+    GOOD = "good"
+    OFF = "off"
+
+
+_LEVELS = {
+    State.FAILED: Level.BAD,
+    State.HUNG: Level.BAD,
+    State.UNKNOWN: Level.BAD,
+    State.WAITING: Level.WARN,
+    State.BACKING_OFF: Level.WARN,
+    State.OPENING: Level.BUSY,
+    State.STOPPING: Level.BUSY,
+    State.STOPPED: Level.DOWN,
+    State.NOT_STARTED: Level.DOWN,
+    State.STREAMING: Level.GOOD,
+    State.DISABLED: Level.OFF,
+}
+_URGENCY = list(Level)
+
+MEANINGS = {
+    State.STREAMING: "changes go to Kafka",
+    State.OPENING: "connecting, and finding its position",
+    State.WAITING: "MongoDB or Kafka is away; it goes on by itself when they are back",
+    State.BACKING_OFF: "it ended several times within a minute, and waits before it tries again",
+    State.STOPPING: "finishing the transaction in hand",
+    State.HUNG: "the process runs, but has not written its status for 20 seconds",
+    State.STOPPED: "it ran, and was stopped",
+    State.FAILED: "it ended with an error, or its configuration has faults",
+    State.DISABLED: "not running, and not meant to",
+    State.NOT_STARTED: "it has never run",
+    State.UNKNOWN: "the process runs, but has not written a status that could be read",
+}
+STALLED = "stalled"
+STALLED_MEANING = "MongoDB moves on and the position does not"
+
+
+@dataclass(frozen=True, slots=True)
+class Spark:
+    """The course of a rate as an SVG polyline's points, and in words."""
+
+    points: str
+    words: str
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """One watcher as the page shows it. `row` has the numbers."""
+
+    row: Row
+    level: Level
+    state: str
+    meaning: str
+    error: LastError | None
+    spark: Spark
+
+    @property
+    def is_behind(self) -> bool:
+        """Whether the lag is worth marking."""
+        lag = self.row.report.lag_seconds if self.row.report else None
+        return self.row.is_running and lag is not None and lag >= LAG_SECONDS
+
+    @property
+    def is_near_loss(self) -> bool:
+        """Whether the headroom is worth marking."""
+        headroom = self.row.report.headroom_seconds if self.row.report else None
+        return self.row.is_running and headroom is not None and headroom < HEADROOM_SECONDS
+
+
+def shown(row: Row, at: datetime, history: History, *, stalled: bool = False) -> Shown:
+    """One watcher at the moment `at`."""
+    is_stalled = stalled and row.state is State.STREAMING
+    return Shown(
+        row=row,
+        level=Level.BAD if is_stalled else _LEVELS[row.state],
+        state=STALLED if is_stalled else row.state.value,
+        meaning=STALLED_MEANING if is_stalled else MEANINGS[row.state],
+        error=_error(row, at),
+        spark=spark(_rates(history)),
+    )
+
+
+def most_urgent_first(watchers: Sequence[Shown]) -> list[Shown]:
+    """In the order in which somebody should look at them; by name where that is equal."""
+    return sorted(watchers, key=lambda watcher: (_URGENCY.index(watcher.level), watcher.row.name))
+
+
+def overall(survey: Survey, watchers: Sequence[Shown]) -> Level:
+    """The fleet's level: that of its most urgent watcher; a disabled one counts as nothing."""
+    if survey.supervisord_pid is None:
+        return Level.BAD
+    return min((watcher.level for watcher in watchers), key=_URGENCY.index, default=Level.OFF)
+
+
+def summary(survey: Survey, watchers: Sequence[Shown]) -> str:
+    """The fleet in a sentence."""
+    if survey.supervisord_pid is None:
+        return "supervisord does not run: no watcher is started, or started again"
+    meant = [watcher for watcher in watchers if watcher.level is not Level.OFF]
+    if not meant:
+        return "no watcher is meant to run" if watchers else "conf.d holds no watcher"
+    if parts := list(_counts(meant)):
+        return f"of {_number(len(meant), 'watcher')}, {', '.join(parts)}"
+    return "the watcher streams" if len(meant) == 1 else f"all {len(meant)} watchers stream"
+
+
+def spark(rates: Sequence[float | None]) -> Spark:
+    """The last rates from left to right; steps without a number are drawn as none."""
+    known = [rate for rate in rates if rate is not None]
+    if not known:
+        return Spark("", "events per second: nothing known yet")
+    top = max(*known, 1.0)
+    step = SPARK_WIDTH / (SPARK_STEPS - 1)
+    left = SPARK_WIDTH - step * (len(rates) - 1)
+    heights = [1 + (SPARK_HEIGHT - 2) * (1 - (rate or 0.0) / top) for rate in rates]
+    points = " ".join(f"{left + number * step:.1f},{height:.1f}" for number, height in enumerate(heights))
+    return Spark(points, f"events per second, last 5 minutes: now {known[-1]:.1f}, highest {max(known):.1f}")
+
+
+def _rates(history: History) -> list[float | None]:
+    """Events per second of all operations together, for the sparkline's time."""
+    columns = [list(history.get(operation, ()))[-SPARK_STEPS:] for operation in OPERATIONS]
+    return [_sum(step) for step in zip(*columns, strict=True)]
+
+
+def _sum(values: Sequence[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return sum(known) if known else None
+
+
+def _error(row: Row, at: datetime) -> LastError | None:
+    """What is over for long is left out of the overview."""
+    if row.error and (row.state is not State.STREAMING or at - row.error.at < RECENT):
+        return row.error
+    return None
+
+
+def _counts(watchers: Sequence[Shown]) -> Iterator[str]:
+    """`1 failed`, `2 waiting`, the most urgent first; nothing about those that stream."""
+    states = [watcher.state for watcher in most_urgent_first(watchers) if watcher.level is not Level.GOOD]
+    return (f"{states.count(state)} {state}" for state in dict.fromkeys(states))
+
+
+def _number(count: int, thing: str) -> str:
+    return f"{count} {thing}{'' if count == 1 else 's'}"
+
+
+def rate_in_words(rate: float | None) -> str:
+    """Per second: with a tenth while it is small, with thousands set apart when it is large."""
+    if rate is None:
+        return "-"
+    return f"{rate:.1f}" if rate < 100 else count_in_words(round(rate))
+
+
+def count_in_words(count: float | None) -> str:
+    """A whole number, thousands set apart by a narrow space."""
+    return "-" if count is None else f"{round(count):,}".replace(",", "\u202f")
+
+
+def bytes_in_words(size: float | None) -> str:
+    """In MB, as operating systems and Kubernetes count memory limits: 1 MB = 1,000,000 bytes."""
+    return "-" if size is None else f"{size / 1e6:.1f}\u202fMB"
+
+
+def age_in_words(moment: datetime | None, now: datetime) -> str:
+    """`12s ago`; `-` where it is not known."""
+    return "-" if moment is None else f"{seconds_in_words((now - moment).total_seconds())} ago"

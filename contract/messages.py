@@ -150,12 +150,22 @@ class Invalidate(Message):
 
 
 class Gap(Message):
-    """Changes are missing between `from` and `to`: MongoDB no longer had them."""
+    """Changes are missing between `from` and `to`: MongoDB no longer had them, or somebody has set the position forward."""
 
     operationType: Literal["gap"]
     reason: str
     from_: Annotated[Time | Absent, Field(alias="from")] = None
     lastEventId: EventId | Absent = None
+    to: Time
+
+
+class Rewind(Message):
+    """Somebody has set the position back from `from` to `to`: the changes in between come again, with new numbers."""
+
+    operationType: Literal["rewind"]
+    reason: str
+    from_: Annotated[Time, Field(alias="from")]
+    lastEventId: EventId
     to: Time
 
 
@@ -171,13 +181,13 @@ class DeadLetter(Message):
 
 
 ROW_CHANGES = (Insert, Update, Replace, Delete)
-CONTROL = (Rename, Drop, DropDatabase, Invalidate, Gap, DeadLetter)
+CONTROL = (Rename, Drop, DropDatabase, Invalidate, Gap, Rewind, DeadLetter)
 
 
 class AnyMessage(
     RootModel[
         Annotated[
-            Insert | Update | Replace | Delete | Rename | Drop | DropDatabase | Invalidate | Gap | DeadLetter,
+            Insert | Update | Replace | Delete | Rename | Drop | DropDatabase | Invalidate | Gap | Rewind | DeadLetter,
             Field(discriminator="operationType"),
         ]
     ]

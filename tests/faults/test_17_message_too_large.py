@@ -101,3 +101,20 @@ def test_a_key_that_is_too_large(
     assert "too large" in error["message"]
     assert len(error["message"]) < 1000
     fault_report.count(faults=1, writes=1)
+
+
+def test_a_position_that_is_too_large(
+    launch: Launch, settings: Document, inbox: Inbox, db: Database[Document], apache: ApacheKafka, fault_report: FaultReport
+) -> None:
+    """The messages' topics were given room for a long key, but the position, which holds it twice as long, was forgotten."""
+    for operation in ("insert", "control"):
+        create_topic(apache, settings[f"kafka_topic_{operation}"], 3 * len(LARGE))
+    worker = launch(settings | {"kafka": {"message.max.bytes": str(3 * len(LARGE))}})
+    worker.reached()
+    db.users.insert_one({"_id": LARGE[:700_000]})
+    assert worker.wait() == UNDELIVERABLE
+    error = worker.status["lastError"]
+    assert "position" in error["message"]
+    assert f"max.message.bytes of {settings['kafka_client_id']}.position" in error["hint"]
+    assert inbox.messages() == []
+    fault_report.count(faults=1, writes=1)

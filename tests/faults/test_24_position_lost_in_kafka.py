@@ -1,7 +1,7 @@
 """Row 24: the position topic is deleted, not compacted, or holds garbage.
 
 Goal: the worker does not guess where to go on. It exits 80 with advice; with on_position_lost = "restart" it goes on from now,
-tells the gap on the control topic, and counts on from the next million, so that no number comes twice.
+tells the gap on the control topic, and counts on from a later million, so that no number comes twice.
 Method: the topic of a watcher that has delivered is deleted, while the worker is down or runs, altered, or written to by somebody
 else.
 """

@@ -14,21 +14,27 @@ from tests.unit.change_events import EVENT_ID, change, encoder, recorded
 from watcher.config.topic_name import escape
 from watcher.stream.message import BODY, TOO_LARGE
 from watcher.stream.model import Message
+from watcher.stream.position_change import notice_of
+from watcher.stream.position_history import PositionChange
 from watcher.stream.tolerant_stream import gap_notice
 
 TEXT = (Path(__file__).parents[2] / "docs" / "message-format.md").read_text(encoding="utf-8")
 EXAMPLES = dict(re.findall(r"^### (\w+)\n.*?```json\n(.*?)```", TEXT, re.MULTILINE | re.DOTALL))
 ORDER = ("insert", "update", "replace", "delete", "rename", "drop", "dropDatabase", "invalidate")
 TOO_MUCH = 1000
+NOON = {"_data": "826592A940000000012B0229296E04"}
 AN_HOUR_LATER = {"_data": "826592B750000000012B0229296E04"}
+REWIND = PositionChange("2024-01-01T14:00:00.000Z", "ada@host-1", "rewind to 2024-01-01T12:00:00.000Z", AN_HOUR_LATER, NOON)
 
 
 def examples() -> dict[str, Message]:
-    """The recorded events in their order, then a gap and an event that was too large."""
+    """The recorded events in their order, then a gap, a rewind and an event that was too large."""
     events = recorded()
     messages = {operation: encoder().encode(events[operation], 1042 + number) for number, operation in enumerate(ORDER)}
     gap = gap_notice("MongoDB no longer has the changes after the saved position.", {"_data": EVENT_ID}, AN_HOUR_LATER)
     messages["gap"] = encoder().control(gap.operation, timestamp_ms=gap.timestamp_ms, sequence=1050, **gap.fields)
+    rewind = notice_of(REWIND)
+    messages["rewind"] = encoder().control(rewind.operation, timestamp_ms=rewind.timestamp_ms, sequence=1_000_001, **rewind.fields)
     large = bson.encode(change("insert", fullDocument={"text": "x" * TOO_MUCH}))
     messages["truncated"], messages["deadLetter"] = encoder().encode_truncated(
         large, 1051, lambda message: len(message.value) < TOO_MUCH

@@ -44,11 +44,11 @@ def test_what_the_numbers_prove() -> None:
     seen = SeenNumbers()
     for number in (*range(3, 10), *range(12, 20), 1_000_000):
         seen.add(number)
-    found = report(seen, repeated=2, certain_from=5, last=1_000_002, gap_messages=[1_000_000])
+    found = report(seen, repeated=2, certain_from=5, last=1_000_002, jumps=[1_000_000])
     assert found.gaps == ((10, 11), (1_000_001, 1_000_002))
     assert found.announced == ((20, 999_999),)
     assert (found.first, found.last, found.lost, found.repeated) == (3, 1_000_000, 4, 2)
-    assert report(SeenNumbers(), repeated=0, certain_from=1, last=0, gap_messages=[]).gaps == ()
+    assert report(SeenNumbers(), repeated=0, certain_from=1, last=0, jumps=[]).gaps == ()
 
 
 def control(operation: str, sequence: int, collection: str | None = None, to: str | None = None, database: str = "d") -> Any:

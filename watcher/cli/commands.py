@@ -17,6 +17,7 @@ class CommandPlace(NamedTuple):
 _SUMMARIES: Mapping[str, Mapping[str, str]] = {
     "watcher.cli.init": {"init": "Write a conf.d and what belongs to it, to start from."},
     "watcher.cli.check": {"check": "Show all faults of the configuration at once."},
+    "watcher.cli.doctor": {"doctor": "Look whether all is as watchers need it, with what to do beside each."},
     "watcher.cli.fleet": {
         "start": "Start watchers, and wait until they stream.",
         "stop": "Stop watchers after the batch in hand.",
@@ -30,6 +31,7 @@ _SUMMARIES: Mapping[str, Mapping[str, str]] = {
     },
     "watcher.cli.logs": {"logs": "Show the watchers' logs."},
     "watcher.cli.tail": {"tail": "Show the messages a watcher has delivered."},
+    "watcher.cli.position": {"position": "Show where a watcher stands, or set it elsewhere."},
     "watcher.cli.verify": {"verify": "Prove that the topics hold what the collections hold."},
     "watcher.cli.compare": {"compare": "Compare an old watcher's messages with ours."},
     "watcher.cli.generate": {"generate": "Write files for your own supervisord, systemd, Kubernetes."},

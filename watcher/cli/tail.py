@@ -23,7 +23,7 @@ DEFAULT_COUNT = 10
 POLL_SECONDS = 0.1
 
 OPERATIONS = (
-    "insert", "update", "replace", "delete", "rename", "drop", "dropDatabase", "invalidate", "gap", "deadLetter",
+    "insert", "update", "replace", "delete", "rename", "drop", "dropDatabase", "invalidate", "gap", "rewind", "deadLetter",
 )  # fmt: skip
 """What messages are about; a server may have more kinds, which nobody can ask for."""
 

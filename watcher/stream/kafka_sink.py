@@ -9,27 +9,30 @@ from __future__ import annotations
 import contextlib
 import time
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import replace
 
 from confluent_kafka import KafkaError
 
 from watcher.config import Settings
-from watcher.errors import ConfigurationError, NotOwner, Outage, PositionLost
+from watcher.errors import ConfigurationError, NotOwner, Outage, PositionLost, UndeliverableEvent
 from watcher.stream.kafka_config import producer_config
 from watcher.stream.kafka_errors import explained
 from watcher.stream.kafka_topics import Topics
 from watcher.stream.kafka_writer import IdempotentWriter, TransactionalWriter, Writer
 from watcher.stream.model import Message, Owner, Position
 from watcher.stream.past import Past
-from watcher.stream.position import CLAIM_KEY, POSITION_KEY, PositionReader, dump, dump_claim
+from watcher.stream.position import CLAIM_KEY, HISTORY_KEY, POSITION_KEY, PositionReader, dump, dump_claim
 
 RECORD_OVERHEAD = 512
 """Bytes that a record batch adds to key and value, generously."""
 
 NEW_COUNT = 1_000_000
-"""After the loss of a position, messages are counted on from the next multiple of this: what is known of the last number may be
-old, and no number may come twice."""
+"""Where a stream does not go on as it was left, messages are counted on from a multiple of this, and the jump shows."""
+
+UNKNOWN_COUNT = NEW_COUNT // 2
+"""More messages than can have been written since the last number was noted: what is known of it may be old, and no number may come
+twice."""
 
 DEFAULT_MESSAGE_MAX_BYTES = 1_000_000
 """librdkafka's message.max.bytes, and its batch.size too."""
@@ -63,31 +66,31 @@ class KafkaSink:
             self._claim()
             saved = reader.read().position
         if saved is None and self._expects_position:
-            raise self._position_gone()
+            raise position_gone(self._settings)
         position = saved or Position(self._settings.database, self._owner)
-        self._check_database(position)
+        check_database(self._settings, position)
         return replace(position, owner=self._owner)
 
     def open_anew(self) -> Position:
         """Take over the watcher without its position, which is lost; the count of messages jumps. Errors: as `open`."""
         with self._opening():
             self._claim()
-        return Position(self._settings.database, self._owner, sequence=(self._last_sequence // NEW_COUNT + 1) * NEW_COUNT)
+        return Position(self._settings.database, self._owner, sequence=counted_anew(self._last_sequence))
 
     def deliver(self, messages: Sequence[Message], position: Position) -> None:
         """Write messages and the position after them; returns when both are committed.
 
-        Errors: Outage when that failed, or its fate is unknown: open again; NotPermitted, ConfigurationError.
+        Errors: Outage when that failed, or its fate is unknown: open again; NotPermitted, ConfigurationError;
+        UndeliverableEvent when the position itself is too large.
         """
-        topics = {message.topic for message in messages}
-        self._topics.ensure(topics)
-        if self._shrink_batches(topics):
-            raise Outage(
-                f"Kafka: one of {', '.join(sorted(topics))} takes only {self._batch_bytes} bytes at once.",
-                hint="Nothing to do: the worker opens again, and sends no more at once than that.",
-                component="kafka",
-            )
-        self._opened().write(messages, self._record(POSITION_KEY, dump(position)))
+        self._prepare_topics({message.topic for message in messages})
+        self._opened().write(messages, self._position_record(position))
+        self._last_sequence = position.sequence
+
+    def reposition(self, messages: Sequence[Message], position: Position, history: bytes) -> None:
+        """As `deliver`, for a position that was chosen by hand; `history` tells of that, as text. Errors: as `deliver`."""
+        self._prepare_topics({message.topic for message in messages})
+        self._opened().write([*messages, self._record(HISTORY_KEY, history)], self._position_record(position))
         self._last_sequence = position.sequence
 
     def takes(self, message: Message) -> bool:
@@ -105,6 +108,15 @@ class KafkaSink:
         if self._writer:
             self._writer.close()
         self._writer = None
+
+    def _prepare_topics(self, topics: Collection[str]) -> None:
+        self._topics.ensure(topics)
+        if self._shrink_batches(topics):
+            raise Outage(
+                f"Kafka: one of {', '.join(sorted(topics))} takes only {self._batch_bytes} bytes at once.",
+                hint="Nothing to do: the worker opens again, and sends no more at once than that.",
+                component="kafka",
+            )
 
     @contextlib.contextmanager
     def _opening(self) -> Iterator[PositionReader]:
@@ -144,26 +156,11 @@ class KafkaSink:
 
     def _check_owner(self, owner: Owner | None) -> None:
         if owner is None:
-            raise self._position_gone()
+            raise position_gone(self._settings)
         if owner.instance != self._owner.instance:
             raise NotOwner(
                 f"Another worker has taken over this watcher: process {owner.pid} on {owner.host}.",
                 hint=f"Only one worker may use {self._settings.kafka_client_id}. Stop the other, then start this one.",
-            )
-
-    def _position_gone(self) -> PositionLost:
-        return PositionLost(
-            f"This watcher has delivered before, but {self._settings.position_topic} holds no position.",
-            hint='Was the topic deleted? on_position_lost = "restart" starts anew from now; so does deleting the status file '
-            f"run/{self._settings.name}.json, from start_from. Either leaves out what happened meanwhile.",
-        )
-
-    def _check_database(self, saved: Position) -> None:
-        if saved.database != self._settings.database:
-            raise ConfigurationError(
-                f"The saved position of {self._settings.kafka_client_id} belongs to database {saved.database}, "
-                f"not to {self._settings.database}.",
-                hint="Give each database a kafka_client_id of its own.",
             )
 
     def _limit(self, topic: str) -> int:
@@ -177,5 +174,39 @@ class KafkaSink:
         self._batch_bytes = min([before, *(self._limit(topic) for topic in topics)])
         return self._batch_bytes < before
 
+    def _position_record(self, position: Position) -> Message:
+        """A resume token holds the key of a document, twice as long as it is, so a position has a size too."""
+        record = self._record(POSITION_KEY, dump(position))
+        if not self.takes(record):
+            raise UndeliverableEvent(
+                f"The position after a change is {len(record.value)} bytes, too large for topic {record.topic}: it holds the "
+                "key of the document.",
+                hint=f'Raise max.message.bytes of {record.topic} and "message.max.bytes" in [kafka].',
+            )
+        return record
+
     def _record(self, key: bytes, value: bytes) -> Message:
         return Message(self._settings.position_topic, key, value, int(time.time() * 1000), "position")
+
+
+def counted_anew(last: int) -> int:
+    """Where to count on from when the last number is about `last`."""
+    return ((last + UNKNOWN_COUNT) // NEW_COUNT + 1) * NEW_COUNT
+
+
+def position_gone(settings: Settings) -> PositionLost:
+    """The error for a watcher that has delivered before, and has no position."""
+    return PositionLost(
+        f"This watcher has delivered before, but {settings.position_topic} holds no position.",
+        hint='Was the topic deleted? on_position_lost = "restart" starts anew from now, '
+        f"`watcherctl position reset {settings.name}` from start_from, and `position rewind` at a time.",
+    )
+
+
+def check_database(settings: Settings, saved: Position) -> None:
+    """Raise ConfigurationError for a position that is another database's."""
+    if saved.database != settings.database:
+        raise ConfigurationError(
+            f"The saved position of {settings.kafka_client_id} belongs to database {saved.database}, not to {settings.database}.",
+            hint="Give each database a kafka_client_id of its own.",
+        )

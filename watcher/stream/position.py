@@ -27,6 +27,8 @@ T = TypeVar("T")
 POSITION_KEY = b"position"
 CLAIM_KEY = b"claim"
 """A claim says only who the owner is. It is the first thing that a new owner writes, before it has read anything."""
+HISTORY_KEY = b"history"
+"""The last changes that were made by hand, written in the transactions that make them; `position_history` has its text."""
 
 VERSION = 1
 READ_SECONDS = 15.0
@@ -68,7 +70,7 @@ def _load(text: bytes, part: Callable[[dict[str, Any]], T]) -> T:
     except Exception as error:  # json_util raises whatever it stumbles over
         raise PositionLost(
             f"The saved position cannot be read ({type(error).__name__}: {error}): {text[:120]!r}",
-            hint="Something else has written to the position topic. Set the position anew, or delete the topic to start as new.",
+            hint="Something else has written to the position topic. `watcherctl position` sets it anew: set, rewind or reset.",
         ) from error
 
 
@@ -117,6 +119,12 @@ class PositionReader:
         first, end = self._offsets()
         return self._read(first, end, wanted=first)
 
+    def read_history(self) -> bytes | None:
+        """The text of the last history, None if there is none; it may lie far before the end. Errors: Outage."""
+        first, end = self._offsets()
+        _, text = self._last_records(first, end, first, HISTORY_KEY).get(HISTORY_KEY, (0, None))
+        return text
+
     def _offsets(self) -> tuple[int, int]:
         """First and end offset. The end from the admin client: the consumer's watermarks stop at the last stable offset."""
         admin = AdminClient(admin_config(self._settings, self._on_error))
@@ -131,29 +139,29 @@ class PositionReader:
         return offsets[0], offsets[1]
 
     def _read(self, first: int, end: int, *, wanted: int) -> Saved:
-        if first == end:
-            return Saved()
-        with translated(f"reading {self._topic}"):
-            consumer = Consumer(reader_config(self._settings, self._on_error))
-            try:
-                last = self._last_records(consumer, first, end, wanted)
-            finally:
-                consumer.close()
-        newest = max(last.values(), default=None)
+        last = self._last_records(first, end, wanted, POSITION_KEY)
+        newest = max((last[key] for key in (POSITION_KEY, CLAIM_KEY) if key in last), default=None)
         return Saved(
             position=load(last[POSITION_KEY][1]) if POSITION_KEY in last else None,
             owner=load_owner(newest[1]) if newest else None,
         )
 
-    def _last_records(self, consumer: Consumer, first: int, end: int, wanted: int) -> dict[bytes, tuple[int, bytes]]:
-        """By key, from the tail backwards in growing steps: aborted transactions and compaction leave offsets without a record."""
-        span = TAIL
-        while True:
-            start = max(first, end - span)
-            last = self._last_since(consumer, start, wanted)
-            if POSITION_KEY in last or start == first:
+    def _last_records(self, first: int, end: int, wanted: int, key: bytes) -> dict[bytes, tuple[int, bytes]]:
+        """By key, from where `key` is among them, if it is at all.
+
+        Looks from the tail backwards in growing steps: aborted transactions and compaction leave offsets without a record.
+        """
+        if first == end:
+            return {}
+        with translated(f"reading {self._topic}"):
+            consumer = Consumer(reader_config(self._settings, self._on_error))
+            try:
+                span = TAIL
+                while key not in (last := self._last_since(consumer, max(first, end - span), wanted)) and end - span > first:
+                    span *= 8
                 return last
-            span *= 8
+            finally:
+                consumer.close()
 
     def _last_since(self, consumer: Consumer, start: int, wanted: int) -> dict[bytes, tuple[int, bytes]]:
         """By key, the last record from `start` on, with its offset; up to the first end of partition at or after `wanted`."""

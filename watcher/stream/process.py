@@ -82,8 +82,16 @@ def only_one(path: Path, stopping: threading.Event) -> Iterator[None]:
         yield
 
 
-def _acquire(lock: TextIO, stopping: threading.Event) -> None:
-    deadline = time.monotonic() + LOCK_SECONDS
+@contextlib.contextmanager
+def no_worker(path: Path) -> Iterator[None]:
+    """Hold the watcher's lock file, so that no worker starts meanwhile. Errors: NotOwner when one runs; OSError."""
+    with path.open("a+") as lock:
+        _acquire(lock, threading.Event(), patience_seconds=0)
+        yield
+
+
+def _acquire(lock: TextIO, stopping: threading.Event, patience_seconds: float = LOCK_SECONDS) -> None:
+    deadline = time.monotonic() + patience_seconds
     while not stopping.is_set():
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

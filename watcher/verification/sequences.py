@@ -64,7 +64,7 @@ class SeenNumbers:
 
 @dataclass(frozen=True, slots=True)
 class SequenceReport:
-    """What the numbers prove. `gaps` are lost messages; `announced` spans are told of by a `gap` message."""
+    """What the numbers prove. `gaps` are lost messages; `announced` spans are told of by a control message."""
 
     first: int | None
     last: int
@@ -78,12 +78,12 @@ class SequenceReport:
         return sum(last - first + 1 for first, last in self.gaps)
 
 
-def report(seen: SeenNumbers, *, repeated: int, certain_from: int, last: int, gap_messages: Iterable[int]) -> SequenceReport:
+def report(seen: SeenNumbers, *, repeated: int, certain_from: int, last: int, jumps: Iterable[int]) -> SequenceReport:
     """What is missing of the numbers from `certain_from` (below it, retention may have deleted any) to `last`.
 
-    The number of a `gap` message may jump: what is missing right before one of `gap_messages` is announced.
+    The numbers of some messages may jump: what is missing right before one of `jumps` is announced.
     """
-    announcing = set(gap_messages)
+    announcing = set(jumps)
     gaps: list[Span] = []
     announced: list[Span] = []
     for span in seen.missing(max(1, certain_from), max(last, seen.highest)):

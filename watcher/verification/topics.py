@@ -20,6 +20,8 @@ from watcher.verification.state import ABSENT, Known, StateStore, digest_of
 
 ROWS_AT_ONCE = 5000
 ROWS = ("insert", "update", "replace", "delete")
+JUMPS = ("gap", "rewind")
+"""Before these the numbers may jump."""
 
 Row = tuple[str, bytes, Known]
 Message = Mapping[str, Any]
@@ -35,7 +37,7 @@ class Topics:
         self._rows: list[Row] = []
         self._seen = SeenNumbers()
         self._repeated = 0
-        self._gap_messages: list[int] = []
+        self._jumps: list[int] = []
         self._followed: dict[tuple[str, bytes], set[bytes | None]] = {}
         self._first_in: dict[Partition, tuple[int, str]] = {}
         self._oldest: tuple[int, str] | None = None
@@ -70,7 +72,7 @@ class Topics:
     def sequences(self, last: int) -> SequenceReport:
         """What the numbers prove, when the watcher has counted up to `last`."""
         certain_from = max((self._certain_from(partition) for partition in self._reader.cut), default=1)
-        return report(self._seen, repeated=self._repeated, certain_from=certain_from, last=last, gap_messages=self._gap_messages)
+        return report(self._seen, repeated=self._repeated, certain_from=certain_from, last=last, jumps=self._jumps)
 
     def begin_seconds(self) -> float | None:
         """The moment from which on every change has its message in the topics, in seconds since 1970; None: there is none.
@@ -138,9 +140,9 @@ class Topics:
 
     def _take_control(self, message: Message) -> None:
         operation = message["operationType"]
-        if operation == "gap":
-            self._gap_messages.append(message["sequence"])
-            self._result.gap_messages += 1
+        if operation in JUMPS:
+            self._jumps.append(message["sequence"])
+            self._result.gap_messages += operation == "gap"
         elif operation == "deadLetter":
             self._result.dead_letters += 1
         elif operation in RESHAPING and not self.lineage.knows(message):

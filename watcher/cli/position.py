@@ -1,0 +1,249 @@
+"""`watcherctl position`: where a watcher stands, and setting it elsewhere."""
+
+from __future__ import annotations
+
+import functools
+import json
+import logging
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from watcher.cli.exit_codes import CliExitCode
+from watcher.cli.options import complete_names, select_one, with_deployment
+from watcher.cli.since import Since
+from watcher.config import Deployment, Settings, load_one
+from watcher.errors import NotOwner, WatcherError
+from watcher.log import iso
+
+if TYPE_CHECKING:
+    from watcher.stream.model import ResumeToken
+    from watcher.stream.position_change import Look
+    from watcher.stream.timeline import Timeline
+
+ResumePoint = tuple["ResumeToken", str]
+"""A token, and why it is the one, for people."""
+
+Choose = Callable[["Look", "Timeline"], ResumePoint]
+
+
+class Token(click.ParamType["ResumeToken"]):
+    """A resume token: its text, which is the `eventId` of a message too, or the JSON that MongoDB gives."""
+
+    name = "token"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> ResumeToken:
+        from bson import json_util
+
+        from watcher.stream.model import token_seconds
+
+        text = str(value)
+        try:
+            token: ResumeToken = json_util.loads(text) if text.startswith("{") else {"_data": text}
+            token_seconds(token)
+        except Exception:  # noqa: BLE001  # json_util raises whatever it stumbles over
+            self.fail("must be an eventId, or a resume token as JSON", param, ctx)
+        return token
+
+
+@dataclass(frozen=True, slots=True)
+class How:
+    """How a change is made."""
+
+    undo: bool
+    yes: bool
+    dry_run: bool
+    as_json: bool
+
+
+@click.group()
+def position() -> None:
+    """Show where a watcher stands, or set it elsewhere.
+
+    The position is in Kafka, in the topic <kafka_client_id>.position. It is changed only while the watcher is stopped; a worker on
+    another host is fenced, and ends. The last 20 changes are remembered, and --undo takes the last one back.
+
+    \b
+    Exit codes: 0 done; 1 refused, not done, or a server does not answer; 2 usage,
+    4 no such watcher, 77 not permitted, 78 configuration.
+    """
+
+
+def changes(function: Callable[..., int]) -> Callable[..., int]:
+    """Give a command the argument `name` and the options of a change, as `how`."""
+
+    @click.argument("name", shell_complete=complete_names)
+    @click.option("--undo", is_flag=True, help="Instead: go back to where it was before the last change, whichever that was.")
+    @click.option("-y", "--yes", is_flag=True, help="Do not ask.")
+    @click.option("--dry-run", is_flag=True, help="Only show what would be done.")
+    @click.option("--json", "as_json", is_flag=True, help="As JSON.")
+    @with_deployment
+    @functools.wraps(function)
+    def command(deployment: Deployment, *args: Any, undo: bool, yes: bool, dry_run: bool, as_json: bool, **kwargs: Any) -> int:
+        return function(deployment, *args, how=How(undo, yes, dry_run, as_json), **kwargs)
+
+    return command
+
+
+@position.command()
+@click.argument("name", shell_complete=complete_names)
+@click.option("--json", "as_json", is_flag=True, help="As JSON.")
+@with_deployment
+def show(deployment: Deployment, name: str, as_json: bool) -> int:
+    """Show where the watcher NAME stands, who wrote that, and which changes were made by hand."""
+    settings = load_one(deployment.conf_dir, select_one(deployment, name))
+
+    from watcher.cli.position_view import as_document, as_text
+    from watcher.stream.position_change import look
+    from watcher.stream.timeline import Timeline
+
+    with librdkafka_silent():
+        seen = look(settings)
+    times = _ask_mongodb(Timeline(settings))
+    click.echo(json.dumps(as_document(settings, seen, *times), indent=2) if as_json else as_text(settings, seen, *times))
+    return CliExitCode.FAILED if seen.fault else CliExitCode.OK
+
+
+@position.command()
+@changes
+@click.option("--at", "moment", type=Since(), metavar="TIME", help="30s, 10m, 2h or 1d ago, or an ISO time.")
+def rewind(deployment: Deployment, name: str, how: How, moment: datetime | None) -> int:
+    """Go back to TIME: the changes since then are delivered again, with new sequence numbers.
+
+    TIME has whole seconds, and has to lie within MongoDB's oplog.
+    """
+    if (moment is None) is not how.undo:
+        raise click.UsageError("say either --at or --undo")
+    return _change(deployment, name, how, _back_to(moment) if moment else _undo)
+
+
+@position.command("set")
+@changes
+@click.argument("token", type=Token(), required=False)
+def set_(deployment: Deployment, name: str, how: How, token: ResumeToken | None) -> int:
+    """Go on after TOKEN: the eventId of a message, or a resume token of MongoDB's as JSON.
+
+    MongoDB is asked whether it can go on from there.
+    """
+    if (token is None) is not how.undo:
+        raise click.UsageError("say either TOKEN or --undo")
+    return _change(deployment, name, how, _after(token) if token else _undo)
+
+
+@position.command()
+@changes
+def reset(deployment: Deployment, name: str, how: How) -> int:
+    """Begin anew where `start_from` says; `now` is the time of this command."""
+    return _change(deployment, name, how, _undo if how.undo else _at_start)
+
+
+def _back_to(moment: datetime) -> Choose:
+    def choose(seen: Look, timeline: Timeline) -> ResumePoint:
+        from watcher.stream.position_change import is_step_back
+
+        token = timeline.at(moment)
+        if seen.token and not is_step_back(seen.token, token):
+            raise WatcherError(f"The position is of {time_of(seen.token)} already; a rewind goes back.", hint="See `position set`.")
+        return token, f"rewind to {time_of(token)}"
+
+    return choose
+
+
+def _after(token: ResumeToken) -> Choose:
+    return lambda _, timeline: (timeline.after(token), "set")
+
+
+def _at_start(_seen: Look, timeline: Timeline) -> ResumePoint:
+    return timeline.start(), "reset"
+
+
+def _undo(seen: Look, timeline: Timeline) -> ResumePoint:
+    last = seen.history[-1] if seen.history else None
+    if last is None or last.before is None:
+        raise WatcherError("There was no position before that." if last else "There has been no change to take back.")
+    return timeline.after(last.before), f"undo of the change at {last.at}"
+
+
+def time_of(token: ResumeToken) -> str:
+    """When the change was made after which the stream goes on, in whole seconds."""
+    from watcher.stream.model import token_seconds
+
+    return iso(token_seconds(token))
+
+
+@contextmanager
+def librdkafka_silent() -> Iterator[None]:
+    """What it has to say is in our errors; else it would be on the terminal as well."""
+    handler = logging.NullHandler()
+    library = logging.getLogger("librdkafka")
+    library.addHandler(handler)
+    try:
+        yield
+    finally:
+        library.removeHandler(handler)
+
+
+def _ask_mongodb(timeline: Timeline) -> tuple[int | None, int | None]:
+    """The present and the oldest change, in seconds since 1970. None without an answer: what Kafka has is shown all the same."""
+    from watcher.stream.model import token_seconds
+
+    try:
+        return token_seconds(timeline.now()), timeline.oldest_seconds()
+    except WatcherError as error:
+        click.echo(str(error), err=True)
+        return None, None
+
+
+def _change(deployment: Deployment, name: str, how: How, choose: Choose) -> int:
+    """Choose the new position, ask, and set it; all that while no worker can start."""
+    settings = load_one(deployment.conf_dir, select_one(deployment, name))
+
+    from watcher.cli.position_view import change_as_document, plan_as_text
+    from watcher.stream.past import Past
+    from watcher.stream.position_change import change, look
+    from watcher.stream.status_file import StatusFile
+    from watcher.stream.timeline import Timeline
+
+    with librdkafka_silent(), _while_stopped(deployment, settings):
+        seen = look(settings)
+        target, what = choose(seen, Timeline(settings))
+        if seen.token == target:
+            click.echo(f"{settings.name}: it is there already", err=True)
+            return CliExitCode.OK
+        click.echo(plan_as_text(settings, seen, target, what), err=True)
+        if how.dry_run:
+            return CliExitCode.OK
+        if not how.yes and not _agreed():
+            click.echo("nothing was changed", err=True)
+            return CliExitCode.FAILED
+        past = Past.read(StatusFile(deployment.run_dir / f"{settings.name}.json").previous(), settings.kafka_client_id)
+        made = change(settings, past, target, what)
+    click.echo(json.dumps(change_as_document(settings, made), indent=2) if how.as_json else f"{settings.name}  {what}  done")
+    return CliExitCode.OK
+
+
+@contextmanager
+def _while_stopped(deployment: Deployment, settings: Settings) -> Iterator[None]:
+    from watcher.stream.process import no_worker
+
+    deployment.run_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with ExitStack() as stack:
+        try:
+            stack.enter_context(no_worker(deployment.run_dir / f"{settings.name}.lock"))
+        except NotOwner as error:
+            raise WatcherError(
+                f"{settings.name} runs; its position can be changed only while it is stopped.",
+                hint=f"watcherctl stop {settings.name}",
+            ) from error
+        yield
+
+
+def _agreed() -> bool:
+    if not sys.stdin.isatty():
+        raise click.UsageError("there is nobody to ask; say --yes")
+    return click.confirm("Go on?", err=True)

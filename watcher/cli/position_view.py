@@ -1,0 +1,101 @@
+"""A watcher's position as text and as JSON; docs/position.md has the contract."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any
+
+import orjson
+from bson import json_util
+
+from watcher.config import Settings
+from watcher.console.durations import NOTHING, seconds_in_words
+from watcher.log import iso
+from watcher.stream.model import ResumeToken, token_seconds
+from watcher.stream.position_change import Look, is_step_back
+from watcher.stream.position_history import PositionChange
+
+VERSION = 1
+"""Of the JSON form: goes up when a key goes away or changes its meaning; new keys may come without that."""
+
+
+def as_document(settings: Settings, seen: Look, now: int | None, oldest: int | None) -> dict[str, Any]:
+    """As `show --json` has it; `now` and `oldest` are MongoDB's present and its oldest change, in seconds since 1970."""
+    position, owner = seen.saved.position, seen.saved.owner
+    return {
+        **_head(settings),
+        "topic": settings.position_topic,
+        "fault": seen.fault or None,
+        "position": _place(seen.token),
+        "sequence": position.sequence if position else None,
+        "headroomSeconds": _between(oldest, seen.token),
+        "behindSeconds": _behind(now, seen.token),
+        "owner": asdict(owner) if owner else None,
+        "history": [_change(change) for change in reversed(seen.history)],
+    }
+
+
+def as_text(settings: Settings, seen: Look, now: int | None, oldest: int | None) -> str:
+    """For people."""
+    position, owner = seen.saved.position, seen.saved.owner
+    lines = {
+        "position": in_words(seen.token) if not seen.fault else seen.fault,
+        "headroom": seconds_in_words(_between(oldest, seen.token)),
+        "behind": seconds_in_words(_behind(now, seen.token)),
+        "sequence": str(position.sequence) if position else NOTHING,
+        "owner": f"process {owner.pid} on {owner.host}" if owner else NOTHING,
+        "topic": settings.position_topic,
+    }
+    text = [f"{settings.name}", *(f"  {name:<10}{value}" for name, value in lines.items())]
+    if seen.history:
+        text += ["  changes by hand, newest first"]
+    for change in reversed(seen.history):
+        text += [f"    {change.at}  {change.by}  {change.what}", f"      before  {in_words(change.before)}"]
+    return "\n".join(text)
+
+
+def plan_as_text(settings: Settings, seen: Look, target: ResumeToken, what: str) -> str:
+    """What is about to be done, and what it means."""
+    meaning = (
+        "What came after it is delivered again, with new sequence numbers."
+        if is_step_back(seen.token, target)
+        else "Changes in between are not delivered."
+    )
+    return "\n".join(
+        [
+            f"{settings.name}: {what}",
+            f"  from  {seen.fault or in_words(seen.token)}",
+            f"  to    {in_words(target)}",
+            f"  {meaning}" if seen.token or seen.fault else "  It has not begun yet.",
+        ]
+    )
+
+
+def change_as_document(settings: Settings, change: PositionChange) -> dict[str, Any]:
+    """As a change with `--json` has it."""
+    return {**_head(settings), **_change(change)}
+
+
+def in_words(token: ResumeToken | None) -> str:
+    """Time and text of a position."""
+    return f"{iso(token_seconds(token))}  {token['_data']}" if token else "none yet"
+
+
+def _head(settings: Settings) -> dict[str, Any]:
+    return {"version": VERSION, "watcher": settings.name, "clientId": settings.kafka_client_id, "database": settings.database}
+
+
+def _change(change: PositionChange) -> dict[str, Any]:
+    return {"at": change.at, "by": change.by, "what": change.what, "before": _place(change.before), "after": _place(change.after)}
+
+
+def _place(token: ResumeToken | None) -> dict[str, Any] | None:
+    return {"time": iso(token_seconds(token)), "token": orjson.loads(json_util.dumps(token))} if token else None
+
+
+def _between(oldest: int | None, token: ResumeToken | None) -> int | None:
+    return token_seconds(token) - oldest if token and oldest is not None else None
+
+
+def _behind(now: int | None, token: ResumeToken | None) -> int | None:
+    return max(0, now - token_seconds(token)) if token and now is not None else None

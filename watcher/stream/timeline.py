@@ -1,0 +1,79 @@
+"""Which positions MongoDB can go on from: asked by opening the watcher's own change stream there, and reading on once."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from datetime import UTC, datetime
+
+from watcher.config import Settings
+from watcher.errors import PositionLost, WatcherError
+from watcher.log import iso
+from watcher.stream.change_stream import ChangeStream
+from watcher.stream.model import ResumeToken
+from watcher.stream.mongodb_errors import EventTooLarge
+
+
+class PositionRefused(WatcherError):
+    """MongoDB cannot go on from there."""
+
+
+class Timeline:
+    """What MongoDB holds of the past of a watcher's database. Errors of all methods, besides theirs: Outage, NotPermitted, …"""
+
+    def __init__(self, settings: Settings) -> None:
+        """Errors: ConfigurationError when the URI cannot be used."""
+        self._settings = settings
+
+    def now(self) -> ResumeToken:
+        """The present."""
+        with self._stream() as stream:
+            return stream.open_now()
+
+    def oldest_seconds(self) -> int | None:
+        """When the oldest change was made that MongoDB holds, in seconds since 1970; None without the role clusterMonitor."""
+        with self._stream() as stream:
+            return stream.oldest_oplog_seconds()
+
+    def at(self, moment: datetime) -> ResumeToken:
+        """Before all changes from `moment` on, in whole seconds. Errors: PositionRefused, with the oldest possible time."""
+        wanted = int(moment.timestamp())
+        oldest = self.oldest_seconds()
+        if oldest is not None and wanted <= oldest:
+            raise _too_old(wanted, oldest)
+        try:
+            return self._tried(None, self._settings.model_copy(update={"start_from": moment.astimezone(UTC)}))
+        except PositionLost as error:
+            raise _too_old(wanted, oldest) from error
+
+    def after(self, token: ResumeToken) -> ResumeToken:
+        """`token` itself. Errors: PositionRefused."""
+        try:
+            self._tried(token, self._settings)
+        except PositionLost as error:
+            raise PositionRefused(f"That position cannot be used. {error}", hint=error.hint) from error
+        return token
+
+    def start(self) -> ResumeToken:
+        """Where a watcher without a position begins, by `start_from`. Errors: PositionRefused."""
+        start_from = self._settings.start_from
+        return self.at(start_from) if isinstance(start_from, datetime) else self._tried(None, self._settings)
+
+    def _tried(self, token: ResumeToken | None, settings: Settings) -> ResumeToken:
+        """Where a stream stands that was opened there. Some positions are refused only when it is read."""
+        with self._stream(settings) as stream:
+            opened = stream.open(token)
+            with contextlib.suppress(EventTooLarge):  # the worker has a policy for those
+                stream.next(1)
+            return opened
+
+    @contextlib.contextmanager
+    def _stream(self, settings: Settings | None = None) -> Iterator[ChangeStream]:
+        with contextlib.closing(ChangeStream(settings or self._settings)) as stream:
+            yield stream
+
+
+def _too_old(wanted: int, oldest: int | None) -> PositionRefused:
+    known = "" if oldest is None else f" Its oldest change is of {iso(oldest)}."
+    hint = "" if oldest is None else f"The oldest possible time is {iso(oldest + 1)}."
+    return PositionRefused(f"MongoDB no longer has all changes since {iso(wanted)}.{known}", hint=hint)

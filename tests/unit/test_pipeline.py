@@ -85,8 +85,14 @@ class Observer:
     def received(self, batch: Batch) -> None:
         self.told.append(f"received {len(batch.events)}")
 
-    def committed(self, messages: Sequence[Message], position: Position) -> None:
+    def encoded(self, messages: int, size: int) -> None:
+        self.told.append(f"encoded {messages}")
+
+    def committed(self, messages: Sequence[Message], position: Position, seconds: float) -> None:
         self.told.append(f"committed {len(messages)}")
+
+    def waited(self, seconds: float) -> None:
+        self.told.append("waited")
 
 
 def run(
@@ -119,7 +125,7 @@ def test_the_first_position_is_committed_before_any_event_is_asked_for() -> None
     run(source, sink, position=Position("dashboard", START.owner), observer=observer)
     assert source.opened == [None]
     assert sink.transactions[0] == ([], Position("dashboard", START.owner, {"_data": "8200"}, 0))
-    assert observer.told[:4] == ["committed 0", "streaming", "received 1", "committed 1"]
+    assert observer.told[:6] == ["encoded 0", "committed 0", "streaming", "received 1", "encoded 1", "committed 1"]
 
 
 def test_a_saved_position_is_not_committed_again() -> None:

@@ -71,8 +71,8 @@ def test_a_new_worker_says_who_it_is(progress: Progress) -> None:
 
 
 def test_counters_count_by_operation_and_what_is_no_row_is_control(progress: Progress) -> None:
-    progress.committed(messages("insert", "insert", "drop", at_ms=1_704_110_400_000), position(100, 3))
-    progress.committed(messages("replace", "deadLetter", at_ms=1_704_110_401_500), position(101, 5))
+    progress.committed(messages("insert", "insert", "drop", at_ms=1_704_110_400_000), position(100, 3), 0.1)
+    progress.committed(messages("replace", "deadLetter", at_ms=1_704_110_401_500), position(101, 5), 0.1)
     status = progress.snapshot()
     assert status["events"] == {"insert": 2, "update": 0, "replace": 1, "delete": 0, "control": 2}
     assert (status["messagesCommitted"], status["sequence"]) == (5, 5)
@@ -83,15 +83,15 @@ def test_the_first_delivery_is_told_at_once_so_that_a_crash_after_it_is_not_frui
     told: list[int] = []
     settings = Settings(name="a", mongodb_uri="mongodb://host/a", kafka_brokers="host:9092", kafka_client_id="a-watcher")
     progress = Progress(settings, OWNER, Past(), lambda: told.append(progress.snapshot()["messagesCommitted"]))
-    progress.committed([], position(100))
-    progress.committed(messages("insert", "insert"), position(101, 2))
-    progress.committed(messages("insert"), position(102, 3))
+    progress.committed([], position(100), 0.1)
+    progress.committed(messages("insert", "insert"), position(101, 2), 0.1)
+    progress.committed(messages("insert"), position(102, 3), 0.1)
     assert told == [2]
 
 
 def test_the_buffer_holds_what_was_read_and_is_not_committed(progress: Progress) -> None:
     progress.received(batch(100, events=5))
-    progress.committed(messages("insert", "insert"), position(100))
+    progress.committed(messages("insert", "insert"), position(100), 0.1)
     assert progress.snapshot()["bufferSize"] == 3
 
 
@@ -99,7 +99,7 @@ def test_lag_is_the_servers_time_less_what_is_delivered(progress: Progress) -> N
     progress.opened(position(90))
     progress.received(batch(100, events=1))
     assert progress.snapshot()["lagSeconds"] == 10
-    progress.committed(messages("insert"), position(97))
+    progress.committed(messages("insert"), position(97), 0.1)
     assert progress.snapshot()["lagSeconds"] == 3
 
 
@@ -125,10 +125,10 @@ def test_headroom_is_from_the_oldest_oplog_entry_to_the_saved_position(progress:
 def test_the_rate_is_that_of_the_last_seconds(progress: Progress, clock: Clock) -> None:
     progress.snapshot()
     clock.seconds += 5
-    progress.committed(messages(*["insert"] * 30), position(100))
+    progress.committed(messages(*["insert"] * 30), position(100), 0.1)
     progress.snapshot()
     clock.seconds += 5
-    progress.committed(messages(*["insert"] * 70), position(101))
+    progress.committed(messages(*["insert"] * 70), position(101), 0.1)
     assert progress.snapshot()["eventsPerSecond"] == 10.0
     for _ in range(10):
         clock.seconds += 2
@@ -142,7 +142,7 @@ def test_a_snapshot_can_be_taken_at_any_moment(progress: Progress) -> None:
 
     def work() -> None:
         while not ended.is_set():
-            progress.committed(messages("insert"), position(100))
+            progress.committed(messages("insert"), position(100), 0.1)
 
     with often_interrupted():
         worker = threading.Thread(target=work)

@@ -53,8 +53,14 @@ class Observer(Protocol):
     def received(self, batch: Batch) -> None:
         """The source has answered."""
 
-    def committed(self, messages: Sequence[Message], position: Position) -> None:
-        """Messages and position are in Kafka."""
+    def encoded(self, messages: int, size: int) -> None:
+        """So many messages, of `size` bytes, now wait to be in Kafka."""
+
+    def committed(self, messages: Sequence[Message], position: Position, seconds: float) -> None:
+        """Messages and position are in Kafka; delivering them took so long."""
+
+    def waited(self, seconds: float) -> None:
+        """The source was held back for so long, because the sink is behind."""
 
 
 class Pipeline:
@@ -83,9 +89,11 @@ class Pipeline:
 
     def _deliver(self, batch: Batch, position: Position, stopping: Callable[[], bool]) -> Position:
         for messages, after in self._transactions(batch, position):
+            self._observer.encoded(len(messages), sum(len(message.value) for message in messages))
+            begun = time.monotonic()
             self._sink.deliver(messages, after)
             self._last_commit = time.monotonic()
-            self._observer.committed(messages, after)
+            self._observer.committed(messages, after, self._last_commit - begun)
             position = after
             if stopping():
                 break

@@ -63,6 +63,7 @@ class Progress:
         self._sequence = past.sequence
         self._last_event_ms: int | None = None
         self._last_commit_at = past.last_commit_at
+        self._commit_seconds: float | None = None
         self._last_error: dict[str, Any] | None = None
         self._away_since: float | None = None
         self._server: tuple[int, float] | None = None
@@ -107,8 +108,12 @@ class Progress:
         if not batch.events:
             self._delivered_seconds = token_seconds(batch.token)
 
-    def committed(self, messages: Sequence[Message], position: Position) -> None:
-        """Messages and position are in Kafka."""
+    def encoded(self, messages: int, size: int) -> None:
+        """So many messages, of `size` bytes, now wait to be in Kafka."""
+
+    def committed(self, messages: Sequence[Message], position: Position, seconds: float) -> None:
+        """Messages and position are in Kafka; delivering them took so long."""
+        self._commit_seconds = seconds
         self._last_commit_at = iso(time.time())
         self._sequence = position.sequence
         self._save(position.token)
@@ -121,6 +126,9 @@ class Progress:
             self.buffer_size = max(0, self.buffer_size - len(messages))
             if first:
                 self._on_change()  # if we crash in a moment, our successor shall know that we were of use, and not hold back
+
+    def waited(self, seconds: float) -> None:
+        """The source was held back for so long, because the sink is behind."""
 
     def lost(self, error: Outage) -> None:
         """MongoDB or Kafka is away: said once, until streaming again or until it's the other one."""
@@ -160,6 +168,7 @@ class Progress:
             "headroomSeconds": self._headroom(),
             "lastEventAt": None if self._last_event_ms is None else iso(self._last_event_ms / 1000),
             "lastCommitAt": self._last_commit_at,
+            "commitSeconds": self._commit_seconds,
             "errors": self._errors,
             "reopens": self._reopens,
             "restarts": self._past.restarts,

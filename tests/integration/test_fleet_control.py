@@ -113,12 +113,15 @@ def test_two_starts_at_once_make_one_supervisord(fleet: StandIns) -> None:
 
 
 def test_a_configuration_error_is_not_restarted_and_is_told(fleet: StandIns) -> None:
-    fleet.behave("a", "exit 77")
-    fleet.start([settings("a"), settings("b")])
-    arrived = fleet.wait("a", "b")
-    assert arrived["b"].result is Result.STREAMING
-    assert (arrived["a"].result, arrived["a"].message, arrived["a"].hint) == (Result.FAILED, "wrong password", fleet_worker.HINT)
-    assert (fleet.process("a").state, fleet.process("a").exit_status) == ("EXITED", 77)
+    fleet.behave("a", "exit 78")
+    fleet.behave("c", "exit 77")
+    fleet.start([settings("a"), settings("b"), settings("c")])
+    arrived = fleet.wait("a", "b", "c")
+    assert (arrived["b"].result, arrived["c"].result) == (Result.STREAMING, Result.FAILED)
+    assert (arrived["a"].result, arrived["a"].message, arrived["a"].hint) == (
+        Result.MISCONFIGURED, "wrong password", fleet_worker.HINT,
+    )  # fmt: skip
+    assert (fleet.process("a").state, fleet.process("a").exit_status) == ("EXITED", 78)
     assert fleet.row("a").state is State.FAILED
 
 

@@ -15,11 +15,11 @@ from watcher.cli.exit_codes import CliExitCode
 from watcher.cli.log_view import LogView, readable
 from watcher.cli.logs import Since
 from watcher.cli.status import exit_code
-from watcher.cli.status_json import as_json
 from watcher.cli.status_view import cells, errors, plain, rich_view
 from watcher.fleet.logs import Line, parse
 from watcher.fleet.report import Report
 from watcher.fleet.status import Row, State, row
+from watcher.fleet.status_json import as_json
 from watcher.fleet.supervisord import Process
 from watcher.fleet.survey import Survey
 
@@ -43,6 +43,12 @@ def written(**changes: Any) -> Report:
         "sequence": 1042,
         "lagSeconds": 0.4,
         "headroomSeconds": 86_400,
+        "events": {"insert": 1000, "update": 40, "replace": 0, "delete": 2, "control": 0},
+        "lastCommitAt": NOW - timedelta(seconds=0.5),
+        "batchSize": 25,
+        "commitSeconds": 0.012,
+        "rssBytes": 54_000_000,
+        "cpuSeconds": 7.5,
         "lastEventAt": NOW - timedelta(seconds=1),
         "errors": 1,
         "restarts": 0,
@@ -142,6 +148,8 @@ def test_exit_code_without_supervisord() -> None:
 def test_a_failure_outweighs_a_time_out() -> None:
     assert worst(CliExitCode.OK, CliExitCode.TIMED_OUT, CliExitCode.FAILED) is CliExitCode.FAILED
     assert worst(CliExitCode.OK) is CliExitCode.OK
+    assert worst(CliExitCode.OK, CliExitCode.CONFIGURATION) is CliExitCode.CONFIGURATION
+    assert worst(CliExitCode.FAILED, CliExitCode.CONFIGURATION) is CliExitCode.FAILED
 
 
 def log_line(text: str) -> Line:

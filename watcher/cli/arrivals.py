@@ -17,7 +17,12 @@ from watcher.fleet.status import Row, State
 
 DEFAULT_WAIT_SECONDS = 60.0
 
-_CODES = {Result.STREAMING: CliExitCode.OK, Result.FAILED: CliExitCode.FAILED, Result.TIMED_OUT: CliExitCode.TIMED_OUT}
+_CODES = {
+    Result.STREAMING: CliExitCode.OK,
+    Result.FAILED: CliExitCode.FAILED,
+    Result.MISCONFIGURED: CliExitCode.CONFIGURATION,
+    Result.TIMED_OUT: CliExitCode.TIMED_OUT,
+}
 _WORST_FIRST = (CliExitCode.FAILED, CliExitCode.CONFIGURATION, CliExitCode.TIMED_OUT, CliExitCode.OK)
 
 wait_option = click.option(
@@ -54,7 +59,7 @@ def _show_arrival(arrival: Arrival) -> None:
     if arrival.result is Result.STREAMING:
         show(arrival.name, "streaming", f"{arrival.seconds:.1f}s")
         return
-    word = "failed" if arrival.result is Result.FAILED else "timed out"
+    word = "timed out" if arrival.result is Result.TIMED_OUT else "failed"
     hint = [f"hint: {arrival.hint}"] if arrival.hint else []
     show(arrival.name, word, arrival.message, *hint)
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field
 from enum import Enum, auto
 
+from watcher.errors import ExitCode
 from watcher.fleet.control import Fleet
 from watcher.fleet.polling import STEP_SECONDS
 from watcher.fleet.status import Row, State, belongs_to
@@ -17,10 +18,11 @@ RESPAWNS = 3
 
 
 class Result(Enum):
-    """How a start went."""
+    """How a start went; MISCONFIGURED is a failure for which the worker itself found the configuration at fault."""
 
     STREAMING = auto()
     FAILED = auto()
+    MISCONFIGURED = auto()
     TIMED_OUT = auto()
 
 
@@ -51,7 +53,9 @@ class _Waiting:
         if process.pid:
             self.pids.setdefault(row.name, set()).add(process.pid)
         crashes = len(self.pids.get(row.name, ())) >= RESPAWNS
-        return Result.FAILED if crashes or row.state in {State.FAILED, State.STOPPED, State.DISABLED} else None
+        if not crashes and row.state not in {State.FAILED, State.STOPPED, State.DISABLED}:
+            return None
+        return Result.MISCONFIGURED if process.exit_status == ExitCode.CONFIGURATION else Result.FAILED
 
 
 def arrivals(fleet: Fleet, names: Collection[str], wait_seconds: float, progress: Callable[[list[Row]], None]) -> Iterator[Arrival]:

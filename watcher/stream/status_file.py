@@ -12,6 +12,7 @@ from typing import Any
 
 import orjson
 
+from watcher.stream.notify import Notifier
 from watcher.stream.progress import Progress
 
 WRITE_SECONDS = 2.0
@@ -39,6 +40,7 @@ class StatusFile:
         self._changed = threading.Event()
         self._ended = threading.Event()
         self._complained = False
+        self._notifier = Notifier()
 
     def previous(self) -> dict[str, Any]:
         """What the worker before us wrote last; empty if there's none that can be read."""
@@ -76,11 +78,13 @@ class StatusFile:
             self._changed.clear()
 
     def _write(self, progress: Progress) -> None:
+        status = progress.snapshot()
+        self._notifier.tell(status)
         if self._path is None:
             return
         try:
             temporary = self._path.with_suffix(".json.new")
-            temporary.write_bytes(orjson.dumps(progress.snapshot(), option=orjson.OPT_INDENT_2))
+            temporary.write_bytes(orjson.dumps(status, option=orjson.OPT_INDENT_2))
             temporary.replace(self._path)
             self._complained = False
         except OSError as error:  # a full disk doesn't stop the stream

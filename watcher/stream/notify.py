@@ -1,0 +1,94 @@
+"""What systemd is told, where it asks for it: ready, what the worker does, and that it is alive (sd_notify(3))."""
+
+from __future__ import annotations
+
+import os
+import socket
+import time
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+SOCKET = "NOTIFY_SOCKET"
+WATCHDOG_USEC = "WATCHDOG_USEC"
+WATCHDOG_PID = "WATCHDOG_PID"
+
+MICROSECOND = 1e-6
+SEND_SECONDS = 0.5
+"""How long to wait for a systemd that is busy. The status file waits too, the stream does not."""
+
+ENDING = ("stopping", "stopped", "failed")
+
+
+class Notifier:
+    """Tells systemd what the status file tells everybody else. Does nothing without $NOTIFY_SOCKET."""
+
+    def __init__(self, environment: Mapping[str, str] = os.environ) -> None:
+        self._address = _address(environment.get(SOCKET, ""))
+        self._watchdog_seconds = _watchdog_seconds(environment)
+        self._told = ""
+        self._last_sign: tuple[Any, ...] = ()
+        self._last_beat = time.monotonic()
+
+    def tell(self, status: Mapping[str, Any]) -> None:
+        """Tell what is new, given what the status file holds now. To be called every few seconds, and when the state changes."""
+        if not self._address:
+            return
+        lines = [*self._announcements(status), *self._heartbeat(status)]
+        if lines and not _send(self._address, "\n".join(lines)):
+            self._told = ""  # so it's said again
+
+    def _announcements(self, status: Mapping[str, Any]) -> Iterator[str]:
+        if (text := _in_words(status)) == self._told:
+            return
+        self._told = text
+        if status["state"] == "streaming":
+            yield "READY=1"  # from the second time on it means nothing
+        if status["state"] in ENDING:
+            yield "STOPPING=1"
+        yield f"STATUS={text}"
+
+    def _heartbeat(self, status: Mapping[str, Any]) -> Iterator[str]:
+        """Twice as often as systemd wants it, as it recommends; but only if there was a sign of life since the last time."""
+        sign = _sign_of_life(status)
+        due = self._watchdog_seconds and time.monotonic() - self._last_beat >= self._watchdog_seconds / 2
+        if due and sign != self._last_sign:
+            self._last_sign, self._last_beat = sign, time.monotonic()
+            yield "WATCHDOG=1"
+
+
+def _sign_of_life(status: Mapping[str, Any]) -> tuple[Any, ...]:
+    """Differs when the worker got on: committed, met an outage, or heard from MongoDB with nothing left to commit."""
+    polled = None if status.get("queueMessages") else status.get("lastPollAt")
+    return (status["state"], status["reopens"], status["lastCommitAt"], polled)
+
+
+def _in_words(status: Mapping[str, Any]) -> str:
+    """For `systemctl status`: one line, with the error where that is what it's about."""
+    state = str(status["state"])
+    error = status["lastError"] if state in ("waiting", "failed") else None
+    return " ".join(f"{state}: {error['message']}".split()) if error else state
+
+
+def _address(name: str) -> str:
+    """As connect(2) wants it. systemd names a path, or with `@` a socket without one; other kinds are not for us."""
+    if name.startswith("@"):
+        return f"\0{name[1:]}"
+    return name if name.startswith("/") else ""
+
+
+def _watchdog_seconds(environment: Mapping[str, str]) -> float:
+    """Within which time systemd wants a sign of life from this process; 0 if it wants none."""
+    if environment.get(WATCHDOG_PID, str(os.getpid())) != str(os.getpid()):
+        return 0.0
+    return int(environment.get(WATCHDOG_USEC, 0)) * MICROSECOND
+
+
+def _send(address: str, text: str) -> bool:
+    """Whether it was sent."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as to_systemd:
+        to_systemd.settimeout(SEND_SECONDS)
+        try:
+            to_systemd.sendto(text.encode(), address)
+        except OSError:
+            return False
+    return True

@@ -78,6 +78,11 @@ class WorkerProcess:
         self.signal(signal.SIGKILL)
         self.wait()
 
+    @property
+    def ended(self) -> bool:
+        """Whether it has."""
+        return self._running.poll() is not None
+
     def signal(self, number: signal.Signals) -> None:
         """Send it a signal."""
         self._running.send_signal(number)

@@ -10,7 +10,7 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TextIO
 
@@ -33,6 +33,18 @@ SUPERVISED = "SUPERVISOR_ENABLED"
 """supervisord sets this variable for its children."""
 
 logger = logging.getLogger("watcher")
+
+
+class StopRequest(threading.Event):
+    """Is set when the worker shall stop; `on_set` is called then, by the thread that has heard of it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.on_set: Callable[[], None] = lambda: None
+
+    def set(self) -> None:
+        super().set()
+        self.on_set()
 
 
 @contextlib.contextmanager

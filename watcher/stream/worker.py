@@ -27,7 +27,7 @@ from watcher.stream.message import Encoder, MessageFormat
 from watcher.stream.model import Owner, Position
 from watcher.stream.past import Past
 from watcher.stream.pipeline import Pipeline
-from watcher.stream.process import die_with_parent, only_one, stop_requested
+from watcher.stream.process import StopRequest, die_with_parent, only_one, stop_requested
 from watcher.stream.progress import Progress, State
 from watcher.stream.status_file import StatusFile
 from watcher.stream.tolerant_stream import TolerantStream
@@ -42,7 +42,7 @@ def run_worker(settings: Settings, run_dir: Path) -> ExitCode:
     """Stream one database until SIGTERM or SIGINT; status file and lock file lie in `run_dir`. Returns the exit code."""
     die_with_parent()
     give_memory_back()
-    stopping = threading.Event()
+    stopping = StopRequest()
     with (
         stop_requested(stopping),  # first: threads started before would not have the signals blocked
         logging_to(standard_output(), settings.log_level, watcher=settings.name, database=settings.database),
@@ -57,7 +57,7 @@ def run_worker(settings: Settings, run_dir: Path) -> ExitCode:
             return ExitCode.BUG
 
 
-def _run_alone(settings: Settings, run_dir: Path, stopping: threading.Event) -> ExitCode:
+def _run_alone(settings: Settings, run_dir: Path, stopping: StopRequest) -> ExitCode:
     with contextlib.suppress(OSError):  # it's told below, when files in it cannot be written
         run_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
     with only_one(run_dir / f"{settings.name}.lock", stopping):
@@ -65,6 +65,7 @@ def _run_alone(settings: Settings, run_dir: Path, stopping: threading.Event) -> 
         past = Past.read(status_file.previous(), settings.kafka_client_id)
         owner = Owner(instance=secrets.token_hex(8), host=socket.gethostname(), pid=os.getpid())
         progress = Progress(settings, owner, past, status_file.changed)
+        stopping.on_set = status_file.changed  # a second signal, which ends us at once, shall find that written
         with status_file.kept(progress), progress.account_for(stopping):
             logger.info("starting", extra={"version": __version__, "pid": owner.pid, "restarts": past.restarts})
             _hold_back(past, progress, stopping)

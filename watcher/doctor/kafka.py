@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import re
 import socket
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -19,7 +20,7 @@ from watcher.config.topic_name import topic_name
 from watcher.doctor.check import Check, Finding, failed, ok
 from watcher.errors import Outage, WatcherError
 from watcher.stream.kafka_config import admin_config
-from watcher.stream.kafka_errors import CREDENTIALS_HINT, explained, translated
+from watcher.stream.kafka_errors import CREDENTIALS_HINT, UNREACHABLE, explained, translated
 from watcher.stream.kafka_topics import Topics
 
 ANSWER_SECONDS = 4.5
@@ -36,6 +37,8 @@ class Kafka:
     origins: Mapping[str, Origin] = field(default_factory=dict)
     now: Callable[[], float] = time.time
     login_trouble: WatcherError | None = None
+    away: list[str] = field(default_factory=list)
+    """The addresses that brokers gave themselves, when those were what could not be reached."""
     troubles: deque[KafkaError] = field(default_factory=lambda: deque(maxlen=16))
 
     @cached_property
@@ -90,20 +93,29 @@ class Kafka:
 
 
 def reachable(kafka: Kafka) -> Finding:
-    """A broker answers."""
+    """A broker answers at the address that it was asked at."""
     try:
         metadata = kafka.metadata()
     except Outage as error:
         kafka.admin.poll(0)  # now librdkafka tells what it has met with meanwhile
         trouble = explained(error, kafka.troubles)
-        if trouble.hint != CREDENTIALS_HINT:
+        if trouble.hint == CREDENTIALS_HINT:
+            kafka.login_trouble = trouble
+        elif away := _away_from_home(kafka.troubles):
+            kafka.away = away
+        else:
             origin = kafka.origins.get("kafka_brokers", BUILT_IN)
             fix = f"start the broker, or correct kafka_brokers ({origin}) and security.protocol"
             return failed(str(trouble), fix if isinstance(trouble, Outage) else trouble.hint)
-        kafka.login_trouble = trouble
         return ok(f"{kafka.settings.kafka_brokers} answers")
     count = len(metadata.brokers)
     return ok(f"{kafka.settings.kafka_brokers} answers; {count} broker{'s' if count != 1 else ''}")
+
+
+def _away_from_home(troubles: Iterable[KafkaError]) -> list[str]:
+    """Addresses that brokers gave themselves, and that cannot be reached; librdkafka puts the broker's number after those."""
+    named = (re.match(r"(?:.*://)?([^/\s]+)/\d+: (.*)", trouble.str()) for trouble in troubles if trouble.code() in UNREACHABLE)
+    return list(dict.fromkeys(f"{name[1]} ({name[2]})" for name in named if name))
 
 
 def authentication(kafka: Kafka) -> Finding:
@@ -117,14 +129,18 @@ def authentication(kafka: Kafka) -> Finding:
 
 def brokers(kafka: Kafka) -> Finding:
     """Each broker can be reached at the address that it gives itself: clients go there, whatever kafka_brokers says."""
-    found = list(kafka.metadata().brokers.values())
-    with ThreadPoolExecutor(len(found)) as pool:
-        errors = dict(zip(found, pool.map(_connect, found), strict=True))
-    closed = [f"{broker.host}:{broker.port} ({error})" for broker, error in errors.items() if error]
-    if closed:
+    found = [] if kafka.away else list(kafka.metadata().brokers.values())
+    if closed := kafka.away or _unreachable(found):
         text = f"brokers call themselves {', '.join(closed)}, and there nobody answers"
         return failed(text, "start them, or set advertised.listeners in server.properties to what leads there from this host")
     return ok(", ".join(f"{broker.host}:{broker.port}" for broker in found))
+
+
+def _unreachable(found: Sequence[BrokerMetadata]) -> list[str]:
+    """Those of the brokers that cannot be connected to, each with the reason."""
+    with ThreadPoolExecutor(len(found)) as pool:
+        errors = zip(found, pool.map(_connect, found), strict=True)
+        return [f"{broker.host}:{broker.port} ({error})" for broker, error in errors if error]
 
 
 def _connect(broker: BrokerMetadata) -> str:

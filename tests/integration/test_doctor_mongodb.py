@@ -1,0 +1,200 @@
+"""`watcherctl doctor` on MongoDBs that lack something; each kind of server is started once."""
+
+from __future__ import annotations
+
+import socket
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pymongo.database import Database
+
+from tests.support.doctoring import check_fix, look_at_mongodb, problems
+from tests.support.waiting import eventually
+from tests.support.worker import watcher_settings
+from watcher.doctor.check import Outcome
+from watcher.sandbox.mongod import Mongod, ReplicaSet
+
+Document = dict[str, Any]
+
+NOBODY = "127.0.0.1:1"
+SMALL_OPLOG = ("--oplogSize", "16")
+PASSWORD = "of-the-tests"
+
+
+def settings(uri: str, **values: Any) -> Document:
+    return watcher_settings(uri, NOBODY, "doctor") | values
+
+
+@pytest.fixture(scope="module")
+def standalone(server_directory: Path) -> Iterator[Mongod]:
+    server = Mongod(server_directory / "doctor-standalone")
+    server.start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="module")
+def uninitiated(server_directory: Path) -> Iterator[Mongod]:
+    server = Mongod(server_directory / "doctor-uninitiated", replica_set="rs0")
+    server.start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="module")
+def far(server_directory: Path) -> Iterator[Mongod]:
+    """Calls itself localhost, in whatever way clients come."""
+    server = Mongod(server_directory / "doctor-far", replica_set="rs0")
+    server.start()
+    with server.client() as client:
+        client.admin.command("replSetInitiate", {"_id": "rs0", "members": [{"_id": 0, "host": f"localhost:{server.port}"}]})
+        eventually(lambda: client.admin.command("hello")["isWritablePrimary"])
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="module")
+def guarded(server_directory: Path) -> Iterator[ReplicaSet]:
+    """With a login, a small oplog, and users who may do more and less."""
+    directory = server_directory / "doctor-guarded"
+    with ReplicaSet(directory, user="root", password=PASSWORD, extra_args=SMALL_OPLOG) as servers:
+        with servers.client() as client:
+            client.shop.users.insert_one({})
+            reads = [{"role": "read", "db": "shop"}]
+            client.admin.command("createUser", "stranger", pwd=PASSWORD, roles=[{"role": "read", "db": "other"}])
+            client.admin.command("createUser", "reader", pwd=PASSWORD, roles=reads)
+            monitors = [*reads, {"role": "clusterMonitor", "db": "admin"}]
+            client.admin.command("createUser", "monitor", pwd=PASSWORD, roles=monitors)
+        yield servers
+
+
+def test_all_is_well(mongo: ReplicaSet, db: Database[Document]) -> None:
+    db.users.insert_one({})
+    found = look_at_mongodb(settings(mongo.uri(db.name), watch_collections=["users"]))
+    assert problems(found).keys() <= {"mongodb.oplog"}  # the disk decides on the size of that
+    assert "primary 127.0.0.1:" in found["mongodb.replica-set"].text
+    assert found["mongodb.collections"].text == "1 of 1 are watched: users"
+    assert found["mongodb.images"].outcome is Outcome.NOT_CHECKED
+
+
+def test_nobody_is_there() -> None:
+    found = look_at_mongodb(settings("mongodb://127.0.0.1:1/shop?serverSelectionTimeoutMS=500"))
+    check_fix(found["mongodb.reachable"], Outcome.FAILED, "127.0.0.1:1", "refused", "systemctl start mongod", "mongodb_uri")
+    others = [finding for name, finding in found.items() if name != "mongodb.reachable"]
+    assert {finding.text for finding in others} == {"because mongodb.reachable failed"}
+
+
+def test_standalone(standalone: Mongod) -> None:
+    found = look_at_mongodb(settings(f"mongodb://{standalone.address}/shop"))
+    assert found["mongodb.reachable"].outcome is Outcome.OK
+    check_fix(found["mongodb.replica-set"], Outcome.FAILED, "standalone", "--replSet rs0", "rs.initiate()")
+    assert found["mongodb.privileges"].text == "because mongodb.replica-set failed"
+
+
+def test_not_initiated(uninitiated: Mongod) -> None:
+    found = look_at_mongodb(settings(f"mongodb://{uninitiated.address}/shop?serverSelectionTimeoutMS=500"))
+    assert found["mongodb.reachable"].outcome is Outcome.OK
+    check_fix(found["mongodb.replica-set"], Outcome.FAILED, "not initiated", "rs.initiate()")
+
+
+def test_members_with_names_that_lead_nowhere(far: Mongod, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As when a replica set is initiated inside a container, and somebody connects from outside."""
+    resolve = socket.getaddrinfo
+
+    def without_localhost(host: str, *others: Any, **options: Any) -> Any:
+        if host == "localhost":
+            raise socket.gaierror("Name or service not known")
+        return resolve(host, *others, **options)
+
+    monkeypatch.setattr(socket, "getaddrinfo", without_localhost)
+    found = look_at_mongodb(settings(f"mongodb://{far.address}/shop?replicaSet=rs0&serverSelectionTimeoutMS=1000"))
+    called = f"the members call themselves localhost:{far.port}"
+    check_fix(found["mongodb.reachable"], Outcome.FAILED, called, "rs.reconfig()")
+
+
+def test_another_replica_set(mongo: ReplicaSet) -> None:
+    uri = f"mongodb://{mongo.addresses}/shop?replicaSet=other&serverSelectionTimeoutMS=500"
+    found = look_at_mongodb(settings(uri))
+    check_fix(found["mongodb.replica-set"], Outcome.FAILED, "replica set that it names")
+
+
+def test_wrong_password(guarded: ReplicaSet) -> None:
+    found = look_at_mongodb(settings(guarded.uri("shop", user="reader", password="wrong-one")))
+    assert found["mongodb.reachable"].outcome is Outcome.OK
+    assert found["mongodb.replica-set"].outcome is Outcome.OK
+    check_fix(found["mongodb.authentication"], Outcome.FAILED, "Authentication failed", "authSource")
+    assert "wrong-one" not in str(found)
+
+
+def test_missing_right(guarded: ReplicaSet) -> None:
+    found = look_at_mongodb(settings(guarded.uri("shop", user="stranger", password=PASSWORD)))
+    assert found["mongodb.authentication"].text == "as stranger, of admin"
+    grant = 'db.getSiblingDB("admin").grantRolesToUser("stranger", [{role: "read", db: "shop"}])'
+    check_fix(found["mongodb.privileges"], Outcome.FAILED, "not authorized on shop", grant)
+    assert found["mongodb.collections"].text == "because mongodb.privileges failed"
+
+
+def test_no_login_where_one_is_wanted(guarded: ReplicaSet) -> None:
+    found = look_at_mongodb(settings(f"mongodb://{guarded.addresses}/shop?replicaSet={guarded.name}"))
+    check_fix(found["mongodb.privileges"], Outcome.FAILED, "mongodb://user:password@host/shop")
+
+
+def test_oplog_needs_a_role_to_be_seen(guarded: ReplicaSet) -> None:
+    uri = guarded.uri("shop", user="reader", password=PASSWORD)
+    grant = 'grantRolesToUser("reader", [{role: "clusterMonitor", db: "admin"}])'
+    check_fix(look_at_mongodb(settings(uri))["mongodb.oplog"], Outcome.NOT_CHECKED, "HEADROOM", grant)
+    check_fix(look_at_mongodb(settings(uri, start_from="earliest"))["mongodb.oplog"], Outcome.FAILED, "earliest", grant)
+
+
+def test_small_oplog(guarded: ReplicaSet) -> None:
+    found = look_at_mongodb(settings(guarded.uri("shop", user="monitor", password=PASSWORD)))
+    assert problems(found).keys() == {"mongodb.oplog"}
+    check_fix(found["mongodb.oplog"], Outcome.WARNING, "only 16 MB", "replSetResizeOplog")
+
+
+def test_names_that_match_nothing(guarded: ReplicaSet) -> None:
+    uri = guarded.uri("shop", user="reader", password=PASSWORD)
+    found = look_at_mongodb(settings(uri, watch_collections=["user", "user*"]))
+    check_fix(found["mongodb.collections"], Outcome.WARNING, "'user'; did you mean 'users'?")
+    found = look_at_mongodb(settings(uri, exclude_collections=["usres"]))
+    check_fix(found["mongodb.collections"], Outcome.WARNING, "exclude_collections", "did you mean 'users'?")
+
+
+def test_database_that_is_misspelt(guarded: ReplicaSet) -> None:
+    found = look_at_mongodb(settings(guarded.uri("shopp")))
+    check_fix(found["mongodb.collections"], Outcome.WARNING, "'shopp'", "did you mean 'shop'?")
+
+
+def test_images(db: Database[Document], mongo: ReplicaSet) -> None:
+    db.users.insert_one({})
+    command = 'db.runCommand({collMod: "users", changeStreamPreAndPostImages: {enabled: true}})'
+    required = settings(mongo.uri(db.name), full_document_before_change="required")
+    check_fix(look_at_mongodb(required)["mongodb.images"], Outcome.FAILED, "users", command)
+    when_there = settings(mongo.uri(db.name), full_document="whenAvailable")
+    check_fix(look_at_mongodb(when_there)["mongodb.images"], Outcome.WARNING, command)
+    db.command("collMod", "users", changeStreamPreAndPostImages={"enabled": True})
+    assert look_at_mongodb(required)["mongodb.images"].outcome is Outcome.OK
+
+
+@pytest.mark.parametrize(
+    ("ahead_s", "outcome", "words"),
+    [(-600, Outcome.WARNING, "ahead of this host's"), (600, Outcome.WARNING, "behind"), (-7200, Outcome.FAILED, "an hour ahead")],
+)
+def test_clock(ahead_s: float, outcome: Outcome, words: str, mongo: ReplicaSet) -> None:
+    found = look_at_mongodb(settings(mongo.uri("shop")), now=lambda: time.time() + ahead_s)
+    check_fix(found["mongodb.clock"], outcome, words, "timedatectl")
+
+
+def test_a_member_that_is_down(server_directory: Path) -> None:
+    """Three members, of which one is stopped: a spare less, and changes still go on."""
+    with ReplicaSet(server_directory / "doctor-three", size=3) as servers:
+        uri = servers.uri("shop")
+        assert look_at_mongodb(settings(uri))["mongodb.majority"].text == "all 3 members answer"
+        primary = servers.wait_for_primary()
+        other = next(node for node in servers.nodes if node is not primary)
+        other.stop()
+        servers.wait_for_primary()
+        check_fix(look_at_mongodb(settings(uri))["mongodb.majority"], Outcome.WARNING, other.address, "start these members")

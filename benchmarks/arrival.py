@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from confluent_kafka import Consumer, TopicPartition
+from confluent_kafka import Consumer, KafkaError, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic
 
 from benchmarks.load import DOCUMENTS, END
@@ -15,6 +15,7 @@ from benchmarks.usage import Usage
 
 ARRIVAL_SECONDS = 900.0
 POLL_SECONDS = 0.02
+AT_ONCE = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,34 +30,75 @@ class CatchUp:
 class Arrivals:
     """Looks for a backlog in the topics `<prefix>.documents` and `<prefix>.end`, which it creates with one partition each.
 
-    It reads nothing of the first and one message of the other, so it costs nearly nothing.
+    It reads nothing of the first, and of the other as many messages as there are `ends`: so it costs nearly nothing. Of a program
+    that delivers no end (`ends` is 0) all messages of the first are awaited, which have no markers of transactions among them.
     """
 
-    def __init__(self, brokers: str, prefix: str) -> None:
-        self._documents = TopicPartition(f"{prefix}.{DOCUMENTS}", 0)
+    def __init__(self, brokers: str, prefix: str, *, ends: int = 1) -> None:
+        self._brokers = brokers
+        self._ends = ends
+        self._documents = TopicPartition(f"{prefix}.{DOCUMENTS}", 0, 0)
         end = TopicPartition(f"{prefix}.{END}", 0, 0)
-        admin = AdminClient({"bootstrap.servers": brokers})
-        for future in admin.create_topics([NewTopic(each.topic, 1, 1) for each in (self._documents, end)]).values():
+        self._topics = [self._documents.topic, end.topic]
+        self._admin = AdminClient({"bootstrap.servers": brokers})
+        for future in self._admin.create_topics([NewTopic(topic, 1, 1) for topic in self._topics]).values():
             future.result()
         self._consumer = Consumer({"bootstrap.servers": brokers, "group.id": f"arrivals-{prefix}", "enable.auto.commit": False})
         self._consumer.assign([end])
 
-    def measure(self, events: int, pids: Mapping[str, int], alive: Callable[[], Any] = lambda: None) -> CatchUp:
+    def measure(
+        self,
+        events: int,
+        pids: Mapping[str, int],
+        alive: Callable[[], Any] = lambda: None,
+        *,
+        timeout_s: float = ARRIVAL_SECONDS,
+    ) -> CatchUp:
         """From the first committed messages to the end's: so the start of the program does not count.
 
         `pids`: whose CPU seconds to count. `alive` is called meanwhile, and may raise when the program has ended.
+
+        Errors: SystemExit after `timeout_s`.
         """
-        deadline = time.monotonic() + ARRIVAL_SECONDS
+        deadline = time.monotonic() + timeout_s
         while not (already := self._arrived()):
             _look(alive, deadline)
             time.sleep(POLL_SECONDS)
         started, usage = time.perf_counter(), Usage(pids)
-        while (message := self._consumer.poll(0.5)) is None or message.error():
+        ends = 0
+        while ends < self._ends or (not self._ends and self._arrived() < events):
+            ends += self._end_arrives()
             _look(alive, deadline)
         seconds, cpu = time.perf_counter() - started, usage.cpu_seconds()
         self._consumer.close()
         measured = events - already
         return CatchUp(measured / seconds, {name: used / measured * 1e6 for name, used in cpu.items()}, seconds)
+
+    def count(self) -> int:
+        """The committed messages of `<prefix>.documents`, by reading them all."""
+        config = {"group.id": f"count-{self._documents.topic}", "enable.auto.commit": False, "enable.partition.eof": True}
+        consumer = Consumer({"bootstrap.servers": self._brokers, **config})
+        consumer.assign([self._documents])
+        count, at_end = 0, False
+        while not at_end:
+            messages = consumer.consume(AT_ONCE, 10.0)
+            count += sum(1 for message in messages if message.error() is None)
+            at_end = any((error := message.error()) and error.code() == KafkaError._PARTITION_EOF for message in messages)
+        consumer.close()
+        return count
+
+    def discard(self) -> None:
+        """Delete both topics: the next program shall have the disk's cache for itself."""
+        for future in self._admin.delete_topics(self._topics).values():
+            future.result()
+
+    def _end_arrives(self) -> bool:
+        """Waits a moment for it."""
+        if not self._ends:
+            time.sleep(POLL_SECONDS)
+            return False
+        message = self._consumer.poll(0.5)
+        return message is not None and message.error() is None
 
     def _arrived(self) -> int:
         """How far readers of committed messages can read; markers of transactions count, one for a thousand messages or so."""
@@ -66,4 +108,4 @@ class Arrivals:
 def _look(alive: Callable[[], Any], deadline: float) -> None:
     alive()
     if time.monotonic() > deadline:
-        raise SystemExit(f"the backlog has not arrived within {ARRIVAL_SECONDS:.0f} s")
+        raise SystemExit("the backlog has not arrived in time")

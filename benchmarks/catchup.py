@@ -1,48 +1,56 @@
 """How fast a backlog is delivered, beside the limit: `python -m benchmarks.catchup --events 300000 --runs 3`.
 
 The changes are in the oplog before the worker starts. Each run drains them with a bare getMore loop first, which is the limit that
-MongoDB sets, and then lets a worker deliver them exactly once, and at least once; a ratio is one within a run. All of it shares the
-machine: MongoDB, Apache Kafka (or the demo's broker, with --broker light), and the worker.
+MongoDB sets, and then lets the contenders deliver them one after another: a worker exactly once, and at least once, and with
+--peers other programs. A ratio is one within a run. All of it shares the machine: MongoDB, Apache Kafka (or the demo's broker, with
+--broker light), and the contender.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import statistics
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
 
-from benchmarks.arrival import Arrivals
+from benchmarks.arrival import ARRIVAL_SECONDS, Arrivals
+from benchmarks.contender import DELIVERIES, Contender, Task, watchers
+from benchmarks.figures import Figures, show, summary, with_ratios
 from benchmarks.load import SIZES, Backlog, drain, fill
-from benchmarks.servers import RunningWorker, servers
+from benchmarks.peers import PEERS
+from benchmarks.runs import Attempts
+from benchmarks.servers import servers
 from benchmarks.usage import peak_rss_mb
 from watcher.sandbox.sandbox import Sandbox
 
-DELIVERIES = ("exactly-once", "at-least-once")
+DRAIN = "drain"
+SPEED, OF_DRAIN, CPU, MEMORY = "events/s", "of the drain", "CPU s/million", "peak RSS MiB"
+RATIOS = {SPEED: "ours times", CPU: "our CPU", MEMORY: "our memory"}
 
-Figures = dict[str, float]
-"""By what it is a figure of."""
 
-
-def deliver(sandbox: Sandbox, backlog: Backlog, prefix: str, **settings: Any) -> Figures:
-    """One worker, on topics of its own."""
-    arrivals = Arrivals(sandbox.kafka_brokers, prefix)
-    given = {
-        "kafka_client_id": prefix,
-        "kafka_db_changes_topic": f"{prefix}.{{collection}}",
-        "start_from": backlog.start_from,
-        **settings,
+def deliver(sandbox: Sandbox, backlog: Backlog, contender: Contender, prefix: str, timeout_s: float = ARRIVAL_SECONDS) -> Figures:
+    """One contender, on topics of its own. Errors: SystemExit when it fails, is late, or has not delivered every event."""
+    with TemporaryDirectory(prefix="watcher-benchmark-", ignore_cleanup_errors=True) as directory:
+        task = Task(sandbox, backlog.database, backlog.since, prefix, Path(directory))
+        arrivals = Arrivals(sandbox.kafka_brokers, task.topics, ends=1 if contender.announces_end else 0)
+        with contender.deliver(task) as running:
+            assert running.pid
+            events = backlog.events if contender.announces_end else backlog.events - 1 - backlog.in_vain
+            pids = {"own": running.pid, **server_pids(sandbox)}
+            caught_up = arrivals.measure(events, pids, running.check, timeout_s=timeout_s)
+            memory = peak_rss_mb(running.pid)
+        expected = events - contender.announces_end
+        if (count := arrivals.count()) != expected:
+            raise SystemExit(f"{count} messages have arrived instead of {expected}")
+        arrivals.discard()
+    cpu = caught_up.cpu_seconds_per_million
+    return {
+        SPEED: caught_up.events_per_second,
+        CPU: cpu["own"],
+        **{f"{name} {CPU}": cpu[name] for name in ("mongod", "broker")},
+        MEMORY: memory,
     }
-    with TemporaryDirectory() as directory, RunningWorker(sandbox, Path(directory), backlog.database, **given) as worker:
-        caught_up = arrivals.measure(backlog.events, {"worker": worker.pid, **server_pids(sandbox)}, worker.check)
-        return {
-            "events/s": caught_up.events_per_second,
-            **{f"{name} CPU s/million": seconds for name, seconds in caught_up.cpu_seconds_per_million.items()},
-            "peak RSS MiB": peak_rss_mb(worker.pid),
-        }
 
 
 def server_pids(sandbox: Sandbox) -> dict[str, int]:
@@ -53,30 +61,18 @@ def server_pids(sandbox: Sandbox) -> dict[str, int]:
     return {"mongod": mongod, "broker": kafka}
 
 
-def measure(sandbox: Sandbox, backlog: Backlog, prefix: str, deliveries: Sequence[str], **settings: Any) -> dict[str, Figures]:
-    """One run: the drain, and the worker's deliveries with their share of it."""
+def measure(
+    sandbox: Sandbox, backlog: Backlog, contenders: Sequence[Contender], attempts: Attempts, prefix: str
+) -> dict[str, Figures]:
+    """One run: the drain, and the contenders with their share of it, and with what the first of them has of theirs."""
     limit = drain(sandbox.mongodb_uri(backlog.database), backlog)
-    results: dict[str, Figures] = {"drain": {"events/s": limit}}
-    for delivery in deliveries:
-        figures = deliver(sandbox, backlog, f"{prefix}-{delivery}", delivery=delivery, **settings)
-        results[delivery] = {**figures, "of the drain": figures["events/s"] / limit}
-    return results
-
-
-def summary(runs: Sequence[Mapping[str, Figures]]) -> dict[str, dict[str, Figures]]:
-    """Median, lowest and highest of each figure over the runs."""
-    return {who: {name: _spread([run[who][name] for run in runs]) for name in figures} for who, figures in runs[0].items()}
-
-
-def _spread(values: Sequence[float]) -> Figures:
-    return {"median": statistics.median(values), "lowest": min(values), "highest": max(values)}
-
-
-def show(results: Mapping[str, Mapping[str, Figures]]) -> None:
-    """One line for each who, with medians and spread."""
-    for who, figures in results.items():
-        cells = (f"{name} {each['median']:,.6g} ({each['lowest']:,.5g}-{each['highest']:,.5g})" for name, each in figures.items())
-        print(f"{who:15}", "  ".join(cells))
+    run: dict[str, Figures] = {DRAIN: {SPEED: limit}}
+    for contender in attempts.in_turn(contenders):
+        with attempts.of(contender.name):
+            figures = deliver(sandbox, backlog, contender, f"{prefix}-{len(run)}", attempts.limit_s)
+            run[contender.name] = {**figures, OF_DRAIN: figures[SPEED] / limit}
+            show(summary([{contender.name: run[contender.name]}]))
+    return with_ratios(run, contenders[0].name, RATIOS)
 
 
 def main() -> None:
@@ -87,19 +83,26 @@ def main() -> None:
     parser.add_argument("--size", choices=SIZES, default="small")
     parser.add_argument("--mix", action="store_true", help="inserts, updates with lookup and deletes, instead of inserts only")
     parser.add_argument("--delivery", choices=DELIVERIES, nargs="+", default=DELIVERIES)
+    parser.add_argument("--peers", choices=PEERS, nargs="*", default=[], help="other programs to measure beside")
     parser.add_argument("--broker", choices=("kafka", "light"), default="kafka")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=JSON", help="a further setting of the worker")
     parser.add_argument("--output", type=Path)
     options = parser.parse_args()
     settings = {key: json.loads(value) for key, _, value in (each.partition("=") for each in options.set)}
+    contenders = watchers(options.delivery, settings)
+    attempts = Attempts()
     with servers(light=options.broker == "light") as sandbox:
         backlog = fill(sandbox.mongodb_uri("backlog"), "backlog", options.events, size=options.size, mix=options.mix)
-        print(
-            f"{sandbox.kafka.description}; {options.events} events, {options.size}, median of {options.runs} runs (lowest-highest)"
-        )
-        runs = [measure(sandbox, backlog, f"run{n}", options.delivery, **settings) for n in range(options.runs)]
+        print(f"{sandbox.kafka.description}; {options.events} events, {options.size}")
+        peers = [PEERS[name] for name in options.peers]
+        runs = [
+            measure(sandbox, backlog, [*contenders, *peers], attempts, f"run{number}") for number in attempts.numbers(options.runs)
+        ]
     results = summary(runs)
+    print(f"median of {len(runs)} runs (lowest-highest)")
     show(results)
+    for name, reason in attempts.failed.items():
+        print(f"{name} failed: {reason}")
     if options.output:
         options.output.write_text(json.dumps(results, indent=2) + "\n")
 

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, ClassVar, Literal, Protocol
+from typing import Any, Literal, Protocol
 
 from bson import Timestamp
 
 from benchmarks.load import Backlog
 from benchmarks.servers import RunningWorker
 from watcher.sandbox.sandbox import Sandbox
+
+Delivery = Literal["exactly-once", "at-least-once"]
+DELIVERIES: tuple[Delivery, ...] = ("exactly-once", "at-least-once")
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +60,7 @@ class Running(Protocol):
 class Contender(ABC):
     """One of those that are measured."""
 
-    name: ClassVar[str] | str
+    name: str
     announces_end: bool = True
     """Whether it delivers all collections, and so the backlog's end; else messages are counted."""
 
@@ -75,7 +78,7 @@ class Watcher(Contender):
     """This project: one worker, as supervisord runs it. `settings` are further keys of its file."""
 
     name: str
-    delivery: Literal["exactly-once", "at-least-once"] = "exactly-once"
+    delivery: Delivery = "exactly-once"
     settings: Mapping[str, Any] = field(default_factory=dict)
 
     def version(self) -> str:
@@ -92,3 +95,8 @@ class Watcher(Contender):
             **self.settings,
         }
         return RunningWorker(task.sandbox, task.directory, task.database, **settings)
+
+
+def watchers(deliveries: Sequence[Delivery] = DELIVERIES, settings: Mapping[str, Any] | None = None) -> list[Contender]:
+    """This project, once for each guarantee."""
+    return [Watcher(f"ours, {delivery.replace('-', ' ')}", delivery, settings or {}) for delivery in deliveries]

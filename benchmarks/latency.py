@@ -1,86 +1,158 @@
 """From a committed write to a read_committed consumer: `python -m benchmarks.latency --rates 200 1000 --seconds 20 --runs 3`.
 
-One process writes at a steady rate to a database of its own and consumes the messages; a worker runs beside it, as supervisord
-would run it. A write counts from the moment MongoDB has acknowledged it with a majority, by one clock for both ends.
+One process writes at a steady rate to a database of its own and consumes the messages; a contender runs beside it, a worker as
+supervisord would run it or with --peers another program. A write counts from the moment MongoDB has acknowledged it with a
+majority, by one clock for both ends.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
-import statistics
+import re
 import threading
 import time
-from itertools import count
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from bson import Timestamp
 from confluent_kafka import Consumer
+from confluent_kafka.admin import AdminClient, NewTopic
 from pymongo import MongoClient, WriteConcern
 
-from benchmarks.servers import RunningWorker, servers
+from benchmarks.contender import Contender, Running, Task, watchers
+from benchmarks.figures import Figures, percentiles, show, summary
+from benchmarks.load import DOCUMENTS
+from benchmarks.peers import PEERS
+from benchmarks.runs import Attempts
+from benchmarks.servers import servers
 from watcher.sandbox.sandbox import Sandbox
 
-PERCENTILES = (50, 95, 99, 99.9)
-SETTLE_SECONDS = 3.0
-"""Not measured at first: connections, caches and Kafka's own start-up."""
+SETTLE_SECONDS, SETTLE_RATE = 5.0, 500.0
+"""Not measured at first: connections, caches, and what a Java compiles meanwhile."""
+
+SILENCE_SECONDS = 60.0
+A_THREADS_INSERTS = 250
+"""Of a majority's write concern, a second, that one thread can do without falling behind."""
 
 DOCUMENT = {"name": "Ada Lovelace", "email": "ada@example.org", "roles": ["admin"], "notes": "x" * 200}
+LAST_NUMBER = re.compile(rb"(\d+)\D*$")
 
 
-class Writer(threading.Thread):
-    """Inserts at `rate` per second and notes when each was acknowledged."""
+@dataclass
+class Writes:
+    """Inserts at `rate` per second for some seconds, with the ids from `first` on; notes when each was acknowledged."""
 
-    def __init__(self, uri: str, database: str, rate: float, seconds: float) -> None:
-        super().__init__(daemon=True)
-        self._client: MongoClient[dict[str, Any]] = MongoClient(uri)
-        self._collection = self._client[database].get_collection("users", write_concern=WriteConcern("majority"))
-        self._interval = 1 / rate
-        self._seconds = seconds
-        self.acknowledged: dict[int, float] = {}
+    uri: str
+    database: str
+    rate: float
+    seconds: float
+    first: int
+    acknowledged: dict[int, float] = field(default_factory=dict)
+
+    @property
+    def at_once(self) -> int:
+        """Documents in one insert: one, but for rates that cannot be reached like that."""
+        return max(1, round(self.rate / 1000))
+
+    @property
+    def inserts(self) -> int:
+        """In all."""
+        return int(self.rate * self.seconds / self.at_once)
 
     def run(self) -> None:
         """Write on a fixed schedule; a late write does not shift those after it."""
-        start = time.perf_counter()
-        for number in count():
-            due = start + number * self._interval
-            if due - start > self._seconds:
-                return
-            time.sleep(max(0.0, due - time.perf_counter()))
-            self._collection.insert_one({"_id": number, **DOCUMENT})
-            self.acknowledged[number] = time.perf_counter()
+        threads = max(1, round(self.rate / self.at_once / A_THREADS_INSERTS))
+        start = time.perf_counter() + 0.1
+        with MongoClient[dict[str, Any]](self.uri) as client:
+            writers = [threading.Thread(target=self._write, args=(client, start, n, threads)) for n in range(threads)]
+            for writer in writers:
+                writer.start()
+            for writer in writers:
+                writer.join()
+
+    def _write(self, client: MongoClient[dict[str, Any]], start: float, shift: int, step: int) -> None:
+        collection = client[self.database].get_collection(DOCUMENTS, write_concern=WriteConcern("majority"))
+        for number in range(shift, self.inserts, step):
+            time.sleep(max(0.0, start + number * self.at_once / self.rate - time.perf_counter()))
+            ids = [self.first + number * self.at_once + n for n in range(self.at_once)]
+            collection.insert_many([{"_id": each, **DOCUMENT} for each in ids])
+            acknowledged = time.perf_counter()
+            self.acknowledged.update(dict.fromkeys(ids, acknowledged))
 
 
-def consume(brokers: str, topic: str, writer: Writer) -> dict[int, float]:
-    """When each document's message was in the consumer's hands."""
-    consumer = Consumer(
-        {"bootstrap.servers": brokers, "group.id": topic, "auto.offset.reset": "earliest", "fetch.wait.max.ms": 100}
-    )
-    consumer.subscribe([topic])
-    arrived: dict[int, float] = {}
-    while writer.is_alive() or len(arrived) < len(writer.acknowledged):
-        message = consumer.poll(10.0)
-        if message is None:
-            raise SystemExit(f"no message for 10 s; {len(arrived)} of {len(writer.acknowledged)} have arrived")
-        if message.error() is None:
-            arrived[json.loads(message.value() or b"")["documentKey"]["_id"]] = time.perf_counter()
-    consumer.close()
-    return arrived
+class Audience(threading.Thread):
+    """Reads committed messages and notes when each document's was in its hands, until `close`."""
+
+    def __init__(self, brokers: str, topic: str) -> None:
+        super().__init__(daemon=True)
+        config = {"group.id": topic, "enable.auto.commit": False, "auto.offset.reset": "earliest", "fetch.wait.max.ms": 100}
+        admin = AdminClient({"bootstrap.servers": brokers})
+        admin.create_topics([NewTopic(topic, 1, 1)])[topic].result()
+        self._consumer = Consumer({"bootstrap.servers": brokers, **config})
+        self._consumer.subscribe([topic])
+        self._closing = threading.Event()
+        self.arrived: dict[int, float] = {}
+
+    def run(self) -> None:
+        """The id of a document is the last number in the message's key, with all contenders."""
+        while not self._closing.is_set():
+            message = self._consumer.poll(0.2)
+            if message is not None and message.error() is None:
+                number = LAST_NUMBER.search(message.key() or b"")
+                assert number, message.key()
+                self.arrived.setdefault(int(number[1]), time.perf_counter())
+        self._consumer.close()
+
+    def wait_for(self, ids: Sequence[int], running: Running) -> None:
+        """Until all have arrived. Errors: SystemExit when the contender has ended, or nothing has come for a while."""
+        count, since = -1, time.monotonic()
+        while missing := sum(1 for each in ids if each not in self.arrived):
+            running.check()
+            if len(self.arrived) != count:
+                count, since = len(self.arrived), time.monotonic()
+            elif time.monotonic() - since > SILENCE_SECONDS:
+                raise SystemExit(f"no message for {SILENCE_SECONDS:.0f} s; {missing} of {len(ids)} are missing")
+            time.sleep(0.1)
+
+    def close(self) -> None:
+        """End the thread."""
+        self._closing.set()
+        self.join()
 
 
-def measure(sandbox: Sandbox, rate: float, seconds: float, database: str) -> dict[str, float]:
-    """Percentiles in milliseconds of one run."""
-    topic = f"{database}.changes"
-    with TemporaryDirectory() as directory, RunningWorker(sandbox, Path(directory), database, kafka_db_changes_topic=topic):
-        writer = Writer(sandbox.mongodb_uri(database), database, rate, seconds + SETTLE_SECONDS)
-        writer.start()
-        arrived = consume(sandbox.kafka_brokers, topic, writer)
-    first = int(rate * SETTLE_SECONDS)
-    latencies = sorted((arrived[n] - at) * 1000 for n, at in writer.acknowledged.items() if n >= first)
-    return {
-        f"p{percentile:g}": latencies[min(len(latencies) - 1, int(len(latencies) * percentile / 100))] for percentile in PERCENTILES
-    }
+def measure(sandbox: Sandbox, contender: Contender, rates: Sequence[float], seconds: float, name: str) -> Mapping[float, Figures]:
+    """Percentiles in milliseconds, by rate, of one run in a database of that name. Errors: SystemExit when the contender fails."""
+    uri, results = sandbox.mongodb_uri(name), {}
+    with TemporaryDirectory(prefix="watcher-benchmark-", ignore_cleanup_errors=True) as directory:
+        task = Task(sandbox, name, before_first_write(uri, name), name, Path(directory))
+        audience = Audience(sandbox.kafka_brokers, f"{task.topics}.{DOCUMENTS}")
+        audience.start()
+        try:
+            with contender.deliver(task) as running:
+                audience.wait_for([0], running)
+                first = 1
+                for rate, lasting in ((SETTLE_RATE, SETTLE_SECONDS), *((rate, seconds) for rate in rates)):
+                    writes = Writes(uri, name, rate, lasting, first)
+                    writes.run()
+                    audience.wait_for([*writes.acknowledged], running)
+                    first += len(writes.acknowledged)
+                    results[rate] = percentiles([
+                        max(0.0, (audience.arrived[each] - at) * 1000) for each, at in writes.acknowledged.items()
+                    ])  # fmt: skip
+        finally:
+            audience.close()
+    return {rate: results[rate] for rate in rates}
+
+
+def before_first_write(uri: str, database: str) -> Timestamp:
+    """Writes document 0, whose message tells that a contender follows; returns a moment before."""
+    with MongoClient[dict[str, Any]](uri) as client:
+        since = client.admin.command("ping")["operationTime"]
+        client[database][DOCUMENTS].insert_one({"_id": 0, **DOCUMENT})
+    return Timestamp(since.time, 1)
 
 
 def main() -> None:
@@ -89,17 +161,30 @@ def main() -> None:
     parser.add_argument("--rates", type=float, nargs="+", default=[200.0])
     parser.add_argument("--seconds", type=float, default=20.0)
     parser.add_argument("--runs", type=int, default=3)
+    parser.add_argument("--peers", choices=PEERS, nargs="*", default=[], help="other programs to measure beside")
     options = parser.parse_args()
     with servers() as sandbox:
         print(f"{sandbox.kafka.description}; milliseconds, median of {options.runs} runs (lowest-highest)")
-        for rate in options.rates:
-            runs = [measure(sandbox, rate, options.seconds, f"latency{rate:g}x{run}") for run in range(options.runs)]
-            cells = [f"{name} {statistics.median(v):.1f} ({min(v):.1f}-{max(v):.1f})" for name, v in _columns(runs)]
-            print(f"{rate:6g} writes/s  " + "  ".join(cells))
+        contenders = [*watchers(["exactly-once"]), *(PEERS[name] for name in options.peers)]
+        for rate, results in compare(sandbox, contenders, options.rates, options.seconds, Attempts(), options.runs).items():
+            print(f"{rate:g} writes/s")
+            show(summary(results))
 
 
-def _columns(runs: list[dict[str, float]]) -> list[tuple[str, list[float]]]:
-    return [(name, [run[name] for run in runs]) for name in runs[0]]
+def compare(
+    sandbox: Sandbox, contenders: Sequence[Contender], rates: Sequence[float], seconds: float, attempts: Attempts, runs: int
+) -> dict[float, list[dict[str, Figures]]]:
+    """By rate, the runs; in each, all contenders in turn."""
+    results: dict[float, list[dict[str, Figures]]] = {rate: [] for rate in rates}
+    for number in attempts.numbers(runs):
+        run: dict[float, dict[str, Figures]] = {rate: {} for rate in rates}
+        for place, contender in enumerate(attempts.in_turn(contenders)):
+            with attempts.of(contender.name):
+                for rate, figures in measure(sandbox, contender, rates, seconds, f"latency{number}x{place}").items():
+                    run[rate][contender.name] = figures
+        for rate in rates:
+            results[rate].append(run[rate])
+    return results
 
 
 if __name__ == "__main__":

@@ -28,11 +28,12 @@ Operation = InsertOne[dict[str, Any]] | UpdateOne | DeleteOne
 
 @dataclass(frozen=True, slots=True)
 class Backlog:
-    """`events` changes of `database` from `since` on, the end's included."""
+    """`events` changes of `database` from `since` on, the end's included; of updates `in_vain` the document is gone already."""
 
     database: str
     events: int
     since: Timestamp
+    in_vain: int = 0
 
     @property
     def start_from(self) -> str:
@@ -51,7 +52,7 @@ def fill(uri: str, database: str, events: int, *, size: str = "small", mix: bool
         while bulk := [one for _, one in zip(range(at_once), operation, strict=False)]:
             collection.bulk_write(bulk, ordered=mix)
         client[database].get_collection(END, write_concern=WriteConcern("majority")).insert_one({"_id": 0})
-    return Backlog(database, events + 1, since)
+    return Backlog(database, events + 1, since, looked_up_in_vain(events, size) if mix else 0)
 
 
 def operations(events: int, size: int, *, mix: bool) -> Iterator[Operation]:
@@ -69,6 +70,13 @@ def operations(events: int, size: int, *, mix: bool) -> Iterator[Operation]:
         else:
             identity = rng.randrange(max(deleted, inserted - 1000), inserted)
             yield UpdateOne({"_id": identity}, {"$set": {"visits": number, "address.city": f"City {number % 97}"}})
+
+
+def looked_up_in_vain(events: int, size: str) -> int:
+    """The updates of a mix whose document is gone when all is written, so that nobody can look it up any more."""
+    written = [one for one in operations(events, SIZES[size], mix=True) if not isinstance(one, InsertOne)]
+    deleted = sum(1 for one in written if isinstance(one, DeleteOne))
+    return sum(1 for one in written if isinstance(one, UpdateOne) and one._filter["_id"] < deleted)
 
 
 def document(number: int, size: int, rng: Random) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from tests.support import apache_kafka
+from tests.support.worker import as_toml
 from watcher.sandbox.kafka import ApacheKafka
 from watcher.sandbox.sandbox import Sandbox
 
@@ -56,8 +57,7 @@ class RunningWorker:
     def __enter__(self) -> Self:
         conf_dir = self._directory / "conf.d"
         conf_dir.mkdir()
-        lines = [f"{key} = {json.dumps(value)}" for key, value in self._settings.items()]
-        (conf_dir / f"{self._database}.toml").write_text("\n".join(lines))
+        (conf_dir / f"{self._database}.toml").write_text(as_toml(self._settings))
         command = [sys.executable, "-m", "watcher", "run", self._database, "--config", str(conf_dir)]
         self._process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
         deadline = time.monotonic() + START_SECONDS

@@ -83,7 +83,7 @@ def _read(settings: Settings, count: int) -> list[Delivered]:
     from watcher.consumer.reader import Reader
 
     if not _reading.acquire(timeout=READ_WAIT_SECONDS):
-        raise ReadError("Others are reading from Kafka for this page.", hint="try again in a moment")
+        raise ReadError("others are reading from Kafka for this page", hint="it tries again by itself")
     try:
         with Reader(settings) as reader:
             return reader.last(count)
@@ -122,7 +122,7 @@ def _name(request: Request) -> str:
     """The watcher that is asked for; 404 if there is none of that name."""
     name: str = request.path_params["name"]
     if name not in _loaded(request).names:
-        raise HTTPException(404, "There is no such watcher.")
+        raise HTTPException(404, f"there is no watcher '{name}'")
     return name
 
 
@@ -130,7 +130,7 @@ def _settings(request: Request) -> Settings:
     """409 if the watcher's configuration has faults."""
     loaded, name = _loaded(request), _name(request)
     if name not in loaded.watchers:
-        raise HTTPException(409, "The configuration of this watcher has faults.")
+        raise HTTPException(409, f"the configuration of '{name}' has faults")
     return loaded.watchers[name]
 
 

@@ -67,6 +67,7 @@ def fleet(request: Request) -> Response:
         level=overall(survey, watchers),
         summary=summary(survey, watchers),
         conf_dir=view.deployment.conf_dir,
+        trouble=view.trouble,
     )
 
 
@@ -120,7 +121,7 @@ routes: list[BaseRoute] = [
 
 
 def _shown(view: FleetView, row: Row) -> Shown:
-    return shown(row, view.survey.at, {})
+    return shown(row, view.survey.at, view.history.of(row.name))
 
 
 def _page(template: str, view: FleetView, **values: Any) -> Response:

@@ -42,7 +42,9 @@ class Level(StrEnum):
 
 _LEVELS = {
     State.FAILED: Level.BAD,
+    State.STALLED: Level.BAD,
     State.HUNG: Level.BAD,
+    State.STALLED: Level.BAD,
     State.UNKNOWN: Level.BAD,
     State.WAITING: Level.WARN,
     State.BACKING_OFF: Level.WARN,
@@ -55,12 +57,14 @@ _LEVELS = {
 }
 _URGENCY = list(Level)
 
-MEANINGS = {
+_MEANINGS = {
     State.STREAMING: "changes go to Kafka",
     State.OPENING: "connecting, and finding its position",
     State.WAITING: "MongoDB or Kafka is away; it goes on by itself when they are back",
     State.BACKING_OFF: "it ended several times within a minute, and waits before it tries again",
     State.STOPPING: "finishing the transaction in hand",
+    State.STALLED: "it streams and MongoDB moves on, but no position has been committed for a minute",
+    State.STALLED: "MongoDB moves on, and the position does not",
     State.HUNG: "the process runs, but has not written its status for 20 seconds",
     State.STOPPED: "it ran, and was stopped",
     State.FAILED: "it ended with an error, or its configuration has faults",
@@ -68,8 +72,6 @@ MEANINGS = {
     State.NOT_STARTED: "it has never run",
     State.UNKNOWN: "the process runs, but has not written a status that could be read",
 }
-STALLED = "stalled"
-STALLED_MEANING = "MongoDB moves on and the position does not"
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,10 +88,18 @@ class Shown:
 
     row: Row
     level: Level
-    state: str
-    meaning: str
     error: LastError | None
     spark: Spark
+
+    @property
+    def state(self) -> str:
+        """What it does, in a word or two."""
+        return self.row.state.value
+
+    @property
+    def meaning(self) -> str:
+        """What that word means."""
+        return _MEANINGS[self.row.state]
 
     @property
     def is_behind(self) -> bool:
@@ -104,17 +114,9 @@ class Shown:
         return self.row.is_running and headroom is not None and headroom < HEADROOM_SECONDS
 
 
-def shown(row: Row, at: datetime, history: History, *, stalled: bool = False) -> Shown:
+def shown(row: Row, at: datetime, history: History) -> Shown:
     """One watcher at the moment `at`."""
-    is_stalled = stalled and row.state is State.STREAMING
-    return Shown(
-        row=row,
-        level=Level.BAD if is_stalled else _LEVELS[row.state],
-        state=STALLED if is_stalled else row.state.value,
-        meaning=STALLED_MEANING if is_stalled else MEANINGS[row.state],
-        error=_error(row, at),
-        spark=spark(_rates(history)),
-    )
+    return Shown(row, _LEVELS[row.state], _error(row, at), spark(_rates(history)))
 
 
 def most_urgent_first(watchers: Sequence[Shown]) -> list[Shown]:
@@ -192,11 +194,6 @@ def rate_in_words(rate: float | None) -> str:
 def count_in_words(count: float | None) -> str:
     """A whole number, thousands set apart by a narrow space."""
     return "-" if count is None else f"{round(count):,}".replace(",", "\u202f")
-
-
-def bytes_in_words(size: float | None) -> str:
-    """In MB, as operating systems and Kubernetes count memory limits: 1 MB = 1,000,000 bytes."""
-    return "-" if size is None else f"{size / 1e6:.1f}\u202fMB"
 
 
 def age_in_words(moment: datetime | None, now: datetime) -> str:

@@ -1,0 +1,331 @@
+"""The page as the server renders it: without JavaScript, and whatever the texts hold."""
+
+from __future__ import annotations
+
+import json
+import re
+from datetime import UTC, datetime, timedelta
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydantic import SecretStr
+from starlette.applications import Starlette
+
+from tests.support.asgi import Answer, ask
+from watcher.agent.app import create_app
+from watcher.agent.pages import PAGE_DIR
+from watcher.agent.shown import (
+    HEADROOM_SECONDS,
+    LAG_SECONDS,
+    SPARK_STEPS,
+    Level,
+    count_in_words,
+    overall,
+    rate_in_words,
+    shown,
+    spark,
+    summary,
+)
+from watcher.agent.view import FleetView
+from watcher.config import Deployment
+from watcher.config.agent_settings import AgentSettings
+from watcher.fleet.control import Fleet
+from watcher.fleet.report import Report
+from watcher.fleet.status import Row, State
+from watcher.fleet.supervisord import Process
+from watcher.fleet.survey import Survey
+
+NOW = datetime(2024, 1, 1, 12, tzinfo=UTC)
+TOKEN = "a-token-of-the-tests"
+EVIL = "<img src=x onerror=alert(1)>\"'&\x1b[31m\u202eevil"
+FIRST_VIEW_BYTES = 100_000
+PASSWORD = "hunter2"
+
+CONF = f"""
+mongodb_uri = "mongodb://user:{PASSWORD}@localhost:27017/shop"
+kafka_brokers = "localhost:9092"
+kafka_client_id = "CLIENT"
+"""
+
+
+def report(**changes: Any) -> Report:
+    return Report.model_validate(
+        {"pid": 4711, "state": "streaming", "startedAt": NOW - timedelta(hours=1), "updatedAt": NOW, "database": "shop", **changes}
+    )
+
+
+def error(message: str, hint: str = "", age: timedelta = timedelta(minutes=2)) -> dict[str, Any]:
+    return {"at": NOW - age, "message": message, "hint": hint, "component": "kafka", "exitCode": None}
+
+
+def row(name: str, state: State, fault: str = "", **changes: Any) -> Row:
+    return Row(name, state, state is not State.DISABLED, Process(name, "RUNNING", pid=4711), report(**changes), fault)
+
+
+class Page:
+    """A deployment of three watchers, and the application that shows whatever rows a test gives it."""
+
+    def __init__(self, directory: Path, **agent: Any) -> None:
+        self.deployment = Deployment(directory / "conf.d", directory / "run", directory / "log")
+        for path in (self.deployment.conf_dir, self.deployment.run_dir, self.deployment.log_dir):
+            path.mkdir(exist_ok=True)
+        for name in ("shop", "crm", "billing"):
+            (self.deployment.conf_dir / f"{name}.toml").write_text(CONF.replace("CLIENT", name))
+        self.view = FleetView(Fleet(self.deployment), AgentSettings(**agent))
+        self.app: Starlette = create_app(self.view)
+
+    def show(self, *rows: Row, supervisord: int | None = 4700) -> None:
+        self.view.survey = Survey(NOW, supervisord, rows)
+
+    def get(self, path: str = "/", **headers: str) -> Answer:
+        return ask(self.app, path, headers=headers)
+
+
+@pytest.fixture
+def page(tmp_path: Path) -> Page:
+    return Page(tmp_path, token=SecretStr(TOKEN))
+
+
+class Elements(HTMLParser):
+    """All elements of a document, and its text."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.all: list[tuple[str, dict[str, str]]] = []
+        self.text = ""
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.all.append((tag, {key: value or "" for key, value in attrs}))
+
+    def handle_endtag(self, tag: str) -> None:
+        self.text += " "
+
+    def handle_data(self, data: str) -> None:
+        self.text += data
+
+    def of(self, tag: str) -> list[dict[str, str]]:
+        return [attributes for name, attributes in self.all if name == tag]
+
+
+def names_in_order(text: str) -> list[str]:
+    return re.findall(r'data-name="(\w+)"', text)
+
+
+def test_the_most_urgent_watcher_comes_first_with_its_error_and_what_to_do(page: Page) -> None:
+    page.show(
+        row("billing", State.STREAMING, eventsPerSecond=12.5, lagSeconds=0.4, lastEventAt=NOW - timedelta(seconds=3), restarts=7),
+        row("crm", State.WAITING),
+        row("shop", State.FAILED, lastError=error("the position is lost", "reset it")),
+    )
+    answer = page.get()
+    words = " ".join(Elements(answer.text).text.split())
+    assert answer.status == 200
+    assert names_in_order(answer.text) == ["shop", "crm", "billing"]
+    assert "Of 3 watchers, 1 failed, 1 waiting." in words
+    assert "the position is lost kafka, 2m ago Hint: reset it" in words
+    assert "0.4s" in words
+    assert "12.5" in words
+    assert "3.0s ago" in words
+
+
+@pytest.mark.parametrize(
+    ("states", "sentence", "level"),
+    [
+        ([State.STREAMING] * 3, "all 3 watchers stream", Level.GOOD),
+        ([State.STREAMING, State.DISABLED], "the watcher streams", Level.GOOD),
+        ([State.STALLED, State.HUNG, State.STREAMING], "of 3 watchers, 1 stalled, 1 hung", Level.BAD),
+        ([State.BACKING_OFF], "of 1 watcher, 1 backing off", Level.WARN),
+        ([State.OPENING, State.STREAMING], "of 2 watchers, 1 opening", Level.BUSY),
+        ([State.STOPPED], "of 1 watcher, 1 stopped", Level.DOWN),
+        ([State.DISABLED], "no watcher is meant to run", Level.OFF),
+        ([], "conf.d holds no watcher", Level.OFF),
+    ],
+)
+def test_the_fleet_in_a_sentence(states: list[State], sentence: str, level: Level) -> None:
+    watchers = [shown(row(f"w{number}", state), NOW, {}) for number, state in enumerate(states)]
+    survey = Survey(NOW, 4700, tuple(watcher.row for watcher in watchers))
+    assert summary(survey, watchers) == sentence
+    assert overall(survey, watchers) is level
+
+
+def test_without_supervisord_nothing_is_well() -> None:
+    survey = Survey(NOW, None, ())
+    assert summary(survey, []).startswith("supervisord does not run")
+    assert overall(survey, []) is Level.BAD
+
+
+def test_each_state_has_its_level_and_its_meaning() -> None:
+    for state in State:
+        watcher = shown(row("shop", state), NOW, {})
+        assert watcher.level in Level
+        assert watcher.meaning
+
+
+def test_what_is_over_for_long_is_left_out_of_the_overview() -> None:
+    recent, old = (error("oops", age=timedelta(minutes=minutes)) for minutes in (59, 61))
+    assert shown(row("shop", State.STREAMING, lastError=recent), NOW, {}).error is not None
+    assert shown(row("shop", State.STREAMING, lastError=old), NOW, {}).error is None
+    assert shown(row("shop", State.FAILED, lastError=old), NOW, {}).error is not None
+
+
+def test_a_watcher_that_is_behind_or_near_loss_is_marked() -> None:
+    watcher = shown(row("shop", State.STREAMING, lagSeconds=LAG_SECONDS, headroomSeconds=HEADROOM_SECONDS - 1), NOW, {})
+    assert (watcher.is_behind, watcher.is_near_loss) == (True, True)
+    watcher = shown(row("shop", State.STREAMING, lagSeconds=LAG_SECONDS - 1, headroomSeconds=HEADROOM_SECONDS), NOW, {})
+    assert (watcher.is_behind, watcher.is_near_loss) == (False, False)
+
+
+def test_the_sparkline_says_in_words_what_it_draws() -> None:
+    assert spark([None] * SPARK_STEPS).points == ""
+    drawn = spark([0.0, None, 40.0, 10.0])
+    assert drawn.words == "events per second, last 5 minutes: now 10.0, highest 40.0"
+    heights = [float(point.split(",")[1]) for point in drawn.points.split()]
+    assert heights[2] < heights[3] < heights[0] == heights[1]
+
+
+def test_the_sparkline_adds_up_the_operations() -> None:
+    history = {"insert": [1.0, 2.0, None], "update": [1.0, None, None], "replace": [0.0] * 2 + [None], "delete": [0.5, 0.5, None]}
+    assert "now 2.5, highest 2.5" in shown(row("shop", State.STREAMING), NOW, history).spark.words
+
+
+def test_numbers_in_words() -> None:
+    assert [rate_in_words(rate) for rate in (None, 0.04, 99.94, 12345.6)] == ["-", "0.0", "99.9", "12\u202f346"]
+    assert [count_in_words(count) for count in (None, 0, 1234567)] == ["-", "0", "1\u202f234\u202f567"]
+
+
+def test_hostile_texts_are_only_ever_text(page: Page) -> None:
+    (page.deployment.log_dir / "shop.log").write_text(json.dumps({"event": EVIL, "level": EVIL, EVIL: EVIL}) + f"\n{EVIL}\n")
+    page.show(row("shop", State.FAILED, fault=EVIL, database=EVIL, lastError=error(EVIL, EVIL)), row(EVIL, State.FAILED))
+    for path in ("/", "/watchers/shop", f"/watchers/{EVIL}"):
+        elements = Elements(page.get(path.replace(" ", "%20")).text)
+        assert elements.of("img") == []
+        assert not [name for _, attributes in elements.all for name in attributes if name.startswith("on")]
+        assert "onerror=alert(1)" in elements.text
+
+
+def test_hostile_texts_cannot_turn_the_line_around(page: Page) -> None:
+    page.show(row("shop", State.FAILED, lastError=error(EVIL)))
+    text = page.get().text
+    assert "\u202e" not in text
+    assert "\\u202e" in text
+
+
+def test_the_page_holds_no_script_and_no_style_of_its_own(page: Page) -> None:
+    page.show(row("shop", State.STREAMING))
+    for path in ("/", "/watchers/shop", "/nowhere"):
+        answer = page.get(path)
+        elements = Elements(answer.text)
+        assert all(script.get("src", "").startswith("/static/") for script in elements.of("script"))
+        assert elements.of("style") == []
+        assert not [attributes for _, attributes in elements.all if "style" in attributes]
+        policy = answer.headers["content-security-policy"]
+        assert "default-src 'none'" in policy
+        assert "unsafe" not in policy
+
+
+def test_every_file_that_a_page_names_is_there_and_comes_with_the_policy(page: Page) -> None:
+    for file in (PAGE_DIR / "static").rglob("*.*"):
+        answer = page.get(f"/static/{file.relative_to(PAGE_DIR / 'static')}")
+        assert answer.status == 200
+        assert answer.headers["content-security-policy"]
+        assert answer.headers["x-content-type-options"] == "nosniff"
+    assert page.get("/static/../templates/base.html").status == 404
+
+
+def test_the_first_view_is_small_without_compression(page: Page) -> None:
+    page.show(*(row(f"shop{number}", State.STREAMING, lastError=error("x" * 80, "y" * 80)) for number in range(20)))
+    scripts = [file for file in (PAGE_DIR / "static").iterdir() if file.suffix in {".js", ".css"}]
+    size = len(page.get().body) + sum(file.stat().st_size for file in scripts)
+    assert size < FIRST_VIEW_BYTES
+
+
+def test_tables_headings_and_landmarks(page: Page) -> None:
+    page.show(row("shop", State.STREAMING))
+    for path in ("/", "/watchers/shop"):
+        elements = Elements(page.get(path).text)
+        assert len(elements.of("h1")) == 1
+        assert len(elements.of("main")) == len(elements.of("header")) == len(elements.of("footer")) == 1
+        assert all(head.get("scope") for head in elements.of("th"))
+        assert len(elements.of("table")) == len(elements.of("caption"))
+        assert all("alt" in image or "aria-label" in image for image in elements.of("img"))
+        ids = [attributes["id"] for _, attributes in elements.all if "id" in attributes]
+        assert len(ids) == len(set(ids))
+        assert all(of in ids for _, each in elements.all if (of := each.get("aria-labelledby")))
+
+
+def test_buttons_only_where_there_is_a_token(tmp_path: Path, page: Page) -> None:
+    page.show(row("shop", State.STREAMING), row("crm", State.STOPPED))
+    actions = [button["data-action"] for button in Elements(page.get().text).of("button") if "data-action" in button]
+    assert actions == ["start", "restart", "stop"]
+    without = Page(tmp_path)
+    without.show(row("shop", State.STREAMING))
+    assert "data-action" not in without.get().text
+    assert "sets no token" in without.get().text
+
+
+def test_off_the_loopback_a_browser_is_asked_for_the_token(tmp_path: Path) -> None:
+    page = Page(tmp_path, host="192.0.2.1", token=SecretStr(TOKEN))
+    page.show(row("shop", State.STREAMING))
+    for path in ("/", "/watchers/shop"):
+        answer = page.get(path)
+        assert answer.status == 401
+        assert "shop" not in Elements(answer.text).text
+        assert [field["type"] for field in Elements(answer.text).of("input") if field["id"] == "sign-in-token"] == ["password"]
+        assert page.get(path, authorization=f"Bearer {TOKEN}").status == 200
+    assert page.get("/static/page.css").status == 200
+
+
+def test_a_page_for_what_is_not_there(page: Page) -> None:
+    page.show()
+    answer = page.get("/watchers/nobody")
+    assert answer.status == 404
+    assert "nobody" in answer.text
+    assert "<h1>" in answer.text
+
+
+def test_settings_are_masked(page: Page) -> None:
+    page.show(row("shop", State.STREAMING))
+    for path in ("/api/watchers/shop/settings", "/watchers/shop"):
+        text = page.get(path).text
+        assert "mongodb://user:***@localhost:27017/shop" in text
+        assert PASSWORD not in text
+    settings = {each["key"]: each for each in page.get("/api/watchers/shop/settings").json["settings"]}
+    assert settings["batch_size"]["from"] == "built-in"
+    assert settings["kafka_brokers"]["from"].endswith("shop.toml:3")
+
+
+def test_a_watcher_with_faults_shows_them(page: Page) -> None:
+    (page.deployment.conf_dir / "shop.toml").write_text("batch_sise = 3\n")
+    page.view.refresh(ask_anew=True)
+    told = page.get("/api/watchers/shop/settings").json
+    assert told["settings"] == []
+    assert any("batch_sise" in fault["message"] for fault in told["faults"])
+    assert "batch_sise" in page.get("/watchers/shop").text
+    assert page.get("/api/watchers/shop/messages").status == 409
+
+
+def test_the_log(page: Page) -> None:
+    lines = [json.dumps({"ts": f"2024-01-01T12:00:0{n}.000Z", "level": "info", "event": f"e{n}", "lag": n}) for n in range(3)]
+    (page.deployment.log_dir / "shop.log").write_text("\n".join([*lines, "Traceback", ""]))
+    page.show(row("shop", State.STREAMING))
+    told = page.get("/api/watchers/shop/log?n=2").json["lines"]
+    assert told == [
+        {"at": "2024-01-01T12:00:02.000Z", "level": "info", "event": "e2", "rest": "lag=2"},
+        {"at": "2024-01-01T12:00:02.000Z", "level": "", "event": "Traceback", "rest": ""},
+    ]
+    assert "Traceback" in page.get("/watchers/shop").text
+
+
+@pytest.mark.parametrize("count", ["x", "-1", "9" * 5000, "²"])
+def test_a_senseless_count_is_no_error(page: Page, count: str) -> None:
+    assert page.get(f"/api/watchers/shop/log?n={count}").status == 200
+
+
+@pytest.mark.parametrize("what", ["messages", "settings", "log"])
+def test_details_of_nobody(page: Page, what: str) -> None:
+    answer = page.get(f"/api/watchers/nobody/{what}")
+    assert answer.status == 404
+    assert "nobody" in answer.json["error"]

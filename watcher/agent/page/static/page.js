@@ -1,0 +1,145 @@
+// The page keeps itself up to date: when the agent says that something changed, it asks for its own HTML again and takes over what differs.
+
+import { controls } from "./actions.js";
+import { ask, token } from "./ask.js";
+import { follow } from "./live.js";
+import { morph } from "./morph.js";
+import { showTimes } from "./words.js";
+
+const BETWEEN_MS = 400; // at least, between two refreshes
+const BETWEEN_HIDDEN_MS = 5000;
+
+const main = () => document.getElementById("main");
+const isSignIn = () => main().hasAttribute("data-sign-in");
+const clockOffset = { ms: 0 }; // the agent's clock less ours
+
+document.documentElement.classList.add("js");
+start();
+
+async function start() {
+  controls(main);
+  document.addEventListener("submit", signIn);
+  document.getElementById("lock").addEventListener("click", forget);
+  showLock();
+  noteTime();
+  setInterval(() => showTimes(main(), Date.now() + clockOffset.ms), 1000);
+  if (isSignIn() && token.get()) await refresh();
+  if (!isSignIn()) live();
+}
+
+function live() {
+  details();
+  follow("/api/stream", { onEvent: changed, onState: showConnection, onRefused: refresh });
+  document.addEventListener("visibilitychange", changed);
+}
+
+/** What the page of one watcher has besides. */
+async function details() {
+  const name = main().dataset.watcher;
+  if (!name) return;
+  const [{ showCharts }, { showMessages }] = await Promise.all([import("./charts.js"), import("./messages.js")]);
+  showCharts(name);
+  showMessages(name);
+}
+
+let due = null;
+let last = 0;
+
+/** Refresh soon; once for many calls. */
+function changed() {
+  if (due !== null) return;
+  const pause = document.hidden ? BETWEEN_HIDDEN_MS : BETWEEN_MS;
+  due = setTimeout(async () => {
+    last = Date.now();
+    try {
+      await refresh();
+    } catch {
+      // the connection is watched by follow()
+    } finally {
+      due = null;
+    }
+  }, Math.max(0, last + pause - Date.now()));
+}
+
+async function refresh() {
+  const response = await ask(location.href);
+  if (response.status >= 500) return;
+  const fresh = new DOMParser().parseFromString(await response.text(), "text/html");
+  const before = states();
+  const focused = document.activeElement;
+  document.title = fresh.title;
+  document.getElementById("icon").href = fresh.getElementById("icon").getAttribute("href");
+  if (isInUse(focused)) keepOrder(fresh);
+  morph(main(), document.adoptNode(fresh.getElementById("main")));
+  if (focused !== document.activeElement && focused?.isConnected) focused.focus({ preventScroll: true });
+  noteTime();
+  announce(before);
+  document.dispatchEvent(new CustomEvent("refreshed"));
+}
+
+/** Whether somebody is about to press a button: rows must not move away from under it. */
+function isInUse(focused) {
+  return focused?.closest(".actions") || document.querySelector(".actions:hover");
+}
+
+function keepOrder(fresh) {
+  const table = fresh.querySelector("table.fleet");
+  for (const body of document.querySelectorAll("table.fleet > tbody")) {
+    const same = fresh.getElementById(body.id);
+    if (same) table.append(same);
+  }
+}
+
+function noteTime() {
+  const now = Date.parse(main().dataset.now);
+  if (!Number.isNaN(now)) clockOffset.ms = now - Date.now();
+  showTimes(main(), Date.now() + clockOffset.ms);
+}
+
+function states() {
+  return new Map([...document.querySelectorAll("[data-state][data-name]")].map((each) => [each.dataset.name, each.dataset.state]));
+}
+
+/** Say to screen readers which watchers have changed their state. */
+function announce(before) {
+  const changes = [...states()].filter(([name, state]) => before.has(name) && before.get(name) !== state);
+  if (changes.length) document.getElementById("said").textContent = changes.map(([name, state]) => `${name}: ${state}`).join(". ");
+}
+
+function showConnection(state) {
+  const shown = document.getElementById("connection");
+  if (shown.dataset.state === state) return;
+  shown.dataset.state = state;
+  shown.textContent = state === "live" ? "live" : "not connected, trying again";
+  document.documentElement.classList.toggle("lost", state === "lost");
+  if (state === "lost") {
+    document.getElementById("icon").href = "/static/icon-off.svg";
+    document.title = `Not connected · ${document.title}`;
+  }
+}
+
+async function signIn(event) {
+  if (event.target.id !== "sign-in") return;
+  event.preventDefault();
+  token.set(new FormData(event.target).get("token"));
+  await refresh();
+  if (isSignIn()) {
+    token.forget();
+    document.getElementById("sign-in-refused").hidden = false;
+    return;
+  }
+  showLock();
+  main().focus();
+  live();
+}
+
+function forget() {
+  token.forget();
+  location.reload();
+}
+
+document.addEventListener("token", showLock);
+
+function showLock() {
+  document.getElementById("lock").hidden = !token.get();
+}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import stat
 from collections.abc import Iterator
@@ -66,7 +67,7 @@ def secrets(here: Here) -> Finding:
     """Only their owner can read the files that hold passwords."""
     if not here.watchers:
         return not_checked(NO_WATCHER)
-    files = sorted({path for settings in here.watchers for path in _secret_files(here.loaded, settings)})
+    files = sorted({Path(os.path.normpath(path)) for settings in here.watchers for path in _secret_files(here.loaded, settings)})
     if open_files := [path for path in files if path.stat().st_mode & stat.S_IROTH]:
         names = " ".join(map(shown_path, open_files))
         holds = "hold secrets" if len(open_files) > 1 else "holds a secret"

@@ -75,7 +75,7 @@ def disk_space(here: Here) -> Finding:
     """There is space for status files and for logs as long as they may grow."""
     path = _existing(here.deployment.log_dir)
     free = min(shutil.disk_usage(place).free for place in (path, _existing(here.deployment.run_dir)))
-    text = f"{_megabytes(free)} free at {shown_path(path)}"
+    text = f"{_megabytes(free)} free at {path}"
     if free < LEAST_BYTES:
         return failed(f"only {text}: status files cannot be written", f"make space: df -h {path}")
     needed = LOG_BYTES * len(here.watchers)

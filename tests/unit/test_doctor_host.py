@@ -1,0 +1,129 @@
+"""doctor's checks of the host, with a host that lacks something."""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import shutil
+import sys
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from tests.support.doctoring import check_fix, look, problems
+from watcher.config import Deployment, load
+from watcher.doctor import host
+from watcher.doctor.check import Finding, Outcome
+from watcher.doctor.configuration import Here
+
+MB = 1_000_000
+WATCHER = 'mongodb_uri = "mongodb://h/db"\nkafka_brokers = "h:9092"\nkafka_client_id = "{name}"\n'
+
+Examined = Callable[..., dict[str, Finding]]
+
+
+@pytest.fixture
+def examined(tmp_path: Path) -> Examined:
+    """`examined(watchers=1, state_dir=…)`: what is found of this host for a deployment of so many watchers."""
+
+    def examined(watchers: int = 1, state_dir: Path | None = None) -> dict[str, Finding]:
+        conf_dir = tmp_path / "conf.d"
+        conf_dir.mkdir(exist_ok=True)
+        for number in range(watchers):
+            (conf_dir / f"w{number}.toml").write_text(WATCHER.format(name=f"w{number}"))
+        loaded = load(conf_dir)
+        return look(host.CHECKS, Here(Deployment.locate(conf_dir, state_dir or tmp_path / "s"), loaded, loaded.names))
+
+    return examined
+
+
+def test_this_host_will_do(examined: Examined, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.chdir(tmp_path)
+    found = examined(state_dir=Path("/tmp/w"))
+    assert problems(found).keys() <= {"host.clock"}  # containers often have no say in theirs
+    assert "`watcherctl start` makes what is missing" in found["host.directories"].text
+
+
+def test_socket_path_that_is_too_long(examined: Examined, tmp_path: Path) -> None:
+    found = examined(state_dir=tmp_path / ("long" * 30))
+    check_fix(found["host.socket-path"], Outcome.FAILED, "95 is the limit", "--state-dir /var/lib/watcher")
+    assert found["host.supervisord"].text == "because host.socket-path failed"
+
+
+def test_directory_that_cannot_be_written_to(examined: Examined, tmp_path: Path) -> None:
+    """A file stands where the directory should be; that stops root as well."""
+    (tmp_path / "file").touch()
+    found = examined(state_dir=tmp_path / "file")
+    check_fix(found["host.directories"], Outcome.FAILED, "file/run", "chown", "--state-dir")
+
+
+@pytest.mark.parametrize(("free", "outcome"), [(5 * MB, Outcome.FAILED), (100 * MB, Outcome.WARNING), (121 * MB, Outcome.OK)])
+def test_disk_space(free: int, outcome: Outcome, examined: Examined, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=free))
+    found = examined(watchers=2)["host.disk-space"]
+    assert found.outcome is outcome
+    assert outcome is Outcome.OK or "space" in found.fix
+
+
+@pytest.mark.parametrize(("limit", "watchers", "outcome"), [(512, 1, "failed"), (1024, 1, "ok"), (1024, 300, "failed")])
+def test_file_descriptors(limit: int, watchers: int, outcome: str, examined: Examined, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(resource, "getrlimit", lambda _: (limit, limit))
+    found = examined(watchers)["host.file-descriptors"]
+    assert found.outcome == outcome
+    assert outcome == "ok" or "LimitNOFILE=" in found.fix
+
+
+@pytest.mark.parametrize(("available_mb", "outcome"), [(100, Outcome.FAILED), (250, Outcome.WARNING), (400, Outcome.OK)])
+def test_memory(available_mb: int, outcome: Outcome, examined: Examined, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    meminfo = tmp_path / "meminfo"
+    meminfo.write_text(f"MemTotal: 16000000 kB\nMemAvailable: {available_mb * 1000} kB\n")
+    monkeypatch.setattr(host, "MEMINFO", meminfo)
+    monkeypatch.setattr(host, "CGROUP", tmp_path)
+    assert examined(watchers=2)["host.memory"].outcome is outcome
+
+
+def test_memory_of_a_container(examined: Examined, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "memory.max").write_text(f"{100 * MB}\n")
+    (tmp_path / "memory.current").write_text(f"{60 * MB}\n")
+    monkeypatch.setattr(host, "CGROUP", tmp_path)
+    check_fix(examined()["host.memory"], Outcome.FAILED, "40 MB available", "add memory")
+
+
+def test_workers_that_run_have_their_memory(examined: Examined, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "memory.max").write_text(f"{100 * MB}\n")
+    (tmp_path / "memory.current").write_text(f"{60 * MB}\n")
+    monkeypatch.setattr(host, "CGROUP", tmp_path)
+    run_dir = tmp_path / "s" / "run"
+    run_dir.mkdir(parents=True)
+    now = datetime.now(UTC).isoformat()
+    (run_dir / "w0.json").write_text(json.dumps({"pid": os.getpid(), "state": "streaming", "startedAt": now, "updatedAt": now}))
+    assert examined()["host.memory"].outcome is Outcome.OK
+
+
+@pytest.mark.parametrize(("state", "outcome"), [(0, Outcome.OK), (5, Outcome.WARNING), (-1, Outcome.NOT_CHECKED)])
+def test_clock(state: int, outcome: Outcome, examined: Examined, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(host, "_clock_state", lambda: state)
+    found = examined()["host.clock"]
+    assert found.outcome is outcome
+    assert outcome is not Outcome.WARNING or "timedatectl" in found.fix
+
+
+def test_the_kernel_tells_of_its_clock() -> None:
+    assert -1 <= host._clock_state() <= host.TIME_ERROR
+
+
+def test_old_python(examined: Examined, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "version_info", (3, 10, 0))
+    check_fix(examined()["host.python"], Outcome.FAILED, "too old", "3.11")
+
+
+def test_supervisord_whose_socket_is_gone(examined: Examined, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    run_dir = tmp_path / "s" / "run"
+    run_dir.mkdir(parents=True)
+    (run_dir / "supervisord.pid").write_text(str(os.getpid()))
+    monkeypatch.setattr("watcher.fleet.launch.command_line", lambda _: [str(run_dir / "supervisord.conf")])
+    check_fix(examined()["host.supervisord"], Outcome.FAILED, "its socket is gone", "watcherctl down")

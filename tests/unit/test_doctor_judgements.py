@@ -1,0 +1,151 @@
+"""What doctor makes of facts that servers in tests do not have, or not soon enough."""
+
+from __future__ import annotations
+
+import os
+import socket
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from bson import Timestamp
+from confluent_kafka import KafkaError
+from confluent_kafka.admin import AclOperation
+
+from tests.support.doctoring import as_settings, check_fix
+from tests.support.worker import watcher_settings
+from watcher.doctor.check import Outcome
+from watcher.doctor.clocks import judge_skew
+from watcher.doctor.kafka import Kafka, _away_from_home
+from watcher.doctor.kafka_copies import judge_copies
+from watcher.doctor.kafka_topics import judge_rights, judge_stamp
+from watcher.doctor.kafka_transactions import judge_wanted_copies
+from watcher.doctor.mongodb import judge_majority, judge_version
+from watcher.doctor.mongodb_database import judge_collections, judge_oplog
+from watcher.doctor.position import judge_headroom, judge_owner
+from watcher.stream.model import Owner
+
+DAY = 86_400
+GB = 2**30
+SETTINGS = as_settings(watcher_settings("mongodb://h/shop", "h:9092", "shop"))
+OK, WARNING, FAILED, NOT_CHECKED = Outcome.OK, Outcome.WARNING, Outcome.FAILED, Outcome.NOT_CHECKED
+
+
+@pytest.mark.parametrize(("numbers", "outcome"), [([5, 0, 31, 0], FAILED), ([6, 0, 5, 0], OK), ([8, 0, 1, 0], OK)])
+def test_mongodb_version(numbers: list[int], outcome: Outcome) -> None:
+    text = ".".join(map(str, numbers[:3]))
+    assert judge_version(text, numbers).outcome is outcome
+    assert ("6.0.9" in judge_version(text, numbers).text) is (numbers[:2] == [6, 0])
+
+
+def hello(behind: int, members: int = 3) -> dict[str, Any]:
+    times = {"opTime": {"ts": Timestamp(1000, 1)}, "majorityOpTime": {"ts": Timestamp(1000 - behind, 1)}}
+    return {"lastWrite": times, "hosts": ["h"] * members}
+
+
+def test_majority() -> None:
+    assert judge_majority(hello(0), []).text == "all 3 members answer"
+    assert judge_majority(hello(0, members=1), []).outcome is OK
+    check_fix(judge_majority(hello(0), ["b:1"]), WARNING, "b:1")
+    check_fix(judge_majority(hello(60), ["b:1", "c:1"]), FAILED, "since 1m", "bring back b:1, c:1")
+    assert judge_majority({"msg": "isdbgrid"}, []).outcome is NOT_CHECKED
+
+
+@pytest.mark.parametrize(
+    ("window", "size", "max_size", "outcome"),
+    [
+        (3 * DAY, 50 * GB, 50 * GB, OK),
+        (3600, 50 * GB, 50 * GB, WARNING),  # full, and holds an hour
+        (60, 1 * GB, 50 * GB, OK),  # new
+        (60, 2**20, 16 * 2**20, WARNING),  # new, and tiny
+    ],
+)
+def test_oplog(window: int, size: int, max_size: int, outcome: Outcome) -> None:
+    found = judge_oplog(window, size, max_size)
+    assert found.outcome is outcome
+    assert outcome is OK or "replSetResizeOplog" in found.fix
+
+
+def test_collections() -> None:
+    found = {"users": "collection", "recent": "view", "system.views": "collection"}
+    assert judge_collections(found, SETTINGS).text == "1 of 2 are watched: users"
+    view = SETTINGS.model_copy(update={"watch_collections": ("recent",)})
+    check_fix(judge_collections(found, view), WARNING, "recent is a view")
+    nothing = SETTINGS.model_copy(update={"exclude_collections": ("*s", "re*")})
+    check_fix(judge_collections(found, nothing), WARNING, "no collection is left")
+
+
+@pytest.mark.parametrize(("ahead", "outcome"), [(0.0, OK), (-4.9, OK), (5.1, WARNING), (-60, WARNING), (3601, FAILED)])
+def test_clock_skew(ahead: float, outcome: Outcome) -> None:
+    assert judge_skew(ahead, "MongoDB").outcome is outcome
+
+
+def test_a_slow_answer_is_no_skew() -> None:
+    assert judge_skew(7.0, "MongoDB", error_seconds=3.0).outcome is OK
+
+
+def test_kafkas_clock_shows_only_when_it_is_ahead() -> None:
+    assert judge_stamp(-DAY).outcome is OK
+    check_fix(judge_stamp(60), WARNING, "1m ahead of", "timedatectl")
+
+
+def topic(replicas: int, in_step: int, leader: int = 1) -> Any:
+    partition = SimpleNamespace(replicas=[*range(replicas)], isrs=[*range(in_step)], leader=leader)
+    return SimpleNamespace(partitions={0: partition})
+
+
+def test_copies() -> None:
+    assert judge_copies({"t": topic(1, 1)}, 1, {}).text == "one copy, on the only broker"
+    assert judge_copies({"t": topic(3, 3)}, 3, {"t": 2}).text == "3 copies, all in step"
+    check_fix(judge_copies({"t": topic(3, 2)}, 3, {"t": 2}), WARNING, "not in step")
+    check_fix(judge_copies({"t": topic(1, 1)}, 3, {}), WARNING, "only one copy", "topic_replication_factor = 3")
+    check_fix(judge_copies({"t": topic(3, 1)}, 3, {"t": 2}), FAILED, "1 in step", "min.insync.replicas is 2")
+    check_fix(judge_copies({"t": topic(3, 3, leader=-1)}, 3, {}), FAILED, "no leader")
+
+
+def test_copies_of_the_transaction_log() -> None:
+    check_fix(judge_wanted_copies(3, 1), FAILED, "is 3, with 1 broker", "transaction.state.log.replication.factor=1")
+    assert judge_wanted_copies(3, 3).outcome is OK
+
+
+def test_rights() -> None:
+    kafka = Kafka(SETTINGS)
+    every = {AclOperation.WRITE, AclOperation.READ, AclOperation.DESCRIBE_CONFIGS}
+    assert judge_rights(kafka, {"shop.insert": every, SETTINGS.position_topic: every}).outcome is OK
+    without_read = {"shop.insert": every, SETTINGS.position_topic: {AclOperation.WRITE}}
+    check_fix(judge_rights(kafka, without_read), FAILED, f"no Read on {SETTINGS.position_topic}", "--operation Read --topic")
+
+
+@pytest.mark.parametrize(
+    ("text", "away"),
+    [
+        ("kafka:9092/bootstrap: Connect failed", []),
+        ("kafka:9092/1: Failed to resolve", ["kafka:9092 (Failed to resolve)"]),
+        ("sasl_ssl://kafka:9092/12: Connect failed", ["kafka:9092 (Connect failed)"]),
+    ],
+)
+def test_addresses_that_brokers_gave_themselves(text: str, away: list[str]) -> None:
+    assert _away_from_home([KafkaError(KafkaError._TRANSPORT, text)]) == away
+    assert _away_from_home([KafkaError(KafkaError._ALL_BROKERS_DOWN, text)]) == []
+
+
+def test_headroom() -> None:
+    assert "headroom of 1h" in judge_headroom(position=7200, now=7201, oldest=3600).text
+    check_fix(judge_headroom(position=7200, now=20_000, oldest=3600), WARNING, "start the watcher now")
+    assert "clusterMonitor" in judge_headroom(position=7200, now=7201, oldest=None).text
+
+
+def test_owner() -> None:
+    here = socket.gethostname()
+    ours, dead = os.getpid(), 2**22 + 1
+    assert judge_owner(Owner("i", here, ours), ours, here, SETTINGS).outcome is OK
+    assert judge_owner(Owner("i", here, dead), None, here, SETTINGS).outcome is OK
+    check_fix(judge_owner(Owner("i", here, dead), ours, here, SETTINGS), FAILED, "each would end the other", "shop-watcher")
+    check_fix(judge_owner(Owner("i", "elsewhere", 1), ours, here, SETTINGS), FAILED, "process 1 on elsewhere")
+    check_fix(judge_owner(Owner("i", "elsewhere", 1), None, here, SETTINGS), WARNING, "if it still runs there")
+
+
+def test_owner_in_another_deployment(monkeypatch: pytest.MonkeyPatch) -> None:
+    here = socket.gethostname()
+    monkeypatch.setattr("watcher.doctor.position.command_line", lambda _: ["python", "-m", "watcher", "run", "dashboard"])
+    check_fix(judge_owner(Owner("i", here, os.getpid()), None, here, SETTINGS), WARNING, "outside this deployment")

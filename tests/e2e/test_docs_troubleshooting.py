@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.agent import switch_off_agent
 from tests.support.waiting import eventually
 from watcher.sandbox.kafka import Broker
 from watcher.sandbox.mongod import Mongod, ReplicaSet
@@ -79,6 +80,7 @@ def status(standalone: Mongod, uninitiated: Mongod, guarded: ReplicaSet, kafka: 
     }
     with tempfile.TemporaryDirectory(prefix="w-") as directory:
         (Path(directory) / "conf.d").mkdir()
+        switch_off_agent(Path(directory) / "conf.d")
         for name, uri in uris.items():
             brokers = nobody if name == "kafka-away" else kafka.bootstrap
             text = f'mongodb_uri = "{uri}"\nkafka_brokers = "{brokers}"\nkafka_client_id = "troubles-{name}"\n'

@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 
+from tests.support.agent import switch_off_agent
 from tests.support.waiting import eventually
 from watcher.fleet.polling import is_alive
 from watcher.sandbox.kafka import Broker
@@ -32,6 +33,7 @@ class Directory:
     def __init__(self, base: Path) -> None:
         self.base = base
         (base / "conf.d").mkdir()
+        switch_off_agent(base / "conf.d")
 
     def configure(self, name: str, *, uri: str = f"mongodb://{NOBODY}/x", brokers: str = NOBODY, **others: object) -> None:
         values = {"mongodb_uri": uri, "kafka_brokers": brokers, "kafka_client_id": f"{self.base.name}-{name}", **others}

@@ -11,6 +11,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from tests.support.agent import switch_off_agent
 from tests.support.worker import as_toml, environment
 
 ROOT = Path(__file__).parents[2]
@@ -24,6 +25,7 @@ class CommandLine:
         self.base = base
         self.conf_dir = base / "conf.d"
         self.conf_dir.mkdir()
+        switch_off_agent(self.conf_dir)
 
     def configure(self, name: str, settings: Mapping[str, Any]) -> None:
         """Write the file of a watcher."""

@@ -11,6 +11,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from tests.support.agent import switch_off_agent
 from tests.support.worker import as_toml, environment
 
 ROOT = Path(__file__).parents[2]
@@ -28,6 +29,7 @@ class WatcherctlDirectory:
         self.path = Path(self._directory.name)
         self.conf_dir = self.path / "conf.d"
         self.conf_dir.mkdir()
+        switch_off_agent(self.conf_dir)
 
     def write_env(self, name: str, text: str) -> None:
         """A watcher in the guide's own format."""

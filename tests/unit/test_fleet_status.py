@@ -89,3 +89,42 @@ def test_a_status_file_that_cannot_be_understood_is_none(text: str, tmp_path: Pa
     (tmp_path / "dashboard.json").write_text(text)
     assert read_report(tmp_path, "dashboard") is None
     assert read_report(tmp_path, "missing") is None
+
+
+SERVER = int(NOW.timestamp())
+"""MongoDB's time in a status file written now; with a clock of its own it could be any."""
+
+
+@pytest.mark.parametrize("clock_difference_s", [0, 86_400, -86_400])
+@pytest.mark.parametrize(
+    ("behind_s", "committed_s", "written", "expected"),
+    [
+        (10, 10, {}, State.STREAMING),  # idle: the position is saved every 10 s
+        (0, 3600, {}, State.STREAMING),  # MongoDB's own time stands still
+        (3600, 1, {}, State.STREAMING),  # a backlog that is being worked off
+        (60, 60, {}, State.STREAMING),
+        (61, 61, {}, State.STALLED),
+        (3600, 3600, {}, State.STALLED),
+        (3600, 3600, {"state": "waiting"}, State.WAITING),  # MongoDB or Kafka is away
+        (3600, 3600, {"state": "opening"}, State.OPENING),
+        (3600, 3600, {"startedAt": NOW - timedelta(seconds=5)}, State.STREAMING),  # just started, at an old position
+        (3600, 3600, {"lastError": {"at": NOW - timedelta(seconds=5), "message": "away"}}, State.STREAMING),  # just back
+        (3600, 3600, {"lastError": {"at": NOW - timedelta(seconds=90), "message": "away"}}, State.STALLED),
+        (3600, 3600, {"updatedAt": NOW - timedelta(seconds=30)}, State.HUNG),
+    ],
+)
+def test_health_is_progress(
+    behind_s: int, committed_s: int, written: dict[str, Any], expected: State, clock_difference_s: int
+) -> None:
+    server = SERVER + clock_difference_s
+    values = {"serverTime": server, "positionTime": server - behind_s, "lastCommitAt": NOW - timedelta(seconds=committed_s)}
+    assert state(process(), report(**{**values, **written})) is expected
+
+
+def test_without_times_nothing_is_called_stalled() -> None:
+    assert state(process(), report(lastCommitAt=NOW - timedelta(hours=1), positionTime=1)) is State.STREAMING
+    assert state(process(), report(lastCommitAt=NOW - timedelta(hours=1), serverTime=SERVER)) is State.STREAMING
+
+
+def test_a_first_position_that_is_never_committed_is_a_stall() -> None:
+    assert state(process(), report(serverTime=SERVER, positionTime=SERVER - 200)) is State.STALLED

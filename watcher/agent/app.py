@@ -3,13 +3,30 @@
 from __future__ import annotations
 
 from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
 
-from watcher.agent import details, pages
+from watcher.agent import api, details, pages
+from watcher.agent.guard import MACHINE_PATHS, Guard
 from watcher.agent.view import FleetView
 
 
 def create_app(view: FleetView) -> Starlette:
     """The application that shows `view`."""
-    app = Starlette(routes=[*pages.routes, *details.routes])
+    app = Starlette(
+        routes=[*pages.routes, *details.routes, *api.routes],
+        middleware=[Middleware(Guard, settings=view.agent, sign_in=pages.sign_in)],
+        exception_handlers={HTTPException: _tell},
+    )
     app.state.view = view
     return app
+
+
+def _tell(request: Request, error: Exception) -> Response:
+    """What is not there, in the language of who asked."""
+    assert isinstance(error, HTTPException)  # noqa: S101  # it is registered for no other
+    if request.url.path.startswith(MACHINE_PATHS):
+        return JSONResponse({"error": error.detail}, error.status_code, error.headers)
+    return pages.message_page(error.status_code, str(error.status_code), error.detail)

@@ -1,25 +1,55 @@
-"""What the agent knows of the fleet: conf.d as it is now, and the latest survey."""
+"""What the agent knows of the fleet: conf.d as it is now, the latest survey, and the last hour."""
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
 
 from starlette.requests import Request
 
-from watcher.config import Deployment, Loaded, Settings, load
+from watcher.agent.changes import Changes
+from watcher.agent.files import ConfDirCache, FileCache
+from watcher.agent.history import History
+from watcher.agent.metrics import WorkerMetrics, agent_metrics
+from watcher.agent.own_metrics import Counts
+from watcher.config import Deployment, Loaded, Settings
 from watcher.config.agent_settings import AgentSettings
 from watcher.fleet.control import Fleet
+from watcher.fleet.errors import FleetError
+from watcher.fleet.report import Report, read_report
 from watcher.fleet.status import Row
-from watcher.fleet.survey import Survey, survey
+from watcher.fleet.survey import Supervised, Survey, ask, faults_by_name, look
+
+ASK_AFTER = timedelta(seconds=2)
+"""How long supervisord's answer holds, unless a worker has been started since."""
+
+LONG_AGO = datetime.min.replace(tzinfo=UTC)
 
 
 class FleetView:
-    """The latest look at the fleet. Read from any thread; only `refresh` changes it."""
+    """The latest look at the fleet. Any thread may read it, and refresh it.
+
+    `supervised` is what supervisord said last; `trouble` says why it does not answer, and is empty if it does or does not run.
+    """
 
     def __init__(self, fleet: Fleet, agent: AgentSettings) -> None:
+        run_dir = fleet.deployment.run_dir
         self.fleet = fleet
         self.agent = agent
-        self.refresh()
+        self.history = History()
+        self.changes = Changes()
+        self.counts = Counts()
+        self.supervised = Supervised()
+        self.trouble = ""
+        self._asked_at = LONG_AGO
+        self._refreshing = threading.Lock()
+        self._conf = ConfDirCache(fleet.deployment.conf_dir)
+        self._reports: FileCache[Report | None] = FileCache(
+            lambda name: run_dir / f"{name}.json", lambda name: read_report(run_dir, name)
+        )
+        self._worker_metrics = WorkerMetrics(run_dir)
+        self.refresh(ask_anew=True)
 
     @property
     def deployment(self) -> Deployment:
@@ -35,10 +65,35 @@ class FleetView:
         """One watcher in the latest survey; None if there is none of this name."""
         return next((row for row in self.survey.rows if row.name == name), None)
 
-    def refresh(self) -> None:
-        """Look again. Raises FleetError."""
-        self.loaded: Loaded = load(self.deployment.conf_dir)
-        self.survey: Survey = survey(self.fleet, self.loaded.names)
+    def metrics(self) -> str:
+        """All metrics in Prometheus' text format."""
+        return agent_metrics(self.survey, self._worker_metrics, self.counts)
+
+    def refresh(self, *, ask_anew: bool = False) -> None:
+        """Look again; supervisord is asked if its last answer is too old."""
+        with self._refreshing:
+            if ask_anew or self._is_outdated():
+                self._ask()
+            faults = faults_by_name(self.loaded, self.supervised)
+            self.survey: Survey = look(self.fleet, faults, self.supervised, self._reports.get)
+            self._reports.keep_only(faults)
+            self.counts.note(self.survey.rows)
+
+    def _is_outdated(self) -> bool:
+        """With what supervisord said of the process before, the status of a new one would make no sense."""
+        if abs(datetime.now(UTC) - self._asked_at) >= ASK_AFTER:
+            return True
+        reports = filter(None, map(self._reports.get, self.supervised.watchers))
+        return any(report.started_at > self._asked_at for report in reports)
+
+    def _ask(self) -> None:
+        self._asked_at = datetime.now(UTC)
+        self.loaded: Loaded = self._conf.get()
+        try:
+            self.supervised = ask(self.fleet)
+            self.trouble = ""
+        except FleetError as error:
+            self.trouble = str(error)
 
 
 def view_of(request: Request) -> FleetView:

@@ -29,6 +29,12 @@ _SUMMARIES: Mapping[str, Mapping[str, str]] = {
         "ctl": "Run supervisorctl on this fleet.",
         "down": "Stop all watchers and supervisord.",
     },
+    "watcher.cli.observe": {
+        "console": "Print the address of the fleet's page, and open it.",
+        "metrics": "Print all metrics in Prometheus' format.",
+        "health": "Say in one line whether all is well, for probes.",
+    },
+    "watcher.cli.agent": {"agent": "Run the agent; this is what supervisord does."},
     "watcher.cli.logs": {"logs": "Show the watchers' logs."},
     "watcher.cli.tail": {"tail": "Show the messages a watcher has delivered."},
     "watcher.cli.position": {"position": "Show where a watcher stands, or set it elsewhere."},

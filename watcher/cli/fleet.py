@@ -13,12 +13,13 @@ from watcher.cli.exit_codes import CliExitCode
 from watcher.cli.fleet_common import Selection, choose, load_watchers, show_each, with_fleet
 from watcher.cli.options import all_option, names_argument, select_to_change
 from watcher.cli.status import status
-from watcher.config.conf_dir import watcher_names
+from watcher.config.conf_dir import AGENT, watcher_names
 from watcher.config.fault import configuration_error
 from watcher.config.settings import Settings
 from watcher.fleet.control import Fleet
 from watcher.fleet.errors import NotRunning
 from watcher.fleet.launch import config_path
+from watcher.fleet.survey import ask
 
 __all__ = ["apply", "ctl", "disable", "down", "enable", "restart", "start", "status", "stop"]
 
@@ -48,13 +49,10 @@ def start(fleet: Fleet, names: Sequence[str], everything: bool, wait_seconds: fl
 @with_fleet
 def stop(fleet: Fleet, names: Sequence[str], everything: bool) -> int:
     """Stop watchers; each finishes the batch in hand. supervisord stays."""
-    try:
-        processes = fleet.supervisord.processes()
-    except NotRunning:
-        processes = {}
-    known = sorted({*processes, *watcher_names(fleet.deployment.conf_dir)})
+    supervised = ask(fleet).watchers
+    known = sorted({*supervised, *watcher_names(fleet.deployment.conf_dir)})
     chosen = select_to_change(names, known, everything=everything)
-    if running := [name for name in chosen if name in processes]:
+    if running := [name for name in chosen if name in supervised]:
         fleet.stop(running)
     show_each(chosen, "stopped")
     return CliExitCode.OK
@@ -122,11 +120,12 @@ def apply(fleet: Fleet, dry_run: bool, wait_seconds: float) -> int:
     changes = fleet.apply(loaded.watchers.values(), loaded.broken.keys(), dry_run=dry_run)
     for word in ("added", "changed", "removed", "unchanged"):
         show_each(getattr(changes, word), word)
-    selection = Selection.of(loaded, loaded.names)
+    selection = Selection.of(fleet, loaded, loaded.names)
     selection.show_faults()
-    if dry_run or not changes.started:
+    started = [name for name in changes.started if name != AGENT]
+    if dry_run or not started:
         return selection.code
-    return worst(selection.code, wait_for_workers(fleet, changes.started, wait_seconds))
+    return worst(selection.code, wait_for_workers(fleet, started, wait_seconds))
 
 
 @click.command(context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})

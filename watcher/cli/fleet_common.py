@@ -12,6 +12,7 @@ import click
 from watcher.cli.exit_codes import CliExitCode
 from watcher.cli.options import select_to_change, with_deployment
 from watcher.config import Deployment, Fault, Loaded, Settings, load
+from watcher.config.agent_settings import load_agent
 from watcher.config.fault import configuration_error
 from watcher.fleet.control import Fleet
 from watcher.fleet.errors import NotRunning
@@ -24,7 +25,7 @@ def with_fleet(function: Callable[..., int]) -> Callable[..., int]:
     @functools.wraps(function)
     def command(deployment: Deployment, *args: Any, **kwargs: Any) -> int:
         try:
-            return function(Fleet(deployment), *args, **kwargs)
+            return function(open_fleet(deployment), *args, **kwargs)
         except NotRunning as error:
             click.echo(f"{error}; start it with: {error.hint}", err=True)
             return CliExitCode.NO_SUPERVISORD
@@ -32,22 +33,30 @@ def with_fleet(function: Callable[..., int]) -> Callable[..., int]:
     return command
 
 
+def open_fleet(deployment: Deployment) -> Fleet:
+    """The fleet of `deployment`, with its agent."""
+    return Fleet(deployment, agent=load_agent(deployment.conf_dir))
+
+
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """The watchers that a command is about: those that can run, and those whose configuration has faults."""
+    """The watchers that a command is about: those that can run, and those whose configuration has faults.
+
+    `general` are the faults of conf.d itself and of `agent.toml`.
+    """
 
     good: tuple[Settings, ...]
     broken: Mapping[str, tuple[Fault, ...]]
     general: tuple[Fault, ...]
 
     @classmethod
-    def of(cls, loaded: Loaded, names: Iterable[str]) -> Selection:
+    def of(cls, fleet: Fleet, loaded: Loaded, names: Iterable[str]) -> Selection:
         """Those called `names`."""
         chosen = tuple(names)
         return cls(
             good=tuple(loaded.watchers[name] for name in chosen if name in loaded.watchers),
             broken={name: loaded.broken[name] for name in chosen if name in loaded.broken},
-            general=loaded.general,
+            general=(*loaded.general, *fleet.agent.faults),
         )
 
     @property
@@ -77,7 +86,7 @@ def choose(fleet: Fleet, names: Sequence[str], *, everything: bool) -> Selection
     chosen = select_to_change(names, loaded.names, everything=everything)
     if everything:
         chosen = [name for name in chosen if name not in fleet.disabled]
-    return Selection.of(loaded, chosen)
+    return Selection.of(fleet, loaded, chosen)
 
 
 def show(name: str, word: str, *details: str) -> None:

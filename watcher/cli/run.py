@@ -11,6 +11,7 @@ import click
 from watcher.cli.exit_codes import CliExitCode
 from watcher.cli.options import complete_names, with_deployment
 from watcher.config import Deployment, Settings, load_env_file, load_environment, load_one
+from watcher.config.conf_dir import AGENT
 from watcher.errors import ConfigurationError
 
 
@@ -51,16 +52,16 @@ def _settings(deployment: Deployment, name: str | None, env_file: Path | None) -
 
 
 def _run_fleet(deployment: Deployment) -> int:
-    from watcher.cli.fleet_common import choose
+    from watcher.cli.fleet_common import choose, open_fleet
     from watcher.cli.log_view import LogView
-    from watcher.fleet.control import Fleet
     from watcher.fleet.foreground import run_fleet
 
-    fleet = Fleet(deployment)
+    fleet = open_fleet(deployment)
     selection = choose(fleet, (), everything=True)
     selection.show_faults()
     if not selection.good:
         click.echo("nothing to run", err=True)
         return selection.code or CliExitCode.FAILED
-    view = LogView([settings.name for settings in selection.good], as_json=not sys.stdout.isatty())
+    names = [*(settings.name for settings in selection.good), AGENT]
+    view = LogView(names, as_json=not sys.stdout.isatty())
     return run_fleet(fleet, selection.good, view.show)

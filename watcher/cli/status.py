@@ -6,22 +6,20 @@ import json
 import sys
 import time
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 
 import click
 
 from watcher.cli.exit_codes import CliExitCode
 from watcher.cli.fleet_common import load_watchers, with_fleet
 from watcher.cli.options import names_argument, select
-from watcher.cli.status_json import as_json
 from watcher.cli.status_view import errors, plain, rich_view
-from watcher.config import Fault
 from watcher.fleet.control import Fleet
-from watcher.fleet.errors import NotRunning
-from watcher.fleet.status import Row, State
-from watcher.fleet.survey import Survey, survey
+from watcher.fleet.status import AS_IT_SHOULD_BE, Row, State
+from watcher.fleet.status_json import as_json
+from watcher.fleet.survey import Survey, whole_survey
 
 REFRESH_SECONDS = 1.0
-_AS_IT_SHOULD_BE = {State.STREAMING, State.DISABLED}
 
 Look = Callable[[], Survey]
 
@@ -41,7 +39,7 @@ def status(fleet: Fleet, names: Sequence[str], watch: bool, check: bool, json_: 
     """
 
     def look() -> Survey:
-        return _look(fleet, names)
+        return survey_of(fleet, names)
 
     if watch:
         return _watch(look, json_=json_)
@@ -55,26 +53,11 @@ def status(fleet: Fleet, names: Sequence[str], watch: bool, check: bool, json_: 
     return exit_code(seen)
 
 
-def _look(fleet: Fleet, names: Sequence[str]) -> Survey:
-    """conf.d is read again each time, so that --watch sees new watchers."""
-    loaded = load_watchers(fleet)
-    faults = {name: _in_short(found) for name, found in loaded.broken.items()}
-    for name in _known_to_supervisord(fleet) - set(loaded.names):
-        faults[name] = "is no longer in conf.d; watcherctl apply stops it"
-    known = sorted({*loaded.names, *faults})
-    return survey(fleet, select(names, known), faults)
-
-
-def _in_short(faults: Sequence[Fault]) -> str:
-    more = f" (and {len(faults) - 1} more; watcherctl check shows all)" if len(faults) > 1 else ""
-    return f"{faults[0]}{more}"
-
-
-def _known_to_supervisord(fleet: Fleet) -> set[str]:
-    try:
-        return set(fleet.supervisord.processes())
-    except NotRunning:
-        return set()
+def survey_of(fleet: Fleet, names: Sequence[str]) -> Survey:
+    """Look at those that `names` stand for. conf.d is read again each time, so that --watch sees new ones. Raises UnknownName."""
+    seen = whole_survey(fleet, load_watchers(fleet))
+    chosen = set(select(names, [row.name for row in seen.rows]))
+    return replace(seen, rows=tuple(row for row in seen.rows if row.name in chosen))
 
 
 def exit_code(seen: Survey) -> CliExitCode:
@@ -83,7 +66,7 @@ def exit_code(seen: Survey) -> CliExitCode:
         return CliExitCode.NO_SUPERVISORD
     if not _all_run(row for row in seen.rows if row.state is not State.DISABLED):
         return CliExitCode.NOT_RUNNING
-    return CliExitCode.OK if {row.state for row in seen.rows} <= _AS_IT_SHOULD_BE else CliExitCode.UNHEALTHY
+    return CliExitCode.OK if {row.state for row in seen.rows} <= AS_IT_SHOULD_BE else CliExitCode.UNHEALTHY
 
 
 def _all_run(rows: Iterable[Row]) -> bool:
@@ -105,7 +88,7 @@ def _show_troubles(seen: Survey) -> None:
     if seen.supervisord_pid is None:
         click.echo("supervisord is not running")
     for row in seen.rows:
-        if row.state not in _AS_IT_SHOULD_BE:
+        if row.state not in AS_IT_SHOULD_BE:
             click.echo(f"{row.name}: {row.state}")
     for line in errors(seen):
         click.echo(line)

@@ -25,6 +25,7 @@ _COLOURS = {
     State.STOPPING: "cyan",
     State.WAITING: "yellow",
     State.BACKING_OFF: "yellow",
+    State.STALLED: "red",
     State.HUNG: "red",
     State.FAILED: "red",
     State.UNKNOWN: "red",

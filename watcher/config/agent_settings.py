@@ -95,6 +95,11 @@ class LoadedAgent:
     faults: tuple[Fault, ...] = ()
     origins: Mapping[str, Origin] = field(default_factory=dict)
 
+    @property
+    def wanted(self) -> AgentSettings | None:
+        """The settings of an agent that should run."""
+        return self.settings if self.settings and self.settings.enabled else None
+
     def values_in_force(self) -> Iterator[tuple[str, str, Origin]]:
         """Each key with its value, masked, and where it comes from; none where there are faults."""
         for key in AgentSettings.model_fields if self.settings else ():

@@ -1,7 +1,7 @@
 """What one can do to a fleet: start, stop, restart, apply, enable, disable, down.
 
 Only the watchers that are named are touched: `run/programs/` holds those that were asked to run since supervisord started, so
-starting one never starts another.
+starting one never starts another. The agent, if it is wanted, comes up with whichever is started first.
 """
 
 from __future__ import annotations
@@ -11,6 +11,8 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 
+from watcher.config.agent_settings import AgentSettings, LoadedAgent
+from watcher.config.conf_dir import AGENT
 from watcher.config.deployment import Deployment
 from watcher.config.settings import Settings
 from watcher.fleet import launch
@@ -22,6 +24,9 @@ from watcher.fleet.programs import Program, render, same_worker, with_autostart
 from watcher.fleet.supervisord import Process, Supervisord
 
 CommandOf = Callable[[str], tuple[str, ...]]
+
+AGENT_START_SECONDS = 5
+"""An agent that ends sooner is broken: tried again and again without a pause it would take the processor from the workers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,15 +54,28 @@ def compare(wanted: Mapping[str, str], current: Mapping[str, str], known: Collec
 
 def worker_command(deployment: Deployment) -> CommandOf:
     """What supervisord runs for a watcher: names and places, never settings."""
-    places = ("--config", str(deployment.conf_dir), "--state-dir", str(deployment.run_dir.parent))
+    places = _places(deployment)
     return lambda name: (sys.executable, "-m", "watcher", "run", name, *places)
 
 
-class Fleet:
-    """The watchers of one deployment under its supervisord. Everything raises FleetError or a subclass."""
+def agent_command(deployment: Deployment) -> tuple[str, ...]:
+    """What supervisord runs for the agent."""
+    return (sys.executable, "-m", "watcher", "agent", *_places(deployment))
 
-    def __init__(self, deployment: Deployment, command_of: CommandOf | None = None) -> None:
+
+def _places(deployment: Deployment) -> tuple[str, ...]:
+    return ("--config", str(deployment.conf_dir), "--state-dir", str(deployment.run_dir.parent))
+
+
+class Fleet:
+    """The watchers of one deployment under its supervisord. Everything raises FleetError or a subclass.
+
+    `agent` is what `agent.toml` says; without it the fleet has none. One whose settings have faults stays as it is.
+    """
+
+    def __init__(self, deployment: Deployment, command_of: CommandOf | None = None, agent: LoadedAgent | None = None) -> None:
         self.deployment = deployment
+        self.agent = agent or LoadedAgent()
         self.supervisord = Supervisord(launch.socket_path(deployment))
         self.disabled = DisabledMarks(deployment.run_dir)
         self._programs = ProgramFiles(deployment.run_dir)
@@ -127,7 +145,8 @@ class Fleet:
         with self._lock():
             known = self.supervisord.processes()
             texts = self._render(watchers)
-            changes = self._with_started(compare(texts, self._programs.read_all(), known, faulty), known)
+            untouched = [*faulty, AGENT] if self.agent.faults else faulty
+            changes = self._with_started(compare(texts, self._programs.read_all(), known, untouched), known)
             if not dry_run:
                 self._carry_out(changes, texts)
         return changes
@@ -175,7 +194,10 @@ class Fleet:
 
     def _render(self, watchers: Iterable[Settings]) -> dict[str, str]:
         key = load_or_make_key(self.deployment.run_dir / ".key")
-        return {settings.name: render(self._program(settings, key)) for settings in watchers}
+        programs = [self._program(settings, key) for settings in watchers]
+        if wanted := self.agent.wanted:
+            programs.append(self._agent_program(wanted, key))
+        return {program.name: render(program) for program in programs}
 
     def _program(self, settings: Settings, key: bytes) -> Program:
         return Program(
@@ -184,6 +206,15 @@ class Fleet:
             log_file=self.deployment.log_dir / f"{settings.name}.log",
             settings_digest=settings_digest(settings, key),
             autostart=settings.name not in self.disabled,
+        )
+
+    def _agent_program(self, settings: AgentSettings, key: bytes) -> Program:
+        return Program(
+            name=AGENT,
+            command=agent_command(self.deployment),
+            log_file=self.deployment.log_dir / f"{AGENT}.log",
+            settings_digest=settings_digest(settings, key),
+            start_seconds=AGENT_START_SECONDS,
         )
 
     def _lock(self) -> AbstractContextManager[None]:

@@ -1,4 +1,4 @@
-"""A digest of a watcher's settings that gives nothing away.
+"""A digest of a watcher's settings, or of the agent's, that gives nothing away.
 
 A plain hash of a URI with a guessable password can be searched for, so the hash is keyed. The key is random, stays in `run/`, and
 is for the owner alone; losing it only means that the next `apply` restarts every worker once.
@@ -14,12 +14,13 @@ from pathlib import Path
 
 from pydantic import SecretStr
 
+from watcher.config.agent_settings import AgentSettings
 from watcher.config.settings import Settings
 
 _KEY_BYTES = 32
 
 
-def settings_digest(settings: Settings, key: bytes) -> str:
+def settings_digest(settings: Settings | AgentSettings, key: bytes) -> str:
     """HMAC-SHA256 of the settings in force, as hex."""
     text = json.dumps(settings.model_dump(), sort_keys=True, default=_plain)
     return hmac.new(key, text.encode(), "sha256").hexdigest()

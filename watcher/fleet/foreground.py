@@ -10,6 +10,7 @@ from collections.abc import Callable, Collection, Iterator
 from types import FrameType
 
 from watcher.config import Settings
+from watcher.config.conf_dir import AGENT
 from watcher.fleet import launch
 from watcher.fleet.control import Fleet
 from watcher.fleet.errors import FleetError
@@ -25,7 +26,8 @@ def run_fleet(fleet: Fleet, watchers: Collection[Settings], write: Callable[[Lin
     `write` gets each line that the workers log. Raises FleetError if this fleet runs already.
     """
     fleet.prepare([settings for settings in watchers if settings.name not in fleet.disabled])
-    logs = Follower({settings.name: fleet.deployment.log_dir / f"{settings.name}.log" for settings in watchers})
+    names = [*(settings.name for settings in watchers), *([AGENT] if fleet.agent.wanted else [])]
+    logs = Follower({name: fleet.deployment.log_dir / f"{name}.log" for name in names})
     with (
         _stop_signals() as stop,
         subprocess.Popen(

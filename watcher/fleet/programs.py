@@ -28,7 +28,8 @@ class Program:
     """One watcher's worker.
 
     `settings_digest` stands for the settings in force: supervisord compares sections, not comments, so the digest makes a section
-    differ when a setting differs, and it does not tell what the settings are. Both it and `user` may be empty.
+    differ when a setting differs, and it does not tell what the settings are. Both it and `user` may be empty. `start_seconds`: one
+    that ends sooner is tried a few times more, and then left down; 0 for a worker, which holds itself back after crashes.
     """
 
     name: str
@@ -37,6 +38,7 @@ class Program:
     settings_digest: str = ""
     autostart: bool = True
     user: str = ""
+    start_seconds: int = 0
 
 
 def render(program: Program) -> str:
@@ -48,16 +50,16 @@ def render(program: Program) -> str:
         *([f'environment=WATCHER_SETTINGS="{program.settings_digest}"'] if program.settings_digest else []),
         *([f"user={value(program.user)}"] if program.user else []),
         f"autostart={str(program.autostart).lower()}",
-        *_restart_policy(),
+        *_restart_policy(program.start_seconds),
         *_log(program.log_file),
     ]
     return "\n".join(lines) + "\n"
 
 
-def _restart_policy() -> list[str]:
+def _restart_policy(start_seconds: int) -> list[str]:
     """With startsecs=0 the exit code alone decides: an exit before startsecs would be retried whatever its code."""
     return [
-        "startsecs=0",
+        f"startsecs={start_seconds}",
         "autorestart=unexpected",
         "exitcodes=" + ",".join(str(int(code)) for code in NOT_RESTARTED),
         "stopsignal=TERM",

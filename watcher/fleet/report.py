@@ -24,7 +24,11 @@ class LastError(_Written):
 
 
 class Report(_Written):
-    """A status file. Times are UTC; `lag_seconds` and `headroom_seconds` are None where the server does not tell."""
+    """A status file. Times are UTC; `lag_seconds` and `headroom_seconds` are None where the server does not tell.
+
+    `server_time` and `position_time` are whole seconds since 1970 by MongoDB's clock: its last operation's, and the position's.
+    `events` counts those of this process by operation; `batch_size` and `commit_seconds` are of the last transaction.
+    """
 
     pid: int
     state: str
@@ -39,6 +43,17 @@ class Report(_Written):
     lag_seconds: float | None = None
     headroom_seconds: float | None = None
     last_event_at: datetime | None = None
+    last_commit_at: datetime | None = None
+    last_poll_at: datetime | None = None
+    server_time: int | None = None
+    position_time: int | None = None
+    events: dict[str, int] = {}
+    batch_size: int = 0
+    commit_seconds: float | None = None
+    queue_messages: int = 0
+    queue_bytes: int = 0
+    rss_bytes: int | None = None
+    cpu_seconds: float | None = None
     errors: int = 0
     restarts: int = 0
     last_error: LastError | None = None

@@ -12,6 +12,9 @@ from watcher.fleet.supervisord import Process
 HUNG_AFTER = timedelta(seconds=20)
 """Workers write every 2 s; after ten missed times, something is wrong."""
 
+STALLED_AFTER = timedelta(seconds=60)
+"""An idle worker saves its position every 10 s; after six missed times, it does not get on."""
+
 _CLOCK_STEP = timedelta(seconds=1)
 """supervisord rounds a process's start down to a second."""
 
@@ -24,6 +27,7 @@ class State(StrEnum):
     WAITING = "waiting"
     BACKING_OFF = "backing off"
     STOPPING = "stopping"
+    STALLED = "stalled"
     HUNG = "hung"
     STOPPED = "stopped"
     FAILED = "failed"
@@ -41,7 +45,8 @@ _REPORTED = {
     "stopped": State.STOPPING,  # it still runs: the last thing it does
     "failed": State.STOPPING,
 }
-_RUNNING = {State.STREAMING, State.OPENING, State.WAITING, State.BACKING_OFF, State.STOPPING, State.HUNG, State.UNKNOWN}
+_RUNNING = {*_REPORTED.values(), State.STALLED, State.HUNG, State.UNKNOWN}
+AS_IT_SHOULD_BE = {State.STREAMING, State.DISABLED}
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +86,19 @@ def belongs_to(report: Report | None, process: Process) -> bool:
     return report.started_at >= datetime.fromtimestamp(process.started_at, UTC) - _CLOCK_STEP
 
 
+def is_stalled(report: Report) -> bool:
+    """Whether MongoDB has moved on for a minute, and the worker, with nothing in its way, has committed no position.
+
+    MongoDB's times are compared with each other and so are the worker's, so it does not matter whether their clocks agree.
+    """
+    if report.server_time is None or report.position_time is None:
+        return False
+    behind = timedelta(seconds=report.server_time - report.position_time)
+    outage_at = report.last_error.at if report.last_error else None
+    able_since = max(moment for moment in (report.started_at, report.last_commit_at, outage_at) if moment)
+    return min(behind, report.updated_at - able_since) > STALLED_AFTER
+
+
 def row(name: str, process: Process | None, report: Report | None, *, now: datetime, enabled: bool = True, fault: str = "") -> Row:
     """The watcher's row."""
     return Row(name, _state(process, report, now, enabled=enabled, fault=fault), enabled, process, report, fault)
@@ -106,7 +124,8 @@ def _running_state(process: Process, report: Report | None, now: datetime) -> St
         return State.OPENING if age < HUNG_AFTER else State.UNKNOWN
     if now - report.updated_at > HUNG_AFTER:
         return State.HUNG
-    return _REPORTED.get(report.state, State.UNKNOWN)
+    state = _REPORTED.get(report.state, State.UNKNOWN)
+    return State.STALLED if state is State.STREAMING and is_stalled(report) else state
 
 
 def _state_at_rest(process: Process | None, report: Report | None) -> State:

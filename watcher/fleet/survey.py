@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
+from watcher.config.conf_dir import AGENT
+from watcher.config.fault import Fault
+from watcher.config.loader import Loaded
 from watcher.fleet.control import Fleet
 from watcher.fleet.errors import NotRunning
 from watcher.fleet.polling import is_alive
@@ -23,23 +26,66 @@ class Survey:
     rows: tuple[Row, ...]
 
 
-def survey(fleet: Fleet, names: Iterable[str], faults: Mapping[str, str] | None = None) -> Survey:
-    """Look at these watchers; `faults` says what is wrong with the configuration of some. Raises FleetError."""
-    now = datetime.now(UTC)
-    pid, processes = _ask(fleet)
-    rows = tuple(_look(fleet, name, processes.get(name), (faults or {}).get(name, ""), now) for name in names)
-    return Survey(now, pid, rows)
+@dataclass(frozen=True, slots=True)
+class Supervised:
+    """What supervisord says: its process id, None if it does not run, and its processes by name."""
+
+    pid: int | None = None
+    processes: Mapping[str, Process] = field(default_factory=dict)
+
+    @property
+    def watchers(self) -> set[str]:
+        """The names of the watchers that it knows."""
+        return self.processes.keys() - {AGENT}
 
 
-def _ask(fleet: Fleet) -> tuple[int | None, dict[str, Process]]:
+ReadReport = Callable[[str], Report | None]
+
+
+def ask(fleet: Fleet) -> Supervised:
+    """Ask supervisord. Raises FleetError if it runs and does not answer."""
     try:
-        return fleet.supervisord.pid(), fleet.supervisord.processes()
+        return Supervised(fleet.supervisord.pid(), fleet.supervisord.processes())
     except NotRunning:
-        return None, {}
+        return Supervised()
 
 
-def _look(fleet: Fleet, name: str, process: Process | None, fault: str, now: datetime) -> Row:
-    report = read_report(fleet.deployment.run_dir, name)
+def survey(fleet: Fleet, names: Iterable[str]) -> Survey:
+    """Look at these watchers. Raises FleetError."""
+    return look(fleet, dict.fromkeys(names, ""), ask(fleet), report_reader(fleet))
+
+
+def whole_survey(fleet: Fleet, loaded: Loaded) -> Survey:
+    """Look at every watcher that there is. Raises FleetError."""
+    supervised = ask(fleet)
+    return look(fleet, faults_by_name(loaded, supervised), supervised, report_reader(fleet))
+
+
+def faults_by_name(loaded: Loaded, supervised: Supervised) -> dict[str, str]:
+    """Every watcher of conf.d, and those that supervisord still has; and what is wrong with its configuration, or nothing."""
+    faults = dict.fromkeys(supervised.watchers, "is no longer in conf.d; watcherctl apply stops it")
+    faults |= dict.fromkeys(loaded.watchers, "") | {name: _in_short(found) for name, found in loaded.broken.items()}
+    return dict(sorted(faults.items()))
+
+
+def _in_short(faults: Sequence[Fault]) -> str:
+    more = f" (and {len(faults) - 1} more; watcherctl check shows all)" if len(faults) > 1 else ""
+    return f"{faults[0]}{more}"
+
+
+def report_reader(fleet: Fleet) -> ReadReport:
+    """Reads the status files of `fleet`."""
+    return lambda name: read_report(fleet.deployment.run_dir, name)
+
+
+def look(fleet: Fleet, faults: Mapping[str, str], supervised: Supervised, read: ReadReport) -> Survey:
+    """A row for each name in `faults`, from what supervisord said and what `read` gives now."""
+    now = datetime.now(UTC)
+    rows = tuple(_row(fleet, name, supervised.processes.get(name), read(name), fault, now) for name, fault in faults.items())
+    return Survey(now, supervised.pid, rows)
+
+
+def _row(fleet: Fleet, name: str, process: Process | None, report: Report | None, fault: str, now: datetime) -> Row:
     if report and not (process and process.is_running):
         process = _by_hand(name, report, now) or process
     return row(name, process, report, now=now, enabled=name not in fleet.disabled, fault=fault)

@@ -1,0 +1,67 @@
+"""Where the agent listens, in `run/agent.json`: for `watcherctl console`, since the port may be any that is free."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+
+from pydantic import BaseModel, ValidationError
+
+from watcher.config.conf_dir import AGENT
+from watcher.fleet.files import write_if_changed
+from watcher.fleet.polling import is_alive
+
+_ANY = {"0.0.0.0", "::"}  # noqa: S104  # compared with, not bound to
+
+
+class Address(BaseModel):
+    """The agent's process, and the URL at which it can be asked from this host."""
+
+    pid: int
+    url: str
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """A socket that listens; port 0 is any that is free. Raises OSError."""
+    family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
+    listening = socket.socket(family, kind, protocol)
+    try:
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # its predecessor's connections may still be closing
+        listening.bind(address)
+        listening.listen()
+    except OSError:
+        listening.close()
+        raise
+    return listening
+
+
+def url_of(host: str, listening: socket.socket) -> str:
+    """The URL for somebody on this host."""
+    name = "localhost" if host in _ANY else f"[{host}]" if ":" in host else host
+    return f"http://{name}:{listening.getsockname()[1]}/"
+
+
+@contextlib.contextmanager
+def published(run_dir: Path, url: str) -> Iterator[None]:
+    """Say where this process listens, for as long as it does. Raises OSError."""
+    write_if_changed(_path(run_dir), Address(pid=os.getpid(), url=url).model_dump_json() + "\n")
+    try:
+        yield
+    finally:
+        _path(run_dir).unlink(missing_ok=True)
+
+
+def find(run_dir: Path) -> str | None:
+    """The URL of the agent that runs; None if none listens."""
+    try:
+        address = Address.model_validate_json(_path(run_dir).read_bytes())
+    except (OSError, ValidationError):
+        return None
+    return address.url if is_alive(address.pid) else None
+
+
+def _path(run_dir: Path) -> Path:
+    return run_dir / f"{AGENT}.json"

@@ -1,0 +1,39 @@
+"""Who waits for something to change is told."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+
+
+class Changes:
+    """Wakes all that wait. Only for the event loop's thread."""
+
+    def __init__(self) -> None:
+        self.is_closed = False
+        self._waiting = 0
+        self._event = asyncio.Event()
+
+    @property
+    def has_listeners(self) -> bool:
+        """Whether anybody would notice."""
+        return self._waiting > 0
+
+    def announce(self) -> None:
+        """Something has changed."""
+        self._event.set()
+        self._event = asyncio.Event()
+
+    def close(self) -> None:
+        """Nothing will change any more: whoever waits may go."""
+        self.is_closed = True
+        self.announce()
+
+    async def wait(self, seconds: float) -> None:
+        """Until something changes, or for `seconds`."""
+        self._waiting += 1
+        try:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._event.wait(), seconds)
+        finally:
+            self._waiting -= 1

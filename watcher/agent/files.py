@@ -1,0 +1,69 @@
+"""Files that others write, read again only when they have changed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Generic, TypeVar
+
+from watcher.config import Loaded, load
+
+T = TypeVar("T")
+
+Mark = tuple[int, int, int]
+
+
+def mark(path: Path) -> Mark | None:
+    """What differs when a file was written anew; None if it is not there."""
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return status.st_mtime_ns, status.st_size, status.st_ino
+
+
+class FileCache(Generic[T]):
+    """What `read` makes of a file, by name. `path_of` says where the file of a name is."""
+
+    def __init__(self, path_of: Callable[[str], Path], read: Callable[[str], T]) -> None:
+        self._path_of = path_of
+        self._read = read
+        self._kept: dict[str, tuple[Mark | None, T]] = {}
+
+    def get(self, name: str) -> T:
+        """From memory, unless the file has changed."""
+        now = mark(self._path_of(name))
+        kept = self._kept.get(name)
+        if kept is None or kept[0] != now:
+            kept = self._kept[name] = (now, self._read(name))
+        return kept[1]
+
+    def keep_only(self, names: Iterable[str]) -> None:
+        """Forget the files of all others."""
+        wanted = set(names)
+        self._kept = {name: kept for name, kept in self._kept.items() if name in wanted}
+
+
+class ConfDirCache:
+    """conf.d, loaded again when a file in it has changed, or one that holds a secret."""
+
+    def __init__(self, conf_dir: Path) -> None:
+        self._conf_dir = conf_dir
+        self._marks: dict[Path, Mark | None] = {}
+        self._loaded: Loaded | None = None
+
+    def get(self) -> Loaded:
+        """The settings of now."""
+        marks = self._look()
+        if self._loaded is None or marks != self._marks:
+            self._loaded = load(self._conf_dir)
+            self._marks = self._look()
+        return self._loaded
+
+    def _look(self) -> dict[Path, Mark | None]:
+        try:
+            files = [*self._conf_dir.iterdir()]
+        except OSError:
+            files = []
+        secrets = self._loaded.uri_files.values() if self._loaded else ()
+        return {path: mark(path) for path in (*files, *secrets)}

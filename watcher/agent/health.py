@@ -1,0 +1,44 @@
+"""Whether the fleet does what it should: for probes. Pure; MongoDB and Kafka are not asked."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from watcher.fleet.status import AS_IT_SHOULD_BE, Row, State
+from watcher.fleet.survey import Survey
+
+_REASONS = {
+    State.STALLED: "MongoDB moves on, and no position has been committed for a minute",
+    State.HUNG: "the process runs, but has not written its status for 20 seconds",
+    State.STOPPED: "it was stopped",
+    State.NOT_STARTED: "it has never run",
+    State.UNKNOWN: "the process runs, but has not written a status that can be read",
+}
+
+
+def is_ready(survey: Survey) -> bool:
+    """Whether supervisord runs, and every watcher streams that is meant to."""
+    return survey.supervisord_pid is not None and all(row.state in AS_IT_SHOULD_BE for row in survey.rows)
+
+
+def readiness(survey: Survey) -> dict[str, Any]:
+    """The document of `/readyz`: each watcher's state, and the reason where it is not ready."""
+    return {
+        "ready": is_ready(survey),
+        "supervisord": {"running": survey.supervisord_pid is not None},
+        "watchers": {row.name: _watcher(row) for row in survey.rows},
+    }
+
+
+def _watcher(row: Row) -> dict[str, Any]:
+    ready = row.state in AS_IT_SHOULD_BE
+    return {"ready": ready, "state": row.state.replace(" ", "_"), "reason": None if ready else reason(row)}
+
+
+def reason(row: Row) -> str:
+    """Why a watcher does not stream, in a sentence."""
+    if row.fault:
+        return row.fault
+    if row.state in _REASONS:
+        return _REASONS[row.state]
+    return row.error.message if row.error else f"it is {row.state}"

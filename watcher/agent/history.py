@@ -1,0 +1,80 @@
+"""The last hour of each watcher, in memory: what the page's charts show."""
+
+from __future__ import annotations
+
+import math
+from array import array
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from watcher.config import ROW_OPERATIONS
+from watcher.fleet.report import Report
+from watcher.fleet.status import Row, State
+
+STEP_SECONDS = 5.0
+STEPS = 720
+"""An hour."""
+
+GAUGES = {
+    "lagSeconds": "lag_seconds",
+    "batchSize": "batch_size",
+    "commitSeconds": "commit_seconds",
+    "rssBytes": "rss_bytes",
+    "headroomSeconds": "headroom_seconds",
+}
+"""The series that are values of the status file as they stand there."""
+
+SERIES = (*ROW_OPERATIONS, *GAUGES)
+UNKNOWN = math.nan
+
+
+@dataclass(slots=True)
+class _Course:
+    """One watcher's columns; packed, since fifty watchers have 360,000 numbers."""
+
+    at: array[float] = field(default_factory=lambda: array("d"))
+    columns: dict[str, array[float]] = field(default_factory=lambda: {name: array("d") for name in SERIES})
+    before: Report | None = None
+
+    def add(self, at: float, values: Mapping[str, float]) -> None:
+        for column, value in ((self.at, at), *((self.columns[name], values.get(name, UNKNOWN)) for name in SERIES)):
+            column.append(value)
+            del column[:-STEPS]
+
+
+class History:
+    """A sample of each watcher every STEP_SECONDS, for an hour."""
+
+    def __init__(self) -> None:
+        self._courses: dict[str, _Course] = {}
+
+    def add(self, at: float, rows: Iterable[Row]) -> None:
+        """Take a sample, at `at` seconds since 1970. Watchers that are not in `rows` are forgotten."""
+        courses = {row.name: self._courses.get(row.name) or _Course() for row in rows}
+        for row in rows:
+            course = courses[row.name]
+            report = row.report if row.is_running and row.state not in (State.HUNG, State.UNKNOWN) else None
+            course.add(at, _values(report, course.before) if report else {})
+            course.before = row.report
+        self._courses = courses
+
+    def of(self, name: str) -> dict[str, list[float | None]]:
+        """`at` in seconds since 1970, events per second by operation, and GAUGES: lists of one length, None where unknown."""
+        course = self._courses.get(name) or _Course()
+        known = {series: [None if math.isnan(value) else value for value in column] for series, column in course.columns.items()}
+        return {"at": list(course.at), **known}
+
+
+def _values(report: Report, before: Report | None) -> dict[str, float]:
+    gauges = {name: getattr(report, attribute) for name, attribute in GAUGES.items()}
+    return {name: value for name, value in gauges.items() if value is not None} | rates(report, before)
+
+
+def rates(report: Report, before: Report | None) -> dict[str, float]:
+    """Events per second between two reports, by operation; none if they are the same one. A new process counts from zero."""
+    same = before is not None and before.pid == report.pid and before.started_at == report.started_at
+    since, counted = (before.updated_at, before.events) if before and same else (report.started_at, {})
+    seconds = (report.updated_at - since).total_seconds()
+    if seconds <= 0:
+        return {}
+    return {name: max(0, report.events.get(name, 0) - counted.get(name, 0)) / seconds for name in ROW_OPERATIONS}

@@ -1,0 +1,54 @@
+"""Restarting workers that hang, if the settings say so."""
+
+from __future__ import annotations
+
+import logging
+import tempfile
+from collections import Counter
+from collections.abc import Mapping
+from datetime import timedelta
+from pathlib import Path
+
+from watcher.fleet.control import Fleet
+from watcher.fleet.errors import FleetError
+from watcher.fleet.status import State
+from watcher.fleet.supervisord import Process
+from watcher.fleet.survey import Survey
+
+logger = logging.getLogger("watcher")
+
+
+def overdue(survey: Survey, processes: Mapping[str, Process], after_seconds: float) -> list[str]:
+    """The watchers whose worker, supervisord's own, has not written its status for `after_seconds`; 0 means never mind. Pure."""
+    if not after_seconds:
+        return []
+    patience = timedelta(seconds=after_seconds)
+    return [
+        row.name
+        for row in survey.rows
+        if row.state is State.HUNG and row.name in processes and row.report and survey.at - row.report.updated_at > patience
+    ]
+
+
+def can_write(run_dir: Path) -> bool:
+    """Whether a worker could write its status at all: on a full disk all of them only look hung, and stream on."""
+    try:
+        with tempfile.TemporaryFile(dir=run_dir) as file:
+            file.write(b"\0" * 4096)
+    except OSError as error:
+        logger.warning("workers that look hung are not restarted, since nobody can write to %s: %s", run_dir, error)
+        return False
+    return True
+
+
+def restart(fleet: Fleet, name: str, counts: Counter[str]) -> None:
+    """Stop the worker, with SIGKILL if nothing else helps, and start it again; logged and counted."""
+    logger.warning("%s hangs and is restarted", name)
+    try:
+        fleet.stop([name])
+        fleet.supervisord.start(name)
+    except FleetError as error:
+        logger.error("%s could not be restarted: %s", name, error)
+    else:
+        counts[name] += 1
+        logger.info("%s has been restarted", name)

@@ -1,0 +1,57 @@
+"""`/metrics`: the workers' files `run/<name>.prom`, what the agent says by itself, and its own process."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from watcher.agent.exposition import Family, merge, parse
+from watcher.agent.files import FileCache
+from watcher.agent.own_metrics import Counts, fleet_exposition, process_exposition
+from watcher.fleet.status import HUNG_AFTER, Row, State
+from watcher.fleet.survey import Survey
+
+_SILENT = {State.HUNG, State.UNKNOWN}
+
+
+class WorkerMetrics:
+    """What the workers of `run_dir` have written, each file read again only when it has changed."""
+
+    def __init__(self, run_dir: Path) -> None:
+        self._run_dir = run_dir
+        self._files = FileCache(self._path, self._read)
+
+    def of(self, survey: Survey) -> Iterator[Mapping[str, Family]]:
+        """The metrics of each worker that runs and still writes; the series of the others end."""
+        names = [row.name for row in survey.rows]
+        self._files.keep_only(names)
+        return (self._files.get(row.name) for row in survey.rows if self._is_fresh(row))
+
+    def _is_fresh(self, row: Row) -> bool:
+        if not row.is_running or row.state in _SILENT:
+            return False
+        try:
+            age = time.time() - self._path(row.name).stat().st_mtime
+        except OSError:
+            return False
+        return age <= HUNG_AFTER.total_seconds()
+
+    def _path(self, name: str) -> Path:
+        return self._run_dir / f"{name}.prom"
+
+    def _read(self, name: str) -> dict[str, Family]:
+        try:
+            return parse(self._path(name).read_text(encoding="utf-8", errors="replace"))
+        except OSError:
+            return {}
+
+
+def fleet_metrics(survey: Survey, workers: WorkerMetrics) -> str:
+    """What can be said of the fleet without an agent."""
+    return merge([parse(fleet_exposition(survey)), *workers.of(survey)])
+
+
+def agent_metrics(survey: Survey, workers: WorkerMetrics, counts: Counts) -> str:
+    """The same, with what the agent has counted and what it costs itself."""
+    return merge([parse(fleet_exposition(survey, counts)), *workers.of(survey), parse(process_exposition())])

@@ -1,0 +1,110 @@
+"""The agent's process: looks at the fleet all the time, and answers on its port as soon as it has it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import errno
+import logging
+import signal
+import socket
+
+import uvicorn
+
+from watcher.agent.address import listen, published, url_of
+from watcher.agent.app import create_app
+from watcher.agent.freshness import keep_fresh
+from watcher.agent.view import FleetView
+from watcher.config.agent_settings import AgentSettings
+from watcher.errors import NotPermitted
+from watcher.fleet.control import Fleet
+
+RETRY_SECONDS = 5.0
+MOST_CONNECTIONS = 200
+GOODBYE_SECONDS = 2
+
+logger = logging.getLogger("watcher")
+
+
+def run_agent(fleet: Fleet, settings: AgentSettings) -> None:
+    """Serve until SIGTERM or SIGINT. Raises NotPermitted for a port that this user may not have."""
+    logging.getLogger("uvicorn.error").setLevel(logging.WARNING)  # it says what we say ourselves
+    asyncio.run(_run(FleetView(fleet, settings)))
+
+
+async def _run(view: FleetView) -> None:
+    stopping = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stopping.set)
+    looking = asyncio.create_task(keep_fresh(view))
+    serving = asyncio.create_task(_serve(view, stopping))
+    await asyncio.wait({serving, looking}, return_when=asyncio.FIRST_COMPLETED)
+    looking.cancel()
+    await serving
+
+
+async def _serve(view: FleetView, stopping: asyncio.Event) -> None:
+    listening = await _listen(view.agent, stopping)
+    if listening is None:
+        return
+    url = url_of(view.agent.host, listening)
+    logger.info("listening", extra={"url": url})
+    with listening, published(view.deployment.run_dir, url):
+        await _answer(view, listening, stopping)
+
+
+async def _listen(settings: AgentSettings, stopping: asyncio.Event) -> socket.socket | None:
+    """The port, as soon as it is free; None if the agent is to stop before. Said once, not each time."""
+    said = False
+    while not stopping.is_set():
+        try:
+            return listen(settings.host, settings.port)
+        except PermissionError as error:
+            raise NotPermitted(
+                f"the agent may not listen on port {settings.port}", hint="set another port in conf.d/agent.toml, 1024 or above"
+            ) from error
+        except OSError as error:
+            if not said:
+                logger.error("cannot listen on %s port %s: %s", settings.host, settings.port, _why(error), extra=_advice(error))
+            said = True
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(stopping.wait(), RETRY_SECONDS)
+    return None
+
+
+def _why(error: OSError) -> str:
+    return "another program has it" if error.errno == errno.EADDRINUSE else error.strerror or str(error)
+
+
+def _advice(error: OSError) -> dict[str, str]:
+    what = "port" if error.errno == errno.EADDRINUSE else "host"
+    return {"hint": f"set another {what} in conf.d/agent.toml, then watcherctl apply; the agent keeps trying"}
+
+
+class _Server(uvicorn.Server):
+    """Without signal handlers of its own: they would end the process by the signal instead of with 0."""
+
+    def capture_signals(self) -> contextlib.AbstractContextManager[None]:  # type: ignore[override]
+        return contextlib.nullcontext()
+
+
+async def _answer(view: FleetView, listening: socket.socket, stopping: asyncio.Event) -> None:
+    config = uvicorn.Config(
+        create_app(view),
+        log_config=None,
+        access_log=False,
+        lifespan="off",
+        ws="none",
+        loop="asyncio",
+        http="h11",
+        server_header=False,
+        limit_concurrency=MOST_CONNECTIONS,
+        timeout_graceful_shutdown=GOODBYE_SECONDS,
+    )
+    server = _Server(config)
+    answering = asyncio.create_task(server.serve([listening]))
+    stop = asyncio.create_task(stopping.wait())
+    await asyncio.wait({answering, stop}, return_when=asyncio.FIRST_COMPLETED)
+    view.changes.close()
+    server.should_exit = True
+    await answering

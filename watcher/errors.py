@@ -37,11 +37,15 @@ class WatcherError(Exception):
 
 
 class Outage(WatcherError):
-    """MongoDB or Kafka is away or in an unknown state: close both, wait, open again."""
+    """MongoDB or Kafka is away or in an unknown state: close both, wait, open again.
 
-    def __init__(self, message: str, *, hint: str = "", component: str) -> None:
+    `component` is "mongodb" or "kafka". `code` names the error as they or their driver do: one of a known set, for counting.
+    """
+
+    def __init__(self, message: str, *, hint: str = "", component: str, code: str = "other") -> None:
         super().__init__(message, hint=hint)
         self.component = component
+        self.code = code
 
 
 class Stop(WatcherError):

@@ -7,7 +7,9 @@ not fit is dropped and counted.
 from __future__ import annotations
 
 import contextlib
+import json
 import logging
+import os
 import queue
 import sys
 import threading
@@ -23,14 +25,21 @@ DRAIN_SECONDS = 2.0
 LIBRARIES = ("pymongo", "librdkafka")
 """Loggers that tell every failed connection; the worker says it once, in its own words, so they speak at level debug only."""
 
+WITH_DOCUMENTS = ("pymongo.command",)
+"""Of these, the ones that show what travels: commands with their replies, and those hold documents."""
+
 LEVEL_COLOURS = {"debug": "2", "info": "32", "warning": "33", "error": "31", "critical": "31;1"}
+DIM = "2"
 
 _STANDARD = set(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 
 
 @contextlib.contextmanager
-def logging_to(stream: TextIO, level: str, **fields: str) -> Iterator[None]:
-    """Log to `stream` from `level` up, with `fields` on every line; flushed at the end, for at most two seconds."""
+def logging_to(stream: TextIO, level: str, *, documents: bool = False, **fields: str) -> Iterator[None]:
+    """Log to `stream` from `level` up, with `fields` on every line; flushed at the end, for at most two seconds.
+
+    Only with `documents` may anything be logged that shows what is in them.
+    """
     handler = _QueueHandler(stream, _TextFormatter() if stream.isatty() else _JsonFormatter(fields))
     root = logging.getLogger()
     before = root.level
@@ -38,12 +47,19 @@ def logging_to(stream: TextIO, level: str, **fields: str) -> Iterator[None]:
     root.setLevel(level.upper())
     for name in LIBRARIES:
         logging.getLogger(name).setLevel(logging.DEBUG if level == "debug" else logging.CRITICAL)
+    for name in WITH_DOCUMENTS:
+        logging.getLogger(name).setLevel(logging.NOTSET if documents else logging.CRITICAL)
     try:
         yield
     finally:
         root.removeHandler(handler)
         root.setLevel(before)
         handler.close()
+
+
+def dropped_records() -> int:
+    """How many log records of this process were not written, because nobody read them in time or the disk was full."""
+    return sum(handler.dropped for handler in logging.getLogger().handlers if isinstance(handler, _QueueHandler))
 
 
 class _QueueHandler(logging.Handler):
@@ -54,19 +70,27 @@ class _QueueHandler(logging.Handler):
         self.setFormatter(formatter)
         self._stream = stream
         self._lines: queue.Queue[str | None] = queue.Queue(QUEUE_RECORDS)
-        self._dropped = 0
+        self._refused = 0  # counted by the callers' threads, under the handler's lock
+        self._unwritten = 0  # counted by the writer
+        self._told = 0
         # A daemon: with a full pipe it hangs in write() for ever, and that must not keep the process alive.
         self._writer = threading.Thread(target=self._write, name="log", daemon=True)
         self._writer.start()
 
+    @property
+    def dropped(self) -> int:
+        """Records that were not written."""
+        return self._refused + self._unwritten
+
     def emit(self, record: logging.LogRecord) -> None:
         """Queue the line, or count it as dropped."""
+        dropped = self.dropped
         try:
-            if self._dropped and not self._lines.full():
-                record.dropped, self._dropped = self._dropped, 0
+            if dropped > self._told and not self._lines.full():
+                record.dropped, self._told = dropped - self._told, dropped
             self._lines.put_nowait(self.format(record))
         except queue.Full:
-            self._dropped += 1
+            self._refused += 1
         except Exception:  # noqa: BLE001 - logging's own way: a record that can't be formatted is reported, not raised
             self.handleError(record)
 
@@ -83,7 +107,7 @@ class _QueueHandler(logging.Handler):
                 self._stream.write(line + "\n")
                 self._stream.flush()
             except (OSError, ValueError):  # a full disk or a closed pipe: the stream of changes goes on without its log
-                self._dropped += 1
+                self._unwritten += 1
 
 
 class _JsonFormatter(logging.Formatter):
@@ -106,19 +130,29 @@ class _JsonFormatter(logging.Formatter):
             line["logger"] = record.name
         if record.exc_info:
             line["traceback"] = self.formatException(record.exc_info)
-        return orjson.dumps(line, default=str).decode()
+        try:
+            return orjson.dumps(line, default=str).decode()
+        except TypeError:  # a path or a file name that is not UTF-8, a number beyond 64 bits
+            return json.dumps(line, default=str)
 
 
 class _TextFormatter(logging.Formatter):
-    """For people: time, level in colour, text, then the rest as key=value."""
+    """For people: time, level in colour (https://no-color.org), text, then the rest as key=value."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._coloured = not os.environ.get("NO_COLOR")
 
     def format(self, record: logging.LogRecord) -> str:
         """One line, and a traceback below it where there is one."""
         level = record.levelname.lower()
-        extra = "".join(f"  \x1b[2m{key}=\x1b[0m{value}" for key, value in _extra(record).items())
+        extra = "".join(f"  {self._colour(DIM, key + '=')}{value}" for key, value in _extra(record).items())
         clock = datetime.fromtimestamp(record.created).strftime("%H:%M:%S")
-        line = f"{clock} \x1b[{LEVEL_COLOURS[level]}m{level:<7}\x1b[0m {record.getMessage()}{extra}"
+        line = f"{clock} {self._colour(LEVEL_COLOURS[level], f'{level:<7}')} {record.getMessage()}{extra}"
         return f"{line}\n{self.formatException(record.exc_info)}" if record.exc_info else line
+
+    def _colour(self, code: str, text: str) -> str:
+        return f"\x1b[{code}m{text}\x1b[0m" if self._coloured else text
 
 
 def _extra(record: logging.LogRecord) -> dict[str, Any]:

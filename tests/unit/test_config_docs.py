@@ -27,6 +27,7 @@ def test_env_name(key: str) -> None:
 def test_default(key: str) -> None:
     field = Settings.model_fields[key]
     default = field.get_default(call_default_factory=True, validated_data={})
+    default = str(default).lower() if isinstance(default, bool) else default
     expected = "required" if field.is_required() else f"`{default}`" if default not in ("", (), {}) else ""
     assert ROWS[key][3].strip() == expected
 

@@ -100,6 +100,7 @@ def test_every_setting_is_listed() -> None:
 def test_default(key: str) -> None:
     field = Settings.model_fields[key]
     default = field.get_default(call_default_factory=True, validated_data={})
+    default = str(default).lower() if isinstance(default, bool) else default
     expected = "required" if field.is_required() else str(default) if default not in ("", (), {}) else ""
     assert table("Settings")[key][0] == expected
 

@@ -101,3 +101,16 @@ def test_a_time_that_is_refused_is_about_clocks() -> None:
     error = as_watcher_error(KafkaError(KafkaError.INVALID_TIMESTAMP), "writing to t.position")
     assert isinstance(error, Outage)
     assert "clock" in error.hint
+
+
+@pytest.mark.parametrize(("error", "code"), [(AWAY, "_TRANSPORT"), (KafkaError(KafkaError.PRODUCER_FENCED), "PRODUCER_FENCED")])
+def test_an_outage_is_counted_by_librdkafkas_name_for_it(error: KafkaError, code: str) -> None:
+    outage = as_watcher_error(error, "a transaction")
+    assert isinstance(outage, Outage)
+    assert outage.code == code
+
+
+def test_an_outage_that_is_explained_is_counted_by_its_reason() -> None:
+    outage = explained(OUTAGE, [ALL_DOWN, AWAY])
+    assert isinstance(outage, Outage)
+    assert (OUTAGE.code, outage.code) == ("other", "_TRANSPORT")

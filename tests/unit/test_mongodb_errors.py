@@ -104,3 +104,21 @@ def test_a_server_of_no_or_another_replica_set_is_told_from_one_that_is_away(tex
     assert isinstance(outage, Outage)
     assert "in the replica set" in str(outage)
     assert "--replSet" in outage.hint
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        pytest.param(
+            OperationFailure("words", 189, {"codeName": "PrimarySteppedDown"}), "PrimarySteppedDown", id="named by the server"
+        ),
+        pytest.param(OperationFailure("words", 43), "43", id="without a name"),
+        pytest.param(NetworkTimeout("10.0.0.1:27017: timed out"), "NetworkTimeout", id="the driver's"),
+        pytest.param(ServerSelectionTimeoutError("No servers found yet"), "ServerSelectionTimeoutError", id="nobody answers"),
+        pytest.param(ServerSelectionTimeoutError("server_type: RSGhost"), "NotYetInitialized", id="not initiated"),
+    ],
+)
+def test_an_outage_is_counted_by_a_name_and_not_by_its_text(error: PyMongoError, code: str) -> None:
+    outage = translation(error)
+    assert isinstance(outage, Outage)
+    assert outage.code == code

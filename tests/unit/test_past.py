@@ -25,10 +25,12 @@ def failed(exit_code: int, **more: Any) -> dict[str, Any]:
         pytest.param({"state": "stopped", "restarts": 5, "fruitless": 5}, Past(0, 0), id="stopped on purpose"),
         pytest.param({"state": "stopping", "restarts": 5, **SHORT_LIFE}, Past(0, 0), id="stopped, but not in time"),
         pytest.param(failed(77, restarts=2, fruitless=2), Past(0, 0), id="down for a reason that a person has mended"),
-        pytest.param(failed(1, restarts=2, fruitless=2), Past(3, 3), id="bug"),
+        pytest.param(failed(1, restarts=2, fruitless=2, bugs=1), Past(3, 3, bugs=2), id="bug"),
         pytest.param({"state": "streaming", **SHORT_LIFE}, Past(1, 1), id="killed before it delivered anything"),
         pytest.param(
-            {"state": "streaming", "messagesCommitted": 7, "restarts": 3, "fruitless": 2, **SHORT_LIFE}, Past(4, 0), id="killed"
+            {"state": "streaming", "messagesCommitted": 7, "restarts": 3, "bugs": 2, "fruitless": 2, **SHORT_LIFE},
+            Past(4, 0, bugs=2),
+            id="killed",
         ),
         pytest.param({"state": "waiting", "restarts": 3, "fruitless": 2, **LONG_LIFE}, Past(4, 0), id="lived long"),
         pytest.param({"state": "opening"}, Past(1, 1), id="no times"),
@@ -44,6 +46,21 @@ def test_what_was_delivered_is_remembered_also_after_an_orderly_stop() -> None:
     past = Past.read(previous, "a")
     assert (past.sequence, past.last_commit_at, past.has_delivered) == (7, "2024-01-01T12:00:00.000Z", True)
     assert not Past().has_delivered
+
+
+@pytest.mark.parametrize(
+    ("last_commit_at", "seconds"), [("2024-01-01T12:00:00.500Z", 1_704_110_400.5), (None, None), ("noon", None), (7, None)]
+)
+def test_when_the_last_commit_was(last_commit_at: Any, seconds: float | None) -> None:
+    assert Past(last_commit_at=last_commit_at).last_commit_seconds == seconds
+
+
+@pytest.mark.parametrize("state", ["stopped", "stopping", "streaming", "failed"])
+def test_a_gap_is_remembered_however_the_worker_ended(state: str) -> None:
+    """A worker that is started anew must not go over a second gap within the hour."""
+    previous = {"clientId": "a", "state": state, "lastGapAt": "2024-01-01T12:00:00.000Z"}
+    assert Past.read(previous, "a").last_gap_at == "2024-01-01T12:00:00.000Z"
+    assert Past.read(previous, "b").last_gap_at is None
 
 
 def test_another_client_id_is_another_watcher() -> None:

@@ -12,10 +12,11 @@ import pytest
 
 from watcher.config import Settings
 from watcher.errors import NotPermitted, Outage
-from watcher.stream import progress as module
+from watcher.stream import standing as module
 from watcher.stream.model import Batch, Message, Owner, Position
 from watcher.stream.past import Past
 from watcher.stream.progress import Progress, State
+from watcher.stream.snapshot import snapshot
 
 OWNER = Owner("9f3c", "host-1", 4711)
 MONGODB_AWAY = Outage("MongoDB does not answer.", hint="Is it running?", component="mongodb")
@@ -62,8 +63,13 @@ def batch(server: int, events: int = 0, *, at: int | None = None, oldest: int | 
     return Batch([b""] * events, token(server if at is None else at), server, oldest_oplog_seconds=oldest)
 
 
+def deliver(progress: Progress, delivered: list[Message], position: Position, *, seconds: float = 0.1) -> None:
+    progress.encoded(len(delivered), sum(len(message.value) for message in delivered))
+    progress.committed(delivered, position, seconds)
+
+
 def test_a_new_worker_says_who_it_is(progress: Progress) -> None:
-    status = progress.snapshot()
+    status = snapshot(progress)
     assert (status["watcher"], status["clientId"], status["database"]) == ("dashboard", "dashboard-watcher", "dashboard")
     assert (status["pid"], status["instance"], status["host"], status["restarts"]) == (4711, "9f3c", "host-1", 2)
     assert status["state"] == "opening"
@@ -71,9 +77,9 @@ def test_a_new_worker_says_who_it_is(progress: Progress) -> None:
 
 
 def test_counters_count_by_operation_and_what_is_no_row_is_control(progress: Progress) -> None:
-    progress.committed(messages("insert", "insert", "drop", at_ms=1_704_110_400_000), position(100, 3), 0.1)
-    progress.committed(messages("replace", "deadLetter", at_ms=1_704_110_401_500), position(101, 5), 0.1)
-    status = progress.snapshot()
+    deliver(progress, messages("insert", "insert", "drop", at_ms=1_704_110_400_000), position(100, 3))
+    deliver(progress, messages("replace", "rewind", at_ms=1_704_110_401_500), position(101, 5))
+    status = snapshot(progress)
     assert status["events"] == {"insert": 2, "update": 0, "replace": 1, "delete": 0, "control": 2}
     assert (status["messagesCommitted"], status["sequence"]) == (5, 5)
     assert status["lastEventAt"] == "2024-01-01T12:00:01.500Z"
@@ -82,58 +88,58 @@ def test_counters_count_by_operation_and_what_is_no_row_is_control(progress: Pro
 def test_the_first_delivery_is_told_at_once_so_that_a_crash_after_it_is_not_fruitless(clock: Clock) -> None:
     told: list[int] = []
     settings = Settings(name="a", mongodb_uri="mongodb://host/a", kafka_brokers="host:9092", kafka_client_id="a-watcher")
-    progress = Progress(settings, OWNER, Past(), lambda: told.append(progress.snapshot()["messagesCommitted"]))
-    progress.committed([], position(100), 0.1)
-    progress.committed(messages("insert", "insert"), position(101, 2), 0.1)
-    progress.committed(messages("insert"), position(102, 3), 0.1)
+    progress = Progress(settings, OWNER, Past(), lambda: told.append(snapshot(progress)["messagesCommitted"]))
+    deliver(progress, [], position(100))
+    deliver(progress, messages("insert", "insert"), position(101, 2))
+    deliver(progress, messages("insert"), position(102, 3))
     assert told == [2]
 
 
 def test_the_buffer_holds_what_was_read_and_is_not_committed(progress: Progress) -> None:
     progress.received(batch(100, events=5))
-    progress.committed(messages("insert", "insert"), position(100), 0.1)
-    assert progress.snapshot()["bufferSize"] == 3
+    deliver(progress, messages("insert", "insert"), position(100))
+    assert snapshot(progress)["bufferSize"] == 3
 
 
 def test_lag_is_the_servers_time_less_what_is_delivered(progress: Progress) -> None:
     progress.opened(position(90))
     progress.received(batch(100, events=1))
-    assert progress.snapshot()["lagSeconds"] == 10
-    progress.committed(messages("insert"), position(97), 0.1)
-    assert progress.snapshot()["lagSeconds"] == 3
+    assert snapshot(progress)["lagSeconds"] == 10
+    deliver(progress, messages("insert"), position(97))
+    assert snapshot(progress)["lagSeconds"] == 3
 
 
 def test_an_empty_answer_means_that_all_is_delivered(progress: Progress) -> None:
     progress.opened(position(90))
     progress.received(batch(100))
-    assert progress.snapshot()["lagSeconds"] == 0
+    assert snapshot(progress)["lagSeconds"] == 0
 
 
 def test_lag_grows_while_the_server_is_silent(progress: Progress, clock: Clock) -> None:
     progress.opened(position(90))
     progress.received(batch(100))
     clock.seconds += 60
-    assert progress.snapshot()["lagSeconds"] == 60
+    assert snapshot(progress)["lagSeconds"] == 60
 
 
 def test_headroom_is_from_the_oldest_oplog_entry_to_the_saved_position(progress: Progress) -> None:
     progress.opened(position(90))
     progress.received(batch(100, oldest=40))
-    assert progress.snapshot()["headroomSeconds"] == 50
+    assert snapshot(progress)["headroomSeconds"] == 50
 
 
 def test_the_rate_is_that_of_the_last_seconds(progress: Progress, clock: Clock) -> None:
-    progress.snapshot()
+    snapshot(progress)
     clock.seconds += 5
-    progress.committed(messages(*["insert"] * 30), position(100), 0.1)
-    progress.snapshot()
+    deliver(progress, messages(*["insert"] * 30), position(100))
+    snapshot(progress)
     clock.seconds += 5
-    progress.committed(messages(*["insert"] * 70), position(101), 0.1)
-    assert progress.snapshot()["eventsPerSecond"] == 10.0
+    deliver(progress, messages(*["insert"] * 70), position(101))
+    assert snapshot(progress)["eventsPerSecond"] == 10.0
     for _ in range(10):
         clock.seconds += 2
-        progress.snapshot()
-    assert progress.snapshot()["eventsPerSecond"] == 0.0
+        snapshot(progress)
+    assert snapshot(progress)["eventsPerSecond"] == 0.0
 
 
 def test_a_snapshot_can_be_taken_at_any_moment(progress: Progress) -> None:
@@ -142,14 +148,14 @@ def test_a_snapshot_can_be_taken_at_any_moment(progress: Progress) -> None:
 
     def work() -> None:
         while not ended.is_set():
-            progress.committed(messages("insert"), position(100), 0.1)
+            deliver(progress, messages("insert"), position(100))
 
     with often_interrupted():
         worker = threading.Thread(target=work)
         worker.start()
         try:
             for _ in range(300):
-                progress.snapshot()
+                snapshot(progress)
         finally:
             ended.set()
             worker.join()
@@ -189,7 +195,7 @@ def test_an_outage_shows_in_the_status(progress: Progress) -> None:
     progress.opened(position(90))
     progress.streaming()
     progress.lost(KAFKA_AWAY)
-    status = progress.snapshot()
+    status = snapshot(progress)
     assert (status["state"], status["mongoConnected"], status["kafkaConnected"]) == ("waiting", True, False)
     assert (status["errors"], status["reopens"]) == (1, 1)
     error = status["lastError"]
@@ -201,7 +207,7 @@ def test_after_an_outage_the_last_error_stays(progress: Progress) -> None:
     progress.lost(KAFKA_AWAY)
     progress.opened(position(90))
     progress.streaming()
-    status = progress.snapshot()
+    status = snapshot(progress)
     assert (status["state"], status["mongoConnected"], status["kafkaConnected"]) == ("streaming", True, True)
     assert status["lastError"]["message"] == "Kafka does not answer."
 
@@ -211,20 +217,20 @@ def test_a_worker_that_was_told_to_stop_shows_it_until_it_has(progress: Progress
     with progress.account_for(stopping):
         progress.enter(State.STREAMING)
         stopping.set()
-        assert progress.snapshot()["state"] == "stopping"
-    assert progress.snapshot()["state"] == "stopped"
+        assert snapshot(progress)["state"] == "stopping"
+    assert snapshot(progress)["state"] == "stopped"
 
 
 def test_a_worker_that_had_to_stop_says_why(progress: Progress) -> None:
     with pytest.raises(NotPermitted), progress.account_for(threading.Event()):
         raise NotPermitted("MongoDB refuses the credentials.", hint="Check the password.")
-    status = progress.snapshot()
+    status = snapshot(progress)
     assert (status["state"], status["lastError"]["exitCode"], status["lastError"]["hint"]) == ("failed", 77, "Check the password.")
 
 
 def test_a_bug_is_called_one(progress: Progress) -> None:
     with pytest.raises(ZeroDivisionError), progress.account_for(threading.Event()):
         raise ZeroDivisionError("division by zero")
-    error = progress.snapshot()["lastError"]
+    error = snapshot(progress)["lastError"]
     assert (error["exitCode"], error["message"]) == (1, "ZeroDivisionError: division by zero")
     assert "bug" in error["hint"]

@@ -59,6 +59,14 @@ def _whole_number(value: object) -> object:
         raise Refused(f"must be a whole number, not '{value}'") from None
 
 
+def _yes_or_no(value: object) -> bool:
+    if isinstance(value, str) and value.lower() in ("true", "false"):
+        return value.lower() == "true"
+    if isinstance(value, bool):
+        return value
+    raise Refused("must be true or false")
+
+
 def _partitions(number: int) -> int:
     if number == 0:
         raise Refused("must be 1 or more, or -1 for the broker's own default")
@@ -84,6 +92,7 @@ def _start(value: object) -> object:
 
 
 WholeNumber = Annotated[int, BeforeValidator(_whole_number)]
+YesOrNo = Annotated[bool, BeforeValidator(_yes_or_no)]
 BrokerDefault = Annotated[WholeNumber, Field(ge=-1), AfterValidator(_partitions)]
 Topic = Annotated[str, AfterValidator(check_topic)]
 Pattern = Annotated[str, AfterValidator(check_pattern)]
@@ -115,6 +124,7 @@ class Settings(BaseModel):
     exclude_fields: Annotated[tuple[FieldName, ...], BeforeValidator(split_list)] = ()
     batch_size: Annotated[WholeNumber, Field(ge=1, le=100_000)] = 1000
     log_level: Annotated[Literal["debug", "info", "warning", "error"], BeforeValidator(_level)] = "info"
+    log_documents: YesOrNo = False
 
     delivery: Literal["exactly-once", "at-least-once"] = "exactly-once"
     json_format: Literal["plain", "extended"] = "plain"

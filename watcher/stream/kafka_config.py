@@ -6,7 +6,7 @@ import logging
 from collections.abc import Callable
 from typing import Any
 
-from confluent_kafka import KafkaError
+from confluent_kafka import KafkaError, libversion
 
 from watcher.config import Settings
 from watcher.config.kafka_client import client_properties, reading_properties
@@ -16,6 +16,8 @@ TRANSACTION_TIMEOUT_MS = 30_000
 
 QUEUE_KBYTES = 64 * 1024
 """librdkafka's own default would let a worker grow by 1 GiB while Kafka is away."""
+
+LIBRDKAFKA_VERSION: str = libversion()[0]
 
 logger = logging.getLogger("librdkafka")
 

@@ -60,7 +60,8 @@ def as_watcher_error(error: KafkaError, doing: str) -> WatcherError:
         return UnsupportedServer(text, hint=TRANSACTIONS_HINT)
     if code in BAD_SETTING:
         return ConfigurationError(text, hint="See librdkafka's CONFIGURATION.md for the properties of the [kafka] table.")
-    return Outage(text, hint=CLOCK_HINT if code == KafkaError.INVALID_TIMESTAMP else REACH_HINT, component="kafka")
+    hint = CLOCK_HINT if code == KafkaError.INVALID_TIMESTAMP else REACH_HINT
+    return Outage(text, hint=hint, component="kafka", code=error.name())
 
 
 def explained(outage: Outage, troubles: Iterable[KafkaError]) -> WatcherError:
@@ -72,9 +73,10 @@ def explained(outage: Outage, troubles: Iterable[KafkaError]) -> WatcherError:
     failures = list(troubles)
     if refused := [failure for failure in failures if failure.code() in AUTHENTICATION_FAILED]:
         return NotPermitted(f"Kafka refuses the connection: {refused[0].str()}", hint=CREDENTIALS_HINT)
-    unreachable = [failure.str() for failure in failures if failure.code() in UNREACHABLE]
+    unreachable = [failure for failure in failures if failure.code() in UNREACHABLE]
     if not unreachable:
         return outage
-    if all(CERTIFICATE_REFUSED in text for text in unreachable):
-        return NotPermitted(f"Kafka's certificate cannot be trusted: {unreachable[0]}", hint=CERTIFICATE_HINT)
-    return Outage(f"Kafka does not answer: {unreachable[0]}", hint=outage.hint, component=outage.component)
+    first = unreachable[0]
+    if all(CERTIFICATE_REFUSED in failure.str() for failure in unreachable):
+        return NotPermitted(f"Kafka's certificate cannot be trusted: {first.str()}", hint=CERTIFICATE_HINT)
+    return Outage(f"Kafka does not answer: {first.str()}", hint=outage.hint, component=outage.component, code=first.name())

@@ -116,6 +116,7 @@ class KafkaSink:
                 f"Kafka: one of {', '.join(sorted(topics))} takes only {self._batch_bytes} bytes at once.",
                 hint="Nothing to do: the worker opens again, and sends no more at once than that.",
                 component="kafka",
+                code="batches_too_large",
             )
 
     @contextlib.contextmanager

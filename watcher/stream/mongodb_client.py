@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import pymongo
 from pymongo import MongoClient
 from pymongo.server_description import ServerDescription
 from pymongo.server_type import SERVER_TYPE
@@ -11,6 +12,8 @@ from pymongo.uri_parser import parse_uri
 
 from watcher.config import Settings
 from watcher.stream.mongodb_errors import translated
+
+PYMONGO_VERSION: str = pymongo.version
 
 CLIENT_OPTIONS = {
     "serverSelectionTimeoutMS": 5_000,

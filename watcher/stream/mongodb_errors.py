@@ -75,7 +75,7 @@ def translated(*, after_token: bool = False) -> Iterator[None]:
     except ServerSelectionTimeoutError as error:
         raise _unreachable(error) from error
     except PyMongoError as error:
-        raise Outage(f"MongoDB's connection failed: {_first_sentence(error)}", hint=REACH_HINT, component="mongodb") from error
+        raise _outage(f"MongoDB's connection failed: {_first_sentence(error)}", REACH_HINT, type(error).__name__) from error
 
 
 def _from_server(error: OperationFailure, *, after_token: bool) -> WatcherError:
@@ -96,7 +96,7 @@ def _from_server(error: OperationFailure, *, after_token: bool) -> WatcherError:
     if code in POSITION_LOST or (after_token and code in POSITION_REFUSED):
         return PositionLost(f"MongoDB cannot continue after the saved position (error {code}): {text}", hint=POSITION_HINT)
     hint = REPLICA_SET_HINT if code in NOT_INITIATED else ""
-    return Outage(f"MongoDB answered with error {code}: {text}", hint=hint, component="mongodb")
+    return _outage(f"MongoDB answered with error {code}: {text}", hint, str((error.details or {}).get("codeName", code)))
 
 
 def _from_driver(error: Exception) -> WatcherError:
@@ -107,7 +107,7 @@ def _from_driver(error: Exception) -> WatcherError:
 
 
 def _not_initiated() -> Outage:
-    return Outage("MongoDB's replica set is not initiated yet.", hint=REPLICA_SET_HINT, component="mongodb")
+    return _outage("MongoDB's replica set is not initiated yet.", REPLICA_SET_HINT, "NotYetInitialized")
 
 
 def _unreachable(error: ServerSelectionTimeoutError) -> WatcherError:
@@ -118,8 +118,12 @@ def _unreachable(error: ServerSelectionTimeoutError) -> WatcherError:
         return _not_initiated()
     if any(words in str(error) for words in NOT_THIS_REPLICA_SET):
         text = f"No server of mongodb_uri is in the replica set that it names: {_first_sentence(error)}"
-        return Outage(text, hint=REPLICA_SET_HINT, component="mongodb")
-    return Outage(f"MongoDB does not answer: {_first_sentence(error)}", hint=REACH_HINT, component="mongodb")
+        return _outage(text, REPLICA_SET_HINT, "NotThisReplicaSet")
+    return _outage(f"MongoDB does not answer: {_first_sentence(error)}", REACH_HINT, type(error).__name__)
+
+
+def _outage(text: str, hint: str, code: str) -> Outage:
+    return Outage(text, hint=hint, component="mongodb", code=code)
 
 
 def _no_certificate_is_trusted(text: str) -> bool:

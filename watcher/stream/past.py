@@ -20,8 +20,9 @@ LONGEST_WAIT_SECONDS = 60
 class Past:
     """What this watcher has been through.
 
-    `restarts`: crashes since somebody last started it; `fruitless`: how many of the last ones delivered nothing. `sequence` and
-    `last_commit_at` (ISO 8601) are those of its last commit: with either of them there has to be a position in Kafka.
+    `restarts`: crashes since somebody last started it, `bugs` of them by a bug and the others by a signal; `fruitless`: how many of
+    the last ones delivered nothing. `sequence` and `last_commit_at` (ISO 8601) are those of its last commit: with either of them
+    there has to be a position in Kafka.
     `last_gap_at` (ISO 8601) is when changes were missed last.
     """
 
@@ -30,6 +31,7 @@ class Past:
     sequence: int = 0
     last_commit_at: str | None = None
     last_gap_at: str | None = None
+    bugs: int = 0
 
     @classmethod
     def read(cls, previous: Mapping[str, Any], client_id: str) -> Past:
@@ -43,12 +45,21 @@ class Past:
             sequence=previous.get("sequence", 0),
             last_commit_at=previous.get("lastCommitAt"),
             last_gap_at=previous.get("lastGapAt"),
+            bugs=previous.get("bugs", 0) + _ended_by_a_bug(previous) if crashed else 0,
         )
 
     @property
     def has_delivered(self) -> bool:
         """Whether a position has been committed before."""
         return self.sequence > 0 or self.last_commit_at is not None
+
+    @property
+    def last_commit_seconds(self) -> float | None:
+        """When that was, in seconds since 1970; None also for what is not a time."""
+        try:
+            return datetime.fromisoformat(self.last_commit_at or "").timestamp()
+        except (TypeError, ValueError):
+            return None
 
     @property
     def wait_seconds(self) -> int:
@@ -60,8 +71,12 @@ class Past:
 def _crashed(previous: Mapping[str, Any]) -> bool:
     """Killed, but while it was stopping, or ended by a bug; those are the ends after which supervisord starts a worker anew."""
     if previous.get("state") == "failed":
-        return (previous.get("lastError") or {}).get("exitCode") == ExitCode.BUG
+        return _ended_by_a_bug(previous)
     return previous.get("state") not in ("stopping", "stopped")
+
+
+def _ended_by_a_bug(previous: Mapping[str, Any]) -> bool:
+    return previous.get("state") == "failed" and (previous.get("lastError") or {}).get("exitCode") == ExitCode.BUG
 
 
 def _achieved_nothing(previous: Mapping[str, Any]) -> bool:

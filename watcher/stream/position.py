@@ -188,4 +188,5 @@ class PositionReader:
             f"Kafka: {self._topic} could not be read to its end within {READ_SECONDS:.0f} s.",
             hint="A transaction may still be open there; the worker tries again.",
             component="kafka",
+            code="position_not_read",
         )

@@ -1,4 +1,7 @@
-"""`run/<name>.json`: written atomically every two seconds and at each change of state; all that shows a fleet reads it."""
+"""`run/<name>.json` and `run/<name>.prom`: written atomically every two seconds and at each change of state.
+
+All that shows a fleet reads the one, and Prometheus gets the other by way of the agent.
+"""
 
 from __future__ import annotations
 
@@ -12,8 +15,10 @@ from typing import Any
 
 import orjson
 
+from watcher.stream.metrics import metrics
 from watcher.stream.notify import Notifier
 from watcher.stream.progress import Progress
+from watcher.stream.snapshot import snapshot
 
 WRITE_SECONDS = 2.0
 LOG_SECONDS = 30.0
@@ -35,7 +40,8 @@ logger = logging.getLogger("watcher")
 class StatusFile:
     """Writes a worker's progress from a thread of its own: it goes on while the worker waits for a server."""
 
-    def __init__(self, path: Path | None) -> None:
+    def __init__(self, path: Path) -> None:
+        """`path`: the JSON file; the metrics lie beside it."""
         self._path = path
         self._changed = threading.Event()
         self._ended = threading.Event()
@@ -44,10 +50,9 @@ class StatusFile:
 
     def previous(self) -> dict[str, Any]:
         """What the worker before us wrote last; empty if there's none that can be read."""
-        if self._path:
-            with contextlib.suppress(OSError, ValueError):
-                data = orjson.loads(self._path.read_bytes())
-                return data if isinstance(data, dict) else {}
+        with contextlib.suppress(OSError, ValueError):
+            data = orjson.loads(self._path.read_bytes())
+            return data if isinstance(data, dict) else {}
         return {}
 
     def changed(self) -> None:
@@ -56,7 +61,7 @@ class StatusFile:
 
     @contextlib.contextmanager
     def kept(self, progress: Progress) -> Iterator[None]:
-        """Keep the file up to date, log the status line every 30 s, and write a last time at the end."""
+        """Keep the files up to date, log the status line every 30 s, and write a last time at the end."""
         thread = threading.Thread(target=self._keep, args=(progress,), name="status", daemon=True)
         thread.start()
         try:
@@ -78,14 +83,11 @@ class StatusFile:
             self._changed.clear()
 
     def _write(self, progress: Progress) -> None:
-        status = progress.snapshot()
+        status = snapshot(progress)
         self._notifier.tell(status)
-        if self._path is None:
-            return
         try:
-            temporary = self._path.with_suffix(".json.new")
-            temporary.write_bytes(orjson.dumps(status, option=orjson.OPT_INDENT_2))
-            temporary.replace(self._path)
+            _replace(self._path, orjson.dumps(status, option=orjson.OPT_INDENT_2))
+            _replace(self._path.with_suffix(".prom"), metrics(progress).encode())
             self._complained = False
         except OSError as error:  # a full disk doesn't stop the stream
             if not self._complained:
@@ -93,8 +95,14 @@ class StatusFile:
             self._complained = True
 
 
+def _replace(path: Path, content: bytes) -> None:
+    temporary = path.with_suffix(path.suffix + ".new")
+    temporary.write_bytes(content)
+    temporary.replace(path)
+
+
 def log_status(progress: Progress) -> None:
     """The guide's status line."""
-    status = progress.snapshot()
+    status = snapshot(progress)
     running = status["state"] == "streaming"
     logger.info("status", extra={"isRunning": running, **{key: status[key] for key in STATUS_LINE}})

@@ -45,7 +45,13 @@ def run_worker(settings: Settings, run_dir: Path) -> ExitCode:
     stopping = StopRequest()
     with (
         stop_requested(stopping),  # first: threads started before would not have the signals blocked
-        logging_to(standard_output(), settings.log_level, watcher=settings.name, database=settings.database),
+        logging_to(
+            standard_output(),
+            settings.log_level,
+            documents=settings.log_documents,
+            watcher=settings.name,
+            database=settings.database,
+        ),
     ):
         try:
             return _run_alone(settings, run_dir, stopping)

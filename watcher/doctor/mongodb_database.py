@@ -85,8 +85,11 @@ def images(mongodb: Mongodb) -> Finding:
     wanted = {mongodb.settings.full_document, mongodb.settings.full_document_before_change} & {"required", "whenAvailable"}
     if not wanted:
         return not_checked("because the settings want none")
-    with translated():
-        found = list(_list_collections(mongodb, filter={"type": "collection"}))
+    try:
+        with translated():
+            found = list(_list_collections(mongodb, filter={"type": "collection"}))
+    except NotPermitted:
+        return not_checked("because that needs the right listCollections", grant(mongodb, "read", mongodb.settings.database))
     without = sorted(c["name"] for c in found if mongodb.settings.watches(c["name"]) and not _keeps_images(c))
     if not without:
         return ok("every watched collection keeps them")

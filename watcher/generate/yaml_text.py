@@ -11,6 +11,7 @@ _PLAIN = re.compile(r"[A-Za-z][A-Za-z0-9_./-]*")
 _NOT_TEXT = frozenset({"true", "false", "yes", "no", "on", "off", "y", "n", "null"})
 """Words that YAML 1.1 takes for something else, in any case."""
 
+
 def yaml_text(document: Mapping[str, Any]) -> str:
     """One document, ending with a line break."""
     return "\n".join(_lines(document)) + "\n"

@@ -11,8 +11,10 @@ from typing import Any, Self
 import psutil
 
 from tests.support.waiting import eventually
-from tests.support.worker import as_toml
+from tests.support.worker import as_toml, toml_value
 from watcher.config import Deployment, load
+from watcher.config.agent_settings import LoadedAgent, load_agent
+from watcher.config.conf_dir import AGENT_FILE
 from watcher.fleet.control import CommandOf, Fleet, worker_command
 from watcher.fleet.polling import is_alive
 from watcher.fleet.supervisord import Process
@@ -23,11 +25,16 @@ START_TIMEOUT_S = 60.0
 class RealFleet:
     """The watchers of `directory`/conf.d, one for each of `settings`; started and ended with the `with` block.
 
-    `directory` must be short: supervisord's socket lies in it. `commands` has other programs for some watchers.
+    `directory` must be short: supervisord's socket lies in it. `commands` has other programs for some watchers. With `agent`, the
+    settings in `agent.toml`, it has an agent too.
     """
 
     def __init__(
-        self, directory: Path, settings: Mapping[str, Mapping[str, Any]], commands: Mapping[str, tuple[str, ...]] | None = None
+        self,
+        directory: Path,
+        settings: Mapping[str, Mapping[str, Any]],
+        commands: Mapping[str, tuple[str, ...]] | None = None,
+        agent: Mapping[str, Any] | None = None,
     ) -> None:
         self.directory = directory
         self.conf_dir = directory / "conf.d"
@@ -35,7 +42,7 @@ class RealFleet:
         for name, values in settings.items():
             (self.conf_dir / f"{name}.toml").write_text(as_toml(values))
         deployment = Deployment(self.conf_dir, directory / "run", directory / "log")
-        self.fleet = Fleet(deployment, _command_of(deployment, commands or {}))
+        self.fleet = Fleet(deployment, _command_of(deployment, commands or {}), _agent(self.conf_dir, agent))
         self.names = [*settings]
 
     def start(self) -> None:
@@ -87,6 +94,13 @@ class RealFleet:
         for pid in self.workers():
             psutil.Process(pid).resume()
         self.fleet.down()
+
+
+def _agent(conf_dir: Path, settings: Mapping[str, Any] | None) -> LoadedAgent | None:
+    if settings is None:
+        return None
+    (conf_dir / AGENT_FILE).write_text("".join(f"{key} = {toml_value(value)}\n" for key, value in settings.items()))
+    return load_agent(conf_dir)
 
 
 def _command_of(deployment: Deployment, commands: Mapping[str, tuple[str, ...]]) -> CommandOf:

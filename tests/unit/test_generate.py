@@ -24,7 +24,7 @@ from watcher.fleet.errors import FleetError
 from watcher.fleet.programs import STOP_WAIT_SECONDS
 from watcher.generate.kubernetes import object_name
 from watcher.generate.settings_text import settings_text
-from watcher.generate.systemd import TARGET, TEMPLATE, unit_files
+from watcher.generate.systemd import AGENT_UNIT, TARGET, TEMPLATE, unit_files
 from watcher.generate.yaml_text import yaml_text
 
 ROOT = Path(__file__).parents[2]
@@ -113,8 +113,11 @@ def test_files_of_watchers_that_are_gone_are_named(deployment: Deployment, capsy
 
 def test_nothing_is_written_while_the_configuration_has_a_fault(deployment: Deployment, capsys: pytest.CaptureFixture[str]) -> None:
     (deployment.conf_dir / "plain.toml").write_text("batch_size = 0\n")
+    (deployment.conf_dir / "agent.toml").write_text("port = -1\n")
     assert generate("--into", "out") == ExitCode.CONFIGURATION
-    assert "plain.toml" in capsys.readouterr().err
+    told = capsys.readouterr().err
+    assert "plain.toml" in told
+    assert "agent.toml" in told
     assert not Path("out").exists()
 
 
@@ -131,7 +134,7 @@ def test_supervisord_takes_the_sections_by_its_include(deployment: Deployment, t
     options = ServerOptions()
     options.realize(["-c", str(own)])
     programs = {group.name: group.process_configs[0] for group in options.process_group_configs}
-    assert programs.keys() == {"dashboard", "Sales_Reports", "plain"}
+    assert programs.keys() == {"dashboard", "Sales_Reports", "plain", "agent"}
     process = programs["dashboard"]
     place = ["--config", str(deployment.conf_dir), "--state-dir", str(deployment.conf_dir.parent)]
     assert shlex.split(process.command) == [sys.executable, "-m", "watcher", "run", "dashboard", *place]
@@ -142,7 +145,7 @@ def test_supervisord_takes_the_sections_by_its_include(deployment: Deployment, t
 
 def verified(directory: Path) -> str:
     """What systemd has to say against the units in `directory`; empty if nothing."""
-    names = (TEMPLATE.replace("@", "@dashboard"), TARGET)
+    names = (TEMPLATE.replace("@", "@dashboard"), AGENT_UNIT, TARGET)
     command = [find_program("systemd-analyze"), "verify", "--man=no", *(str(directory / name) for name in names)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     return done.stderr + ("" if done.returncode == 0 else f"exit code {done.returncode}")
@@ -165,8 +168,16 @@ def test_systemd_takes_the_units(deployment: Deployment) -> None:
     assert int(service["TimeoutStopSec"]) == STOP_WAIT_SECONDS
     target = (directory / TARGET).read_text(encoding="utf-8")
     assert [line for line in target.splitlines() if line.startswith("Wants=")] == [
-        f"Wants=database-watcher@{name}.service" for name in ("Sales_Reports", "dashboard", "plain")
+        f"Wants=database-watcher{name}.service" for name in ("@Sales_Reports", "@dashboard", "@plain", "-agent")
     ]
+
+
+def test_without_an_agent_none_is_generated(deployment: Deployment) -> None:
+    (deployment.conf_dir / "agent.toml").write_text("enabled = false\n")
+    assert (generate("--into", "out"), generate("--systemd")) == (0, 0)
+    assert not Path("out/agent.conf").exists()
+    assert {path.name for path in Path("systemd").iterdir()} == {TEMPLATE, TARGET}
+    assert "agent" not in (Path("systemd") / TARGET).read_text()
 
 
 def test_systemd_would_find_a_misspelt_directive(deployment: Deployment) -> None:
@@ -176,9 +187,10 @@ def test_systemd_would_find_a_misspelt_directive(deployment: Deployment) -> None
     assert "WatchdogSecs" in verified(Path("systemd"))
 
 
-def test_systemd_finds_the_workers_well_confined(deployment: Deployment) -> None:
+@pytest.mark.parametrize("name", [TEMPLATE, AGENT_UNIT])
+def test_systemd_finds_the_processes_well_confined(name: str, deployment: Deployment) -> None:
     generate("--systemd")
-    command = [find_program("systemd-analyze"), "security", "--offline=yes", "--threshold=25", f"./systemd/{TEMPLATE}"]
+    command = [find_program("systemd-analyze"), "security", "--offline=yes", "--threshold=25", f"./systemd/{name}"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 0, done.stdout[-200:]
 
@@ -187,7 +199,7 @@ def test_systemd_finds_the_workers_well_confined(deployment: Deployment) -> None
 def test_systemd_takes_odd_paths(directory: str, tmp_path: Path) -> None:
     base = tmp_path / directory
     deployment = Deployment(base / "conf.d", base / "run", base / "log")
-    for file in unit_files(["dashboard"], deployment, "watcher"):
+    for file in unit_files(["dashboard"], deployment, "watcher", agent=True):
         (tmp_path / file.name).write_text(file.text, encoding="utf-8")
     assert verified(tmp_path) == ""
     command = unit(tmp_path)["ExecStart"].replace("%%", "%").replace("$$", "$")
@@ -199,7 +211,7 @@ def test_systemd_takes_odd_paths(directory: str, tmp_path: Path) -> None:
 def test_paths_that_a_unit_cannot_hold_are_refused(directory: str) -> None:
     base = Path("/srv") / directory
     with pytest.raises(FleetError, match="cannot hold"):
-        unit_files(["dashboard"], Deployment(base / "conf.d", base / "run", base / "log"), "watcher")
+        unit_files(["dashboard"], Deployment(base / "conf.d", base / "run", base / "log"), "watcher", agent=True)
 
 
 @pytest.mark.parametrize("name", ["dashboard", "Sales_Reports", "plain"])

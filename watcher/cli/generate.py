@@ -11,6 +11,7 @@ import click
 from watcher import __version__
 from watcher.cli.options import with_deployment
 from watcher.config import Deployment, Loaded, load
+from watcher.config.agent_settings import load_agent
 from watcher.config.fault import configuration_error
 
 if TYPE_CHECKING:
@@ -29,38 +30,39 @@ IMAGE = f"database-watcher:{__version__}"
 def generate(deployment: Deployment, into: Path | None, target: str | None, user: str, image: str) -> None:
     """Write files for a supervisord, systemd or Kubernetes of your own, to run the workers without `watcherctl start`.
 
-    With --into alone: a program section per watcher, for supervisord. No secret enters any file. What has not changed is not
-    written again.
+    With --into alone: a program section per watcher and one for the agent, for supervisord. No secret enters any file. What has
+    not changed is not written again.
     """
     directory = into or (Path(target) if target else None)
     if directory is None:
         raise click.UsageError("say --into DIR, --systemd or --kubernetes")
-    loaded = load(deployment.conf_dir)
-    if loaded.faults:
-        raise configuration_error(loaded.faults)
+    loaded, agent = load(deployment.conf_dir), load_agent(deployment.conf_dir)
+    if faults := (*loaded.faults, *agent.faults):
+        raise configuration_error(faults)
+    with_agent = agent.wanted is not None
     match target:
         case "systemd":
-            _for_systemd(directory, loaded, deployment, user or "watcher")
+            _for_systemd(directory, loaded, deployment, user or "watcher", agent=with_agent)
         case "kubernetes":
             _for_kubernetes(directory, loaded, image)
         case _:
-            _for_supervisord(directory, loaded, deployment, user)
+            _for_supervisord(directory, loaded, deployment, user, agent=with_agent)
 
 
-def _for_supervisord(directory: Path, loaded: Loaded, deployment: Deployment, user: str) -> None:
+def _for_supervisord(directory: Path, loaded: Loaded, deployment: Deployment, user: str, *, agent: bool) -> None:
     from watcher.generate.supervisord import next_commands, program_files
 
-    files = program_files(loaded.names, deployment, user)
+    files = program_files(loaded.names, deployment, user, agent=agent)
     deployment.log_dir.mkdir(parents=True, exist_ok=True)  # supervisord refuses to start without it
     _write(directory, files)
     _tell_next(next_commands(directory))
 
 
-def _for_systemd(directory: Path, loaded: Loaded, deployment: Deployment, user: str) -> None:
+def _for_systemd(directory: Path, loaded: Loaded, deployment: Deployment, user: str, *, agent: bool) -> None:
     from watcher.generate.systemd import next_commands, unit_files
 
-    _write(directory, unit_files(loaded.names, deployment, user))
-    _tell_next(next_commands(directory, deployment, user))
+    _write(directory, unit_files(loaded.names, deployment, user, agent=agent))
+    _tell_next(next_commands(directory, deployment, user, agent=agent))
 
 
 def _for_kubernetes(directory: Path, loaded: Loaded, image: str) -> None:

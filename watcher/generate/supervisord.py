@@ -1,4 +1,4 @@
-"""A `[program:x]` section per watcher, for a supervisord that somebody runs already."""
+"""A `[program:x]` section per watcher, and one for the agent, for a supervisord that somebody runs already."""
 
 from __future__ import annotations
 
@@ -6,18 +6,20 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from watcher.config import Deployment
-from watcher.fleet.control import worker_command
+from watcher.config.conf_dir import AGENT
+from watcher.fleet.control import AGENT_START_SECONDS, agent_command, worker_command
 from watcher.fleet.programs import Program, render
 from watcher.generate.files import GeneratedFile
 
 
-def program_files(names: Iterable[str], deployment: Deployment, user: str) -> list[GeneratedFile]:
-    """`<name>.conf` for each. Workers run as `user`, or if that is empty as supervisord does. Errors: FleetError, for odd paths."""
+def program_files(names: Iterable[str], deployment: Deployment, user: str, *, agent: bool) -> list[GeneratedFile]:
+    """`<name>.conf` for each. They run as `user`, or if that is empty as supervisord does. Errors: FleetError, for odd paths."""
     command_of = worker_command(deployment)
-    return [
-        GeneratedFile(f"{name}.conf", render(Program(name, command_of(name), deployment.log_dir / f"{name}.log", user=user)))
-        for name in names
-    ]
+    programs = [Program(name, command_of(name), deployment.log_dir / f"{name}.log", user=user) for name in names]
+    if agent:
+        log_file = deployment.log_dir / f"{AGENT}.log"
+        programs.append(Program(AGENT, agent_command(deployment), log_file, user=user, start_seconds=AGENT_START_SECONDS))
+    return [GeneratedFile(f"{program.name}.conf", render(program)) for program in programs]
 
 
 def next_commands(directory: Path) -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""Units for systemd: a template for the workers, and a target that stands for the fleet.
+"""Units for systemd: a template for the workers, one for the agent, and a target that stands for the fleet.
 
 Directives: systemd.unit(5), systemd.service(5), systemd.exec(5), systemd.kill(5).
 """
@@ -10,13 +10,14 @@ from pathlib import Path
 
 from watcher.config import Deployment
 from watcher.errors import NOT_RESTARTED, ExitCode
-from watcher.fleet.control import worker_command
+from watcher.fleet.control import agent_command, worker_command
 from watcher.fleet.errors import FleetError
 from watcher.fleet.programs import STOP_WAIT_SECONDS
 from watcher.generate.files import MARK, GeneratedFile
 
 TARGET = "database-watcher.target"
 TEMPLATE = "database-watcher@.service"
+AGENT_UNIT = "database-watcher-agent.service"
 UNIT_DIRECTORY = Path("/etc/systemd/system")
 
 WATCHDOG_SECONDS = 180
@@ -52,14 +53,19 @@ UMask=0077
 """
 
 
-def unit_files(names: Iterable[str], deployment: Deployment, user: str) -> list[GeneratedFile]:
-    """The template for all watchers, and the target that wants one instance for each. Errors: FleetError, for odd paths."""
-    return [GeneratedFile(TEMPLATE, _template(deployment, user)), GeneratedFile(TARGET, _target(names))]
+def unit_files(names: Iterable[str], deployment: Deployment, user: str, *, agent: bool) -> list[GeneratedFile]:
+    """The template, the agent's unit, and the target that wants an instance for each watcher. Errors: FleetError, for odd paths."""
+    instances = [TEMPLATE.replace("@", f"@{name}") for name in names]
+    return [
+        GeneratedFile(TEMPLATE, _template(deployment, user)),
+        *([GeneratedFile(AGENT_UNIT, _agent(deployment, user))] if agent else []),
+        GeneratedFile(TARGET, _target([*instances, *([AGENT_UNIT] if agent else [])])),
+    ]
 
 
-def next_commands(directory: Path, deployment: Deployment, user: str) -> tuple[str, ...]:
+def next_commands(directory: Path, deployment: Deployment, user: str, *, agent: bool) -> tuple[str, ...]:
     """What to type to install the files in `directory`."""
-    files = " ".join(str(directory / name) for name in (TEMPLATE, TARGET))
+    files = " ".join(str(directory / name) for name in (TEMPLATE, *([AGENT_UNIT] if agent else []), TARGET))
     return (
         f"sudo install -d -o {user} -m 700 {deployment.run_dir}",
         f"sudo cp {files} {UNIT_DIRECTORY}/",
@@ -67,8 +73,8 @@ def next_commands(directory: Path, deployment: Deployment, user: str) -> tuple[s
     )
 
 
-def _target(names: Iterable[str]) -> str:
-    wants = "".join(f"Wants={TEMPLATE.replace('@', f'@{name}')}\n" for name in names)
+def _target(units: Iterable[str]) -> str:
+    wants = "".join(f"Wants={unit}\n" for unit in units)
     return f"""\
 # {MARK}: a worker for each watcher of conf.d. Changes made here are lost.
 [Unit]
@@ -80,37 +86,57 @@ WantedBy=multi-user.target
 
 
 def _template(deployment: Deployment, user: str) -> str:
-    environment_file = deployment.conf_dir.parent / "environment"
     return f"""\
 # {MARK}: one worker, {TEMPLATE.replace("@", "@<watcher>")}. Changes made here are lost.
-[Unit]
-Description=Database Watcher: {INSTANCE}
-PartOf={TARGET}
-Wants=network-online.target
-After=network-online.target
+{_unit(f"Database Watcher: {INSTANCE}")}
 # A worker that crashes again and again holds itself back.
 StartLimitIntervalSec=0
 
 [Service]
 Type=notify
 NotifyAccess=main
-User={_printed(user)}
-# What ${{NAME}} in conf.d stands for; the file may be missing.
-EnvironmentFile=-{_printed(environment_file)}
-ExecStart={_command(worker_command(deployment)(INSTANCE))}
-ReadWritePaths={_one_word(f"-{_printed(deployment.run_dir)}")}
+{_process(worker_command(deployment)(INSTANCE), deployment, user)}
 # Ready means that it streams. However long MongoDB or Kafka is away, it waits for them.
 TimeoutStartSec=infinity
 WatchdogSec={WATCHDOG_SECONDS}
 # The worker alone is told to stop; after a transaction's time, everything it may have started is killed.
 KillMode=mixed
 TimeoutStopSec={STOP_WAIT_SECONDS}
+
+{HARDENING}"""
+
+
+def _agent(deployment: Deployment, user: str) -> str:
+    return f"""\
+# {MARK}: the agent, with page and metrics. Changes made here are lost.
+{_unit("Database Watcher: the agent")}
+
+[Service]
+{_process(agent_command(deployment), deployment, user)}
+
+{HARDENING}"""
+
+
+def _unit(description: str) -> str:
+    return f"""\
+[Unit]
+Description={description}
+PartOf={TARGET}
+Wants=network-online.target
+After=network-online.target"""
+
+
+def _process(command: Sequence[str], deployment: Deployment, user: str) -> str:
+    return f"""\
+User={_printed(user)}
+# What ${{NAME}} in conf.d stands for; the file may be missing.
+EnvironmentFile=-{_printed(deployment.conf_dir.parent / "environment")}
+ExecStart={_command(command)}
+ReadWritePaths={_one_word(f"-{_printed(deployment.run_dir)}")}
 Restart=on-failure
 RestartSec=1
 # These need somebody to act first; see "Exit codes" in the README.
-RestartPreventExitStatus={_not_restarted()}
-
-{HARDENING}"""
+RestartPreventExitStatus={_not_restarted()}"""
 
 
 def _not_restarted() -> str:

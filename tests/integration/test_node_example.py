@@ -18,6 +18,7 @@ import pytest
 from confluent_kafka import Producer
 from pymongo.database import Database
 
+from tests.support.programs import find_program
 from tests.support.records import QUIET
 from tests.support.waiting import eventually
 from tests.support.worker import Inbox, Launch
@@ -34,8 +35,7 @@ Document = dict[str, Any]
 def example() -> Path:
     """A copy of the example with its dependencies, made once for each content of the lock file."""
     for program in ("node", "npm"):
-        if shutil.which(program) is None:
-            (pytest.fail if os.environ.get("CI") == "true" else pytest.skip)(f"{program} is not installed")
+        find_program(program)
     digest = hashlib.sha256((EXAMPLE / "package-lock.json").read_bytes()).hexdigest()[:16]
     home = ROOT / ".cache" / f"node-{digest}"
     home.mkdir(parents=True, exist_ok=True)

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
 import random
-import shutil
 import subprocess
 from typing import Any
 
@@ -15,6 +13,7 @@ from bson import DatetimeMS
 from bson.raw_bson import RawBSONDocument
 from hypothesis import given, settings
 
+from tests.support.programs import find_program
 from tests.unit.bson_types import TYPES
 from tests.unit.change_events import change, encoder, recorded
 from tests.unit.random_bson import documents
@@ -27,10 +26,7 @@ READ_LINES = "require('fs').readFileSync(0, 'utf8').trimEnd().split('\\n')"
 
 @pytest.fixture(scope="module")
 def node() -> str:
-    found = shutil.which("node")
-    if not found:
-        (pytest.fail if os.environ.get("CI") == "true" else pytest.skip)("node is not installed")
-    return str(found)
+    return find_program("node")
 
 
 def run(node: str, expression: str, lines: list[str]) -> list[str]:

@@ -1,4 +1,4 @@
-"""`run/<name>.json` and `run/<name>.prom`: written atomically every two seconds and at each change of state.
+"""`run/<name>.json` and `run/<name>.prom`: written atomically every two seconds, at each change of state and soon after messages.
 
 All that shows a fleet reads the one, and Prometheus gets the other by way of the agent.
 """
@@ -21,6 +21,9 @@ from watcher.stream.progress import Progress
 from watcher.stream.snapshot import snapshot
 
 WRITE_SECONDS = 2.0
+LIVE_SECONDS = 0.25
+"""While messages are delivered it is written this often: whoever looks on sees them within a second."""
+
 LOG_SECONDS = 30.0
 
 STATUS_LINE = (
@@ -75,12 +78,19 @@ class StatusFile:
     def _keep(self, progress: Progress) -> None:
         next_line = time.monotonic() + LOG_SECONDS
         while not self._ended.is_set():
+            written = progress.sequence
             self._write(progress)
             if time.monotonic() >= next_line:
                 log_status(progress)
                 next_line += LOG_SECONDS
-            self._changed.wait(WRITE_SECONDS)
-            self._changed.clear()
+            self._wait(progress, written)
+
+    def _wait(self, progress: Progress, written: int) -> None:
+        """For WRITE_SECONDS, or until something has changed: at once after `changed`, soon after messages beyond `written`."""
+        deadline = time.monotonic() + WRITE_SECONDS
+        while not self._changed.wait(LIVE_SECONDS) and progress.sequence == written and time.monotonic() < deadline:
+            pass
+        self._changed.clear()
 
     def _write(self, progress: Progress) -> None:
         status = snapshot(progress)

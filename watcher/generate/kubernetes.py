@@ -136,7 +136,7 @@ def _probes(watcher: str) -> dict[str, Any]:
     """Ready is who streams. Alive is who writes its status file: an outage of MongoDB or Kafka is no reason to restart."""
     written = ["sh", "-c", f'test -n "$(find run/{watcher}.json -mmin -2)"']
     return {
-        "startupProbe": {"exec": {"command": written}, "periodSeconds": 2, "failureThreshold": 30},
+        "startupProbe": {"exec": {"command": written}, "periodSeconds": 2, "timeoutSeconds": 5, "failureThreshold": 30},
         "livenessProbe": {"exec": {"command": written}, "periodSeconds": 30, "timeoutSeconds": 10},
         "readinessProbe": {"exec": {"command": ["watcherctl", "health", watcher]}, "periodSeconds": 30, "timeoutSeconds": 10},
     }

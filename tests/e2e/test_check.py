@@ -128,3 +128,24 @@ def test_no_watcher_at_all(tmp_path: Path, make: bool) -> None:
     assert done.returncode == 78
     assert "`watcherctl init` writes one to start from" in done.stdout
     assert len(done.stdout.splitlines()) == 1
+
+
+def test_the_agent_is_checked_and_shown_with_the_rest(deployment: Path) -> None:
+    (deployment / "conf.d" / "agent.toml").write_text('token = "hunter2hunter2hunter2"\nport = 9000\n')
+    done = check(deployment, "--show")
+    shown = done.stdout.partition("agent  ok\n")[2].split("\n")
+    assert [line.split() for line in shown[1:4]] == [
+        ["host", "127.0.0.1", "built-in"],
+        ["port", "9000", "conf.d/agent.toml:2"],
+        ["token", "***", "conf.d/agent.toml:1"],
+    ]
+    assert json.loads(check(deployment, "--json").stdout)["agent"]["settings"]["token"]["value"] == "***"
+
+
+def test_a_fault_of_the_agent_is_a_fault(deployment: Path) -> None:
+    (deployment / "conf.d" / "agent.toml").write_text('host = "0.0.0.0"\n')
+    done = check(deployment)
+    assert done.returncode == 78
+    assert "conf.d/agent.toml:1 host: '0.0.0.0' can be reached from other hosts" in done.stdout
+    assert check(deployment, "a").returncode == 0
+    assert json.loads(check(deployment, "--json").stdout)["agent"] == {"name": "agent", "ok": False}

@@ -14,6 +14,7 @@ FILES = {
     "conf.d/dashboard.toml",
     "conf.d/analytics.toml",
     "conf.d/defaults.toml",
+    "conf.d/agent.toml",
     "supervisor/supervisord.conf",
     "docker-compose.yml",
     ".gitignore",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,9 @@ import pytest
 from watcher.config import load
 from watcher.config.agent_settings import AGENT_KEYS, AgentSettings, LoadedAgent, load_agent
 
+ROOT = Path(__file__).parents[2]
+DOCUMENT = ROOT / "docs" / "configuration.md"
+STARTER = ROOT / "conf.d" / "agent.toml"
 TOKEN = "0123456789abcdef"
 
 
@@ -109,3 +113,19 @@ def test_no_fault_tells_the_token(tmp_path: Path) -> None:
 
 def test_keys() -> None:
     assert AGENT_KEYS == ("enabled", "host", "port", "token", "token_file", "restart_hung_after_seconds")
+
+
+def test_the_documentation_lists_every_key_with_its_default() -> None:
+    section = DOCUMENT.read_text(encoding="utf-8").partition("\n## The agent\n")[2].partition("\n## ")[0]
+    defaults = dict(re.findall(r"^\| `(\w+)` \|(?: `(.*?)`)? \|", section, re.MULTILINE))
+    built_in = AgentSettings().model_dump()
+    assert list(defaults) == list(AGENT_KEYS)
+    for key, shown in defaults.items():
+        value = built_in.get(key)
+        assert shown == ("" if value is None else str(value).lower())
+
+
+def test_the_starter_file_sets_nothing_and_names_every_key() -> None:
+    text = STARTER.read_text(encoding="utf-8")
+    assert load_agent(STARTER.parent) == LoadedAgent(AgentSettings())
+    assert tuple(re.findall(r"^# (\w+) = ", text, re.MULTILINE)) == AGENT_KEYS

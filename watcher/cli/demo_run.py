@@ -14,8 +14,10 @@ from pathlib import Path
 
 import click
 
+from watcher.agent.address import find
 from watcher.cli.demo_audience import Audience
 from watcher.cli.demo_screen import screen
+from watcher.cli.fleet_common import open_fleet
 from watcher.cli.init import starter_file
 from watcher.cli.interruption import Interruption
 from watcher.config import Deployment, Settings, load
@@ -23,11 +25,15 @@ from watcher.errors import WatcherError
 from watcher.fleet.arrival import Result, arrivals
 from watcher.fleet.control import Fleet
 from watcher.fleet.launch import config_path
+from watcher.fleet.polling import wait_for
 from watcher.sandbox.sandbox import Sandbox
 from watcher.sandbox.traffic import Traffic
 
 WATCHERS = ("dashboard", "analytics")
 START_SECONDS = 60.0
+AGENT_SECONDS = 10.0
+"""The page is worth this long a wait; without it the demo goes on as well."""
+
 SETTLE_SECONDS = 5.0
 """How long the last changes may take to come back from Kafka."""
 
@@ -83,7 +89,9 @@ class Demo:
         audience = Audience(fleet, settings)
         running.callback(audience.close)
         self._tell(f"an application that writes {self._traffic.writes_per_second:g} times a second")
-        say(how_to_look_around(self._deployment))
+        run_dir = self._deployment.run_dir
+        wait_for(lambda: find(run_dir) is not None, AGENT_SECONDS)
+        say(how_to_look_around(self._deployment, find(run_dir)))
         return audience
 
     def _start_servers(self, running: ExitStack) -> None:
@@ -99,11 +107,11 @@ class Demo:
         self._tell(f"MongoDB {version} on {mongodb.addresses}, a replica set of one node")
 
     def _start_fleet(self, running: ExitStack, watchers: tuple[Settings, ...]) -> Fleet:
-        fleet = Fleet(self._deployment)
+        fleet = open_fleet(self._deployment)
         with self._interruption.held_back():  # a supervisord that is about to become a daemon cannot be found and stopped
             running.callback(fleet.down)
             fleet.start(watchers)
-        self._tell("supervisord, and under it a worker for each watcher")
+        self._tell("supervisord, and under it a worker for each watcher and the agent")
         for arrival in arrivals(fleet, [settings.name for settings in watchers], START_SECONDS, lambda _: None):
             if arrival.result is not Result.STREAMING:
                 raise WatcherError(f"{arrival.name} does not stream: {arrival.message}", hint=arrival.hint)
@@ -144,6 +152,7 @@ def say(text: str) -> None:
 def write_conf_dir(conf_dir: Path, sandbox: Sandbox) -> None:
     """The project's own conf.d, with the sandbox's addresses."""
     conf_dir.mkdir()
+    (conf_dir / "agent.toml").write_text("port = 0  # any that is free: a fleet of yours may have the usual one\n")
     (conf_dir / "defaults.toml").write_text(filled_in("defaults", {"kafka_brokers": sandbox.kafka_brokers}))
     for name in WATCHERS:
         (conf_dir / f"{name}.toml").write_text(filled_in(name, {"mongodb_uri": sandbox.mongodb_uri(name)}))
@@ -159,15 +168,16 @@ def filled_in(name: str, values: Mapping[str, str]) -> str:
     return text
 
 
-def how_to_look_around(deployment: Deployment) -> str:
-    """Commands for another terminal."""
+def how_to_look_around(deployment: Deployment, page: str | None) -> str:
+    """Commands for another terminal, and the page's address if it is known."""
     watcherctl, place = program("watcherctl"), f"--config {deployment.conf_dir}"
     lines = (
         f"{watcherctl} status {place}",
         f"{watcherctl} tail dashboard --follow {place}",
         f"{program('supervisorctl')} -c {config_path(deployment)} status",
     )
-    return "\n".join(["\nTo look around, from another terminal:", *(f"  {line}" for line in lines), ""])
+    browser = ["\nTo look around, in a browser:", f"  {page}"] if page else []
+    return "\n".join([*browser, "\nTo look around, from another terminal:", *(f"  {line}" for line in lines), ""])
 
 
 def program(name: str) -> str:

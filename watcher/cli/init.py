@@ -14,6 +14,7 @@ STARTER_FILES = {
     "conf.d/dashboard.toml": "starter/conf.d/dashboard.toml",
     "conf.d/analytics.toml": "starter/conf.d/analytics.toml",
     "conf.d/defaults.toml": "starter/conf.d/defaults.toml",
+    "conf.d/agent.toml": "starter/conf.d/agent.toml",
     "supervisor/supervisord.conf": "fleet/supervisord.conf",
     "docker-compose.yml": "starter/docker-compose.yml",
 }

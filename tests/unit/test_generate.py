@@ -43,6 +43,7 @@ start_from = 2024-01-01T12:00:00Z
 [kafka]
 security.protocol = "SASL_SSL"
 client.rack = "$${odd}"
+"sasl.mechanism" = "PLAIN"
 "sasl.username" = "${KAFKA_USER}"
 "sasl.password" = "${KAFKA_PASSWORD:-hunter2}"
 """,

@@ -7,6 +7,8 @@ from typing import Any
 
 import orjson
 from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.middleware.gzip import GZipMiddleware
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 from starlette.routing import BaseRoute, Route
@@ -106,7 +108,7 @@ def _json(document: Any, code: int = 200) -> Response:
 routes: list[BaseRoute] = [
     Route("/api/status", status),
     Route("/api/stream", stream),
-    Route("/api/watchers/{name}/history", history),
+    Route("/api/watchers/{name}/history", history, middleware=[Middleware(GZipMiddleware)]),  # 8,000 numbers
     Route("/api/watchers/{name}/{action}", change, methods=["POST"]),
     Route("/metrics", metrics),
     Route("/healthz", healthz),

@@ -29,7 +29,7 @@ COMPILE := $(LOCK_VENV)/bin/uv pip compile pyproject.toml --universal --fork-str
 
 .PHONY: help
 help: ## list the commands
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-11s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-13s %s\n", $$1, $$2}'
 
 .PHONY: setup
 setup: $(INSTALLED) ## create .venv with everything the lock file names
@@ -53,6 +53,10 @@ faults-long: setup ## its long form: hours; ARGS="--seed N --minutes M" repeats 
 .PHONY: soak
 soak: setup ## load and faults at random; MINUTES=30 SEED=…; plots memory, lag, throughput into docs/images/soak.png
 	@$(BIN)/python -m benchmarks.soak --minutes $(MINUTES) $(if $(SEED),--seed $(SEED)) $(ARGS)
+
+.PHONY: page-pictures
+page-pictures: setup ## docs/images/page-*.png anew, from real workers in Chromium; takes four minutes
+	@$(BIN)/python -m tests.page_pictures $(ARGS)
 
 .PHONY: check
 check: setup ## formatting, lint and types, in under 30 s

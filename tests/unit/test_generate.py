@@ -269,6 +269,15 @@ def test_kubernetes_starts_a_new_pod_when_a_setting_changes(deployment: Deployme
     assert pod_annotations() != before
 
 
+def test_a_uri_that_is_kept_in_a_file_comes_from_the_secret(deployment: Deployment) -> None:
+    (deployment.conf_dir / "uri").write_text("mongodb://app:hunter1@localhost/filed")
+    (deployment.conf_dir / "filed.toml").write_text('mongodb_uri_file = "uri"\nkafka_client_id = "filed"\n')
+    assert generate("--kubernetes") == 0
+    config_map, worker = manifests(Path("kubernetes/filed.yaml"))
+    assert 'mongodb_uri = "${MONGODB_URI}"' in config_map["data"]["filed.toml"]
+    assert worker["spec"]["template"]["spec"]["containers"][0]["env"][0]["name"] == "MONGODB_URI"
+
+
 def test_kubernetes_schema_refuses_a_misspelt_field(deployment: Deployment) -> None:
     generate("--kubernetes")
     _, worker = manifests(Path("kubernetes/plain.yaml"))

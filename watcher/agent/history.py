@@ -58,11 +58,16 @@ class History:
             course.before = row.report
         self._courses = courses
 
-    def of(self, name: str) -> dict[str, list[float | None]]:
-        """`at` in seconds since 1970, events per second by operation, and GAUGES: lists of one length, None where unknown."""
+    def of(self, name: str, steps: int = STEPS) -> dict[str, list[float | None]]:
+        """The last `steps`: `at` in seconds since 1970, events per second by operation, and GAUGES.
+
+        Lists of one length, None where unknown.
+        """
         course = self._courses.get(name) or _Course()
-        known = {series: [None if math.isnan(value) else value for value in column] for series, column in course.columns.items()}
-        return {"at": list(course.at), **known}
+        known = {
+            series: [None if math.isnan(value) else value for value in column[-steps:]] for series, column in course.columns.items()
+        }
+        return {"at": list(course.at[-steps:]), **known}
 
 
 def _values(report: Report, before: Report | None) -> dict[str, float]:

@@ -17,6 +17,7 @@ from starlette.staticfiles import StaticFiles
 
 from watcher.agent.details import faults_shown, log_shown, settings_shown
 from watcher.agent.shown import (
+    SPARK_STEPS,
     Shown,
     age_in_words,
     count_in_words,
@@ -121,7 +122,7 @@ routes: list[BaseRoute] = [
 
 
 def _shown(view: FleetView, row: Row) -> Shown:
-    return shown(row, view.survey.at, view.history.of(row.name))
+    return shown(row, view.survey.at, view.history.of(row.name, SPARK_STEPS))
 
 
 def _page(template: str, view: FleetView, **values: Any) -> Response:

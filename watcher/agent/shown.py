@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 
+from watcher.config import ROW_OPERATIONS
 from watcher.console.durations import seconds_in_words
 from watcher.fleet.report import LastError
 from watcher.fleet.status import Row, State
@@ -25,8 +26,6 @@ SPARK_HEIGHT = 24
 
 History = Mapping[str, Sequence[float | None]]
 """What `/api/watchers/{name}/history` gives: lists of equal length, one value a step."""
-
-OPERATIONS = ("insert", "update", "replace", "delete")
 
 
 class Level(StrEnum):
@@ -157,8 +156,8 @@ def spark(rates: Sequence[float | None]) -> Spark:
 
 
 def _rates(history: History) -> list[float | None]:
-    """Events per second of all operations together, for the sparkline's time."""
-    columns = [list(history.get(operation, ()))[-SPARK_STEPS:] for operation in OPERATIONS]
+    """Events per second of all operations together."""
+    columns = [history.get(operation, ()) for operation in ROW_OPERATIONS]
     return [_sum(step) for step in zip(*columns, strict=True)]
 
 

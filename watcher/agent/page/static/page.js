@@ -14,7 +14,6 @@ const isSignIn = () => main().hasAttribute("data-sign-in");
 const clockOffset = { ms: 0 }; // the agent's clock less ours
 
 document.documentElement.classList.add("js");
-start();
 
 async function start() {
   controls(main);
@@ -27,8 +26,12 @@ async function start() {
   if (!isSignIn()) live();
 }
 
+let isLive = false;
+
 function live() {
   details();
+  if (isLive) return;
+  isLive = true;
   follow("/api/stream", { onEvent: changed, onState: showConnection, onRefused: refresh });
   document.addEventListener("visibilitychange", changed);
 }
@@ -67,21 +70,23 @@ async function refresh() {
   const fresh = new DOMParser().parseFromString(await response.text(), "text/html");
   const before = states();
   const focused = document.activeElement;
+  const group = focused?.closest(".actions")?.dataset.watcher;
   document.title = fresh.title;
   document.getElementById("icon").href = fresh.getElementById("icon").getAttribute("href");
-  if (isInUse(focused)) keepOrder(fresh);
+  if (document.querySelector(".actions:hover, .actions :focus-visible")) keepOrder(fresh);
   morph(main(), document.adoptNode(fresh.getElementById("main")));
-  if (focused !== document.activeElement && focused?.isConnected) focused.focus({ preventScroll: true });
+  if (focused !== document.activeElement) (focused.isConnected ? focused : firstButton(group))?.focus({ preventScroll: true });
   noteTime();
   announce(before);
   document.dispatchEvent(new CustomEvent("refreshed"));
 }
 
-/** Whether somebody is about to press a button: rows must not move away from under it. */
-function isInUse(focused) {
-  return focused?.closest(".actions") || document.querySelector(".actions:hover");
+/** What stands now where a button has gone away. */
+function firstButton(watcher) {
+  return watcher && document.querySelector(`.actions[data-watcher="${CSS.escape(watcher)}"] button`);
 }
 
+/** While somebody is about to press a button, rows must not move away from under it. */
 function keepOrder(fresh) {
   const table = fresh.querySelector("table.fleet");
   for (const body of document.querySelectorAll("table.fleet > tbody")) {
@@ -138,8 +143,9 @@ function forget() {
   location.reload();
 }
 
-document.addEventListener("token", showLock);
-
 function showLock() {
   document.getElementById("lock").hidden = !token.get();
 }
+
+document.addEventListener("token", showLock);
+start();

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+import shlex
 from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
@@ -54,7 +55,7 @@ def next_commands(watchers: Mapping[str, Mapping[str, Any]], directory: Path) ->
             for name, written in watchers.items()
             if (variables := settings_text(written).variables)
         ),
-        f"kubectl apply -f {directory}",
+        shlex.join(["kubectl", "apply", "-f", str(directory)]),
     ]
 
 

@@ -5,6 +5,7 @@ Directives: systemd.unit(5), systemd.service(5), systemd.exec(5), systemd.kill(5
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -65,10 +66,10 @@ def unit_files(names: Iterable[str], deployment: Deployment, user: str, *, agent
 
 def next_commands(directory: Path, deployment: Deployment, user: str, *, agent: bool) -> tuple[str, ...]:
     """What to type to install the files in `directory`."""
-    files = " ".join(str(directory / name) for name in (TEMPLATE, *([AGENT_UNIT] if agent else []), TARGET))
+    files = [str(directory / name) for name in (TEMPLATE, *([AGENT_UNIT] if agent else []), TARGET)]
     return (
-        f"sudo install -d -o {user} -m 700 {deployment.run_dir}",
-        f"sudo cp {files} {UNIT_DIRECTORY}/",
+        shlex.join(["sudo", "install", "-d", "-o", user, "-m", "700", str(deployment.run_dir)]),
+        shlex.join(["sudo", "cp", *files, f"{UNIT_DIRECTORY}/"]),
         f"sudo systemctl daemon-reload && sudo systemctl enable --now {TARGET}",
     )
 

@@ -9,6 +9,7 @@ import pytest
 
 from tests.support.doctoring import check_fix, look
 from watcher.config import Deployment, load
+from watcher.config.agent_settings import load_agent
 from watcher.config.loader import with_librdkafka
 from watcher.doctor.check import Finding, Outcome
 from watcher.doctor.configuration import CHECKS, Here
@@ -26,7 +27,7 @@ def conf_dir(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def examined(conf_dir: Path, *names: str, environment: Mapping[str, str] | None = None) -> dict[str, Finding]:
     loaded = with_librdkafka(load(conf_dir, environment))
-    here = Here(Deployment.locate(conf_dir), loaded, names or loaded.names, whole=not names)
+    here = Here(Deployment.locate(conf_dir), loaded, names or loaded.names, None if names else load_agent(conf_dir, environment))
     return look(CHECKS, here)
 
 
@@ -94,3 +95,12 @@ def test_a_variable_is_no_secret(conf_dir: Path) -> None:
     write(conf_dir / "a.toml", GOOD.format(name="a").replace("//h", "//app:${PASSWORD}@h"))
     found = examined(conf_dir, environment={"PASSWORD": "hunter2"})
     assert found["configuration.secrets"].text == "no file holds one"
+
+
+def test_the_agents_settings_count_with_the_whole(conf_dir: Path) -> None:
+    write(conf_dir / "a.toml", GOOD.format(name="a"))
+    write(conf_dir / "agent.toml", 'token = "hunter2-hunter2-hunter2"\n')
+    check_fix(examined(conf_dir)["configuration.secrets"], Outcome.WARNING, "conf.d/agent.toml", "chmod o=")
+    write(conf_dir / "agent.toml", "prot = 1\n")
+    check_fix(examined(conf_dir)["configuration.faults"], Outcome.FAILED, "agent.toml:1 prot", "did you mean 'port'?")
+    assert examined(conf_dir, "a")["configuration.faults"].outcome is Outcome.OK

@@ -6,6 +6,7 @@ import json
 import os
 import resource
 import shutil
+import socket
 import sys
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -16,6 +17,7 @@ import pytest
 
 from tests.support.doctoring import check_fix, look, problems
 from watcher.config import Deployment, load
+from watcher.config.agent_settings import AgentSettings, LoadedAgent
 from watcher.doctor import host
 from watcher.doctor.check import Finding, Outcome
 from watcher.doctor.configuration import Here
@@ -28,15 +30,15 @@ Examined = Callable[..., dict[str, Finding]]
 
 @pytest.fixture
 def examined(tmp_path: Path) -> Examined:
-    """`examined(watchers=1, state_dir=…)`: what is found of this host for a deployment of so many watchers."""
+    """`examined(watchers=1, state_dir=…, port=…)`: what is found of this host for a deployment of so many watchers."""
 
-    def examined(watchers: int = 1, state_dir: Path | None = None) -> dict[str, Finding]:
+    def examined(watchers: int = 1, state_dir: Path | None = None, port: int = 0) -> dict[str, Finding]:
         conf_dir = tmp_path / "conf.d"
         conf_dir.mkdir(exist_ok=True)
         for number in range(watchers):
             (conf_dir / f"w{number}.toml").write_text(WATCHER.format(name=f"w{number}"))
-        loaded = load(conf_dir)
-        return look(host.CHECKS, Here(Deployment.locate(conf_dir, state_dir or tmp_path / "s"), loaded, loaded.names))
+        loaded, agent = load(conf_dir), LoadedAgent(AgentSettings(port=port))
+        return look(host.CHECKS, Here(Deployment.locate(conf_dir, state_dir or tmp_path / "s"), loaded, loaded.names, agent))
 
     return examined
 
@@ -127,3 +129,10 @@ def test_supervisord_whose_socket_is_gone(examined: Examined, monkeypatch: pytes
     (run_dir / "supervisord.pid").write_text(str(os.getpid()))
     monkeypatch.setattr("watcher.fleet.launch.command_line", lambda _: [str(run_dir / "supervisord.conf")])
     check_fix(examined()["host.supervisord"], Outcome.FAILED, "its socket is gone", "watcherctl down")
+
+
+def test_port_of_the_agent(examined: Examined) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        check_fix(examined(port=port)["host.agent-port"], Outcome.WARNING, f"127.0.0.1:{port}", "in use", "port = 8086")
+    assert examined(port=port)["host.agent-port"].outcome is Outcome.OK

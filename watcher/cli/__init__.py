@@ -25,6 +25,7 @@ def watcherctl() -> None:
     A deployment is a directory with conf.d/, one file per watched database:
       watcherctl init          writes one to start from
       watcherctl check         shows what is wrong with it
+      watcherctl doctor        looks whether host, MongoDB and Kafka are as it needs them
       watcherctl start --all   starts a worker per file, under supervisord
       watcherctl status        shows how they are
     """

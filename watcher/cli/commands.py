@@ -17,7 +17,7 @@ class CommandPlace(NamedTuple):
 _SUMMARIES: Mapping[str, Mapping[str, str]] = {
     "watcher.cli.init": {"init": "Write a conf.d and what belongs to it, to start from."},
     "watcher.cli.check": {"check": "Show all faults of the configuration at once."},
-    "watcher.cli.doctor": {"doctor": "Look whether all is as watchers need it, with what to do beside each."},
+    "watcher.cli.doctor": {"doctor": "Look for what is wrong, and say what to do about it."},
     "watcher.cli.fleet": {
         "start": "Start watchers, and wait until they stream.",
         "stop": "Stop watchers after the batch in hand.",

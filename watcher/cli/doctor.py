@@ -15,6 +15,7 @@ from watcher.cli.options import names_argument, select, with_deployment
 from watcher.cli.phases import phases
 from watcher.cli.standard_output import reader_may_leave
 from watcher.config import Deployment, load
+from watcher.config.agent_settings import load_agent
 from watcher.config.loader import with_librdkafka
 
 if TYPE_CHECKING:
@@ -56,7 +57,7 @@ def doctor(deployment: Deployment, names: tuple[str, ...], json_: bool, seconds:
     from watcher.doctor.examination import examine
     from watcher.doctor.runner import Limits
 
-    here = Here(deployment, loaded, tuple(selected), whole=not names)
+    here = Here(deployment, loaded, tuple(selected), agent=None if names else load_agent(deployment.conf_dir))
     with phases() if sys.stderr.isatty() else nullcontext(lambda *_: None) as progress:
         found = examine(here, Limits(seconds, WHOLE_AREA * seconds), progress)
     with reader_may_leave():

@@ -5,28 +5,28 @@ from __future__ import annotations
 import os
 import re
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from watcher.config import Deployment, Fault, Loaded, Settings, masked_uri
+from watcher.config.agent_settings import LoadedAgent
 from watcher.config.fault import shown_path
 from watcher.config.masking import is_secret
 from watcher.doctor.check import Check, Finding, failed, not_checked, ok, warning
 
-NO_WATCHER = "because there is no watcher without faults"
 KEY_FILES = ("ssl.key.location", "ssl.keystore.location", "sasl.kerberos.keytab")
 """librdkafka's properties that name a file with a secret in it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Here:
-    """A deployment, and which of its watchers are meant; `whole` if all of it is."""
+    """A deployment, and which of its watchers are meant; with its `agent` if all of it is."""
 
     deployment: Deployment
     loaded: Loaded
     names: tuple[str, ...]
-    whole: bool = True
+    agent: LoadedAgent | None = None
 
     @property
     def watchers(self) -> tuple[Settings, ...]:
@@ -35,9 +35,9 @@ class Here:
 
     @property
     def faults(self) -> tuple[Fault, ...]:
-        """The faults of the watchers; of conf.d as well, if all of it is meant."""
+        """The faults of the watchers; of conf.d itself and of the agent as well, if all is meant."""
         of_watchers = [fault for name in self.names for fault in self.loaded.broken.get(name, ())]
-        return tuple(dict.fromkeys([*self.loaded.general, *of_watchers] if self.whole else of_watchers))
+        return tuple(dict.fromkeys([*self.loaded.general, *of_watchers, *self.agent.faults] if self.agent else of_watchers))
 
 
 def faults(here: Here) -> Finding:
@@ -65,28 +65,35 @@ def client_ids(here: Here) -> Finding:
 
 def secrets(here: Here) -> Finding:
     """Only their owner can read the files that hold passwords."""
-    if not here.watchers:
-        return not_checked(NO_WATCHER)
-    files = sorted({Path(os.path.normpath(path)) for settings in here.watchers for path in _secret_files(here.loaded, settings)})
+    files = sorted({Path(os.path.normpath(path)) for path in _secret_files(here)})
     if open_files := [path for path in files if path.stat().st_mode & stat.S_IROTH]:
         names = " ".join(map(shown_path, open_files))
         holds = "hold secrets" if len(open_files) > 1 else "holds a secret"
         return warning(f"{names} {holds}, and every user of this host can read it", f"chmod o= {names}")
+    if not here.watchers:
+        return not_checked("because there is no watcher without faults")
     return ok(f"{', '.join(map(shown_path, files))}: not for others to read" if files else "no file holds one")
 
 
-def _secret_files(loaded: Loaded, settings: Settings) -> Iterator[Path]:
+def _secret_files(here: Here) -> Iterator[Path]:
     """Files in which a secret stands, not those in which `${NAME}` stands for one; and those of private keys."""
-    origins = [origin.source for origin in loaded.origins[settings.name].values()]
-    files = {source for source in origins if isinstance(source, Path)}
-    if uri_file := loaded.uri_files.get(settings.name):
-        files.add(uri_file)
-    secret = [re.escape(text) for text in _secrets_of(settings)]
-    if secret:
-        pattern = re.compile("|".join(secret))
-        yield from (path for path in files if pattern.search(path.read_text(encoding="utf-8-sig")))
-    named = [Path(str(settings.kafka[key])) for key in KEY_FILES if key in settings.kafka]
-    yield from (path for path in named if path.exists())
+    for settings in here.watchers:
+        files = {origin.source for origin in here.loaded.origins[settings.name].values()}
+        yield from _holding({*files, here.loaded.uri_files.get(settings.name, "")}, _secrets_of(settings))
+        named = [Path(str(settings.kafka[key])) for key in KEY_FILES if key in settings.kafka]
+        yield from (path for path in named if path.exists())
+    if here.agent and here.agent.settings and (token := here.agent.settings.token):
+        yield from _holding({here.agent.origins["token"].source}, [token.get_secret_value()])
+
+
+def _holding(places: Iterable[Path | str], secrets: Iterable[str]) -> Iterator[Path]:
+    """Those of the places that are files, and hold one of the secrets."""
+    if not (wanted := [re.escape(secret) for secret in secrets]):
+        return
+    pattern = re.compile("|".join(wanted))
+    for place in places:
+        if isinstance(place, Path) and pattern.search(place.read_text(encoding="utf-8-sig")):
+            yield place
 
 
 def _secrets_of(settings: Settings) -> Iterator[str]:

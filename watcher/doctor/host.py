@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import ctypes
+import errno
 import os
 import platform
 import resource
 import shutil
+import socket
 import sys
 from pathlib import Path
 
@@ -53,7 +55,7 @@ def python(_here: Here) -> Finding:
     return ok(f"Python {version} on Linux")
 
 
-def socket(here: Here) -> Finding:
+def socket_place(here: Here) -> Finding:
     """supervisord can have its unix socket. Errors: FleetError."""
     check_run_dir(here.deployment.run_dir)
     path = socket_path(here.deployment)
@@ -131,6 +133,23 @@ def supervisord(here: Here) -> Finding:
         return ok("does not run; `watcherctl start --all` starts it")
 
 
+def agent_port(here: Here) -> Finding:
+    """The port of the fleet's agent is free, or the agent's own."""
+    settings = here.agent.wanted if here.agent else None
+    if settings is None:
+        return not_checked("because no agent is meant to run" if here.agent else "because it is about the whole fleet")
+    place = f"{settings.host}:{settings.port}"
+    try:
+        family, *_, address = socket.getaddrinfo(settings.host, settings.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
+        with socket.create_server(address[:2], family=family):
+            return ok(f"{place} is free")
+    except OSError as error:
+        if error.errno == errno.EADDRINUSE and Supervisord(socket_path(here.deployment)).is_running():
+            return ok(f"{place} is taken, by our agent if it runs: `watcherctl console`")
+        text = f"nothing can listen on {place}: {error.strerror}; the fleet would run without its page and metrics"
+        return warning(text, "in conf.d/agent.toml: port = 8086, or enabled = false")
+
+
 def _existing(path: Path) -> Path:
     """The path itself, or the nearest directory above it that is there."""
     return next(place for place in (path, *path.parents) if place.exists())
@@ -173,11 +192,12 @@ def _clock_state() -> int:
 
 CHECKS: tuple[Check[Here], ...] = (
     Check("host.python", python),
-    Check("host.socket-path", socket),
+    Check("host.socket-path", socket_place),
     Check("host.directories", directories),
     Check("host.disk-space", disk_space),
     Check("host.file-descriptors", file_descriptors),
     Check("host.memory", memory),
     Check("host.clock", clock),
     Check("host.supervisord", supervisord, needs=("host.socket-path",)),
+    Check("host.agent-port", agent_port, needs=("host.supervisord",)),
 )

@@ -34,7 +34,7 @@ def transactions(kafka: Kafka) -> Finding:
             raise
         fix = kafka.acl(f"--operation Write --transactional-id {kafka.probe}")
         return not_checked(f"because doctor may not use a transactional id of its own, {kafka.probe}", fix)
-    return ok(f"one was begun and aborted as {kafka.probe}" if took_part else f"the coordinator takes {kafka.probe}")
+    return ok(f"one was begun and aborted as {kafka.probe}" if took_part else f"the coordinator knows {kafka.probe} now")
 
 
 def _try_transaction(kafka: Kafka, *, with_offset: bool) -> bool:

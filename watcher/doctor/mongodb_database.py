@@ -41,10 +41,9 @@ def collections(mongodb: Mongodb) -> Finding:
         found = {c["name"]: c["type"] for c in _list_collections(mongodb, nameOnly=True, authorizedCollections=True)}
         databases = [] if found else mongodb.client.list_database_names()
     if not found:
-        hint = (
-            did_you_mean(settings.database, databases) or f"right if the database is still to come; else correct {mongodb.uri_key}"
-        )
-        return warning(f"there are no collections in a database {settings.database!r}", hint)
+        near = did_you_mean(settings.database, databases) or "right if the database is still to come;"
+        text = f"there are no collections in a database {settings.database!r}"
+        return warning(text, f"{near} the name stands in {mongodb.uri_key}")
     return judge_collections(found, settings)
 
 
@@ -90,6 +89,8 @@ def images(mongodb: Mongodb) -> Finding:
             found = list(_list_collections(mongodb, filter={"type": "collection"}))
     except NotPermitted:
         return not_checked("because that needs the right listCollections", grant(mongodb, "read", mongodb.settings.database))
+    if not any(mongodb.settings.watches(c["name"]) for c in found):
+        return not_checked("because there is no collection to be watched")
     without = sorted(c["name"] for c in found if mongodb.settings.watches(c["name"]) and not _keeps_images(c))
     if not without:
         return ok("every watched collection keeps them")
@@ -131,7 +132,7 @@ def judge_oplog(window_seconds: int, size: int, max_size: int) -> Finding:
     if max_size < LEAST_OPLOG_BYTES:
         return warning(f"it may hold only {megabytes} MB, which many writes fill soon; it reaches back {window}", larger)
     full = min(100, round(100 * size / max_size))
-    return ok(f"reaches back {window}, and is full to {full}% of {megabytes} MB")
+    return ok(f"{full}% of {megabytes} MB are used; it reaches back {window}")
 
 
 OPENS = "mongodb.privileges"

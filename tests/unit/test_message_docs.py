@@ -37,7 +37,7 @@ def examples() -> dict[str, Message]:
     messages["rewind"] = encoder().control(rewind.operation, timestamp_ms=rewind.timestamp_ms, sequence=1_000_001, **rewind.fields)
     large = bson.encode(change("insert", fullDocument={"text": "x" * TOO_MUCH}))
     messages["truncated"], messages["deadLetter"] = encoder().encode_truncated(
-        large, 1051, lambda message: len(message.value) < TOO_MUCH
+        large, 1051, lambda message: len(message.value) < TOO_MUCH, size=len(encoder().encode(large, 1051).value)
     )
     return messages
 

@@ -54,9 +54,10 @@ class Source:
 class Sink:
     """Keeps what is delivered, a list per transaction."""
 
-    def __init__(self, largest: int = 1_000_000) -> None:
+    def __init__(self, largest: int = 1_000_000, transaction_bytes: int = 1_000_000) -> None:
         self.transactions: list[tuple[list[Message], Position]] = []
         self._largest = largest
+        self.transaction_bytes = transaction_bytes
 
     def deliver(self, messages: Sequence[Message], position: Position) -> None:
         self.transactions.append(([*messages], position))
@@ -135,26 +136,23 @@ def test_a_saved_position_is_not_committed_again() -> None:
     assert sink.transactions == []
 
 
-def test_a_large_batch_is_cut_into_transactions(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_large_batch_is_cut_into_transactions() -> None:
     size = len(encoder().encode(event(1), 1).value)
-    monkeypatch.setattr(module, "TRANSACTION_BYTES", 2 * size)
-    sink = Sink()
+    sink = Sink(transaction_bytes=2 * size)
     run(Source(batch(1, 2, 3, 4, 5, at=9)), sink)
     assert sink.sizes == [2, 2, 1]
     assert [position.token for _, position in sink.transactions] == [token(2), token(4), token(9)]
     assert [value["sequence"] for value in sink.values] == [1, 2, 3, 4, 5]
 
 
-def test_a_cut_after_the_last_event_leaves_no_empty_transaction(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "TRANSACTION_BYTES", 1)
-    sink = Sink()
+def test_a_cut_after_the_last_event_leaves_no_empty_transaction() -> None:
+    sink = Sink(transaction_bytes=1)
     run(Source(batch(1, 2, at=9)), sink)
     assert sink.sizes == [1, 1]
 
 
-def test_stopping_leaves_the_rest_of_a_batch_to_the_next_worker(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "TRANSACTION_BYTES", 1)
-    sink = Sink()
+def test_stopping_leaves_the_rest_of_a_batch_to_the_next_worker() -> None:
+    sink = Sink(transaction_bytes=1)
     run(Source(batch(1, 2, 3)), sink, stopping=lambda: len(sink.transactions) == 2)
     assert [value["documentKey"]["_id"] for value in sink.values] == [1, 2]
     assert sink.transactions[-1][1].token == token(2)

@@ -23,6 +23,7 @@ from watcher.stream.kafka_writer import IdempotentWriter, TransactionalWriter, W
 from watcher.stream.model import Message, Owner, Position
 from watcher.stream.past import Past
 from watcher.stream.position import CLAIM_KEY, HISTORY_KEY, POSITION_KEY, PositionReader, dump, dump_claim
+from watcher.stream.transaction_size import TransactionSize
 
 RECORD_OVERHEAD = 512
 """Bytes that a record batch adds to key and value, generously."""
@@ -51,6 +52,12 @@ class KafkaSink:
         self._writer: Writer | None = None
         self._troubles: deque[KafkaError] = deque(maxlen=16)
         self._batch_bytes = DEFAULT_MESSAGE_MAX_BYTES
+        self._size = TransactionSize()
+
+    @property
+    def transaction_bytes(self) -> int:
+        """With so many bytes of messages a transaction is full."""
+        return self._size.limit
 
     def open(self) -> Position:
         """Take over the watcher; returns its last committed position, in our name.
@@ -84,7 +91,14 @@ class KafkaSink:
         UndeliverableEvent when the position itself is too large.
         """
         self._prepare_topics({message.topic for message in messages})
-        self._opened().write(messages, self._position_record(position))
+        record = self._position_record(position)
+        begun = time.monotonic()
+        try:
+            self._opened().write(messages, record)
+        except Outage:
+            self._size.failed()
+            raise
+        self._size.committed(sum(len(message.value) for message in messages), time.monotonic() - begun)
         self._last_sequence = position.sequence
 
     def reposition(self, messages: Sequence[Message], position: Position, history: bytes) -> None:

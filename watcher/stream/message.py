@@ -70,11 +70,17 @@ class Encoder:
             raise _unreadable(event, error) from error
 
     def encode_truncated(
-        self, event: bytes, sequence: int, takes: Callable[[Message], bool], missing: Sequence[str] = ()
+        self,
+        event: bytes,
+        sequence: int,
+        takes: Callable[[Message], bool],
+        missing: Sequence[str] = (),
+        size: int | None = None,
     ) -> list[Message]:
         """For an event that is too large: its message without some `REMOVABLE` fields, and a dead letter that tells of it.
 
-        `missing` names the fields that MongoDB itself had to leave out. As many more are removed as it takes for `takes` to
+        `missing` names the fields that MongoDB itself had to leave out, `size` is what the message's value had, if it was encoded
+        whole: to do that again would take much memory. As many more are removed as it takes for `takes` to
         be true. When not even the document's key fits, the dead letter comes alone. An event that is no row change has nothing to
         remove. The messages are numbered from `sequence`. Errors: as `encode`.
         """
@@ -82,7 +88,7 @@ class Encoder:
             change = self._dialect.decode(event)
             if change["operationType"] not in self._row_topics:
                 return [self._control_event(change, sequence)]
-            return self._truncated(change, sequence, takes, missing)
+            return self._truncated(change, sequence, takes, missing, size)
         except _UNREADABLE as error:
             raise _unreadable(event, error) from error
 
@@ -131,11 +137,14 @@ class Encoder:
         )
 
     def _truncated(
-        self, change: dict[str, Any], sequence: int, takes: Callable[[Message], bool], missing: Sequence[str]
+        self,
+        change: dict[str, Any],
+        sequence: int,
+        takes: Callable[[Message], bool],
+        missing: Sequence[str],
+        size: int | None,
     ) -> list[Message]:
-        told = (
-            {"reason": TOO_LARGE_FOR_MONGODB} if missing else {"reason": TOO_LARGE, "bytes": len(self._row(change, sequence).value)}
-        )
+        told = {"reason": TOO_LARGE_FOR_MONGODB if missing else TOO_LARGE, **_present({"bytes": size})}
         present = [name for name in REMOVABLE if change.get(name) is not None]
         for count in range(0 if missing else 1, len(present) + 1):
             without = [*missing, *present[:count]]

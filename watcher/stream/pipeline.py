@@ -12,10 +12,6 @@ from watcher.errors import UndeliverableEvent
 from watcher.stream.message import Encoder
 from watcher.stream.model import Batch, Message, Position, ResumeToken
 
-TRANSACTION_BYTES = 2 * 1024 * 1024
-"""A transaction is closed at this size: memory stays bounded, readers don't wait long, and on a link of 1 Mbit/s it is through
-before its time-out. MongoDB gives up to 16 MB at once."""
-
 IDLE_COMMIT_SECONDS = 10.0
 """How often a position that moved without events is saved; else a quiet database's position would fall off the oplog."""
 
@@ -36,6 +32,10 @@ class Source(Protocol):
 
 class Sink(Protocol):
     """Where messages go."""
+
+    @property
+    def transaction_bytes(self) -> int:
+        """With so many bytes of messages a transaction is full."""
 
     def deliver(self, messages: Sequence[Message], position: Position) -> None:
         """Write both or neither."""
@@ -100,7 +100,7 @@ class Pipeline:
         return position
 
     def _transactions(self, batch: Batch, position: Position) -> Iterator[tuple[list[Message], Position]]:
-        """The batch cut at TRANSACTION_BYTES; without events its position alone, when it's time for that."""
+        """The batch cut at the size of a transaction; without events its position alone, when it's time for that."""
         messages = [
             self._encoder.control(notice.operation, timestamp_ms=notice.timestamp_ms, sequence=sequence, **notice.fields)
             for sequence, notice in enumerate(batch.notices, position.sequence + 1)
@@ -110,7 +110,7 @@ class Pipeline:
             for message in self._encode(event, position.sequence + len(messages) + 1, batch.missing):
                 messages.append(message)
                 size += len(message.value)
-            if size >= TRANSACTION_BYTES:
+            if size >= self._sink.transaction_bytes:
                 position = position.moved(event_token(event), len(messages))
                 yield messages, position
                 messages, size = [], 0
@@ -130,10 +130,12 @@ class Pipeline:
             return [message]
         if self._fail_on_large:
             raise _too_large(message, 'or on_large_event = "dead-letter" delivers it without its document')
-        return self._truncated(event, sequence)
+        size = len(message.value)
+        del message  # of 10 MB or more, while the event is decoded once more
+        return self._truncated(event, sequence, size=size)
 
-    def _truncated(self, event: bytes, sequence: int, missing: Sequence[str] = ()) -> list[Message]:
-        messages = self._encoder.encode_truncated(event, sequence, self._sink.takes, missing)
+    def _truncated(self, event: bytes, sequence: int, missing: Sequence[str] = (), size: int | None = None) -> list[Message]:
+        messages = self._encoder.encode_truncated(event, sequence, self._sink.takes, missing, size)
         for message in messages:
             if not self._sink.takes(message):  # the id of an event holds the document's key, so a dead letter has a size too
                 raise _too_large(message, "the key of the document alone is too large")

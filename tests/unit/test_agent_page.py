@@ -171,11 +171,25 @@ def test_what_is_over_for_long_is_left_out_of_the_overview() -> None:
     assert shown(row("shop", State.FAILED, lastError=old), NOW, {}).error is not None
 
 
-def test_a_watcher_that_is_behind_or_near_loss_is_marked() -> None:
-    watcher = shown(row("shop", State.STREAMING, lagSeconds=LAG_SECONDS, headroomSeconds=HEADROOM_SECONDS - 1), NOW, {})
-    assert (watcher.is_behind, watcher.is_near_loss) == (True, True)
-    watcher = shown(row("shop", State.STREAMING, lagSeconds=LAG_SECONDS - 1, headroomSeconds=HEADROOM_SECONDS), NOW, {})
-    assert (watcher.is_behind, watcher.is_near_loss) == (False, False)
+@pytest.mark.parametrize(
+    ("lag", "headroom", "behind", "near_loss"),
+    [
+        (LAG_SECONDS - 1, HEADROOM_SECONDS, False, False),
+        (LAG_SECONDS, HEADROOM_SECONDS - 1, True, True),
+        (30_001, 10_000, True, True),
+        (29_999, 10_000, True, False),
+        (None, None, False, False),
+    ],
+)
+def test_a_watcher_that_is_behind_or_near_loss_is_marked(lag: int, headroom: int, behind: bool, near_loss: bool) -> None:
+    watcher = shown(row("shop", State.STREAMING, lagSeconds=lag, headroomSeconds=headroom), NOW, {})
+    assert (watcher.is_behind, watcher.is_near_loss) == (behind, near_loss)
+
+
+def test_an_oplog_that_was_made_just_now_is_given_time() -> None:
+    young = {"startedAt": NOW - timedelta(minutes=59), "headroomSeconds": 10}
+    assert not shown(row("shop", State.STREAMING, lagSeconds=0, **young), NOW, {}).is_near_loss
+    assert shown(row("shop", State.STREAMING, lagSeconds=40, **young), NOW, {}).is_near_loss
 
 
 def test_the_sparkline_says_in_words_what_it_draws() -> None:

@@ -9,16 +9,19 @@ from enum import StrEnum
 
 from watcher.config import ROW_OPERATIONS
 from watcher.console.durations import seconds_in_words
-from watcher.fleet.report import LastError
+from watcher.fleet.report import LastError, Report
 from watcher.fleet.status import Row, State
 from watcher.fleet.survey import Survey
 
 RECENT = timedelta(hours=1)
 """How long an error is shown of a watcher that streams again."""
 
-LAG_SECONDS = 30.0
-HEADROOM_SECONDS = 6 * 3600.0
-"""From here on a number is marked: that much behind, and that little left."""
+LAG_SECONDS = 60.0
+HEADROOM_SECONDS = 3600.0
+HEADROOM_SHARE = 0.25
+YOUNG = timedelta(hours=1)
+"""Lag, and headroom in seconds or as a share of the oplog, from which on they are marked: as the alerts do it, which also give
+an oplog that was made just now an hour to grow."""
 
 SPARK_STEPS = 60
 SPARK_WIDTH = 120
@@ -109,8 +112,7 @@ class Shown:
     @property
     def is_near_loss(self) -> bool:
         """Whether the headroom is worth marking."""
-        headroom = self.row.report.headroom_seconds if self.row.report else None
-        return self.row.is_running and headroom is not None and headroom < HEADROOM_SECONDS
+        return self.row.is_running and self.row.report is not None and _is_near_loss(self.row.report)
 
 
 def shown(row: Row, at: datetime, history: History) -> Shown:
@@ -140,6 +142,15 @@ def summary(survey: Survey, watchers: Sequence[Shown]) -> str:
     if parts := list(_counts(meant)):
         return f"of {_number(len(meant), 'watcher')}, {', '.join(parts)}"
     return "the watcher streams" if len(meant) == 1 else f"all {len(meant)} watchers stream"
+
+
+def _is_near_loss(report: Report) -> bool:
+    headroom = report.headroom_seconds
+    if headroom is None:
+        return False
+    is_young = report.updated_at - report.started_at < YOUNG
+    oplog = headroom + (report.lag_seconds or 0)
+    return headroom < HEADROOM_SHARE * oplog or (headroom < HEADROOM_SECONDS and not is_young)
 
 
 def spark(rates: Sequence[float | None]) -> Spark:

@@ -9,6 +9,7 @@ export function controls(main) {
   document.addEventListener("click", (event) => {
     const button = event.target.closest("button[data-action]");
     if (button && main().contains(button)) act(button);
+    event.target.closest("button[data-cancel]")?.closest("dialog").close("cancel");
   });
 }
 

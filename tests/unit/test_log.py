@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import logging
+import re
 import subprocess
 import sys
 import threading
@@ -15,7 +16,7 @@ import pytest
 
 from tests.support.waiting import eventually
 from watcher import log as module
-from watcher.log import iso, logging_to
+from watcher.log import dropped_records, iso, logging_to
 
 TALKATIVE = """
 import logging, sys
@@ -103,9 +104,34 @@ def test_on_a_terminal_people_get_text() -> None:
     stream = Terminal()
     with logging_to(stream, "info", watcher="dashboard"):
         logger.warning("MongoDB is away", extra={"hint": "wait"})
-    assert "MongoDB is away" in stream.getvalue()
-    assert "hint=" in stream.getvalue()
-    assert not stream.getvalue().startswith("{")
+    assert re.fullmatch(r"\d\d:\d\d:\d\d \x1b\[33mwarning\x1b\[0m MongoDB is away  \x1b\[2mhint=\x1b\[0mwait\n", stream.getvalue())
+
+
+def test_on_a_terminal_without_colours_there_are_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NO_COLOR", "1")
+    stream = Terminal()
+    with logging_to(stream, "info"):
+        logger.warning("MongoDB is away", extra={"hint": "wait"})
+    assert re.fullmatch(r"\d\d:\d\d:\d\d warning MongoDB is away  hint=wait\n", stream.getvalue())
+
+
+@pytest.mark.parametrize(
+    "odd", [pytest.param("run/\udcff.json", id="a path that is not UTF-8"), pytest.param(2**70, id="a large number")]
+)
+def test_what_orjson_refuses_is_a_line_all_the_same(odd: Any) -> None:
+    stream = io.StringIO()
+    with logging_to(stream, "info"):
+        logger.info("odd", extra={"thing": odd})
+    assert lines(stream)[0]["thing"] == odd
+
+
+@pytest.mark.parametrize(("documents", "said"), [(False, ["Connection ready"]), (True, ["Connection ready", "Command succeeded"])])
+def test_of_what_pymongo_says_documents_are_left_out_unless_asked_for(documents: bool, said: list[str]) -> None:
+    stream = io.StringIO()
+    with logging_to(stream, "debug", documents=documents):
+        logging.getLogger("pymongo.connection").debug("Connection ready")
+        logging.getLogger("pymongo.command").debug("Command succeeded")
+    assert [line["event"] for line in lines(stream)] == said
 
 
 def test_nobody_reads_the_pipe_and_the_worker_goes_on_and_ends_well() -> None:
@@ -130,14 +156,17 @@ def test_lines_that_were_dropped_are_counted(monkeypatch: pytest.MonkeyPatch) ->
         stream.opened.set()
         eventually(lambda: len(lines(stream)) == 3)
         logger.info("after")
+        assert dropped_records() == 8
     assert [line["event"] for line in lines(stream)] == ["held at the gate", "line 0", "line 1", "after"]
     assert lines(stream)[-1]["dropped"] == 8
+    assert dropped_records() == 0
 
 
 def test_a_full_disk_is_no_reason_to_fail() -> None:
     full = Path("/dev/full").open("w")  # noqa: SIM115 - closing it fails too
     with logging_to(full, "info"):
         logger.info("lost")
+        eventually(lambda: dropped_records() == 1)
     with pytest.raises(OSError, match="No space"):
         full.close()
     assert not any(thread.name == "log" for thread in threading.enumerate())

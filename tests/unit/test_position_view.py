@@ -1,0 +1,91 @@
+"""`watcherctl position`, as far as it needs no servers: tokens as they are typed, the question, and what is shown."""
+
+from __future__ import annotations
+
+import io
+import json
+import sys
+
+import click
+import pytest
+
+from watcher.cli.position import Token, _agreed
+from watcher.cli.position_view import as_document, as_text, plan_as_text
+from watcher.config import Settings
+from watcher.stream.model import Owner, Position
+from watcher.stream.position import Saved
+from watcher.stream.position_change import Look
+from watcher.stream.position_history import PositionChange
+
+NOON = {"_data": "826592A940000000012B0229296E04"}
+ONE = {"_data": "826592B750000000012B0229296E04"}
+NOON_SECONDS = 1_704_110_400
+OWNER = Owner("9f3c", "host-1", 4711)
+SETTINGS = Settings.model_validate(
+    {"name": "dashboard", "mongodb_uri": "mongodb://h/dashboard", "kafka_brokers": "h:9092", "kafka_client_id": "dashboard-watcher"}
+)
+UNDONE = PositionChange("2024-01-01T13:00:00.000Z", "ada@host-1", "rewind to 2024-01-01T12:00:00.000Z", ONE, NOON)
+SEEN = Look(Saved(Position("dashboard", OWNER, NOON, 1_000_001), OWNER), "", (UNDONE,))
+
+
+class Terminal(io.StringIO):
+    """Somebody who types."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.mark.parametrize(
+    ("text", "token"),
+    [
+        (NOON["_data"], NOON),
+        (json.dumps(NOON), NOON),
+        ('{"_data": "8265F0C1A2", "_typeBits": {"$binary": "", "$type": "0"}}', None),
+    ],
+)
+def test_a_token_as_it_is_typed(text: str, token: dict[str, str] | None) -> None:
+    assert Token().convert(text, None, None) == (token or {"_data": "8265F0C1A2", "_typeBits": b""})
+
+
+@pytest.mark.parametrize("text", ["", "noon", "{", "{}", '{"_data": 5}', '{"_data": "xyz"}', "[1]"])
+def test_what_is_no_token(text: str) -> None:
+    with pytest.raises(click.BadParameter, match="eventId"):
+        Token().convert(text, None, None)
+
+
+@pytest.mark.parametrize(("answer", "agreed"), [("y\n", True), ("n\n", False), ("\n", False)])
+def test_on_a_terminal_it_asks(answer: str, agreed: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stdin", Terminal(answer))
+    assert _agreed() is agreed
+
+
+def test_elsewhere_it_wants_yes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stdin", io.StringIO("y\n"))
+    with pytest.raises(click.UsageError, match="--yes"):
+        _agreed()
+
+
+def test_what_is_shown() -> None:
+    document = as_document(SETTINGS, SEEN, NOON_SECONDS + 60, NOON_SECONDS - 86_400)
+    assert (document["headroomSeconds"], document["behindSeconds"], document["sequence"]) == (86_400, 60, 1_000_001)
+    assert document["history"][0]["before"] == {"time": "2024-01-01T13:00:00.000Z", "token": ONE}
+    text = as_text(SETTINGS, SEEN, NOON_SECONDS + 60, NOON_SECONDS - 86_400)
+    for words in ("headroom  1d\n", "behind    1m\n", "process 4711 on host-1", "ada@host-1", NOON["_data"], "dashboard-watcher.position"):
+        assert words in text
+
+
+def test_what_is_not_known_is_shown_as_that() -> None:
+    nothing = Look(Saved(), "", ())
+    document = as_document(SETTINGS, nothing, None, None)
+    assert [document[key] for key in ("position", "sequence", "headroomSeconds", "behindSeconds", "owner")] == [None] * 5
+    assert "none yet" in as_text(SETTINGS, nothing, None, None)
+    assert "gibberish" in as_text(SETTINGS, Look(Saved(), "gibberish", ()), None, None)
+
+
+@pytest.mark.parametrize(
+    ("seen", "target", "words"),
+    [(SEEN, ONE, "not delivered"), (Look(Saved(Position("d", OWNER, ONE, 1), OWNER), "", ()), NOON, "delivered again"),
+     (Look(Saved(), "", ()), NOON, "not begun yet"), (Look(Saved(), "gibberish", ()), NOON, "gibberish")],
+)  # fmt: skip
+def test_the_plan_says_what_it_means(seen: Look, target: dict[str, str], words: str) -> None:
+    assert words in plan_as_text(SETTINGS, seen, target, "set")

@@ -70,7 +70,14 @@ def test_what_is_shown() -> None:
     assert (document["headroomSeconds"], document["behindSeconds"], document["sequence"]) == (86_400, 60, 1_000_001)
     assert document["history"][0]["before"] == {"time": "2024-01-01T13:00:00.000Z", "token": ONE}
     text = as_text(SETTINGS, SEEN, NOON_SECONDS + 60, NOON_SECONDS - 86_400)
-    for words in ("headroom  1d\n", "behind    1m\n", "process 4711 on host-1", "ada@host-1", NOON["_data"], "dashboard-watcher.position"):
+    for words in (
+        "headroom  1d\n",
+        "behind    1m\n",
+        "process 4711 on host-1",
+        "ada@host-1",
+        NOON["_data"],
+        "dashboard-watcher.position",
+    ):
         assert words in text
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hmac
 import ipaddress
+import re
 from collections.abc import Callable
 
 from starlette.requests import Request
@@ -20,6 +21,7 @@ MACHINE_PATHS = ("/api/", "/metrics", "/healthz", "/readyz")
 
 _READING = {"GET", "HEAD"}
 _LOCAL_NAMES = {"localhost", "ip6-localhost"}
+_HOST = re.compile(r"(?:\[(?P<address>[^\]]*)\]|(?P<name>[^:\[\]]*))(?::\d*)?")
 
 
 class Guard:
@@ -69,7 +71,8 @@ class Guard:
 
 def is_of_this_host(host_header: str, own_name: str) -> bool:
     """Whether a Host header names this host in a way that no stranger's DNS can: by address, as localhost, or as configured."""
-    name = host_header.rpartition("]")[0].removeprefix("[") if host_header.startswith("[") else host_header.partition(":")[0]
+    host = _HOST.fullmatch(host_header)
+    name = (host["address"] or host["name"]) if host else ""
     try:
         ipaddress.ip_address(name)
     except ValueError:

@@ -36,14 +36,19 @@ async def _run(view: FleetView) -> None:
     stopping = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stopping.set)
+    await serve(view, stopping)
+
+
+async def serve(view: FleetView, stopping: asyncio.Event) -> None:
+    """Keep `view` fresh and show it until `stopping` is set. Raises NotPermitted."""
     looking = asyncio.create_task(keep_fresh(view))
-    serving = asyncio.create_task(_serve(view, stopping))
-    await asyncio.wait({serving, looking}, return_when=asyncio.FIRST_COMPLETED)
-    looking.cancel()
-    await serving
+    try:
+        await _show(view, stopping)
+    finally:
+        looking.cancel()
 
 
-async def _serve(view: FleetView, stopping: asyncio.Event) -> None:
+async def _show(view: FleetView, stopping: asyncio.Event) -> None:
     listening = await _listen(view.agent, stopping)
     if listening is None:
         return

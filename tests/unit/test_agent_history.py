@@ -1,0 +1,78 @@
+"""The last hour of a watcher."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from watcher.agent.history import SERIES, STEPS, History
+from watcher.fleet.report import Report
+from watcher.fleet.status import Row, State
+from watcher.fleet.supervisord import Process
+
+NOW = datetime(2024, 1, 1, 12, tzinfo=UTC)
+START = NOW - timedelta(seconds=100)
+
+
+def report(seconds: float, inserts: int, **changes: Any) -> Report:
+    """What a worker writes `seconds` after NOW."""
+    values = {"pid": 7, "state": "streaming", "startedAt": START, "updatedAt": NOW + timedelta(seconds=seconds)}
+    return Report.model_validate({**values, "events": {"insert": inserts}, **changes})
+
+
+def row(written: Report | None, state: State = State.STREAMING, name: str = "a") -> Row:
+    return Row(name, state, enabled=True, process=Process(name, "RUNNING", pid=7), report=written)
+
+
+def history_of(*rows: Row) -> dict[str, list[float | None]]:
+    history = History()
+    for step, each in enumerate(rows):
+        history.add(5.0 * step, [each])
+    return history.of("a")
+
+
+def test_rates_are_by_the_workers_own_clock() -> None:
+    """The agent looks every 5 s and the worker writes every 2 s: between two reports are 4 s or 6 s."""
+    course = history_of(row(report(0, 1000)), row(report(4, 1040)), row(report(10, 1040)))
+    assert course["insert"] == [10.0, 10.0, 0.0]
+    assert course["update"] == [0.0, 0.0, 0.0]
+    assert course["at"] == [0.0, 5.0, 10.0]
+
+
+def test_a_new_process_counts_from_zero() -> None:
+    successor = {"pid": 8, "startedAt": NOW + timedelta(seconds=2)}
+    course = history_of(row(report(0, 1000)), row(report(4, 30, **successor)))
+    assert course["insert"][1] == 15.0
+
+
+def test_values_as_they_stand_in_the_status_file() -> None:
+    values = {"lagSeconds": 2, "batchSize": 10, "commitSeconds": 0.01, "rssBytes": 54_000_000, "headroomSeconds": 86_400}
+    course = history_of(row(report(0, 0, **values)), row(report(5, 0)))
+    assert {name: course[name][0] for name in values} == values
+    assert course["lagSeconds"][1] is course["commitSeconds"][1] is None
+
+
+def test_nothing_is_known_of_one_that_is_gone_or_hangs() -> None:
+    written = report(0, 5, lagSeconds=1)
+    course = history_of(row(written), row(written, State.HUNG), row(written, State.STOPPED), row(None))
+    assert {len(series) for series in course.values()} == {4}
+    assert course["lagSeconds"] == [1.0, None, None, None]
+    assert course["insert"][1:] == [None, None, None]
+
+
+def test_an_hour_and_no_longer() -> None:
+    history = History()
+    for step in range(STEPS + 3):
+        history.add(5.0 * step, [row(report(5 * step, 0))])
+    course = history.of("a")
+    assert {len(series) for series in course.values()} == {STEPS}
+    assert course["at"][0] == 15.0
+    assert list(course) == ["at", *SERIES]
+
+
+def test_watchers_that_are_gone_are_forgotten() -> None:
+    history = History()
+    history.add(0.0, [row(report(0, 0))])
+    history.add(5.0, [row(report(0, 0), name="b")])
+    assert history.of("a")["at"] == []
+    assert history.of("b")["at"] == [5.0]

@@ -57,7 +57,7 @@ def test_a_fault_does_not_hide_the_rest(here: CommandLine) -> None:
 
 def test_both_servers_are_gone(here: CommandLine) -> None:
     here.configure("dashboard", watcher_settings(NOBODY, "127.0.0.1:1", "shop"))
-    done = here.run("doctor")
+    done = here.run("doctor", *PATIENT)
     assert done.returncode == 1
     assert "dashboard: MongoDB  mongodb://app:***@127.0.0.1:1/shop" in done.stdout
     assert "✗ reachable         MongoDB does not answer: 127.0.0.1:1: [Errno 111] Connection refused" in done.stdout

@@ -34,7 +34,7 @@ WHOLE_AREA = 2.0
     "--timeout",
     "seconds",
     type=click.FloatRange(min=0.1),
-    default=6.0,
+    default=8.0,
     show_default=True,
     metavar="S",
     help="How many seconds one check may take, and twice that those of one area together.",

@@ -69,7 +69,7 @@ def secrets(here: Here) -> Finding:
     if open_files := [path for path in files if path.stat().st_mode & stat.S_IROTH]:
         names = " ".join(map(shown_path, open_files))
         holds = "hold secrets" if len(open_files) > 1 else "holds a secret"
-        return warning(f"{names} {holds}, and every user of this host can read it", f"chmod o= {names}")
+        return warning(f"{names} {holds}, for every user of this host to read", f"chmod o= {names}")
     if not here.watchers:
         return not_checked("because there is no watcher without faults")
     return ok(f"{', '.join(map(shown_path, files))}: not for others to read" if files else "no file holds one")

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass
+from functools import partial
 from itertools import count
 
 from watcher.config import Settings, masked
@@ -16,7 +16,7 @@ from watcher.doctor.configuration import Here
 from watcher.doctor.kafka import Kafka
 from watcher.doctor.mongodb import Mongodb
 from watcher.doctor.position import SavedPosition
-from watcher.doctor.runner import Findings, Limits, run_checks
+from watcher.doctor.runner import Findings, Limits, Told, begun, run_checks
 
 CONFIGURATION, HOST = configuration.CHECKS, host.CHECKS
 MONGODB = (*mongodb.CHECKS, *mongodb_database.CHECKS)
@@ -68,26 +68,25 @@ def examine(here: Here, limits: Limits, progress: Progress = lambda _what, _done
     logging.getLogger("librdkafka").addHandler(logging.NullHandler())  # else Python prints what the findings say already
     total = len(CONFIGURATION) + len(HOST) + len(here.watchers) * len((*MONGODB, *KAFKA, *POSITION))
     told = _Teller(progress, total).told
-    with ThreadPoolExecutor(1 + len(here.watchers)) as pool:
-        general = pool.submit(lambda: tuple(_of_deployment(here, limits, told)))
-        watchers = [pool.submit(_of_watcher, here, settings, limits, told) for settings in here.watchers]
-        return Examination((*general.result(), *(section for watcher in watchers for section in watcher.result())))
+    general = begun(lambda: tuple(_of_deployment(here, limits, told)))
+    watchers = [begun(partial(_of_watcher, here, settings, limits, told)) for settings in here.watchers]
+    return Examination((*general.result(), *(section for watcher in watchers for section in watcher.result())))
 
 
-def _of_deployment(here: Here, limits: Limits, told: Callable[[str, Finding], None]) -> Iterator[Section]:
+def _of_deployment(here: Here, limits: Limits, told: Told) -> Iterator[Section]:
     yield Section("configuration", "", str(here.deployment.conf_dir), run_checks(CONFIGURATION, here, limits, told))
     yield Section("host", "", str(here.deployment.run_dir.parent), run_checks(HOST, here, limits, told))
 
 
-def _of_watcher(here: Here, settings: Settings, limits: Limits, told: Callable[[str, Finding], None]) -> tuple[Section, ...]:
+def _of_watcher(here: Here, settings: Settings, limits: Limits, told: Told) -> tuple[Section, ...]:
     origins = here.loaded.origins[settings.name]
-    with closing(Mongodb(settings, origins)) as source, ThreadPoolExecutor(2) as pool:
-        of_mongodb = pool.submit(run_checks, MONGODB, source, limits, told)
-        of_kafka = pool.submit(run_checks, KAFKA, Kafka(settings, origins), limits, told)
-        found = {**of_mongodb.result(), **of_kafka.result()}
+    with closing(Mongodb(settings, origins)) as source:
+        of_mongodb = begun(lambda: run_checks(MONGODB, source, limits, told))
+        of_kafka = run_checks(KAFKA, Kafka(settings, origins), limits, told)
+        found = {**of_mongodb.result(), **of_kafka}
     saved = SavedPosition(settings, here.deployment.run_dir)
     return (
         Section("mongodb", settings.name, masked("mongodb_uri", settings.mongodb_uri), of_mongodb.result()),
-        Section("kafka", settings.name, settings.kafka_brokers, of_kafka.result()),
+        Section("kafka", settings.name, settings.kafka_brokers, of_kafka),
         Section("position", settings.name, settings.position_topic, run_checks(POSITION, saved, limits, told, found)),
     )

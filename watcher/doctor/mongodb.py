@@ -10,10 +10,11 @@ from functools import cached_property
 from typing import Any
 
 from pymongo import MongoClient
+from pymongo.server_description import ServerDescription
+from pymongo.uri_parser import parse_uri
 
 from watcher.config import Origin, Settings
 from watcher.config.fault import BUILT_IN
-from watcher.config.mongodb_uri import parse_uri
 from watcher.console.durations import seconds_in_words
 from watcher.doctor.check import Check, Finding, failed, not_checked, ok, warning
 from watcher.doctor.clocks import judge_skew
@@ -55,10 +56,14 @@ class Mongodb:
         """Where the URI is set."""
         return f"mongodb_uri ({self.origins.get('mongodb_uri', BUILT_IN)})"
 
+    @property
+    def servers(self) -> Mapping[tuple[str, int | None], ServerDescription]:
+        """What the driver knows of each server, by its address."""
+        return self.client.topology_description.server_descriptions()
+
     def server_types(self) -> dict[str, str]:
         """What the driver takes each server for, by its address; `Unknown` has not answered."""
-        servers = self.client.topology_description.server_descriptions().values()
-        return {f"{server.address[0]}:{server.address[1]}": server.server_type_name for server in servers}
+        return {f"{host}:{port}": server.server_type_name for (host, port), server in self.servers.items()}
 
     def close(self) -> None:
         """Give the connection back."""
@@ -72,18 +77,24 @@ def reachable(mongodb: Mongodb) -> Finding:
         mongodb.admin("ping")
     except WatcherError as error:
         if error.hint not in (REPLICA_SET_HINT, CREDENTIALS_HINT):
-            return failed(str(error), _way_there(mongodb) if isinstance(error, Outage) else error.hint)
+            return failed(str(error), _way_there(mongodb) if _is_about_the_way(error) else error.hint)
         mongodb.trouble = error
     answering = [address for address, kind in mongodb.server_types().items() if kind != "Unknown"]
     return ok(f"{', '.join(sorted(answering))} answer{'s' if len(answering) == 1 else ''}")
 
 
+def _is_about_the_way(error: WatcherError) -> bool:
+    """A host that DNS does not know is a fault of the URI to the driver, when the URI leaves the rest to DNS."""
+    return isinstance(error, Outage) or "DNS" in str(error)
+
+
 def _way_there(mongodb: Mongodb) -> str:
-    """Where the driver goes besides the addresses it was given, it follows the names that the members give themselves."""
+    """What to do when no server answers. Drivers leave the addresses they were given for those that members give themselves."""
     uri = mongodb.settings.mongodb_uri.get_secret_value()
-    given = {host if ":" in host else f"{host}:27017" for host in parse_uri(uri).hosts.split(",")}
-    followed = [address for address in mongodb.server_types() if address not in given]
-    if followed and not uri.startswith("mongodb+srv"):
+    if uri.startswith("mongodb+srv"):
+        return f"start it, or correct the host in {mongodb.uri_key}, or its records in DNS"
+    given = parse_uri(uri, validate=False)["nodelist"]
+    if followed := [f"{host}:{port}" for host, port in mongodb.servers if (host, port) not in given]:
         return (
             f"the members call themselves {', '.join(followed)}, and drivers go there: let these names lead there from this host, "
             "or change them with rs.reconfig()"
@@ -101,7 +112,7 @@ def replica_set(mongodb: Mongodb) -> Finding:
     if "Mongos" in servers.values():
         return ok("a sharded cluster")
     primary = next((address for address, kind in servers.items() if kind == "RSPrimary"), "not known")
-    names = {server.replica_set_name for server in mongodb.client.topology_description.server_descriptions().values()}
+    names = {server.replica_set_name for server in mongodb.servers.values()}
     return ok(f"{next(filter(None, names), '')}, primary {primary}")
 
 

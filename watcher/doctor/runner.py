@@ -5,12 +5,14 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import Future
 from dataclasses import dataclass
-from queue import Empty, SimpleQueue
+from typing import TypeVar
 
 from watcher.doctor.check import Check, Finding, Outcome, S, failed, not_checked
 from watcher.errors import WatcherError
 
+T = TypeVar("T")
 Findings = Mapping[str, Finding]
 Told = Callable[[str, Finding], None]
 
@@ -19,8 +21,8 @@ Told = Callable[[str, Finding], None]
 class Limits:
     """How long one check may take, and all checks of one area together."""
 
-    check_seconds: float = 6.0
-    area_seconds: float = 12.0
+    check_seconds: float = 8.0
+    area_seconds: float = 16.0
 
 
 def run_checks(checks: Iterable[Check[S]], subject: S, limits: Limits, told: Told, before: Findings | None = None) -> Findings:
@@ -45,15 +47,27 @@ def _blocked(check: Check[S], found: Findings) -> Finding | None:
 
 
 def _look_within(check: Check[S], subject: S, seconds: float) -> Finding:
-    """In a thread of its own, which is left behind if it does not come back: no driver's call can be broken off from outside."""
+    """In a thread that is left behind if it does not come back: no driver's call can be broken off from outside."""
     if seconds <= 0:
         return not_checked("because the checks before it took all the time", "watcherctl doctor --timeout 30")
-    answer: SimpleQueue[Finding] = SimpleQueue()
-    threading.Thread(target=lambda: answer.put(_look(check, subject)), name=check.name, daemon=True).start()
     try:
-        return answer.get(timeout=seconds)
-    except Empty:
+        return begun(lambda: _look(check, subject)).result(seconds)
+    except TimeoutError:
         return failed(f"no answer within {seconds:.0f} s", "watcherctl doctor --timeout 30 waits longer")
+
+
+def begun(call: Callable[[], T]) -> Future[T]:
+    """What `call` will give, from a thread that keeps nobody from leaving; an executor's are waited for when the process ends."""
+    future: Future[T] = Future()
+
+    def work() -> None:
+        try:
+            future.set_result(call())
+        except BaseException as error:  # noqa: BLE001 - handed over to whoever waits for the result
+            future.set_exception(error)
+
+    threading.Thread(target=work, daemon=True).start()
+    return future
 
 
 def _look(check: Check[S], subject: S) -> Finding:

@@ -104,7 +104,9 @@ def test_topics_that_are_hard_to_write_to(settings: Document, apache: ApacheKafk
 
 def test_more_copies_than_brokers(settings: Document, apache: ApacheKafka) -> None:
     found = look_at_kafka(settings | {"topic_replication_factor": 3})
-    check_fix(found["kafka.topics"], Outcome.FAILED, "refuses to create", "kafka-topics.sh", settings["kafka_topic_insert"])
+    check_fix(
+        found["kafka.topics"], Outcome.FAILED, "refuses to create", settings["kafka_topic_insert"], "topic_replication_factor"
+    )
 
 
 def test_without_transactions(settings: Document, kafka: Broker) -> None:

@@ -11,7 +11,7 @@ from watcher.doctor.check import Check, Finding, failed, not_checked, ok, warnin
 from watcher.doctor.clocks import judge_skew
 from watcher.doctor.kafka import ANSWER_SECONDS, ANSWERING, Kafka
 from watcher.doctor.kafka_copies import judge_copies
-from watcher.errors import ConfigurationError, NotPermitted
+from watcher.errors import ConfigurationError, NotPermitted, WatcherError
 from watcher.stream.kafka_errors import translated
 from watcher.stream.kafka_sink import DEFAULT_MESSAGE_MAX_BYTES
 
@@ -22,20 +22,25 @@ NO_TOPICS = "because none of the topics exists yet"
 def topics(kafka: Kafka) -> Finding:
     """The topics of messages are there, or Kafka would let the worker create them."""
     to_come: list[str] = []
-    refused: dict[str, NotPermitted | ConfigurationError] = {}
+    refused: dict[str, WatcherError] = {}
     for name in kafka.names:
         try:
             to_come.extend(kafka.topics.try_ensure([name]))
         except (NotPermitted, ConfigurationError) as error:
             refused[name] = error
     if refused:
-        commands = "\n".join(kafka.creation(name) for name in refused)
-        grant = kafka.acl(f"--operation Create {' '.join(f'--topic {name}' for name in refused)}")
-        may = all(not isinstance(error, NotPermitted) for error in refused.values())
-        return failed("\n".join(map(str, refused.values())), commands if may else f"{commands}\nor {grant}")
+        return failed("\n".join(map(str, refused.values())), _ways_to_create(kafka, refused))
     exist = [name for name in kafka.names if name not in to_come]
     parts = [f"{', '.join(exist)} exist" if exist else "", f"the worker will create {', '.join(to_come)}" if to_come else ""]
     return ok("; ".join(filter(None, parts)))
+
+
+def _ways_to_create(kafka: Kafka, refused: Mapping[str, WatcherError]) -> str:
+    if hint := next((error.hint for error in refused.values() if not isinstance(error, NotPermitted)), ""):
+        return hint
+    commands = "\n".join(map(kafka.creation, refused))
+    grant = kafka.acl("--operation Create", *(f"--topic {name}" for name in refused))
+    return f"{commands}\nor {grant}"
 
 
 def position_topic(kafka: Kafka) -> Finding:

@@ -179,7 +179,9 @@ def test_rights_on_topics_that_exist(guarded: Guarded, guarded_kafka: GuardedKaf
     position = f"{prefix}-watcher.position"
     create(guarded_kafka, *(NewTopic(name, 1, 1) for name in topics_of(prefix)), NewTopic(position, 1, 1, config=COMPACT))
     needed = needed_grants(prefix)
-    without_sizes = guarded.granted(needed)
+    probe = (ResourceType.TRANSACTIONAL_ID, f"{prefix}-watcher.doctor", AclOperation.WRITE)
+    without_sizes = guarded.granted([*needed, probe])
+    assert without_sizes["kafka.transactions"].outcome is Outcome.OK  # though no right on a group is granted
     grant = f"kafka-acls.sh --bootstrap-server {guarded_kafka.guarded} --add --allow-principal User:{prefix} --operation"
     check_fix(without_sizes["kafka.rights"], Outcome.WARNING, f"{grant} DescribeConfigs --topic {prefix}.insert")
     check_fix(without_sizes["kafka.message-size"], Outcome.NOT_CHECKED, f"{grant} DescribeConfigs")

@@ -170,7 +170,7 @@ def test_database_that_is_misspelt(guarded: ReplicaSet) -> None:
 
 def test_images(db: Database[Document], mongo: ReplicaSet) -> None:
     db.users.insert_one({})
-    command = 'db.runCommand({collMod: "users", changeStreamPreAndPostImages: {enabled: true}})'
+    command = f'db.getSiblingDB("{db.name}").runCommand({{collMod: "users", changeStreamPreAndPostImages: {{enabled: true}}}})'
     required = settings(mongo.uri(db.name), full_document_before_change="required")
     check_fix(look_at_mongodb(required)["mongodb.images"], Outcome.FAILED, "users", command)
     when_there = settings(mongo.uri(db.name), full_document="whenAvailable")

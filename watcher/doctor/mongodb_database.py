@@ -94,8 +94,9 @@ def images(mongodb: Mongodb) -> Finding:
     without = sorted(c["name"] for c in found if mongodb.settings.watches(c["name"]) and not _keeps_images(c))
     if not without:
         return ok("every watched collection keeps them")
+    database = f'db.getSiblingDB("{mongodb.settings.database}")'
     commands = [f'{{collMod: "{name}", changeStreamPreAndPostImages: {{enabled: true}}}}' for name in without]
-    fix = "mongosh: " + "\n".join(f"db.runCommand({command})" for command in commands)
+    fix = "\n".join(f"mongosh: {database}.runCommand({command})" for command in commands)
     names = ", ".join(without)
     if "required" in wanted:
         return failed(f"{names}: no pre- and post-images are kept, and the settings require them", fix)
@@ -111,16 +112,23 @@ def oplog(mongodb: Mongodb) -> Finding:
     with contextlib.closing(ChangeStream(mongodb.settings)) as stream:
         oldest = stream.oldest_oplog_seconds()
     if oldest is None:
-        if "Mongos" in mongodb.server_types().values():
-            return not_checked("because it is a sharded cluster, and each shard has an oplog of its own")
-        fix = grant(mongodb, "clusterMonitor", "admin")
-        if mongodb.settings.start_from == "earliest":
-            return failed('start_from = "earliest" needs the role clusterMonitor', fix)
-        return not_checked("because that needs the role clusterMonitor, as HEADROOM in the status does", fix)
+        return _unknown_oplog(mongodb)
+    try:
+        with translated():
+            size = mongodb.client.local.command("collStats", "oplog.rs")
+    except NotPermitted:
+        return _unknown_oplog(mongodb)
     now = mongodb.admin("ping")["operationTime"].time
-    with translated():
-        size = mongodb.client.local.command("collStats", "oplog.rs")
     return judge_oplog(now - oldest, size["size"], size["maxSize"])
+
+
+def _unknown_oplog(mongodb: Mongodb) -> Finding:
+    if "Mongos" in mongodb.server_types().values():
+        return not_checked("because it is a sharded cluster, and each shard has an oplog of its own")
+    fix = grant(mongodb, "clusterMonitor", "admin")
+    if mongodb.settings.start_from == "earliest":
+        return failed('start_from = "earliest" needs the role clusterMonitor', fix)
+    return not_checked("because that needs the role clusterMonitor, as HEADROOM in the status does", fix)
 
 
 def judge_oplog(window_seconds: int, size: int, max_size: int) -> Finding:

@@ -15,9 +15,14 @@ PYTHON ?= $(shell for python in python3 python3.14 python3.13 python3.12 python3
 # More arguments for pytest: make test ARGS="tests/unit -k compose".
 ARGS ?=
 
-# How long `make soak` lasts, and the seed of a run to be repeated.
-MINUTES ?= 30
+# How long `make soak` lasts (30 unless said) and `make bench` may last, and the seed of a soak to be repeated.
+MINUTES ?=
 SEED ?=
+
+# Of `make bench`: the parts to be measured, the events of a backlog, and how often. All parts, 1,000,000 and 3 unless said.
+PART ?=
+EVENTS ?=
+RUNS ?=
 
 # The tool that writes the lock files lives apart, so that it is never a dependency of the project.
 LOCK_VENV := .cache/lock
@@ -52,11 +57,16 @@ faults-long: setup ## its long form: hours; ARGS="--seed N --minutes M" repeats 
 
 .PHONY: soak
 soak: setup ## load and faults at random; MINUTES=30 SEED=…; plots memory, lag, throughput into docs/images/soak.png
-	@$(BIN)/python -m benchmarks.soak --minutes $(MINUTES) $(if $(SEED),--seed $(SEED)) $(ARGS)
+	@$(BIN)/python -m benchmarks.soak --minutes $(or $(MINUTES),30) $(if $(SEED),--seed $(SEED)) $(ARGS)
 
 .PHONY: page-pictures
 page-pictures: setup ## docs/images/page-*.png anew, from real workers in Chromium; takes four minutes
 	@$(BIN)/python -m tests.page_pictures $(ARGS)
+
+.PHONY: bench
+bench: setup ## beside Debezium and others; PART=catchup EVENTS=100000 RUNS=1 MINUTES=15; writes docs/performance.md
+	@$(BIN)/python -m benchmarks.bench $(if $(PART),--part $(PART)) $(if $(EVENTS),--events $(EVENTS)) \
+		$(if $(RUNS),--runs $(RUNS)) $(if $(MINUTES),--minutes $(MINUTES)) $(ARGS)
 
 .PHONY: check
 check: setup ## formatting, lint and types, in under 30 s

@@ -1,0 +1,219 @@
+"""`make bench`: every figure of docs/performance.md, in parts: `python -m benchmarks.bench --part catchup --events 100000`.
+
+Each part writes its results when it is done, and at the end the tables and plots of docs/performance.md are written anew. With
+--minutes no run is begun that would not be done in time; the parts share the time by their weights.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from benchmarks import catchup, fleet, latency, options, report, streams
+from benchmarks.contender import Contender, watchers
+from benchmarks.figures import Figures, show, summary
+from benchmarks.load import fill
+from benchmarks.peers import PEERS
+from benchmarks.results import Result, conditions
+from benchmarks.runs import Attempts
+from benchmarks.servers import servers
+from watcher.sandbox.errors import SandboxError
+from watcher.sandbox.sandbox import Sandbox
+
+FULL_EVENTS = 1_000_000
+CASES = tuple(f"{size}-{kind}" for size in ("small", "medium", "large") for kind in ("inserts", "mix"))
+RATES = (100.0, 1000.0, 5000.0)
+FLEETS = (1, 5, 10, 25, 50)
+STREAMS = (1, 5, 10)
+GROWTH = (0.1, 1, 5)
+"""Backlogs, in FULL_EVENTS or whatever is asked for instead."""
+
+LARGE_DIVISOR = 10
+"""Large documents are fewer: a million would be 16 GB of oplog, and as much for each contender in Kafka."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is asked for."""
+
+    events: int
+    runs: int
+    cases: Sequence[str]
+    rates: Sequence[float]
+    seconds: float
+    fleets: Sequence[int]
+    peers: Sequence[str]
+    limit_s: float
+
+
+@dataclass(frozen=True)
+class Bench:
+    """A part's surroundings: the servers, who takes part, who is absent and why, and when the part's time is over."""
+
+    sandbox: Sandbox
+    plan: Plan
+    contenders: Sequence[Contender]
+    absent: dict[str, str]
+    until: float | None
+
+    def attempts(self) -> Attempts:
+        """For one table."""
+        return Attempts(self.until, self.plan.limit_s)
+
+    def keep(self, part: str, title: str, runs: Sequence[dict[str, Figures]], attempts: Attempts, *, beside: bool = False) -> None:
+        """Write a table and show it; `beside`: of the contenders."""
+        versions = {contender.name: contender.version() for contender in self.contenders} if beside else {}
+        figures = summary(runs)
+        result = Result(
+            part, title, figures, conditions(self.sandbox, versions), self.absent if beside else {}, dict(attempts.failed)
+        )
+        result.write()
+        print(f"{title}: median of {len(runs)} runs (lowest-highest)")
+        show(figures)
+
+
+def measure_catchup(bench: Bench) -> None:
+    """All contenders on one backlog after the other."""
+    started, cases = time.monotonic(), bench.plan.cases
+    for number, case in enumerate(cases, 1):
+        size, kind = case.split("-")
+        events = bench.plan.events // (LARGE_DIVISOR if size == "large" else 1)
+        database = f"backlog-{case}"
+        backlog = fill(bench.sandbox.mongodb_uri(database), database, events, size=size, mix=kind == "mix")
+        until = bench.until and started + (bench.until - started) * number / len(cases)
+        attempts = Attempts(until, bench.plan.limit_s)
+        title = f"{events:,} events in the oplog, {size} documents, " + ("inserts" if kind == "inserts" else "mixed operations")
+        print(title, flush=True)
+        warm_up(bench, database, number)
+        runs = [
+            catchup.measure(bench.sandbox, backlog, bench.contenders, attempts, f"{case}-{run}")
+            for run in attempts.numbers(bench.plan.runs)
+        ]
+        bench.keep(f"catchup-{case}", title, runs, attempts, beside=True)
+
+
+def warm_up(bench: Bench, database: str, number: int) -> None:
+    """The broker's Java compiles what it runs often; the first contender would pay for all."""
+    if number > 1:
+        return
+    backlog = fill(bench.sandbox.mongodb_uri("warmup"), "warmup", min(bench.plan.events, 200_000))
+    catchup.deliver(bench.sandbox, backlog, bench.contenders[0], f"warmup-{database}")
+
+
+def measure_latency(bench: Bench) -> None:
+    """All contenders at all rates."""
+    attempts = bench.attempts()
+    plan = bench.plan
+    for rate, runs in latency.compare(bench.sandbox, bench.contenders, plan.rates, plan.seconds, attempts, plan.runs).items():
+        bench.keep(f"latency-{rate:g}", f"Latency at {rate:,.0f} writes/s, in ms", runs, attempts, beside=True)
+
+
+def measure_fleet(bench: Bench) -> None:
+    """1 to 50 watchers."""
+    attempts = bench.attempts()
+    runs = fleet.compare(bench.sandbox, bench.plan.fleets, bench.plan.events // 10, bench.plan.seconds, attempts, bench.plan.runs)
+    bench.keep("fleet", f"Many watchers; {bench.plan.events // 10:,} events over all their databases", runs, attempts)
+
+
+def measure_growth(bench: Bench) -> None:
+    """Backlogs of three sizes; each worker alone, and exactly once."""
+    attempts, contender = bench.attempts(), watchers()[0]
+    sizes = [int(bench.plan.events * share) for share in GROWTH]
+    backlogs = {
+        f"{events:,} events": fill(bench.sandbox.mongodb_uri(f"growth{events}"), f"growth{events}", events) for events in sizes
+    }
+    runs: list[dict[str, Figures]] = []
+    for number in attempts.numbers(bench.plan.runs):
+        run = {}
+        for name, backlog in backlogs.items():
+            with attempts.of(name):
+                run[name] = catchup.deliver(bench.sandbox, backlog, contender, f"{backlog.database}-{number}", bench.plan.limit_s)
+        runs.append(run)
+    bench.keep("growth", "The same with a larger backlog", runs, attempts)
+
+
+def measure_options(bench: Bench) -> None:
+    """What settings cost."""
+    attempts = bench.attempts()
+    backlog = options.prepare(bench.sandbox, bench.plan.events // 2)
+    runs = options.compare(bench.sandbox, backlog, attempts, bench.plan.runs)
+    bench.keep(
+        "options", f"What settings cost; {bench.plan.events // 2:,} events, medium documents, mixed operations", runs, attempts
+    )
+
+
+def measure_streams(bench: Bench) -> None:
+    """What mongod does with many."""
+    attempts = bench.attempts()
+    runs = streams.compare(bench.sandbox, STREAMS, bench.plan.events, attempts, bench.plan.runs)
+    bench.keep("streams", f"Bare change streams over one oplog; {bench.plan.events:,} events over all databases", runs, attempts)
+
+
+PARTS: dict[str, tuple[Callable[[Bench], None], float, str]] = {
+    "catchup": (measure_catchup, 50, "7 h"),
+    "latency": (measure_latency, 25, "50 min"),
+    "fleet": (measure_fleet, 15, "30 min"),
+    "options": (measure_options, 12, "30 min"),
+    "streams": (measure_streams, 5, "10 min"),
+    "growth": (measure_growth, 10, "20 min"),
+}
+"""By name: what does it, its share of --minutes, and about how long it takes on two cores with all its defaults."""
+
+
+def present(names: Sequence[str]) -> tuple[list[Contender], dict[str, str]]:
+    """Ourselves, and the peers that can be had; of the others the reason why not."""
+    contenders, absent = watchers(), {}
+    for name in names:
+        try:
+            PEERS[name].version()
+            contenders.append(PEERS[name])
+        except SandboxError as error:
+            absent[PEERS[name].name] = f"{error}: {error.hint}"
+            print(f"{PEERS[name].name} is absent: {error}", flush=True)
+    return contenders, absent
+
+
+def ends(parts: Sequence[str], minutes: float | None, now: float) -> dict[str, float | None]:
+    """When the time of each part is over; None is never."""
+    if minutes is None:
+        return dict.fromkeys(parts)
+    whole = sum(PARTS[part][1] for part in parts)
+    passed = 0.0
+    result: dict[str, float | None] = {}
+    for part in parts:
+        passed += PARTS[part][1]
+        result[part] = now + minutes * 60 * passed / whole
+    return result
+
+
+def main() -> None:
+    """Measure, write, draw."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--part", nargs="+", choices=PARTS, default=[*PARTS])
+    parser.add_argument("--events", type=int, default=FULL_EVENTS)
+    parser.add_argument("--runs", type=int, default=3)
+    parser.add_argument("--minutes", type=float, help="do fewer runs where all would take longer")
+    parser.add_argument("--cases", nargs="+", choices=CASES, default=CASES, help="of catchup")
+    parser.add_argument("--rates", nargs="+", type=float, default=RATES, help="of latency, in writes a second")
+    parser.add_argument("--seconds", type=float, default=20.0, help="for each rate of latency, and of idleness")
+    parser.add_argument("--watchers", nargs="+", type=int, default=FLEETS, help="of fleet")
+    parser.add_argument("--peers", nargs="*", choices=PEERS, default=[*PEERS])
+    parser.add_argument("--limit", type=float, default=1800.0, help="seconds that one contender may take")
+    given = parser.parse_args()
+    plan = Plan(given.events, given.runs, given.cases, given.rates, given.seconds, given.watchers, given.peers, given.limit)
+    for part in given.part:
+        print(f"{part}: in full (EVENTS={FULL_EVENTS}, 3 runs, all cases) about {PARTS[part][2]} on two cores", flush=True)
+    contenders, absent = present(plan.peers)
+    until = ends(given.part, given.minutes, time.monotonic())
+    for part in given.part:  # servers of its own for each: no part has to live with what another one has left
+        started = time.monotonic()
+        with servers() as sandbox:
+            PARTS[part][0](Bench(sandbox, plan, contenders, absent, until[part]))
+        print(f"{part} took {(time.monotonic() - started) / 60:.1f} min", flush=True)
+        report.main()
+
+
+if __name__ == "__main__":
+    main()

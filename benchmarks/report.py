@@ -1,0 +1,147 @@
+"""Writes the tables of docs/performance.md and draws its plots, from benchmarks/results/*.json: `python -m benchmarks.report`.
+
+Only what stands between the markers is written; a part without a result keeps what it has.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+
+from benchmarks.figures import Figures
+from benchmarks.results import Result, read
+
+ROOT = Path(__file__).parents[1]
+PAGES = (ROOT / "docs" / "performance.md", ROOT / "docs" / "scaling.md")
+IMAGES = ROOT / "docs" / "images"
+MARKED = re.compile(r"(<!-- benchmarks: (?P<part>[\w-]+) -->\n).*?(<!-- /benchmarks -->)", re.DOTALL)
+
+BARS = ("catchup-small-inserts", "catchup-medium-inserts", "catchup-medium-mix")
+SPEED = "events/s"
+
+
+def table(result: Result) -> str:
+    """A result as Markdown: the figures with their spread, who is missing and why, and the conditions."""
+    columns = [*dict.fromkeys(name for figures in result.figures.values() for name in figures)]
+    rows = [
+        [owner, *(cell(figures[name]) if name in figures else "" for name in columns)] for owner, figures in result.figures.items()
+    ]
+    missing = [f"* {name} is absent: {one_line(reason)}" for name, reason in result.absent.items()]
+    missing += [f"* {name} has failed: {one_line(reason)}" for name, reason in result.failed.items()]
+    runs = max((each["runs"] for figures in result.figures.values() for each in figures.values()), default=0)
+    under = "; ".join(f"{name}: {value}" for name, value in result.conditions.items())
+    blocks = [
+        f"**{result.title}**, median of {runs:.0f} runs (lowest-highest).",
+        "\n".join(markdown_rows(["", *columns], rows)),
+        "\n".join(missing),
+        f"<sub>{under}.</sub>",
+    ]
+    return "\n\n".join(block for block in blocks if block)
+
+
+def markdown_rows(head: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
+    """The lines of a table; figures stand at the right."""
+    lines = [head, ["---", *["---:"] * (len(head) - 1)], *rows]
+    return [f"| {' | '.join(line)} |" for line in lines]
+
+
+def cell(figure: Figures) -> str:
+    """Median and spread; one run has none."""
+    median = number(figure["median"])
+    return median if figure["runs"] == 1 else f"{median} ({number(figure['lowest'])}-{number(figure['highest'])})"
+
+
+def number(value: float) -> str:
+    """Three digits that mean something: 41,300; 13.4; 0.76."""
+    if abs(value) >= 1000:
+        return f"{round(value, -2):,.0f}"
+    return f"{value:.0f}" if abs(value) >= 100 else f"{value:.3g}"
+
+
+def one_line(text: str) -> str:
+    """A reason as a table's remark can hold it."""
+    return " ".join(text.split())[:300]
+
+
+def written(text: str, results: Mapping[str, Result]) -> str:
+    """A page with the tables of the results that there are."""
+
+    def fill(match: re.Match[str]) -> str:
+        result = results.get(match["part"])
+        return f"{match[1]}{table(result)}\n{match[3]}" if result else match[0]
+
+    return MARKED.sub(fill, text)
+
+
+def draw(results: Mapping[str, Result], directory: Path = IMAGES) -> None:
+    """The plots of what there is, as SVG that is the same for the same figures."""
+    import matplotlib as mpl
+
+    mpl.use("Agg")
+    mpl.rcParams.update({"svg.hashsalt": "benchmarks", "font.size": 9})
+    if bars := {part: results[part] for part in BARS if part in results}:
+        draw_bars(bars, directory / "catchup.svg")
+    latencies = {part: result for part, result in results.items() if part.startswith("latency-")}
+    if latencies:
+        draw_latency(latencies, directory / "latency.svg")
+
+
+def draw_bars(results: Mapping[str, Result], path: Path) -> None:
+    """Events a second by contender, one panel for each backlog."""
+    from matplotlib import pyplot as plt
+
+    figure, panels = plt.subplots(1, len(results), figsize=(4 * len(results), 3.2), squeeze=False, layout="constrained")
+    for axes, (part, result) in zip(panels[0], results.items(), strict=True):
+        owners = [owner for owner, figures in result.figures.items() if SPEED in figures][::-1]
+        speeds = [result.figures[owner][SPEED] for owner in owners]
+        errors = [[each["median"] - each["lowest"] for each in speeds], [each["highest"] - each["median"] for each in speeds]]
+        axes.barh(owners, [each["median"] for each in speeds], xerr=errors, color=["C0" if "ours" in o else "C7" for o in owners])
+        axes.set_title(part.removeprefix("catchup-").replace("-", " "))
+        axes.set_xlabel("events/s")
+        axes.grid(axis="x", alpha=0.25)
+        if axes is not panels[0][0]:
+            axes.set_yticklabels([])
+    save(figure, path)
+
+
+def draw_latency(results: Mapping[str, Result], path: Path) -> None:
+    """Percentiles by contender, one panel for each rate; the scale is logarithmic."""
+    from matplotlib import pyplot as plt
+
+    ordered = sorted(results.items(), key=lambda item: float(item[0].removeprefix("latency-")))
+    figure, panels = plt.subplots(
+        1, len(ordered), figsize=(4 * len(ordered), 3.2), squeeze=False, sharey=True, layout="constrained"
+    )
+    for axes, (part, result) in zip(panels[0], ordered, strict=True):
+        for owner, figures in result.figures.items():
+            axes.plot([*figures], [each["median"] for each in figures.values()], marker="o", markersize=3, label=owner)
+        axes.set_title(f"{float(part.removeprefix('latency-')):,.0f} writes/s")
+        axes.set_yscale("log")
+        axes.grid(alpha=0.25)
+    panels[0][0].set_ylabel("ms")
+    panels[0][0].legend(fontsize="x-small")
+    save(figure, path)
+
+
+def save(figure: object, path: Path) -> None:
+    """As SVG, without a date in it."""
+    from matplotlib import pyplot as plt
+    from matplotlib.figure import Figure
+
+    assert isinstance(figure, Figure)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(path, metadata={"Date": None, "Creator": None})
+    plt.close(figure)
+
+
+def main() -> None:
+    """Tables and plots of all results."""
+    results = read()
+    for page in PAGES:
+        page.write_text(written(page.read_text(), results))
+    draw(results)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,64 @@
+"""Results as files: `benchmarks/results/<part>.json`, with the machine and the versions that they were measured with."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+
+from confluent_kafka import libversion
+from psutil import virtual_memory
+from pymongo import version as pymongo_version
+
+from benchmarks.figures import Summary
+from watcher.sandbox.sandbox import Sandbox
+
+DIRECTORY = Path(__file__).parent / "results"
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """One table: `figures` by whose and of what. `absent` and `failed` have the reason by the contender's name."""
+
+    part: str
+    title: str
+    figures: Summary
+    conditions: Mapping[str, str]
+    absent: Mapping[str, str] = field(default_factory=dict)
+    failed: Mapping[str, str] = field(default_factory=dict)
+
+    def write(self, directory: Path = DIRECTORY) -> None:
+        """Replaces an older result of the same part."""
+        directory.mkdir(exist_ok=True)
+        (directory / f"{self.part}.json").write_text(json.dumps(asdict(self), indent=2, ensure_ascii=False) + "\n")
+
+
+def read(directory: Path = DIRECTORY) -> dict[str, Result]:
+    """All, by part."""
+    return {path.stem: Result(**json.loads(path.read_text())) for path in sorted(directory.glob("*.json"))}
+
+
+def conditions(sandbox: Sandbox, versions: Mapping[str, str]) -> dict[str, str]:
+    """When and on what it is measured; `versions` of the contenders by their names."""
+    with sandbox.mongodb.client() as client:
+        mongod = client.server_info()["version"]
+    return {
+        "measured": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
+        "machine": f"{os.cpu_count()} cores ({_processor()}), {virtual_memory().total / 1024**3:.0f} GiB, {platform.system()}",
+        "load before": f"{os.getloadavg()[0]:.1f}",
+        "MongoDB": mongod,
+        "Kafka": sandbox.kafka.description,
+        "Python": f"{platform.python_version()}, pymongo {pymongo_version}, librdkafka {libversion()[0]}",
+        **versions,
+    }
+
+
+def _processor() -> str:
+    models = [
+        line.partition(":")[2].strip() for line in Path("/proc/cpuinfo").read_text().splitlines() if line.startswith("model name")
+    ]
+    return models[0] if models else platform.machine()

@@ -64,7 +64,7 @@ class Kafka:
         return sorted({topic_name(text, operation, self.settings.database, ANY_COLLECTION) for operation, text in templates})
 
     def existing(self) -> dict[str, TopicMetadata]:
-        """Of the watcher's topics those that are there, the position's included. What collections gave names to is not looked for."""
+        """Of the watcher's topics those that are there, the position's included. Those named after collections are left out."""
         found = self.metadata().topics
         return {name: found[name] for name in (*self.names, self.settings.position_topic) if name in found}
 

@@ -1,7 +1,7 @@
 """A worker for the tests of the fleet: behaves as `<state-dir>/behaviour/<name>` says, and writes a status file.
 
 Behaviours: `stream` (default), `open` (never gets further), `exit CODE` (with an error written down), `silent CODE` (without),
-`drain SECONDS` (takes that long to stop).
+`drain SECONDS` (takes that long to stop), `hang SECONDS` (has written nothing for so long).
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import os
 import signal
 import sys
 import time
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 HINT = "check the password"
@@ -28,6 +28,10 @@ def main() -> int:
         write(state_dir, name, started, "failed", {"at": started, "message": "wrong password", "hint": HINT, "exitCode": int(code)})
     if what in {"exit", "silent"}:
         return int(code)
+    if what == "hang":
+        write(state_dir, name, started, "streaming", age_seconds=float(code))
+    while what == "hang":
+        signal.pause()
     while True:
         write(state_dir, name, started, "opening" if what == "open" else "streaming")
         signal.sigtimedwait([], 0.2)
@@ -38,15 +42,18 @@ def stop(seconds: float) -> None:
     sys.exit(0)
 
 
-def write(state_dir: Path, name: str, started: str, state: str, error: dict[str, object] | None = None) -> None:
-    report = {"pid": os.getpid(), "state": state, "startedAt": started, "updatedAt": now(), "lastError": error}
+def write(
+    state_dir: Path, name: str, started: str, state: str, error: dict[str, object] | None = None, *, age_seconds: float = 0
+) -> None:
+    updated = now(age_seconds)
+    report = {"pid": os.getpid(), "state": state, "startedAt": started, "updatedAt": updated, "lastError": error}
     part = state_dir / "run" / f".{name}.part"
     part.write_text(json.dumps(report))
     part.replace(state_dir / "run" / f"{name}.json")
 
 
-def now() -> str:
-    return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+def now(less_seconds: float = 0) -> str:
+    return (datetime.now(UTC) - timedelta(seconds=less_seconds)).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 if __name__ == "__main__":

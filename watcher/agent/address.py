@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import socket
 from collections.abc import Iterator
@@ -14,7 +15,12 @@ from watcher.config.conf_dir import AGENT
 from watcher.fleet.files import write_if_changed
 from watcher.fleet.polling import is_alive
 
+ADDRESS_FILE = f"{AGENT}.json"
+
 _ANY = {"0.0.0.0", "::"}  # noqa: S104  # compared with, not bound to
+
+
+logger = logging.getLogger("watcher")
 
 
 class Address(BaseModel):
@@ -46,22 +52,24 @@ def url_of(host: str, listening: socket.socket) -> str:
 
 @contextlib.contextmanager
 def published(run_dir: Path, url: str) -> Iterator[None]:
-    """Say where this process listens, for as long as it does. Raises OSError."""
-    write_if_changed(_path(run_dir), Address(pid=os.getpid(), url=url).model_dump_json() + "\n")
+    """Say where this process listens, for as long as it does."""
+    path = run_dir / ADDRESS_FILE
+    try:
+        run_dir.mkdir(parents=True, exist_ok=True)
+        write_if_changed(path, Address(pid=os.getpid(), url=url).model_dump_json() + "\n")
+    except OSError as error:  # on a full disk the agent is needed most
+        logger.warning("the file that says where the agent listens cannot be written: %s", error)
     try:
         yield
     finally:
-        _path(run_dir).unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            path.unlink()
 
 
 def find(run_dir: Path) -> str | None:
     """The URL of the agent that runs; None if none listens."""
     try:
-        address = Address.model_validate_json(_path(run_dir).read_bytes())
+        address = Address.model_validate_json((run_dir / ADDRESS_FILE).read_bytes())
     except (OSError, ValidationError):
         return None
     return address.url if is_alive(address.pid) else None
-
-
-def _path(run_dir: Path) -> Path:
-    return run_dir / f"{AGENT}.json"

@@ -91,7 +91,8 @@ def test_a_fleet_that_runs_is_not_disturbed(
     assert [after[key] for key in ("pid", "reopens", "errors")] == [before[key] for key in ("pid", "reopens", "errors")]
     found = outcomes(report)
     assert {name for name, outcome in found.items() if outcome == "notChecked"} == {
-        "kafka.transactions", "kafka.transaction-log", "kafka.message-size", "kafka.clock", "mongodb.images", "mongodb.oplog",
+        "host.agent-port", "mongodb.images", "mongodb.oplog",
+        "kafka.transactions", "kafka.transaction-log", "kafka.message-size", "kafka.clock",
     }  # fmt: skip
     assert found["position.owner"] == "ok"
     assert not [password for password in passwords.values() if password in done.stdout + done.stderr]

@@ -26,6 +26,9 @@ from watcher.stream.past import Past
 from watcher.stream.position import PositionReader, Saved
 from watcher.stream.status_file import StatusFile
 
+LONG_SECONDS = 600
+"""A watcher that is less behind than this is only being restarted."""
+
 NO_POSITION = "because there is no position yet"
 
 
@@ -84,8 +87,9 @@ def judge_headroom(position: int, now: int, oldest: int | None) -> Finding:
     if oldest is None:
         return ok(f"{text}, and for how much longer is not known without the role clusterMonitor")
     headroom = position - oldest
-    if behind > headroom:
-        return warning(f"{text}, and it is lost when it is {seconds_in_words(headroom + behind)} behind", "start the watcher now")
+    if behind > max(headroom, LONG_SECONDS):
+        lost = f"once the oplog is full, it is lost when it is {seconds_in_words(headroom + behind)} behind"
+        return warning(f"{text}; {lost}", "start the watcher now")
     return ok(f"{text}, with a headroom of {seconds_in_words(headroom)}")
 
 
@@ -103,15 +107,17 @@ def judge_owner(last: Owner, our_worker: int | None, host: str, settings: Settin
     """`last`: who wrote the position last; `our_worker`: the process id of the worker that runs here, if one does."""
     who = f"process {last.pid} on {last.host}"
     fix = f"stop the other one, or give it another kafka_client_id than {settings.kafka_client_id}"
-    if our_worker and (last.pid, last.host) != (our_worker, host):
-        return failed(f"{who} writes it, and our worker is process {our_worker}: each would end the other", fix)
-    if our_worker:
+    if (last.pid, last.host) == (our_worker, host):
         return ok(f"{who}, our worker")
+    if last.host == host and not is_alive(last.pid):
+        return ok(f"{who} wrote it last, and has ended")
+    if our_worker:
+        return failed(f"{who} writes it, and our worker is process {our_worker}: each would end the other", fix)
     if last.host != host:
         return warning(f"{who} wrote it last, and no worker runs here", f"if it still runs there: {fix}")
-    if is_alive(last.pid) and settings.name in command_line(last.pid):
+    if settings.name in command_line(last.pid):
         return warning(f"{who} wrote it last, and it runs outside this deployment", fix)
-    return ok(f"{who} wrote it last; it has ended")
+    return ok(f"{who} wrote it last; its number is another process's now")
 
 
 SAVED = "position.saved"

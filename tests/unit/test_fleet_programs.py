@@ -7,11 +7,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pydantic import SecretStr
 from supervisor.options import ServerOptions
 
+from watcher.config import Deployment
+from watcher.config.agent_settings import AgentSettings, LoadedAgent
 from watcher.config.settings import Settings
 from watcher.errors import ExitCode
-from watcher.fleet.control import compare
+from watcher.fleet.control import AGENT_START_SECONDS, Fleet, compare
 from watcher.fleet.digest import load_or_make_key, settings_digest
 from watcher.fleet.errors import FleetError
 from watcher.fleet.files import ProgramFiles, base_text, check, write_if_changed
@@ -149,3 +152,23 @@ def test_compare() -> None:
     wanted = {"a": a2, "b": b, "new": b}
     changes = compare(wanted, {"a": a, "b": b, "gone": b, "broken": b}, {"a", "b", "gone", "broken"}, {"broken"})
     assert (changes.added, changes.changed, changes.removed, changes.unchanged) == (("new",), ("a",), ("gone",), ("b",))
+
+
+def test_an_agent_that_ends_at_once_is_not_started_for_ever(tmp_path: Path) -> None:
+    process = parsed(render(program(name="agent", start_seconds=AGENT_START_SECONDS)), tmp_path)
+    assert process.startsecs == AGENT_START_SECONDS
+    assert 0 < process.startretries < 10
+    assert process.autorestart.__name__ == "RestartWhenExitUnexpected"
+
+
+def test_digest_of_the_agents_settings_tells_a_change_and_nothing_else() -> None:
+    before, after = (AgentSettings(token=SecretStr(token)) for token in ("0123456789abcdef", "0123456789abcdeg"))
+    assert settings_digest(before, KEY) != settings_digest(after, KEY)
+    assert "0123456789abcdef" not in settings_digest(before, KEY)
+
+
+def test_a_fleet_has_an_agent_only_if_it_is_wanted(tmp_path: Path) -> None:
+    deployment = Deployment.locate(tmp_path / "conf.d")
+    assert not Fleet(deployment).agent.wanted
+    assert not Fleet(deployment, agent=LoadedAgent(AgentSettings(enabled=False))).agent.wanted
+    assert Fleet(deployment, agent=LoadedAgent(AgentSettings())).agent.wanted

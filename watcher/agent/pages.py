@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +14,7 @@ from starlette.responses import HTMLResponse, Response
 from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
 
+from watcher import __version__
 from watcher.agent.details import faults_shown, log_shown, settings_shown
 from watcher.agent.shown import (
     SPARK_STEPS,
@@ -130,7 +130,7 @@ def _page(template: str, view: FleetView, **values: Any) -> Response:
 
 
 def _html(template: str, status: int, **values: Any) -> Response:
-    text = _environment.get_template(template).render(version=version("database-watcher"), **values)
+    text = _environment.get_template(template).render(version=__version__, **values)
     return HTMLResponse(text, status, SECURITY_HEADERS)
 
 

@@ -153,6 +153,7 @@ def test_a_taken_port_is_said_once_and_waited_for(
     served: Served, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(server, "RETRY_SECONDS", 0.05)
+    monkeypatch.setattr(freshness, "WATCHED_SECONDS", 0.02)
     monkeypatch.setattr(freshness, "UNWATCHED_SECONDS", 0.05)
     taken = socket.create_server(("127.0.0.1", 0))
     port = taken.getsockname()[1]
@@ -175,6 +176,7 @@ def test_a_taken_port_is_said_once_and_waited_for(
 
 def test_the_history_grows(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(freshness, "STEP_SECONDS", 0.1)
+    monkeypatch.setattr(freshness, "WATCHED_SECONDS", 0.02)
     monkeypatch.setattr(freshness, "UNWATCHED_SECONDS", 0.05)
     now = iso(time.time())
     served.deployment.run_dir.mkdir(exist_ok=True)

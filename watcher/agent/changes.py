@@ -13,6 +13,7 @@ class Changes:
         self.is_closed = False
         self._waiting = 0
         self._event = asyncio.Event()
+        self._arrived = asyncio.Event()
 
     @property
     def has_listeners(self) -> bool:
@@ -32,8 +33,18 @@ class Changes:
     async def wait(self, seconds: float) -> None:
         """Until something changes, or for `seconds`."""
         self._waiting += 1
+        self._arrived.set()
         try:
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._event.wait(), seconds)
+            await _at_most(self._event, seconds)
         finally:
             self._waiting -= 1
+
+    async def listener(self, seconds: float) -> None:
+        """Until somebody comes to wait, or for `seconds`."""
+        self._arrived.clear()
+        await _at_most(self._arrived, seconds)
+
+
+async def _at_most(event: asyncio.Event, seconds: float) -> None:
+    with contextlib.suppress(TimeoutError):
+        await asyncio.wait_for(event.wait(), seconds)

@@ -42,7 +42,9 @@ async def keep_fresh(view: FleetView) -> None:
         except Exception:
             logger.exception("the agent could not look at the fleet")
         restarts = {task for task in restarts if not task.done()}
-        await asyncio.sleep(WATCHED_SECONDS if view.changes.has_listeners else UNWATCHED_SECONDS)
+        await asyncio.sleep(WATCHED_SECONDS)
+        if not view.changes.has_listeners:
+            await view.changes.listener(UNWATCHED_SECONDS - WATCHED_SECONDS)
 
 
 def _told(view: FleetView) -> list[dict[str, Any]]:

@@ -14,7 +14,7 @@ from watcher.fleet.status_json import as_json
 
 WATCHED_SECONDS = 0.5
 """How often to look while somebody does, and"""
-UNWATCHED_SECONDS = 2.0
+UNWATCHED_SECONDS = 2.5
 """while nobody does."""
 
 _RESTLESS = {"uptimeSeconds", "updatedAt", "lastCommitAt", "rssBytes", "cpuSeconds", "headroomSeconds"}
@@ -24,37 +24,60 @@ logger = logging.getLogger("watcher")
 
 
 async def keep_fresh(view: FleetView) -> None:
-    """Until cancelled. What goes wrong is logged, and tried again."""
-    restarts: set[asyncio.Task[None]] = set()
-    next_sample = time.monotonic()
-    shown: object = None
+    """Until cancelled. What goes wrong is logged once, and tried again."""
+    keeper = _Keeper(view)
+    failing = False
     while True:
         try:
-            await asyncio.to_thread(view.refresh)
-            if time.monotonic() >= next_sample:
-                view.history.add(time.time(), view.survey.rows)
-                next_sample += STEP_SECONDS
-            if view.changes.has_listeners and (now := _told(view)) != shown:
-                shown = now
-                view.changes.announce()
-            if not restarts:
-                restarts.update(_restart_hung(view))
+            await keeper.look()
+            failing = False
         except Exception:
-            logger.exception("the agent could not look at the fleet")
-        restarts = {task for task in restarts if not task.done()}
+            if not failing:
+                logger.exception("the agent could not look at the fleet")
+            failing = True
         await asyncio.sleep(WATCHED_SECONDS)
         if not view.changes.has_listeners:
             await view.changes.listener(UNWATCHED_SECONDS - WATCHED_SECONDS)
 
 
-def _told(view: FleetView) -> list[dict[str, Any]]:
+class _Keeper:
+    """What is remembered between two looks."""
+
+    def __init__(self, view: FleetView) -> None:
+        self._view = view
+        self._next_sample = time.monotonic()
+        self._told: list[dict[str, Any]] = []
+        self._restarts: set[asyncio.Task[None]] = set()
+
+    async def look(self) -> None:
+        await asyncio.to_thread(self._view.refresh)
+        self._take_sample()
+        self._tell()
+        self._restart_hung()
+
+    def _take_sample(self) -> None:
+        now = time.monotonic()
+        if now >= self._next_sample:
+            self._view.history.add(time.time(), self._view.survey.rows)
+            self._next_sample = max(self._next_sample + STEP_SECONDS, now)
+
+    def _tell(self) -> None:
+        if self._view.changes.has_listeners and (now := _noticeable(self._view)) != self._told:
+            self._told = now
+            self._view.changes.announce()
+
+    def _restart_hung(self) -> None:
+        """In threads: stopping a worker that does not listen takes 20 s. No second one before all of them are done."""
+        view = self._view
+        self._restarts = {task for task in self._restarts if not task.done()}
+        names = hung.overdue(view.survey, view.supervised.processes, view.agent.restart_hung_after_seconds)
+        if names and not self._restarts and hung.can_write(view.deployment.run_dir):
+            for name in names:
+                restart = asyncio.to_thread(hung.restart, view.fleet, name, view.counts.hung_restarts)
+                self._restarts.add(asyncio.create_task(restart))
+
+
+def _noticeable(view: FleetView) -> list[dict[str, Any]]:
     """What somebody who looks would see, without what changes all the time."""
     watchers = as_json(view.survey)["watchers"]
     return [{key: value for key, value in watcher.items() if key not in _RESTLESS} for watcher in watchers]
-
-
-def _restart_hung(view: FleetView) -> set[asyncio.Task[None]]:
-    names = hung.overdue(view.survey, view.supervised.processes, view.agent.restart_hung_after_seconds)
-    if not names or not hung.can_write(view.deployment.run_dir):
-        return set()
-    return {asyncio.create_task(asyncio.to_thread(hung.restart, view.fleet, name, view.counts.hung_restarts)) for name in names}

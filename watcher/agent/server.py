@@ -22,6 +22,7 @@ from watcher.fleet.control import Fleet
 RETRY_SECONDS = 5.0
 MOST_CONNECTIONS = 200
 GOODBYE_SECONDS = 2
+"""How long an answer may take that is under way when the agent is stopped."""
 
 logger = logging.getLogger("watcher")
 
@@ -110,6 +111,7 @@ async def _answer(view: FleetView, listening: socket.socket, stopping: asyncio.E
     answering = asyncio.create_task(server.serve([listening]))
     stop = asyncio.create_task(stopping.wait())
     await asyncio.wait({answering, stop}, return_when=asyncio.FIRST_COMPLETED)
-    view.changes.close()
+    stop.cancel()
+    view.changes.close()  # lets those go who follow the events
     server.should_exit = True
     await answering

@@ -17,11 +17,16 @@ from hypothesis import strategies as st
 from pymongo.collection import Collection
 from pymongo.database import Database
 
+from tests.support.records import read_topics
+from tests.support.worker import Inbox, Launch
 from watcher.config import Settings
 from watcher.config.fields import split_field
+from watcher.sandbox.kafka import Broker
 from watcher.sandbox.mongod import ReplicaSet
 from watcher.stream.change_stream import ChangeStream
 from watcher.stream.mongodb_errors import EventTooLarge
+
+pytest_plugins = ["tests.support.worker_fixtures"]
 
 Document = dict[str, Any]
 Path = tuple[str, ...]
@@ -413,3 +418,31 @@ def test_no_random_change_lets_a_secret_out(open_streams: OpenStreams, db: Datab
             assert excluding == expected(plain)
 
     check()
+
+
+# The whole way, to Kafka.
+
+
+def test_no_byte_of_a_secret_reaches_kafka(
+    launch: Launch, settings: Document, inbox: Inbox, db: Database[Document], kafka: Broker
+) -> None:
+    users = with_pre_images(db, "users")
+    worker = launch(settings | {"exclude_fields": ["users.ssn", "*.auth.token"], "full_document_before_change": "whenAvailable"})
+    worker.reached()
+    secret = {"ssn": SECRET, "auth": [{"token": SECRET, "kind": "api"}]}
+    for number in range(3):
+        users.insert_one({"_id": number, "name": "Ada", **PADDING, **secret})
+        users.update_one({"_id": number}, {"$set": {"name": "Grace", "ssn": f"{SECRET} 2", "auth.0.token": f"{SECRET} 3"}})
+        users.update_one({"_id": number}, {"$set": {"ssn": f"{SECRET} 4"}})  # nothing else
+        users.replace_one({"_id": number}, {"name": "Hedy", **secret})
+        users.delete_one({"_id": number})
+    records = inbox.records(15)
+    assert worker.stop() == 0
+    position = read_topics(kafka.bootstrap, [f"{settings['kafka_client_id']}.position"])
+    assert [record.json["operationType"] for record in records] == ["insert", "update", "update", "replace", "delete"] * 3
+    assert records[1].json["fullDocumentBeforeChange"]["auth"] == [{"kind": "api"}]
+    assert records[1].json["updateDescription"]["updatedFields"] == {"name": "Grace"}
+    for record in [*records, *position]:
+        assert SECRET.encode() not in (record.key or b"") + (record.value or b"")
+    for path in worker.state_dir.rglob("*"):
+        assert path.is_dir() or SECRET.encode() not in path.read_bytes(), path

@@ -14,6 +14,9 @@ from types import TracebackType
 from typing import Any, Self
 
 CHUNK = 16_384
+TRAVELLING = 64
+"""Chunks on their way at once, for memory's sake: 1 MiB."""
+
 RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 
 
@@ -153,21 +156,38 @@ class TcpProxy:
             connection.reset()
 
     async def _pump(self, connection: _Connection, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """A chunk takes time to enter the link, and then travels while others enter: latency does not narrow it."""
+        travelling: asyncio.Queue[tuple[float, bytes]] = asyncio.Queue(TRAVELLING)
+        async with asyncio.TaskGroup() as ends:
+            ends.create_task(self._take_in(connection, reader, travelling))
+            ends.create_task(self._let_out(connection, travelling, writer))
+
+    async def _take_in(
+        self, connection: _Connection, reader: asyncio.StreamReader, link: asyncio.Queue[tuple[float, bytes]]
+    ) -> None:
         while chunk := await reader.read(CHUNK):
-            await self._forward(connection, chunk, writer)
+            behaviour = self._behaviour
+            if behaviour.swallow:
+                connection.lossy = True
+                continue
+            await asyncio.sleep(len(chunk) / behaviour.bytes_per_s)
+            await link.put((self._loop.time() + behaviour.latency_s, chunk))
+        await link.put((0.0, b""))
+
+    async def _let_out(
+        self, connection: _Connection, link: asyncio.Queue[tuple[float, bytes]], writer: asyncio.StreamWriter
+    ) -> None:
+        while True:
+            due, chunk = await link.get()
+            if not chunk:
+                break
+            await asyncio.sleep(due - self._loop.time())
+            passed = chunk[: int(min(len(chunk), self._budget))]
+            writer.write(passed)
+            await writer.drain()
+            self.bytes_passed += len(passed)
+            self._budget -= len(passed)
+            if self._budget <= 0:
+                connection.reset()
         if not connection.lossy:
             writer.write_eof()
-
-    async def _forward(self, connection: _Connection, chunk: bytes, writer: asyncio.StreamWriter) -> None:
-        behaviour = self._behaviour
-        if behaviour.swallow:
-            connection.lossy = True
-            return
-        await asyncio.sleep(behaviour.latency_s + len(chunk) / behaviour.bytes_per_s)
-        passed = chunk[: int(min(len(chunk), self._budget))]
-        writer.write(passed)
-        await writer.drain()
-        self.bytes_passed += len(passed)
-        self._budget -= len(passed)
-        if self._budget <= 0:
-            connection.reset()

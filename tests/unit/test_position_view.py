@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import sys
+from pathlib import Path
 
 import click
 import pytest
@@ -79,6 +80,12 @@ def test_what_is_shown() -> None:
         "dashboard-watcher.position",
     ):
         assert words in text
+
+
+def test_every_key_is_documented() -> None:
+    text = (Path(__file__).parents[2] / "docs" / "position.md").read_text(encoding="utf-8")
+    document = as_document(SETTINGS, SEEN, NOON_SECONDS, NOON_SECONDS)
+    assert {key for key in (*document, *document["history"][0], *document["owner"]) if f"`{key}`" not in text} == set()
 
 
 def test_what_is_not_known_is_shown_as_that() -> None:

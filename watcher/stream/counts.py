@@ -1,6 +1,7 @@
 """What a worker counts, from its start on.
 
-Each message takes part in several counts, and there are tens of thousands a second: they are counted by columns, in C.
+Each message takes part in several counts, and there are tens of thousands a second. So they are counted one field after the
+other, in C, and nothing else of them is looked at: their values are no longer in the processor's caches.
 `benchmarks/status_cost.py` measures what that costs.
 """
 
@@ -9,6 +10,7 @@ from __future__ import annotations
 import time
 from collections import Counter, deque
 from collections.abc import Sequence
+from operator import attrgetter
 
 import orjson
 
@@ -36,6 +38,9 @@ INVALIDATE = "invalidate"
 
 RATE_SECONDS = 10.0
 """Events per second are those of this long."""
+
+
+_topic, _timestamp_ms, _operation = map(attrgetter, ("topic", "timestamp_ms", "operation"))
 
 
 class Counts:
@@ -84,11 +89,10 @@ class Counts:
         self.errors["worker", type(error).__name__ if isinstance(error, WatcherError) else "bug"] += 1
 
     def _delivered(self, messages: Sequence[Message]) -> Counter[str]:
-        topics, _, _, times_ms, operations = zip(*messages, strict=True)
         self.messages += len(messages)
-        self.topics.update(topics)
-        self.age_seconds.observe_ages(times_ms, int(time.time() * 1000))
-        numbers = Counter(operations)
+        self.topics.update(map(_topic, messages))
+        self.age_seconds.observe_ages(map(_timestamp_ms, messages), int(time.time() * 1000))
+        numbers = Counter(map(_operation, messages))
         for operation, number in numbers.items():
             self.operations[operation if operation in ROW_OPERATIONS else CONTROL] += number
         if DEAD_LETTER in numbers:

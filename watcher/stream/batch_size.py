@@ -1,0 +1,30 @@
+"""How many events to ask MongoDB for at once, so that a reply has a size that is cheap to handle and bounded in memory."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+REPLY_BYTES = 3 * 512 * 1024
+"""What a reply should hold: a transaction's worth, less what JSON adds. MongoDB itself stops at 16 MB only."""
+
+BACKLOG_BYTES = 2 * REPLY_BYTES
+"""Replies up to this size are read ahead of; memory has to hold larger ones one by one."""
+
+
+class BatchSize:
+    """At most `highest` events, and about REPLY_BYTES, judged by the events of the last reply."""
+
+    def __init__(self, highest: int) -> None:
+        self._highest = highest
+        self.limit = highest
+
+    def learn(self, events: Sequence[bytes]) -> None:
+        """These have come. A reply with none says nothing of those to come."""
+        if events:
+            average = sum(map(len, events)) / len(events)
+            self.limit = max(1, min(self._highest, int(REPLY_BYTES / average)))
+
+
+def is_backlog(events: Sequence[bytes], limit: int) -> bool:
+    """Whether a reply to a request for `limit` events says that the next ones are there already, and it's small enough."""
+    return len(events) == limit and sum(map(len, events)) <= BACKLOG_BYTES

@@ -13,7 +13,7 @@ from tests.unit.change_events import change, encoder
 from watcher.errors import UndeliverableEvent
 from watcher.stream import pipeline as module
 from watcher.stream.model import Batch, Message, Notice, Owner, Position, ResumeToken
-from watcher.stream.pipeline import IDLE_COMMIT_SECONDS, Pipeline, event_token
+from watcher.stream.pipeline import IDLE_COMMIT_SECONDS, Pipeline
 
 START = Position("dashboard", Owner("9f3c", "host-1", 4711), token={"_data": "8200"}, sequence=0)
 
@@ -259,7 +259,3 @@ def test_what_mongodb_gives_without_its_document_is_marked_and_told_of() -> None
     assert sink.values[1]["truncated"] == ["fullDocument"]
     assert "fullDocument" not in sink.values[1]
     assert sink.values[2]["about"]["eventId"] == sink.values[1]["eventId"]
-
-
-def test_the_token_of_an_event_is_read_without_decoding_the_rest() -> None:
-    assert event_token(event(7)) == token(7)

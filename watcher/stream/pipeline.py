@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from typing import Protocol
-
-from bson.raw_bson import RawBSONDocument
+from contextlib import closing
 
 from watcher.errors import UndeliverableEvent
+from watcher.stream.ends import Observer, Sink, Source
 from watcher.stream.message import Encoder
 from watcher.stream.model import Batch, Message, Position, ResumeToken
+from watcher.stream.overlap import ReadAhead, WriteBehind
+from watcher.stream.split_events import event_token
 
 IDLE_COMMIT_SECONDS = 10.0
 """How often a position that moved without events is saved; else a quiet database's position would fall off the oplog."""
@@ -18,49 +19,6 @@ IDLE_COMMIT_SECONDS = 10.0
 
 KEY_SHOWN = 100
 """Bytes of a document's key in an error's text."""
-
-
-class Source(Protocol):
-    """Where batches come from."""
-
-    def open(self, token: ResumeToken | None) -> Batch:
-        """Open after `token`; a batch without events says at which position the stream stands."""
-
-    def next(self) -> Batch:
-        """The next batch, after a bounded wait; empty when nothing has happened."""
-
-
-class Sink(Protocol):
-    """Where messages go."""
-
-    @property
-    def transaction_bytes(self) -> int:
-        """With so many bytes of messages a transaction is full."""
-
-    def deliver(self, messages: Sequence[Message], position: Position) -> None:
-        """Write both or neither."""
-
-    def takes(self, message: Message) -> bool:
-        """Whether the message is small enough."""
-
-
-class Observer(Protocol):
-    """Who wants to know how it goes."""
-
-    def streaming(self) -> None:
-        """The source is open."""
-
-    def received(self, batch: Batch) -> None:
-        """The source has answered."""
-
-    def encoded(self, messages: int, size: int) -> None:
-        """So many messages, of `size` bytes, now wait to be in Kafka."""
-
-    def committed(self, messages: Sequence[Message], position: Position, seconds: float) -> None:
-        """Messages and position are in Kafka; delivering them took so long."""
-
-    def waited(self, seconds: float) -> None:
-        """The source was held back for so long, because the sink is behind."""
 
 
 class Pipeline:
@@ -75,25 +33,30 @@ class Pipeline:
         self._last_commit = time.monotonic()
 
     def run(self, position: Position, stopping: Callable[[], bool]) -> None:
-        """Go on after `position`, an opened sink's. Returns between two transactions once `stopping()`.
+        """Go on after `position`, an opened sink's. Returns between two transactions once `stopping()`, with none under way.
 
-        Errors: what source and sink raise; UndeliverableEvent.
+        Errors: what source and sink raise; UndeliverableEvent. The first in the order of the changes, if it's several.
         """
-        batch = self._source.open(position.token)
-        position = self._deliver(batch, position, stopping)
-        self._observer.streaming()
-        while not stopping():
-            batch = self._source.open(position.token) if batch.ended else self._source.next()
-            self._observer.received(batch)
-            position = self._deliver(batch, position, stopping)
+        with (
+            closing(ReadAhead(self._source, self._observer)) as source,
+            closing(WriteBehind(self._sink, self._observer)) as sink,  # so it's settled first, and its error comes first
+        ):
+            batch = source.open(position.token)
+            position = self._deliver(batch, sink, position, stopping)
+            self._observer.streaming()
+            while not stopping():
+                batch = source.open(position.token) if batch.ended else source.next()
+                if not batch.more:
+                    sink.settle()
+                self._observer.received(batch)
+                position = self._deliver(batch, sink, position, stopping)
 
-    def _deliver(self, batch: Batch, position: Position, stopping: Callable[[], bool]) -> Position:
+    def _deliver(self, batch: Batch, sink: WriteBehind, position: Position, stopping: Callable[[], bool]) -> Position:
+        """Returns the position after the batch; what leads there may be under way still if there is more behind the batch."""
         for messages, after in self._transactions(batch, position):
             self._observer.encoded(len(messages), sum(len(message.value) for message in messages))
-            begun = time.monotonic()
-            self._sink.deliver(messages, after)
+            sink.deliver(messages, after, behind=batch.more)
             self._last_commit = time.monotonic()
-            self._observer.committed(messages, after, self._last_commit - begun)
             position = after
             if stopping():
                 break
@@ -147,9 +110,3 @@ def _too_large(message: Message, remark: str) -> UndeliverableEvent:
         f"A message of {len(message.value)} bytes is too large for topic {message.topic}: {(message.key or b'')[:KEY_SHOWN]!r}.",
         hint=f'Raise max.message.bytes of the topic and "message.max.bytes" in [kafka]; {remark}.',
     )
-
-
-def event_token(event: bytes) -> ResumeToken:
-    """The resume token of a raw change event."""
-    token: ResumeToken = dict(RawBSONDocument(event)["_id"])
-    return token

@@ -17,6 +17,7 @@ from tests.support.waiting import eventually
 from tests.support.worker import OPERATIONS, Inbox, Launch, WorkerProcess, watcher_settings
 from watcher.sandbox.kafka import ApacheKafka, Broker
 from watcher.sandbox.mongod import ReplicaSet
+from watcher.stream.kafka_writer import WRITE_SECONDS
 
 pytest_plugins = ["tests.support.worker_fixtures"]
 
@@ -65,7 +66,7 @@ def test_kafka_is_cut_off_and_comes_back(
     with Load(oracle):
         inbox.records(20)
         kafka_proxy.refuse()
-        status = worker.reached("waiting")
+        status = worker.reached("waiting", timeout_s=WRITE_SECONDS + 20)  # a commit that is cut off is waited for that long
         assert (status["kafkaConnected"], status["lastError"]["component"]) == (False, "kafka")
         kafka_proxy.accept()
         worker.reached()

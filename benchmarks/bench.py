@@ -10,13 +10,14 @@ import argparse
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from benchmarks import catchup, fleet, latency, options, report, streams
 from benchmarks.contender import Contender, watchers
 from benchmarks.figures import Figures, show, summary
 from benchmarks.load import fill
 from benchmarks.peers import PEERS
-from benchmarks.results import Result, conditions
+from benchmarks.results import DIRECTORY, Result, conditions
 from benchmarks.runs import Attempts
 from benchmarks.servers import servers
 from watcher.sandbox.errors import SandboxError
@@ -46,6 +47,7 @@ class Plan:
     fleets: Sequence[int]
     peers: Sequence[str]
     limit_s: float
+    results: Path
 
 
 @dataclass(frozen=True)
@@ -69,7 +71,7 @@ class Bench:
         result = Result(
             part, title, figures, conditions(self.sandbox, versions), self.absent if beside else {}, dict(attempts.failed)
         )
-        result.write()
+        result.write(self.plan.results)
         print(f"{title}: median of {len(runs)} runs (lowest-highest)")
         show(figures)
 
@@ -201,8 +203,11 @@ def main() -> None:
     parser.add_argument("--watchers", nargs="+", type=int, default=FLEETS, help="of fleet")
     parser.add_argument("--peers", nargs="*", choices=PEERS, default=[*PEERS])
     parser.add_argument("--limit", type=float, default=1800.0, help="seconds that one contender may take")
+    parser.add_argument("--results", type=Path, default=DIRECTORY, help="another directory leaves the documentation as it is")
     given = parser.parse_args()
-    plan = Plan(given.events, given.runs, given.cases, given.rates, given.seconds, given.watchers, given.peers, given.limit)
+    plan = Plan(
+        given.events, given.runs, given.cases, given.rates, given.seconds, given.watchers, given.peers, given.limit, given.results
+    )
     for part in given.part:
         print(f"{part}: in full (EVENTS={FULL_EVENTS}, 3 runs, all cases) about {PARTS[part][2]} on two cores", flush=True)
     contenders, absent = present(plan.peers)
@@ -212,7 +217,8 @@ def main() -> None:
         with servers() as sandbox:
             PARTS[part][0](Bench(sandbox, plan, contenders, absent, until[part]))
         print(f"{part} took {(time.monotonic() - started) / 60:.1f} min", flush=True)
-        report.main()
+        if plan.results == DIRECTORY:
+            report.main()
 
 
 if __name__ == "__main__":

@@ -53,17 +53,17 @@ def test_a_reply_without_a_batch_is_none() -> None:
 
 def test_large_events_are_asked_for_in_small_numbers_and_small_ones_in_large_again() -> None:
     size = BatchSize(1000)
-    size.learn([bytes(REPLY_BYTES // 10)] * 3)
+    size.learn(3, 3 * (REPLY_BYTES // 10))
     assert size.limit == 10
-    size.learn([bytes(10 * REPLY_BYTES)])
+    size.learn(1, 10 * REPLY_BYTES)
     assert size.limit == 1
-    size.learn([])
+    size.learn(0, 0)
     assert size.limit == 1
-    size.learn([bytes(100)])
+    size.learn(1, 100)
     assert size.limit == 1000
 
 
 def test_a_backlog_is_a_full_reply_that_is_not_too_large_to_read_on() -> None:
-    assert is_backlog([b"event"] * 3, limit=3)
-    assert not is_backlog([b"event"] * 2, limit=3)
-    assert not is_backlog([bytes(4 * REPLY_BYTES)], limit=1)
+    assert is_backlog(3, 15, limit=3)
+    assert not is_backlog(2, 10, limit=3)
+    assert not is_backlog(1, 4 * REPLY_BYTES, limit=1)

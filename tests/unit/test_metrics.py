@@ -65,7 +65,7 @@ def progress(monkeypatch: pytest.MonkeyPatch) -> Progress:
     progress = Progress(settings, OWNER, Past(restarts=3, bugs=1), lambda: None)
     progress.opened(position(NOON - 60, 40))
     progress.streaming()
-    progress.received(Batch([b"x" * 100] * 3, token(NOON - 5), NOON, oldest_oplog_seconds=NOON - 3600))
+    progress.received(Batch([b""] * 3, token(NOON - 5), NOON, oldest_oplog_seconds=NOON - 3600, size=300))
     dead_letter = b'{"reason": "%s"}' % TOO_LARGE.encode()
     deliver(
         progress,

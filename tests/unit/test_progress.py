@@ -245,7 +245,7 @@ def debug_lines(progress: Progress, caplog: pytest.LogCaptureFixture) -> list[di
     """What a batch of two events and its commit say at level debug."""
     caplog.set_level(logging.DEBUG, "watcher")
     secret = Message("database.insert", b"1", b'{"password": "tiger"}', 0, "insert")
-    progress.received(Batch([b"tiger"] * 2, token(100), 100))
+    progress.received(Batch([b"tiger"] * 2, token(100), 100, size=10))
     deliver(progress, [secret, secret], position(100, 7), seconds=0.0123)
     known = vars(logging.makeLogRecord({})).keys() | {"message"}
     return [

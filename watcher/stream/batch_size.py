@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 REPLY_BYTES = 3 * 512 * 1024
 """What a reply should hold: a transaction's worth, less what JSON adds. MongoDB itself stops at 16 MB only."""
 
@@ -18,13 +16,12 @@ class BatchSize:
         self._highest = highest
         self.limit = highest
 
-    def learn(self, events: Sequence[bytes]) -> None:
-        """These have come. A reply with none says nothing of those to come."""
+    def learn(self, events: int, size: int) -> None:
+        """So many have come, of so many bytes. A reply with none says nothing of those to come."""
         if events:
-            average = sum(map(len, events)) / len(events)
-            self.limit = max(1, min(self._highest, int(REPLY_BYTES / average)))
+            self.limit = max(1, min(self._highest, REPLY_BYTES * events // size))
 
 
-def is_backlog(events: Sequence[bytes], limit: int) -> bool:
+def is_backlog(events: int, size: int, limit: int) -> bool:
     """Whether a reply to a request for `limit` events says that the next ones are there already, and it's small enough."""
-    return len(events) == limit and sum(map(len, events)) <= BACKLOG_BYTES
+    return events == limit and size <= BACKLOG_BYTES

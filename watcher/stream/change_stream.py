@@ -77,10 +77,12 @@ class ChangeStream:
             events, token = self._read(self._get_more(limit))
             if time.monotonic() >= self._oplog_due:
                 self._oldest_oplog_seconds = self.oldest_oplog_seconds()
-        self._size.learn(events)
+        size = sum(map(len, events))
+        self._size.learn(len(events), size)
         whole, token = self._joiner.join(events, token)
         ended = self._cursor_id == 0
-        return replace(self.standing_at(token), events=whole, ended=ended, more=not ended and is_backlog(events, limit))
+        more = not ended and is_backlog(len(events), size, limit)
+        return replace(self.standing_at(token), events=whole, ended=ended, more=more, size=size)
 
     def standing_at(self, token: ResumeToken) -> Batch:
         """A batch without events, at `token`."""

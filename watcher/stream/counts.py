@@ -67,7 +67,7 @@ class Counts:
 
     def received(self, batch: Batch) -> None:
         """The source has answered."""
-        self.source_bytes += sum(map(len, batch.events))
+        self.source_bytes += batch.size
         self.reopens[INVALIDATE] += batch.ended
 
     def committed(self, messages: Sequence[Message], seconds: float) -> Counter[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Iterable, Sequence
+from operator import add
 from typing import NamedTuple
 
 
@@ -36,5 +37,4 @@ class Histogram:
 
     def _add(self, buckets: Sequence[int], total: float, number: int) -> None:
         before = self.observed
-        summed = tuple(old + new for old, new in zip(before.buckets, buckets, strict=True))
-        self.observed = Observed(summed, before.total + total, before.number + number)
+        self.observed = Observed(tuple(map(add, before.buckets, buckets)), before.total + total, before.number + number)

@@ -33,7 +33,7 @@ class Batch:
     change that MongoDB still holds, None where it doesn't tell; both in seconds since 1970. `ended` means that the server has
     closed the stream (after an invalidate): go on by opening it again after `token`. `notices` come before the events. `missing`
     names the fields that the events lack because they were too large for MongoDB itself. `more` means that as many events came as
-    were asked for, so that the next ones are most likely there already.
+    were asked for, so that the next ones are most likely there already. `size` is what came over the network, in bytes.
     """
 
     events: Sequence[bytes]
@@ -44,6 +44,7 @@ class Batch:
     notices: Sequence[Notice] = ()
     missing: Sequence[str] = ()
     more: bool = False
+    size: int = 0
 
 
 class Message(NamedTuple):

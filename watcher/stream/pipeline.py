@@ -53,8 +53,8 @@ class Pipeline:
 
     def _deliver(self, batch: Batch, sink: WriteBehind, position: Position, stopping: Callable[[], bool]) -> Position:
         """Returns the position after the batch; what leads there may be under way still if there is more behind the batch."""
-        for messages, after in self._transactions(batch, position):
-            self._observer.encoded(len(messages), sum(len(message.value) for message in messages))
+        for messages, size, after in self._transactions(batch, position):
+            self._observer.encoded(len(messages), size)
             sink.deliver(messages, after, behind=batch.more)
             self._last_commit = time.monotonic()
             position = after
@@ -62,23 +62,26 @@ class Pipeline:
                 break
         return position
 
-    def _transactions(self, batch: Batch, position: Position) -> Iterator[tuple[list[Message], Position]]:
-        """The batch cut at the size of a transaction; without events its position alone, when it's time for that."""
+    def _transactions(self, batch: Batch, position: Position) -> Iterator[tuple[list[Message], int, Position]]:
+        """The batch cut at the size of a transaction, each with the bytes of its messages.
+
+        Without events the position alone, when it's time for that.
+        """
         messages = [
             self._encoder.control(notice.operation, timestamp_ms=notice.timestamp_ms, sequence=sequence, **notice.fields)
             for sequence, notice in enumerate(batch.notices, position.sequence + 1)
         ]
-        size = 0
+        size = sum(len(message.value) for message in messages)
         for event in batch.events:
             for message in self._encode(event, position.sequence + len(messages) + 1, batch.missing):
                 messages.append(message)
                 size += len(message.value)
             if size >= self._sink.transaction_bytes:
                 position = position.moved(event_token(event), len(messages))
-                yield messages, position
+                yield messages, size, position
                 messages, size = [], 0
         if messages or batch.ended or self._position_is_due(batch.token, position):
-            yield messages, position.moved(batch.token, len(messages))
+            yield messages, size, position.moved(batch.token, len(messages))
 
     def _position_is_due(self, token: ResumeToken, position: Position) -> bool:
         idle_seconds = time.monotonic() - self._last_commit

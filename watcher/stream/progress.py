@@ -105,7 +105,7 @@ class Progress:
         self.counts.received(batch)
         self.under_way.received(len(batch.events))
         if logger.isEnabledFor(logging.DEBUG):
-            logger.debug("batch", extra={"events": len(batch.events), "bytes": sum(map(len, batch.events))})
+            logger.debug("batch", extra={"events": len(batch.events), "bytes": batch.size})
 
     def encoded(self, messages: int, size: int) -> None:
         """The messages of one transaction, of `size` bytes, now wait to be in Kafka."""

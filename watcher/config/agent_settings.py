@@ -9,13 +9,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
 
 from watcher.config.conf_dir import AGENT_FILE, read_file
 from watcher.config.draft import wording
 from watcher.config.fault import BUILT_IN, Fault, Origin, Refused
 from watcher.config.masking import masked
-from watcher.config.settings import WholeNumber
+from watcher.config.settings import WholeNumber, YesOrNo
 from watcher.config.source import Entry, Source
 
 TOKEN_CHARACTERS = 16
@@ -26,14 +26,6 @@ SHORTEST_PATIENCE_SECONDS = 30
 
 _HOW_TO_MAKE_ONE = "`openssl rand -hex 16` makes one"
 _LOOPBACK_NAMES = ("localhost", "ip6-localhost")
-
-
-def _yes_or_no(value: object) -> bool:
-    if isinstance(value, str) and value.lower() in ("true", "false"):
-        return value.lower() == "true"
-    if isinstance(value, bool):
-        return value
-    raise Refused("must be true or false")
 
 
 def _host(host: str) -> str:
@@ -60,7 +52,7 @@ class AgentSettings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
-    enabled: Annotated[bool, BeforeValidator(_yes_or_no)] = True
+    enabled: YesOrNo = True
     host: Annotated[str, AfterValidator(_host)] = "127.0.0.1"
     port: Annotated[WholeNumber, Field(ge=0, le=65_535)] = 8085
     token: Annotated[SecretStr, AfterValidator(_token)] | None = None

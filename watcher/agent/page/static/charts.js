@@ -98,7 +98,7 @@ function plot(target, chart, data) {
 }
 
 const time = (seconds) => new Date(seconds * 1000).toLocaleTimeString("en-GB");
-const times = (_, splits) => splits.map((at) => time(at).slice(0, 5));
+const times = (_, splits, axis, space, step) => splits.map((at) => (step < 60 ? time(at) : time(at).slice(0, 5)));
 
 function load(kind, attributes) {
   return new Promise((done, failed) => {

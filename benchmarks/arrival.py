@@ -58,12 +58,14 @@ class Arrivals:
 
         `pids`: whose CPU seconds to count. `alive` is called meanwhile, and may raise when the program has ended.
 
-        Errors: SystemExit after `timeout_s`.
+        Errors: SystemExit after `timeout_s`, or when more than half has arrived before the measuring began.
         """
         deadline = time.monotonic() + timeout_s
         while not (already := self._arrived()):
             _look(alive, deadline)
             time.sleep(POLL_SECONDS)
+        if already > events / 2:
+            raise SystemExit(f"{already} of {events} events had arrived at the first look: too few to measure")
         started, usage = time.perf_counter(), Usage(pids)
         ends = 0
         while ends < self._ends or (not self._ends and self._arrived() < events):

@@ -88,7 +88,6 @@ def measure_catchup(bench: Bench) -> None:
         attempts = Attempts(until, bench.plan.limit_s)
         title = f"{events:,} events in the oplog, {size} documents, " + ("inserts" if kind == "inserts" else "mixed operations")
         print(title, flush=True)
-        warm_up(bench, database, number)
         runs = [
             catchup.measure(bench.sandbox, backlog, bench.contenders, attempts, f"{case}-{run}")
             for run in attempts.numbers(bench.plan.runs)
@@ -96,12 +95,11 @@ def measure_catchup(bench: Bench) -> None:
         bench.keep(f"catchup-{case}", title, runs, attempts, beside=True)
 
 
-def warm_up(bench: Bench, database: str, number: int) -> None:
+def warm_up(bench: Bench) -> None:
     """The broker's Java compiles what it runs often; the first contender would pay for all."""
-    if number > 1:
-        return
     backlog = fill(bench.sandbox.mongodb_uri("warmup"), "warmup", min(bench.plan.events, 200_000))
-    catchup.deliver(bench.sandbox, backlog, bench.contenders[0], f"warmup-{database}")
+    with bench.attempts().of("the warm-up"):
+        catchup.deliver(bench.sandbox, backlog, bench.contenders[0], "warmup", bench.plan.limit_s)
 
 
 def measure_latency(bench: Bench) -> None:
@@ -215,7 +213,9 @@ def main() -> None:
     for part in given.part:  # servers of its own for each: no part has to live with what another one has left
         started = time.monotonic()
         with servers() as sandbox:
-            PARTS[part][0](Bench(sandbox, plan, contenders, absent, until[part]))
+            bench = Bench(sandbox, plan, contenders, absent, until[part])
+            warm_up(bench)
+            PARTS[part][0](bench)
         print(f"{part} took {(time.monotonic() - started) / 60:.1f} min", flush=True)
         if plan.results == DIRECTORY:
             report.main()

@@ -86,7 +86,7 @@ class Watcher(Contender):
         return f"database-watcher {version('database-watcher')}"
 
     def deliver(self, task: Task) -> AbstractContextManager[Running]:
-        """With all topics' names as the others have them."""
+        """With all topics' names as the others have them. It may have delivered much by the time that it says it streams."""
         settings = {
             "kafka_client_id": task.prefix,
             "kafka_db_changes_topic": f"{task.topics}.{{collection}}",
@@ -94,7 +94,7 @@ class Watcher(Contender):
             "delivery": self.delivery,
             **self.settings,
         }
-        return RunningWorker(task.sandbox, task.directory, task.database, **settings)
+        return RunningWorker(task.sandbox, task.directory, task.database, wait=False, **settings)
 
 
 def watchers(deliveries: Sequence[Delivery] = DELIVERIES, settings: Mapping[str, Any] | None = None) -> list[Contender]:

@@ -42,10 +42,11 @@ def servers(*, light: bool = False) -> Iterator[Sandbox]:
 
 
 class RunningWorker:
-    """`watcherctl run` for one database, from streaming on; `settings` are further keys of its TOML file."""
+    """`watcherctl run` for one database, from streaming on, or without `wait` at once; `settings` are further keys of its file."""
 
-    def __init__(self, sandbox: Sandbox, directory: Path, database: str, **settings: Any) -> None:
+    def __init__(self, sandbox: Sandbox, directory: Path, database: str, *, wait: bool = True, **settings: Any) -> None:
         self._directory = directory
+        self._wait = wait
         self._database = database
         self._settings = {
             "mongodb_uri": sandbox.mongodb_uri(database),
@@ -61,7 +62,7 @@ class RunningWorker:
         command = [sys.executable, "-m", "watcher", "run", self._database, "--config", str(conf_dir)]
         self._process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
         deadline = time.monotonic() + START_SECONDS
-        while self.status().get("state") != "streaming":
+        while self._wait and self.status().get("state") != "streaming":
             if time.monotonic() > deadline:
                 raise SystemExit(f"the worker does not stream: {self.status()}")
             self.check()

@@ -1,4 +1,4 @@
-"""Imports go one way: cli -> agent, doctor, generate, verification -> fleet, stream, consumer, console, sandbox -> config, errors."""
+"""Imports go one way: cli -> agent, doctor, generate, verification -> fleet, stream, consumer, console, sandbox -> config."""
 
 from __future__ import annotations
 

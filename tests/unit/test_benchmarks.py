@@ -82,9 +82,9 @@ def test_the_first_run_is_always_done_and_none_that_would_be_late() -> None:
 
 
 def test_the_parts_share_the_minutes() -> None:
-    ends = bench.ends(["catchup", "latency"], 15, 100.0)
+    ends = bench.ends(["catchup", "latency"], 14, 100.0)
 
-    assert ends == {"catchup": pytest.approx(700.0), "latency": pytest.approx(1000.0)}
+    assert ends == {"catchup": pytest.approx(580.0), "latency": pytest.approx(940.0)}
     assert bench.ends(["catchup"], None, 100.0) == {"catchup": None}
 
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from confluent_kafka import Consumer, KafkaError, TopicPartition
+from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic
 
 from benchmarks.load import DOCUMENTS, END
@@ -104,7 +104,10 @@ class Arrivals:
 
     def _arrived(self) -> int:
         """How far readers of committed messages can read; markers of transactions count, one for a thousand messages or so."""
-        return self._consumer.get_watermark_offsets(self._documents, timeout=10.0, cached=False)[1]
+        try:
+            return self._consumer.get_watermark_offsets(self._documents, timeout=10.0, cached=False)[1]
+        except KafkaException:  # such as a topic that was made a moment ago and has no leader yet
+            return 0
 
 
 def _look(alive: Callable[[], Any], deadline: float) -> None:

@@ -67,9 +67,9 @@ def measure(
     """One run: the drain, and the contenders with their share of it, and with what the first of them has of theirs."""
     limit = drain(sandbox.mongodb_uri(backlog.database), backlog)
     run: dict[str, Figures] = {DRAIN: {SPEED: limit}}
-    for contender in attempts.in_turn(contenders):
+    for place, contender in enumerate(attempts.in_turn(contenders)):
         with attempts.of(contender.name):
-            figures = deliver(sandbox, backlog, contender, f"{prefix}-{len(run)}", attempts.limit_s)
+            figures = deliver(sandbox, backlog, contender, f"{prefix}-{place}", attempts.limit_s)
             run[contender.name] = {**figures, OF_DRAIN: figures[SPEED] / limit}
             show(summary([{contender.name: run[contender.name]}]))
     return with_ratios(run, contenders[0].name, RATIOS)

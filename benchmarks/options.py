@@ -50,9 +50,9 @@ def compare(sandbox: Sandbox, backlog: Backlog, attempts: Attempts, runs: int) -
     results = []
     for number in attempts.numbers(runs):
         run: dict[str, Figures] = {}
-        for contender in attempts.in_turn(contenders):
+        for place, contender in enumerate(attempts.in_turn(contenders)):
             with attempts.of(contender.name):
-                run[contender.name] = deliver(sandbox, backlog, contender, f"options{number}-{len(run)}", attempts.limit_s)
+                run[contender.name] = deliver(sandbox, backlog, contender, f"options{number}-{place}", attempts.limit_s)
         base = run.get(DEFAULTS, {}).get(SPEED)
         results.append(
             {name: {**figures, **({OF_DEFAULTS: figures[SPEED] / base} if base else {})} for name, figures in run.items()}

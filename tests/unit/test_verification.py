@@ -15,12 +15,13 @@ from hypothesis import strategies as st
 
 from watcher.errors import ConfigurationError
 from watcher.stream.json_text import DIALECTS
+from watcher.verification import verifier
 from watcher.verification.difference import NOTHING, at_path, changes
 from watcher.verification.keys import created_seconds, is_certain, possible_ids
 from watcher.verification.lineage import Lineage
 from watcher.verification.mapping import TopicMapping, load_mapping
 from watcher.verification.pairing import Told, paired
-from watcher.verification.sequences import SeenNumbers, report
+from watcher.verification.sequences import SeenNumbers, SequenceReport, report
 from watcher.verification.state import ABSENT, Doubt, Known, StateStore
 from watcher.verification.telling import old_told, our_told
 
@@ -49,6 +50,39 @@ def test_what_the_numbers_prove() -> None:
     assert found.announced == ((20, 999_999),)
     assert (found.first, found.last, found.lost, found.repeated) == (3, 1_000_000, 4, 2)
     assert report(SeenNumbers(), repeated=0, certain_from=1, last=0, jumps=[]).gaps == ()
+
+
+class Arriving:
+    """Topics in which more is to be read each time."""
+
+    def __init__(self, *arrivals: set[int]) -> None:
+        self._arrivals = [*arrivals]
+        self._seen = SeenNumbers()
+        self.read()
+
+    @property
+    def newest(self) -> int:
+        return self._seen.highest
+
+    def read(self) -> None:
+        for number in self._arrivals.pop(0) if self._arrivals else ():
+            self._seen.add(number)
+
+    def sequences(self, last: int) -> SequenceReport:
+        return report(self._seen, repeated=0, certain_from=1, last=last, jumps=[])
+
+
+def test_a_number_that_comes_a_moment_after_a_newer_one_is_not_lost(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(verifier, "POLL_SECONDS", 0)
+    topics: Any = Arriving({1, 2, 4}, {6}, {3, 8})
+    assert verifier.settled_sequences(topics, 2).gaps == ()
+
+
+def test_a_number_that_never_comes_is_lost(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(verifier, "POLL_SECONDS", 0)
+    monkeypatch.setattr(verifier, "ARRIVAL_SECONDS", 0.05)
+    topics: Any = Arriving({1, 2, 4}, {6}, {8})
+    assert verifier.settled_sequences(topics, 5).gaps == ((3, 3), (5, 5))
 
 
 def control(operation: str, sequence: int, collection: str | None = None, to: str | None = None, database: str = "d") -> Any:

@@ -79,13 +79,14 @@ class SequenceReport:
 
 
 def report(seen: SeenNumbers, *, repeated: int, certain_from: int, last: int, jumps: Iterable[int]) -> SequenceReport:
-    """What is missing of the numbers from `certain_from` (below it, retention may have deleted any) to `last`.
+    """What is missing of the numbers from `certain_from` (below it, retention may have deleted any) to `last` (above it, some may
+    still be on their way).
 
     The numbers of some messages may jump: what is missing right before one of `jumps` is announced.
     """
     announcing = set(jumps)
     gaps: list[Span] = []
     announced: list[Span] = []
-    for span in seen.missing(max(1, certain_from), max(last, seen.highest)):
+    for span in seen.missing(max(1, certain_from), last):
         (announced if span[1] + 1 in announcing else gaps).append(span)
     return SequenceReport(seen.lowest, seen.highest, tuple(gaps), tuple(announced), repeated)

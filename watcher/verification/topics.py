@@ -69,8 +69,13 @@ class Topics:
         record = self._reader.record_at(known.partition, known.offset)
         return orjson.loads(record.value() or b"null").get("fullDocument") if record else None
 
+    @property
+    def newest(self) -> int:
+        """The highest number so far; 0 without messages."""
+        return self._seen.highest
+
     def sequences(self, last: int) -> SequenceReport:
-        """What the numbers prove, when the watcher has counted up to `last`."""
+        """What the numbers up to `last` prove."""
         certain_from = max((self._certain_from(partition) for partition in self._reader.cut), default=1)
         return report(self._seen, repeated=self._repeated, certain_from=certain_from, last=last, jumps=self._jumps)
 

@@ -17,10 +17,14 @@ from watcher.stream.position import PositionReader
 from watcher.verification.errors import NothingDelivered
 from watcher.verification.keys import is_certain
 from watcher.verification.result import Example, Result, Verdict
-from watcher.verification.settling import Progress, Settling
+from watcher.verification.sequences import SequenceReport
+from watcher.verification.settling import POLL_SECONDS, Progress, Settling
 from watcher.verification.source import CHUNK, Document, Source
 from watcher.verification.state import Doubt, Known, StateStore, digest_of
 from watcher.verification.topics import Topics
+
+ARRIVAL_SECONDS = 5.0
+"""After this long a message that is missing below a newer one is lost."""
 
 
 class Verifier:
@@ -72,7 +76,7 @@ class Verifier:
             self._compare(collection)
             self._doubt_extras(collection)
         self._settling.settle()
-        self._result.sequences = self._topics.sequences(position.sequence)
+        self._result.sequences = settled_sequences(self._topics, position.sequence)
 
     def _settling_since(self, begin: float) -> Settling:
         return Settling(
@@ -131,3 +135,17 @@ class Verifier:
             chunk = keys[start : start + CHUNK]
             found = self._source.by_keys(collection, chunk)
             self._store.doubt(Doubt(collection, key, None) for key in chunk if key not in found)
+
+
+def settled_sequences(topics: Topics, counted: int) -> SequenceReport:
+    """What the numbers prove, when the watcher has counted up to `counted`.
+
+    Kafka ends a transaction partition by partition, so of the newest messages some can be read a moment before others. What is
+    missing is looked for until it is there, or ARRIVAL_SECONDS have passed.
+    """
+    last = max(counted, topics.newest)
+    deadline = time.monotonic() + ARRIVAL_SECONDS
+    while (found := topics.sequences(last)).gaps and time.monotonic() < deadline:
+        time.sleep(POLL_SECONDS)
+        topics.read()
+    return found

@@ -30,9 +30,10 @@ def table(result: Result) -> str:
     missing = [f"* {name} is absent: {one_line(reason)}" for name, reason in result.absent.items()]
     missing += [f"* {name} has failed: {one_line(reason)}" for name, reason in result.failed.items()]
     runs = max((each["runs"] for figures in result.figures.values() for each in figures.values()), default=0)
+    counted = f"median of {runs:.0f} runs (lowest-highest)" if runs > 1 else "one run"
     under = "; ".join(f"{name}: {value}" for name, value in result.conditions.items())
     blocks = [
-        f"**{result.title}**, median of {runs:.0f} runs (lowest-highest).",
+        f"**{result.title}**, {counted}.",
         "\n".join(markdown_rows(["", *columns], rows)),
         "\n".join(missing),
         f"<sub>{under}.</sub>",

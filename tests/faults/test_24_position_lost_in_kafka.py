@@ -1,4 +1,4 @@
-"""Row 24: the position topic is deleted, not compacted, or holds garbage.
+"""Row 24: the position topic is deleted, not compacted, has several partitions, or holds garbage.
 
 Goal: the worker does not guess where to go on. It exits 80 with advice; with on_position_lost = "restart" it goes on from now,
 tells the gap on the control topic, and counts on from a later million, so that no number comes twice.
@@ -19,6 +19,7 @@ from confluent_kafka.admin import (
     ConfigEntry,
     ConfigResource,
     ConfigSource,
+    NewPartitions,
     ResourceType,
 )
 from pymongo.database import Database
@@ -51,6 +52,12 @@ def write_garbage(kafka: ApacheKafka, topic: str) -> None:
     assert producer.flush(ADMIN_SECONDS) == 0
 
 
+def add_partitions(kafka: ApacheKafka, topic: str) -> None:
+    """Have Kafka spread the topic's records by key."""
+    admin = AdminClient(kafka.admin_properties())
+    admin.create_partitions([NewPartitions(topic, 3)])[topic].result(ADMIN_SECONDS)
+
+
 def stop_compaction(kafka: ApacheKafka, topic: str) -> None:
     """Have Kafka delete what is old."""
     admin = AdminClient(kafka.admin_properties())
@@ -79,6 +86,7 @@ FAULTS = pytest.mark.parametrize(
         (delete, "holds no position", "Was the topic deleted?"),
         (write_garbage, "cannot be read", "Something else has written to the position topic"),
         (stop_compaction, "is not compacted", "--add-config cleanup.policy=compact"),
+        (add_partitions, "has 3 partitions", "--partitions 1"),
     ],
 )
 

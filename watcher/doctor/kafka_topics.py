@@ -54,12 +54,6 @@ def position_topic(kafka: Kafka) -> Finding:
         return failed(str(error), f"{kafka.creation(name, like)}\nor {grant}")
     if not exists:
         return ok(f"the worker will create {name}")
-    partitions = len(kafka.existing()[name].partitions)
-    if partitions != 1:
-        return failed(
-            f"{name} has {partitions} partitions, and the position is looked for in the first",
-            f"delete it, then {kafka.creation(name, like)}",
-        )
     if not kafka.topics.config(name):
         return ok(f"{name} exists; whether it is compacted is not known without the right DescribeConfigs")
     return ok(f"{name} exists, and is compacted")

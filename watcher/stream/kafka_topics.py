@@ -54,7 +54,8 @@ class Topics:
     def ensure_position_topic(self) -> None:
         """Create `<kafka_client_id>.position` if it's missing: compacted, one partition.
 
-        Errors: as `ensure`; PositionUnsafe when it's there, but Kafka would delete the position after a while.
+        Errors: as `ensure`; PositionUnsafe when it's there, but Kafka would delete the position after a while, or the
+        position could be written where nobody looks for it.
         """
         self._create(self._missing_position_topic())
 
@@ -88,25 +89,33 @@ class Topics:
         """Let librdkafka tell `on_error` what it has met with; during the calls above it only collects."""
         self._admin.poll(0)
 
-    def _existing(self) -> set[str]:
+    def _existing(self) -> dict[str, int]:
+        """The topics, and how many partitions each has."""
         with translated("asking for the topics"):
-            self._known = set(self._admin.list_topics(timeout=REQUEST_SECONDS).topics)
-        return self._known
+            topics = self._admin.list_topics(timeout=REQUEST_SECONDS).topics
+        self._known = set(topics)
+        return {name: len(topic.partitions) for name, topic in topics.items()}
 
     def _missing(self, names: Collection[str]) -> list[NewTopic]:
-        missing = set(names) - self._existing()
+        missing = set(names) - self._existing().keys()
         return [
             NewTopic(name, self._settings.topic_partitions, self._settings.topic_replication_factor) for name in sorted(missing)
         ]
 
     def _missing_position_topic(self) -> list[NewTopic]:
         name = self._settings.position_topic
-        if name not in self._existing():
+        partitions = self._existing().get(name)
+        if partitions is None:
             return [NewTopic(name, 1, self._settings.topic_replication_factor, config=POSITION_TOPIC_CONFIG)]
         if "compact" not in self.config(name).get("cleanup.policy", "compact"):
             raise PositionUnsafe(
                 f"The position topic {name} is not compacted: Kafka will delete the position when it is old.",
                 hint=f"kafka-configs.sh --alter --entity-type topics --entity-name {name} --add-config cleanup.policy=compact",
+            )
+        if partitions > 1:
+            raise PositionUnsafe(
+                f"The position topic {name} has {partitions} partitions: the position is looked for in the first alone.",
+                hint=f"Delete it, then kafka-topics.sh --create --topic {name} --partitions 1 --config cleanup.policy=compact",
             )
         return []
 

@@ -16,7 +16,6 @@ from pymongo.database import Database
 from tests.support.command_line import CommandLine, command_line
 from tests.support.fault_matrix import FaultReport
 from tests.support.worker import Inbox, as_toml
-from watcher.cli.exit_codes import CliExitCode
 from watcher.errors import ExitCode
 
 BOUND_BY_PERMISSIONS = ("setpriv", "--bounding-set", "-dac_override,-dac_read_search")
@@ -102,7 +101,7 @@ def test_what_only_librdkafka_refuses_ends_the_worker(fleet: CommandLine, settin
     line = line_of(settings, "[kafka]") + 1
     assert f"conf.d/property.toml:{line} kafka.linger.msec: librdkafka has no such property" in checked.stdout
     started = fleet.run("start", "property", "--wait", "40")
-    assert started.returncode == CliExitCode.FAILED
+    assert started.returncode == ExitCode.CONFIGURATION
     assert "linger.msec" in started.stdout
     assert fleet.status("property")["lastError"]["exitCode"] == ExitCode.CONFIGURATION
 

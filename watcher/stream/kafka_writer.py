@@ -104,7 +104,8 @@ class IdempotentWriter:
 def enqueue(producer: Producer, messages: Sequence[Message], on_delivery: DeliveryCallback | None = None) -> None:
     """Hand messages to librdkafka, in order.
 
-    Arguments by position cost half of those by name, 0.5 instead of 0.85 µs. (`produce_batch` takes no timestamps.)
+    Arguments by position cost little more than half of those by name, 1.2 instead of 2.1 µs. (`produce_batch` takes no timestamps.)
+    The fifth is `callback`: with None there, `on_delivery`, its other name, would be ignored.
 
     Raises KafkaException for a message that it refuses, such as one that is too large: the transaction must not commit without it.
     """
@@ -112,7 +113,7 @@ def enqueue(producer: Producer, messages: Sequence[Message], on_delivery: Delive
     for topic, key, value, timestamp_ms, _ in messages:
         while True:
             try:
-                produce(topic, value, key, ANY_PARTITION, None, on_delivery, timestamp_ms)
+                produce(topic, value, key, ANY_PARTITION, on_delivery, None, timestamp_ms)
                 break
             except BufferError:  # the queue is full: wait until librdkafka has sent some of it
                 producer.poll(0.1)

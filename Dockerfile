@@ -1,4 +1,5 @@
-FROM python:3.12-slim AS build
+# Not the slim image: it has no C compiler for watcher/stream/_row.c.
+FROM python:3.12 AS build
 WORKDIR /src
 COPY . .
 RUN pip wheel --no-cache-dir --no-deps --wheel-dir /wheels .

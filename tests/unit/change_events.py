@@ -45,7 +45,7 @@ def change(operation: str, document_key: Mapping[str, Any] | None = None, **fiel
     }
 
 
-def encoder(**changes: Any) -> Encoder:
+def encoder(*, native: bool = True, **changes: Any) -> Encoder:
     """An encoder of the watcher `dashboard-watcher` with the default topics."""
     topics = {f"topic_{name}": f"database.{name}" for name in ("insert", "update", "delete", "control")}
-    return Encoder(MessageFormat(**{"watcher": "dashboard-watcher", "database": "dashboard", **topics, **changes}))
+    return Encoder(MessageFormat(**{"watcher": "dashboard-watcher", "database": "dashboard", **topics, **changes}), native=native)

@@ -18,6 +18,7 @@ from watcher.cli.exit_codes import UnknownName
 from watcher.cli.options import complete_names, select, select_to_change, with_deployment
 from watcher.config import Deployment
 from watcher.errors import ConfigurationError, NotPermitted, Outage
+from watcher.stream.message import native_row
 
 KNOWN = ("analytics", "dashboard", "shop")
 
@@ -106,6 +107,11 @@ def test_version_names_the_drivers(capsys: pytest.CaptureFixture[str]) -> None:
         "confluent-kafka",
         "pymongo",
     ]
+
+
+def test_version_tells_whether_the_part_in_c_is_there(capsys: pytest.CaptureFixture[str]) -> None:
+    run_command_line(["version"])
+    assert f"messages are made in {'C' if native_row else 'Python'}" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])

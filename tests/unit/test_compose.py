@@ -142,5 +142,5 @@ def test_image_does_not_run_as_root() -> None:
 
 def test_build_context_holds_what_the_wheel_needs() -> None:
     allowed = {line[1:] for line in (ROOT / ".dockerignore").read_text(encoding="utf-8").splitlines() if line.startswith("!")}
-    needed = {"pyproject.toml", "README.md", "LICENSE", "requirements.lock", "watcher"}
+    needed = {"pyproject.toml", "hatch_build.py", "README.md", "LICENSE", "requirements.lock", "watcher"}
     assert needed | {source.split("/")[0] for source in FORCED["force-include"]} <= allowed

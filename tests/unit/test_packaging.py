@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
+import shutil
 import subprocess
 import sys
 import tomllib
@@ -23,15 +25,31 @@ FORCED: dict[str, str] = PROJECT["tool"]["hatch"]["build"]["targets"]["wheel"]["
 RUNTIME: list[str] = PROJECT["project"]["dependencies"]
 EVERYTHING = [*RUNTIME, *PROJECT["project"]["optional-dependencies"]["sandbox"], *PROJECT["dependency-groups"]["dev"]]
 
+SOURCES = {"pyproject.toml", "hatch_build.py", "README.md", "LICENSE", "watcher", *(name.split("/")[0] for name in FORCED)}
+"""What a wheel is made of."""
+
+NATIVE = "watcher/stream/_row.abi3.so"
+
 MAKEFILE_LINE = re.compile(r"  make ([a-z-]+) +\S")
 
 
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The project's wheel, built as `pip install .` builds it."""
-    directory = tmp_path_factory.mktemp("wheel")
+    return build_wheel(tmp_path_factory.mktemp("wheel"))
+
+
+def build_wheel(directory: Path, **environment: str) -> Path:
+    """Built in a copy of the sources: what is compiled on the way must not change what the tests run from."""
+    source = directory / "source"
+    source.mkdir()
+    for name in SOURCES:
+        if (ROOT / name).is_dir():
+            shutil.copytree(ROOT / name, source / name, ignore=shutil.ignore_patterns("__pycache__", "*.so"))
+        else:
+            shutil.copy(ROOT / name, source / name)
     command = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(directory)]
-    subprocess.run(command, check=True, capture_output=True, timeout=60, cwd=ROOT)
+    subprocess.run(command, check=True, capture_output=True, timeout=60, cwd=source, env=os.environ | environment)
     (built,) = directory.glob("*.whl")
     return built
 
@@ -64,6 +82,19 @@ def test_wheel_holds_the_package_and_nothing_else(wheel: Path) -> None:
     with ZipFile(wheel) as archive:
         names = {name for name in archive.namelist() if ".dist-info/" not in name}
     assert names == package_files() | forced_files()
+
+
+def test_wheel_with_the_part_in_c_serves_all_pythons_from_3_11_on(wheel: Path) -> None:
+    assert NATIVE in package_files() or not os.environ.get("CI"), "the part in C was not compiled"
+    assert ("-cp311-abi3-" in wheel.name) == (NATIVE in package_files())
+
+
+def test_without_a_compiler_the_wheel_lacks_only_the_part_in_c(tmp_path: Path) -> None:
+    wheel = build_wheel(tmp_path, CC="false", LDSHARED="false")
+    with ZipFile(wheel) as archive:
+        names = {name for name in archive.namelist() if ".dist-info/" not in name}
+    assert names == (package_files() | forced_files()) - {NATIVE}
+    assert wheel.name.endswith("-py3-none-any.whl")
 
 
 def test_wheel_metadata(wheel: Path) -> None:

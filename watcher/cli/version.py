@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import platform
 from importlib.metadata import version as version_of
+from importlib.util import find_spec
 
 import click
 
@@ -19,3 +20,5 @@ def version() -> None:
     click.echo(f"Python {platform.python_version()}")
     for library in LIBRARIES:
         click.echo(f"{library} {version_of(library)}")
+    compiled = find_spec("watcher.stream._row") is not None
+    click.echo("messages are made in " + ("C" if compiled else "Python, which is slower: _row.c was not compiled"))

@@ -1,0 +1,543 @@
+/* The message of a row change, written straight from the change event's BSON: `message.Encoder` without Python's objects.
+ *
+ * Decoding an event into Python's objects and writing those as JSON takes 7 us for a small one; this takes 0.8 us. It knows what
+ * nearly all events are made of, and for all else it returns None: unusual BSON types, damaged or ambiguous BSON (a key that comes
+ * twice), values that need Python's care. Then `Encoder` does it in Python, which is the definition of the format; whenever this
+ * gives a message, it is the same to the byte (tests/unit/test_native_row.py). So nothing in here ever raises for an event's sake.
+ *
+ * BSON: https://bsonspec.org. All lengths come from the event and are checked against its end before anything is read.
+ */
+#define PY_SSIZE_T_CLEAN
+#include <Python.h>
+#include <stdint.h>
+#include <string.h>
+
+enum {
+    DEEPEST = 128,        /* levels of nesting; MongoDB allows 100 */
+    MOST_FIELDS = 1024,   /* of one document; looking for keys that come twice takes too long in a larger one */
+    SEEN_WORDS = 16,      /* 1,024 bits for the hashes of a document's keys */
+};
+
+enum {
+    DOUBLE = 0x01, STRING = 0x02, DOCUMENT = 0x03, ARRAY = 0x04, BINARY = 0x05, OBJECT_ID = 0x07, BOOLEAN = 0x08, DATE = 0x09,
+    NONE = 0x0A, INT32 = 0x10, TIMESTAMP = 0x11, INT64 = 0x12,
+};
+
+enum { GENERIC_BINARY = 0, UUID_BINARY = 4, OBJECT_ID_BYTES = 12, UUID_BYTES = 16 };
+
+/* Milliseconds since 1970 of the years 1 to 9999, which have four digits. */
+static const int64_t EARLIEST_MS = -62135596800000, LATEST_MS = 253402300799999;
+static const int64_t DAY_MS = 86400000;
+
+/* Doubles that both Python's repr and orjson write without an exponent. */
+static const double SMALLEST_DOUBLE = 1e-3, LARGEST_DOUBLE = 1e15;
+
+typedef struct {
+    char *start, *end, *limit;
+} Text;
+
+/* An element's value; `type` is 0 where there is none. */
+typedef struct {
+    const unsigned char *start, *end;
+    int type;
+} Value;
+
+typedef struct {
+    const unsigned char *name;
+    size_t name_length;
+    Value value;
+} Element;
+
+/* ---- the text ---------------------------------------------------------------------------------------------------------------- */
+
+static int reserve(Text *text, size_t more) {
+    if ((size_t)(text->limit - text->end) >= more) return 1;
+    size_t used = (size_t)(text->end - text->start), size = (size_t)(text->limit - text->start);
+    size += size / 2 + more;
+    char *grown = PyMem_Realloc(text->start, size);
+    if (!grown) return 0;
+    *text = (Text){grown, grown + used, grown + size};
+    return 1;
+}
+
+/* Only after `reserve`. */
+static inline void put(Text *text, const void *bytes, size_t count) {
+    memcpy(text->end, bytes, count);
+    text->end += count;
+}
+
+#define PUT(text, literal) put(text, literal, sizeof(literal) - 1)
+
+static int append(Text *text, const void *bytes, size_t count) {
+    if (!reserve(text, count)) return 0;
+    put(text, bytes, count);
+    return 1;
+}
+
+#define APPEND(text, literal) append(text, literal, sizeof(literal) - 1)
+
+/* The bytes of the UTF-8 character at `at`, which is not ASCII; 0 when it is no valid one (The Unicode Standard, table 3-7). */
+static size_t utf8_length(const unsigned char *at, const unsigned char *end) {
+    size_t length = at[0] >= 0xF0 ? 4 : at[0] >= 0xE0 ? 3 : 2;
+    if (at[0] < 0xC2 || at[0] > 0xF4 || (size_t)(end - at) < length) return 0;
+    for (size_t i = 1; i < length; i++)
+        if ((at[i] & 0xC0) != 0x80) return 0;
+    if (at[0] == 0xE0 && at[1] < 0xA0) return 0; /* overlong */
+    if (at[0] == 0xED && at[1] > 0x9F) return 0; /* a surrogate */
+    if (at[0] == 0xF0 && at[1] < 0x90) return 0; /* overlong */
+    if (at[0] == 0xF4 && at[1] > 0x8F) return 0; /* beyond U+10FFFF */
+    return length;
+}
+
+static inline int is_plain(unsigned char c) { return c >= 0x20 && c < 0x80 && c != '"' && c != '\\'; }
+
+/* Whether all eight bytes are, by "haszero" and "hasless" of Bit Twiddling Hacks; those can see one too many, but never miss one. */
+static inline int are_plain(const unsigned char *at) {
+    uint64_t word, ones = 0x0101010101010101u, highs = 0x8080808080808080u;
+    memcpy(&word, at, 8);
+    uint64_t quote = word ^ (ones * '"'), backslash = word ^ (ones * '\\');
+    return !((word | ((quote - ones) & ~quote) | ((backslash - ones) & ~backslash) | ((word - ones * 0x20) & ~word)) & highs);
+}
+
+static void put_escaped(Text *text, unsigned char c) {
+    static const char SHORT[] = "btn?fr", HEX[] = "0123456789abcdef";
+    if (c == '"' || c == '\\') {
+        *text->end++ = '\\';
+        *text->end++ = (char)c;
+    } else if (c >= '\b' && c <= '\r' && c != '\v') {
+        *text->end++ = '\\';
+        *text->end++ = SHORT[c - '\b'];
+    } else {
+        PUT(text, "\\u00");
+        *text->end++ = HEX[c >> 4];
+        *text->end++ = HEX[c & 15];
+    }
+}
+
+static int write_string(Text *text, const unsigned char *at, size_t length) {
+    const unsigned char *end = at + length;
+    if (length > SIZE_MAX / 8 || !reserve(text, 6 * length + 2)) return 0; /* each byte may become \u00xx */
+    *text->end++ = '"';
+    while (at < end) {
+        if (end - at >= 8 && are_plain(at)) {
+            put(text, at, 8);
+            at += 8;
+        } else if (is_plain(*at)) {
+            *text->end++ = (char)*at++;
+        } else if (*at < 0x80) {
+            put_escaped(text, *at++);
+        } else {
+            size_t bytes = utf8_length(at, end);
+            if (!bytes) return 0;
+            put(text, at, bytes);
+            at += bytes;
+        }
+    }
+    *text->end++ = '"';
+    return 1;
+}
+
+static int write_integer(Text *text, int64_t number) {
+    char digits[20], *first = digits + sizeof digits;
+    uint64_t rest = number < 0 ? 0 - (uint64_t)number : (uint64_t)number;
+    do {
+        *--first = (char)('0' + rest % 10);
+        rest /= 10;
+    } while (rest);
+    if (!reserve(text, 21)) return 0;
+    if (number < 0) *text->end++ = '-';
+    put(text, first, (size_t)(digits + sizeof digits - first));
+    return 1;
+}
+
+static int write_double(Text *text, double number) {
+    if (number != number || number - number != 0) return APPEND(text, "null"); /* NaN, an infinity */
+    double size = number < 0 ? -number : number;
+    if (size >= LARGEST_DOUBLE || (size < SMALLEST_DOUBLE && size != 0)) return 0;
+    char *digits = PyOS_double_to_string(number, 'r', 0, Py_DTSF_ADD_DOT_0, NULL);
+    if (!digits) return 0;
+    int done = append(text, digits, strlen(digits));
+    PyMem_Free(digits);
+    return done;
+}
+
+static void put_digits(Text *text, int64_t number, int count) {
+    for (int i = count - 1; i >= 0; i--, number /= 10) text->end[i] = (char)('0' + number % 10);
+    text->end += count;
+}
+
+static int write_date(Text *text, int64_t ms) {
+    if (ms < EARLIEST_MS || ms > LATEST_MS || !reserve(text, 26)) return 0;
+    int64_t days = ms / DAY_MS, in_day = ms % DAY_MS;
+    if (in_day < 0) in_day += DAY_MS, days--;
+    /* Howard Hinnant, chrono-Compatible Low-Level Date Algorithms, civil_from_days; all days here are after the year 0. */
+    days += 719468;
+    int64_t era = days / 146097, day_of_era = days % 146097;
+    int64_t year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36524 - day_of_era / 146096) / 365;
+    int64_t day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    int64_t month_from_march = (5 * day_of_year + 2) / 153, day = day_of_year - (153 * month_from_march + 2) / 5 + 1;
+    int64_t month = month_from_march < 10 ? month_from_march + 3 : month_from_march - 9;
+    *text->end++ = '"';
+    put_digits(text, year_of_era + era * 400 + (month <= 2), 4);
+    *text->end++ = '-';
+    put_digits(text, month, 2);
+    *text->end++ = '-';
+    put_digits(text, day, 2);
+    *text->end++ = 'T';
+    put_digits(text, in_day / 3600000, 2);
+    *text->end++ = ':';
+    put_digits(text, in_day / 60000 % 60, 2);
+    *text->end++ = ':';
+    put_digits(text, in_day / 1000 % 60, 2);
+    *text->end++ = '.';
+    put_digits(text, in_day % 1000, 3);
+    PUT(text, "Z\"");
+    return 1;
+}
+
+static void put_hex(Text *text, const unsigned char *bytes, size_t count) {
+    static const char HEX[] = "0123456789abcdef";
+    for (size_t i = 0; i < count; i++) {
+        *text->end++ = HEX[bytes[i] >> 4];
+        *text->end++ = HEX[bytes[i] & 15];
+    }
+}
+
+static int write_object_id(Text *text, const unsigned char *bytes) {
+    if (!reserve(text, 2 * OBJECT_ID_BYTES + 2)) return 0;
+    *text->end++ = '"';
+    put_hex(text, bytes, OBJECT_ID_BYTES);
+    *text->end++ = '"';
+    return 1;
+}
+
+static int write_uuid(Text *text, const unsigned char *bytes) {
+    static const int PARTS[] = {4, 2, 2, 2, 6};
+    if (!reserve(text, 2 * UUID_BYTES + 6)) return 0;
+    for (int i = 0; i < 5; bytes += PARTS[i++]) {
+        *text->end++ = i ? '-' : '"';
+        put_hex(text, bytes, (size_t)PARTS[i]);
+    }
+    *text->end++ = '"';
+    return 1;
+}
+
+static int write_base64(Text *text, const unsigned char *bytes, size_t count) {
+    static const char ALPHABET[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    if (!reserve(text, (count + 2) / 3 * 4 + 2)) return 0;
+    *text->end++ = '"';
+    for (; count; count -= count < 3 ? count : 3, bytes += 3) {
+        uint32_t three = (uint32_t)bytes[0] << 16;
+        if (count > 1) three |= (uint32_t)bytes[1] << 8;
+        if (count > 2) three |= bytes[2];
+        *text->end++ = ALPHABET[three >> 18];
+        *text->end++ = ALPHABET[three >> 12 & 63];
+        *text->end++ = count > 1 ? ALPHABET[three >> 6 & 63] : '=';
+        *text->end++ = count > 2 ? ALPHABET[three & 63] : '=';
+    }
+    *text->end++ = '"';
+    return 1;
+}
+
+/* ---- BSON -------------------------------------------------------------------------------------------------------------------- */
+
+static int32_t read_int32(const unsigned char *at) {
+    return (int32_t)((uint32_t)at[0] | (uint32_t)at[1] << 8 | (uint32_t)at[2] << 16 | (uint32_t)at[3] << 24);
+}
+
+static int64_t read_int64(const unsigned char *at) {
+    return (int64_t)((uint64_t)(uint32_t)read_int32(at) | (uint64_t)(uint32_t)read_int32(at + 4) << 32);
+}
+
+/* The bytes of a value of `type` at `at`; 0 for a type that is not known here, and for one that goes beyond `end`. */
+static size_t value_length(int type, const unsigned char *at, const unsigned char *end) {
+    size_t available = (size_t)(end - at), length;
+    switch (type) {
+    case DOUBLE: case DATE: case INT64: case TIMESTAMP: length = 8; break;
+    case BOOLEAN: length = 1; break;
+    case INT32: length = 4; break;
+    case OBJECT_ID: length = OBJECT_ID_BYTES; break;
+    case STRING: case BINARY: case DOCUMENT: case ARRAY: {
+        if (available < 5) return 0;
+        int64_t stated = read_int32(at);
+        if (type == STRING ? stated < 1 : type == BINARY ? stated < 0 : stated < 5) return 0;
+        length = (size_t)stated + (type == STRING ? 4 : type == BINARY ? 5 : 0);
+        break;
+    }
+    default: return 0;
+    }
+    if (length > available) return 0;
+    /* Strings, documents and arrays end with a zero byte. */
+    if ((type == STRING || type == DOCUMENT || type == ARRAY) && at[length - 1]) return 0;
+    return length;
+}
+
+/* The next element of a document, of which `*at` moves on; 0 at its end and where it is damaged: at its end `*at` is `end`. */
+static inline int next_element(const unsigned char **at, const unsigned char *end, Element *element) {
+    if (*at >= end) return 0;
+    int type = *(*at);
+    const unsigned char *name = *at + 1, *zero = name < end ? memchr(name, 0, (size_t)(end - name)) : NULL;
+    if (!zero) return 0;
+    const unsigned char *value = zero + 1;
+    size_t length = type == NONE ? 0 : value_length(type, value, end);
+    if (!length && type != NONE) return 0;
+    *element = (Element){name, (size_t)(zero - name), {value, value + length, type}};
+    *at = value + length;
+    return 1;
+}
+
+static inline int is_named(const Element *element, const char *name, size_t length) {
+    return element->name_length == length && !memcmp(element->name, name, length);
+}
+
+#define IS_NAMED(element, name) is_named(element, name, sizeof(name) - 1)
+
+/* Where the elements of a document or array begin and end; the zero byte after them was checked by `value_length`. */
+static inline const unsigned char *first_element(const Value *value) { return value->start + 4; }
+static inline const unsigned char *last_byte(const Value *value) { return value->end - 1; }
+
+/* The field `name` of `document`, the only one of that name. 0 when there is none or are several, or the document is damaged. */
+static int find(const Value *document, const char *name, Value *found) {
+    const unsigned char *at = first_element(document), *end = last_byte(document);
+    size_t length = strlen(name);
+    Element element;
+    found->type = 0;
+    while (next_element(&at, end, &element))
+        if (is_named(&element, name, length)) {
+            if (found->type) return 0;
+            *found = element.value;
+        }
+    return at == end && found->type;
+}
+
+/* Whether one of the elements before `element` has its name. */
+static int came_before(const unsigned char *at, const Element *element) {
+    Element other;
+    while (next_element(&at, element->name - 1, &other))
+        if (is_named(&other, (const char *)element->name, element->name_length)) return 1;
+    return 0;
+}
+
+/* The names of one document: a name whose hash was not seen is new, and others are looked for. */
+typedef struct {
+    uint64_t seen[SEEN_WORDS];
+    int count;
+} Names;
+
+static int is_new(Names *names, const unsigned char *first, const Element *element) {
+    uint32_t hash = 2166136261u; /* FNV-1a */
+    for (size_t i = 0; i < element->name_length; i++) hash = (hash ^ element->name[i]) * 16777619u;
+    uint64_t *word = &names->seen[(hash >> 6) % SEEN_WORDS], bit = (uint64_t)1 << (hash & 63);
+    if (++names->count > MOST_FIELDS || ((*word & bit) && came_before(first, element))) return 0;
+    *word |= bit;
+    return 1;
+}
+
+/* ---- BSON as JSON ------------------------------------------------------------------------------------------------------------ */
+
+static int write_value(Text *text, const Value *value, int depth);
+
+static int write_fields(Text *text, const Value *document, int depth) {
+    const unsigned char *first = first_element(document), *at = first, *end = last_byte(document);
+    Element element;
+    Names names = {{0}, 0};
+    if (!APPEND(text, "{")) return 0;
+    while (next_element(&at, end, &element)) {
+        /* What looks like a DBRef is written in another order. */
+        if (!is_new(&names, first, &element) || IS_NAMED(&element, "$ref")) return 0;
+        if (names.count > 1 && !APPEND(text, ",")) return 0;
+        if (!write_string(text, element.name, element.name_length) || !APPEND(text, ":")) return 0;
+        if (!write_value(text, &element.value, depth)) return 0;
+    }
+    return at == end && APPEND(text, "}");
+}
+
+static int write_items(Text *text, const Value *array, int depth) {
+    const unsigned char *at = first_element(array), *end = last_byte(array);
+    Element element;
+    int any = 0;
+    if (!APPEND(text, "[")) return 0;
+    for (; next_element(&at, end, &element); any = 1) {
+        if (any && !APPEND(text, ",")) return 0;
+        if (!write_value(text, &element.value, depth)) return 0;
+    }
+    return at == end && APPEND(text, "]");
+}
+
+static int write_binary(Text *text, const Value *value) {
+    int subtype = value->start[4];
+    const unsigned char *bytes = value->start + 5;
+    size_t count = (size_t)(value->end - bytes);
+    if (subtype == GENERIC_BINARY) return write_base64(text, bytes, count);
+    return subtype == UUID_BINARY && count == UUID_BYTES && write_uuid(text, bytes);
+}
+
+static int write_value(Text *text, const Value *value, int depth) {
+    const unsigned char *at = value->start;
+    double number;
+    uint64_t bits;
+    switch (value->type) {
+    case STRING: return write_string(text, at + 4, (size_t)(value->end - at) - 5);
+    case INT32: return write_integer(text, read_int32(at));
+    case INT64: return write_integer(text, read_int64(at));
+    case BOOLEAN: return at[0] > 1 ? 0 : at[0] ? APPEND(text, "true") : APPEND(text, "false");
+    case NONE: return APPEND(text, "null");
+    case OBJECT_ID: return write_object_id(text, at);
+    case DATE: return write_date(text, read_int64(at));
+    case BINARY: return write_binary(text, value);
+    case DOUBLE:
+        bits = (uint64_t)read_int64(at);
+        memcpy(&number, &bits, sizeof number);
+        return write_double(text, number);
+    case DOCUMENT: return depth < DEEPEST && write_fields(text, value, depth + 1);
+    case ARRAY: return depth < DEEPEST && write_items(text, value, depth + 1);
+    default: return 0;
+    }
+}
+
+/* ---- the change event -------------------------------------------------------------------------------------------------------- */
+
+/* The fields that a message is made of; in the order of a message where they are taken over as they are. */
+enum { ID, OPERATION, NAMESPACE, KEY, WALL_TIME, DOCUMENT_AFTER, DOCUMENT_BEFORE, UPDATE, FIELDS };
+
+static const struct {
+    const char *name;
+    int type; /* 0: any */
+} EVENT[FIELDS] = {
+    [ID] = {"_id", DOCUMENT},           [OPERATION] = {"operationType", STRING}, [NAMESPACE] = {"ns", DOCUMENT},
+    [KEY] = {"documentKey", DOCUMENT},  [WALL_TIME] = {"wallTime", DATE},        [DOCUMENT_AFTER] = {"fullDocument", 0},
+    [DOCUMENT_BEFORE] = {"fullDocumentBeforeChange", 0},                         [UPDATE] = {"updateDescription", 0},
+};
+
+typedef struct {
+    Value field[FIELDS], token, database, collection, key;
+    int64_t time_ms;
+} Event;
+
+static int read_event(const unsigned char *bytes, size_t length, Event *event) {
+    Value whole = {bytes, bytes + length, DOCUMENT};
+    if (length < 5 || value_length(DOCUMENT, bytes, bytes + length) != length) return 0;
+    const unsigned char *at = first_element(&whole), *end = last_byte(&whole);
+    Element element;
+    memset(event, 0, sizeof *event);
+    while (next_element(&at, end, &element))
+        for (int i = 0; i < FIELDS; i++) {
+            if (!is_named(&element, EVENT[i].name, strlen(EVENT[i].name))) continue;
+            if (event->field[i].type || (EVENT[i].type && EVENT[i].type != element.value.type)) return 0;
+            event->field[i] = element.value;
+            break;
+        }
+    if (at != end) return 0;
+    for (int i = ID; i <= WALL_TIME; i++)
+        if (!event->field[i].type) return 0;
+    event->time_ms = read_int64(event->field[WALL_TIME].start);
+    return event->time_ms >= 0 && find(&event->field[ID], "_data", &event->token) && event->token.type == STRING &&
+           find(&event->field[NAMESPACE], "db", &event->database) && event->database.type == STRING &&
+           find(&event->field[NAMESPACE], "coll", &event->collection) && event->collection.type == STRING &&
+           find(&event->field[KEY], "_id", &event->key);
+}
+
+static int is_row(const Value *operation) {
+    static const char *const ROWS[] = {"insert", "update", "replace", "delete"};
+    size_t length = (size_t)(operation->end - operation->start) - 5;
+    for (int i = 0; i < 4; i++)
+        if (length == strlen(ROWS[i]) && !memcmp(operation->start + 4, ROWS[i], length)) return 1;
+    return 0;
+}
+
+static int write_message(Text *text, const Event *event, const char *watcher, size_t watcher_length, int64_t sequence) {
+    const Value *field = event->field;
+    if (!APPEND(text, "{\"operationType\":") || !write_value(text, &field[OPERATION], 0)) return 0;
+    if (!APPEND(text, ",\"database\":") || !write_value(text, &event->database, 0)) return 0;
+    if (!APPEND(text, ",\"collection\":") || !write_value(text, &event->collection, 0)) return 0;
+    if (!APPEND(text, ",\"documentKey\":") || !write_value(text, &field[KEY], 0)) return 0;
+    if (!APPEND(text, ",\"timestamp\":") || !write_date(text, event->time_ms)) return 0;
+    for (int i = DOCUMENT_AFTER; i <= UPDATE; i++) {
+        if (!field[i].type) continue;
+        if (!APPEND(text, ",\"") || !append(text, EVENT[i].name, strlen(EVENT[i].name)) || !APPEND(text, "\":")) return 0;
+        if (!write_value(text, &field[i], 0)) return 0;
+    }
+    if (!APPEND(text, ",\"eventId\":") || !write_value(text, &event->token, 0)) return 0;
+    if (!APPEND(text, ",\"watcher\":") || !append(text, watcher, watcher_length)) return 0;
+    return APPEND(text, ",\"sequence\":") && write_integer(text, sequence) && APPEND(text, "}");
+}
+
+/* ---- for Python -------------------------------------------------------------------------------------------------------------- */
+
+static PyObject *as_str(const Value *string) {
+    return PyUnicode_DecodeUTF8((const char *)string->start + 4, string->end - string->start - 5, NULL);
+}
+
+/* (operation, database, collection, key, value, time in ms); NULL with an exception when memory is short. */
+static PyObject *as_tuple(const Event *event, const Text *text, const char *value) {
+    PyObject *parts[] = {
+        as_str(&event->field[OPERATION]),
+        as_str(&event->database),
+        as_str(&event->collection),
+        PyBytes_FromStringAndSize(text->start, value - text->start),
+        PyBytes_FromStringAndSize(value, text->end - value),
+        PyLong_FromLongLong(event->time_ms),
+    };
+    enum { COUNT = sizeof parts / sizeof *parts };
+    PyObject *row = PyTuple_New(COUNT);
+    int complete = row != NULL;
+    for (int i = 0; i < COUNT; i++) complete &= parts[i] != NULL;
+    for (int i = 0; i < COUNT; i++) {
+        if (complete)
+            PyTuple_SetItem(row, i, parts[i]); /* takes the reference over */
+        else
+            Py_XDECREF(parts[i]);
+    }
+    if (complete) return row;
+    Py_XDECREF(row);
+    return NULL;
+}
+
+static PyObject *row(PyObject *module, PyObject *const *arguments, Py_ssize_t count) {
+    (void)module;
+    char *bytes, *watcher;
+    Py_ssize_t length, watcher_length;
+    if (count != 3) {
+        PyErr_SetString(PyExc_TypeError, "row() takes an event, a watcher's name as JSON, and a sequence number");
+        return NULL;
+    }
+    if (PyBytes_AsStringAndSize(arguments[0], &bytes, &length) || PyBytes_AsStringAndSize(arguments[1], &watcher, &watcher_length))
+        return NULL;
+    long long sequence = PyLong_AsLongLong(arguments[2]);
+    if (sequence == -1 && PyErr_Occurred()) {
+        if (!PyErr_ExceptionMatches(PyExc_OverflowError)) return NULL;
+        PyErr_Clear();
+        Py_RETURN_NONE;
+    }
+    Event event;
+    PyObject *result = NULL;
+    size_t size = (size_t)length + (size_t)length / 4 + 512;
+    if (read_event((const unsigned char *)bytes, (size_t)length, &event) && is_row(&event.field[OPERATION])) {
+        Text text = {PyMem_Malloc(size), NULL, NULL};
+        if (text.start) {
+            text.end = text.start;
+            text.limit = text.start + size;
+            if (write_value(&text, &event.key, 0)) {
+                size_t key_length = (size_t)(text.end - text.start); /* the text may move */
+                if (write_message(&text, &event, watcher, (size_t)watcher_length, sequence))
+                    result = as_tuple(&event, &text, text.start + key_length);
+            }
+            PyMem_Free(text.start);
+        }
+    }
+    if (result || PyErr_Occurred()) return result;
+    Py_RETURN_NONE;
+}
+
+static PyMethodDef METHODS[] = {
+    {"row", (PyCFunction)(void (*)(void))row, METH_FASTCALL,
+     "row(event, watcher, sequence)\n--\n\n"
+     "Operation, database, collection, key, value and time in ms of a row change's message; None for what is better left to Python."},
+    {NULL, NULL, 0, NULL},
+};
+
+static struct PyModuleDef MODULE = {
+    PyModuleDef_HEAD_INIT, "watcher.stream._row", "The messages of row changes, from BSON to JSON.", 0, METHODS, NULL, NULL, NULL, NULL,
+};
+
+PyMODINIT_FUNC PyInit__row(void) { return PyModuleDef_Init(&MODULE); }

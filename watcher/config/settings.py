@@ -122,7 +122,7 @@ class Settings(BaseModel):
     watch_collections: Annotated[tuple[Annotated[Pattern, AfterValidator(check_watchable)], ...], BeforeValidator(split_list)] = ()
     exclude_collections: Annotated[tuple[Pattern, ...], BeforeValidator(split_list)] = ()
     exclude_fields: Annotated[tuple[FieldName, ...], BeforeValidator(split_list)] = ()
-    batch_size: Annotated[WholeNumber, Field(ge=1, le=100_000)] = 1000
+    batch_size: Annotated[WholeNumber, Field(ge=1, le=100_000)] = 2000
     log_level: Annotated[Literal["debug", "info", "warning", "error"], BeforeValidator(_level)] = "info"
     log_documents: YesOrNo = False
 

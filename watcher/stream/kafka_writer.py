@@ -6,7 +6,7 @@ way back in here; a new one is opened, which costs 50 to 500 ms.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Protocol
 
 from confluent_kafka import KafkaError, Producer
@@ -23,6 +23,9 @@ PURGED = {KafkaError._PURGE_QUEUE, KafkaError._PURGE_INFLIGHT}
 
 ANY_PARTITION = -1
 """The partitioner's choice."""
+
+RECORD_BYTES = 64
+"""What a record has besides key and value, at most: lengths, offset, time (KIP-98), and what librdkafka reckons with."""
 
 OPEN_SECONDS = 15.0
 WRITE_SECONDS = 40.0
@@ -45,6 +48,7 @@ class TransactionalWriter:
     def __init__(self, config: dict[str, Any]) -> None:
         """Errors: Outage, NotPermitted, UnsupportedServer, ConfigurationError."""
         self._failures: list[WatcherError] = []
+        self._request_bytes: int = config["batch.size"]
         with translated("opening the producer"):
             self._producer = Producer(config)
             try:
@@ -56,7 +60,11 @@ class TransactionalWriter:
         try:
             with translated("a transaction"):
                 self._producer.begin_transaction()
-                enqueue(self._producer, [*messages, position], self._delivered)
+                *before, last = requests([*messages, position], self._request_bytes)
+                for request in before:
+                    enqueue(self._producer, request, self._delivered)
+                    self._producer.flush(WRITE_SECONDS)
+                enqueue(self._producer, last, self._delivered)
                 self._producer.commit_transaction(WRITE_SECONDS)
                 self._producer.poll(0)  # librdkafka's log lines wait for it
         except Outage as error:
@@ -77,13 +85,14 @@ class IdempotentWriter:
     def __init__(self, config: dict[str, Any]) -> None:
         """Errors: ConfigurationError."""
         self._failures: list[KafkaError] = []
+        self._request_bytes: int = config["batch.size"]
         with translated("opening the producer"):
             self._producer = Producer(config)
 
     def write(self, messages: Sequence[Message], position: Message) -> None:
         with translated("writing"):
-            for part in (messages, [position]):
-                enqueue(self._producer, part, self._delivered)
+            for request in (*requests(messages, self._request_bytes), [position]):
+                enqueue(self._producer, request, self._delivered)
                 self._flush()
 
     def close(self) -> None:
@@ -99,6 +108,23 @@ class IdempotentWriter:
             raise as_watcher_error(self._failures[0], "writing")
         if pending:
             raise as_watcher_error(KafkaError(KafkaError._TIMED_OUT), "writing")
+
+
+def requests(messages: Sequence[Message], size: int) -> Iterator[Sequence[Message]]:
+    """The messages in pieces that fit into one request of `size` bytes each; a message that is larger alone.
+
+    Of an idempotent producer librdkafka has one request for each partition on its way, and while another one is ready it polls for
+    the answer without pause: 2.2 µs of processor time an event in a backlog (2.16.0).
+    """
+    first = filled = 0
+    for number, message in enumerate(messages):
+        length = len(message.value) + len(message.key or b"") + RECORD_BYTES
+        if filled + length > size and number > first:
+            yield messages[first:number]
+            first, filled = number, 0
+        filled += length
+    if messages:
+        yield messages[first:]
 
 
 def enqueue(producer: Producer, messages: Sequence[Message], on_delivery: DeliveryCallback | None = None) -> None:

@@ -97,6 +97,7 @@ class Sink:
         self.transaction_bytes = transaction_bytes
         self.transactions: list[tuple[list[Message], Position]] = []
         self.begun = 0
+        self.rests: list[int] = []
         self._before = before or {}
         self._alone = AlwaysOne()
 
@@ -109,6 +110,10 @@ class Sink:
             elif hindrance:
                 raise hindrance
             self.transactions.append(([*messages], position))
+
+    def rest(self) -> None:
+        with self._alone:
+            self.rests.append(self.begun)
 
     def takes(self, message: Message) -> bool:
         return True
@@ -184,6 +189,7 @@ def test_whatever_is_overlapped_comes_in_order_each_position_with_its_messages(
         last = json.loads(messages[-1].value)
         assert (position.sequence, position.token) == (last["sequence"], {"_data": last["eventId"]})
     assert run.observer.queued == 0
+    assert sink.rests == list(range(1, len(sink.transactions) + 1))
 
 
 def test_the_next_batch_is_read_and_the_last_one_committed_while_one_is_encoded() -> None:

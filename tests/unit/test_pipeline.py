@@ -62,6 +62,9 @@ class Sink:
     def deliver(self, messages: Sequence[Message], position: Position) -> None:
         self.transactions.append(([*messages], position))
 
+    def rest(self) -> None:
+        """It's always ready."""
+
     def takes(self, message: Message) -> bool:
         return len(message.value) <= self._largest
 

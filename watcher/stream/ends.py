@@ -28,6 +28,9 @@ class Sink(Protocol):
     def deliver(self, messages: Sequence[Message], position: Position) -> None:
         """Write both or neither."""
 
+    def rest(self) -> None:
+        """Return when it is ready for more, after `deliver`."""
+
     def takes(self, message: Message) -> bool:
         """Whether the message is small enough."""
 

@@ -102,6 +102,10 @@ class KafkaSink:
         self._size.committed(sum(len(message.value) for message in messages), time.monotonic() - begun)
         self._last_sequence = position.sequence
 
+    def rest(self) -> None:
+        """Return when Kafka is ready for the next `deliver`: some milliseconds after the last one."""
+        self._opened().rest()
+
     def reposition(self, messages: Sequence[Message], position: Position, history: bytes) -> None:
         """As `deliver`, for a position that was chosen by hand; `history` tells of that, as text. Errors: as `deliver`."""
         self._prepare_topics({message.topic for message in messages})

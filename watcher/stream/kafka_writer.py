@@ -6,6 +6,7 @@ way back in here; a new one is opened, which costs 50 to 500 ms.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Protocol
 
@@ -15,6 +16,7 @@ from confluent_kafka.cimpl import Message as DeliveredMessage
 from watcher.errors import Outage, WatcherError
 from watcher.stream.kafka_errors import as_watcher_error, translated
 from watcher.stream.model import Message
+from watcher.stream.transaction_pause import TransactionPause
 
 DeliveryCallback = Callable[[KafkaError | None, DeliveredMessage], None]
 
@@ -38,6 +40,9 @@ class Writer(Protocol):
     def write(self, messages: Sequence[Message], position: Message) -> None:
         """Return when messages and position are safe. Errors: Outage, NotPermitted."""
 
+    def rest(self) -> None:
+        """Return when the next `write` will not meet Kafka at work for the last one; to be called between them."""
+
     def close(self) -> None:
         """Drop what is still queued, at once."""
 
@@ -49,6 +54,7 @@ class TransactionalWriter:
         """Errors: Outage, NotPermitted, UnsupportedServer, ConfigurationError."""
         self._failures: list[WatcherError] = []
         self._request_bytes: int = config["batch.size"]
+        self._pause = TransactionPause()
         with translated("opening the producer"):
             self._producer = Producer(config)
             try:
@@ -57,6 +63,7 @@ class TransactionalWriter:
                 self._producer.poll(0)  # now librdkafka tells what it has met with meanwhile
 
     def write(self, messages: Sequence[Message], position: Message) -> None:
+        begun = time.monotonic()
         try:
             with translated("a transaction"):
                 self._producer.begin_transaction()
@@ -70,6 +77,10 @@ class TransactionalWriter:
         except Outage as error:
             # Of messages that were refused the transaction says no more than how many.
             raise next(iter(self._failures), error) from error
+        self._pause.committed(time.monotonic() - begun)
+
+    def rest(self) -> None:
+        time.sleep(self._pause.seconds)
 
     def close(self) -> None:
         self._producer.purge()
@@ -94,6 +105,9 @@ class IdempotentWriter:
             for request in (*requests(messages, self._request_bytes), [position]):
                 enqueue(self._producer, request, self._delivered)
                 self._flush()
+
+    def rest(self) -> None:
+        """Nothing is left to be done."""
 
     def close(self) -> None:
         self._producer.purge()

@@ -87,3 +87,4 @@ class WriteBehind:
         begun = time.monotonic()
         self._sink.deliver(messages, position)
         self._observer.committed(messages, position, time.monotonic() - begun)
+        self._sink.rest()  # here: the changes that come meanwhile are read together

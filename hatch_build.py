@@ -1,7 +1,7 @@
 """Compiles `watcher/stream/_row.c` beside its source, and puts the result into the wheel.
 
 It is an optional part: where there is no C compiler, or Python's headers are missing, the package is built without it, and a worker
-makes its messages in Python, the same ones at a sixth of the speed. `watcherctl version` tells.
+makes its messages in Python, the same ones at a quarter of the speed. `watcherctl version` tells.
 """
 
 from pathlib import Path

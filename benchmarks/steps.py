@@ -21,7 +21,7 @@ from benchmarks.encode import PLAIN, encoder
 from benchmarks.load import document
 from watcher.stream.counts import Counts
 from watcher.stream.cursor_reply import take_apart
-from watcher.stream.kafka_writer import enqueue
+from watcher.stream.kafka_writer import enqueue, requests
 from watcher.stream.split_events import FragmentJoiner
 
 EVENTS = 1_000
@@ -56,7 +56,7 @@ def steps() -> dict[str, Callable[[], object]]:
     """By what they do, each for all events of the reply."""
     cursor = reply()
     events, _ = take_apart(cursor)
-    encode = encoder("plain").encode
+    encode, in_python = encoder("plain").encode, encoder("plain", native=False).encode
     messages = [encode(event, number) for number, event in enumerate(events)]
     producer = Producer({"bootstrap.servers": "127.0.0.1:1", "queue.buffering.max.messages": 10_000_000, "log_level": 0})
     joiner, counts = FragmentJoiner({"_data": "82"}), Counts()
@@ -66,8 +66,10 @@ def steps() -> dict[str, Callable[[], object]]:
         "look for fragments": lambda: joiner.join(events, {"_data": "82"}),
         "… by reading each token": lambda: [RawBSONDocument(event)["_id"] for event in events],
         "encode": lambda: [encode(event, 1) for event in events],
+        "… in Python": lambda: [in_python(event, 1) for event in events],
         "… of that, BSON to Python": lambda: [PLAIN.decode(event) for event in events],
-        "hand to librdkafka": lambda: enqueue(producer, messages),
+        "cut into requests": lambda: list(requests(messages, 1_000_000)),
+        "hand to librdkafka": lambda: enqueue(producer, messages, lambda error, message: None),
         "count": lambda: counts.committed(messages, 0.01),
     }
 

@@ -1,7 +1,7 @@
 """From a change event to the Kafka message, as docs/message-format.md describes it. Pure: bytes and numbers in, a value out.
 
-Most messages of row changes in the plain dialect are made by `_row.c`, where it could be compiled: the same ones, at a sixth of the
-cost. What it leaves alone is made here, and so is every message where it is missing.
+Most messages of row changes in the plain dialect are made by `_row.c`, where it could be compiled: the same ones, at a quarter of
+the cost. What it leaves alone is made here, and so is every message where it is missing.
 """
 
 from __future__ import annotations

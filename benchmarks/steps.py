@@ -69,7 +69,7 @@ def steps() -> dict[str, Callable[[], object]]:
         "… in Python": lambda: [in_python(event, 1) for event in events],
         "… of that, BSON to Python": lambda: [PLAIN.decode(event) for event in events],
         "cut into requests": lambda: list(requests(messages, 1_000_000)),
-        "hand to librdkafka": lambda: enqueue(producer, messages, lambda error, message: None),
+        "hand to librdkafka": lambda: enqueue(producer, messages, lambda _error, _message: None),
         "count": lambda: counts.committed(messages, 0.01),
     }
 

@@ -12,7 +12,7 @@ from pydantic_core import core_schema
 
 import watcher
 from contract.messages import CONTROL, ROW_CHANGES, AnyMessage
-from watcher.config.settings import SINGLE_TOPICS, Settings
+from watcher.config.settings import CONTROL_TOPIC, SINGLE_TOPICS
 
 JSON_SCHEMA = "https://json-schema.org/draft/2020-12/schema"
 GENERATED = "Made by `python -m contract`."
@@ -21,7 +21,7 @@ CHANNELS = {
     "insert": (SINGLE_TOPICS["kafka_topic_insert"], ROW_CHANGES[:1]),
     "update": (SINGLE_TOPICS["kafka_topic_update"], ROW_CHANGES[1:3]),
     "delete": (SINGLE_TOPICS["kafka_topic_delete"], ROW_CHANGES[3:]),
-    "control": (str(Settings.model_fields["kafka_topic_control"].default), CONTROL),
+    "control": (CONTROL_TOPIC, CONTROL),
 }
 """The default topics, and which messages are there."""
 

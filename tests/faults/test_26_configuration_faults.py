@@ -27,7 +27,7 @@ Document = dict[str, Any]
 
 FAULTS: dict[str, tuple[Document, str]] = {
     "typo": ({"watch_colections": ["users"]}, ": unknown key (did you mean 'watch_collections'?)"),
-    "number": ({"batch_size": "many"}, ": must be a whole number, not 'many'"),
+    "number": ({"batch_size": "many"}, ": must be a whole number, not 'many' (digits alone"),
     "uri": ({"mongodb_uri": "mongodb://u:hunter/2@localhost/db"}, ": is not a valid MongoDB URI (in the user name and password"),
     "glob": ({"watch_collections": ["users["]}, ": has a glob with an open bracket: 'users['"),
 }
@@ -69,8 +69,8 @@ def expected_words(settings: Document) -> list[str]:
         for one in "ab"
     ]
     files = [
-        "conf.d/unreadable.toml: cannot be read: No such file or directory",
-        "conf.d/not-text.toml:1: is not UTF-8 text",
+        "conf.d/unreadable.toml: cannot be read: No such file or directory (is its name right?",
+        "conf.d/not-text.toml:1: is not UTF-8 text (save it as UTF-8)",
         "conf.d/broken.toml:1: is not valid TOML",
     ]
     return [*keyed, *twins, *files]
@@ -110,4 +110,4 @@ def test_a_file_that_may_not_be_read(fleet: CommandLine) -> None:
     (fleet.conf_dir / "good.toml").chmod(0)
     checked = fleet.run("check", "good", prefix=BOUND_BY_PERMISSIONS if os.geteuid() == 0 else ())
     assert checked.returncode == ExitCode.CONFIGURATION
-    assert "conf.d/good.toml: cannot be read: Permission denied" in checked.stdout
+    assert "conf.d/good.toml: cannot be read: Permission denied (the user who runs this" in checked.stdout

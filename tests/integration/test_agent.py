@@ -18,7 +18,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from pydantic import SecretStr
 
 from tests.integration import fleet_worker
 from tests.support.waiting import eventually
@@ -59,7 +58,7 @@ class Served:
     @contextlib.contextmanager
     def agent(self, **settings: Any) -> Iterator[str]:
         """Its URL, while it runs."""
-        view = FleetView(self.fleet, AgentSettings(**{"port": 0, "token": SecretStr(TOKEN), **settings}))
+        view = FleetView(self.fleet, AgentSettings(**{"port": 0, "token": TOKEN, **settings}))
         loop, stopping = asyncio.new_event_loop(), asyncio.Event()
         thread = threading.Thread(target=loop.run_until_complete, args=(serve(view, stopping),))
         thread.start()

@@ -88,7 +88,7 @@ def open_streams(mongo: ReplicaSet, database: str, db: Database[Document]) -> It
                 "kafka_client_id": "dashboard-watcher",
                 "exclude_fields": exclude_fields,
             }
-            stream = stack.enter_context(closing(ChangeStream(Settings.model_validate(settings | changes))))
+            stream = stack.enter_context(closing(ChangeStream(Settings(**(settings | changes)))))
             stream.open(None)
             return stream
 

@@ -31,8 +31,8 @@ DEADLINE_SECONDS = 20
 
 
 def settings(name: str, **changes: object) -> Settings:
-    return Settings.model_validate(
-        {
+    return Settings(
+        **{
             "name": name,
             "mongodb_uri": f"mongodb://user:hunter2@localhost/{name}",
             "kafka_brokers": "localhost:9092",

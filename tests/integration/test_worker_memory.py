@@ -1,8 +1,9 @@
-"""The memory of a worker: what large documents take is given back, and never is much."""
+"""The memory of a worker: an idle one has little, what work takes is given back, and large documents never take much."""
 
 from __future__ import annotations
 
 import signal
+from importlib.util import find_spec
 from typing import Any
 
 import psutil
@@ -21,6 +22,13 @@ MEDIUM_BYTES, SMALL_BYTES = 100_000, 300
 WRITES_BETWEEN = 60
 KEPT_MB = 15
 """What may stay behind of documents of which each alone can be nearly as large."""
+
+IDLE_MB = 45
+"""The goal for an idle worker. Dependencies of the tests do not count: pymongo imports `cryptography` where it finds it."""
+
+CRYPTOGRAPHY_MB = 9 if find_spec("cryptography") else 0
+BACKLOG = 20_000
+KEPT_OF_BACKLOG_MB = 2
 
 
 def rss_mb(worker: WorkerProcess) -> float:
@@ -51,3 +59,17 @@ def test_large_documents_take_little_memory_and_give_it_back(
     inbox.records(messages)
     assert peak_rss_mb(worker.pid) < RSS_LIMIT_MB
     eventually(lambda: rss_mb(worker) - before < KEPT_MB)
+
+
+def test_an_idle_worker_is_small_also_after_work(launch: Launch, settings: Document, inbox: Inbox, db: Database[Document]) -> None:
+    """Without giving it back at rest the worker keeps 3 MB of the backlog."""
+    worker = launch(settings)
+    worker.reached()
+    eventually(lambda: rss_mb(worker) < IDLE_MB + CRYPTOGRAPHY_MB)
+    idle = rss_mb(worker)
+    worker.signal(signal.SIGSTOP)
+    for _ in range(BACKLOG // 1000):
+        db.users.insert_many([{"text": "x" * SMALL_BYTES} for _ in range(1000)])
+    worker.signal(signal.SIGCONT)
+    inbox.records(BACKLOG)
+    eventually(lambda: rss_mb(worker) - idle < KEPT_OF_BACKLOG_MB)

@@ -19,7 +19,7 @@ PROBLEMS = (Outcome.WARNING, Outcome.FAILED)
 
 def as_settings(values: Mapping[str, Any]) -> Settings:
     """A watcher called dashboard."""
-    return Settings.model_validate({"name": "dashboard", **values})
+    return Settings(**{"name": "dashboard", **values})
 
 
 def look(checks: Iterable[Check[S]], subject: S, before: Mapping[str, Finding] | None = None) -> dict[str, Finding]:

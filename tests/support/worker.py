@@ -38,6 +38,8 @@ class WorkerProcess:
         self.conf_dir = directory / "conf.d"
         self.state_dir = state_dir or directory
         self.process: subprocess.Popen[bytes] | None = None
+        self.python = sys.executable
+        """Of which environment; a benchmark may name another."""
         self.program: Sequence[str] = ("-m", "watcher")
         """What Python runs; a test may have another program start the worker."""
         for path in (self.conf_dir, self.state_dir):
@@ -46,7 +48,7 @@ class WorkerProcess:
 
     def start(self) -> Self:
         """Start it, again if it has ended; does not wait."""
-        command = [sys.executable, *self.program, "run", self.name, "--config", str(self.conf_dir), "--state-dir"]
+        command = [self.python, *self.program, "run", self.name, "--config", str(self.conf_dir), "--state-dir"]
         with self._stdout.open("ab") as stdout, self._stderr.open("ab") as stderr:
             self.process = subprocess.Popen([*command, str(self.state_dir)], stdout=stdout, stderr=stderr, cwd=self.state_dir)
         return self

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from pydantic import SecretStr
 
 from tests.support.asgi import Answer, ask
 from watcher.agent.app import create_app
@@ -57,13 +56,13 @@ class Agent:
 @pytest.fixture
 def agent(tmp_path: Path) -> Agent:
     """On the loopback, with a token."""
-    return Agent(tmp_path, token=SecretStr(TOKEN))
+    return Agent(tmp_path, token=TOKEN)
 
 
 @pytest.fixture
 def exposed(tmp_path: Path) -> Agent:
     """Where others can reach it."""
-    return Agent(tmp_path, host="0.0.0.0", token=SecretStr(TOKEN))
+    return Agent(tmp_path, host="0.0.0.0", token=TOKEN)
 
 
 @pytest.mark.parametrize(

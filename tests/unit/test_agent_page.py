@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from pydantic import SecretStr
 from starlette.applications import Starlette
 
 from tests.support.asgi import Answer, ask
@@ -85,7 +84,7 @@ class Page:
 
 @pytest.fixture
 def page(tmp_path: Path) -> Page:
-    return Page(tmp_path, token=SecretStr(TOKEN))
+    return Page(tmp_path, token=TOKEN)
 
 
 class Elements(HTMLParser):
@@ -281,7 +280,7 @@ def test_buttons_only_where_there_is_a_token(tmp_path: Path, page: Page) -> None
 
 
 def test_off_the_loopback_a_browser_is_asked_for_the_token(tmp_path: Path) -> None:
-    page = Page(tmp_path, host="192.0.2.1", token=SecretStr(TOKEN))
+    page = Page(tmp_path, host="192.0.2.1", token=TOKEN)
     page.show(row("shop", State.STREAMING))
     for path in ("/", "/watchers/shop"):
         answer = page.get(path)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
@@ -118,7 +119,7 @@ def test_keys() -> None:
 def test_the_documentation_lists_every_key_with_its_default() -> None:
     section = DOCUMENT.read_text(encoding="utf-8").partition("\n## The agent\n")[2].partition("\n## ")[0]
     defaults = dict(re.findall(r"^\| `(\w+)` \|(?: `(.*?)`)? \|", section, re.MULTILINE))
-    built_in = AgentSettings().model_dump()
+    built_in = asdict(AgentSettings())
     assert list(defaults) == list(AGENT_KEYS)
     for key, shown in defaults.items():
         value = built_in.get(key)

@@ -40,6 +40,11 @@ DRIVERS = {
 HEAVY = frozenset({"pymongo", "confluent_kafka", "pydantic", "rich"})
 """What `watcherctl --help` must not wait for."""
 
+NOT_IN_A_WORKER = frozenset(
+    {"pydantic", "rich", "jinja2", "prometheus_client", "starlette", "uvicorn", "anyio", "supervisor", "http", "xmlrpc"}
+)
+"""What other commands need; every worker would keep it in memory for good."""
+
 
 def imported_names(source: Path, module: str) -> Iterator[str]:
     """Every dotted name that the file imports, wherever in it; relative imports are resolved against `module`."""
@@ -133,3 +138,13 @@ def test_help_imports_no_heavy_library() -> None:
     imported = {line.rpartition("|")[2].strip() for line in report.splitlines() if line.startswith("import time:")}
     assert "click" in imported
     assert imported & HEAVY == set()
+
+
+def test_a_worker_keeps_nothing_that_only_other_commands_need() -> None:
+    program = "import sys, watcher.cli.run, watcher.stream.worker; print(*sys.modules)"
+    modules = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=30, cwd=ROOT
+    ).stdout
+    imported = {name.partition(".")[0] for name in modules.split()}
+    assert {"pymongo", "confluent_kafka", "click"} <= imported
+    assert imported & NOT_IN_A_WORKER == set()

@@ -1,14 +1,15 @@
-"""The model: topics, collections, and what each value may be."""
+"""The settings: topics, collections, and what each value may be."""
 
 from __future__ import annotations
 
+from dataclasses import FrozenInstanceError, asdict, replace
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from pydantic import ValidationError
 
 from watcher.config import Settings
+from watcher.config.fault import Invalid
 
 REQUIRED = {
     "name": "dashboard",
@@ -19,11 +20,11 @@ REQUIRED = {
 
 
 def settings(**changes: Any) -> Settings:
-    return Settings.model_validate(REQUIRED | changes)
+    return Settings(**(REQUIRED | changes))
 
 
 def refusal(**changes: Any) -> str:
-    with pytest.raises(ValidationError) as caught:
+    with pytest.raises(Invalid) as caught:
         settings(**changes)
     return str(caught.value)
 
@@ -120,9 +121,9 @@ def test_collections_are_a_list_or_separated_by_commas(given: Any) -> None:
     [("a[b", "open bracket"), ("!users", "exclude_collections"), ("us$ers", "does not allow"), ("system.views", "never watched")],
 )
 def test_patterns_that_match_nothing(given: str, text: str) -> None:
-    with pytest.raises(ValidationError) as caught:
+    with pytest.raises(Invalid) as caught:
         settings(watch_collections=given)
-    error = caught.value.errors()[0]["ctx"]["error"]
+    error = caught.value.refusals[0]
     assert text in f"{error} {error.hint}"
 
 
@@ -161,7 +162,7 @@ def test_batch_size(given: Any, size: int) -> None:
 
 @pytest.mark.parametrize("given", ["fifty", "", "5.0", 5.0, True, 0, 100_001, [1]])
 def test_batch_size_that_is_no_number_of_events(given: Any) -> None:
-    assert refusal(batch_size=given).startswith("1 validation error")
+    assert refusal(batch_size=given).startswith("batch_size: must be")
 
 
 @pytest.mark.parametrize(
@@ -181,6 +182,10 @@ def test_start_from(given: Any, start: Any) -> None:
 @pytest.mark.parametrize("given", ["yesterday", "2024-01-01", "2024-01-01T12:00:00", datetime(2024, 1, 1), 5, ""])
 def test_start_from_needs_a_zone(given: Any) -> None:
     assert "must be now, earliest or a time with its zone" in refusal(start_from=given)
+
+
+def test_start_before_the_first_year() -> None:
+    assert "must be now, earliest or a time with its zone" in refusal(start_from="0001-01-01T00:00:00+05:00")
 
 
 @pytest.mark.parametrize("key", ["topic_partitions", "topic_replication_factor"])
@@ -210,3 +215,52 @@ def test_nothing_that_could_be_a_secret_is_in_the_text_of_settings() -> None:
     secret = settings(mongodb_uri="mongodb://u:hunter2@h/db", kafka={"sasl.password": "hunter2"})
     assert "hunter2" not in f"{secret!r} {secret}"
     assert "hunter2" not in refusal(mongodb_uri="mongodb://u:hunter2@h", kafka={"acks": "hunter2"})
+    assert "hunter2" not in str(asdict(secret) | {"kafka": {}})
+
+
+@pytest.mark.parametrize(
+    "values",
+    [{"mongodb_uri": "mongodb://u:\udcff@h/db"}, {"kafka_topic_insert": "\udcff"}, {"kafka": {"sasl.password": "\udcff"}}],
+    ids=lambda values: next(iter(values)),
+)
+def test_bytes_that_are_no_text(values: dict[str, Any]) -> None:
+    """An environment variable can hold them."""
+    assert "holds bytes that are not UTF-8" in refusal(**values)
+    assert "\udcff" not in refusal(**values)
+
+
+def test_all_that_is_wrong_is_told_at_once_also_what_does_not_go_together() -> None:
+    with pytest.raises(Invalid) as caught:
+        settings(
+            batch_size="x",
+            watch_collections=["a[", "users", "$"],
+            exclude_collections=5,
+            exclude_fields="dashboard.users.a",
+            kafka={"acks": 1, "linger.ms": [1], "a": 1},
+            kafka_topic_control="dashboard-watcher.position",
+        )
+    assert [refused.key for refused in caught.value.refusals] == [
+        "watch_collections",
+        "watch_collections",
+        "exclude_collections",
+        "batch_size",
+        "kafka.acks",
+        "kafka.linger.ms",
+        "kafka_client_id",
+    ]
+
+
+def test_they_stay_as_they_are() -> None:
+    with pytest.raises(FrozenInstanceError):
+        settings().batch_size = 1  # type: ignore[misc]
+
+
+def test_a_changed_copy_is_checked_as_well() -> None:
+    assert replace(settings(), batch_size=5) == settings(batch_size=5)
+    with pytest.raises(Invalid):
+        replace(settings(), batch_size=0)
+
+
+def test_what_is_no_setting_is_a_mistake_of_the_program() -> None:
+    with pytest.raises(TypeError, match="batch_sise"):
+        settings(batch_sise=1)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
@@ -69,9 +70,9 @@ def test_oplog(window: int, size: int, max_size: int, outcome: Outcome) -> None:
 def test_collections() -> None:
     found = {"users": "collection", "recent": "view", "system.views": "collection"}
     assert judge_collections(found, SETTINGS).text == "1 of 2 are watched: users"
-    view = SETTINGS.model_copy(update={"watch_collections": ("recent",)})
+    view = replace(SETTINGS, watch_collections=("recent",))
     check_fix(judge_collections(found, view), WARNING, "recent is a view")
-    nothing = SETTINGS.model_copy(update={"exclude_collections": ("*s", "re*")})
+    nothing = replace(SETTINGS, exclude_collections=("*s", "re*"))
     check_fix(judge_collections(found, nothing), WARNING, "no collection is left")
 
 

@@ -22,8 +22,8 @@ NOON = {"_data": "826592A940000000012B0229296E04"}
 ONE = {"_data": "826592B750000000012B0229296E04"}
 NOON_SECONDS = 1_704_110_400
 OWNER = Owner("9f3c", "host-1", 4711)
-SETTINGS = Settings.model_validate(
-    {"name": "dashboard", "mongodb_uri": "mongodb://h/dashboard", "kafka_brokers": "h:9092", "kafka_client_id": "dashboard-watcher"}
+SETTINGS = Settings(
+    name="dashboard", mongodb_uri="mongodb://h/dashboard", kafka_brokers="h:9092", kafka_client_id="dashboard-watcher"
 )
 UNDONE = PositionChange("2024-01-01T13:00:00.000Z", "ada@host-1", "rewind to 2024-01-01T12:00:00.000Z", ONE, NOON)
 SEEN = Look(Saved(Position("dashboard", OWNER, NOON, 1_000_001), OWNER), "", (UNDONE,))

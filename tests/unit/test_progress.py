@@ -7,6 +7,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -262,7 +263,7 @@ def test_at_level_debug_each_batch_and_each_commit_is_told(progress: Progress, c
 
 
 def test_documents_are_told_when_asked_for(progress: Progress, caplog: pytest.LogCaptureFixture) -> None:
-    progress.settings = progress.settings.model_copy(update={"log_documents": True})
+    progress.settings = replace(progress.settings, log_documents=True)
     told = debug_lines(progress, caplog)
     assert told[2:] == [{"event": "message", "topic": "database.insert", "value": '{"password": "tiger"}'}] * 2
 

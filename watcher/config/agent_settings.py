@@ -5,17 +5,15 @@ from __future__ import annotations
 import ipaddress
 import os
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
-
+from watcher.config.checked import Checked
+from watcher.config.checks import at_least, at_most, secret, text, whole_number, yes_or_no
 from watcher.config.conf_dir import AGENT_FILE, read_file
-from watcher.config.draft import wording
-from watcher.config.fault import BUILT_IN, Fault, Origin, Refused
-from watcher.config.masking import masked
-from watcher.config.settings import WholeNumber, YesOrNo
+from watcher.config.fault import BUILT_IN, Fault, Invalid, Origin, Refused, why_unread
+from watcher.config.masking import Secret, masked
 from watcher.config.source import Entry, Source
 
 TOKEN_CHARACTERS = 16
@@ -34,7 +32,7 @@ def _host(host: str) -> str:
     return host
 
 
-def _token(token: SecretStr) -> SecretStr:
+def _token(token: Secret) -> Secret:
     text = token.get_secret_value()
     if len(text) < TOKEN_CHARACTERS or not (text.isascii() and text.isprintable() and " " not in text):
         raise Refused(f"must be {TOKEN_CHARACTERS} or more printable ASCII characters without a space", hint=_HOW_TO_MAKE_ONE)
@@ -47,35 +45,39 @@ def _patience(seconds: int) -> int:
     return seconds
 
 
-class AgentSettings(BaseModel):
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host.lower() in _LOOPBACK_NAMES
+
+
+@dataclass(frozen=True, slots=True, init=False)
+class AgentSettings(Checked):
     """How the agent listens, and what it does by itself. `docs/configuration.md` says what each means."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+    enabled: Annotated[bool, yes_or_no] = True
+    host: Annotated[str, text, _host] = "127.0.0.1"
+    port: Annotated[int, whole_number, at_least(0), at_most(65_535)] = 8085
+    token: Annotated[Secret | None, secret, _token] = None
+    restart_hung_after_seconds: Annotated[int, whole_number, at_least(0), _patience] = 0
 
-    enabled: YesOrNo = True
-    host: Annotated[str, AfterValidator(_host)] = "127.0.0.1"
-    port: Annotated[WholeNumber, Field(ge=0, le=65_535)] = 8085
-    token: Annotated[SecretStr, AfterValidator(_token)] | None = None
-    restart_hung_after_seconds: Annotated[WholeNumber, Field(ge=0), AfterValidator(_patience)] = 0
-
-    @model_validator(mode="after")
-    def _be_closed_to_strangers(self) -> AgentSettings:
-        if not self.is_loopback and self.token is None:
-            raise Refused(
-                f"'{self.host}' can be reached from other hosts, and there is no token", hint=f"set token; {_HOW_TO_MAKE_ONE}"
-            )
-        return self
+    @classmethod
+    def _contradictions(cls, good: Mapping[str, Any]) -> Iterator[Refused]:
+        """Strangers need a token."""
+        if good.keys() >= {"host", "token"} and not _is_loopback(good["host"]) and good["token"] is None:
+            hint = f"set token; {_HOW_TO_MAKE_ONE}"
+            yield Refused(f"'{good['host']}' can be reached from other hosts, and there is no token", hint=hint)
 
     @property
     def is_loopback(self) -> bool:
         """Whether only this host can reach the agent."""
-        try:
-            return ipaddress.ip_address(self.host).is_loopback
-        except ValueError:
-            return self.host.lower() in _LOOPBACK_NAMES
+        return _is_loopback(self.host)
 
 
-AGENT_KEYS = tuple(key for name in AgentSettings.model_fields for key in ((name, "token_file") if name == "token" else (name,)))
+FIELDS = tuple(setting.name for setting in fields(AgentSettings))
+
+AGENT_KEYS = tuple(key for name in FIELDS for key in ((name, "token_file") if name == "token" else (name,)))
 """All keys of `agent.toml`."""
 
 
@@ -94,7 +96,7 @@ class LoadedAgent:
 
     def values_in_force(self) -> Iterator[tuple[str, str, Origin]]:
         """Each key with its value, masked, and where it comes from; none where there are faults."""
-        for key in AgentSettings.model_fields if self.settings else ():
+        for key in FIELDS if self.settings else ():
             value = getattr(self.settings, key)
             yield key, "" if value is None else masked(key, value), self.origins.get(key, BUILT_IN)
 
@@ -122,8 +124,8 @@ def _read_token_file(source: Source, conf_dir: Path) -> None:
     try:
         token = (conf_dir / str(entry.value)).read_text(encoding="utf-8").strip()
     except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "not UTF-8 text"
-        source.add_fault("token_file", f"cannot read {entry.value}: {reason}", line=entry.origin.line)
+        reason, hint = why_unread(error)
+        source.add_fault("token_file", f"cannot read {entry.value}: {reason}", line=entry.origin.line, hint=hint)
         source.settled.add("token")
     else:
         source.entries["token"] = Entry(token, entry.origin)
@@ -132,19 +134,19 @@ def _read_token_file(source: Source, conf_dir: Path) -> None:
 def _checked(source: Source) -> AgentSettings | None:
     settings = None
     try:
-        settings = AgentSettings.model_validate({key: entry.value for key, entry in source.entries.items()})
-    except ValidationError as error:
-        source.faults.extend(_fault(source, detail) for detail in error.errors(include_url=False) if not _follows(source, detail))
+        settings = AgentSettings(**{key: entry.value for key, entry in source.entries.items()})
+    except Invalid as invalid:
+        source.faults.extend(_fault(source, refused) for refused in invalid.refusals if not _follows(source, refused))
     return None if source.faults else settings
 
 
-def _follows(source: Source, detail: Any) -> bool:
+def _follows(source: Source, refused: Refused) -> bool:
     """A host without a token is no fault of its own where something is wrong with the token."""
-    return not detail["loc"] and bool(source.settled & {"token", "host"})
+    return not refused.key and bool(source.settled & {"token", "host"})
 
 
-def _fault(source: Source, detail: Any) -> Fault:
+def _fault(source: Source, refused: Refused) -> Fault:
     """What is wrong with the whole is wrong with the host."""
-    key = str(detail["loc"][0]) if detail["loc"] else "host"
+    key = refused.key or "host"
     entry = source.entries.get(key)
-    return Fault(entry.origin if entry else source.place, key, *wording(key, detail))
+    return Fault(entry.origin if entry else source.place, key, str(refused), refused.hint)

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from watcher.config.env_file import read_env
-from watcher.config.fault import Fault, Origin
+from watcher.config.fault import Fault, Origin, why_unread
 from watcher.config.settings import KEYS
 from watcher.config.source import Source
 from watcher.config.toml_file import read_toml
@@ -103,9 +103,11 @@ def read_file(path: Path, environment: Mapping[str, str], keys: Collection[str] 
     try:
         text = path.read_bytes().decode("utf-8-sig")
     except OSError as error:
-        source.give_up(f"cannot be read: {error.strerror}")
+        reason, hint = why_unread(error)
+        source.give_up(f"cannot be read: {reason}", hint=hint)
     except UnicodeDecodeError as error:
-        source.give_up("is not UTF-8 text", line=error.object.count(b"\n", 0, error.start) + 1)
+        reason, hint = why_unread(error)
+        source.give_up(f"is {reason}", line=error.object.count(b"\n", 0, error.start) + 1, hint=hint)
     else:
         if is_toml:
             read_toml(source, text, environment)

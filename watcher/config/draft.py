@@ -1,25 +1,19 @@
-"""One watcher's settings while they are put together: layers, secrets from files, and the checks with texts of our own."""
+"""One watcher's settings while they are put together: layers, secrets from files, and what is wrong with it."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from pydantic import ValidationError
-
-from watcher.config.fault import Fault, Origin, Refused, did_you_mean
-from watcher.config.masking import is_secret
+from watcher.config.checked import Missing
+from watcher.config.fault import Fault, Invalid, Origin, Refused, why_unread
 from watcher.config.settings import Settings
 from watcher.config.source import KAFKA_TABLE, Entry, Source
 
-if TYPE_CHECKING:
-    from pydantic_core import ErrorDetails
-
 URI_KEYS = ("mongodb_uri", "mongodb_uri_file")
 _PROPERTY_PREFIX = f"{KAFKA_TABLE}."
-_LONGEST_QUOTE = 60
 
 _MISSING_HINTS = {
     "mongodb_uri": "for example mongodb://localhost:27017/dashboard",
@@ -60,10 +54,9 @@ class Draft:
         """The checked settings; None if there is any fault, in which case `faults` holds them all."""
         settings = None
         try:
-            settings = Settings.model_validate(self._values())
-        except ValidationError as error:
-            details = error.errors(include_url=False)
-            self.faults.extend(fault for detail in details if (fault := self._fault(detail)))
+            settings = Settings(**self._values())
+        except Invalid as invalid:
+            self.faults.extend(fault for refused in invalid.refusals if (fault := self._fault(refused)))
         return None if self.faults else settings
 
     def _read_uri_file(self) -> None:
@@ -78,8 +71,8 @@ class Draft:
         try:
             uri = path.read_text(encoding="utf-8").strip()
         except (OSError, UnicodeDecodeError) as error:
-            reason = error.strerror if isinstance(error, OSError) else "not UTF-8 text"
-            self._add_fault("mongodb_uri_file", entry.origin, f"cannot read {entry.value}: {reason}")
+            reason, hint = why_unread(error)
+            self._add_fault("mongodb_uri_file", entry.origin, f"cannot read {entry.value}: {reason}", hint)
             self.settled.add("mongodb_uri")
         else:
             self.uri_file = path
@@ -89,7 +82,7 @@ class Draft:
         self.faults.append(Fault(origin, self.spell(key), text, hint))
 
     def _values(self) -> dict[str, Any]:
-        """The entries as the model wants them: one mapping, with the Kafka properties in one of their own."""
+        """The entries as the settings want them: one mapping, with the Kafka properties in one of their own."""
         values = {key: entry.value for key, entry in self.entries.items() if not key.startswith(_PROPERTY_PREFIX)}
         properties = {
             key.removeprefix(_PROPERTY_PREFIX): entry.value
@@ -98,49 +91,11 @@ class Draft:
         }
         return values | ({KAFKA_TABLE: properties} if properties else {}) | {"name": self.name}
 
-    def _fault(self, detail: ErrorDetails) -> Fault | None:
-        """The fault that pydantic's `detail` stands for; None if it only follows from another one."""
-        key = _key(detail)
-        entry = self.entries.get(key)
-        if detail["type"] == "missing":
-            if key in self.settled:
-                return None
-            return Fault(self.place, self.spell(key), "is missing", _MISSING_HINTS[key])
-        if entry is None:
+    def _fault(self, refused: Refused) -> Fault | None:
+        """The refusal with its place; None if it only follows from another one."""
+        key = refused.key
+        if isinstance(refused, Missing):
+            return None if key in self.settled else Fault(self.place, self.spell(key), str(refused), _MISSING_HINTS[key])
+        if (entry := self.entries.get(key)) is None:
             return None
-        text, hint = wording(key, detail)
-        return Fault(entry.origin, key if key.startswith(_PROPERTY_PREFIX) else self.spell(key), text, hint)
-
-
-def _key(detail: ErrorDetails) -> str:
-    """The key a detail is about; one about the whole model is about the client id."""
-    if not detail["loc"]:
-        return "kafka_client_id"
-    first, *rest = map(str, detail["loc"])
-    return f"{first}.{rest[0]}" if first == KAFKA_TABLE and rest else first
-
-
-def wording(key: str, detail: ErrorDetails) -> tuple[str, str]:
-    """Text and hint for a value that the model does not take."""
-    context = detail.get("ctx", {})
-    if isinstance(refused := context.get("error"), Refused):
-        return str(refused), refused.hint
-    value = "" if is_secret(key) or key in URI_KEYS else _quoted(detail["input"])
-    match detail["type"]:
-        case "literal_error":
-            choices = [choice.strip("' ") for choice in context["expected"].replace(" or ", ",").split(",")]
-            return f"must be one of {', '.join(choices)}{value}", did_you_mean(str(detail["input"]), choices)
-        case "greater_than_equal":
-            return f"must be at least {context['ge']}{value}", ""
-        case "less_than_equal":
-            return f"must be at most {context['le']}{value}", ""
-        case "tuple_type":
-            return f"must be a list, or names separated by commas{value}", ""
-        case "mapping_type" | "dict_type":
-            return "must be a table", "write a [kafka] line, and the properties below it"
-    return f"must be text{value}", ""
-
-
-def _quoted(value: Any) -> str:
-    text = f"'{value}'" if isinstance(value, str) else str(value)
-    return f", not {text}" if len(text) <= _LONGEST_QUOTE else ""
+        return Fault(entry.origin, key if key.startswith(_PROPERTY_PREFIX) else self.spell(key), str(refused), refused.hint)

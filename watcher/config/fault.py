@@ -3,19 +3,38 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Sequence
+import errno
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Self
 
 from watcher.errors import ConfigurationError
 
 
 class Refused(ValueError):
-    """A value is not acceptable; says what it must be, and in `hint` what to write instead. It never repeats a secret."""
+    """A value is not acceptable; says what it must be, and in `hint` what to write instead. It never repeats a secret.
 
-    def __init__(self, text: str, *, hint: str = "") -> None:
+    `key` is the one it is about, as far as that is known: whoever checks a value does not know where it belongs.
+    """
+
+    def __init__(self, text: str, *, hint: str = "", key: str = "") -> None:
         super().__init__(text)
         self.hint = hint
+        self.key = key
+
+    def within(self, key: str) -> Self:
+        """This, about the key inside `key`, or about `key` itself."""
+        self.key = f"{key}.{self.key}" if self.key else key
+        return self
+
+
+class Invalid(ValueError):
+    """Values are not acceptable; `refusals` says all that is wrong with them."""
+
+    def __init__(self, refusals: Iterable[Refused]) -> None:
+        self.refusals = tuple(refusals)
+        super().__init__("; ".join(f"{refused.key}: {refused}" if refused.key else str(refused) for refused in self.refusals))
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +89,20 @@ def nearest(word: str, known: Iterable[str]) -> str:
     by_lower = {candidate.lower(): candidate for candidate in known}
     matches = difflib.get_close_matches(word.lower(), by_lower, n=1, cutoff=0.7)
     return by_lower[matches[0]] if matches else ""
+
+
+READING_HINTS: Mapping[int | None, str] = {
+    errno.ENOENT: "is its name right? a link may lead nowhere",
+    errno.EISDIR: "it must be a file",
+    errno.EACCES: "the user who runs this must be allowed to read it",
+}
+
+
+def why_unread(error: OSError | UnicodeDecodeError) -> tuple[str, str]:
+    """Why a file of text could not be read, and what to do about it."""
+    if isinstance(error, OSError):
+        return str(error.strerror), READING_HINTS.get(error.errno, "")
+    return "not UTF-8 text", "save it as UTF-8"
 
 
 def shown_path(path: Path) -> str:

@@ -6,16 +6,16 @@ from collections.abc import Iterator, Mapping
 
 from watcher.config.fault import BUILT_IN, Origin
 from watcher.config.masking import masked
-from watcher.config.settings import SINGLE_TOPICS, Settings
+from watcher.config.settings import FIELDS, SINGLE_TOPICS, Settings
 
 
 def values_in_force(settings: Settings, origins: Mapping[str, Origin]) -> Iterator[tuple[str, str, Origin]]:
     """Each key with its value, masked, and where it comes from; a topic that came from the shared one says so."""
     shared = origins.get("kafka_db_changes_topic")
-    for key in Settings.model_fields:
+    for key in FIELDS:
         value = getattr(settings, key)
         if key == "kafka":
             yield from ((f"kafka.{name}", masked(name, item), origins[f"kafka.{name}"]) for name, item in value.items())
-        elif key != "name":
+        else:
             from_shared = shared if key in SINGLE_TOPICS and value == settings.kafka_db_changes_topic else None
             yield key, masked(key, value), origins.get(key) or from_shared or BUILT_IN

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
+from watcher.config.checks import in_utf_8
 from watcher.config.fault import Fault, Origin, Refused
 
 PropertyValue = str | int | float | bool
@@ -58,7 +59,7 @@ def check_value(value: object) -> object:
     """`value` as it is; raises `Refused` unless librdkafka can take it."""
     if not isinstance(value, PropertyValue):
         raise Refused("must be text, a number, true or false")
-    return value
+    return in_utf_8(value) if isinstance(value, str) else value
 
 
 def refused_by_librdkafka(properties: Mapping[str, PropertyValue], origins: Mapping[str, Origin]) -> Fault | None:

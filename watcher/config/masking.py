@@ -17,9 +17,34 @@ _OPTION = re.compile(r"(?<=[?&;])([^=&;]+)=([^&;]*)")
 _UP_TO_LAST_AT = re.compile(r"(?<=://).*@", re.DOTALL)
 
 
+class Secret:
+    """A text that nobody sees by accident: in logs and tracebacks it is a mask. No dataclass, which `asdict` would open."""
+
+    __slots__ = ("_text",)
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+
+    def get_secret_value(self) -> str:
+        """The text itself."""
+        return self._text
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Secret) and self._text == other._text
+
+    def __hash__(self) -> int:
+        return hash(self._text)
+
+    def __repr__(self) -> str:
+        return f"Secret('{MASK}')"
+
+    def __str__(self) -> str:
+        return MASK
+
+
 def masked(key: str, value: Any) -> str:
     """The setting or librdkafka property `key` as text for people, without secrets."""
-    if hasattr(value, "get_secret_value"):
+    if isinstance(value, Secret):
         value = value.get_secret_value()
     if is_secret(key):
         return MASK

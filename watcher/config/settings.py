@@ -2,28 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import contextlib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, fields
 from datetime import UTC, datetime
 from types import MappingProxyType
 from typing import Annotated, Any, Literal
 
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    SecretStr,
-    ValidationInfo,
-    field_validator,
-    model_validator,
-)
-
 from watcher.config.brokers import check_brokers, check_client_id
+from watcher.config.checked import Checked
+from watcher.config.checks import at_least, at_most, each, one_of, secret, table, text, whole_number, yes_or_no
 from watcher.config.collections import check_pattern, check_watchable, is_watched, split_list
 from watcher.config.fault import Refused
 from watcher.config.fields import check_field, check_reach
 from watcher.config.librdkafka import PropertyValue, check_property, check_value
+from watcher.config.masking import Secret
 from watcher.config.mongodb_uri import parse_uri
 from watcher.config.topic_template import check_topic
 
@@ -33,11 +26,14 @@ SINGLE_TOPICS: Mapping[str, str] = MappingProxyType(
 )
 """The topics of the row operations, and what each is when nothing is set."""
 
+CONTROL_TOPIC = "database.control"
+"""The one of all other events, when nothing is set."""
+
 CONTROL_PLACEHOLDERS = ("database", "operation")
 """A control message may be about the whole database, so its topic cannot depend on a collection."""
 
 
-def _uri(uri: SecretStr) -> SecretStr:
+def _uri(uri: Secret) -> Secret:
     parse_uri(uri.get_secret_value())
     return uri
 
@@ -48,23 +44,6 @@ def _control_topic(template: str) -> str:
 
 def _shared_topic(template: str) -> str:
     return check_topic(template) if template else template
-
-
-def _whole_number(value: object) -> object:
-    if isinstance(value, bool) or not isinstance(value, (int, str)):
-        raise Refused("must be a whole number")
-    try:
-        return int(value)
-    except ValueError:
-        raise Refused(f"must be a whole number, not '{value}'") from None
-
-
-def _yes_or_no(value: object) -> bool:
-    if isinstance(value, str) and value.lower() in ("true", "false"):
-        return value.lower() == "true"
-    if isinstance(value, bool):
-        return value
-    raise Refused("must be true or false")
 
 
 def _partitions(number: int) -> int:
@@ -82,66 +61,63 @@ def _level(value: object) -> object:
 def _start(value: object) -> object:
     if isinstance(value, str) and value in ("now", "earliest"):
         return value
-    try:
+    with contextlib.suppress(ValueError, OverflowError):  # no time, or one that is no longer in year 1 in UTC
         moment = datetime.fromisoformat(value) if isinstance(value, str) else value
-    except ValueError:
-        moment = None
-    if not isinstance(moment, datetime) or moment.tzinfo is None:
-        raise Refused("must be now, earliest or a time with its zone", hint="for example 2024-01-01T12:00:00Z")
-    return moment.astimezone(UTC)
+        if isinstance(moment, datetime) and moment.tzinfo is not None:
+            return moment.astimezone(UTC)
+    raise Refused("must be now, earliest or a time with its zone", hint="for example 2024-01-01T12:00:00Z")
 
 
-WholeNumber = Annotated[int, BeforeValidator(_whole_number)]
-YesOrNo = Annotated[bool, BeforeValidator(_yes_or_no)]
-BrokerDefault = Annotated[WholeNumber, Field(ge=-1), AfterValidator(_partitions)]
-Topic = Annotated[str, AfterValidator(check_topic)]
-Pattern = Annotated[str, AfterValidator(check_pattern)]
-FieldName = Annotated[str, AfterValidator(check_field)]
-PropertyName = Annotated[str, AfterValidator(check_property)]
-Property = Annotated[PropertyValue, BeforeValidator(check_value)]
+BrokerDefault = Annotated[int, whole_number, at_least(-1), _partitions]
+Topic = Annotated[str, text, check_topic]
+Start = Literal["now", "earliest"] | datetime
+
+LogLevel = Literal["debug", "info", "warning", "error"]
+Delivery = Literal["exactly-once", "at-least-once"]
+JsonFormat = Literal["plain", "extended"]
+FullDocument = Literal["updateLookup", "whenAvailable", "required", "default"]
+FullDocumentBeforeChange = Literal["off", "whenAvailable", "required"]
+OnPositionLost = Literal["fail", "restart"]
+OnLargeEvent = Literal["dead-letter", "fail"]
 
 
-class Settings(BaseModel):
+@dataclass(frozen=True, slots=True, init=False)
+class Settings(Checked):
     """One watcher: one database, one Kafka client id. All values are checked; `docs/configuration.md` says what each means."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+    name: Annotated[str, text]
+    mongodb_uri: Annotated[Secret, secret, _uri]
+    kafka_brokers: Annotated[str, check_brokers, text]
+    kafka_client_id: Annotated[str, text, check_client_id]
 
-    name: str
-    mongodb_uri: Annotated[SecretStr, AfterValidator(_uri)]
-    kafka_brokers: Annotated[str, BeforeValidator(check_brokers)]
-    kafka_client_id: Annotated[str, AfterValidator(check_client_id)]
-
-    kafka_db_changes_topic: Annotated[str, AfterValidator(_shared_topic)] = ""
+    kafka_db_changes_topic: Annotated[str, text, _shared_topic] = ""
     kafka_topic_insert: Topic = SINGLE_TOPICS["kafka_topic_insert"]
     kafka_topic_update: Topic = SINGLE_TOPICS["kafka_topic_update"]
     kafka_topic_delete: Topic = SINGLE_TOPICS["kafka_topic_delete"]
-    kafka_topic_control: Annotated[str, AfterValidator(_control_topic)] = "database.control"
+    kafka_topic_control: Annotated[str, text, _control_topic] = CONTROL_TOPIC
     topic_partitions: BrokerDefault = -1
     topic_replication_factor: BrokerDefault = -1
 
-    watch_collections: Annotated[tuple[Annotated[Pattern, AfterValidator(check_watchable)], ...], BeforeValidator(split_list)] = ()
-    exclude_collections: Annotated[tuple[Pattern, ...], BeforeValidator(split_list)] = ()
-    exclude_fields: Annotated[tuple[FieldName, ...], BeforeValidator(split_list)] = ()
-    batch_size: Annotated[WholeNumber, Field(ge=1, le=100_000)] = 2000
-    log_level: Annotated[Literal["debug", "info", "warning", "error"], BeforeValidator(_level)] = "info"
-    log_documents: YesOrNo = False
+    watch_collections: Annotated[tuple[str, ...], split_list, each(text, check_pattern, check_watchable)] = ()
+    exclude_collections: Annotated[tuple[str, ...], split_list, each(text, check_pattern)] = ()
+    exclude_fields: Annotated[tuple[str, ...], split_list, each(text, check_field)] = ()
+    batch_size: Annotated[int, whole_number, at_least(1), at_most(100_000)] = 2000
+    log_level: Annotated[LogLevel, _level, one_of(LogLevel)] = "info"
+    log_documents: Annotated[bool, yes_or_no] = False
 
-    delivery: Literal["exactly-once", "at-least-once"] = "exactly-once"
-    json_format: Literal["plain", "extended"] = "plain"
-    full_document: Literal["updateLookup", "whenAvailable", "required", "default"] = "updateLookup"
-    full_document_before_change: Literal["off", "whenAvailable", "required"] = "off"
-    start_from: Annotated[Literal["now", "earliest"] | datetime, BeforeValidator(_start)] = "now"
-    on_position_lost: Literal["fail", "restart"] = "fail"
-    on_large_event: Literal["dead-letter", "fail"] = "dead-letter"
+    delivery: Annotated[Delivery, one_of(Delivery)] = "exactly-once"
+    json_format: Annotated[JsonFormat, one_of(JsonFormat)] = "plain"
+    full_document: Annotated[FullDocument, one_of(FullDocument)] = "updateLookup"
+    full_document_before_change: Annotated[FullDocumentBeforeChange, one_of(FullDocumentBeforeChange)] = "off"
+    start_from: Annotated[Start, _start] = "now"
+    on_position_lost: Annotated[OnPositionLost, one_of(OnPositionLost)] = "fail"
+    on_large_event: Annotated[OnLargeEvent, one_of(OnLargeEvent)] = "dead-letter"
 
-    kafka: Annotated[Mapping[PropertyName, Property], Field(repr=False, default_factory=dict)]
+    kafka: Annotated[Mapping[str, PropertyValue], table(check_property, check_value)] = field(repr=False, default_factory=dict)
 
-    @model_validator(mode="before")
     @classmethod
-    def _fill_topics(cls, given: Any) -> Any:
+    def _completed(cls, given: Mapping[str, Any]) -> Mapping[str, Any]:
         """Operations without a topic of their own go to the shared one, if there is one. An empty topic is not set."""
-        if not isinstance(given, Mapping):
-            return given
         filled = {
             key: value for key, value in given.items() if not (value == "" and key in (*SINGLE_TOPICS, "kafka_topic_control"))
         }
@@ -149,19 +125,18 @@ class Settings(BaseModel):
             filled = {**dict.fromkeys(SINGLE_TOPICS, shared), **filled}
         return filled
 
-    @field_validator("exclude_fields")
     @classmethod
-    def _check_exclusions(cls, fields: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
-        if {"mongodb_uri", "watch_collections"} <= info.data.keys():  # else they have faults of their own
-            database = parse_uri(info.data["mongodb_uri"].get_secret_value()).database
-            check_reach(fields, database, info.data["watch_collections"])
-        return fields
-
-    @model_validator(mode="after")
-    def _keep_position_apart(self) -> Settings:
-        if self.position_topic in self.topic_templates.values():
-            raise Refused(f"'{self.position_topic}' is where the position is kept; no other topic can have that name")
-        return self
+    def _contradictions(cls, good: Mapping[str, Any]) -> Iterator[Refused]:
+        if good.keys() >= {"mongodb_uri", "watch_collections", "exclude_fields"}:
+            database = parse_uri(good["mongodb_uri"].get_secret_value()).database
+            try:
+                check_reach(good["exclude_fields"], database, good["watch_collections"])
+            except Refused as refused:
+                yield refused.within("exclude_fields")
+        position = f"{good.get('kafka_client_id')}.position"
+        if any(good.get(key) == position for key in (*SINGLE_TOPICS, "kafka_topic_control")):
+            refusal = f"'{position}' is where the position is kept; no other topic can have that name"
+            yield Refused(refusal, key="kafka_client_id")
 
     @property
     def database(self) -> str:
@@ -189,5 +164,8 @@ class Settings(BaseModel):
         return is_watched(collection, self.watch_collections, self.exclude_collections)
 
 
-KEYS = (*(name for name in Settings.model_fields if name != "name"), "mongodb_uri_file")
+FIELDS = tuple(setting.name for setting in fields(Settings) if setting.name != "name")
+"""Every key of which `Settings` has a value."""
+
+KEYS = (*FIELDS, "mongodb_uri_file")
 """Every key a configuration may hold."""

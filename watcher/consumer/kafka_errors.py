@@ -10,7 +10,7 @@ from watcher.consumer.errors import ReadError
 from watcher.errors import ConfigurationError, NotPermitted, WatcherError
 
 if TYPE_CHECKING:
-    from watcher.config import Settings  # pydantic, which users of DatabaseChangeConsumer need not have
+    from watcher.config import Settings  # what users of DatabaseChangeConsumer need not load
 
 NOT_AUTHORISED = {
     KafkaError.TOPIC_AUTHORIZATION_FAILED,

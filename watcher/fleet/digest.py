@@ -10,11 +10,11 @@ import hmac
 import json
 import os
 import secrets
+from dataclasses import asdict
 from pathlib import Path
 
-from pydantic import SecretStr
-
 from watcher.config.agent_settings import AgentSettings
+from watcher.config.masking import Secret
 from watcher.config.settings import Settings
 
 _KEY_BYTES = 32
@@ -22,12 +22,12 @@ _KEY_BYTES = 32
 
 def settings_digest(settings: Settings | AgentSettings, key: bytes) -> str:
     """HMAC-SHA256 of the settings in force, as hex."""
-    text = json.dumps(settings.model_dump(), sort_keys=True, default=_plain)
+    text = json.dumps(asdict(settings), sort_keys=True, default=_plain)
     return hmac.new(key, text.encode(), "sha256").hexdigest()
 
 
 def _plain(value: object) -> str:
-    return value.get_secret_value() if isinstance(value, SecretStr) else str(value)
+    return value.get_secret_value() if isinstance(value, Secret) else str(value)
 
 
 def load_or_make_key(path: Path) -> bytes:

@@ -16,6 +16,7 @@ from typing import Any
 
 import orjson
 
+from watcher.stream.memory import Rest
 from watcher.stream.metrics import metrics
 from watcher.stream.notify import Notifier
 from watcher.stream.progress import Progress
@@ -52,6 +53,7 @@ class StatusFile:
         self._complained = False
         self._notifier = Notifier()
         self._metrics_due = 0.0
+        self._rest = Rest()
 
     def previous(self) -> dict[str, Any]:
         """What the worker before us wrote last; empty if there's none that can be read."""
@@ -86,6 +88,7 @@ class StatusFile:
                 log_status(progress)
                 next_line += LOG_SECONDS
             self._wait(progress, written)
+            self._rest.look((progress.state, progress.sequence))
 
     def _wait(self, progress: Progress, written: int) -> None:
         """For WRITE_SECONDS, or until something has changed: at once after `changed`, soon after messages beyond `written`."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 
 from watcher.config import Settings
@@ -42,7 +43,7 @@ class Timeline:
         if oldest is not None and wanted <= oldest:
             raise _too_old(wanted, oldest)
         try:
-            return self._tried(None, self._settings.model_copy(update={"start_from": moment.astimezone(UTC)}))
+            return self._tried(None, replace(self._settings, start_from=moment.astimezone(UTC)))
         except PositionLost as error:
             raise _too_old(wanted, oldest) from error
 

@@ -1,0 +1,101 @@
+"""Where a worker's memory goes: `python -m benchmarks.memory`, for docs/performance.md.
+
+Two tables: what each library adds, imported one after the other in a process of its own, and what an idle worker has after half a
+minute, with the time that it took to stream. `--python` names the interpreter of another environment, such as one that holds
+requirements.lock and nothing else.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from benchmarks.servers import servers
+from tests.support.worker import WorkerProcess, watcher_settings
+from watcher.sandbox.sandbox import Sandbox
+
+IMPORTS = (
+    ("Python", "sys"),
+    ("orjson", "orjson"),
+    ("bson", "bson"),
+    ("pymongo, with asyncio and ssl", "pymongo"),
+    ("confluent-kafka", "confluent_kafka"),
+    ("click", "click"),
+    ("all else of ours", "watcher.cli.run, watcher.stream.worker"),
+)
+"""In this order, because each finds what those before it have imported."""
+
+STATUS_FIELDS = {"VmRSS": "resident", "RssAnon": "of it its own", "RssFile": "of it files, shared with other workers"}
+
+PRINT_RESIDENT = "print(next(line for line in open('/proc/self/status') if line.startswith('VmRSS')).split()[1])"
+IDLE_SECONDS = 30.0
+
+
+def resident_mb(python: str, modules: Sequence[str]) -> float:
+    """What a process has that has imported these and done nothing else; the median of five."""
+    program = "".join(f"import {names}\n" for names in modules) + PRINT_RESIDENT
+    return statistics.median(int(subprocess.check_output([python, "-c", program])) / 1024 for _ in range(5))
+
+
+def by_import(python: str) -> Iterator[tuple[str, float]]:
+    """What each import adds, and all of them together."""
+    before = 0.0
+    for number, (name, _) in enumerate(IMPORTS, start=1):
+        after = resident_mb(python, [modules for _, modules in IMPORTS[:number]])
+        yield name, after - before
+        before = after
+    yield "together", before
+
+
+@contextmanager
+def streaming(sandbox: Sandbox, python: str, name: str) -> Iterator[tuple[int, float]]:
+    """A worker's process id, and how many seconds after its start it streamed."""
+    settings = watcher_settings(sandbox.mongodb_uri(name), sandbox.kafka_brokers, name)
+    with TemporaryDirectory() as directory:
+        worker = WorkerProcess(Path(directory), settings, name=name)
+        worker.python = python
+        started = time.monotonic()
+        with worker:
+            worker.reached()
+            yield worker.pid, time.monotonic() - started
+            worker.stop()
+
+
+def idle(sandbox: Sandbox, python: str, name: str) -> Iterator[tuple[str, float]]:
+    """What an idle worker has."""
+    with streaming(sandbox, python, name) as (pid, _):
+        time.sleep(IDLE_SECONDS)
+        status = dict(line.split(":", 1) for line in Path(f"/proc/{pid}/status").read_text().splitlines())
+        for field, meaning in STATUS_FIELDS.items():
+            yield meaning, int(status[field].split()[0]) / 1024
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--python", default=sys.executable)
+    parser.add_argument("--starts", type=int, default=5)
+    options = parser.parse_args()
+    print("MiB after each import")
+    for name, megabytes in by_import(options.python):
+        print(f"  {name:40} {megabytes:6.1f}")
+    with servers() as sandbox:
+        print(f"MiB of a worker that has been idle for {IDLE_SECONDS:.0f} s")
+        for name, megabytes in idle(sandbox, options.python, "idle"):
+            print(f"  {name:40} {megabytes:6.1f}")
+        seconds = []
+        for number in range(options.starts):
+            with streaming(sandbox, options.python, f"start{number}") as (_, taken):
+                seconds.append(taken)
+        print(f"seconds until it streams: {statistics.median(seconds):.2f}, median of {options.starts}")
+
+
+if __name__ == "__main__":
+    main()

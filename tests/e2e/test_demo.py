@@ -171,4 +171,4 @@ def test_without_the_wheels_it_says_what_to_install(temporary: Path) -> None:
         env={**environment, "TMPDIR": str(temporary)},
     )
     assert done.returncode == 1
-    assert "pip install 'database-watcher[sandbox]'" in done.stderr
+    assert "in a checkout, pip install '.[sandbox]'" in done.stderr

@@ -120,10 +120,12 @@ def test_a_kafka_that_is_not_there(nobody: str, launch: Launch, settings: Docume
     assert_waits(worker, "kafka", "Connection refused", "Is the broker running")
 
 
-def test_a_kafka_that_never_answers(kafka_proxy: TcpProxy, launch: Launch, settings: Document) -> None:
-    kafka_proxy.behave(swallow=True)
-    worker = launch(settings | {"kafka_brokers": kafka_proxy.address})
-    assert_waits(worker, "kafka", "Kafka", "Is the broker running")
+def test_a_kafka_that_never_answers(kafka: Broker, launch: Launch, settings: Document) -> None:
+    """It takes connections, and whatever is sent."""
+    with TcpProxy(kafka.port) as proxy:
+        proxy.behave(swallow=True)
+        worker = launch(settings | {"kafka_brokers": proxy.address})
+        assert_waits(worker, "kafka", "Kafka: asking for the topics failed: Failed to get metadata", "Is the broker running")
 
 
 def uri(guarded: ReplicaSet, user: str, password: str) -> str:

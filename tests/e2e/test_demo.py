@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
+import pty
+import re
+import select
 import signal
+import struct
 import subprocess
 import sys
+import termios
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Self
 from xml.etree import ElementTree
 
 import psutil
@@ -21,6 +28,12 @@ pytestmark = pytest.mark.timeout(180)
 COMMAND = [sys.executable, "-m", "watcher", "demo"]
 END_TIMEOUT_S = 60
 CLEAN = "none missing, none twice, all in order"
+
+ESCAPE = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
+ERASE = re.compile(r"\r(?:\x1b\[2K(?:\x1b\[1A)?)+")
+HIDE_CURSOR, SHOW_CURSOR = "\x1b[?25l", "\x1b[?25h"
+HEADINGS = re.compile(r"^WATCHER +STATE +EVENTS/S +LAG +LAST EVENT +DELIVERED$")
+NUMBERS = r"+\d+\.\d +\d+\.\d s +\d+\.\d s ago +\d{2,}"
 
 
 @pytest.fixture
@@ -80,6 +93,61 @@ class RunningDemo:
         return self.process.wait(END_TIMEOUT_S)
 
 
+class DemoOnTerminal:
+    """A demo as the foreground job of a terminal that is `lines` high and `columns` wide, with what is shown there."""
+
+    def __init__(self, temporary: Path, *arguments: str, lines: int, columns: int) -> None:
+        self._ours, theirs = pty.openpty()
+        fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", lines, columns, 0, 0))
+        self._data = b""
+        self.process = subprocess.Popen(
+            ["setsid", "--ctty", *COMMAND, *arguments],
+            stdin=theirs,
+            stdout=theirs,
+            stderr=theirs,
+            env={**os.environ, "TMPDIR": str(temporary), "TERM": "xterm-256color"},
+        )
+        os.close(theirs)
+
+    def read_until(self, pattern: re.Pattern[str] | None = None, timeout_s: float = END_TIMEOUT_S) -> None:
+        """Read until the text has the pattern; without one, until nobody has the terminal any more, which shows as an error."""
+        deadline = time.monotonic() + timeout_s
+        while not (pattern and pattern.search(self.text)):
+            assert select.select([self._ours], [], [], max(deadline - time.monotonic(), 0))[0], self.text[-2000:]
+            try:
+                self._data += os.read(self._ours, 65536)
+            except OSError:
+                assert pattern is None, self.text
+                return
+
+    @property
+    def shown(self) -> str:
+        """What was shown, with colours and movements."""
+        return self._data.decode(errors="ignore").replace("\r\n", "\n")
+
+    @property
+    def text(self) -> str:
+        """What was shown, without them."""
+        return ESCAPE.sub("", self.shown)
+
+    def press_ctrl_c(self) -> None:
+        os.write(self._ours, b"\x03")
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.process.terminate()
+        self.process.wait(END_TIMEOUT_S)
+        os.close(self._ours)
+
+
+def frames_of(view: str) -> list[list[str]]:
+    """The lines of each drawing of the view; before one, the last is erased."""
+    frames = [ESCAPE.sub("", frame).strip("\r\n").splitlines() for frame in ERASE.split(view)]
+    return [frame for frame in frames if frame]
+
+
 def test_shows_both_databases_and_ends_by_itself(temporary: Path, tmp_path: Path) -> None:
     demo = RunningDemo(temporary, "--seconds", "8", "--rate", "40", "--svg", str(tmp_path / "view.svg"))
     assert demo.end() == 0, demo.err
@@ -103,6 +171,45 @@ def test_a_signal_while_it_runs(temporary: Path, number: signal.Signals) -> None
     assert demo.end(number) == 0, demo.err
     assert CLEAN in demo.err
     assert "Everything has been stopped." in demo.err
+
+
+def test_the_live_view_on_a_terminal_until_ctrl_c(temporary: Path) -> None:
+    lines, columns = 24, 100
+    with DemoOnTerminal(temporary, lines=lines, columns=columns) as demo:
+        for name in ("dashboard", "analytics"):
+            demo.read_until(re.compile(rf"^{name} +streaming {NUMBERS}$", re.MULTILINE))
+        demo.read_until(re.compile(" delete "))
+        demo.press_ctrl_c()
+        demo.read_until()
+        assert demo.process.wait(END_TIMEOUT_S) == 0, demo.text
+
+    before, _, rest = demo.shown.partition(HIDE_CURSOR)
+    view, _, after = rest.rpartition(SHOW_CURSOR)
+    assert "an application that writes 20 times a second" in before
+    frames = frames_of(view)
+    assert len(frames) > 2
+    assert all(HEADINGS.match(frame[0]) for frame in frames)
+    assert all(len(frame) < lines for frame in frames)
+    assert max(len(line.replace("^C", "")) for frame in frames for line in frame) == columns - len("^C")
+    for expected in (" insert ", " update ", " dashboard.", " analytics."):
+        assert any(expected in line for line in frames[-1]), expected
+    assert "Stopping ..." in after
+    assert CLEAN in after
+    assert after.endswith("Everything has been stopped.\n")
+    assert "Traceback" not in demo.text
+
+
+def test_the_live_view_on_a_small_terminal_ends_by_itself(temporary: Path) -> None:
+    lines, columns = 8, 50
+    with DemoOnTerminal(temporary, "--seconds", "4", lines=lines, columns=columns) as demo:
+        demo.read_until()
+        assert demo.process.wait(END_TIMEOUT_S) == 0, demo.text
+    view = demo.shown.partition(HIDE_CURSOR)[2].rpartition(SHOW_CURSOR)[0]
+    frames = frames_of(view)
+    assert max(len(frame) for frame in frames) == lines - 1
+    assert max(len(line) for frame in frames for line in frame) <= columns
+    assert re.search(r"^\S+ +(insert|update|replace|delete) ", "\n".join(frames[-1]), re.MULTILINE)
+    assert CLEAN in demo.text
 
 
 @pytest.mark.parametrize("step", ["Everything lies in", "Kafka (", "MongoDB 6", "conf.d/dashboard.toml", "supervisord,", "streams"])
@@ -171,4 +278,4 @@ def test_without_the_wheels_it_says_what_to_install(temporary: Path) -> None:
         env={**environment, "TMPDIR": str(temporary)},
     )
     assert done.returncode == 1
-    assert "pip install 'database-watcher[sandbox]'" in done.stderr
+    assert "in a checkout, pip install '.[sandbox]'" in done.stderr

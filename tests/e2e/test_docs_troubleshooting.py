@@ -11,12 +11,17 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import pytest
+from confluent_kafka.admin import AclOperation, NewTopic
 
 from tests.support.agent import switch_off_agent
+from tests.support.security import ADMIN_SECONDS, Certificates, GuardedKafka, kafka_login, needed_grants
 from tests.support.waiting import eventually
+from tests.support.watcherctl import WatcherctlDirectory
 from watcher.sandbox.kafka import Broker
 from watcher.sandbox.mongod import Mongod, ReplicaSet
 from watcher.sandbox.process import free_port
+
+pytest_plugins = ["tests.support.security_fixtures"]
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -107,6 +112,33 @@ def watcherctl(directory: str, *arguments: str) -> str:
 def test_replica_set_required(status: str) -> None:
     assert f"standalone: {expected('standalone server')}\n" in status
     assert f"uninitiated: {expected('not initiated yet')}\n" in status
+
+
+def test_topic_auto_creation(guarded: ReplicaSet, guarded_kafka: GuardedKafka, certificates: Certificates) -> None:
+    """A principal with every right but Create; then an administrator makes the topics as README.md says."""
+    user = client_id = "dashboard-watcher"
+    topics = [f"database.{operation}" for operation in ("insert", "update", "delete", "control")]
+    guarded_kafka.add_user(user, PASSWORD)
+    rights = [grant for grant in needed_grants("database", client_id) if grant[2] != AclOperation.CREATE]
+    guarded_kafka.grant(user, rights)
+    settings = {
+        "mongodb_uri": guarded.uri("dashboard"),
+        "kafka_brokers": guarded_kafka.guarded,
+        "kafka_client_id": client_id,
+        "kafka": kafka_login(user, PASSWORD, certificates.ca),
+    }
+    with WatcherctlDirectory() as here:
+        here.write_toml("dashboard", settings)
+        here.run("start", "--all", code=1)
+        status = here.run("status", code=3).stdout
+        assert f"dashboard: {expected('may not create it')}\n" in without_age(status)
+        assert here.status("dashboard")["lastError"]["exitCode"] == 77
+
+        position = NewTopic(f"{client_id}.position", 1, config={"cleanup.policy": "compact"})
+        admin = guarded_kafka.admin()
+        for created in admin.create_topics([position, *(NewTopic(name) for name in topics)]).values():
+            created.result(ADMIN_SECONDS)
+        assert "dashboard  streaming" in here.run("start", "--all").stdout
 
 
 def test_connection_issues(status: str, nobody: str) -> None:

@@ -15,11 +15,11 @@ import pytest
 from pymongo import MongoClient
 from pymongo.database import Database
 
-from tests.support import apache_kafka
+from tests.support.apache_kafka import BROKER_USED, choose_broker
 from tests.support.waiting import eventually
 from tests.support.watcherctl import WatcherctlDirectory
 from tests.support.worker import Inbox, environment
-from watcher.sandbox.kafka import ApacheKafka, Broker
+from watcher.sandbox.kafka import Broker
 from watcher.sandbox.mongod import ReplicaSet
 
 GUIDE_ENV = (Path(__file__).parents[1] / "data" / "guide.env").read_text()
@@ -49,14 +49,13 @@ class Servers(NamedTuple):
 
 
 @pytest.fixture(scope="module")
-def servers(tmp_path_factory: pytest.TempPathFactory, apache: ApacheKafka) -> Iterator[Servers]:
+def servers(tmp_path_factory: pytest.TempPathFactory, pytestconfig: pytest.Config) -> Iterator[Servers]:
     """Servers of this module's own, for the guide's topics have fixed names; on their usual ports if these are free."""
     directory = tmp_path_factory.mktemp("guide")
     ports = [MONGODB_PORT] if is_free(MONGODB_PORT) else []
-    with (
-        ReplicaSet(directory / "mongo", ports=ports) as mongo,
-        ApacheKafka(directory / "kafka", KAFKA_PORT if is_free(KAFKA_PORT) else None, home=apache_kafka.obtain()) as kafka,
-    ):
+    broker, remark = choose_broker(directory / "kafka", KAFKA_PORT if is_free(KAFKA_PORT) else None)
+    with ReplicaSet(directory / "mongo", ports=ports) as mongo, broker as kafka:
+        pytestconfig.stash[BROKER_USED] = kafka.description + remark
         yield Servers(mongo, kafka)
 
 

@@ -17,7 +17,7 @@ from tests.support.fault_matrix import FaultReport
 from tests.support.oracle import Oracle
 from tests.support.waiting import eventually
 from tests.support.worker import Inbox, Launch, WorkerProcess
-from watcher.fleet.programs import DRAIN_SECONDS
+from watcher.stream.process import DRAIN_SECONDS
 
 pytest_plugins = ["tests.support.worker_fixtures"]
 

@@ -21,7 +21,7 @@ from tests.support.oracle import Oracle
 from tests.support.real_fleet import RealFleet
 from tests.support.waiting import eventually
 from tests.support.worker import Inbox
-from watcher.fleet.programs import DRAIN_SECONDS
+from watcher.fleet.programs import STOP_WAIT_SECONDS
 
 pytest_plugins = ["tests.support.worker_fixtures"]
 
@@ -68,5 +68,5 @@ def seconds_to_end(pid: int) -> float:
     """Tell the process to end, and wait until all its threads have; its parent cannot reap it, so that it stays a zombie."""
     told = time.monotonic()
     os.kill(pid, signal.SIGTERM)
-    eventually(lambda: Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z", DRAIN_SECONDS)
+    eventually(lambda: Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z", STOP_WAIT_SECONDS)
     return time.monotonic() - told

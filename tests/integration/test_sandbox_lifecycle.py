@@ -118,6 +118,20 @@ def test_a_server_that_dies_at_its_start_is_reported_with_its_log(tmp_path: Path
     assert "noSuchOption" in raised.value.hint
 
 
+def test_a_library_that_is_missing_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A real program that asks the real loader for a library which no system has."""
+    program = tmp_path / "program"
+    program.write_bytes(Path("/bin/true").read_bytes().replace(b"libc.so.6", b"libq.so.6"))
+    program.chmod(0o755)
+    server = Sleeper(tmp_path / "server")
+    monkeypatch.setattr(server, "command", lambda: [program])
+
+    with pytest.raises(SandboxError, match=r"sleeper cannot start: the shared library libq\.so\.6 is missing\.") as raised:
+        server.start()
+
+    assert raised.value.hint == "install the package of your system that has libq.so.6"
+
+
 def test_a_taken_port_is_reported_also_if_its_owner_would_answer(tmp_path: Path) -> None:
     with NoidaBroker(tmp_path / "one") as owner, pytest.raises(SandboxError, match="the port is taken"):
         NoidaBroker(tmp_path / "two", owner.port).start()

@@ -25,17 +25,17 @@ def required() -> bool:
     return os.environ.get("REQUIRE_APACHE_KAFKA") == "1"
 
 
-def choose_broker(directory: Path) -> tuple[Broker, str]:
-    """The broker for the tests, not started yet, and a remark why it is not Apache Kafka, if it is not.
+def choose_broker(directory: Path, port: int | None = None) -> tuple[Broker, str]:
+    """The broker for the tests, not started yet, and a remark why it is not Apache Kafka, if it is not; on `port`, or a free one.
 
     Raises SandboxError if Apache Kafka is required and cannot be had.
     """
     try:
-        return ApacheKafka(directory, home=obtain(), proxy_port=free_port()), ""
+        return ApacheKafka(directory, port, home=obtain(), proxy_port=free_port()), ""
     except SandboxError as error:
         if required():
             raise
-        return NoidaBroker(directory), f" (Apache Kafka: {error})"
+        return NoidaBroker(directory, port), f" (Apache Kafka: {error})"
 
 
 def obtain() -> KafkaHome:

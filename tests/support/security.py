@@ -161,9 +161,9 @@ def topics_of(prefix: str) -> list[str]:
     return [f"{prefix}.{operation}" for operation in OPERATIONS]
 
 
-def needed_grants(prefix: str) -> list[Grant]:
-    """docs/permissions.md as ACLs. Kafka takes Describe to be in Read and in Write."""
-    topic, client_id = ResourceType.TOPIC, f"{prefix}-watcher"
+def needed_grants(prefix: str, client_id: str = "") -> list[Grant]:
+    """docs/permissions.md as ACLs, for a watcher with `watcher_settings`. Kafka takes Describe to be in Read and in Write."""
+    topic, client_id = ResourceType.TOPIC, client_id or f"{prefix}-watcher"
     position = f"{client_id}.position"
     return [
         *((topic, name, operation) for name in topics_of(prefix) for operation in (AclOperation.CREATE, AclOperation.WRITE)),

@@ -29,6 +29,8 @@ class WatcherctlDirectory:
         self.path = Path(self._directory.name)
         self.conf_dir = self.path / "conf.d"
         self.conf_dir.mkdir()
+        self.prefix: tuple[str, ...] = ()
+        """What to run watcherctl with, such as another user's rights."""
         switch_off_agent(self.conf_dir)
 
     def write_env(self, name: str, text: str) -> None:
@@ -42,7 +44,7 @@ class WatcherctlDirectory:
     def run(self, *arguments: str, code: int = 0) -> subprocess.CompletedProcess[str]:
         """`watcherctl` with these arguments; it must end with `code` and without a traceback."""
         result = subprocess.run(
-            [sys.executable, "-m", "watcher", *arguments],
+            [*self.prefix, sys.executable, "-m", "watcher", *arguments],
             cwd=self.path,
             env=environment(PYTHONPATH=str(ROOT), NO_COLOR="1"),
             capture_output=True,

@@ -17,6 +17,7 @@ from watcher.cli.commands import COMMANDS
 from watcher.cli.exit_codes import CliExitCode
 from watcher.config import KEYS, Settings, load_env_file
 from watcher.errors import ExitCode
+from watcher.sandbox.binaries import INSTALL_HINT
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -136,3 +137,9 @@ def test_links_into_the_readme_have_a_heading() -> None:
         re.sub(r"[^\w -]", "", heading).lower().replace(" ", "-") for heading in re.findall(r"^#+ (.+)$", README, re.MULTILINE)
     }
     assert set(re.findall(r"\]\(#([^)]+)\)", README)) <= headings
+
+
+def test_the_hint_about_the_sandboxs_servers_is_what_the_readme_says() -> None:
+    """The package is on no index, so its name alone installs nothing."""
+    (command,) = re.findall(r"pip install '[^']+'", INSTALL_HINT)
+    assert command in README

@@ -17,7 +17,8 @@ from watcher.fleet.control import AGENT_START_SECONDS, Fleet, compare
 from watcher.fleet.digest import load_or_make_key, settings_digest
 from watcher.fleet.errors import FleetError
 from watcher.fleet.files import ProgramFiles, base_text, check, write_if_changed
-from watcher.fleet.programs import DRAIN_SECONDS, Program, render, same_worker, with_autostart
+from watcher.fleet.programs import STOP_WAIT_SECONDS, Program, render, same_worker, with_autostart
+from watcher.stream.process import DRAIN_SECONDS
 
 KEY = b"k" * 32
 
@@ -48,12 +49,17 @@ def settings(**changes: Any) -> Settings:
     return Settings(**{**values, **changes})
 
 
+def test_supervisord_is_more_patient_than_the_worker_itself() -> None:
+    """A busy host may take a few seconds to end a process that has made up its mind."""
+    assert STOP_WAIT_SECONDS >= DRAIN_SECONDS + 5
+
+
 def test_policy_is_decided_by_exit_codes(tmp_path: Path) -> None:
     process = parsed(render(program()), tmp_path)
     assert process.startsecs == 0
     assert set(process.exitcodes) == {int(code) for code in ExitCode} - {ExitCode.BUG}
     assert process.autorestart.__name__ == "RestartWhenExitUnexpected"
-    assert process.stopwaitsecs > DRAIN_SECONDS
+    assert process.stopwaitsecs == STOP_WAIT_SECONDS
     assert process.redirect_stderr
     assert process.stdout_logfile == "/tmp/dashboard.log"
 

@@ -61,7 +61,7 @@ def test_a_missing_program_is_hinted_at_with_the_extra(find: object) -> None:
     with pytest.raises(SandboxError, match="not installed") as raised:
         find()  # type: ignore[operator]
 
-    assert "pip install 'database-watcher[sandbox]'" in raised.value.hint
+    assert "in a checkout, pip install '.[sandbox]'" in raised.value.hint
 
 
 def test_no_apache_kafka_unless_it_is_named() -> None:

@@ -71,3 +71,12 @@ def test_half_a_download_is_not_taken_for_a_whole_one(bin_directory: Path, tmp_p
 
     assert "no route" in raised.value.hint
     assert not (tmp_path / ".cache" / "kafka-4.3.1").exists()
+
+
+@pytest.mark.parametrize("java", [True, False], ids=["apache", "noida"])
+def test_a_port_can_be_asked_for(java: bool, bin_directory: Path, tmp_path: Path) -> None:
+    if java:
+        install(bin_directory, "java")
+        install(bin_directory, "mvn", MVN)
+
+    assert choose_broker(tmp_path, 9092)[0].port == 9092

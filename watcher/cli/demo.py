@@ -32,7 +32,7 @@ def demo(seconds: float, rate: float, keep: bool, svg: Path | None) -> int:
     Shows the messages as they arrive from Kafka: on a terminal below a table of the watchers, else as lines. Everything runs in a
     temporary directory and on free ports of 127.0.0.1, and is stopped and removed at the end.
 
-    The two servers are wheels: pip install 'database-watcher[sandbox]'.
+    The two servers are wheels: in a checkout, pip install '.[sandbox]' installs them.
     """
     try:
         with Interruption() as interruption, reader_may_leave():

@@ -16,6 +16,9 @@ from watcher.console.message_line import plain_line
 STATUS_SECONDS = 5.0
 MOST_LINES = 30
 
+CTRL_C_COLUMNS = len("^C")
+"""Left free at the right: a terminal shows Ctrl-C there, which would begin a new line and leave a part of the view above itself."""
+
 Show = Callable[[Scene], None]
 
 
@@ -28,6 +31,7 @@ def screen() -> AbstractContextManager[Show]:
 def _terminal() -> Iterator[Show]:
     """The view, always at the same place."""
     from rich.console import Console
+    from rich.constrain import Constrain
     from rich.live import Live
 
     console = Console(highlight=False)
@@ -35,7 +39,8 @@ def _terminal() -> Iterator[Show]:
 
         def show(scene: Scene) -> None:
             lines = min(console.height - 1, MOST_LINES)
-            live.update(live_view(scene.watchers, scene.latest, scene.at, lines), refresh=True)
+            view = live_view(scene.watchers, scene.latest, scene.at, lines)
+            live.update(Constrain(view, console.width - CTRL_C_COLUMNS), refresh=True)
 
         yield show
 

@@ -101,6 +101,7 @@ class Fleet:
             if self.supervisord.is_running():
                 raise FleetError("this fleet runs already", hint="watcherctl down")
             launch.refuse_a_second(self.deployment)
+            launch.check_writable(self.deployment)
             self._write_exactly(self._render(watchers))
 
     def _write_exactly(self, texts: Mapping[str, str]) -> None:

@@ -42,7 +42,20 @@ def prepare(deployment: Deployment) -> None:
         deployment.log_dir.mkdir(parents=True, exist_ok=True)
         write_if_changed(config_path(deployment), base_text(deployment.conf_dir))
     except PermissionError as error:
-        raise FleetError(f"cannot write to {error.filename}", hint="choose another place with --state-dir") from error
+        raise _not_writable(error.filename) from error
+
+
+def check_writable(deployment: Deployment) -> None:
+    """Raise FleetError where a supervisord would end with a traceback for want of a right."""
+    for directory in (deployment.run_dir, deployment.log_dir):
+        if not os.access(directory, os.W_OK | os.X_OK):
+            raise _not_writable(directory)
+
+
+def _not_writable(path: Path | str) -> FleetError:
+    return FleetError(
+        f"cannot write to {path}", hint="give it to the user who runs watcherctl, or choose another place with --state-dir"
+    )
 
 
 def check_run_dir(run_dir: Path) -> None:
@@ -68,6 +81,7 @@ def command(deployment: Deployment, *options: str) -> list[str]:
 def launch(deployment: Deployment) -> None:
     """Start supervisord as a daemon and wait until it answers. Raises FleetError with supervisord's own reason."""
     refuse_a_second(deployment)
+    check_writable(deployment)
     result = subprocess.run(
         command(deployment),
         cwd=deployment.run_dir,
@@ -85,8 +99,10 @@ def launch(deployment: Deployment) -> None:
 
 
 def _reason(stderr: str) -> str:
-    lines = [line for line in stderr.splitlines() if line.startswith("Error:")] or stderr.splitlines()
-    return lines[0] if lines else "it gave no reason"
+    """supervisord's own complaint, else the last line of its traceback, which names the error."""
+    lines = [line for line in stderr.splitlines() if line.strip()]
+    complaints = [line for line in lines if line.startswith("Error:")] or lines[-1:]
+    return complaints[0] if complaints else "it gave no reason"
 
 
 def shut_down(deployment: Deployment) -> bool:

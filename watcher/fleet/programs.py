@@ -13,11 +13,12 @@ from pathlib import Path
 from watcher.errors import NOT_RESTARTED
 from watcher.fleet.errors import FleetError
 
-DRAIN_SECONDS = 15
-"""How long a worker may take to finish the transaction in hand after SIGTERM."""
+STOP_WAIT_SECONDS = 20
+"""When supervisord loses patience after SIGTERM and sends SIGKILL.
 
-STOP_WAIT_SECONDS = DRAIN_SECONDS + 5
-"""When supervisord loses patience and sends SIGKILL."""
+Longer than the worker's own patience, DRAIN_SECONDS of `watcher/stream/process.py`, after which it ends by itself. The fleet knows
+nothing of the stream, so the number is written down here, and a test holds the one to the other.
+"""
 
 _UNREADABLE = re.compile(r"[\x00-\x1f\x7f]|\s[;#]|^\s|\s$")
 _AUTOSTART = re.compile(r"^autostart=.*$", re.MULTILINE)

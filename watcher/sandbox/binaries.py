@@ -11,7 +11,7 @@ from typing import NoReturn
 
 from watcher.sandbox.errors import SandboxError
 
-INSTALL_HINT = "install both servers as wheels: pip install 'database-watcher[sandbox]'"
+INSTALL_HINT = "in a checkout, pip install '.[sandbox]' installs both servers"
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,6 +19,7 @@ from typing import Self
 
 from watcher.sandbox import bound
 from watcher.sandbox.errors import SandboxError
+from watcher.sandbox.shared_libraries import how_to_get, missing_library
 
 START_TIMEOUT_S = 60.0
 STOP_TIMEOUT_S = 15.0
@@ -182,14 +183,22 @@ class Server(ABC):
     def _wait_until_it_answers(self) -> None:
         wait_until(lambda: not self.running or self.answers(), self.start_timeout_s)
         if not self.running:
-            raise SandboxError(f"{self.name} ended while it was starting.", hint=f"the end of its log:\n{self._log_tail()}")
+            raise self._ended()
         if not self.answers():
             raise SandboxError(
                 f"{self.name} did not answer on {self.address} within {self.start_timeout_s:.0f} s.",
                 hint=f"the end of its log:\n{self._log_tail()}",
             )
 
+    def _ended(self) -> SandboxError:
+        if library := missing_library(self._logged()):
+            return SandboxError(f"{self.name} cannot start: the shared library {library} is missing.", hint=how_to_get(library))
+        return SandboxError(f"{self.name} ended while it was starting.", hint=f"the end of its log:\n{self._log_tail()}")
+
     def _log_tail(self) -> str:
-        lines = self.log.read_text(errors="replace").splitlines() if self.log.exists() else []
+        lines = self._logged().splitlines()
         telling = [text for line in lines if (text := self.complaint(line))]
         return "\n".join((telling or lines)[-LOG_LINES_SHOWN:])
+
+    def _logged(self) -> str:
+        return self.log.read_text(errors="replace") if self.log.exists() else ""

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import signal
 import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from confluent_kafka import Consumer, TopicPartition
@@ -142,12 +144,24 @@ def test_one_bad_message_does_not_spoil_its_batch(kafka: Broker, prefix: str, wr
     assert [letter.json["documentKey"]["_id"] for letter in dead_letters(kafka, prefix)] == [7]
 
 
+def alike(**fields: Any) -> bytes:
+    """Nearly a watcher's message."""
+    standard = {"operationType": "insert", "database": "d", "collection": "users", "documentKey": {"_id": 1}}
+    return json.dumps({**standard, "timestamp": "2024-01-01T12:00:00.000Z", "watcher": "w", "sequence": 1, **fields}).encode()
+
+
 FOREIGN = {
     "not JSON": b"{not json",
     "not text": b"\xff\xfe",
     "not an object": b"[1, 2]",
     "not a watcher's": b'{"operationType": "insert", "database": "d", "collection": "users", "documentKey": {"_id": 1}}',
+    "a database that is a number": alike(database=7),
+    "a collection that is a list": alike(collection=["users"]),
+    "a key that is none": alike(documentKey=[1]),
+    "a gap without a time": alike(operationType="gap", timestamp=None),
+    "a gap at no time": alike(operationType="gap", timestamp="yesterday"),
 }
+"""Each would end `run` at every start if it came as far as the handlers."""
 
 
 @pytest.mark.parametrize("value", FOREIGN.values(), ids=FOREIGN.keys())

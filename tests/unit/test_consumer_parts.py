@@ -122,6 +122,11 @@ def test_a_gap() -> None:
         json.dumps(message(sequence=True)).encode(),
         json.dumps(message(watcher=7)).encode(),
         json.dumps(message(operationType=None)).encode(),
+        json.dumps(message(database=7)).encode(),
+        json.dumps(message(collection=["users"])).encode(),
+        json.dumps(message(documentKey="k")).encode(),
+        json.dumps(message(timestamp=None)).encode(),
+        json.dumps(message(operationType="gap", timestamp="yesterday")).encode(),
         b'{"operationType": "insert", "database": "d", "collection": "users", "documentKey": {"_id": 1}}',
     ],
 )

@@ -21,6 +21,7 @@ from watcher.consumer import AsyncDatabaseChangeConsumer, Change, ConsumerOption
 from watcher.consumer.attempts import Attempts
 from watcher.consumer.batches import Batches
 from watcher.consumer.change import NotOurs, read
+from watcher.consumer.connection import consumer_properties
 from watcher.consumer.environment import read_environment
 from watcher.consumer.errors import Reject
 from watcher.consumer.offsets import Offsets
@@ -365,6 +366,18 @@ def test_arguments_that_are_empty() -> None:
         DatabaseChangeConsumer("b", "g", [])
     with pytest.raises(ValueError, match="size"):
         DatabaseChangeConsumer("b", "g", ["t"]).on_batch("users", size=0)
+
+
+@pytest.mark.parametrize("options", [ConsumerOptions(), ConsumerOptions(dead_letter_topic="dead")])
+def test_its_own_dead_letters_are_no_source(options: ConsumerOptions) -> None:
+    with pytest.raises(ValueError, match="dead letters"):
+        DatabaseChangeConsumer("b", "g", ["t", options.dead_letter_topic or "g.dead-letter"], options=options)
+
+
+def test_topics_that_patterns_leave_out() -> None:
+    found = consumer_properties("b", "g", {"topic.blacklist": "^private"}, "g-1.dead")
+    assert found["topic.blacklist"] == "^private,^g-1[.]dead$"
+    assert consumer_properties("b", "g", {}, "dead")["topic.blacklist"] == "^dead$"
 
 
 def test_the_guides_variables() -> None:

@@ -46,7 +46,7 @@ class Session:
         stopping: threading.Event,
     ) -> None:
         common = common_properties(brokers, kafka)
-        dead_letter_topic = options.dead_letter_topic or f"{group_id}.dead-letter"
+        dead_letter_topic = options.dead_letters_of(group_id)
         hang_after_s = None if options.hang_after_ms is None else options.hang_after_ms / 1000
         self._stopping = stopping
         self._commit_every_s = options.commit_every_ms / 1000
@@ -59,9 +59,8 @@ class Session:
         self._ends = Ends(common)
         attempts = Attempts(options, self._watchdog, self._idle, self._offsets.ours)
         self._dispatcher = Dispatcher(routes, options, self._offsets, DeadLetters(dead_letter_topic, common, group_id), attempts)
-        self._feed = Feed(
-            consumer_properties(brokers, group_id, kafka), topics, assigned=self._assigned, revoked=self._revoked, lost=self._lost
-        )
+        properties = consumer_properties(brokers, group_id, kafka, dead_letter_topic)
+        self._feed = Feed(properties, topics, assigned=self._assigned, revoked=self._revoked, lost=self._lost)
 
     @property
     def counts(self) -> Counts:

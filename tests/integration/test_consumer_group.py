@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,9 @@ from tests.support.consuming import SOON, Running, Writer, collected, make_consu
 from tests.support.records import QUIET, end_offsets
 from tests.support.waiting import eventually
 from watcher.consumer import AsyncDatabaseChangeConsumer, Change, ConsumerOptions
+from watcher.consumer.connection import consumer_properties
+from watcher.consumer.delivered import Partition
+from watcher.consumer.feed import Feed
 from watcher.sandbox.kafka import Broker, NoidaBroker
 
 ROOT = Path(__file__).parents[2]
@@ -48,6 +52,10 @@ def committed(bootstrap: str, group: str, topics: list[str]) -> dict[tuple[str, 
         return {(each.topic, each.partition): each.offset for each in partitions if each.offset >= 0}
     finally:
         consumer.close()
+
+
+def ignore(_: object) -> None:
+    """A callback of Feed's."""
 
 
 def write_some(writer: Writer, count: int) -> None:
@@ -83,6 +91,45 @@ def test_when_all_is_handled_the_group_is_at_the_end(kafka: Broker, prefix: str,
         eventually(lambda: len(handled) == 150)
         ends = end_offsets(kafka.bootstrap, writer.topics)
         eventually(lambda: ends.items() <= committed(kafka.bootstrap, prefix, writer.topics).items())
+
+
+def test_a_commit_that_fails_later_is_told(kafka: Broker, prefix: str, writer: Writer, caplog: pytest.LogCaptureFixture) -> None:
+    """Without waiting, Kafka's answer comes when it is listened to again; then the offsets can be committed with the next ones."""
+    caplog.set_level("INFO", "watcher.consumer")
+    assigned: set[Partition] = set()
+    arrived: dict[Partition, int] = {}
+    failed: list[set[Partition]] = []
+    there, nowhere = (writer.topics[0], 0), (f"{prefix}.nowhere", 0)
+    feed = Feed(
+        consumer_properties(kafka.bootstrap, prefix, {}, "dead"),
+        writer.topics,
+        assigned=assigned.update,
+        revoked=ignore,
+        lost=ignore,
+        committed=arrived.update,
+        uncommitted=lambda partitions: failed.append(partitions) if partitions else None,
+    )
+
+    def listened(done: Callable[[], object]) -> None:
+        def look() -> object:
+            feed.read(0.1)
+            return done()
+
+        eventually(look)
+
+    try:
+        listened(lambda: assigned)
+        for _ in range(2):
+            feed.commit({nowhere: 1, there: 0}, wait=False)
+            listened(lambda: failed)
+            assert nowhere in failed.pop()
+        feed.commit({there: 0}, wait=False)
+        listened(lambda: arrived == {there: 0})
+        assert caplog.text.count("offsets were not committed") == caplog.text.count("offsets are committed again") == 1
+        feed.commit({nowhere: 1}, wait=True)
+        assert failed == [{nowhere}]
+    finally:
+        feed.close()
 
 
 def test_members_that_come_and_go_and_die_lose_nothing(kafka: Broker, prefix: str, writer: Writer, tmp_path: Path) -> None:

@@ -236,6 +236,19 @@ def test_the_end_of_a_partition_is_committed_past_the_marks() -> None:
     assert offsets.to_commit() == {P: 5}
 
 
+def test_what_was_not_committed_is_committed_again() -> None:
+    offsets = Offsets()
+    offsets.assign([P])
+    offsets.taken(P, 3)
+    offsets.handled(P, 3)
+    assert (offsets.to_commit(), offsets.to_commit()) == ({P: 4}, {})
+    assert offsets.to_commit(again=True) == {P: 4}, "whether the last commit has arrived is not known yet"
+    offsets.not_committed([P, ("t", 1)])
+    assert offsets.to_commit() == {P: 4}
+    offsets.committed({P: 4, ("t", 1): 1})
+    assert (offsets.to_commit(), offsets.to_commit(again=True)) == ({}, {})
+
+
 def test_what_was_revoked_is_nobodys() -> None:
     offsets = Offsets()
     offsets.assign([P])

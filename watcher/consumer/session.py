@@ -60,7 +60,15 @@ class Session:
         attempts = Attempts(options, self._watchdog, self._idle, self._offsets.ours)
         self._dispatcher = Dispatcher(routes, options, self._offsets, DeadLetters(dead_letter_topic, common, group_id), attempts)
         properties = consumer_properties(brokers, group_id, kafka, dead_letter_topic)
-        self._feed = Feed(properties, topics, assigned=self._assigned, revoked=self._revoked, lost=self._lost)
+        self._feed = Feed(
+            properties,
+            topics,
+            assigned=self._assigned,
+            revoked=self._revoked,
+            lost=self._lost,
+            committed=self._offsets.committed,
+            uncommitted=self._offsets.not_committed,
+        )
 
     @property
     def counts(self) -> Counts:
@@ -78,7 +86,7 @@ class Session:
         except Stopped:
             pass
         finally:
-            self._feed.commit(self._offsets.to_commit(), wait=True)
+            self._feed.commit(self._offsets.to_commit(again=True), wait=True)
             self._feed.close()
 
     def _take_in(self) -> None:
@@ -153,7 +161,7 @@ class Session:
         self._order.assign(partitions)
 
     def _revoked(self, partitions: set[Partition]) -> None:
-        self._feed.commit(self._offsets.to_commit(), wait=True)
+        self._feed.commit(self._offsets.to_commit(again=True), wait=True)
         self._lost(partitions)
 
     def _lost(self, partitions: set[Partition]) -> None:

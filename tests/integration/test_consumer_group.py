@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from confluent_kafka import Consumer, TopicPartition
@@ -58,6 +59,11 @@ def ignore(_: object) -> None:
     """A callback of Feed's."""
 
 
+def make_feed(kafka: Broker, group: str, topics: list[str], **callbacks: Callable[[Any], object]) -> Feed:
+    names = ("assigned", "revoked", "lost", "committed", "uncommitted")
+    return Feed(consumer_properties(kafka.bootstrap, group, {}, "dead"), topics, **{**dict.fromkeys(names, ignore), **callbacks})
+
+
 def write_some(writer: Writer, count: int) -> None:
     for first in range(0, count, 50):
         messages = (writer.message(("insert", "update", "delete")[number % 3], number % 17) for number in range(first, first + 50))
@@ -100,12 +106,11 @@ def test_a_commit_that_fails_later_is_told(kafka: Broker, prefix: str, writer: W
     arrived: dict[Partition, int] = {}
     failed: list[set[Partition]] = []
     there, nowhere = (writer.topics[0], 0), (f"{prefix}.nowhere", 0)
-    feed = Feed(
-        consumer_properties(kafka.bootstrap, prefix, {}, "dead"),
+    feed = make_feed(
+        kafka,
+        prefix,
         writer.topics,
         assigned=assigned.update,
-        revoked=ignore,
-        lost=ignore,
         committed=arrived.update,
         uncommitted=lambda partitions: failed.append(partitions) if partitions else None,
     )
@@ -128,6 +133,27 @@ def test_a_commit_that_fails_later_is_told(kafka: Broker, prefix: str, writer: W
         assert caplog.text.count("offsets were not committed") == caplog.text.count("offsets are committed again") == 1
         feed.commit({nowhere: 1}, wait=True)
         assert failed == [{nowhere}]
+    finally:
+        feed.close()
+
+
+def test_what_is_assigned_while_a_handler_waits_is_not_read_meanwhile(kafka: Broker, prefix: str, writer: Writer) -> None:
+    """The buffer's limit does not hold there. Nothing is left out afterwards, and nothing comes twice."""
+    write_some(writer, 1500)
+    assigned_at: list[float] = []
+    feed = make_feed(kafka, prefix, writer.topics, assigned=lambda _: assigned_at.append(time.monotonic()))
+    try:
+        feed.idle(30, lambda: bool(assigned_at) and time.monotonic() > assigned_at[0] + 2)
+        assert assigned_at
+        assert len(feed._kept) <= 2
+        found: list[tuple[str | None, int | None, int | None]] = []
+
+        def read() -> bool:
+            found.extend((each.topic(), each.partition(), each.offset()) for each in feed.read(0.1) if each.error() is None)
+            return len(found) >= 1500
+
+        eventually(read)
+        assert len(set(found)) == len(found) == 1500
     finally:
         feed.close()
 

@@ -49,6 +49,7 @@ class Feed:
         self._commits_fail = False
         self._paused: set[Partition] = set()
         self._kept: list[Record] = []
+        self._is_reassigned = False
         self._hopeless: KafkaError | None = None
         self._is_away = False
         self._missing: set[str] = set()
@@ -87,10 +88,13 @@ class Feed:
     def idle(self, seconds: float, is_over: Callable[[], bool]) -> None:
         """Read nothing for so long, and stay a member of the group; returns early when `is_over`."""
         deadline = time.monotonic() + seconds
-        self._consumer.pause(self._consumer.assignment())
+        self._is_reassigned = True
         while not is_over() and (left := deadline - time.monotonic()) > 0:
+            if self._is_reassigned:  # what is assigned is not paused, whatever was before
+                self._is_reassigned = False
+                self._consumer.pause(self._consumer.assignment())
             record = self._consumer.poll(min(left, IDLE_POLL_SECONDS))
-            if record is not None:  # of a partition that was assigned meanwhile
+            if record is not None:  # one at most, of a partition that was assigned in this poll
                 self._kept.append(record)
         self._consumer.resume([each for each in self._consumer.assignment() if (each.topic, each.partition) not in self._paused])
 
@@ -148,6 +152,7 @@ class Feed:
         self._commits_fail = error is not None
 
     def _on_assign(self, _: Consumer, partitions: list[TopicPartition]) -> None:
+        self._is_reassigned = True
         self._assigned(_keys(partitions))
 
     def _on_revoke(self, _: Consumer, partitions: list[TopicPartition]) -> None:

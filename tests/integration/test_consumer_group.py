@@ -324,6 +324,35 @@ def test_asyncio(kafka: Broker, prefix: str, writer: Writer) -> None:
     assert consumer.counts.handled == 5
 
 
+async def stuck(seconds: float) -> None:
+    await asyncio.sleep(seconds)
+
+
+async def blocking(seconds: float) -> None:
+    time.sleep(seconds)
+
+
+@pytest.mark.parametrize(("hang", "line"), [(stuck, "await asyncio.sleep(seconds)"), (blocking, "time.sleep(seconds)")])
+def test_asyncio_hanging(
+    kafka: Broker, prefix: str, writer: Writer, caplog: pytest.LogCaptureFixture, hang: Callable[[float], Any], line: str
+) -> None:
+    """The log shows where the coroutine is, and not that a thread waits for it."""
+    writer.write([writer.message("insert", 1)])
+    options = ConsumerOptions(hang_after_ms=300)
+    consumer = AsyncDatabaseChangeConsumer(kafka.bootstrap, prefix, writer.topics, options=options, kafka=SOON)
+
+    @consumer.on("users")
+    async def handle(_: Change) -> None:
+        await hang(1.0)
+        consumer.stop()
+
+    asyncio.run(asyncio.wait_for(consumer.run(), 40))
+    assert "has not returned for" in caplog.text
+    assert "await hang(1.0)" in caplog.text
+    assert line in caplog.text
+    assert "future.result" not in caplog.text
+
+
 def test_asyncio_cancelled(kafka: Broker, prefix: str, writer: Writer) -> None:
     """The message in hand is finished and committed."""
     writer.write([writer.message("insert", key) for key in range(2)])

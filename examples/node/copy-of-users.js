@@ -1,35 +1,57 @@
-// A copy of one collection that a message can reach twice, and out of order, without harm.
+// A copy of the users' names and addresses, in this service's own MongoDB, that a message can reach twice or late without harm.
 //
-// Inserts, updates and deletes come on three topics, and between topics Kafka keeps no order; a consumer that stops before its
-// offset is committed reads messages again. Both are answered by `sequence`: what is not newer than what the copy has is left out.
-// A deleted document leaves its sequence behind, or an update that arrives late would bring it back.
-//
-// With Mongoose the same is one conditional write, on a unique index of `_id`; the duplicate key error (11000) means "not newer":
-//
-//   await UserCopy.updateOne(
-//     { _id, sequence: { $lt: change.sequence } },
-//     { $set: { sequence: change.sequence, deleted: change.operationType === "delete", document: change.fullDocument ?? null } },
-//     { upsert: true },
-//   );
+// A consumer that ends before its offset is committed reads messages again, and between the topics of inserts, updates and deletes
+// Kafka keeps no order. Both are answered by `sequence`: a row changes only for a message newer than the one that wrote it.
 
-export class CopyOfUsers {
-  #rows = new Map();
+import mongoose from "mongoose";
 
-  /**
-   * @param {import("./database-change-consumer.js").Change} change
-   * @returns {Promise<boolean>} whether it was news
-   */
-  async apply(change) {
-    const id = JSON.stringify(change.documentKey._id);
-    if ((this.#rows.get(id)?.sequence ?? 0) >= change.sequence) return false;
-    // fullDocument is null when the document was deleted before the watcher looked it up: its delete follows.
-    const document = change.operationType === "delete" ? null : (change.fullDocument ?? null);
-    this.#rows.set(id, { sequence: change.sequence, document });
+const DUPLICATE_KEY = 11000;
+
+export const UserCopy = mongoose.model(
+  "UserCopy",
+  new mongoose.Schema(
+    {
+      _id: mongoose.Schema.Types.ObjectId,
+      name: String,
+      email: String,
+      sequence: Number, // absent in rows that were there before, such as those of the models' own watchers: any message is newer
+      deleted: Boolean, // a deleted user leaves its sequence behind, or an update that arrives late would bring it back
+      stale: Boolean, // changed since, but the message came without the document: read it from where the users are
+    },
+    { collection: "users", versionKey: false },
+  ),
+);
+
+/**
+ * @param {import("./database-change-consumer.js").Change} change
+ * @returns {Promise<boolean>} whether it was news
+ */
+export async function applyToCopy(change) {
+  const older = {
+    _id: change.documentKey._id,
+    $or: [{ sequence: { $exists: false } }, { sequence: { $lt: change.sequence } }],
+  };
+  const write = (options) =>
+    isUntold(change)
+      ? UserCopy.updateOne(older, { $set: { sequence: change.sequence, stale: true }, $unset: { deleted: true } }, options)
+      : UserCopy.replaceOne(older, row(change), options);
+  try {
+    await write({ upsert: true });
     return true;
+  } catch (error) {
+    if (error.code !== DUPLICATE_KEY) throw error;
+    // There is a row. Mostly it is not older; but another member of the group may have made it this moment, so look again.
+    return (await write({})).matchedCount > 0;
   }
+}
 
-  /** The documents that there are, by _id as JSON. */
-  documents() {
-    return Object.fromEntries([...this.#rows].filter(([, row]) => row.document !== null).map(([id, row]) => [id, row.document]));
-  }
+/** An update that does not bring the document: it was too large for Kafka, or the watcher is told not to look it up. */
+function isUntold(change) {
+  return change.operationType !== "delete" && change.fullDocument === undefined;
+}
+
+function row({ operationType, fullDocument, sequence }) {
+  // fullDocument is null when the document was deleted before the watcher looked it up: its delete follows.
+  if (operationType === "delete" || fullDocument === null) return { sequence, deleted: true };
+  return { sequence, name: fullDocument.name, email: fullDocument.email };
 }

@@ -1,13 +1,17 @@
-// Reads the messages of Database Watcher and hands each change to the handler of its collection, once per document and in order.
+// Reads the messages of Database Watcher and hands each change to the handler of its collection: at least once, and in order
+// within one topic. A change can come again, and an update before its insert, so handlers compare `sequence`, as copy-of-users.js does.
 
 import { Kafka, logLevel } from "kafkajs";
 
 /**
  * @typedef {object} Change
  * @property {"insert"|"update"|"replace"|"delete"} operationType
+ * @property {string} database
  * @property {string} collection
  * @property {{_id: unknown}} documentKey
- * @property {object|null} [fullDocument] absent in a delete; null when the document was gone before it could be looked up
+ * @property {object|null} [fullDocument] absent in a delete and where `truncated` names it; null when the document was gone
+ *   before it could be looked up
+ * @property {string[]} [truncated] the fields that were left out because the message was too large for Kafka
  * @property {number} sequence counts all messages of one watcher, over all topics
  */
 
@@ -15,17 +19,20 @@ export class DatabaseChangeConsumer {
   #handlers = new Map();
 
   /**
-   * @param {{brokers: string[], groupId: string, topics: string[]}} options
+   * @param {{brokers: string[], groupId: string, topics: string[], database: string}} options `database`: topics can be shared by
+   *   watchers of several databases, and each counts its own `sequence`
    */
-  constructor({ brokers, groupId, topics }) {
+  constructor({ brokers, groupId, topics, database }) {
     const kafka = new Kafka({ clientId: groupId, brokers, logLevel: logLevel.ERROR });
     // The worker writes in transactions: readUncommitted would show what was aborted and is written again.
     this.consumer = kafka.consumer({ groupId, readUncommitted: false });
     this.topics = topics;
+    this.database = database;
   }
 
   /**
-   * `handle(change)` is called for each change in `collection`; what it throws makes Kafka hand over the message again.
+   * `handle(change)` is called for each change in `collection`. What it throws holds up its partition: kafkajs hands the message
+   * over again, after a pause, until it works.
    * @param {string} collection
    * @param {(change: Change) => Promise<void>} handle
    */
@@ -38,7 +45,7 @@ export class DatabaseChangeConsumer {
     await this.consumer.connect();
     await this.consumer.subscribe({ topics: this.topics, fromBeginning: true });
     // kafkajs commits an offset only after eachMessage has returned.
-    await this.consumer.run({ eachMessage: ({ message }) => this.#dispatch(message) });
+    await this.consumer.run({ eachMessage: (record) => this.#dispatch(record) });
   }
 
   /** Finishes the message in hand, commits, and leaves the group. */
@@ -46,9 +53,23 @@ export class DatabaseChangeConsumer {
     await this.consumer.disconnect();
   }
 
-  async #dispatch(message) {
-    const change = JSON.parse(message.value.toString());
-    const handle = this.#handlers.get(change.collection);
-    if (handle && change.documentKey) await handle(change); // without documentKey it is a control message, such as drop
+  async #dispatch({ topic, partition, message }) {
+    const change = parse(message.value);
+    if (change === null) {
+      console.error(`passed over, not a watcher's message: ${topic}, partition ${partition}, offset ${message.offset}`);
+    } else if (change.database === this.database && change.documentKey) {
+      await this.#handlers.get(change.collection)?.(change); // without documentKey it is a control message, such as drop
+    }
+  }
+}
+
+/** The message, or null if it is none: a record that throws here would come again for ever. */
+function parse(value) {
+  try {
+    const message = JSON.parse(value);
+    const hasKey = message.documentKey === undefined || message.documentKey._id !== undefined;
+    return typeof message.operationType === "string" && Number.isInteger(message.sequence) && hasKey ? message : null;
+  } catch {
+    return null;
   }
 }

@@ -1,10 +1,12 @@
-// The guide's profession service: keeps a copy of the dashboard's users.
+// The guide's profession service: keeps a copy of the dashboard's users in a MongoDB of its own.
 //
-//   KAFKA_BROKERS=localhost:9092 KAFKA_TOPICS=database.insert,database.update,database.delete node profession-service.js
+//   KAFKA_BROKERS=localhost:9092 MONGODB_URI=mongodb://localhost:27017/profession node profession-service.js
 //
 // On stdout it prints a JSON line for each change that was news. SIGTERM and Ctrl-C finish the message in hand.
 
-import { CopyOfUsers } from "./copy-of-users.js";
+import mongoose from "mongoose";
+
+import { applyToCopy } from "./copy-of-users.js";
 import { DatabaseChangeConsumer } from "./database-change-consumer.js";
 
 const list = (text) => text.split(",").map((part) => part.trim());
@@ -13,20 +15,26 @@ const consumer = new DatabaseChangeConsumer({
   brokers: list(process.env.KAFKA_BROKERS ?? "localhost:9092"),
   groupId: process.env.KAFKA_GROUP_ID ?? "profession-service",
   topics: list(process.env.KAFKA_TOPICS ?? "database.insert,database.update,database.delete"),
+  database: process.env.SOURCE_DATABASE ?? "dashboard",
 });
-const users = new CopyOfUsers();
 
 consumer.on("users", async (change) => {
-  if (await users.apply(change)) {
-    console.log(JSON.stringify({ operation: change.operationType, key: change.documentKey._id, sequence: change.sequence }));
+  try {
+    if (await applyToCopy(change)) {
+      console.log(JSON.stringify({ operation: change.operationType, key: change.documentKey._id, sequence: change.sequence }));
+    }
+  } catch (error) {
+    if (!(error instanceof mongoose.Error.CastError)) throw error; // MongoDB is away: the message comes again
+    console.error(`passed over, it does not fit the schema: ${error.message}`); // and never will
   }
 });
 
 for (const signal of ["SIGTERM", "SIGINT"]) {
   process.once(signal, async () => {
     await consumer.stop();
-    console.log(JSON.stringify({ users: users.documents() }));
+    await mongoose.disconnect();
   });
 }
 
+await mongoose.connect(process.env.MONGODB_URI ?? "mongodb://localhost:27017/profession");
 await consumer.run();

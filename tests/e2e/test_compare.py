@@ -55,6 +55,9 @@ class OldWatcher:
     def event(self, kind: str, id_: ObjectId, **fields: Any) -> None:
         self._send("events", {"type": kind, "sentAt": int(time.time() * 1000), **fields}, str(id_))
 
+    def mail(self, address: str) -> None:
+        self._send("mail", {}, f"mail:{address}")
+
     def nonsense(self) -> None:
         self._producer.produce(f"{self._prefix}.user.events", b"no JSON")
         self._send("events", {"type": "userLoggedIn"}, "x")
@@ -125,6 +128,49 @@ def test_parallel_running(
     assert "only in new: users insert" in text
     assert "2 old messages do not fit the mapping" in text
     assert "they do not agree" in text
+
+
+TWO_TOPICS = """
+[topics."PREFIX.user.created"]
+collection = "users"
+key = "userId"
+operation = "insert"
+
+[topics."PREFIX.user.mail"]
+collection = "users"
+key = "$key"
+our_key = "mail:{fullDocument.email}"
+operation = "insert"
+"""
+
+
+def test_two_old_topics_that_tell_of_the_same_change_each_by_a_key_of_its_own(
+    launch: Launch, settings: Document, inbox: Inbox, old: OldWatcher, db: Database[Document], prefix: str, tmp_path: Path
+) -> None:
+    (tmp_path / "mapping.toml").write_text(TWO_TOPICS.replace("PREFIX", prefix))
+    launch(settings).reached()
+    ada, grace = ObjectId(), ObjectId()
+    db.users.insert_many([{"_id": ada, "email": "ada@example.org"}, {"_id": grace, "email": "grace@example.org"}])
+    old.created(ada, "Ada", "ada@example.org")
+    old.mail("ada@example.org")
+    old.created(grace, "Grace", "grace@example.org")
+    inbox.records(2)
+    arguments = ("--new", "dashboard", "--since", "10m", "--window", "0.5", "--json")
+    result = json.loads(compare(tmp_path, *arguments).stdout)
+    assert result["rows"] == [{"collection": "users", "operation": "insert", "same": 3, "different": 0, "onlyOld": 0, "onlyNew": 0}]
+    old.mail("nobody@example.org")
+    db.users.insert_one({"email": "hedy@example.org"})
+    inbox.records(3)
+
+    def found() -> bool:
+        result = json.loads(compare(tmp_path, *arguments, code=1).stdout)
+        assert {(each["outcome"], each["topic"], each["key"]) for each in result["examples"]} >= {
+            ("onlyOld", f"{prefix}.user.mail", "mail:nobody@example.org")
+        }
+        assert (result["rows"][0]["same"], result["rows"][0]["onlyOld"], result["rows"][0]["onlyNew"]) == (3, 1, 1)
+        return True
+
+    eventually(found)
 
 
 def test_what_cannot_be_compared(settings: Document, launch: Launch, old: OldWatcher, prefix: str, tmp_path: Path) -> None:

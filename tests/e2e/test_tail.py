@@ -11,16 +11,19 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import orjson
 import pytest
 from confluent_kafka.admin import AdminClient
 from pymongo.database import Database
 
+from tests.support.consuming import Writer
 from tests.support.records import QUIET
 from tests.support.waiting import eventually
-from tests.support.worker import WorkerProcess
+from tests.support.worker import WorkerProcess, as_toml
 from watcher.sandbox.kafka import Broker, NoidaBroker
 from watcher.sandbox.mongod import ReplicaSet
 
@@ -147,6 +150,25 @@ def test_since_a_moment(worker: WorkerProcess, tmp_path: Path, db: Database[Any]
     assert sequences(tmp_path, "dashboard", "--since", moment, "-n", "3") == [218, 219, 220]
     assert sequences(tmp_path, "dashboard", "--since", "1h") == list(range(1, 221))
     assert messages(tmp_path, "dashboard", "--since", "2999-01-01") == []
+
+
+def test_more_than_memory_holds(tmp_path: Path, settings: Settings, kafka: Broker, prefix: str) -> None:
+    """The updates come before all deletes, in topics that are read side by side."""
+    write_conf(tmp_path, as_toml(settings))
+    writer = Writer(kafka.bootstrap, prefix)
+    count, text = 40_000, "x" * 4000
+    for first in range(0, count, 2000):
+        writer.write(
+            writer.message(("update", "delete")[number * 2 // count], number, text=text, timestamp=datetime.now(UTC).isoformat())
+            for number in range(first, first + 2000)
+        )
+    with subprocess.Popen(command(tmp_path, "dashboard", "--since", "1h", "--json"), stdout=subprocess.PIPE) as process:
+        assert process.stdout
+        found = [orjson.loads(line)["sequence"] for line in process.stdout]
+        _, status, usage = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+    assert (process.returncode, found) == (0, list(range(1, count + 1)))
+    assert usage.ru_maxrss / 1024 < 150, "MiB, of messages that are 165"
 
 
 def test_a_neighbour_on_the_same_topics_does_not_show(

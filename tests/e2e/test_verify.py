@@ -188,4 +188,5 @@ def test_what_cannot_be_verified(settings: Document, tmp_path: Path, db: Db) -> 
     (tmp_path / "conf.d" / "dashboard.toml").write_text(as_toml(settings | {"watch_collections": ["users"]}))
     assert "has no position in Kafka yet" in verify(tmp_path, code=1).stderr
     assert "'orders' is not watched" in verify(tmp_path, "--collection", "orders", code=2).stderr
+    assert "--since that some are" in verify(tmp_path, "--complete", "--since", "1h", code=2).stderr
     assert "did you mean 'dashboard'" in verify(tmp_path, name="dashbord", code=4).stderr

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import signal
 import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from confluent_kafka import Consumer, TopicPartition
+from confluent_kafka import Message as ConsumedRecord
 
 from tests.support.consuming import Running, Writer, collected, make_consumer
 from tests.support.records import Record, read_topics
@@ -24,6 +27,7 @@ from watcher.consumer import (
     HandlerFailed,
     Reject,
 )
+from watcher.consumer.dead_letters import DeadLetters
 from watcher.errors import ConfigurationError
 from watcher.sandbox.kafka import Broker
 
@@ -142,12 +146,24 @@ def test_one_bad_message_does_not_spoil_its_batch(kafka: Broker, prefix: str, wr
     assert [letter.json["documentKey"]["_id"] for letter in dead_letters(kafka, prefix)] == [7]
 
 
+def alike(**fields: Any) -> bytes:
+    """Nearly a watcher's message."""
+    standard = {"operationType": "insert", "database": "d", "collection": "users", "documentKey": {"_id": 1}}
+    return json.dumps({**standard, "timestamp": "2024-01-01T12:00:00.000Z", "watcher": "w", "sequence": 1, **fields}).encode()
+
+
 FOREIGN = {
     "not JSON": b"{not json",
     "not text": b"\xff\xfe",
     "not an object": b"[1, 2]",
     "not a watcher's": b'{"operationType": "insert", "database": "d", "collection": "users", "documentKey": {"_id": 1}}',
+    "a database that is a number": alike(database=7),
+    "a collection that is a list": alike(collection=["users"]),
+    "a key that is none": alike(documentKey=[1]),
+    "a gap without a time": alike(operationType="gap", timestamp=None),
+    "a gap at no time": alike(operationType="gap", timestamp="yesterday"),
 }
+"""Each would end `run` at every start if it came as far as the handlers."""
 
 
 @pytest.mark.parametrize("value", FOREIGN.values(), ids=FOREIGN.keys())
@@ -214,6 +230,42 @@ def test_a_message_too_large_for_the_dead_letters_leaves_its_value_behind(kafka:
     (letter,) = dead_letters(kafka, prefix)
     assert letter.value is None
     assert headers_of(kafka, prefix)["valueLeftOut"]
+
+
+def test_a_reason_without_end_is_cut(kafka: Broker, prefix: str, writer: Writer) -> None:
+    writer.write([writer.message("insert", 1)])
+    consumer = make_consumer(kafka.bootstrap, prefix, writer.topics, ConsumerOptions(attempts=1))
+
+    @consumer.on("users")
+    def handle(_: Change) -> None:
+        raise ValueError("é" * 2_000_000)
+
+    assert ran(consumer, lambda: consumer.counts.dead_lettered == 1) is None
+    (letter,) = dead_letters(kafka, prefix)
+    assert letter.json["sequence"] == 1
+    assert headers_of(kafka, prefix)["reason"].startswith("ValueError('é")
+
+
+def test_a_consumer_of_a_pattern_does_not_read_its_own_dead_letters(kafka: Broker, prefix: str, writer: Writer) -> None:
+    """Each would become the next one, for ever."""
+    writer.write_raw(writer.topics[0], b"not JSON")
+    handled: list[Change] = []
+    consumer = make_consumer(kafka.bootstrap, prefix, [f"^{prefix}\\..*"])
+    consumer.on("*")(handled.append)
+    with Running(consumer):
+        dead_letters(kafka, prefix)
+        later = Writer(kafka.bootstrap, f"{prefix}.later")  # when these are read, the dead letters would have been found too
+        later.write([later.message("insert", 1)])
+        eventually(lambda: handled, 40)
+    assert len(dead_letters(kafka, prefix)) == consumer.counts.foreign == 1
+
+
+def test_dead_letters_for_a_kafka_that_does_not_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("watcher.consumer.dead_letters.CREATION_SECONDS", 0.5)
+    monkeypatch.setattr("watcher.consumer.dead_letters.DELIVERY_SECONDS", 1.0)
+    letters = DeadLetters("dead", {"bootstrap.servers": "127.0.0.1:1"}, "g")
+    with pytest.raises(DeadLetterFailed, match="dead"):
+        letters.send(ConsumedRecord(topic="t", partition=0, offset=1, key=b"k", value=b"v"), "why")
 
 
 PROGRAM = """

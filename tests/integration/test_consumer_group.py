@@ -7,7 +7,9 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from confluent_kafka import Consumer, TopicPartition
@@ -17,6 +19,9 @@ from tests.support.consuming import SOON, Running, Writer, collected, make_consu
 from tests.support.records import QUIET, end_offsets
 from tests.support.waiting import eventually
 from watcher.consumer import AsyncDatabaseChangeConsumer, Change, ConsumerOptions
+from watcher.consumer.connection import consumer_properties
+from watcher.consumer.delivered import Partition
+from watcher.consumer.feed import Feed
 from watcher.sandbox.kafka import Broker, NoidaBroker
 
 ROOT = Path(__file__).parents[2]
@@ -48,6 +53,15 @@ def committed(bootstrap: str, group: str, topics: list[str]) -> dict[tuple[str, 
         return {(each.topic, each.partition): each.offset for each in partitions if each.offset >= 0}
     finally:
         consumer.close()
+
+
+def ignore(_: object) -> None:
+    """A callback of Feed's."""
+
+
+def make_feed(kafka: Broker, group: str, topics: list[str], **callbacks: Callable[[Any], object]) -> Feed:
+    names = ("assigned", "revoked", "lost", "committed", "uncommitted")
+    return Feed(consumer_properties(kafka.bootstrap, group, {}, "dead"), topics, **{**dict.fromkeys(names, ignore), **callbacks})
 
 
 def write_some(writer: Writer, count: int) -> None:
@@ -83,6 +97,65 @@ def test_when_all_is_handled_the_group_is_at_the_end(kafka: Broker, prefix: str,
         eventually(lambda: len(handled) == 150)
         ends = end_offsets(kafka.bootstrap, writer.topics)
         eventually(lambda: ends.items() <= committed(kafka.bootstrap, prefix, writer.topics).items())
+
+
+def test_a_commit_that_fails_later_is_told(kafka: Broker, prefix: str, writer: Writer, caplog: pytest.LogCaptureFixture) -> None:
+    """Without waiting, Kafka's answer comes when it is listened to again; then the offsets can be committed with the next ones."""
+    caplog.set_level("INFO", "watcher.consumer")
+    assigned: set[Partition] = set()
+    arrived: dict[Partition, int] = {}
+    failed: list[set[Partition]] = []
+    there, nowhere = (writer.topics[0], 0), (f"{prefix}.nowhere", 0)
+    feed = make_feed(
+        kafka,
+        prefix,
+        writer.topics,
+        assigned=assigned.update,
+        committed=arrived.update,
+        uncommitted=lambda partitions: failed.append(partitions) if partitions else None,
+    )
+
+    def listened(done: Callable[[], object]) -> None:
+        def look() -> object:
+            feed.read(0.1)
+            return done()
+
+        eventually(look)
+
+    try:
+        listened(lambda: assigned)
+        for _ in range(2):
+            feed.commit({nowhere: 1, there: 0}, wait=False)
+            listened(lambda: failed)
+            assert nowhere in failed.pop()
+        feed.commit({there: 0}, wait=False)
+        listened(lambda: arrived == {there: 0})
+        assert caplog.text.count("offsets were not committed") == caplog.text.count("offsets are committed again") == 1
+        feed.commit({nowhere: 1}, wait=True)
+        assert failed == [{nowhere}]
+    finally:
+        feed.close()
+
+
+def test_what_is_assigned_while_a_handler_waits_is_not_read_meanwhile(kafka: Broker, prefix: str, writer: Writer) -> None:
+    """The buffer's limit does not hold there. Nothing is left out afterwards, and nothing comes twice."""
+    write_some(writer, 1500)
+    assigned_at: list[float] = []
+    feed = make_feed(kafka, prefix, writer.topics, assigned=lambda _: assigned_at.append(time.monotonic()))
+    try:
+        feed.idle(30, lambda: bool(assigned_at) and time.monotonic() > assigned_at[0] + 2)
+        assert assigned_at
+        assert len(feed._kept) <= 2
+        found: list[tuple[str | None, int | None, int | None]] = []
+
+        def read() -> bool:
+            found.extend((each.topic(), each.partition(), each.offset()) for each in feed.read(0.1) if each.error() is None)
+            return len(found) >= 1500
+
+        eventually(read)
+        assert len(set(found)) == len(found) == 1500
+    finally:
+        feed.close()
 
 
 def test_members_that_come_and_go_and_die_lose_nothing(kafka: Broker, prefix: str, writer: Writer, tmp_path: Path) -> None:
@@ -249,6 +322,35 @@ def test_asyncio(kafka: Broker, prefix: str, writer: Writer) -> None:
     asyncio.run(asyncio.wait_for(consumer.run(), 40))
     assert (calls, threads) == ([1, 2, 3, 3, 4, 5], {threading.get_ident()})
     assert consumer.counts.handled == 5
+
+
+async def stuck(seconds: float) -> None:
+    await asyncio.sleep(seconds)
+
+
+async def blocking(seconds: float) -> None:
+    time.sleep(seconds)
+
+
+@pytest.mark.parametrize(("hang", "line"), [(stuck, "await asyncio.sleep(seconds)"), (blocking, "time.sleep(seconds)")])
+def test_asyncio_hanging(
+    kafka: Broker, prefix: str, writer: Writer, caplog: pytest.LogCaptureFixture, hang: Callable[[float], Any], line: str
+) -> None:
+    """The log shows where the coroutine is, and not that a thread waits for it."""
+    writer.write([writer.message("insert", 1)])
+    options = ConsumerOptions(hang_after_ms=300)
+    consumer = AsyncDatabaseChangeConsumer(kafka.bootstrap, prefix, writer.topics, options=options, kafka=SOON)
+
+    @consumer.on("users")
+    async def handle(_: Change) -> None:
+        await hang(1.0)
+        consumer.stop()
+
+    asyncio.run(asyncio.wait_for(consumer.run(), 40))
+    assert "has not returned for" in caplog.text
+    assert "await hang(1.0)" in caplog.text
+    assert line in caplog.text
+    assert "future.result" not in caplog.text
 
 
 def test_asyncio_cancelled(kafka: Broker, prefix: str, writer: Writer) -> None:

@@ -15,20 +15,27 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from bson import ObjectId
 from confluent_kafka import Producer
+from pymongo import MongoClient
+from pymongo.collection import Collection
 from pymongo.database import Database
 
+from tests.support.consuming import Writer
 from tests.support.programs import find_program
 from tests.support.records import QUIET
 from tests.support.waiting import eventually
 from tests.support.worker import Inbox, Launch
 from watcher.sandbox.kafka import Broker
+from watcher.sandbox.mongod import ReplicaSet
 
 pytest_plugins = ["tests.support.worker_fixtures"]
 
 ROOT = Path(__file__).parents[2]
 EXAMPLE = ROOT / "examples" / "node"
 Document = dict[str, Any]
+FIELDS = ("name", "email")
+"""What the copy keeps of a user."""
 
 
 @pytest.fixture(scope="session")
@@ -60,69 +67,148 @@ class Service:
 
     @property
     def lines(self) -> list[Document]:
-        assert self._process.poll() in (None, 0), self._output.with_suffix(".err").read_text()
+        assert self._process.poll() in (None, 0), self.errors
         return [json.loads(line) for line in self._output.read_text().splitlines(keepends=True) if line.endswith("\n")]
 
-    def stop(self) -> Document:
-        """Its copy, as it prints it when it ends."""
+    @property
+    def errors(self) -> str:
+        return self._output.with_suffix(".err").read_text()
+
+    def stop(self) -> None:
         self._process.send_signal(signal.SIGTERM)
-        assert self._process.wait(20) == 0
-        return self.lines[-1]["users"]
+        assert self._process.wait(20) == 0, self.errors
 
 
-@contextmanager
-def service(example: Path, kafka: Broker, topics: list[str], group: str, output: Path) -> Iterator[Service]:
-    variables = {
-        "KAFKA_BROKERS": kafka.bootstrap,
-        "KAFKA_TOPICS": ",".join(topics),
-        "KAFKA_GROUP_ID": group,
-        "KAFKAJS_NO_PARTITIONER_WARNING": "1",
-    }
-    with output.open("w") as stdout, output.with_suffix(".err").open("w") as stderr:
-        process = subprocess.Popen(
-            ["node", "profession-service.js"], cwd=example, stdout=stdout, stderr=stderr, text=True, env={**os.environ, **variables}
-        )
-        try:
-            yield Service(process, output)
-        finally:
-            process.kill()
-            process.wait()
+class Place:
+    """Where the service reads and writes, one for each test; `with place.service(name) as node` runs it."""
+
+    def __init__(self, example: Path, kafka: Broker, mongo: ReplicaSet, directory: Path, prefix: str) -> None:
+        self._example = example
+        self._directory = directory
+        self._variables = {
+            "KAFKA_BROKERS": kafka.bootstrap,
+            "KAFKA_TOPICS": ",".join(f"{prefix}.{operation}" for operation in ("insert", "update", "delete")),
+            "KAFKA_GROUP_ID": f"{prefix}-node",
+            "KAFKAJS_NO_PARTITIONER_WARNING": "1",
+            "MONGODB_URI": mongo.uri(f"{prefix}copy"),
+            "SOURCE_DATABASE": prefix,
+        }
+
+    @contextmanager
+    def service(self, name: str) -> Iterator[Service]:
+        output = self._directory / name
+        with output.open("w") as stdout, output.with_suffix(".err").open("w") as stderr:
+            environment = {**os.environ, **self._variables}
+            process = subprocess.Popen(
+                ["node", "profession-service.js"], cwd=self._example, stdout=stdout, stderr=stderr, text=True, env=environment
+            )
+            try:
+                yield Service(process, output)
+            finally:
+                process.kill()
+                process.wait()
 
 
-def test_the_copy_equals_the_source(
-    example: Path,
+@pytest.fixture
+def place(example: Path, kafka: Broker, mongo: ReplicaSet, tmp_path: Path, prefix: str) -> Place:
+    return Place(example, kafka, mongo, tmp_path, prefix)
+
+
+@pytest.fixture
+def rows(mongo_client: MongoClient[Document], prefix: str) -> Iterator[Collection[Document]]:
+    """The service's own collection."""
+    yield mongo_client[f"{prefix}copy"].users
+    mongo_client.drop_database(f"{prefix}copy")
+
+
+def copied(rows: Collection[Document]) -> dict[ObjectId, Document]:
+    """The users that the copy holds."""
+    return {row["_id"]: {name: row.get(name) for name in FIELDS} for row in rows.find({"deleted": {"$ne": True}})}
+
+
+def source(db: Database[Document]) -> dict[ObjectId, Document]:
+    """The users that there are, as the copy should hold them."""
+    return {user["_id"]: {name: user.get(name) for name in FIELDS} for user in db.users.find()}
+
+
+def test_the_copy_equals_the_source_after_a_kill_and_over_poison(
     launch: Launch,
     settings: Document,
     inbox: Inbox,
     kafka: Broker,
     db: Database[Document],
-    tmp_path: Path,
+    place: Place,
+    rows: Collection[Document],
     prefix: str,
 ) -> None:
     launch(settings).reached()
-    for number in range(30):
-        db.users.insert_one({"_id": number, "name": "Ada", "tags": []})
-        db.users.update_one({"_id": number}, {"$set": {"name": f"Ada {number}"}, "$push": {"tags": number}})
+    users = [ObjectId() for _ in range(30)]
+    for number, id_ in enumerate(users):
+        db.users.insert_one({"_id": id_, "name": "Ada", "email": "ada@example.org", "tags": []})
+        db.users.update_one({"_id": id_}, {"$set": {"name": f"Ada {number}"}, "$push": {"tags": number}})
         db.orders.insert_one({"_id": number})
         if number % 3 == 0:
-            db.users.delete_one({"_id": number})
+            db.users.delete_one({"_id": id_})
         elif number % 3 == 1:
-            db.users.replace_one({"_id": number}, {"name": "Grace"})
+            db.users.replace_one({"_id": id_}, {"name": "Grace"})
     records = inbox.records(30 * 3 + 20)
     _write_again(kafka, records[5:25])
     _write_aborted(kafka, prefix, records[0].topic)
+    poison = _write_poison(kafka, prefix, records[0].topic)
     newest = newest_sequences(record.json for record in records if record.json["collection"] == "users")
-    source = {json.dumps(user["_id"]): user for user in db.users.find()}
 
-    with service(example, kafka, inbox.topics[:3], f"{prefix}-node", tmp_path / "first") as node:
+    with place.service("first") as node:
         eventually(lambda: newest_heard_of(node) == newest, 60)
-        assert node.stop() == source
-    db.users.update_one({"_id": 1}, {"$set": {"name": "Hedy"}})
-    inbox.records(len(records) + 21)
-    with service(example, kafka, inbox.topics[:3], f"{prefix}-node", tmp_path / "second") as node:
-        eventually(lambda: node.lines, 60)
-        assert node.lines == [{"operation": "update", "key": 1, "sequence": node.lines[0]["sequence"]}]
-        assert node.stop() == {"1": db.users.find_one({"_id": 1})}
+        eventually(lambda: node.errors.count("passed over") == poison, 60)
+        assert copied(rows) == source(db)
+    db.users.update_one({"_id": users[1]}, {"$set": {"name": "Hedy"}})
+    db.users.delete_one({"_id": users[2]})
+    with place.service("second") as node:
+        eventually(lambda: sorted(line["operation"] for line in node.lines) == ["delete", "update"], 60)
+        assert copied(rows) == source(db)
+        node.stop()
+
+
+def test_rows_that_the_old_handlers_have_written(
+    launch: Launch, settings: Document, db: Database[Document], place: Place, rows: Collection[Document]
+) -> None:
+    """They have no `sequence`: what happens to their users from now on must arrive all the same."""
+    updated, deleted, untouched = ObjectId(), ObjectId(), ObjectId()
+    old = [{"_id": id_, "name": "Ada", "email": "ada@example.org"} for id_ in (updated, deleted, untouched)]
+    db.users.insert_many(old)
+    rows.insert_many(old)
+    launch(settings).reached()
+    db.users.update_one({"_id": updated}, {"$set": {"name": "Ada L."}})
+    db.users.delete_one({"_id": deleted})
+    with place.service("service") as node:
+        eventually(lambda: copied(rows) == source(db), 60)
+        node.stop()
+    assert {row["_id"] for row in rows.find({"sequence": {"$exists": False}})} == {untouched}
+
+
+def test_a_message_without_its_document_deletes_nobody(
+    kafka: Broker, place: Place, rows: Collection[Document], prefix: str
+) -> None:
+    """Neither the update whose document was too large, nor one that comes after newer ones."""
+    writer = Writer(kafka.bootstrap, prefix)
+    id_ = ObjectId()
+    insert = writer.message("insert", str(id_), fullDocument={"_id": str(id_), "name": "Ada"})
+    truncated = writer.message("update", str(id_), truncated=["fullDocument"])
+    del truncated["fullDocument"]
+    whole = writer.message("update", str(id_), fullDocument={"_id": str(id_), "name": "Ada L."})
+    with place.service("service") as node:
+        writer.write([insert])
+        eventually(lambda: copied(rows) == {id_: {"name": "Ada", "email": None}}, 60)
+        writer.write([truncated])
+        eventually(lambda: rows.find_one({"stale": True}), 60)
+        assert copied(rows) == {id_: {"name": "Ada", "email": None}}
+        writer.write([whole])
+        eventually(lambda: copied(rows) == {id_: {"name": "Ada L.", "email": None}}, 60)
+        assert rows.find_one({"stale": True}) is None
+        writer.write([truncated, writer.message("delete", str(id_))])
+        eventually(lambda: copied(rows) == {}, 60)
+        assert [line["operation"] for line in node.lines] == ["insert", "update", "update", "delete"]
+        node.stop()
 
 
 def newest_sequences(messages: Iterable[Document]) -> dict[str, int]:
@@ -147,6 +233,23 @@ def _write_again(kafka: Broker, records: list[Any]) -> None:
     assert producer.flush(20) == 0
 
 
+def _write_poison(kafka: Broker, database: str, topic: str) -> int:
+    """Records that would come again for ever if they threw; how many."""
+    user = {"operationType": "insert", "database": database, "collection": "users", "sequence": 10**6, "fullDocument": {}}
+    values = [
+        b"{not json",
+        None,
+        b"null",
+        b"[]",
+        *(json.dumps({**user, "documentKey": key}).encode() for key in ({}, {"_id": "?"})),
+    ]
+    producer = Producer({"bootstrap.servers": kafka.bootstrap}, logger=QUIET)
+    for value in values:
+        producer.produce(topic, value, b"poison")
+    assert producer.flush(20) == 0
+    return len(values)
+
+
 def _write_aborted(kafka: Broker, prefix: str, topic: str) -> None:
     """What a worker leaves behind that dies in a transaction; whoever reads it reads what never was."""
     producer = Producer({"bootstrap.servers": kafka.bootstrap, "transactional.id": f"{prefix}-aborting"}, logger=QUIET)
@@ -154,8 +257,9 @@ def _write_aborted(kafka: Broker, prefix: str, topic: str) -> None:
     producer.begin_transaction()
     ghost = {
         "operationType": "insert",
+        "database": prefix,
         "collection": "users",
-        "documentKey": {"_id": "ghost"},
+        "documentKey": {"_id": str(ObjectId())},
         "fullDocument": {},
         "sequence": 10**6,
     }

@@ -38,7 +38,9 @@ def worker(launch: Launch, settings: Document) -> WorkerProcess:
     return process
 
 
-def verified(directory: Path, db: Db, happens: dict[str, Callable[[], object]] | None = None) -> Result:
+def verified(
+    directory: Path, db: Db, happens: dict[str, Callable[[], object]] | None = None, *, since: datetime | None = None
+) -> Result:
     """The result when each of `happens` happens once, as soon as its phase begins.
 
     An idle worker saves its position every 10 s only; so that nobody has to wait for that, there are writes to another collection.
@@ -53,7 +55,7 @@ def verified(directory: Path, db: Db, happens: dict[str, Callable[[], object]] |
 
     settings = load_one(directory / "conf.d", "dashboard", {})
     with tempfile.TemporaryDirectory(dir=directory) as scratch:
-        result = Verifier(settings, Path(scratch), progress=progress).run()
+        result = Verifier(settings, Path(scratch), since=since, progress=progress).run()
     assert not pending
     return result
 
@@ -120,6 +122,26 @@ def test_what_retention_has_deleted_is_neither_lost_nor_missing(
     assert result.sequences is not None
     assert result.sequences.gaps == ()
     assert result.is_equal
+
+
+def test_what_was_written_before_its_collection_was_watched(
+    launch: Launch, settings: Document, inbox: Inbox, db: Db, tmp_path: Path
+) -> None:
+    """The topics do not tell since when a collection is watched: whoever has widened the selection says so."""
+    narrow = launch(settings | {"watch_collections": ["first"]})
+    narrow.reached()
+    db.first.insert_one({"_id": 1})
+    inbox.records(1)
+    now = datetime.now(UTC)
+    db.users.insert_many([{"_id": ObjectId.from_datetime(now + timedelta(seconds=5 + number))} for number in range(3)])
+    db.first.insert_one({"_id": 2})  # with its message the position moves past the users
+    inbox.records(2)
+    narrow.stop()
+    launch(settings).reached()
+    db.users.insert_one({"_id": ObjectId.from_datetime(now + timedelta(seconds=15))})
+    inbox.records(3)
+    assert counts(verified(tmp_path, db)) == AGREES | {Verdict.MISSING: 3}
+    assert counts(verified(tmp_path, db, since=now + timedelta(seconds=10))) == AGREES | {Verdict.OLDER: 3}
 
 
 def test_the_documented_json_has_the_keys_of_the_real_one(worker: WorkerProcess, inbox: Inbox, db: Db, tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from watcher.consumer.delivered import Delivered, Partition, Tail, parse
 from watcher.consumer.in_order import PATIENCE_S, InOrder
+from watcher.consumer.merge import HELD_BYTES, Merge
 
 
 def delivered(sequence: int, partition: int = 0, **fields: Any) -> Delivered:
@@ -63,6 +64,39 @@ class Log:
             if span < len(messages):
                 cut.append(partition)
         return tail.is_complete(cut)
+
+
+@given(st.data())
+def test_partitions_are_merged_in_order_however_they_are_read(data: Any) -> None:
+    log = data.draw(logs)
+    everything = sorted(m.sequence for messages in log.partitions.values() for m in messages if m.message["red"])
+    left = {partition: list(messages) for partition, messages in log.partitions.items()}
+    merge = Merge(left)
+    found: list[Delivered] = []
+    while not merge.is_finished:
+        partition = data.draw(st.sampled_from(sorted(left)))
+        if left[partition]:
+            message = left[partition].pop(0)
+            merge.add(message, wanted=message.message["red"])
+        else:
+            del left[partition]
+            merge.finish(partition)
+        found += merge.ready()
+    assert numbers(found) == everything
+    assert merge.newest == (max((m.sequence for messages in log.partitions.values() for m in messages), default=None))
+
+
+def test_a_partition_that_is_ahead_is_held_back_until_half_of_it_has_gone() -> None:
+    ahead, behind = ("t", 0), ("t", 1)
+    merge = Merge([ahead, behind])
+    assert list(merge.ready()) == []
+    for number in range(1, 5):
+        merge.add(Delivered(ahead, b"x" * (HELD_BYTES // 8), {"sequence": number}), wanted=True)
+    assert (merge.overfull(set()), list(merge.ready())) == ({ahead}, [])
+    merge.add(Delivered(behind, b"", {"sequence": 2}), wanted=True)
+    assert (numbers(list(merge.ready())), merge.overfull({ahead}), merge.overfull(set())) == ([1, 2], {ahead}, set())
+    merge.finish(behind)
+    assert (numbers(list(merge.ready())), merge.overfull({ahead})) == ([3, 4], set())
 
 
 logs = st.lists(st.integers(0, 3), max_size=40).map(Log)

@@ -21,6 +21,7 @@ from watcher.consumer import AsyncDatabaseChangeConsumer, Change, ConsumerOption
 from watcher.consumer.attempts import Attempts
 from watcher.consumer.batches import Batches
 from watcher.consumer.change import NotOurs, read
+from watcher.consumer.connection import consumer_properties
 from watcher.consumer.environment import read_environment
 from watcher.consumer.errors import Reject
 from watcher.consumer.offsets import Offsets
@@ -122,6 +123,11 @@ def test_a_gap() -> None:
         json.dumps(message(sequence=True)).encode(),
         json.dumps(message(watcher=7)).encode(),
         json.dumps(message(operationType=None)).encode(),
+        json.dumps(message(database=7)).encode(),
+        json.dumps(message(collection=["users"])).encode(),
+        json.dumps(message(documentKey="k")).encode(),
+        json.dumps(message(timestamp=None)).encode(),
+        json.dumps(message(operationType="gap", timestamp="yesterday")).encode(),
         b'{"operationType": "insert", "database": "d", "collection": "users", "documentKey": {"_id": 1}}',
     ],
 )
@@ -228,6 +234,19 @@ def test_the_end_of_a_partition_is_committed_past_the_marks() -> None:
     assert offsets.to_commit() == {P: 3}
     offsets.handled(P, 3)
     assert offsets.to_commit() == {P: 5}
+
+
+def test_what_was_not_committed_is_committed_again() -> None:
+    offsets = Offsets()
+    offsets.assign([P])
+    offsets.taken(P, 3)
+    offsets.handled(P, 3)
+    assert (offsets.to_commit(), offsets.to_commit()) == ({P: 4}, {})
+    assert offsets.to_commit(again=True) == {P: 4}, "whether the last commit has arrived is not known yet"
+    offsets.not_committed([P, ("t", 1)])
+    assert offsets.to_commit() == {P: 4}
+    offsets.committed({P: 4, ("t", 1): 1})
+    assert (offsets.to_commit(), offsets.to_commit(again=True)) == ({}, {})
 
 
 def test_what_was_revoked_is_nobodys() -> None:
@@ -360,6 +379,18 @@ def test_arguments_that_are_empty() -> None:
         DatabaseChangeConsumer("b", "g", [])
     with pytest.raises(ValueError, match="size"):
         DatabaseChangeConsumer("b", "g", ["t"]).on_batch("users", size=0)
+
+
+@pytest.mark.parametrize("options", [ConsumerOptions(), ConsumerOptions(dead_letter_topic="dead")])
+def test_its_own_dead_letters_are_no_source(options: ConsumerOptions) -> None:
+    with pytest.raises(ValueError, match="dead letters"):
+        DatabaseChangeConsumer("b", "g", ["t", options.dead_letter_topic or "g.dead-letter"], options=options)
+
+
+def test_topics_that_patterns_leave_out() -> None:
+    found = consumer_properties("b", "g", {"topic.blacklist": "^private"}, "g-1.dead")
+    assert found["topic.blacklist"] == "^private,^g-1[.]dead$"
+    assert consumer_properties("b", "g", {}, "dead")["topic.blacklist"] == "^dead$"
 
 
 def test_the_guides_variables() -> None:

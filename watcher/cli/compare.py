@@ -118,7 +118,8 @@ def _print(result: Comparison) -> None:
         click.echo("  ".join(f"{cell:{width}}" for cell, width in zip(row, widths, strict=True)).rstrip())
     for example in result.examples:
         moment = datetime.fromtimestamp(example.time_ms / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-        click.echo(f"{WORDS[example.outcome]}: {example.collection} {example.operation} {example.key} at {moment}")
+        where = f", {example.topic}" if example.topic else ""
+        click.echo(f"{WORDS[example.outcome]}: {example.collection} {example.operation} {example.key} at {moment}{where}")
         for change in example.changes:
             click.echo(f"  {change.path}: old {change.left or 'nothing'}, new {change.right or 'nothing'}")
     if result.unread:

@@ -75,10 +75,12 @@ def tail(
     from watcher.consumer.reader import Reader
 
     wanted = Filter(collection, operations, key, since)
-    count = (sys.maxsize if since else DEFAULT_COUNT) if lines is None else lines
     show = _show_json if json_ or not sys.stdout.isatty() else _pretty()
     with reader_may_leave(), Reader(settings, since) as reader:
-        _show_last(reader, count, wanted, show)
+        if since and lines is None:
+            _show_all(reader, wanted, show)
+        else:
+            _show_last(reader, DEFAULT_COUNT if lines is None else lines, wanted, show)
         if follow:
             _follow(reader, wanted, show)
     return CliExitCode.OK
@@ -89,7 +91,21 @@ def _show_last(reader: Reader, count: int, wanted: Wanted, show: Show) -> None:
     for delivered in last:
         show(delivered)
     if count and not last:
-        click.echo("nothing has been delivered yet", err=True)
+        _say_nothing()
+
+
+def _show_all(reader: Reader, wanted: Wanted, show: Show) -> None:
+    """As they come: there may be more than memory holds."""
+    is_empty = True
+    for delivered in reader.all(wanted):
+        show(delivered)
+        is_empty = False
+    if is_empty:
+        _say_nothing()
+
+
+def _say_nothing() -> None:
+    click.echo("nothing has been delivered yet", err=True)
 
 
 def _follow(reader: Reader, wanted: Wanted, show: Show) -> None:

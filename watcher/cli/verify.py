@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import tempfile
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,6 +13,7 @@ import click
 from watcher.cli.exit_codes import CliExitCode
 from watcher.cli.options import complete_names, select_one, with_deployment
 from watcher.cli.phases import phases
+from watcher.cli.since import Since
 from watcher.config import Deployment, load_one
 
 if TYPE_CHECKING:
@@ -35,6 +37,9 @@ WORDS = {
 @click.option("--sample", type=click.IntRange(min=1), metavar="N", help="Only N documents of each collection, by chance.")
 @click.option("--complete", is_flag=True, help="No document is older than the topics: each must have a message.")
 @click.option(
+    "--since", type=Since(), metavar="TIME", help="Documents made before TIME need no message: 30s, 10m, 2h, 1d, or an ISO time."
+)
+@click.option(
     "--wait",
     "patience_s",
     type=click.FloatRange(min=0),
@@ -51,6 +56,7 @@ def verify(
     collections: tuple[str, ...],
     sample: int | None,
     complete: bool,
+    since: datetime | None,
     patience_s: float,
     as_json: bool,
 ) -> int:
@@ -64,6 +70,8 @@ def verify(
     Exit codes: 0 equal; 1 differences, or it could not be made,
     4 no such watcher, 77 not permitted, 78 configuration.
     """
+    if complete and since:
+        raise click.UsageError("--complete says that no document is older, and --since that some are")
     settings = load_one(deployment.conf_dir, select_one(deployment, name))
     for collection in collections:
         if not settings.watches(collection):
@@ -78,6 +86,7 @@ def verify(
             collections=collections,
             sample=sample,
             complete=complete,
+            since=since,
             patience_s=patience_s,
             progress=progress,
         ).run()

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import inspect
 import os
+import threading
+import traceback
 from collections.abc import Callable, Coroutine, Iterable, Mapping
 from typing import Any, Self, TypeVar
 
@@ -15,6 +18,7 @@ from watcher.consumer.environment import read_environment
 from watcher.consumer.options import ConsumerOptions
 from watcher.consumer.routes import ANY
 from watcher.consumer.stop_signals import STOP_SIGNALS
+from watcher.consumer.watchdog import handled_elsewhere, stack_of_thread
 
 T = TypeVar("T")
 Coroutines = Callable[[T], Coroutine[Any, Any, object]]
@@ -34,6 +38,7 @@ class AsyncDatabaseChangeConsumer:
     ) -> None:
         self._consumer = DatabaseChangeConsumer(brokers, group_id, topics, options=options, kafka=kafka)
         self._loop: asyncio.AbstractEventLoop
+        self._loop_thread = 0
 
     @classmethod
     def from_env(cls, environment: Mapping[str, str] = os.environ, *, options: ConsumerOptions = DEFAULT_OPTIONS) -> Self:
@@ -68,7 +73,7 @@ class AsyncDatabaseChangeConsumer:
 
     async def run(self) -> None:
         """As DatabaseChangeConsumer.run. When cancelled, it finishes the message in hand first."""
-        self._loop = asyncio.get_running_loop()
+        self._loop, self._loop_thread = asyncio.get_running_loop(), threading.get_ident()
         for number in STOP_SIGNALS:
             with contextlib.suppress(RuntimeError, ValueError):  # not the main thread's loop
                 self._loop.add_signal_handler(number, self.stop)
@@ -97,6 +102,19 @@ class AsyncDatabaseChangeConsumer:
 
     def _in_loop(self, handler: Coroutines[T]) -> Callable[[T], object]:
         def call(argument: T) -> object:
-            return asyncio.run_coroutine_threadsafe(handler(argument), self._loop).result()
+            coroutine = handler(argument)
+            with handled_elsewhere(lambda: self._where(coroutine)):
+                return asyncio.run_coroutine_threadsafe(coroutine, self._loop).result()
 
         return call
+
+    def _where(self, coroutine: Coroutine[Any, Any, object]) -> str:
+        """Where it is: on the loop's own stack while it runs, else in what it awaits, and so on, as far as it is Python."""
+        if inspect.getcoroutinestate(coroutine) == inspect.CORO_RUNNING:
+            return stack_of_thread(self._loop_thread)
+        lines: list[str] = []
+        awaited: Any = coroutine
+        while (frame := getattr(awaited, "cr_frame", None)) is not None:
+            lines += traceback.format_stack(frame, 1)
+            awaited = awaited.cr_await
+        return "".join(lines)

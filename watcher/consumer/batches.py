@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 
 from watcher.consumer.change import Change
@@ -33,6 +33,12 @@ class Batches:
 
     def __init__(self) -> None:
         self._open: dict[int, Batch] = {}
+        self._waiting: dict[tuple[str, int], str | None] = {}
+
+    def has(self, change: Change) -> bool:
+        """Whether it waits here already, from an earlier record with the same message."""
+        number = (change.watcher, change.sequence)
+        return number in self._waiting and self._waiting[number] == change.event_id
 
     def add(self, route: Route, change: Change, now_s: float) -> Batch:
         """Put it into the handler's batch."""
@@ -41,6 +47,7 @@ class Batches:
             batch = self._open[id(route)] = Batch(route, now_s + route.wait_s)
         batch.changes.append(change)
         batch.collections.add((change.database, change.collection))
+        self._waiting[change.watcher, change.sequence] = change.event_id
         return batch
 
     def before(self, change: Change, route: Route | None) -> list[Batch]:
@@ -65,10 +72,16 @@ class Batches:
     def close(self, batch: Batch) -> None:
         """It goes to its handler now; what comes next begins another."""
         self._open.pop(id(batch.route), None)
+        self._forget(batch.changes)
 
     def revoke(self, partitions: Collection[Partition]) -> None:
         """Forget what belongs to somebody else now."""
         for batch in list(self._open.values()):
+            self._forget(change for change in batch.changes if change.source in partitions)
             batch.changes = [change for change in batch.changes if change.source not in partitions]
             if not batch.changes:
                 self.close(batch)
+
+    def _forget(self, changes: Iterable[Change]) -> None:
+        for change in changes:
+            self._waiting.pop((change.watcher, change.sequence), None)

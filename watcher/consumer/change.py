@@ -15,6 +15,9 @@ from watcher.consumer.delivered import Message, Partition
 T_co = TypeVar("T_co", covariant=True)
 
 
+_NO_KEY: dict[str, Any] = {}
+
+
 class Model(Protocol[T_co]):
     """What `Change.document` needs of a pydantic model's class."""
 
@@ -139,6 +142,34 @@ def read(record: Record, partition: Partition) -> Change:
         )
     except (KeyError, TypeError, AttributeError):
         raise NotOurs("JSON, but without the fields of a watcher's message") from None
-    if type(change.sequence) is not int or not isinstance(change.watcher, str) or not isinstance(change.operation, str):
-        raise NotOurs("its watcher, sequence or operationType has the wrong type")
+    if wrong := _wrong_field(change):
+        raise NotOurs(f"its {wrong} has the wrong type")
     return change
+
+
+def _wrong_field(change: Change) -> str | None:
+    """The first field that is not what routing, order and `Gap` stand on: one bad record must not end the consumer."""
+    message = change.message
+    if type(change.sequence) is not int:  # True is an int too
+        return "sequence"
+    if not isinstance(change.operation, str):
+        return "operationType"
+    if not isinstance(change.watcher, str):
+        return "watcher"
+    if not isinstance(change.database, str):
+        return "database"
+    if not isinstance(change.collection, str) and change.collection is not None:
+        return "collection"
+    if not isinstance(message.get("documentKey", _NO_KEY), dict):
+        return "documentKey"
+    if not isinstance(message.get("timestamp"), str) or (change.operation == "gap" and not _is_time(message["timestamp"])):
+        return "timestamp"
+    return None
+
+
+def _is_time(text: str) -> bool:
+    try:
+        datetime.fromisoformat(text)
+    except ValueError:
+        return False
+    return True

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -29,6 +30,8 @@ QUEUE_KBYTES = 16 * 1024
 SESSION_MS = 10_000
 """How soon the others take over from a member that was killed. Heartbeats come from librdkafka's thread, whatever handlers do."""
 
+TOPIC_NAME = re.compile(r"[A-Za-z0-9._-]+")
+
 client_log = logging.getLogger("watcher.consumer.librdkafka")
 
 
@@ -39,8 +42,8 @@ def check_properties(properties: Mapping[str, Any]) -> None:
             raise ValueError(f"{name} cannot be set: {OWNED[name]}")
 
 
-def consumer_properties(brokers: str, group_id: str, properties: Mapping[str, Any]) -> dict[str, Any]:
-    """For reading as a member of the group."""
+def consumer_properties(brokers: str, group_id: str, properties: Mapping[str, Any], dead_letter_topic: str) -> dict[str, Any]:
+    """For reading as a member of the group. Patterns don't see the dead-letter topic: a bad record would come back for ever."""
     return {
         "auto.offset.reset": "earliest",  # a new group begins with the first message that Kafka still has
         "partition.assignment.strategy": "range",  # same partition numbers of all topics to one member: a document stays whole
@@ -49,6 +52,7 @@ def consumer_properties(brokers: str, group_id: str, properties: Mapping[str, An
         "session.timeout.ms": SESSION_MS,
         "queued.max.messages.kbytes": QUEUE_KBYTES,
         **properties,
+        **_hidden(dead_letter_topic, properties.get("topic.blacklist")),
         "bootstrap.servers": brokers,
         "group.id": group_id,
         "enable.auto.commit": False,
@@ -56,6 +60,14 @@ def consumer_properties(brokers: str, group_id: str, properties: Mapping[str, An
         "isolation.level": "read_committed",
         "enable.partition.eof": True,
     }
+
+
+def _hidden(topic: str, others: str | None) -> dict[str, str]:
+    """librdkafka's list of patterns of topics that are as if they did not exist. What cannot be a topic's name is none."""
+    if not TOPIC_NAME.fullmatch(topic):
+        return {}
+    pattern = f"^{topic.replace('.', '[.]')}$"
+    return {"topic.blacklist": f"{others},{pattern}" if others else pattern}
 
 
 def common_properties(brokers: str, properties: Mapping[str, Any]) -> dict[str, Any]:

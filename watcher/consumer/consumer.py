@@ -51,6 +51,8 @@ class DatabaseChangeConsumer:
         self.counts = Counts()
         if not (brokers and group_id and self._topics):
             raise ValueError("brokers, group_id and topics must not be empty")
+        if (dead := options.dead_letters_of(group_id)) in self._topics:
+            raise ValueError(f"{dead} is where this consumer's own dead letters go: another group_id reads them")
         check_properties(self._kafka)
 
     @classmethod

@@ -17,8 +17,13 @@ from watcher.consumer.errors import DeadLetterFailed
 TRACEBACK_CHARACTERS = 4000
 """The end of it is kept: there is the cause."""
 
+REASON_CHARACTERS = 1000
+"""The beginning of it is kept. Kafka counts headers too when it says that a message is too large."""
+
 DELIVERY_SECONDS = 30.0
 CREATION_SECONDS = 10.0
+
+_log = logging.getLogger("watcher.consumer")
 
 
 class DeadLetters:
@@ -33,7 +38,7 @@ class DeadLetters:
     def send(self, record: Record, reason: str, error: BaseException | None = None) -> None:
         """Put it there, and wait until Kafka has it. A value that is too large with the headers stays behind."""
         headers = {
-            "reason": reason,
+            "reason": reason[:REASON_CHARACTERS],
             "topic": record.topic() or "",
             "partition": str(record.partition()),
             "offset": str(record.offset()),
@@ -87,9 +92,11 @@ class DeadLetters:
         created = admin.create_topics([NewTopic(self.topic, 1)], operation_timeout=CREATION_SECONDS)[self.topic]
         try:
             created.result(CREATION_SECONDS)
+        except TimeoutError:  # then writing will tell
+            _log.warning("%s was not created: Kafka did not answer within %.0f s", self.topic, CREATION_SECONDS)
         except KafkaException as error:
             if error.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:
-                logging.getLogger("watcher.consumer").warning("%s was not created: %s", self.topic, error.args[0].str())
+                _log.warning("%s was not created: %s", self.topic, error.args[0].str())
 
     def _failed(self, error: KafkaError) -> DeadLetterFailed:
         return DeadLetterFailed(

@@ -56,13 +56,13 @@ class Dispatcher:
 
     def take(self, change: Change) -> None:
         """A message whose turn it is. Raises HandlerFailed, DeadLetterFailed, Stopped, or what a handler exits with."""
-        if self._redeliveries.has(change):
+        if self._redeliveries.has(change) or self._batches.has(change):
             self.counts.repeated += 1
             self._offsets.handled(change.source, change.offset)
             return
         route = self._routes.find(change)
-        for earlier in self._batches.before(change, route):
-            self._flush(earlier)
+        if (earlier := self._batches.before(change, route)) and not self._flush_before(earlier, change):
+            return
         if change.operation == "gap":
             _log.warning("%s: changes are missing: %s", change.watcher, Gap.of(change).reason)
         if route is None:
@@ -100,9 +100,16 @@ class Dispatcher:
         """Somebody else handles these now."""
         self._batches.revoke(partitions)
 
+    def _flush_before(self, batches: list[Batch], change: Change) -> bool:
+        """Hand these over; whether the change is still ours then. Between two attempts partitions may go to another member."""
+        for batch in batches:
+            self._flush(batch)
+        return bool(self._offsets.ours([change]))
+
     def _flush(self, batch: Batch) -> None:
         self._batches.close(batch)
-        self._call(batch.route.handler, batch.changes)
+        if batch.changes:  # none, if all were revoked while another batch was tried again
+            self._call(batch.route.handler, batch.changes)
 
     def _call(self, handler: Call, changes: list[Change]) -> None:
         changes, error = self._attempts.call(handler, changes)

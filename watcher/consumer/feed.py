@@ -26,23 +26,36 @@ _log = logging.getLogger("watcher.consumer")
 
 
 class Feed:
-    """Reads records and the ends of partitions. `assigned` and `revoked` are called from within its methods.
+    """Reads records and the ends of partitions. `assigned` and so on are called from within its methods; `committed` and
+    `uncommitted` say how a commit has ended, in the end.
 
     Outages are ridden out by librdkafka. Raises NotPermitted, ConfigurationError, or ReadError after a fatal error.
     """
 
     def __init__(
-        self, properties: Mapping[str, Any], topics: list[str], *, assigned: Changed, revoked: Changed, lost: Changed
+        self,
+        properties: Mapping[str, Any],
+        topics: list[str],
+        *,
+        assigned: Changed,
+        revoked: Changed,
+        lost: Changed,
+        committed: Callable[[Mapping[Partition, int]], None],
+        uncommitted: Changed,
     ) -> None:
         self._brokers = str(properties["bootstrap.servers"])
         self._assigned, self._revoked, self._lost = assigned, revoked, lost
+        self._committed, self._uncommitted = committed, uncommitted
+        self._commits_fail = False
         self._paused: set[Partition] = set()
         self._kept: list[Record] = []
+        self._is_reassigned = False
         self._hopeless: KafkaError | None = None
         self._is_away = False
         self._missing: set[str] = set()
         try:
-            self._consumer = Consumer({**properties, "error_cb": self._note}, logger=client_log)
+            callbacks = {"error_cb": self._note, "on_commit": self._on_commit}
+            self._consumer = Consumer({**properties, **callbacks}, logger=client_log)
         except KafkaException as error:
             raise error_for(error.args[0], self._brokers, PROPERTIES) from error
         self._consumer.subscribe(topics, on_assign=self._on_assign, on_revoke=self._on_revoke, on_lost=self._on_lost)
@@ -75,10 +88,13 @@ class Feed:
     def idle(self, seconds: float, is_over: Callable[[], bool]) -> None:
         """Read nothing for so long, and stay a member of the group; returns early when `is_over`."""
         deadline = time.monotonic() + seconds
-        self._consumer.pause(self._consumer.assignment())
+        self._is_reassigned = True
         while not is_over() and (left := deadline - time.monotonic()) > 0:
+            if self._is_reassigned:  # what is assigned is not paused, whatever was before
+                self._is_reassigned = False
+                self._consumer.pause(self._consumer.assignment())
             record = self._consumer.poll(min(left, IDLE_POLL_SECONDS))
-            if record is not None:  # of a partition that was assigned meanwhile
+            if record is not None:  # one at most, of a partition that was assigned in this poll
                 self._kept.append(record)
         self._consumer.resume([each for each in self._consumer.assignment() if (each.topic, each.partition) not in self._paused])
 
@@ -96,17 +112,17 @@ class Feed:
         self._paused = partitions
 
     def commit(self, offsets: Mapping[Partition, int], *, wait: bool) -> None:
-        """Tell the group where to go on. What fails is logged: it is read again, or committed with the next ones."""
+        """Tell the group where to go on. Without `wait`, how that ended is told later. A failure is logged."""
         if not offsets:
             return
         positions = [TopicPartition(*partition, offset) for partition, offset in offsets.items()]
         try:
             if wait:
-                self._consumer.commit(offsets=positions, asynchronous=False)
+                self._on_commit(None, self._consumer.commit(offsets=positions, asynchronous=False))
             else:
                 self._consumer.commit(offsets=positions, asynchronous=True)
         except KafkaException as error:
-            _log.warning("offsets were not committed, messages may come again: %s", error.args[0].str())
+            self._on_commit(error.args[0], positions)
 
     def close(self) -> None:
         """Leave the group."""
@@ -120,7 +136,23 @@ class Feed:
             self._is_away = True
             _log.warning("Kafka does not answer; waiting for it")
 
+    def _on_commit(self, error: KafkaError | None, partitions: list[TopicPartition]) -> None:
+        """How a commit has ended: as a whole, and for each partition."""
+        failed = [each for each in partitions if error or each.error]
+        self._note_commit(error or next((each.error for each in failed), None))
+        self._uncommitted(_keys(failed))
+        self._committed({(each.topic, each.partition): each.offset for each in partitions if not (error or each.error)})
+
+    def _note_commit(self, error: KafkaError | None) -> None:
+        """Told once, and not every second."""
+        if error and not self._commits_fail:
+            _log.warning("offsets were not committed, messages may come again: %s", error.str())
+        elif self._commits_fail and not error:
+            _log.info("offsets are committed again")
+        self._commits_fail = error is not None
+
     def _on_assign(self, _: Consumer, partitions: list[TopicPartition]) -> None:
+        self._is_reassigned = True
         self._assigned(_keys(partitions))
 
     def _on_revoke(self, _: Consumer, partitions: list[TopicPartition]) -> None:

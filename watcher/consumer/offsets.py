@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
 from watcher.consumer.change import Change
@@ -12,6 +12,7 @@ from watcher.consumer.delivered import Partition
 @dataclass(slots=True)
 class _Log:
     next_offset: int | None = None
+    sent: int | None = None
     committed: int | None = None
     open: dict[int, None] = field(default_factory=dict)
 
@@ -59,13 +60,25 @@ class Offsets:
         """Those that are still ours to handle."""
         return [each for each in changes if self._is_open(each.source, each.offset)]
 
-    def to_commit(self) -> dict[Partition, int]:
-        """How far each partition has got since the last call."""
+    def to_commit(self, *, again: bool = False) -> dict[Partition, int]:
+        """How far each partition has got since the last call; `again` with what was given before and may not have arrived."""
         moved = {}
         for partition, log in self._logs.items():
-            if (handled_to := log.handled_to) is not None and handled_to != log.committed:
-                moved[partition] = log.committed = handled_to
+            if (handled_to := log.handled_to) is not None and handled_to != (log.committed if again else log.sent):
+                moved[partition] = log.sent = handled_to
         return moved
+
+    def committed(self, offsets: Mapping[Partition, int]) -> None:
+        """This has arrived."""
+        for partition, offset in offsets.items():
+            if log := self._logs.get(partition):
+                log.committed = offset
+
+    def not_committed(self, partitions: Collection[Partition]) -> None:
+        """What `to_commit` gave last for these has not arrived: it gives it again."""
+        for partition in partitions:
+            if log := self._logs.get(partition):
+                log.sent = None
 
     def _is_open(self, partition: Partition, offset: int) -> bool:
         log = self._logs.get(partition)

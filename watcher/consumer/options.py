@@ -51,6 +51,10 @@ class ConsumerOptions:
     on_hang: Literal["report", "exit"] = "report"
     """Log where it hangs, or end the process with exit code 70 as well: Python cannot end a thread."""
 
+    def dead_letters_of(self, group_id: str) -> str:
+        """The dead-letter topic of this group."""
+        return self.dead_letter_topic or f"{group_id}.dead-letter"
+
     def __post_init__(self) -> None:
         self._check("on_error", ("dead-letter", "stop"))
         self._check("on_foreign", ("dead-letter", "skip", "stop"))

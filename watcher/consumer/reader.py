@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import datetime
 from types import TracebackType
 from typing import Any, Self
@@ -19,6 +19,7 @@ from watcher.config.topic_name import topic_pattern
 from watcher.consumer.delivered import Delivered, Message, Partition, Tail, parse
 from watcher.consumer.in_order import InOrder
 from watcher.consumer.kafka_errors import BAD_SETTING, LOGIN_REFUSED, read_error
+from watcher.consumer.merge import Merge
 
 CONNECT_SECONDS = 5.0
 """How long to try to reach Kafka."""
@@ -93,6 +94,32 @@ class Reader:
         self._order = InOrder(newest + 1 if newest is not None and count else None)
         return tail.messages()
 
+    def all(self, wanted: Callable[[Message], bool] = lambda _: True) -> Iterator[Delivered]:
+        """All messages that are `wanted`, oldest first, up to the ends as they are now. `poll` goes on after them.
+
+        They come while they are read, so there may be any number of them.
+        """
+        partitions = self._ask_for_partitions()
+        ends = self._offsets(partitions, OffsetSpec.latest())
+        starts = self._firsts(partitions, ends)
+        self._assign(starts)
+        merge = Merge(partitions)
+        for partition in partitions:
+            if starts[partition] >= ends[partition]:
+                merge.finish(partition)
+        held_back: set[Partition] = set()
+        while not merge.is_finished:
+            for record in self._records():
+                if delivered := self._delivered(record):
+                    merge.add(delivered, wanted=wanted(delivered.message))
+                for partition in _reached(record, ends):
+                    merge.finish(partition)
+            yield from merge.ready()
+            held_back = self._hold_back(held_back, merge.overfull(held_back))
+        self._hold_back(held_back, set())
+        newest = merge.newest
+        self._order = InOrder(newest + 1 if newest is not None else None)
+
     def poll(self, timeout_s: float) -> list[Delivered]:
         """What has come since `last`, or since the very first message without it; waits for `timeout_s` seconds.
 
@@ -165,21 +192,32 @@ class Reader:
 
     def _read(self, starts: Mapping[Partition, int], ends: Mapping[Partition, int], tail: Tail) -> Tail:
         """Fill `tail` with everything from `starts` to `ends`, and a little more where more is written meanwhile."""
-        self._consumer.assign([TopicPartition(*partition, offset) for partition, offset in starts.items()])
-        self._assigned = set(starts)
+        self._assign(starts)
         unfinished = {partition for partition, start in starts.items() if start < ends[partition]}
-        deadline = time.monotonic() + ANSWER_SECONDS
         while unfinished:
-            records = self._consumer.consume(RECORDS_AT_ONCE, READ_STEP_SECONDS)
-            if records:
-                deadline = time.monotonic() + ANSWER_SECONDS
-            elif time.monotonic() >= deadline:
-                raise read_error(self._trouble or KafkaError(KafkaError._TIMED_OUT), self._settings)
-            for record in records:
+            for record in self._records():
                 if delivered := self._delivered(record):
                     tail.add(delivered)
                 unfinished -= _reached(record, ends)
         return tail
+
+    def _assign(self, starts: Mapping[Partition, int]) -> None:
+        self._consumer.assign([TopicPartition(*partition, offset) for partition, offset in starts.items()])
+        self._assigned = set(starts)
+
+    def _records(self) -> list[Record]:
+        """What comes next, while it is certain that something must come."""
+        deadline = time.monotonic() + ANSWER_SECONDS
+        while not (records := self._consumer.consume(RECORDS_AT_ONCE, READ_STEP_SECONDS)):
+            if time.monotonic() >= deadline:
+                raise read_error(self._trouble or KafkaError(KafkaError._TIMED_OUT), self._settings)
+        return records
+
+    def _hold_back(self, before: set[Partition], now: set[Partition]) -> set[Partition]:
+        """Don't read these for now, and those `before` again."""
+        self._consumer.pause([TopicPartition(*partition) for partition in now - before])
+        self._consumer.resume([TopicPartition(*partition) for partition in before - now])
+        return now
 
     def _take_up_new_topics(self) -> None:
         try:

@@ -46,7 +46,7 @@ class Session:
         stopping: threading.Event,
     ) -> None:
         common = common_properties(brokers, kafka)
-        dead_letter_topic = options.dead_letter_topic or f"{group_id}.dead-letter"
+        dead_letter_topic = options.dead_letters_of(group_id)
         hang_after_s = None if options.hang_after_ms is None else options.hang_after_ms / 1000
         self._stopping = stopping
         self._commit_every_s = options.commit_every_ms / 1000
@@ -59,8 +59,15 @@ class Session:
         self._ends = Ends(common)
         attempts = Attempts(options, self._watchdog, self._idle, self._offsets.ours)
         self._dispatcher = Dispatcher(routes, options, self._offsets, DeadLetters(dead_letter_topic, common, group_id), attempts)
+        properties = consumer_properties(brokers, group_id, kafka, dead_letter_topic)
         self._feed = Feed(
-            consumer_properties(brokers, group_id, kafka), topics, assigned=self._assigned, revoked=self._revoked, lost=self._lost
+            properties,
+            topics,
+            assigned=self._assigned,
+            revoked=self._revoked,
+            lost=self._lost,
+            committed=self._offsets.committed,
+            uncommitted=self._offsets.not_committed,
         )
 
     @property
@@ -79,7 +86,7 @@ class Session:
         except Stopped:
             pass
         finally:
-            self._feed.commit(self._offsets.to_commit(), wait=True)
+            self._feed.commit(self._offsets.to_commit(again=True), wait=True)
             self._feed.close()
 
     def _take_in(self) -> None:
@@ -154,7 +161,7 @@ class Session:
         self._order.assign(partitions)
 
     def _revoked(self, partitions: set[Partition]) -> None:
-        self._feed.commit(self._offsets.to_commit(), wait=True)
+        self._feed.commit(self._offsets.to_commit(again=True), wait=True)
         self._lost(partitions)
 
     def _lost(self, partitions: set[Partition]) -> None:

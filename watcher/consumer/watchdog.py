@@ -8,6 +8,8 @@ import sys
 import threading
 import time
 import traceback
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from types import TracebackType
 from typing import Self
 
@@ -18,6 +20,24 @@ LOOKS = 10
 """How often to look within the time-out."""
 
 _log = logging.getLogger("watcher.consumer")
+_elsewhere: dict[int, Callable[[], str]] = {}
+
+
+@contextmanager
+def handled_elsewhere(where: Callable[[], str]) -> Iterator[None]:
+    """In this block the calling thread only waits for a handler that runs somewhere else; `where` gives the stack there."""
+    thread = threading.get_ident()
+    _elsewhere[thread] = where
+    try:
+        yield
+    finally:
+        del _elsewhere[thread]
+
+
+def stack_of_thread(thread: int) -> str:
+    """Where a thread is now, as text; empty if there is no such thread."""
+    frame = sys._current_frames().get(thread)
+    return "".join(traceback.format_stack(frame)) if frame else ""
 
 
 class Watchdog:
@@ -65,8 +85,8 @@ class Watchdog:
                 self._report(change, time.monotonic() - since)
 
     def _report(self, change: Change, seconds: float) -> None:
-        frame = sys._current_frames().get(self._watched)
-        where = "".join(traceback.format_stack(frame)) if frame else ""
+        elsewhere = _elsewhere.get(self._watched)
+        where = elsewhere() if elsewhere else stack_of_thread(self._watched)
         _log.error("the handler of %r has not returned for %.1f s; it is here:\n%s", change, seconds, where)
         if self._exits:
             logging.shutdown()

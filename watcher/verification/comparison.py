@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable
@@ -22,6 +23,7 @@ from watcher.verification.telling import ABSENT, old_told, or_null, our_told
 
 VERSION = 1
 EXAMPLES = 10
+ROWS_AT_ONCE = 5000
 
 OUTCOMES = ("same", "different", "onlyOld", "onlyNew")
 FAULTS = OUTCOMES[1:]
@@ -32,11 +34,12 @@ Row = tuple[str, str]
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """One change that the two sides do not agree on; of a `Change`, `left` is the old side."""
+    """One change that the two sides do not agree on; of a `Change`, `left` is the old side. `topic` is that of the old message."""
 
     outcome: str
     collection: str
     operation: str
+    topic: str | None
     key: str
     time_ms: int
     changes: tuple[Change, ...] = ()
@@ -47,6 +50,7 @@ class Example:
             "outcome": self.outcome,
             "collection": self.collection,
             "operation": self.operation,
+            "topic": self.topic,
             "key": self.key,
             "timeMs": self.time_ms,
             "changes": [change.as_json() for change in self.changes],
@@ -72,7 +76,8 @@ class Comparison:
         """Count one change; of each outcome the first few are named."""
         self.counts.setdefault((told.collection, told.operation), Counter())[outcome] += 1
         if outcome in FAULTS and sum(example.outcome == outcome for example in self.examples) < EXAMPLES:
-            self.examples.append(Example(outcome, told.collection, told.operation, told.key, told.time_ms, changes))
+            topic = None if told.ours else told.topic
+            self.examples.append(Example(outcome, told.collection, told.operation, topic, told.key, told.time_ms, changes))
 
     def as_json(self) -> dict[str, Any]:
         """As `--json` has it; docs/verification.md says what the keys mean."""
@@ -124,41 +129,45 @@ def _read_side(
 ) -> None:
     told: list[Told] = []
     phase = "reading our topics" if ours else "reading the old topics"
+    numbers = itertools.count(1)
 
     def take(record: Record) -> None:
-        one, is_unread = _our_record(request, record) if ours else _old_record(request, record)
-        result.unread += is_unread
-        told.extend([one] if one else [])
-        if len(told) >= 5000:
-            pairing.add(told, ours=ours)
+        if ours:
+            told.extend(_our_record(request, record, next(numbers)))
+        elif one := _old_record(request, record):
+            told.append(one)
+        else:
+            result.unread += 1
+        if len(told) >= ROWS_AT_ONCE:
+            pairing.add(told)
             told.clear()
 
     since_ms = int((request.since.timestamp() - request.window_s) * 1000) if request.since else None
     wanted = request.our_topics if ours else request.mapping.topics.__contains__
     with TopicReader(request.settings, wanted, since_ms) as reader:
         reader.read(take, lambda done, total: progress(phase, done, total))
-    pairing.add(told, ours=ours)
+    pairing.add(told)
 
 
-def _old_record(request: Request, record: Record) -> tuple[Told | None, bool]:
-    """What it tells, and whether it could not be read."""
+def _old_record(request: Request, record: Record) -> Told | None:
+    """What it tells, if it can be read."""
     try:
         value = orjson.loads(record.value() or b"null")
     except orjson.JSONDecodeError:
-        return None, True
-    told = old_told(request.mapping.topics[record.topic() or ""], record.key(), value, record.timestamp()[1])
-    return told, told is None
+        return None
+    topic = record.topic() or ""
+    return old_told(topic, request.mapping.topics[topic], record.key(), value, record.timestamp()[1])
 
 
-def _our_record(request: Request, record: Record) -> tuple[Told | None, bool]:
+def _our_record(request: Request, record: Record, number: int) -> Iterable[Told]:
     """What it tells, if it is ours."""
     try:
         message = orjson.loads(record.value() or b"null")
     except orjson.JSONDecodeError:
-        return None, False
+        return ()
     if not isinstance(message, dict) or "sequence" not in message or request.watcher not in (None, message.get("watcher")):
-        return None, False
-    return our_told(request.mapping.topics.values(), message), False
+        return ()
+    return our_told(request.mapping.topics, message, number)
 
 
 def _begin_ms(request: Request, pairing: Pairing) -> int:

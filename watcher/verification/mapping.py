@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from watcher.errors import ConfigurationError
 
@@ -17,7 +18,19 @@ KAFKA_KEY = "$key"
 Operation = Literal["insert", "update", "delete"]
 """A replace is an update here: what Mongoose sends for one and the same call depends on its version."""
 
+PLACE = re.compile(r"\{([^{}]+)\}")
+"""A path in a key expression such as `user:{documentKey._id}`. One without braces is a path as a whole."""
+
 STRICT = ConfigDict(extra="forbid", frozen=True)
+
+
+def _checked(expression: str) -> str:
+    if set(PLACE.sub("", expression)) & set("{}"):
+        raise ValueError("a path in a key stands in braces, such as user:{documentKey._id}")
+    return expression
+
+
+KeyExpression = Annotated[str, AfterValidator(_checked)]
 
 
 class OperationField(BaseModel):
@@ -35,9 +48,9 @@ class TopicMapping(BaseModel):
     model_config = STRICT
 
     collection: str
-    key: str
+    key: KeyExpression
     operation: Operation | OperationField
-    our_key: str = "documentKey._id"
+    our_key: KeyExpression = "documentKey._id"
     time: str = ""
     fields: Mapping[str, str] = {}
 

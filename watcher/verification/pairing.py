@@ -14,13 +14,19 @@ CACHE_KBYTES = 64 * 1024
 
 
 class Told(NamedTuple):
-    """What one message told; `time_ms` since 1970, `values` by the path in our messages."""
+    """What one message told; `time_ms` since 1970, `values` by the path in our messages.
+
+    `topic` is the old watcher's: that of its message, or the one with which ours is compared. `ours` numbers our messages,
+    from 1; 0 is one of the old watcher's.
+    """
 
     collection: str
     operation: str
+    topic: str
     key: str
     time_ms: int
     values: dict[str, Any]
+    ours: int = 0
 
 
 class Pair(NamedTuple):
@@ -31,41 +37,60 @@ class Pair(NamedTuple):
 
 
 class Pairing:
-    """Keeps what both sides told in SQLite, in `directory`, because it may be much."""
+    """Keeps what both sides told in SQLite, in `directory`, because it may be much.
+
+    Several old topics can tell of one change, so each is paired with ours by itself. Of ours only that is left over which has found
+    a counterpart in none of them: the old watcher may as well have told of each change in one of several topics.
+    """
 
     def __init__(self, directory: Path) -> None:
         self._database = sqlite3.connect(directory / "pairing.sqlite", isolation_level=None)
         self._database.executescript(
             f"PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; PRAGMA cache_size = -{CACHE_KBYTES};"
-            "CREATE TABLE told (collection, operation, key, time_ms INTEGER, told BLOB, ours INTEGER)"
+            "CREATE TABLE told (collection, operation, topic, key, time_ms INTEGER, told BLOB, ours INTEGER);"
+            "CREATE TABLE paired (ours INTEGER PRIMARY KEY);"
         )
 
-    def add(self, told: Iterable[Told], *, ours: bool) -> None:
-        """Keep what one side told."""
-        rows = ((*one[:4], orjson.dumps(one.values), ours) for one in told)
+    def add(self, told: Iterable[Told]) -> None:
+        """Keep what either side told; of one of ours, all that it told, one for each old topic."""
         self._database.execute("BEGIN")
-        self._database.executemany("INSERT INTO told VALUES (?, ?, ?, ?, ?, ?)", rows)
+        rows = ((*one[:5], orjson.dumps(one.values), one.ours) for one in told)
+        self._database.executemany("INSERT INTO told VALUES (?, ?, ?, ?, ?, ?, ?)", rows)
         self._database.execute("COMMIT")
 
     def first_ms(self, *, ours: bool) -> int | None:
         """When a side told of something for the first time."""
-        first: int | None = self._database.execute("SELECT min(time_ms) FROM told WHERE ours = ?", [ours]).fetchone()[0]
+        first: int | None = self._database.execute("SELECT min(time_ms) FROM told WHERE (ours > 0) = ?", [ours]).fetchone()[0]
         return first
 
     def pairs(self, window_ms: int) -> Iterator[Pair]:
-        """Each message once, with the other side's if that lies within the window."""
-        rows = self._database.execute("SELECT * FROM told ORDER BY collection, operation, key, time_ms, ours")
-        for _, group in itertools.groupby(rows, key=lambda row: row[:3]):
+        """Each old message, with ours if that lies within the window; then each of ours that has no counterpart."""
+        rows = self._database.execute("SELECT * FROM told ORDER BY collection, operation, topic, key, time_ms, ours")
+        for _, group in itertools.groupby(rows, key=lambda row: row[:4]):
             old: list[Told] = []
             ours: list[Told] = []
-            for collection, operation, key, time_ms, values, is_ours in group:
-                told = Told(collection, operation, key, time_ms, orjson.loads(values))
-                (ours if is_ours else old).append(told)
-            yield from paired(old, ours, window_ms)
+            for told in map(_told, group):
+                (ours if told.ours else old).append(told)
+            yield from self._with_old(paired(old, ours, window_ms))
+        alone = "SELECT *, min(topic) FROM told WHERE ours AND ours NOT IN (SELECT ours FROM paired) GROUP BY ours ORDER BY time_ms"
+        for row in self._database.execute(alone):
+            yield Pair(None, _told(row[:-1]))
+
+    def _with_old(self, pairs: Iterable[Pair]) -> Iterator[Pair]:
+        """Those with an old message; which of ours were among them is noted."""
+        for pair in pairs:
+            if pair.old and pair.ours:
+                self._database.execute("INSERT OR IGNORE INTO paired VALUES (?)", [pair.ours.ours])
+            if pair.old:
+                yield pair
 
     def close(self) -> None:
         """Give the file back."""
         self._database.close()
+
+
+def _told(row: tuple[Any, ...]) -> Told:
+    return Told._make((*row[:5], orjson.loads(row[5]), row[6]))
 
 
 def paired(old: list[Told], ours: list[Told], window_ms: int) -> Iterator[Pair]:

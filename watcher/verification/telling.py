@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import Any
 
 import orjson
 
 from watcher.verification.difference import NOTHING, at_path
-from watcher.verification.mapping import KAFKA_KEY, TopicMapping
+from watcher.verification.mapping import KAFKA_KEY, PLACE, TopicMapping
 from watcher.verification.pairing import Told
 
 ABSENT = {"$absent": True}
@@ -18,29 +18,38 @@ ABSENT = {"$absent": True}
 OURS = {"insert": "insert", "update": "update", "replace": "update", "delete": "delete"}
 
 
-def old_told(mapping: TopicMapping, record_key: bytes | None, value: Any, time_ms: int) -> Told | None:
+def old_told(topic: str, mapping: TopicMapping, record_key: bytes | None, value: Any, time_ms: int) -> Told | None:
     """What an old message tells, in our terms; None when it has no key, or an operation that the mapping does not name."""
-    key = (record_key or b"").decode("utf-8", "replace") if mapping.key == KAFKA_KEY else at_path(value, mapping.key)
+    key = _key(mapping.key, value, record_key)
     operation: object = mapping.operation
     if not isinstance(mapping.operation, str):
         operation = mapping.operation.values.get(str(at_path(value, mapping.operation.field)))
     told_at = _time_ms(at_path(value, mapping.time)) if mapping.time else time_ms
-    if key is NOTHING or key == "" or operation is None or told_at is None:
+    if not key or operation is None or told_at is None:
         return None
     values = {ours: _or_absent(at_path(value, old)) for old, ours in mapping.fields.items()}
-    return Told(mapping.collection, str(operation), _key_text(key), told_at, values)
+    return Told(mapping.collection, str(operation), topic, key, told_at, values)
 
 
-def our_told(mappings: Iterable[TopicMapping], message: dict[str, Any]) -> Told | None:
-    """What one of our messages tells, as far as the old watcher tells of such things too."""
+def our_told(topics: Mapping[str, TopicMapping], message: dict[str, Any], number: int) -> Iterator[Told]:
+    """What our message number `number` tells, for each old topic that tells of such things too: its key, and its fields."""
     operation = OURS.get(message["operationType"], "")
-    fitting = [m for m in mappings if m.collection == message.get("collection") and operation in m.operations]
-    if not fitting:
+    told_at = _time_ms(message["timestamp"]) or 0
+    for topic, mapping in topics.items():
+        if mapping.collection == message.get("collection") and operation in mapping.operations:
+            key = _key(mapping.our_key, message) or _key_text(ABSENT)
+            values = {path: _or_absent(at_path(message, path)) for path in mapping.fields.values()}
+            yield Told(mapping.collection, operation, topic, key, told_at, values, number)
+
+
+def _key(expression: str, value: Any, record_key: bytes | None = None) -> str | None:
+    """What a key expression gives; None when a part of it is missing."""
+    paths = PLACE.findall(expression) or [expression]
+    parts = [(record_key or b"").decode("utf-8", "replace") if path == KAFKA_KEY else at_path(value, path) for path in paths]
+    if NOTHING in parts:
         return None
-    values = {path: _or_absent(at_path(message, path)) for mapping in fitting for path in mapping.fields.values()}
-    told_at = _time_ms(message["timestamp"])
-    key = _key_text(at_path(message, fitting[0].our_key))
-    return Told(message["collection"], operation, key, told_at or 0, values)
+    texts = iter([_key_text(part) for part in parts])
+    return PLACE.sub(lambda _: next(texts), expression) if PLACE.search(expression) else next(texts)
 
 
 def _or_absent(value: Any) -> Any:
@@ -56,7 +65,7 @@ def _key_text(key: Any) -> str:
     """Keys as text, so that an ObjectId is the same however it was written."""
     if isinstance(key, dict) and key.keys() == {"$oid"}:
         key = key["$oid"]
-    return key if isinstance(key, str) else orjson.dumps(_or_absent(key)).decode()
+    return key if isinstance(key, str) else orjson.dumps(key).decode()
 
 
 def _time_ms(value: Any) -> int | None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable
+from datetime import datetime
 from pathlib import Path
 
 from watcher.config import Settings
@@ -38,10 +39,13 @@ class Verifier:
         collections: Iterable[str] = (),
         sample: int | None = None,
         complete: bool = False,
+        since: datetime | None = None,
         patience_s: float = 60.0,
         progress: Progress = lambda _phase, _done, _total: None,
     ) -> None:
         """`collections`: only these. `sample`: so many documents of each. `complete`: no document is older than the topics.
+
+        `since`: what is watched now was not before; a document that is older needs no message.
 
         `patience_s`: how long to wait, each time, for the watcher's position to pass a moment.
         """
@@ -49,6 +53,7 @@ class Verifier:
         self._chosen = tuple(collections)
         self._sample = sample
         self._complete = complete
+        self._since = since.timestamp() if since else 0.0
         self._patience_s = patience_s
         self._progress = progress
         self._positions = PositionReader(settings, lambda _error: None)
@@ -71,7 +76,7 @@ class Verifier:
         position = self._position()
         now = float(self._source.time().time)
         self._topics.read(lambda done, total: self._progress("reading the topics", done, total))
-        self._settling = self._settling_since(self._topics.begin_seconds() or now)
+        self._settling = self._settling_since(max(self._topics.begin_seconds() or now, self._since))
         for collection in self._collections():
             self._compare(collection)
             self._doubt_extras(collection)

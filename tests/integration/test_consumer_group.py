@@ -181,6 +181,8 @@ def test_members_that_come_and_go_and_die_lose_nothing(kafka: Broker, prefix: st
         eventually(lambda: all(log.read_text() for log in logs) or len(set(handled())) == writer.sequence, 60)
         members[0].terminate()
         assert members[0].wait(30) == 0
+        eventually(lambda: set(handled()) == set(range(1, writer.sequence + 1)), 60)
+        assert len(handled()) == writer.sequence, "those that come and go in good order double nothing"
         write_some(writer, 300)
         members[1].kill()
         eventually(lambda: set(handled()) == set(range(1, writer.sequence + 1)), 90)

@@ -2,9 +2,9 @@
 
 Kafka answers a commit before it is done: it still writes a marker into each partition of the transaction and then notes that it is
 complete. A transaction that begins earlier is refused (CONCURRENT_TRANSACTIONS), and librdkafka tries again after 20 ms: with
-transactions end to end one in seven took 22 ms instead of 3. How long Kafka needs grows with what a small transaction takes, be it one
-broker or three far apart; so that is the measure. To wait for half of it was best: at 1,000 writes/s p50 and p99 were 11 and 39 ms, for
-all of it 13 and 45, without a wait 13 and 74 (benchmarks/latency.py, 2026-11-24).
+transactions end to end one in seven took 22 ms instead of 3. How long Kafka needs grows with what a small transaction takes, be it
+one broker or three far apart; so that is the measure. To wait for half of it was best: at 1,000 writes/s p50 and p99 were 11 and
+39 ms, for all of it 13 and 45, without a wait 13 and 74 (benchmarks/latency.py, 2026-11-24).
 """
 
 from __future__ import annotations

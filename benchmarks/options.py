@@ -26,6 +26,8 @@ OPTIONS: Mapping[str, Mapping[str, Any]] = {
     DEFAULTS: {},
     'full_document = "default"': {"full_document": "default"},
     'full_document_before_change = "whenAvailable"': {"full_document_before_change": "whenAvailable"},
+    "batch_size = 50": {"batch_size": 50},
+    "batch_size = 500": {"batch_size": 500},
     "exclude_fields, 1": {"exclude_fields": ["*.email"]},
     "exclude_fields, 3": {"exclude_fields": ["*.email", "*.roles", "*.address.city"]},
     "watch_collections, 50 names": {"watch_collections": [DOCUMENTS, END, *(f"collection{n}" for n in range(48))]},

@@ -114,3 +114,12 @@ def test_an_outage_that_is_explained_is_counted_by_its_reason() -> None:
     outage = explained(OUTAGE, [ALL_DOWN, AWAY])
     assert isinstance(outage, Outage)
     assert (OUTAGE.code, outage.code) == ("other", "_TRANSPORT")
+
+
+def test_a_broker_that_takes_connections_and_says_nothing_does_not_answer() -> None:
+    silent = as_watcher_error(KafkaError(KafkaError._TRANSPORT, "Failed to get metadata"), "asking for the topics")
+    assert isinstance(silent, Outage)
+    outage = explained(silent, [])
+    assert str(outage) == "Kafka does not answer: asking for the topics failed: Failed to get metadata"
+    assert isinstance(outage, Outage)
+    assert (outage.hint, outage.code) == (silent.hint, "_TRANSPORT")

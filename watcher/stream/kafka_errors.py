@@ -20,6 +20,9 @@ NOT_AUTHORISED = {
 AUTHENTICATION_FAILED = {KafkaError.SASL_AUTHENTICATION_FAILED, KafkaError._AUTHENTICATION}
 NO_TRANSACTIONS = {KafkaError.UNSUPPORTED_VERSION, KafkaError._UNSUPPORTED_FEATURE}
 UNREACHABLE = {KafkaError._TRANSPORT, KafkaError._RESOLVE, KafkaError._SSL}
+SILENT = {"_TRANSPORT", "_TIMED_OUT"}
+"""What calls say, by name, when a broker takes the connection and no more."""
+
 BAD_SETTING = {KafkaError._INVALID_ARG, KafkaError.INVALID_TRANSACTION_TIMEOUT}
 
 CERTIFICATE_REFUSED = "certificate verify failed"
@@ -74,6 +77,9 @@ def explained(outage: Outage, troubles: Iterable[KafkaError]) -> WatcherError:
     if refused := [failure for failure in failures if failure.code() in AUTHENTICATION_FAILED]:
         return NotPermitted(f"Kafka refuses the connection: {refused[0].str()}", hint=CREDENTIALS_HINT)
     unreachable = [failure for failure in failures if failure.code() in UNREACHABLE]
+    if not unreachable and outage.code in SILENT:
+        text = f"Kafka does not answer: {str(outage).removeprefix('Kafka: ')}"
+        return Outage(text, hint=outage.hint, component=outage.component, code=outage.code)
     if not unreachable:
         return outage
     first = unreachable[0]

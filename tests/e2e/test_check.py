@@ -69,7 +69,7 @@ def test_show_says_what_is_in_force_and_from_where(deployment: Path) -> None:
     assert shown["log_level"] == ["debug", "conf.d/defaults.toml:1"]
     assert shown["kafka_topic_insert"] == ["all", "conf.d/a.toml:4"]
     assert shown["kafka_topic_control"] == ["database.control", "built-in"]
-    assert shown["batch_size"] == ["1000", "built-in"]
+    assert shown["batch_size"] == ["2000", "built-in"]
     assert shown["kafka.sasl.password"] == ["***", "conf.d/a.toml:6"]
     assert shown["kafka.linger.ms"] == ["5", "conf.d/a.toml:7"]
 

@@ -15,7 +15,7 @@ from typing import Any
 
 import psutil
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, expect
+from playwright.sync_api import Browser, BrowserContext, Page, Route, expect
 from pymongo import MongoClient
 
 from tests.support.chromium import chromium, chromium_or_skip
@@ -218,6 +218,22 @@ def test_the_connection_comes_back_by_itself(tab: Page, fleet: RealFleet) -> Non
     assert "icon-off" in (tab.locator("#icon").get_attribute("href") or "")
     expect(connection).to_have_text("live", timeout=DEADLINE_MS)
     expect(tab).to_have_title(re.compile("^dashboard: "), timeout=DEADLINE_MS)
+
+
+def test_charts_come_when_their_script_could_not_be_loaded_at_first(tab: Page) -> None:
+    refused: list[str] = []
+
+    def refuse_once(route: Route) -> None:
+        if refused:
+            route.continue_()
+        else:
+            refused.append(route.request.url)
+            route.abort()
+
+    tab.route("**/uPlot.iife.min.js", refuse_once)
+    tab.goto("/watchers/dashboard")
+    expect(tab.locator("#charts canvas")).to_have_count(5, timeout=DEADLINE_MS)
+    assert len(refused) == 1
 
 
 @pytest.mark.parametrize("path", ["/", "/watchers/dashboard"])

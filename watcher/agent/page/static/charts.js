@@ -4,6 +4,7 @@ import { ask } from "./ask.js";
 import { secondsInWords } from "./words.js";
 
 const EVERY_MS = 5000; // the history's step
+const AGAIN_MS = 1000;
 const HEIGHT = 160;
 const OPERATIONS = ["insert", "update", "replace", "delete"];
 
@@ -100,11 +101,19 @@ function plot(target, chart, data) {
 const time = (seconds) => new Date(seconds * 1000).toLocaleTimeString("en-GB");
 const times = (_, splits, axis, space, step) => splits.map((at) => (step < 60 ? time(at) : time(at).slice(0, 5)));
 
-function load(kind, attributes) {
-  return new Promise((done, failed) => {
+/** Again and again, until the agent answers. */
+async function load(kind, attributes) {
+  while (!(await loads(kind, attributes))) await new Promise((done) => setTimeout(done, AGAIN_MS));
+}
+
+function loads(kind, attributes) {
+  return new Promise((tell) => {
     const element = Object.assign(document.createElement(kind), attributes);
-    element.addEventListener("load", done);
-    element.addEventListener("error", failed);
+    element.addEventListener("load", () => tell(true));
+    element.addEventListener("error", () => {
+      element.remove();
+      tell(false);
+    });
     document.head.append(element);
   });
 }

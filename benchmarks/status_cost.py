@@ -113,7 +113,8 @@ class Sink:
     transaction_bytes = 2 * 1024 * 1024
 
     def __init__(self) -> None:
-        self.writer = TransactionalWriter({**producer_config(SETTINGS, lambda _: None), "test.mock.num.brokers": 1})
+        config = {**producer_config(SETTINGS, lambda _: None), "batch.size": 1_000_000, "test.mock.num.brokers": 1}
+        self.writer = TransactionalWriter(config)
 
     def takes(self, message: Message) -> bool:
         return len(message.value) < self.transaction_bytes
@@ -121,6 +122,10 @@ class Sink:
     def deliver(self, messages: Sequence[Message], _position: Position) -> None:
         record = Message(SETTINGS.position_topic, b"position", b"{}", int(time.time() * 1000), "position")
         self.writer.write(messages, record)
+
+    def rest(self) -> None:
+        """As a worker does."""
+        self.writer.rest()
 
 
 def one_round(progress: Progress, sink: Sink) -> tuple[float, float]:

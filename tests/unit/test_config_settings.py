@@ -252,7 +252,7 @@ def test_all_that_is_wrong_is_told_at_once_also_what_does_not_go_together() -> N
 
 def test_they_stay_as_they_are() -> None:
     with pytest.raises(FrozenInstanceError):
-        settings().batch_size = 1  # type: ignore[misc]
+        settings().batch_size = 1  # type: ignore[misc]  # that it cannot be set is what is tested
 
 
 def test_a_changed_copy_is_checked_as_well() -> None:

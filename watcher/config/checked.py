@@ -67,7 +67,8 @@ def in_turn(checks: Iterable[Check], value: Any) -> Any:
 @cache
 def _checks(cls: type[Checked]) -> dict[str, tuple[Check, ...]]:
     hints = get_type_hints(cls, include_extras=True)
-    return {field.name: getattr(hints[field.name], "__metadata__", ()) for field in dataclasses.fields(cls)}  # type: ignore[arg-type]
+    fields = dataclasses.fields(cls)  # type: ignore[arg-type]  # all that derive from Checked are dataclasses
+    return {field.name: getattr(hints[field.name], "__metadata__", ()) for field in fields}
 
 
 def _value(field: dataclasses.Field[Any], checks: tuple[Check, ...], given: Mapping[str, Any]) -> Any:

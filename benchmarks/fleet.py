@@ -20,6 +20,7 @@ import psutil
 
 from benchmarks.arrival import Arrivals
 from benchmarks.catchup import server_pids
+from benchmarks.environments import workers_python
 from benchmarks.figures import Figures, show, summary
 from benchmarks.load import fill
 from benchmarks.runs import Attempts
@@ -38,7 +39,7 @@ def measure(sandbox: Sandbox, watchers: int, events: int, idle_seconds: float, p
     topics = f"fleet-{prefix}"
     with TemporaryDirectory(prefix="wb-", ignore_cleanup_errors=True) as directory:
         arrivals = Arrivals(sandbox.kafka_brokers, topics, ends=watchers)
-        fleet = RealFleet(Path(directory), {name: _settings(sandbox, name, topics) for name in names})
+        fleet = RealFleet(Path(directory), {name: _settings(sandbox, name, topics) for name in names}, python=workers_python())
         started = time.perf_counter()
         with fleet:
             for name in names:

@@ -30,7 +30,7 @@ from benchmarks.runs import Attempts
 from benchmarks.servers import servers
 from watcher.sandbox.sandbox import Sandbox
 
-SETTLE_SECONDS, SETTLE_RATE = 5.0, 500.0
+SETTLE_SECONDS, SETTLE_RATE = 10.0, 1000.0
 """Not measured at first: connections, caches, and what a Java compiles meanwhile."""
 
 SILENCE_SECONDS = 60.0

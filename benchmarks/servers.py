@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,6 +12,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from benchmarks.environments import workers_python
 from tests.support import apache_kafka
 from tests.support.worker import as_toml
 from watcher.sandbox.kafka import ApacheKafka
@@ -59,7 +59,7 @@ class RunningWorker:
         conf_dir = self._directory / "conf.d"
         conf_dir.mkdir()
         (conf_dir / f"{self._database}.toml").write_text(as_toml(self._settings))
-        command = [sys.executable, "-m", "watcher", "run", self._database, "--config", str(conf_dir)]
+        command = [workers_python(), "-m", "watcher", "run", self._database, "--config", str(conf_dir)]
         self._process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
         deadline = time.monotonic() + START_SECONDS
         while self._wait and self.status().get("state") != "streaming":

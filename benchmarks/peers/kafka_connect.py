@@ -9,12 +9,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from benchmarks import environments
 from benchmarks.contender import Task
 from tests.support import apache_kafka, maven
 from watcher.sandbox.process import Server
 
 HERE = Path(__file__).parent
-CACHE = HERE.parents[1] / ".cache" / "peers"
+CACHE = environments.CACHE / "peers"
 CONNECTOR = "peer"
 ANSWER_SECONDS = 5.0
 

@@ -5,10 +5,7 @@ It lives in a virtual environment of its own. A route follows one collection, so
 
 from __future__ import annotations
 
-import fcntl
 import json
-import subprocess
-import venv
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
@@ -16,14 +13,13 @@ from typing import Any, ClassVar
 from bson import Timestamp
 from pymongo import MongoClient
 
+from benchmarks import environments
 from benchmarks.contender import Contender, Task
 from benchmarks.load import DOCUMENTS
 from benchmarks.peers.kafka_connect import CACHE, HERE
-from watcher.sandbox.errors import SandboxError
 from watcher.sandbox.process import Server
 
 REQUIREMENTS = HERE / "settings" / "mq-bridge-requirements.txt"
-INSTALL_SECONDS = 300
 PROGRAM = "import sys, mq_bridge; mq_bridge.Route.from_file(sys.argv[1]).run()"
 
 
@@ -98,17 +94,5 @@ def token_at(uri: str, database: str, since: Timestamp) -> dict[str, Any]:
 
 
 def python() -> Path:
-    """The Python of its environment, made once; raises SandboxError with the reason if it cannot be installed."""
-    home = CACHE / REQUIREMENTS.read_text().strip().replace("==", "-")
-    program, installed = home / "bin" / "python", home / ".installed"
-    home.parent.mkdir(parents=True, exist_ok=True)
-    with home.with_name(f"{home.name}.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if not installed.exists():
-            venv.create(home, with_pip=True, clear=True)
-            command = [program, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "-r", REQUIREMENTS]
-            done = subprocess.run(command, capture_output=True, text=True, timeout=INSTALL_SECONDS, check=False)
-            if done.returncode != 0:
-                raise SandboxError("pip could not install mq-bridge", hint=done.stderr[-2000:])
-            installed.touch()
-    return program
+    """The Python of its environment. Errors: SandboxError with the reason if it cannot be installed."""
+    return environments.python(CACHE / REQUIREMENTS.read_text().strip().replace("==", "-"), REQUIREMENTS)

@@ -26,7 +26,7 @@ class RealFleet:
     """The watchers of `directory`/conf.d, one for each of `settings`; started and ended with the `with` block.
 
     `directory` must be short: supervisord's socket lies in it. `commands` has other programs for some watchers. With `agent`, the
-    settings in `agent.toml`, it has an agent too.
+    settings in `agent.toml`, it has an agent too. `python` is an interpreter for the workers other than ours.
     """
 
     def __init__(
@@ -35,6 +35,7 @@ class RealFleet:
         settings: Mapping[str, Mapping[str, Any]],
         commands: Mapping[str, tuple[str, ...]] | None = None,
         agent: Mapping[str, Any] | None = None,
+        python: Path | None = None,
     ) -> None:
         self.directory = directory
         self.conf_dir = directory / "conf.d"
@@ -42,7 +43,7 @@ class RealFleet:
         for name, values in settings.items():
             (self.conf_dir / f"{name}.toml").write_text(as_toml(values))
         deployment = Deployment(self.conf_dir, directory / "run", directory / "log")
-        self.fleet = Fleet(deployment, _command_of(deployment, commands or {}), _agent(self.conf_dir, agent))
+        self.fleet = Fleet(deployment, _command_of(deployment, commands or {}, python), _agent(self.conf_dir, agent))
         self.names = [*settings]
 
     def start(self) -> None:
@@ -103,11 +104,11 @@ def _agent(conf_dir: Path, settings: Mapping[str, Any] | None) -> LoadedAgent | 
     return load_agent(conf_dir)
 
 
-def _command_of(deployment: Deployment, commands: Mapping[str, tuple[str, ...]]) -> CommandOf:
+def _command_of(deployment: Deployment, commands: Mapping[str, tuple[str, ...]], python: Path | None) -> CommandOf:
     usual = worker_command(deployment)
 
     def command(name: str) -> tuple[str, ...]:
-        python, _, _, *arguments = usual(name)  # python -m watcher run …
-        return (python, *commands[name], *arguments) if name in commands else usual(name)
+        ours, dash_m, watcher, *arguments = usual(name)
+        return (str(python or ours), *commands.get(name, (dash_m, watcher)), *arguments)
 
     return command

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 import threading
 from collections.abc import Sequence
 from dataclasses import replace
@@ -16,6 +17,7 @@ from tests.support.waiting import eventually
 from tests.unit.change_events import change, encoder
 from watcher.errors import Outage, UndeliverableEvent
 from watcher.stream.model import Batch, Message, Owner, Position, ResumeToken
+from watcher.stream.overlap import SWITCH_SECONDS, take_short_turns
 from watcher.stream.pipeline import Pipeline
 
 START = Position("dashboard", Owner("9f3c", "host-1", 4711), token={"_data": "8200000000"}, sequence=0)
@@ -297,3 +299,12 @@ def test_stopping_while_a_batch_is_read_ahead_drops_it() -> None:
     reading.open()
     assert run.ended() is None
     assert sink.delivered in ([1], [1, 2])
+
+
+def test_threads_take_short_turns() -> None:
+    before = sys.getswitchinterval()
+    try:
+        take_short_turns()
+        assert sys.getswitchinterval() == SWITCH_SECONDS < before
+    finally:
+        sys.setswitchinterval(before)

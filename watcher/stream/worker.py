@@ -25,6 +25,7 @@ from watcher.stream.kafka_sink import KafkaSink
 from watcher.stream.memory import give_memory_back
 from watcher.stream.message import Encoder, MessageFormat
 from watcher.stream.model import Owner, Position
+from watcher.stream.overlap import take_short_turns
 from watcher.stream.past import Past
 from watcher.stream.pipeline import Pipeline
 from watcher.stream.process import StopRequest, die_with_parent, only_one, stop_requested
@@ -42,6 +43,7 @@ def run_worker(settings: Settings, run_dir: Path) -> ExitCode:
     """Stream one database until SIGTERM or SIGINT; status file and lock file lie in `run_dir`. Returns the exit code."""
     die_with_parent()
     give_memory_back()
+    take_short_turns()
     stopping = StopRequest()
     with (
         stop_requested(stopping),  # first: threads started before would not have the signals blocked

@@ -115,6 +115,10 @@ def write_unmeasured(bench: Bench) -> None:
         latency.measure(bench.sandbox, bench.contenders[0], [WARM_UP_RATE], WARM_UP_SECONDS, "warmup")
 
 
+def stay_cold(bench: Bench) -> None:
+    """For what has nothing to do with Kafka."""
+
+
 def measure_latency(bench: Bench) -> None:
     """All contenders at all rates."""
     attempts = bench.attempts()
@@ -179,7 +183,7 @@ PARTS = {
     "latency": Part(measure_latency, 30, "60 min", write_unmeasured),
     "fleet": Part(measure_fleet, 20, "1 h"),
     "options": Part(measure_options, 12, "30 min"),
-    "streams": Part(measure_streams, 5, "10 min"),
+    "streams": Part(measure_streams, 5, "10 min", stay_cold),
     "growth": Part(measure_growth, 10, "20 min"),
 }
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Iterator, Mapping
 from fnmatch import fnmatchcase
 from types import TracebackType
@@ -15,6 +16,7 @@ from pymongo.read_concern import ReadConcern
 
 from watcher.config import Settings
 from watcher.config.fields import split_field
+from watcher.errors import Outage
 from watcher.stream.json_text import DIALECTS
 from watcher.stream.mongodb_client import connect
 from watcher.stream.mongodb_errors import translated
@@ -22,6 +24,11 @@ from watcher.verification.keys import possible_ids
 
 CHUNK = 1000
 """Documents in one reply."""
+
+OUTAGE_SECONDS = 30.0
+"""An election takes 12 s by default."""
+
+RETRY_SECONDS = 0.5
 
 EXACT: CodecOptions[RawBSONDocument] = CodecOptions(
     document_class=RawBSONDocument,
@@ -73,8 +80,26 @@ class Source:
             return self._database[collection].estimated_document_count()
 
     def chunks(self, collection: str) -> Iterator[list[Document]]:
-        """All documents, in the order of `_id`."""
-        return self._read(collection, [{"$sort": {"_id": 1}}])
+        """All documents, in the order of `_id`.
+
+        Each chunk is a request of its own, which begins where the one before has ended: no cursor has to live for hours, and what
+        an election has interrupted is asked for again, for OUTAGE_SECONDS.
+        """
+        last: bytes | None = None
+        read, answered = CHUNK, time.monotonic()
+        while read >= CHUNK:
+            read = 0
+            try:
+                for chunk in self._after(collection, last):
+                    read += len(chunk)
+                    last = chunk[-1].id
+                    yield chunk
+                answered = time.monotonic()
+            except Outage:
+                if time.monotonic() - answered > OUTAGE_SECONDS:
+                    raise
+                time.sleep(RETRY_SECONDS)
+                read = CHUNK
 
     def sample(self, collection: str, count: int) -> Iterator[list[Document]]:
         """`count` documents by chance."""
@@ -109,12 +134,26 @@ class Source:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self.close()
 
+    def _after(self, collection: str, last: bytes | None) -> Iterator[list[Document]]:
+        """The next CHUNK documents behind this `_id`, of all types: $gt alone finds those of the same type, within $expr all."""
+        unset = {path: 0 for stage in _exclusions(self._settings.exclude_fields, collection) for path in stage["$unset"]}
+        behind = {} if last is None else {"$expr": {"$gt": ["$_id", {"$literal": id_value(last)}]}}
+        with translated():
+            batches: Iterator[Any] = self._database[collection].find_raw_batches(
+                behind, projection=unset or None, sort=[("_id", 1)], hint=[("_id", 1)], limit=CHUNK, batch_size=CHUNK
+            )
+            for batch in filter(None, batches):
+                yield self._documents(batch)
+
     def _read(self, collection: str, stages: list[Stage]) -> Iterator[list[Document]]:
         pipeline = [*stages, *_exclusions(self._settings.exclude_fields, collection)]
         with translated():
             batches: Iterator[Any] = self._database[collection].aggregate_raw_batches(pipeline, batchSize=CHUNK)
             for batch in batches:
-                yield [self._document(raw) for raw in _split(batch)]
+                yield self._documents(batch)
+
+    def _documents(self, batch: bytes) -> list[Document]:
+        return [self._document(raw) for raw in _split(batch)]
 
     def _document(self, raw: bytes) -> Document:
         document = self._dialect.decode(raw)

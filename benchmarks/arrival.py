@@ -45,6 +45,7 @@ class Arrivals:
             future.result()
         self._consumer = Consumer({"bootstrap.servers": brokers, "group.id": f"arrivals-{prefix}", "enable.auto.commit": False})
         self._consumer.assign([end])
+        self._arrived()  # connects, and finds the leader: that takes most of a second, and the first look must not come too late
 
     def measure(
         self,

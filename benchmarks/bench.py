@@ -31,7 +31,7 @@ STREAMS = (1, 5, 10)
 GROWTH = (0.1, 1, 5)
 """Backlogs, in FULL_EVENTS or whatever is asked for instead."""
 
-WARM_UP_EVENTS, WARM_UPS = 300_000, 8
+WARM_UP_EVENTS, WARM_UPS = 1_000_000, 2
 WARM_UP_RATE, WARM_UP_SECONDS = 1000.0, 75.0
 """The broker's Java compiles what it runs often, and the first contenders would pay for all. Until then it takes 13 µs an event,
 and 2 to 3 afterwards; at 1,000 writes/s the p99 of ours fell from run to run, from 183 to 21 ms (10 s each, 2026-11-24)."""

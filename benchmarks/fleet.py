@@ -111,7 +111,7 @@ def compare(
     for number in attempts.numbers(runs):
         run: dict[str, Figures] = {}
         for size in sizes:
-            name = f"{size} watchers"
+            name = "1 watcher" if size == 1 else f"{size} watchers"
             if name not in attempts.failed:
                 with attempts.of(name):
                     run[name] = measure(sandbox, size, events, idle_seconds, f"r{number}n{size}")

@@ -43,7 +43,7 @@ def measure(sandbox: Sandbox, backlogs: Sequence[Backlog]) -> Figures:
 
 def compare(sandbox: Sandbox, numbers: Sequence[int], events: int, attempts: Attempts, runs: int) -> list[dict[str, Figures]]:
     """The runs; in each, all numbers of streams."""
-    prepared = {f"{number} streams": prepare(sandbox, number, events) for number in numbers}
+    prepared = {"1 stream" if number == 1 else f"{number} streams": prepare(sandbox, number, events) for number in numbers}
     results = []
     for _ in attempts.numbers(runs):
         run: dict[str, Figures] = {}

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-REPLY_BYTES = 9 * 128 * 1024
-"""What a reply should hold. With 1.1 MB of 2 kB documents a tenth more events a second were delivered than with half as much again
-(benchmarks/options.py, 2026-11-24). MongoDB itself stops at 16 MB only."""
+REPLY_BYTES = 3 * 512 * 1024
+"""What a reply should hold: a transaction's worth, less what JSON adds. MongoDB itself stops at 16 MB only."""
 
 BACKLOG_BYTES = 2 * REPLY_BYTES
 """Replies up to this size are read ahead of; memory has to hold larger ones one by one."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-REPLY_BYTES = 3 * 512 * 1024
+REPLY_BYTES = 3 * 1024 * 1024
 """What a reply should hold: a transaction's worth, less what JSON adds. MongoDB itself stops at 16 MB only."""
 
 BACKLOG_BYTES = 2 * REPLY_BYTES

@@ -63,15 +63,13 @@ class TransactionalWriter:
                 self._producer.poll(0)  # now librdkafka tells what it has met with meanwhile
 
     def write(self, messages: Sequence[Message], position: Message) -> None:
-        begun = time.monotonic()
         try:
             with translated("a transaction"):
                 self._producer.begin_transaction()
-                *before, last = requests([*messages, position], self._request_bytes)
-                for request in before:
+                for request in requests([*messages, position], self._request_bytes):
                     enqueue(self._producer, request, self._delivered)
                     self._producer.flush(WRITE_SECONDS)
-                enqueue(self._producer, last, self._delivered)
+                begun = time.monotonic()
                 self._producer.commit_transaction(WRITE_SECONDS)
                 self._producer.poll(0)  # librdkafka's log lines wait for it
         except Outage as error:

@@ -10,9 +10,10 @@ M_MMAP_THRESHOLD = -3
 M_ARENA_MAX = -8
 """Numbers from malloc.h; see mallopt(3)."""
 
-LARGE_BYTES = 2 * 1024 * 1024
-"""Blocks from this size on are mapped by themselves, and unmapped when they are freed. A reply in a backlog is smaller: each page
-of a new mapping costs a fault, and 300,000 small events had 160,000 of them, 1.6 µs an event."""
+LARGE_BYTES = 4 * 1024 * 1024
+"""Blocks from this size on are mapped by themselves, and unmapped when they are freed. A reply in a backlog is smaller
+(batch_size.REPLY_BYTES): each page of a new mapping costs a fault, and 300,000 small events had 160,000 of them, 1.6 µs an
+event."""
 
 KEPT_BYTES = 2 * LARGE_BYTES
 """The heap keeps so much that is free at its end, for the next reply and its messages."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 FIRST_BYTES = 256 * 1024
 SMALLEST_BYTES = 64 * 1024
-LARGEST_BYTES = 2 * 1024 * 1024
+LARGEST_BYTES = 4 * 1024 * 1024
 """No more is gained beyond, and memory stays bounded: MongoDB gives up to 16 MB at once."""
 
 WANTED_SECONDS = 5.0

@@ -63,13 +63,15 @@ class TransactionalWriter:
                 self._producer.poll(0)  # now librdkafka tells what it has met with meanwhile
 
     def write(self, messages: Sequence[Message], position: Message) -> None:
+        begun = time.monotonic()
         try:
             with translated("a transaction"):
                 self._producer.begin_transaction()
-                for request in requests([*messages, position], self._request_bytes):
+                *before, last = requests([*messages, position], self._request_bytes)
+                for request in before:
                     enqueue(self._producer, request, self._delivered)
                     self._producer.flush(WRITE_SECONDS)
-                begun = time.monotonic()
+                enqueue(self._producer, last, self._delivered)
                 self._producer.commit_transaction(WRITE_SECONDS)
                 self._producer.poll(0)  # librdkafka's log lines wait for it
         except Outage as error:

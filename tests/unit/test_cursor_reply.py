@@ -10,7 +10,7 @@ from bson import Int64
 from hypothesis import given
 from hypothesis import strategies as st
 
-from watcher.stream.batch_size import REPLY_BYTES, BatchSize, is_backlog
+from watcher.stream.batch_size import FIRST_EVENTS, REPLY_BYTES, BatchSize, is_backlog
 from watcher.stream.cursor_reply import take_apart
 
 TOKEN = {"_data": "8200"}
@@ -61,6 +61,11 @@ def test_large_events_are_asked_for_in_small_numbers_and_small_ones_in_large_aga
     assert size.limit == 1
     size.learn(1, 100)
     assert size.limit == 1000
+
+
+@pytest.mark.parametrize(("highest", "first"), [(2000, FIRST_EVENTS), (10, 10)])
+def test_the_first_events_whose_size_nobody_knows_are_few(highest: int, first: int) -> None:
+    assert BatchSize(highest).limit == first
 
 
 def test_a_backlog_is_a_full_reply_that_is_not_too_large_to_read_on() -> None:

@@ -5,6 +5,9 @@ from __future__ import annotations
 REPLY_BYTES = 3 * 1024 * 1024
 """What a reply should hold: a transaction's worth, less what JSON adds. MongoDB itself stops at 16 MB only."""
 
+FIRST_EVENTS = 100
+"""Before the size of any is known: 2,000 of 16 kB would be as much as MongoDB gives at once, and the most a worker ever holds."""
+
 BACKLOG_BYTES = 2 * REPLY_BYTES
 """Replies up to this size are read ahead of; memory has to hold larger ones one by one."""
 
@@ -14,7 +17,7 @@ class BatchSize:
 
     def __init__(self, highest: int) -> None:
         self._highest = highest
-        self.limit = highest
+        self.limit = min(FIRST_EVENTS, highest)
 
     def learn(self, events: int, size: int) -> None:
         """So many have come, of so many bytes. A reply with none says nothing of those to come."""

@@ -63,7 +63,6 @@ class TransactionalWriter:
                 self._producer.poll(0)  # now librdkafka tells what it has met with meanwhile
 
     def write(self, messages: Sequence[Message], position: Message) -> None:
-        begun = time.monotonic()
         try:
             with translated("a transaction"):
                 self._producer.begin_transaction()
@@ -71,6 +70,7 @@ class TransactionalWriter:
                 for request in before:
                     enqueue(self._producer, request, self._delivered)
                     self._producer.flush(WRITE_SECONDS)
+                begun = time.monotonic()
                 enqueue(self._producer, last, self._delivered)
                 self._producer.commit_transaction(WRITE_SECONDS)
                 self._producer.poll(0)  # librdkafka's log lines wait for it

@@ -4,7 +4,8 @@ Kafka answers a commit before it is done: it still writes a marker into each par
 complete. A transaction that begins earlier is refused (CONCURRENT_TRANSACTIONS), and librdkafka tries again after 20 ms: with
 transactions end to end one in seven took 22 ms instead of 3. How long Kafka needs grows with what a small transaction takes, be it
 one broker or three far apart; so that is the measure. To wait for half of it was best: at 1,000 writes/s p50 and p99 were 11 and
-39 ms, for all of it 13 and 45, without a wait 13 and 74 (benchmarks/latency.py, 2026-11-24).
+39 ms, for all of it 13 and 45, without a wait 13 and 74 (benchmarks/latency.py, 2026-11-24). Of a large transaction only the last
+request and the commit count: sending the others says nothing of Kafka's work afterwards.
 """
 
 from __future__ import annotations
@@ -22,13 +23,13 @@ LONGEST_SECONDS = 0.02
 
 
 class TransactionPause:
-    """Half as long as the fastest one of the last transactions took."""
+    """Half as long as the fastest one of the last transactions took, from its last request on."""
 
     def __init__(self) -> None:
         self._recent: deque[float] = deque(maxlen=RECENT)
 
     def committed(self, seconds: float) -> None:
-        """A transaction has taken so long."""
+        """The last request of a transaction and its commit have taken so long."""
         self._recent.append(seconds)
 
     @property

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import tempfile
 import uuid
 from collections.abc import Iterator
@@ -17,7 +18,17 @@ from tests.support.proxy import TcpProxy
 from watcher.sandbox.kafka import ApacheKafka, Broker
 from watcher.sandbox.mongod import ReplicaSet
 
-pytest_plugins = ["tests.support.fault_matrix"]
+pytest_plugins = ["tests.support.fault_matrix", "tests.support.side_by_side"]
+
+SENT_TO_END = (signal.SIGINT, signal.SIGQUIT, signal.SIGHUP, signal.SIGTERM)
+
+
+def pytest_configure() -> None:
+    """Take signals as a terminal's programs do. Under `nohup … &` some arrive ignored, and every child of ours would inherit that."""
+    for number in SENT_TO_END:
+        if signal.getsignal(number) is signal.SIG_IGN:
+            signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, SENT_TO_END)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:

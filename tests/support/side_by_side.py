@@ -1,0 +1,84 @@
+"""pytest plugin: tests run side by side with pytest-xdist, and those that measure run alone.
+
+Marked `alone` is what a second test beside it would disturb: a limit on memory, on processor time, or on a time in which nothing waits.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from tests.support.apache_kafka import BROKER_USED
+from watcher.sandbox import process
+
+ALONE = "alone"
+MOST_PROCESSES = 8
+"""Among which the servers' ports are divided."""
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Declare the mark, and in one of pytest-xdist's processes begin to take turns."""
+    config.addinivalue_line("markers", f"{ALONE}: no other test runs at the same time, for it measures")
+    if worker := getattr(config, "workerinput", None):
+        process.PORTS = ports_of(int(worker["workerid"].removeprefix("gw")))
+        directory = Path(tempfile.gettempdir()) / f"watcher-tests-turns-{worker['testrunuid']}"
+        directory.mkdir(exist_ok=True)
+        config.pluginmanager.register(Turns(directory), "turns")
+    elif config.pluginmanager.hasplugin("dsession"):
+        config.pluginmanager.register(Controller(config), "side-by-side-controller")
+
+
+def ports_of(number: int) -> range:
+    """The ports of one process' servers: of two that looked at the same time, each could find the same one free."""
+    share = len(process.PORTS) // MOST_PROCESSES
+    start = process.PORTS.start + number % MOST_PROCESSES * share
+    return range(start, start + share)
+
+
+class Turns:
+    """Lets a process run its next test, by locks on two files: flock(2) ends with the process, however that ends."""
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)  # outside of pytest-timeout's clock
+    def pytest_runtest_protocol(self, item: pytest.Item) -> Iterator[None]:
+        """One test, with its fixtures."""
+        with turn(self._directory, alone=item.get_closest_marker(ALONE) is not None):
+            return (yield)
+
+    def pytest_sessionfinish(self, session: pytest.Session) -> None:
+        """Tell the controller which broker it was."""
+        session.config.workeroutput["broker"] = session.config.stash.get(BROKER_USED, "")  # type: ignore[attr-defined]
+
+
+class Controller:
+    """In the process that reports."""
+
+    def __init__(self, config: pytest.Config) -> None:
+        self._config = config
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_testnodedown(self, node: object) -> None:
+        """A process has ended; all have used the same kind of broker."""
+        if broker := getattr(node, "workeroutput", {}).get("broker"):
+            self._config.stash[BROKER_USED] = broker
+
+
+@contextmanager
+def turn(directory: Path, *, alone: bool) -> Iterator[None]:
+    """The right to run a test, once nobody runs who is `alone`; `alone`, once nobody runs.
+
+    Whoever is to be alone holds the gate while it waits, so that others that come later wait for it and not it for them.
+    """
+    with (directory / "gate").open("w") as gate, (directory / "running").open("w") as running:
+        fcntl.flock(gate, fcntl.LOCK_EX)
+        fcntl.flock(running, fcntl.LOCK_EX if alone else fcntl.LOCK_SH)
+        if not alone:
+            fcntl.flock(gate, fcntl.LOCK_UN)
+        yield

@@ -1,0 +1,105 @@
+"""Taking turns: many tests at a time, or one that is alone."""
+
+from __future__ import annotations
+
+import os
+import threading
+from pathlib import Path
+
+import pytest
+
+from tests.support.side_by_side import MOST_PROCESSES, ports_of, turn
+from tests.support.waiting import eventually
+from watcher.sandbox import process
+
+pytest_plugins = ["pytester"]
+
+
+class Taking(threading.Thread):
+    """Somebody who waits for a turn, and gives it back when told."""
+
+    def __init__(self, directory: Path, *, alone: bool = False) -> None:
+        super().__init__(daemon=True)
+        self._directory, self._alone = directory, alone
+        self.has_it = threading.Event()
+        self.enough = threading.Event()
+        self.start()
+
+    def run(self) -> None:
+        with turn(self._directory, alone=self._alone):
+            self.has_it.set()
+            self.enough.wait(20)
+
+    def end(self) -> None:
+        self.enough.set()
+        self.join(20)
+
+
+def test_many_run_at_the_same_time(tmp_path: Path) -> None:
+    takers = [Taking(tmp_path) for _ in range(3)]
+    for taker in takers:
+        assert taker.has_it.wait(20)
+    for taker in takers:
+        taker.end()
+
+
+def test_one_that_is_alone_waits_for_those_who_run_and_keeps_others_away(tmp_path: Path) -> None:
+    running = Taking(tmp_path)
+    assert running.has_it.wait(20)
+    alone = Taking(tmp_path, alone=True)
+    eventually(lambda: _locks_waited_for() >= 1)
+    later = Taking(tmp_path)
+    eventually(lambda: _locks_waited_for() >= 2)
+    assert not alone.has_it.is_set()
+    running.end()
+    assert alone.has_it.wait(20)
+    assert not later.has_it.is_set()
+    alone.end()
+    assert later.has_it.wait(20)
+    later.end()
+
+
+def _locks_waited_for() -> int:
+    """How many wait for a flock of this process' files (proc_locks(5))."""
+    return sum(str(os.getpid()) in line.split() for line in Path("/proc/locks").read_text().splitlines() if "->" in line)
+
+
+def test_each_process_has_ports_of_its_own() -> None:
+    shares = [ports_of(number) for number in range(MOST_PROCESSES)]
+    assert sum(map(len, shares)) <= len(process.PORTS)
+    assert len({port for share in shares for port in share}) == sum(map(len, shares))
+
+
+def test_the_mark_holds_with_xdist(pytester: pytest.Pytester) -> None:
+    """Four processes, of whose tests one is alone: while it runs, no other has begun and not ended."""
+    pytester.makepyfile(
+        """
+        import os, time
+        from pathlib import Path
+        import pytest
+
+        HERE = Path(__file__).parent / "running"
+
+        def run(alone):
+            HERE.mkdir(exist_ok=True)
+            mine = HERE / f"{os.getpid()}"
+            mine.touch()
+            seen = set()
+            until = time.monotonic() + 0.3
+            while time.monotonic() < until:
+                seen |= {path.name for path in HERE.iterdir()}
+            mine.unlink()
+            assert not alone or seen == {mine.name}
+
+        @pytest.mark.parametrize("number", range(8))
+        def test_beside(number):
+            run(False)
+
+        @pytest.mark.alone
+        @pytest.mark.parametrize("number", range(3))
+        def test_alone(number):
+            run(True)
+        """
+    )
+    result = pytester.runpytest_subprocess("-p", "tests.support.side_by_side", "-n", "4", "-p", "no:cacheprovider")
+    result.assert_outcomes(passed=11)

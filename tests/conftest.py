@@ -24,7 +24,7 @@ SENT_TO_END = (signal.SIGINT, signal.SIGQUIT, signal.SIGHUP, signal.SIGTERM)
 
 
 def pytest_configure() -> None:
-    """Take signals as a terminal's programs do. Under `nohup … &` some arrive ignored, and every child of ours would inherit that."""
+    """Take signals as a terminal's programs do. Under `nohup … &` some arrive ignored, and our children would inherit that."""
     for number in SENT_TO_END:
         if signal.getsignal(number) is signal.SIG_IGN:
             signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)

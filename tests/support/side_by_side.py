@@ -1,6 +1,6 @@
 """pytest plugin: tests run side by side with pytest-xdist, and those that measure run alone.
 
-Marked `alone` is what a second test beside it would disturb: a limit on memory, on processor time, or on a time in which nothing waits.
+Marked `alone` is what a second test beside it would disturb: a limit on memory or processor time, or on a time without waiting.
 """
 
 from __future__ import annotations

@@ -15,6 +15,9 @@ PYTHON ?= $(shell for python in python3 python3.14 python3.13 python3.12 python3
 # More arguments for pytest: make test ARGS="tests/unit -k compose".
 ARGS ?=
 
+# How many processes `make test` and `make quick` share the tests among: most tests wait for a server most of the time.
+PROCESSES ?= 3
+
 # How long `make soak` lasts (30 unless said) and `make bench` may last, and the seed of a soak to be repeated.
 MINUTES ?=
 SEED ?=
@@ -44,8 +47,13 @@ run: setup ## the demo: MongoDB, Kafka, two watchers and a live view; Ctrl-C end
 	@$(BIN)/watcherctl demo
 
 .PHONY: test
-test: setup ## all tests; ARGS="…" goes to pytest
-	@$(BIN)/pytest $(ARGS)
+test: setup ## all tests, side by side; ARGS="…" goes to pytest
+	@$(BIN)/pytest --numprocesses $(PROCESSES) --dist loadfile $(ARGS)
+
+.PHONY: quick
+quick: setup ## the unit tests, and one whole way on the small broker, in under two minutes
+	@$(BIN)/pytest --numprocesses $(PROCESSES) --dist loadfile tests/unit \
+		tests/e2e/test_demo.py::test_shows_both_databases_and_ends_by_itself $(ARGS)
 
 .PHONY: faults
 faults: setup ## the fault matrix; writes its table into docs/reliability.md

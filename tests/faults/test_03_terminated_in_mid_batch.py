@@ -2,9 +2,9 @@
 
 Goal: the transaction in hand is finished, the exit code is 0 within 15 s, and nothing is lost, doubled or out of order.
 Method: a backlog of many transactions over a link to Kafka that lets 1 MB through in a second, so that it takes half a minute;
-SIGTERM a random moment after the first of them, three times on the way. After each stop the status file has to tell the number of the
-last message that is committed, and no transaction may have been left open: reading to the end of the log, open transactions included,
-must not have to wait.
+SIGTERM a random moment after the first of them, three times on the way. After each stop the status file has to tell the number of
+the last message that is committed, and no transaction may have been left open: reading to the end of the log, open transactions
+included, must not have to wait.
 """
 
 from __future__ import annotations

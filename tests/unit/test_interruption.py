@@ -57,3 +57,15 @@ def test_handlers_are_put_back() -> None:
     with Interruption():
         assert signal.getsignal(signal.SIGINT) != before[signal.SIGINT]
     assert {number: signal.getsignal(number) for number in SIGNALS} == before
+
+
+def test_nohup_is_respected() -> None:
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with Interruption() as interruption:
+            with interruption.ends_block():
+                signal.raise_signal(signal.SIGHUP)
+            assert not interruption.arrived
+            assert signal.getsignal(signal.SIGHUP) == signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGHUP, before)

@@ -80,6 +80,19 @@ def test_a_signal_asks_the_worker_to_stop(number: signal.Signals) -> None:
         assert process.wait(10) == 0
 
 
+def test_a_signal_that_arrived_ignored_is_heard_all_the_same() -> None:
+    """Under `nohup … &` SIGINT is ignored from the start; whoever sends it all the same means it."""
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)  # inherited by the child
+    try:
+        with python(HEAD + ENDS_BY_ITSELF) as process:
+            assert line(process) == "ready"
+            process.send_signal(signal.SIGINT)
+            assert line(process) == "drained"
+            assert process.wait(10) == 0
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
 def test_a_second_signal_ends_it_at_once() -> None:
     with python(f"{HEAD}process.SAME_STOP_SECONDS = 0.1\n{HANGS}") as process:
         assert line(process) == "ready"

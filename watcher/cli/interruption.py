@@ -15,6 +15,7 @@ class Interruption:
     """For the main thread, as a `with` block in which SIGINT, SIGTERM and SIGHUP raise KeyboardInterrupt in `ends_block()` only.
 
     That happens once: further signals change nothing, so that cleaning up is never cut short. `arrived` tells that there was one.
+    A SIGHUP that is ignored stays so: nohup(1) has asked for that.
     """
 
     def __init__(self) -> None:
@@ -41,7 +42,8 @@ class Interruption:
             self.check()
 
     def __enter__(self) -> Self:
-        self._before = {number: signal.signal(number, self._handle) for number in SIGNALS}
+        heard = [number for number in SIGNALS if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN]
+        self._before = {number: signal.signal(number, self._handle) for number in heard}
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:

@@ -13,7 +13,7 @@ import subprocess
 import sys
 import termios
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Self
 from xml.etree import ElementTree
@@ -105,7 +105,7 @@ class DemoOnTerminal:
             stdin=theirs,
             stdout=theirs,
             stderr=theirs,
-            env={**os.environ, "TMPDIR": str(temporary), "TERM": "xterm-256color"},
+            env=_without_size(os.environ) | {"TMPDIR": str(temporary), "TERM": "xterm-256color"},
         )
         os.close(theirs)
 
@@ -140,6 +140,11 @@ class DemoOnTerminal:
         self.process.terminate()
         self.process.wait(END_TIMEOUT_S)
         os.close(self._ours)
+
+
+def _without_size(variables: Mapping[str, str]) -> dict[str, str]:
+    """The terminal tells its size; these variables, as some shells and pytest-xdist set them, would say otherwise."""
+    return {name: value for name, value in variables.items() if name not in ("LINES", "COLUMNS")}
 
 
 def frames_of(view: str) -> list[list[str]]:

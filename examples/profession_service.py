@@ -3,8 +3,9 @@
     watcherctl demo                                                    # in one terminal; it shows the address of its Kafka
     python examples/profession_service.py --brokers localhost:9092 --database copy.sqlite
 
-A message can come again after a crash, so writing is idempotent: every row keeps the `sequence` of the message that wrote it, and
-an older message changes nothing. For the same reason a deleted document leaves a row without a document behind.
+A message can come again after a crash, so writing is idempotent: every row keeps the `event_id` of the message that wrote it, and
+an older message changes nothing. For the same reason a deleted document leaves a row without a document behind. `sequence` would not
+do: those of another watcher, or of one whose position was deleted, begin with 1 again.
 """
 
 from __future__ import annotations
@@ -19,10 +20,10 @@ from watcher.consumer import Change, DatabaseChangeConsumer, Gap, Reject
 TABLES = ("users", "organizations")
 TOPICS = ("database.insert", "database.update", "database.delete", "database.control")
 
-CREATE = "CREATE TABLE IF NOT EXISTS {} (key TEXT PRIMARY KEY, document TEXT, sequence INTEGER NOT NULL)"
+CREATE = "CREATE TABLE IF NOT EXISTS {} (key TEXT PRIMARY KEY, document TEXT, event_id TEXT NOT NULL)"
 WRITE = """INSERT INTO {} VALUES (?, ?, ?) ON CONFLICT (key) DO UPDATE
-           SET document = excluded.document, sequence = excluded.sequence WHERE excluded.sequence > sequence"""
-CLEAR = "UPDATE {} SET document = NULL, sequence = ? WHERE sequence < ?"
+           SET document = excluded.document, event_id = excluded.event_id WHERE excluded.event_id > event_id"""
+CLEAR = "UPDATE {} SET document = NULL, event_id = ? WHERE event_id < ?"
 
 log = logging.getLogger("profession-service")
 
@@ -45,15 +46,15 @@ class Copy:
     def clear(self, change: Change) -> None:
         """A collection is gone."""
         with self._db:
-            self._db.execute(CLEAR.format(change.collection), (change.sequence, change.sequence))
+            self._db.execute(CLEAR.format(change.collection), (change.event_id, change.event_id))
 
 
-def row(change: Change) -> tuple[str, str | None, int]:
+def row(change: Change) -> tuple[str, str | None, str | None]:
     """What a change makes of its row."""
     if "fullDocument" in change.truncated:
         raise Reject("the document was too large for Kafka: it must be read from MongoDB")
     document = None if change.operation == "delete" else json.dumps(change.full_document)
-    return json.dumps(change.key), document, change.sequence
+    return json.dumps(change.key), document, change.event_id
 
 
 def is_superseded(change: Change) -> bool:

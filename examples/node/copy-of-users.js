@@ -1,7 +1,8 @@
 // A copy of the users' names and addresses, in this service's own MongoDB, that a message can reach twice or late without harm.
 //
 // A consumer that ends before its offset is committed reads messages again, and between the topics of inserts, updates and deletes
-// Kafka keeps no order. Both are answered by `sequence`: a row changes only for a message newer than the one that wrote it.
+// Kafka keeps no order. Both are answered by `eventId`, which sorts as text in the order of the changes: a row changes only for a message
+// newer than the one that wrote it. `sequence` would not do: a watcher whose position was deleted counts from 1 again, as a new one does.
 
 import mongoose from "mongoose";
 
@@ -14,8 +15,9 @@ export const UserCopy = mongoose.model(
       _id: mongoose.Schema.Types.ObjectId,
       name: String,
       email: String,
-      sequence: Number, // absent in rows that were there before, such as those of the models' own watchers: any message is newer
-      deleted: Boolean, // a deleted user leaves its sequence behind, or an update that arrives late would bring it back
+      eventId: String, // absent in rows that were there before, such as those of the models' own watchers: any message is newer
+      sequence: Number, // the message's number, for people who look for it
+      deleted: Boolean, // a deleted user leaves its eventId behind, or an update that arrives late would bring it back
       stale: Boolean, // changed since, but the message came without the document: read it from where the users are
     },
     { collection: "users", versionKey: false },
@@ -29,11 +31,11 @@ export const UserCopy = mongoose.model(
 export async function applyToCopy(change) {
   const older = {
     _id: change.documentKey._id,
-    $or: [{ sequence: { $exists: false } }, { sequence: { $lt: change.sequence } }],
+    $or: [{ eventId: { $exists: false } }, { eventId: { $lt: change.eventId } }],
   };
   const write = (options) =>
     isUntold(change)
-      ? UserCopy.updateOne(older, { $set: { sequence: change.sequence, stale: true }, $unset: { deleted: true } }, options)
+      ? UserCopy.updateOne(older, { $set: { ...place(change), stale: true }, $unset: { deleted: true } }, options)
       : UserCopy.replaceOne(older, row(change), options);
   try {
     await write({ upsert: true });
@@ -50,8 +52,13 @@ function isUntold(change) {
   return change.operationType !== "delete" && change.fullDocument === undefined;
 }
 
-function row({ operationType, fullDocument, sequence }) {
+function row(change) {
+  const { operationType, fullDocument } = change;
   // fullDocument is null when the document was deleted before the watcher looked it up: its delete follows.
-  if (operationType === "delete" || fullDocument === null) return { sequence, deleted: true };
-  return { sequence, name: fullDocument.name, email: fullDocument.email };
+  if (operationType === "delete" || fullDocument === null) return { ...place(change), deleted: true };
+  return { ...place(change), name: fullDocument.name, email: fullDocument.email };
+}
+
+function place({ eventId, sequence }) {
+  return { eventId, sequence };
 }

@@ -1,5 +1,5 @@
 // Reads the messages of Database Watcher and hands each change to the handler of its collection: at least once, and in order
-// within one topic. A change can come again, and an update before its insert, so handlers compare `sequence`, as copy-of-users.js does.
+// within one topic. A change can come again, and an update before its insert, so handlers compare `eventId`, as copy-of-users.js does.
 
 import { Kafka, logLevel } from "kafkajs";
 
@@ -12,15 +12,17 @@ import { Kafka, logLevel } from "kafkajs";
  * @property {object|null} [fullDocument] absent in a delete and where `truncated` names it; null when the document was gone
  *   before it could be looked up
  * @property {string[]} [truncated] the fields that were left out because the message was too large for Kafka
- * @property {number} sequence counts all messages of one watcher, over all topics
+ * @property {string} eventId unique, and sorts as text in the order of the changes
+ * @property {number} sequence counts all messages of one watcher, over all topics; from 1 again where its position was deleted
  */
 
 export class DatabaseChangeConsumer {
   #handlers = new Map();
+  #unhandled = new Set();
 
   /**
    * @param {{brokers: string[], groupId: string, topics: string[], database: string}} options `database`: topics can be shared by
-   *   watchers of several databases, and each counts its own `sequence`
+   *   watchers of several databases
    */
   constructor({ brokers, groupId, topics, database }) {
     const kafka = new Kafka({ clientId: groupId, brokers, logLevel: logLevel.ERROR });
@@ -37,6 +39,8 @@ export class DatabaseChangeConsumer {
    * @param {(change: Change) => Promise<void>} handle
    */
   on(collection, handle) {
+    if (typeof handle !== "function") throw new TypeError(`the handler of ${collection} is no function`);
+    if (this.#handlers.has(collection)) throw new Error(`${collection} already has a handler`);
     this.#handlers.set(collection, handle);
     return this;
   }
@@ -57,9 +61,20 @@ export class DatabaseChangeConsumer {
     const change = parse(message.value);
     if (change === null) {
       console.error(`passed over, not a watcher's message: ${topic}, partition ${partition}, offset ${message.offset}`);
-    } else if (change.database === this.database && change.documentKey) {
-      await this.#handlers.get(change.collection)?.(change); // without documentKey it is a control message, such as drop
+    } else if (change.documentKey) {
+      await this.#handlerOf(change)?.(change); // without documentKey it is a control message, such as drop
     }
+  }
+
+  /** Undefined where there is none, which is told once for each collection: a name may have been misspelled. */
+  #handlerOf({ database, collection }) {
+    const handle = database === this.database ? this.#handlers.get(collection) : undefined;
+    const name = `${database}.${collection}`;
+    if (!handle && !this.#unhandled.has(name)) {
+      this.#unhandled.add(name);
+      console.error(`no handler takes the changes of ${name}`);
+    }
+    return handle;
   }
 }
 
@@ -67,8 +82,9 @@ export class DatabaseChangeConsumer {
 function parse(value) {
   try {
     const message = JSON.parse(value);
-    const hasKey = message.documentKey === undefined || message.documentKey._id !== undefined;
-    return typeof message.operationType === "string" && Number.isInteger(message.sequence) && hasKey ? message : null;
+    const isRow = message.documentKey !== undefined;
+    const isWhole = !isRow || (message.documentKey._id !== undefined && typeof message.eventId === "string");
+    return typeof message.operationType === "string" && Number.isInteger(message.sequence) && isWhole ? message : null;
   } catch {
     return null;
   }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import sqlite3
 import subprocess
 import sys
@@ -12,10 +13,13 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
+import pytest
+from confluent_kafka.admin import AdminClient
 from pymongo.database import Database
 
 from tests.support.load import Load
 from tests.support.oracle import Oracle
+from tests.support.records import QUIET
 from tests.support.waiting import eventually
 from tests.support.worker import OPERATIONS, WorkerProcess
 from watcher.sandbox.kafka import Broker
@@ -45,6 +49,10 @@ class Example:
         assert self.process.poll() is None, self._log.read_text()
         self.process.kill()
         self.process.wait(20)
+
+    @property
+    def log(self) -> str:
+        return self._log.read_text()
 
     def documents(self, table: str) -> dict[str, Any]:
         """What the copy holds."""
@@ -112,3 +120,32 @@ def test_a_dropped_collection_is_gone_from_the_copy(
         db.users.drop()
         db.users.insert_one({"_id": "3", "after": True})
         eventually(lambda: holds_a_copy(example, db), 30)
+
+
+@pytest.mark.parametrize("example_runs", [True, False])
+def test_a_watcher_whose_position_was_deleted(
+    tmp_path: Path, mongo: ReplicaSet, kafka: Broker, prefix: str, db: Database[Any], example_runs: bool
+) -> None:
+    """Its numbers begin with 1 again, whether the example sees that happen or not; the copy still follows."""
+    example = Example(tmp_path, kafka.bootstrap, prefix)
+    db.users.insert_many({"_id": number, "n": 0} for number in range(20))
+    with WorkerProcess(tmp_path, settings(mongo, kafka, prefix)) as worker, example.running():
+        worker.reached()
+        db.users.update_many({}, {"$inc": {"n": 1}})
+        eventually(lambda: example.copy.exists() and holds_a_copy(example, db), 40)
+        assert worker.stop() == 0
+        admin = AdminClient({"bootstrap.servers": kafka.bootstrap}, logger=QUIET)
+        admin.delete_topics([f"{prefix}.position"])[f"{prefix}.position"].result(20)
+        eventually(lambda: f"{prefix}.position" not in admin.list_topics(timeout=10).topics)
+        shutil.rmtree(worker.state_dir / "run")
+        if not example_runs:
+            example.kill()
+        worker.start()
+        worker.reached()
+        db.users.update_many({}, {"$inc": {"n": 1}})
+        db.users.delete_one({"_id": 3})
+        if not example_runs:
+            example.start()
+        eventually(lambda: holds_a_copy(example, db), 40)
+    if example_runs:
+        assert "begin again" in example.log

@@ -29,7 +29,7 @@ from watcher.consumer import (
 )
 from watcher.consumer.dead_letters import DeadLetters
 from watcher.errors import ConfigurationError
-from watcher.sandbox.kafka import Broker
+from watcher.sandbox.kafka import ApacheKafka, Broker
 
 QUICK = {"backoff_ms": 1, "attempts": 3}
 ROOT = Path(__file__).parents[2]
@@ -374,10 +374,12 @@ def test_a_property_that_librdkafka_refuses(prefix: str) -> None:
     assert "the argument kafka" in failure.value.hint
 
 
-def test_dead_letters_that_cannot_be_written(kafka: Broker, prefix: str, writer: Writer) -> None:
+def test_dead_letters_that_cannot_be_written(apache: ApacheKafka, prefix: str, writer: Writer) -> None:
+    """Apache Kafka refuses a topic whose name differs from that of another in `.` and `_` alone."""
     writer.write([writer.message("insert", 1)])
-    options = ConsumerOptions(attempts=1, dead_letter_topic="not a topic's name")
-    consumer = make_consumer(kafka.bootstrap, prefix, writer.topics, options)
+    taken = Writer(apache.bootstrap, prefix, topic=f"{prefix}.dead.letter").topics[0]
+    options = ConsumerOptions(attempts=1, dead_letter_topic=taken.replace(".", "_"))
+    consumer = make_consumer(apache.bootstrap, prefix, writer.topics, options)
 
     @consumer.on("users")
     def handle(_: Change) -> None:
@@ -385,5 +387,5 @@ def test_dead_letters_that_cannot_be_written(kafka: Broker, prefix: str, writer:
 
     error = ran(consumer, lambda: False)
     assert isinstance(error, DeadLetterFailed)
-    assert error.hint
-    assert [change.key for change in collected(kafka.bootstrap, prefix, writer.topics, 1)] == [1]
+    assert "dead_letter_topic" in error.hint
+    assert [change.key for change in collected(apache.bootstrap, prefix, writer.topics, 1)] == [1]

@@ -160,6 +160,7 @@ def test_the_copy_equals_the_source_after_a_kill_and_over_poison(
     with place.service("first") as node:
         eventually(lambda: newest_heard_of(node) == newest, 60)
         eventually(lambda: node.errors.count("passed over") == poison, 60)
+        assert node.errors.count(f"no handler takes the changes of {prefix}.orders") == 1
         assert copied(rows) == source(db)
     db.users.update_one({"_id": users[1]}, {"$set": {"name": "Hedy"}})
     db.users.delete_one({"_id": users[2]})

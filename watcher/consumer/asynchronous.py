@@ -15,8 +15,9 @@ from watcher.consumer.change import Change, Gap
 from watcher.consumer.consumer import BATCH_SIZE, BATCH_WAIT_MS, DEFAULT_OPTIONS, DatabaseChangeConsumer
 from watcher.consumer.dispatcher import Counts
 from watcher.consumer.environment import read_environment
+from watcher.consumer.handlers import check_coroutine_handler, coroutine_of
+from watcher.consumer.operations import ANY
 from watcher.consumer.options import ConsumerOptions
-from watcher.consumer.routes import ANY
 from watcher.consumer.stop_signals import STOP_SIGNALS
 from watcher.consumer.watchdog import handled_elsewhere, stack_of_thread
 
@@ -93,18 +94,20 @@ class AsyncDatabaseChangeConsumer:
         """Have `run` return; from any thread, or from a handler."""
         self._consumer.stop()
 
-    def _register(self, register: Callable[[Callable[[T], object]], object]) -> Callable[[Coroutines[T]], Coroutines[T]]:
+    def _register(self, register: Callable[[Callable[[T], None]], object]) -> Callable[[Coroutines[T]], Coroutines[T]]:
         def decorate(handler: Coroutines[T]) -> Coroutines[T]:
             register(self._in_loop(handler))
             return handler
 
         return decorate
 
-    def _in_loop(self, handler: Coroutines[T]) -> Callable[[T], object]:
-        def call(argument: T) -> object:
-            coroutine = handler(argument)
+    def _in_loop(self, handler: Coroutines[T]) -> Callable[[T], None]:
+        check_coroutine_handler(handler)
+
+        def call(argument: T) -> None:
+            coroutine = coroutine_of(handler, argument)
             with handled_elsewhere(lambda: self._where(coroutine)):
-                return asyncio.run_coroutine_threadsafe(coroutine, self._loop).result()
+                asyncio.run_coroutine_threadsafe(coroutine, self._loop).result()
 
         return call
 

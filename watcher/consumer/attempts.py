@@ -7,7 +7,7 @@ from collections.abc import Callable
 from itertools import count
 
 from watcher.consumer.change import Change
-from watcher.consumer.errors import Reject
+from watcher.consumer.errors import HandlerFailed, Reject
 from watcher.consumer.options import ConsumerOptions
 from watcher.consumer.watchdog import Watchdog
 
@@ -33,11 +33,15 @@ class Attempts:
         self._ours = ours
 
     def call(self, handler: Call, changes: list[Change]) -> tuple[list[Change], Exception | None]:
-        """The changes that are still ours, and the last exception if all attempts failed. Raises Stopped."""
+        """The changes that are still ours, and the last exception if all attempts failed. Raises Stopped, and HandlerFailed from
+        `checked`: what never runs fails with every message, so the dead letters would get them all.
+        """
         for attempt in count(1):
             self._watchdog.begins(changes[0])
             try:
                 handler(changes)
+            except HandlerFailed:
+                raise
             except Reject as error:
                 return changes, error
             except Exception as error:  # noqa: BLE001 - whatever a handler raises is the user's to know

@@ -15,6 +15,10 @@ from watcher.consumer.delivered import Message, Partition
 T_co = TypeVar("T_co", covariant=True)
 
 
+NO_OFFSET = -1
+"""That of what lies nowhere in Kafka: a gap that the consumer has found itself."""
+
+NO_TIME = "1970-01-01T00:00:00.000Z"
 _NO_KEY: dict[str, Any] = {}
 
 
@@ -100,7 +104,9 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Gap:
-    """Changes are missing: MongoDB no longer had those after `last_event_id`. Whoever keeps a copy must compare it anew."""
+    """Changes are missing: whoever keeps a copy must compare it anew. MongoDB no longer had those after `last_event_id`; or the
+    consumer has found that they are not in Kafka, before the message with this `sequence`.
+    """
 
     database: str
     watcher: str
@@ -120,6 +126,21 @@ class Gap:
             reason=change.message.get("reason", ""),
             last_event_id=change.message.get("lastEventId"),
         )
+
+
+def gap_before(change: Change, reason: str) -> Change:
+    """A gap that no control message tells of: something was missing when this change came."""
+    timestamp = change.message["timestamp"]
+    message = {
+        "operationType": "gap",
+        "database": change.database,
+        "timestamp": timestamp if _is_time(timestamp) else NO_TIME,
+        "reason": reason,
+        "watcher": change.watcher,
+        "sequence": change.sequence,
+    }
+    record = Record(topic=change.topic, partition=change.partition, offset=NO_OFFSET, key=None, value=orjson.dumps(message))
+    return Change("gap", change.database, None, change.watcher, change.sequence, change.source, NO_OFFSET, message, record)
 
 
 def read(record: Record, partition: Partition) -> Change:

@@ -4,20 +4,31 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
+from watcher.consumer.names import is_topic
+from watcher.consumer.reset import Reset
 from watcher.librdkafka import common_properties as common
 
+OFFSETS = "offsets are committed after the handlers have returned"
+CALLBACK = "the consumer needs it itself"
 OWNED = {
     "bootstrap.servers": "it is the argument brokers",
+    "metadata.broker.list": "it is the argument brokers",
     "group.id": "it is the argument group_id",
-    "enable.auto.commit": "offsets are committed after the handlers have returned",
-    "enable.auto.offset.store": "offsets are committed after the handlers have returned",
+    "enable.auto.commit": OFFSETS,
+    "enable.auto.offset.store": OFFSETS,
+    "offset.store.method": OFFSETS,
+    "on_commit": CALLBACK,
+    "error_cb": CALLBACK,
     "isolation.level": "messages of aborted transactions must not be seen",
     "enable.partition.eof": "the order across topics stands on it",
 }
 """What users may not set, each with the reason."""
+
+LOGIN_CALLBACKS = ("oauth_cb",)
+"""confluent-kafka's own, which every client needs to log in."""
 
 FETCH_WAIT_MS = 50
 """The end of a partition is told only after a fetch came back empty, and messages may wait for that."""
@@ -30,29 +41,54 @@ QUEUE_KBYTES = 16 * 1024
 SESSION_MS = 10_000
 """How soon the others take over from a member that was killed. Heartbeats come from librdkafka's thread, whatever handlers do."""
 
-TOPIC_NAME = re.compile(r"[A-Za-z0-9._-]+")
+TOPIC_CONFIG = "default.topic.config"
+
+DEFAULT_RESET = "earliest"
+"""A new group begins with the first message that Kafka still has."""
 
 client_log = logging.getLogger("watcher.consumer.librdkafka")
 
 
-def check_properties(properties: Mapping[str, Any]) -> None:
-    """Raise ValueError if one of them is ours to set."""
-    for name in properties:
+def check_properties(properties: Mapping[str, Any], topics: Collection[str] = ()) -> None:
+    """Raise ValueError if one of them is ours to set, is none, or hides one of the topics."""
+    flat = flattened(properties)
+    reset_of(flat)
+    for name in flat:
         if name in OWNED:
             raise ValueError(f"{name} cannot be set: {OWNED[name]}")
+    for pattern in filter(None, str(flat.get("topic.blacklist") or "").split(",")):
+        if hidden := [topic for topic in topics if _hides(pattern, topic)]:
+            raise ValueError(f"topic.blacklist hides {hidden[0]}, which is among the topics")
+
+
+def flattened(properties: Mapping[str, Any]) -> dict[str, Any]:
+    """With those in librdkafka's old `default.topic.config` beside the others."""
+    return {**(properties.get(TOPIC_CONFIG) or {}), **{name: value for name, value in properties.items() if name != TOPIC_CONFIG}}
+
+
+def reset_of(properties: Mapping[str, Any]) -> Reset:
+    """What its auto.offset.reset says. Raises ValueError."""
+    return Reset.of(flattened(properties).get("auto.offset.reset", DEFAULT_RESET))
+
+
+def _hides(pattern: str, topic: str) -> bool:
+    try:
+        return re.search(pattern, topic) is not None
+    except re.error:  # librdkafka's regular expressions are not quite Python's
+        return False
 
 
 def consumer_properties(brokers: str, group_id: str, properties: Mapping[str, Any], dead_letter_topic: str) -> dict[str, Any]:
     """For reading as a member of the group. Patterns don't see the dead-letter topic: a bad record would come back for ever."""
+    flat = flattened(properties)
     return {
-        "auto.offset.reset": "earliest",  # a new group begins with the first message that Kafka still has
-        "partition.assignment.strategy": "range",  # same partition numbers of all topics to one member: a document stays whole
+        "auto.offset.reset": DEFAULT_RESET,
+        **_membership(flat),
         "fetch.wait.max.ms": FETCH_WAIT_MS,
         "topic.metadata.refresh.interval.ms": NEW_TOPICS_MS,
-        "session.timeout.ms": SESSION_MS,
         "queued.max.messages.kbytes": QUEUE_KBYTES,
-        **properties,
-        **_hidden(dead_letter_topic, properties.get("topic.blacklist")),
+        **flat,
+        **_hidden(dead_letter_topic, flat.get("topic.blacklist")),
         "bootstrap.servers": brokers,
         "group.id": group_id,
         "enable.auto.commit": False,
@@ -62,9 +98,30 @@ def consumer_properties(brokers: str, group_id: str, properties: Mapping[str, An
     }
 
 
+def is_incremental(properties: Mapping[str, Any]) -> bool:
+    """Whether partitions come and go one by one in a rebalance (KIP-429, KIP-848), and not all at once."""
+    return _broker_assigns(properties) or "cooperative" in str(properties.get("partition.assignment.strategy"))
+
+
+def _broker_assigns(properties: Mapping[str, Any]) -> bool:
+    return str(properties.get("group.protocol")).lower() == "consumer"
+
+
+def _membership(properties: Mapping[str, Any]) -> dict[str, Any]:
+    """How partitions are shared out: the same numbers of all topics to one member, so that a document stays whole.
+
+    With KIP-848's group.protocol=consumer the broker does that, and sets the session's length: librdkafka refuses ours.
+    """
+    if _broker_assigns(properties):
+        return {"group.remote.assignor": "range"}
+    longest = str(properties.get("max.poll.interval.ms"))  # librdkafka refuses a session that is longer
+    session_ms = min(SESSION_MS, int(longest)) if longest.isdecimal() else SESSION_MS
+    return {"partition.assignment.strategy": "range", "session.timeout.ms": session_ms}
+
+
 def _hidden(topic: str, others: str | None) -> dict[str, str]:
     """librdkafka's list of patterns of topics that are as if they did not exist. What cannot be a topic's name is none."""
-    if not TOPIC_NAME.fullmatch(topic):
+    if not is_topic(topic):
         return {}
     pattern = f"^{topic.replace('.', '[.]')}$"
     return {"topic.blacklist": f"{others},{pattern}" if others else pattern}
@@ -72,4 +129,5 @@ def _hidden(topic: str, others: str | None) -> dict[str, str]:
 
 def common_properties(brokers: str, properties: Mapping[str, Any]) -> dict[str, Any]:
     """For any client: brokers, login and TLS."""
-    return {**common(properties), "bootstrap.servers": brokers}
+    login = {name: properties[name] for name in LOGIN_CALLBACKS if name in properties}
+    return {**common(properties), **login, "bootstrap.servers": brokers}

@@ -11,14 +11,17 @@ from watcher.consumer.change import Change, Gap
 from watcher.consumer.connection import check_properties
 from watcher.consumer.dispatcher import Counts
 from watcher.consumer.environment import read_environment
+from watcher.consumer.handlers import Result, check_handler, checked
+from watcher.consumer.names import check_dead_letter_topic, check_topics
+from watcher.consumer.operations import ANY, ROW_CHANGES, check_selection
 from watcher.consumer.options import ConsumerOptions
-from watcher.consumer.routes import ANY, ROW_CHANGES, BatchHandler, Handler, Route, Routes
+from watcher.consumer.routes import BatchHandler, Handler, Route, Routes
 from watcher.consumer.session import Session
 from watcher.consumer.stop_signals import stop_on_signals
 
 H = TypeVar("H", bound=Handler)
 B = TypeVar("B", bound=BatchHandler)
-G = TypeVar("G", bound=Callable[[Gap], object])
+G = TypeVar("G", bound=Callable[[Gap], Result])
 
 DEFAULT_OPTIONS = ConsumerOptions()
 BATCH_SIZE = 500
@@ -51,9 +54,12 @@ class DatabaseChangeConsumer:
         self.counts = Counts()
         if not (brokers and group_id and self._topics):
             raise ValueError("brokers, group_id and topics must not be empty")
+        check_topics(self._topics)
         if (dead := options.dead_letters_of(group_id)) in self._topics:
             raise ValueError(f"{dead} is where this consumer's own dead letters go: another group_id reads them")
-        check_properties(self._kafka)
+        if options.has_dead_letters:
+            check_dead_letter_topic(dead, self._topics)
+        check_properties(self._kafka, self._topics)
 
     @classmethod
     def from_env(cls, environment: Mapping[str, str] = os.environ, *, options: ConsumerOptions = DEFAULT_OPTIONS) -> Self:
@@ -67,10 +73,13 @@ class DatabaseChangeConsumer:
         """The decorated function takes changes of a collection: its name, a glob, or `*`, which messages without one match too.
 
         Without `operations` it takes insert, update, replace and delete; `*` is any. A message goes to one handler: that of the
-        name before that of a glob, and that before `*`. Raises ValueError where there is a handler already.
+        name before that of a glob, and that before `*`. Raises ValueError where there is a handler already, and for an operation
+        that no watcher has; TypeError for what is no function, and for an `async def`.
         """
+        check_selection(collection, operations, database)
 
         def register(handler: H) -> H:
+            check_handler(handler)
             self._routes.add(Route(_one(handler), collection, operations or ROW_CHANGES, database))
             return handler
 
@@ -85,20 +94,24 @@ class DatabaseChangeConsumer:
         """
         if size < 1:
             raise ValueError(f"size must be at least 1, not {size}")
+        check_selection(collection, operations, database)
 
         def register(handler: B) -> B:
-            self._routes.add(Route(handler, collection, operations or ROW_CHANGES, database, size, wait_ms / 1000))
+            check_handler(handler)
+            self._routes.add(Route(checked(handler), collection, operations or ROW_CHANGES, database, size, wait_ms / 1000))
             return handler
 
         return register
 
     def on_gap(self, handler: G) -> G:
         """The decorated function hears of changes that are missing. The control topic must be among `topics`."""
+        check_handler(handler)
         self._routes.add(Route(_one(lambda change: handler(Gap.of(change))), operations=("gap",)))
         return handler
 
     def on_other(self, handler: H) -> H:
         """The decorated function takes what no other does: further collections, and operations that came after this release."""
+        check_handler(handler)
         self._routes.set_other(Route(_one(handler)))
         return handler
 
@@ -120,4 +133,4 @@ class DatabaseChangeConsumer:
 
 def _one(handler: Callable[[Change], object]) -> Callable[[list[Change]], object]:
     """Handlers of single changes and of batches are called alike."""
-    return lambda changes: handler(changes[0])
+    return checked(lambda changes: handler(changes[0]))

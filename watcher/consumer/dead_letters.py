@@ -20,6 +20,18 @@ TRACEBACK_CHARACTERS = 4000
 REASON_CHARACTERS = 1000
 """The beginning of it is kept. Kafka counts headers too when it says that a message is too large."""
 
+RIGHTS_HINT = 'The principal needs Write and Describe on it, and Create unless it exists. Or set on_error="stop".'
+HINTS = {
+    KafkaError.TOPIC_EXCEPTION: "Kafka refuses the name: perhaps another topic differs from it in '.' and '_' alone. "
+    "Set the option dead_letter_topic.",
+    KafkaError.MSG_SIZE_TOO_LARGE: "Its max.message.bytes has no room for the key and the headers.",
+    KafkaError._MSG_TIMED_OUT: "Kafka has not taken it in time: is it reachable, and has the topic enough replicas in sync?",
+    **dict.fromkeys((KafkaError.TOPIC_AUTHORIZATION_FAILED, KafkaError.CLUSTER_AUTHORIZATION_FAILED), RIGHTS_HINT),
+}
+"""What to do, by Kafka's error."""
+
+OTHER_HINT = f"Does the topic exist? {RIGHTS_HINT}"
+
 DELIVERY_SECONDS = 30.0
 CREATION_SECONDS = 10.0
 
@@ -87,7 +99,7 @@ class DeadLetters:
         )
 
     def _create_topic(self) -> None:
-        """Whoever may not create topics may find it there all the same."""
+        """Whoever may not create topics may find it there all the same. Raises KafkaException for a name that Kafka refuses."""
         admin = AdminClient(self._properties, logger=client_log)
         created = admin.create_topics([NewTopic(self.topic, 1)], operation_timeout=CREATION_SECONDS)[self.topic]
         try:
@@ -95,11 +107,12 @@ class DeadLetters:
         except TimeoutError:  # then writing will tell
             _log.warning("%s was not created: Kafka did not answer within %.0f s", self.topic, CREATION_SECONDS)
         except KafkaException as error:
+            if error.args[0].code() == KafkaError.TOPIC_EXCEPTION:
+                raise
             if error.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:
                 _log.warning("%s was not created: %s", self.topic, error.args[0].str())
 
     def _failed(self, error: KafkaError) -> DeadLetterFailed:
         return DeadLetterFailed(
-            f"The dead-letter topic {self.topic} could not be written: {error.str()}",
-            hint='The principal needs Write and Describe on it, and Create unless it exists. Or set on_error="stop".',
+            f"The dead-letter topic {self.topic} could not be written: {error.str()}", hint=HINTS.get(error.code(), OTHER_HINT)
         )

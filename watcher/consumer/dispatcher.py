@@ -11,14 +11,14 @@ from confluent_kafka import Message as Record
 
 from watcher.consumer.attempts import Attempts, Call
 from watcher.consumer.batches import Batch, Batches
-from watcher.consumer.change import Change, Gap, NotOurs
+from watcher.consumer.change import NO_OFFSET, Change, Gap, NotOurs, gap_before
 from watcher.consumer.dead_letters import DeadLetters
 from watcher.consumer.delivered import Partition
 from watcher.consumer.errors import ForeignMessage, HandlerFailed
 from watcher.consumer.offsets import Offsets
 from watcher.consumer.options import ConsumerOptions
 from watcher.consumer.redelivery import RedeliveryWindow
-from watcher.consumer.routes import Routes
+from watcher.consumer.routes import REMEMBERED, Routes
 
 _log = logging.getLogger("watcher.consumer")
 
@@ -53,10 +53,25 @@ class Dispatcher:
         self._attempts = attempts
         self._redeliveries = RedeliveryWindow(options.redelivery_window)
         self._batches = Batches()
+        self._missing: dict[tuple[Partition, int], str] = {}
+        self._passed_over: set[tuple[str | None, str]] = set()
+
+    def is_repeated(self, change: Change) -> bool:
+        """Whether the same message was handled, or waits in a batch."""
+        return self._redeliveries.has(change) or self._batches.has(change)
+
+    def missing_before(self, change: Change, reason: str) -> None:
+        """When it is this message's turn, a gap is told first."""
+        place = (change.source, change.offset)
+        self._missing[place] = f"{self._missing[place]}; {reason}" if place in self._missing else reason
 
     def take(self, change: Change) -> None:
         """A message whose turn it is. Raises HandlerFailed, DeadLetterFailed, Stopped, or what a handler exits with."""
-        if self._redeliveries.has(change) or self._batches.has(change):
+        if self._missing and (reason := self._missing.pop((change.source, change.offset), None)):
+            self._tell(gap_before(change, reason))
+            if not self._offsets.ours([change]):
+                return
+        if self.is_repeated(change):
             self.counts.repeated += 1
             self._offsets.handled(change.source, change.offset)
             return
@@ -66,8 +81,7 @@ class Dispatcher:
         if change.operation == "gap":
             _log.warning("%s: changes are missing: %s", change.watcher, Gap.of(change).reason)
         if route is None:
-            self.counts.unrouted += 1
-            self._done(change)
+            self._pass_over(change)
         elif not route.batch_size:
             self._call(route.handler, [change])
         elif (batch := self._batches.add(route, change, time.monotonic())).is_full:
@@ -77,7 +91,7 @@ class Dispatcher:
         """A record that no watcher has written. Raises ForeignMessage, DeadLetterFailed."""
         self.counts.foreign += 1
         where = f"{partition[0]}, partition {partition[1]}, offset {record.offset()}"
-        if record.value() is None:
+        if not record.value():
             _log.debug("an empty record is passed over: %s", where)
         elif self._options.on_foreign == "stop":
             raise ForeignMessage(f"{where}: {reason}.", hint='Set on_foreign to "skip" or "dead-letter" to go on.')
@@ -99,6 +113,29 @@ class Dispatcher:
     def revoke(self, partitions: Collection[Partition]) -> None:
         """Somebody else handles these now."""
         self._batches.revoke(partitions)
+        self._missing = {place: reason for place, reason in self._missing.items() if place[0] not in partitions}
+
+    def _tell(self, gap: Change) -> None:
+        """Of what this consumer has found to be missing; it is in the log already."""
+        route = self._routes.find(gap)
+        if not self._flush_before(self._batches.before(gap, route), gap):
+            return
+        if route is None:
+            self._done(gap)
+        else:
+            self._call(route.handler, [gap])
+
+    def _pass_over(self, change: Change) -> None:
+        """Nobody takes it. Told once for each collection and operation: a name may have been misspelled."""
+        self.counts.unrouted += 1
+        kind = (change.collection, change.operation)
+        if kind not in self._passed_over and len(self._passed_over) < REMEMBERED:
+            self._passed_over.add(kind)
+            about = f" of {change.collection}" if change.collection else ""
+            near = self._routes.similar(change)
+            hint = f"; there is one for {near!r}" if near else ""
+            _log.warning("no handler takes %s%s, so such messages are passed over%s", change.operation, about, hint)
+        self._done(change)
 
     def _flush_before(self, batches: list[Batch], change: Change) -> bool:
         """Hand these over; whether the change is still ours then. Between two attempts partitions may go to another member."""
@@ -140,5 +177,6 @@ class Dispatcher:
         self._done(change)
 
     def _done(self, change: Change) -> None:
-        self._redeliveries.add(change)
+        if change.offset != NO_OFFSET:
+            self._redeliveries.add(change)
         self._offsets.handled(change.source, change.offset)

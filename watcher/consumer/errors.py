@@ -10,7 +10,7 @@ class ReadError(WatcherError):
 
 
 class HandlerFailed(WatcherError):
-    """A handler raised as often as it was allowed to, and `on_error` is "stop". Its exception is the cause."""
+    """A handler raised as often as it was allowed to, and `on_error` is "stop": its exception is the cause. Or it cannot run."""
 
 
 class ForeignMessage(WatcherError):

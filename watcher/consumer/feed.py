@@ -10,14 +10,15 @@ from typing import Any
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 from confluent_kafka import Message as Record
 
-from watcher.consumer.connection import client_log
+from watcher.consumer.connection import client_log, is_incremental
 from watcher.consumer.delivered import Partition
-from watcher.consumer.kafka_errors import BAD_SETTING, LOGIN_REFUSED, NOT_AUTHORISED, error_for
+from watcher.consumer.kafka_errors import BAD_SETTING, FATAL, LOGIN_REFUSED, NOT_AUTHORISED, error_for
+from watcher.consumer.starts import Starts
 
 RECORDS_AT_ONCE = 500
 IDLE_POLL_SECONDS = 0.2
 NO_SUCH_TOPIC = {KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError._UNKNOWN_TOPIC, KafkaError._UNKNOWN_PARTITION}
-HOPELESS = LOGIN_REFUSED | NOT_AUTHORISED | BAD_SETTING
+HOPELESS = LOGIN_REFUSED | NOT_AUTHORISED | BAD_SETTING | FATAL | {KafkaError._AUTO_OFFSET_RESET}
 PROPERTIES = "the argument kafka"
 
 Changed = Callable[[set[Partition]], None]
@@ -42,10 +43,13 @@ class Feed:
         lost: Changed,
         committed: Callable[[Mapping[Partition, int]], None],
         uncommitted: Changed,
+        starts: Starts | None = None,
     ) -> None:
         self._brokers = str(properties["bootstrap.servers"])
         self._assigned, self._revoked, self._lost = assigned, revoked, lost
         self._committed, self._uncommitted = committed, uncommitted
+        self._starts = starts
+        self._is_incremental = is_incremental(properties)
         self._commits_fail = False
         self._paused: set[Partition] = set()
         self._kept: list[Record] = []
@@ -53,6 +57,7 @@ class Feed:
         self._hopeless: KafkaError | None = None
         self._is_away = False
         self._missing: set[str] = set()
+        self._read: set[str] = set()
         try:
             callbacks = {"error_cb": self._note, "on_commit": self._on_commit}
             self._consumer = Consumer({**properties, **callbacks}, logger=client_log)
@@ -79,7 +84,9 @@ class Feed:
         if error.code() in NO_SUCH_TOPIC:
             if record.topic() not in self._missing:
                 self._missing.add(record.topic() or "")
-                _log.warning("the topic %s does not exist yet", record.topic())
+                _log.warning(
+                    "the topic %s does not exist%s", record.topic(), " any more" if record.topic() in self._read else " yet"
+                )
         elif error.fatal() or error.code() in HOPELESS:
             raise error_for(error, self._brokers, PROPERTIES)
         else:
@@ -103,6 +110,10 @@ class Feed:
         """What `hold_back` was told last."""
         return self._paused
 
+    def first_offset(self, partition: Partition) -> int:
+        """The lowest that Kafka still has, as its last answer told it; -1001 if there was none."""
+        return self._consumer.get_watermark_offsets(TopicPartition(*partition), cached=True)[0]
+
     def hold_back(self, partitions: set[Partition]) -> None:
         """Don't read these, and these only."""
         if partitions == self._paused:
@@ -115,7 +126,7 @@ class Feed:
         """Tell the group where to go on. Without `wait`, how that ended is told later. A failure is logged."""
         if not offsets:
             return
-        positions = [TopicPartition(*partition, offset) for partition, offset in offsets.items()]
+        positions = [TopicPartition(*each, offset, self._id_of(each[0])) for each, offset in offsets.items()]
         try:
             if wait:
                 self._on_commit(None, self._consumer.commit(offsets=positions, asynchronous=False))
@@ -151,9 +162,16 @@ class Feed:
             _log.info("offsets are committed again")
         self._commits_fail = error is not None
 
-    def _on_assign(self, _: Consumer, partitions: list[TopicPartition]) -> None:
+    def _on_assign(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
         self._is_reassigned = True
         self._assigned(_keys(partitions))
+        self._missing -= {each.topic for each in partitions}
+        self._read |= {each.topic for each in partitions}
+        if self._starts and partitions and (elsewhere := self._starts.find(consumer, partitions)):
+            (consumer.incremental_assign if self._is_incremental else consumer.assign)(elsewhere)
+
+    def _id_of(self, topic: str) -> str | None:
+        return self._starts.id_of(topic) if self._starts else None
 
     def _on_revoke(self, _: Consumer, partitions: list[TopicPartition]) -> None:
         self._revoked(_keys(partitions))

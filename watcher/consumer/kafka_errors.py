@@ -20,6 +20,14 @@ NOT_AUTHORISED = {
 LOGIN_REFUSED = {KafkaError.SASL_AUTHENTICATION_FAILED, KafkaError._AUTHENTICATION}
 BAD_SETTING = {KafkaError._INVALID_ARG}
 
+FATAL = {KafkaError._FATAL, KafkaError.FENCED_INSTANCE_ID, KafkaError.UNRELEASED_INSTANCE_ID}
+"""What ends a member of a group; most often, that another one has the same group.instance.id (KIP-345)."""
+
+NO_OFFSET_HINT = (
+    'auto.offset.reset is "error". Without it, or with "earliest", reading begins with the oldest message that Kafka has; '
+    "else set the group's offset with kafka-consumer-groups."
+)
+
 
 def read_error(error: KafkaError, settings: Settings) -> WatcherError:
     """Our error for Kafka's, for somebody who has a watcher's settings: NotPermitted, ConfigurationError, else ReadError."""
@@ -38,4 +46,8 @@ def error_for(error: KafkaError, brokers: str, properties: str) -> WatcherError:
         )
     if code in BAD_SETTING:
         return ConfigurationError(text, hint=f"See librdkafka's CONFIGURATION.md for the properties of {properties}.")
+    if code == KafkaError._AUTO_OFFSET_RESET:
+        return ReadError(text, hint=NO_OFFSET_HINT)
+    if code in FATAL:
+        return ReadError(text, hint="Where a group.instance.id is set, each process needs its own. Else start the consumer again.")
     return ReadError(f"Kafka at {brokers} does not answer: {error.str()}", hint="Is the broker running, and is its address right?")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
-from watcher.consumer.change import Change
+from watcher.consumer.change import NO_OFFSET, Change
 from watcher.consumer.delivered import Partition
 
 
@@ -19,7 +19,8 @@ class _Log:
     @property
     def handled_to(self) -> int | None:
         """A dict keeps the order of insertion, and offsets rise: the first one is the lowest."""
-        return next(iter(self.open), self.next_offset)
+        first = next(iter(self.open), self.next_offset)
+        return None if first == NO_OFFSET else first
 
 
 class Offsets:
@@ -50,6 +51,11 @@ class Offsets:
     def passed(self, partition: Partition, position: int) -> None:
         """There is nothing to be read before `position`: what is there are the marks of transactions."""
         self._logs[partition].next_offset = position
+
+    def hold(self, partition: Partition) -> None:
+        """Something without an offset is to be told: until NO_OFFSET is handled, nothing that is taken after this is committed."""
+        if log := self._logs.get(partition):
+            log.open[NO_OFFSET] = None
 
     def handled(self, partition: Partition, offset: int) -> None:
         """This record is done with; it may have been revoked meanwhile."""

@@ -55,6 +55,11 @@ class ConsumerOptions:
         """The dead-letter topic of this group."""
         return self.dead_letter_topic or f"{group_id}.dead-letter"
 
+    @property
+    def has_dead_letters(self) -> bool:
+        """Whether any message can go there."""
+        return "dead-letter" in (self.on_error, self.on_foreign)
+
     def __post_init__(self) -> None:
         self._check("on_error", ("dead-letter", "stop"))
         self._check("on_foreign", ("dead-letter", "skip", "stop"))

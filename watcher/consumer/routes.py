@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
 from watcher.consumer.change import Change
+from watcher.consumer.handlers import Result
+from watcher.consumer.operations import ANY, near
 
-Handler = Callable[[Change], object]
-BatchHandler = Callable[[list[Change]], object]
+Handler = Callable[[Change], Result]
+BatchHandler = Callable[[list[Change]], Result]
 
-ANY = "*"
-ROW_CHANGES = ("insert", "update", "replace", "delete")
 REMEMBERED = 10_000
 """Names are data: whoever creates collections without end must not fill our memory."""
 
@@ -61,7 +61,9 @@ class Routes:
         self._found.clear()
 
     def set_other(self, route: Route) -> None:
-        """The handler for what no other takes."""
+        """The handler for what no other takes. Raises ValueError where there is one."""
+        if self._other is not None:
+            raise ValueError("there already is a handler for what no other takes")
         self._other = route
         self._found.clear()
 
@@ -75,6 +77,10 @@ class Routes:
                 self._found.clear()
             route = self._found[what] = self._choose(change)
             return route
+
+    def similar(self, change: Change) -> str | None:
+        """The name of a collection for which there is a handler, and which may have been meant."""
+        return near(change.collection or "", (route.collection for route in self._routes if not _vagueness(route.collection)))
 
     def _choose(self, change: Change) -> Route | None:
         """Among equals, the one that was registered first: min() keeps it."""

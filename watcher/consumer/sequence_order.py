@@ -8,6 +8,8 @@ The rule. Each partition holds the messages of one watcher in rising order. So a
   whatever is lower was already in its log when this one could be read; or
 * the partitions it would wait for have been silent for too long.
 
+A watcher whose position was deleted counts from 1 again. So a place in the order is a pair: the count, and the number in it.
+
 Time here is seconds spent listening to Kafka: while a handler works, nobody is silent.
 """
 
@@ -17,11 +19,18 @@ import heapq
 import logging
 import math
 from collections import deque
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from watcher.consumer.change import Change
 from watcher.consumer.delivered import Partition
+from watcher.consumer.numbering import Numbering
+
+Place = tuple[float, int]
+"""The watcher's count, and the number in it."""
+
+BEFORE_ALL: Place = (0, 0)
+AFTER_ALL: Place = (math.inf, 0)
 
 MESSAGE_OVERHEAD = 1024
 """What a message weighs besides its JSON, in bytes, about."""
@@ -60,48 +69,55 @@ class _Round:
 
 @dataclass(slots=True)
 class _Queue:
-    """What is held of one watcher from one partition, oldest first, each with its round and its weight in bytes."""
+    """What is held of one watcher from one partition, oldest first, each with its round, its weight in bytes, and its place."""
 
     source: _Source
-    seen: int = 0
-    held: deque[tuple[_Round, int, Change]] = field(default_factory=deque)
+    seen: Place = BEFORE_ALL
+    held: deque[tuple[_Round, int, Place, Change]] = field(default_factory=deque)
+
+    def holds(self, change: Change) -> bool:
+        """Whether the same message waits here."""
+        return any(each.sequence == change.sequence and each.event_id == change.event_id for *_, each in self.held)
 
 
 @dataclass(slots=True)
 class _Lane:
-    """What is held of one watcher. `heads` is a heap of each queue's first sequence.
+    """What is held of one watcher. `heads` is a heap of each queue's first place.
 
     `floors`, by round: nothing lower can still come before what arrived in it.
     """
 
     queues: dict[Partition, _Queue] = field(default_factory=dict)
-    heads: list[tuple[int, Partition]] = field(default_factory=list)
-    last: int = 0
-    floors: dict[int, float] = field(default_factory=dict)
+    heads: list[tuple[Place, Partition]] = field(default_factory=list)
+    last: Place = BEFORE_ALL
+    floors: dict[int, Place] = field(default_factory=dict)
+    numbering: Numbering = field(default_factory=Numbering)
+    told_count: float = 0
     was_late: bool = False
 
     def arrived(self) -> _Round:
         """When the head came."""
         return self.queues[self.heads[0][1]].held[0][0]
 
-    def seen(self, partition: Partition) -> int:
-        """The highest number that this partition has shown."""
+    def seen(self, partition: Partition) -> Place:
+        """The highest that this partition has shown."""
         queue = self.queues.get(partition)
-        return queue.seen if queue else 0
+        return queue.seen if queue else BEFORE_ALL
 
-    def pop(self) -> Change:
+    def pop(self) -> tuple[Place, Change]:
         """Take out the head."""
         queue = self.queues[self.heads[0][1]]
-        _, weight, change = queue.held.popleft()
+        _, weight, place, change = queue.held.popleft()
         queue.source.held_bytes -= weight
         if queue.held:
-            heapq.heapreplace(self.heads, (queue.held[0][2].sequence, change.source))
+            heapq.heapreplace(self.heads, (queue.held[0][2], change.source))
         else:
             heapq.heappop(self.heads)
-        return change
+        return place, change
 
     def forget(self, partitions: Collection[Partition]) -> None:
         """These are somebody else's now."""
+        self.numbering.forget(partitions)
         for partition in partitions:
             self.queues.pop(partition, None)
         self.heads = [head for head in self.heads if head[1] in self.queues]
@@ -111,8 +127,19 @@ class _Lane:
 class SequenceOrder:
     """Holds messages until it is their turn. One topic needs none of this: there, as without `ordered`, all is ready at once."""
 
-    def __init__(self, wait_s: float, buffer_bytes: int, *, ordered: bool = True) -> None:
+    def __init__(
+        self,
+        wait_s: float,
+        buffer_bytes: int,
+        *,
+        ordered: bool = True,
+        is_repeated: Callable[[Change], bool] = lambda _: False,
+        began_again: Callable[[Change], None] = lambda _: None,
+    ) -> None:
+        """`is_repeated` knows what has gone already; `began_again` hears of the first message of a new count, before it goes."""
         self._ordered = ordered
+        self._is_repeated = is_repeated
+        self._began_again = began_again
         self._wait_s = wait_s
         self._buffer_bytes = buffer_bytes
         self._merging = False
@@ -123,7 +150,7 @@ class SequenceOrder:
     def assign(self, partitions: Collection[Partition]) -> None:
         """Read these from now on, too. They may hold what lies far back: what went last says nothing of them."""
         for lane in self._lanes.values():
-            lane.last = 0
+            lane.last = BEFORE_ALL
         for partition in partitions:
             self._sources[partition] = _Source(self._round.now_s)
         self._changed()
@@ -150,11 +177,12 @@ class SequenceOrder:
         queue = lane.queues.get(change.source)
         if queue is None:
             queue = lane.queues[change.source] = _Queue(self._sources[change.source])
+        place = (lane.numbering.count_of(change, lambda each: queue.holds(each) or self._is_repeated(each)), change.sequence)
         if not queue.held:
-            heapq.heappush(lane.heads, (change.sequence, change.source))
+            heapq.heappush(lane.heads, (place, change.source))
         weight = size + MESSAGE_OVERHEAD
-        queue.held.append((self._round, weight, change))
-        queue.seen = max(queue.seen, change.sequence)
+        queue.held.append((self._round, weight, place, change))
+        queue.seen = max(queue.seen, place)
         queue.source.held_bytes += weight
         queue.source.moved(change.offset + 1, self._round.now_s)
 
@@ -201,15 +229,15 @@ class SequenceOrder:
         return any(lane.heads for lane in self._lanes.values())
 
     def _may_go(self, lane: _Lane) -> bool:
-        sequence = lane.heads[0][0]
-        if not self._merging or sequence <= lane.last + 1:
+        place = lane.heads[0][0]
+        if not self._merging or place <= (lane.last[0], lane.last[1] + 1):
             return True
         arrived = lane.arrived()
         floor = lane.floors.get(arrived.number)
         if floor is None:
             seen = (lane.seen(partition) for partition, _ in self._waited_for(arrived))
-            floor = lane.floors[arrived.number] = min(seen, default=math.inf)
-        return sequence <= floor
+            floor = lane.floors[arrived.number] = min(seen, default=AFTER_ALL)
+        return place <= floor
 
     def _waited_for(self, arrived: _Round) -> Iterator[tuple[Partition, _Source]]:
         """The partitions that may still hold something from before that round, and are not silent."""
@@ -219,17 +247,21 @@ class SequenceOrder:
                 yield partition, source
 
     def _release(self, lane: _Lane) -> Change:
-        change = lane.pop()
-        if change.sequence >= lane.last:
-            lane.last = change.sequence
-        elif self._merging:
-            self._note_late(lane, change)
-        return change
-
-    def _note_late(self, lane: _Lane, change: Change) -> None:
-        if not lane.was_late:
+        place, change = lane.pop()
+        if place[0] > lane.told_count:
+            lane.told_count = place[0]
+            self._began_again(change)
+        if place >= lane.last:
+            lane.last = place
+        elif self._merging and not lane.was_late and not self._is_repeated(change):
             lane.was_late = True
-            _log.warning("%s: message %d came after %d; order_wait_ms was too short", change.watcher, change.sequence, lane.last)
+            _log.warning(
+                "%s: message %d came after %d: its partition was silent for longer than order_wait_ms",
+                change.watcher,
+                change.sequence,
+                lane.last[1],
+            )
+        return change
 
     def _changed(self) -> None:
         """Other partitions than before."""

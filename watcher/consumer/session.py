@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from collections.abc import Mapping
@@ -11,8 +12,9 @@ from confluent_kafka import KafkaError
 from confluent_kafka import Message as Record
 
 from watcher.consumer.attempts import Attempts, Stopped
-from watcher.consumer.change import NotOurs, read
-from watcher.consumer.connection import common_properties, consumer_properties
+from watcher.consumer.change import Change, NotOurs, read
+from watcher.consumer.connection import common_properties, consumer_properties, reset_of
+from watcher.consumer.continuity import Continuity
 from watcher.consumer.dead_letters import DeadLetters
 from watcher.consumer.delivered import Partition
 from watcher.consumer.dispatcher import Counts, Dispatcher
@@ -22,7 +24,10 @@ from watcher.consumer.offsets import Offsets
 from watcher.consumer.options import ConsumerOptions
 from watcher.consumer.routes import Routes
 from watcher.consumer.sequence_order import SequenceOrder
+from watcher.consumer.starts import Starts
 from watcher.consumer.watchdog import Watchdog
+
+_log = logging.getLogger("watcher.consumer")
 
 READ_SECONDS = 0.5
 HELD_BACK_SECONDS = 0.005
@@ -55,10 +60,18 @@ class Session:
         self._unfinished = False
         self._watchdog = Watchdog(hang_after_s, exits=options.on_hang == "exit")
         self._offsets = Offsets()
-        self._order = SequenceOrder(options.order_wait_ms / 1000, options.buffer_bytes, ordered=options.ordered)
+        self._order = SequenceOrder(
+            options.order_wait_ms / 1000,
+            options.buffer_bytes,
+            ordered=options.ordered,
+            is_repeated=lambda change: self._dispatcher.is_repeated(change),
+            began_again=self._note_new_count,
+        )
         self._ends = Ends(common)
         attempts = Attempts(options, self._watchdog, self._idle, self._offsets.ours)
         self._dispatcher = Dispatcher(routes, options, self._offsets, DeadLetters(dead_letter_topic, common, group_id), attempts)
+        self._continuity = Continuity(lambda partition: self._feed.first_offset(partition))
+        self._untold: dict[Partition, str] = {}
         properties = consumer_properties(brokers, group_id, kafka, dead_letter_topic)
         self._feed = Feed(
             properties,
@@ -68,6 +81,7 @@ class Session:
             lost=self._lost,
             committed=self._offsets.committed,
             uncommitted=self._offsets.not_committed,
+            starts=Starts(common, reset=reset_of(kafka), begins=self._continuity.begin, missing=self._miss),
         )
 
     @property
@@ -108,9 +122,10 @@ class Session:
             self._take_event(record, partition, error)
         elif self._offsets.is_assigned(partition):
             offset = record.offset() or 0
+            self._look(partition, offset, offset + 1)
             self._offsets.taken(partition, offset)
             try:
-                self._order.add(read(record, partition), len(record))
+                self._add(read(record, partition), len(record))
             except NotOurs as reason:
                 self._order.passed(partition, offset + 1)
                 self._dispatcher.take_foreign(record, partition, reason)
@@ -119,8 +134,33 @@ class Session:
         if error.code() != KafkaError._PARTITION_EOF:
             self._feed.check(record, error)
         elif self._offsets.is_assigned(partition):
-            self._offsets.passed(partition, record.offset() or 0)
-            self._order.passed(partition, record.offset() or 0)
+            end = record.offset() or 0
+            self._look(partition, end, end)
+            self._offsets.passed(partition, end)
+            self._order.passed(partition, end)
+
+    def _add(self, change: Change, size: int) -> None:
+        if reason := self._untold.pop(change.source, None):
+            self._dispatcher.missing_before(change, reason)
+        self._order.add(change, size)
+
+    def _look(self, partition: Partition, offset: int, following: int) -> None:
+        """Whether it follows what came before."""
+        if reason := self._continuity.came(partition, offset, following):
+            self._miss(partition, reason)
+
+    def _note_new_count(self, change: Change) -> None:
+        """A watcher without a position knows nothing of what it has missed, so no control message tells of it."""
+        reason = f"the numbers of {change.watcher} begin again, with {change.sequence}: its position was lost or deleted"
+        _log.warning("messages may be missing: %s", reason)
+        self._offsets.hold(change.source)
+        self._dispatcher.missing_before(change, reason)
+
+    def _miss(self, partition: Partition, reason: str) -> None:
+        """Records are missing here. Handlers hear of it with the next message, which tells whose they were."""
+        _log.warning("messages are missing. %s", reason)
+        self._offsets.hold(partition)
+        self._untold[partition] = reason
 
     def _handle_for_a_turn(self) -> None:
         end = time.monotonic() + TURN_SECONDS
@@ -169,3 +209,6 @@ class Session:
         self._offsets.revoke(partitions)
         self._order.revoke(partitions)
         self._dispatcher.revoke(partitions)
+        self._continuity.revoke(partitions)
+        for partition in partitions:
+            self._untold.pop(partition, None)

@@ -1,0 +1,100 @@
+"""Refuses what cannot be a handler: when it is registered, or with the first message, but never by passing messages over."""
+
+from __future__ import annotations
+
+import dis
+import functools
+import inspect
+from collections.abc import AsyncGenerator, Callable, Collection, Coroutine, Generator
+from types import FunctionType
+from typing import Any, TypeVar
+
+from watcher.consumer.errors import HandlerFailed
+
+T = TypeVar("T")
+
+Result = None | bool | int | float | str | bytes | Collection[Any]
+"""What a handler may return, for type checkers; it is ignored. Types cannot say "anything but a coroutine"."""
+
+AnyHandler = Callable[..., object]
+
+NOT_RUN = (Coroutine, Generator, AsyncGenerator)
+"""What a call gives that has prepared the work, and done none of it."""
+
+ASYNC = "An `async def` belongs to an AsyncDatabaseChangeConsumer."
+
+
+def check_handler(handler: AnyHandler) -> None:
+    """Raise TypeError for what a call does not run."""
+    name, called = _name_and_called(handler)
+    if _is_coroutine_function(handler, called):
+        raise TypeError(f"{name} is an `async def`, which a DatabaseChangeConsumer does not run. {ASYNC}")
+    _refuse_generator(name, called)
+
+
+def check_coroutine_handler(handler: AnyHandler) -> None:
+    """Raise TypeError for what cannot give a coroutine. A function that returns one is as good as an `async def`."""
+    name, called = _name_and_called(handler)
+    if _is_coroutine_function(handler, called):
+        return
+    _refuse_generator(name, called)
+    if inspect.isbuiltin(called) or (isinstance(called, FunctionType) and _returns_none(called)):
+        raise TypeError(f"{name} is no `async def`, as an AsyncDatabaseChangeConsumer needs it; a DatabaseChangeConsumer takes it.")
+
+
+def checked(handler: Callable[[T], object]) -> Callable[[T], object]:
+    """The handler; with HandlerFailed where its result shows that it has not run, such as a lambda that gives a coroutine."""
+
+    def call(argument: T) -> None:
+        result = handler(argument)
+        if result is not None and isinstance(result, NOT_RUN):
+            if not isinstance(result, AsyncGenerator):
+                result.close()  # or Python warns that it was never awaited
+            raise HandlerFailed(f"The handler {handler!r} has not run: it returned {type(result).__name__}.", hint=ASYNC)
+
+    return call
+
+
+def coroutine_of(handler: Callable[[T], object], argument: T) -> Coroutine[Any, Any, object]:
+    """Call it; HandlerFailed where it gives something else."""
+    result = handler(argument)
+    if not isinstance(result, Coroutine):
+        raise HandlerFailed(f"The handler {handler!r} returned {result!r}, no coroutine.", hint="It must be an `async def`.")
+    return result
+
+
+def _name_and_called(handler: AnyHandler) -> tuple[str, Any]:
+    """What to call it in a message, and the function in it: in a functools.partial, a method, or an object's `__call__`."""
+    if not callable(handler):
+        raise TypeError(f"a handler must be callable, and {handler!r} is not")
+    inner: Any = handler
+    while isinstance(inner, functools.partial):
+        inner = inner.func
+    name = getattr(inner, "__qualname__", type(inner).__qualname__)
+    if not (inspect.isroutine(inner) or inspect.isclass(inner)):
+        inner = type(inner).__call__
+    return name, getattr(inner, "__func__", inner)
+
+
+def _is_coroutine_function(handler: AnyHandler, called: Any) -> bool:
+    """Also one that inspect.markcoroutinefunction (Python 3.12) has marked."""
+    return inspect.iscoroutinefunction(handler) or inspect.iscoroutinefunction(called)
+
+
+def _refuse_generator(name: str, called: Any) -> None:
+    if inspect.isgeneratorfunction(called) or inspect.isasyncgenfunction(called):
+        raise TypeError(f"{name} cannot be a handler: it has a `yield`, so a call runs nothing of it")
+
+
+def _returns_none(function: FunctionType) -> bool:
+    """Whether its code returns None and nothing else; when in doubt it is not so. In 3.12 and 3.13 that is one instruction."""
+    returned: list[bool] = []
+    before = None
+    for instruction in dis.get_instructions(function):
+        if instruction.opname == "RETURN_CONST":
+            returned.append(instruction.argval is None)
+        elif instruction.opname == "RETURN_VALUE":
+            is_none = before is not None and before.opname == "LOAD_CONST" and before.argval is None
+            returned.append(is_none and not instruction.is_jump_target)
+        before = instruction
+    return bool(returned) and all(returned)

@@ -1,0 +1,54 @@
+"""The operations of a watcher's messages, and whether a registration names any that can come."""
+
+from __future__ import annotations
+
+import difflib
+import fnmatch
+from collections.abc import Iterable
+
+ANY = "*"
+ROW_CHANGES = ("insert", "update", "replace", "delete")
+OF_A_COLLECTION = (*ROW_CHANGES, "drop", "rename", "deadLetter")
+OF_A_DATABASE = ("dropDatabase", "invalidate", "gap", "rewind")
+"""Their messages name no collection."""
+
+OPERATIONS = (*OF_A_COLLECTION, *OF_A_DATABASE)
+MATCHES_NOTHING = "(?!)"
+"""What fnmatch makes of a range that is empty, such as [z-a]."""
+
+
+def check_selection(collection: str, operations: Iterable[str], database: str) -> None:
+    """Raise TypeError or ValueError where no message could ever match."""
+    _check_pattern("collection", collection)
+    _check_pattern("database", database)
+    for operation in operations:
+        _check_operation(operation)
+        if operation in OF_A_DATABASE and collection != ANY:
+            raise ValueError(f'messages of "{operation}" name no collection: register it for "*", not for "{collection}"')
+
+
+def _check_pattern(what: str, pattern: str) -> None:
+    if not isinstance(pattern, str):
+        raise TypeError(f'the {what} must be a text, as in on("users"), not {pattern!r}')
+    if not pattern or "\0" in pattern or MATCHES_NOTHING in fnmatch.translate(pattern):
+        raise ValueError(f'no {what} can match "{pattern}"')
+
+
+def _check_operation(operation: str) -> None:
+    if not isinstance(operation, str):
+        raise TypeError(f'operations are texts, one by one, such as "insert", "update"; not {operation!r}')
+    if operation != ANY and operation not in OPERATIONS:
+        raise ValueError(f'"{operation}" is no operation of a watcher\'s; {_suggestion(operation)}')
+
+
+def near(name: str, known: Iterable[str]) -> str | None:
+    """The known name most like it, whatever its case; None if none is."""
+    by_lower = {each.lower(): each for each in known}
+    matches = difflib.get_close_matches(name.lower(), by_lower, n=1, cutoff=0.7)
+    return by_lower[matches[0]] if matches else None
+
+
+def _suggestion(operation: str) -> str:
+    if nearest := near(operation, OPERATIONS):
+        return f'did you mean "{nearest}"?'
+    return f'there are {", ".join(OPERATIONS)}; "{ANY}" takes those of later versions too'

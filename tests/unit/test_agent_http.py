@@ -7,7 +7,6 @@ import asyncio
 import contextlib
 import json
 import os
-import re
 import time
 from pathlib import Path
 from typing import Any

@@ -1,4 +1,4 @@
-"""Who may ask the agent: who has the token, and on the loopback also others, as the settings say; nobody changes anything without it."""
+"""Who may ask the agent: whoever has its token, and on the loopback others too, if the settings let them; but only to read."""
 
 from __future__ import annotations
 

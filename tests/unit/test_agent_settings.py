@@ -13,7 +13,7 @@ from watcher.config.agent_settings import AGENT_KEYS, AgentSettings, LoadedAgent
 
 ROOT = Path(__file__).parents[2]
 DOCUMENT = ROOT / "docs" / "configuration.md"
-STARTER = ROOT / "conf.d" / "agent.toml"
+STARTER = ROOT / "watcher" / "starter" / "conf.d" / "agent.toml"
 TOKEN = "0123456789abcdef"
 
 

@@ -40,10 +40,7 @@ def _generated_from(source: str, text: str) -> str:
 
 
 def _packaged_base() -> str:
-    in_wheel = files("watcher.fleet") / "supervisord.conf"
-    if in_wheel.is_file():
-        return in_wheel.read_text()
-    return (Path(__file__).parents[2] / "supervisor" / "supervisord.conf").read_text()
+    return (files("watcher") / "starter" / "supervisor" / "supervisord.conf").read_text()
 
 
 def check(text: str, directory: Path) -> None:

@@ -79,7 +79,7 @@ def private(here: Here) -> Finding:
     """Nobody else can read run/ and log/, or has put anything there."""
     places = [path for path in (here.deployment.run_dir, here.deployment.log_dir) if path.is_dir()]
     if not places:
-        return not_checked("because there is neither run/ nor log/ yet")
+        return ok("`watcherctl start` makes run/ and log/ for their owner alone")
     if open_places := [path for path in places if stat.S_IMODE(path.stat().st_mode) & ~DIRECTORY_MODE]:
         names = " ".join(map(shown_path, open_places))
         text = f"{names}: open to other users of this host, who can read logs there, or hold a watcher's lock file and keep it down"

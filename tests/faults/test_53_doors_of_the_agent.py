@@ -183,6 +183,27 @@ def trickled(stranger: socket.socket) -> bool:
     return False
 
 
+def test_what_is_no_request_is_refused_without_a_word(tmp_path: Path, rng: Random, fault_report: FaultReport) -> None:
+    """Noise, a head of 8 MB, two hosts, a request to change to a websocket: nothing in the log, and no memory."""
+    head = b"GET /healthz HTTP/1.1\r\nHost: 127.0.0.1\r\n"
+    heads = [
+        *(rng.randbytes(100) + b"\r\n\r\n" for _ in range(200)),
+        b"GET /?" + b"x" * 8_000_000 + b" HTTP/1.1\r\n\r\n",
+        head + b"X: " + b"x" * 8_000_000 + b"\r\n\r\n",
+        head + b"Host: evil.example\r\n\r\n",
+    ]
+    upgrade = b"Connection: close, Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Key: x\r\nSec-WebSocket-Version: 13\r\n\r\n"
+    with agent_of(tmp_path) as agent:
+        for request in heads:
+            with contextlib.suppress(ConnectionError):  # it may break off what it does not want to read
+                assert agent.raw(request)[:12] == b"HTTP/1.1 400"
+        assert agent.raw(head.replace(b"/healthz", b"/api/stream") + upgrade)[:12] == b"HTTP/1.1 401"
+        agent.answers()
+        fault_report.count(faults=len(heads) + 1)
+        fault_report.measure(agent.process.pid)
+        assert agent.log.count("\n") < 10, agent.log
+
+
 @pytest.mark.usefixtures("many_files")
 def test_who_does_not_read_the_answers_gives_way(tmp_path: Path, fault_report: FaultReport) -> None:
     """Many requests in a row on each connection, none of whose answers is taken: without the token, and for what is open."""

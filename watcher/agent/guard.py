@@ -59,7 +59,11 @@ class Guard:
             return self._refusal_to_change(headers)
         if path.startswith(OPEN) or may_read(self._settings, headers) or (self._settings.is_loopback and path in PROBES):
             return None
-        return _unauthorized() if path.startswith(MACHINE_PATHS) else self._sign_in()
+        return self._not_to_read() if path.startswith(MACHINE_PATHS) else self._sign_in()
+
+    def _not_to_read(self) -> Response:
+        """The loopback needed no token to read once: whoever is surprised learns how to have that again."""
+        return _unauthorized("; or set read_without_token = true in conf.d/agent.toml" if self._settings.is_loopback else "")
 
     def _refusal_to_change(self, headers: Headers) -> Response | None:
         if self._settings.token is None:
@@ -108,8 +112,8 @@ def _not_kept(send: Send) -> Send:
     return with_headers
 
 
-def _unauthorized() -> Response:
-    response = _refused(401, "the token is missing or wrong", "send it as Authorization: Bearer <token>")
+def _unauthorized(otherwise: str = "") -> Response:
+    response = _refused(401, "the token is missing or wrong", f"send it as Authorization: Bearer <token>{otherwise}")
     response.headers["WWW-Authenticate"] = "Bearer"
     return response
 

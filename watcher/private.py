@@ -14,19 +14,19 @@ FILE_MODE = 0o600
 UMASK = 0o077
 """The same for what other programs make; see umask(2)."""
 
-_NOT_OURS = ~DIRECTORY_MODE & 0o777
+_OTHERS = ~DIRECTORY_MODE & 0o777
 
 
 def make_directory(path: Path) -> None:
-    """Make it, and those above it as usual. One that is ours already and open to others is closed. Errors: OSError."""
+    """Make it, and those above it as usual. One that is there, ours, and open to others is closed. Errors: OSError."""
     path.mkdir(mode=DIRECTORY_MODE, parents=True, exist_ok=True)
     status = path.stat()
-    if status.st_uid == os.geteuid() and status.st_mode & _NOT_OURS:
+    if status.st_uid == os.geteuid() and status.st_mode & _OTHERS:
         path.chmod(stat.S_IMODE(status.st_mode) & DIRECTORY_MODE)
 
 
 def open_file(path: Path, flags: int) -> int:
-    """As open(2), but never by way of a symbolic link as the last part. It's made if missing, and closed to others if ours.
+    """Open a file as open(2) does, but by no symbolic link as its last part. It's made if missing, and closed to others if ours.
 
     Errors: OSError.
     """

@@ -76,6 +76,15 @@ def test_directories_that_others_can_read(examined: Examined, tmp_path: Path) ->
     check_fix(examined()["host.private"], Outcome.WARNING, "s/run/w0.lock: a symbolic link", "ls -l")
 
 
+def test_a_file_that_has_just_gone_is_no_stranger(examined: Examined, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Workers replace their files all the time."""
+    (tmp_path / "s").mkdir()
+    (tmp_path / "s" / "run").mkdir(mode=0o700)
+    iterdir = Path.iterdir
+    monkeypatch.setattr(Path, "iterdir", lambda path: iter([*iterdir(path), path / "w0.json.new"]))
+    assert examined()["host.private"].outcome is Outcome.OK
+
+
 @pytest.mark.parametrize(("free", "outcome"), [(5 * MB, Outcome.FAILED), (100 * MB, Outcome.WARNING), (121 * MB, Outcome.OK)])
 def test_disk_space(free: int, outcome: Outcome, examined: Examined, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=free))

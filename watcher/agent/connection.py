@@ -55,7 +55,7 @@ class Connection(H11Protocol):
 
     @property
     def is_asked(self) -> bool:
-        """Whether a request is being answered."""
+        """True while a request is being answered."""
         return self.cycle is not None and not self.cycle.response_complete
 
     def urgency(self) -> tuple[bool, float]:

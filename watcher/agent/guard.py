@@ -1,4 +1,4 @@
-"""Who may ask the agent: whoever has its token, and on the loopback others too, if the settings let them; but only to read."""
+"""Access to the agent: for whoever has its token, and on the loopback for others too, if the settings let them; but only to read."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ class Guard:
 
 
 def may_read(settings: AgentSettings, headers: Mapping[str, str]) -> bool:
-    """Whether a request with these headers may see what the agent knows of the watchers."""
+    """Right of a request with these headers to see what the agent knows of the watchers."""
     return settings.reading_is_open or _has_token(settings, headers)
 
 

@@ -25,7 +25,7 @@ class Lane:
         self._inside = 0
 
     async def run(self, work: Callable[[], T]) -> T:
-        """What `work` returns or raises. Errors: Crowded, at once."""
+        """Do `work` in a thread, and return or raise what it does. Errors: Crowded, at once."""
         if self._inside >= self._most:
             raise Crowded("too many ask for this at the same time", hint="try again in some seconds")
         self._inside += 1

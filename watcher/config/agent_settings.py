@@ -81,7 +81,7 @@ class AgentSettings(Checked):
 
     @property
     def reading_is_open(self) -> bool:
-        """Whether everybody who can reach the agent may read."""
+        """Right of everybody who can reach the agent to read."""
         return self.is_loopback and (self.token is None or self.read_without_token)
 
 

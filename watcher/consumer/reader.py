@@ -85,7 +85,7 @@ class Reader:
 
     @property
     def found_all(self) -> bool:
-        """False if `last` stopped at its bound before it had as many messages as it should find."""
+        """Completeness of what `last` has found: False if it stopped at its bound before."""
         return self._found_all
 
     def last(

@@ -1,7 +1,8 @@
 # Not the slim image: it has no C compiler for watcher/stream/_row.c.
 FROM python:3.12 AS build
 WORKDIR /src
-COPY . .
+COPY LICENSE README.md pyproject.toml hatch_build.py ./
+COPY watcher watcher
 RUN pip wheel --no-cache-dir --no-deps --wheel-dir /wheels .
 
 FROM python:3.12-slim

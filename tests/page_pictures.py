@@ -44,7 +44,7 @@ def main() -> int:
         print("needs Chromium: apt-get install chromium", file=sys.stderr)
         return 1
     with tempfile.TemporaryDirectory(prefix="pp-", dir="/tmp") as directory, Sandbox() as sandbox:
-        agent = {"port": free_port(), "token": "only-for-the-pictures"}
+        agent = {"port": free_port(), "token": "only-for-the-pictures", "read_without_token": True}
         with (
             RealFleet(Path(directory), _settings(sandbox), agent=agent) as fleet,
             Traffic(sandbox.mongodb.uri("admin"), writes_per_second=MIDDLE_RATE) as traffic,

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
+STARTER = ROOT / "watcher" / "starter"
 FILES = {
     "conf.d/dashboard.toml",
     "conf.d/analytics.toml",
@@ -49,7 +50,7 @@ def test_writes_the_projects_own_files(source: str, tmp_path: Path, request: pyt
     assert files_below(tmp_path) == FILES
     assert {line.split()[1] for line in done.stdout.splitlines()} == FILES
     for name in FILES - {".gitignore"}:
-        assert (tmp_path / name).read_bytes() == (ROOT / name).read_bytes()
+        assert (tmp_path / name).read_bytes() == (STARTER / name).read_bytes()
 
 
 def test_what_it_writes_has_no_fault(tmp_path: Path) -> None:

@@ -69,6 +69,24 @@ def test_a_file_that_may_not_be_read_keeps_no_other_from_starting(here: Watcherc
     eventually(lambda: here.status("good").get("state") in {"opening", "waiting"})
 
 
+@pytest.mark.parametrize(
+    "command",
+    [("status",), ("start", "--all"), ("stop", "--all"), ("console",), ("metrics",), ("health",), ("logs",), ("down",), ("apply",)],
+    ids=lambda command: command[0],
+)
+@pytest.mark.parametrize("name", ["run", "log"])
+def test_another_users_fleet(name: str, command: tuple[str, ...], here: WatcherctlDirectory) -> None:
+    """Closed to us, as another user's are: they must not look as if nothing ran."""
+    write_watcher(here, "good")
+    for directory in ("run", "log"):
+        (here.path / directory).mkdir()
+    (here.path / name).chmod(0)
+    message, hint = here.run(*command, code=77).stderr.splitlines()
+    (here.path / name).chmod(0o700)
+    assert message.startswith(f"watcherctl: {here.path / name} is closed to this user: the fleet is that of ")
+    assert "sudo -u " in hint
+
+
 @pytest.mark.parametrize("name", ["run", "log"])
 def test_a_directory_that_may_not_be_written(name: str, here: WatcherctlDirectory) -> None:
     write_watcher(here, "good")

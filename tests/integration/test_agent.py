@@ -58,7 +58,7 @@ class Served:
     @contextlib.contextmanager
     def agent(self, **settings: Any) -> Iterator[str]:
         """Its URL, while it runs."""
-        view = FleetView(self.fleet, AgentSettings(**{"port": 0, "token": TOKEN, **settings}))
+        view = FleetView(self.fleet, AgentSettings(**{"port": 0, "token": TOKEN, "read_without_token": True, **settings}))
         loop, stopping = asyncio.new_event_loop(), asyncio.Event()
         thread = threading.Thread(target=loop.run_until_complete, args=(serve(view, stopping),))
         thread.start()

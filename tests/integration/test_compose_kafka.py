@@ -13,7 +13,7 @@ from watcher.sandbox.kafka import ApacheKafka
 from watcher.sandbox.process import free_port
 
 ROOT = Path(__file__).parents[2]
-COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text(encoding="utf-8"))
+COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "watcher/starter/docker-compose.yml").read_text(encoding="utf-8"))
 ENVIRONMENT: dict[str, str] = COMPOSE["services"]["kafka"]["environment"]
 INSIDE, HOST, CONTROLLER = ":19092", ":9092", ":9093"
 DEADLINE_SECONDS = 30

@@ -231,9 +231,20 @@ def test_no_secret_reaches_the_files(fleet: StandIns) -> None:
     fleet.streaming("a")
     texts = [path.read_text(errors="replace") for path in fleet.base.rglob("*") if path.is_file()]
     assert not [text for text in texts if "hunter2" in text]
-    modes = {path.stat().st_mode & 0o777 for path in (fleet.base / "run" / "programs").iterdir()}
-    assert modes == {0o600}
     assert (fleet.base / "run" / "supervisor.sock").stat().st_mode & 0o777 == 0o700
+
+
+def test_what_runs_makes_nothing_that_others_can_read(fleet: StandIns) -> None:
+    """supervisord's files too, whatever the umask of whoever starts it."""
+    before = os.umask(0)
+    try:
+        fleet.start([settings("a")])
+    finally:
+        os.umask(before)
+    fleet.streaming("a")
+    made = [path for name in ("run", "log") for path in (fleet.base / name, *(fleet.base / name).rglob("*"))]
+    assert {"supervisord.log", "a.log", "supervisord.pid", "a.conf"} <= {path.name for path in made}
+    assert [path for path in made if path.stat().st_mode & 0o077] == []
 
 
 def test_supervisorctl_works_from_anywhere(fleet: StandIns) -> None:

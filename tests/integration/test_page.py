@@ -79,7 +79,7 @@ def fleet(browser: Browser, directory: Path, mongo: ReplicaSet, kafka: Broker) -
         name: watcher_settings(mongo.uri(f"{prefix}_{name}"), kafka.bootstrap, f"{prefix}-{name}")
         for name in ("dashboard", "analytics")
     }
-    with RealFleet(directory, settings, agent={"port": free_port(), "token": TOKEN}) as fleet:
+    with RealFleet(directory, settings, agent={"port": free_port(), "token": TOKEN, "read_without_token": True}) as fleet:
         for name in fleet.names:
             fleet.reached(name)
         yield fleet

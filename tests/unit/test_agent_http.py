@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import ast
+import asyncio
+import contextlib
 import json
 import os
 import time
@@ -9,11 +12,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from starlette.datastructures import URL
+from starlette.requests import HTTPConnection
 
+import watcher.agent
 from tests.support.asgi import Answer, ask
+from watcher.agent import api, pages
 from watcher.agent.app import create_app
 from watcher.agent.exposition import CONTENT_TYPE
-from watcher.agent.guard import is_of_this_host
+from watcher.agent.guard import Guard, is_of_this_host
 from watcher.agent.view import FleetView
 from watcher.config import Deployment
 from watcher.config.agent_settings import AgentSettings
@@ -24,7 +31,23 @@ from watcher.log import iso
 
 TOKEN = "0123456789abcdef"
 AUTHORIZED = {"authorization": f"Bearer {TOKEN}"}
+READ_PATHS = ("/api/status", "/api/watchers/a/history", "/api/watchers/a/settings", "/api/watchers/a/log", "/metrics")
 MACHINE_PATHS = ("/api/status", "/api/stream", "/api/watchers/a/history", "/api/watchers/a/log", "/metrics", "/healthz", "/readyz")
+
+HOSTILE_HOSTS = (
+    "x/static/",
+    "127.0.0.1/static/",
+    "x/static/?",
+    "x/static/#",
+    "x/healthz?",
+    "localhost:8085/static/..",
+    "[::1]/static/",
+    "user@127.0.0.1/static/",
+    "evil.example/static/",
+    "http://x/static/",
+    "\\static/",
+)
+"""Names that become the beginning of the path where a URL is put together out of Host header and path."""
 
 
 class Agent:
@@ -55,8 +78,24 @@ class Agent:
 
 @pytest.fixture
 def agent(tmp_path: Path) -> Agent:
-    """On the loopback, with a token."""
+    """On the loopback, with a token that reading does not need."""
+    return Agent(tmp_path, token=TOKEN, read_without_token=True)
+
+
+@pytest.fixture
+def closed(tmp_path: Path) -> Agent:
+    """On the loopback, with a token, and nothing else."""
     return Agent(tmp_path, token=TOKEN)
+
+
+@pytest.fixture
+def old_starlette(monkeypatch: pytest.MonkeyPatch) -> None:
+    """URLs as Starlette up to 1.0.0 makes them: out of the Host header as it is (CVE-2026-48710)."""
+
+    def url(request: HTTPConnection) -> URL:
+        return URL(f"http://{request.headers.get('host', '')}{request.scope['path']}")
+
+    monkeypatch.setattr(HTTPConnection, "url", property(url))
 
 
 @pytest.fixture
@@ -94,9 +133,98 @@ def test_another_name_is_refused(path: str, agent: Agent) -> None:
     assert "access-control-allow-origin" not in refused.headers
 
 
-@pytest.mark.parametrize("path", [path for path in MACHINE_PATHS if path not in ("/api/stream", "/healthz", "/readyz")])
-def test_on_the_loopback_anyone_may_look(path: str, agent: Agent) -> None:
+@pytest.mark.usefixtures("old_starlette")
+@pytest.mark.parametrize("host", HOSTILE_HOSTS)
+@pytest.mark.parametrize("fixture", ["exposed", "closed"])
+def test_no_host_header_leads_around_the_token(host: str, fixture: str, request: pytest.FixtureRequest) -> None:
+    asked: Agent = request.getfixturevalue(fixture)
+    for path in ("/api/watchers/a/stop", "/api/watchers/a/restart", "/static/page.css"):
+        assert asked.post(path, host=host).status in {401, 403}
+    for path in ("/", "/watchers/a", "/api/status", "/api/watchers/a/messages", "/metrics"):
+        assert asked.get(path, host=host).status in {401, 403}
+
+
+@pytest.mark.usefixtures("old_starlette")
+@pytest.mark.parametrize("host", HOSTILE_HOSTS)
+@pytest.mark.parametrize("path", ["/api/status/", "/static", "//evil.example/api/status", "/watchers/a/", "/metrics/"])
+def test_nobody_is_sent_where_the_host_header_says(path: str, host: str, exposed: Agent) -> None:
+    answer = exposed.get(path, host=host, **AUTHORIZED)
+    assert (answer.status, "location" in answer.headers) == (404, False)
+    assert "evil" not in answer.text
+
+
+@pytest.mark.usefixtures("old_starlette")
+def test_what_is_not_there_is_told_in_the_language_of_the_path_that_was_asked_for(agent: Agent) -> None:
+    answer = agent.get("/api/nothing", host="localhost:1/static/")
+    assert answer.headers["content-type"] == "application/json"
+
+
+def test_the_agent_never_asks_for_the_url_of_a_request() -> None:
+    """It is made with the Host header; `scope["path"]` is what is routed."""
+    names = {"url", "base_url", "url_for"}
+    for path in Path(watcher.agent.__file__).parent.glob("*.py"):
+        nodes = [node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Attribute)]
+        assert [node.attr for node in nodes if ast.unparse(node.value) == "request" and node.attr in names] == [], path.name
+
+
+def test_what_is_no_http_request_ends_at_the_guard(exposed: Agent) -> None:
+    async def nothing(*_: Any) -> Any:
+        raise AssertionError("a websocket came through")
+
+    guard = Guard(nothing, exposed.view.agent, pages.sign_in)
+    asyncio.run(guard({"type": "websocket", "path": "/api/stream", "headers": []}, nothing, nothing))
+
+
+@pytest.mark.parametrize("path", READ_PATHS)
+def test_on_the_loopback_anyone_may_look_until_there_is_a_token(path: str, tmp_path: Path) -> None:
+    assert Agent(tmp_path).get(path).status == 200
+
+
+@pytest.mark.parametrize("path", ["/", "/watchers/a", "/api/stream", *READ_PATHS])
+def test_once_there_is_a_token_reading_needs_it(path: str, closed: Agent) -> None:
+    refused = closed.get(path)
+    assert refused.status == 401
+    assert "read_without_token" in refused.text or path in {"/", "/watchers/a"}
+    assert ask(closed.app, path, method="HEAD").status == 401
+    assert path == "/api/stream" or closed.get(path, **AUTHORIZED).status == 200
+
+
+@pytest.mark.parametrize("path", READ_PATHS)
+def test_a_setting_lets_anyone_look_although_there_is_a_token(path: str, agent: Agent) -> None:
     assert agent.get(path).status == 200
+    assert agent.post("/api/watchers/a/stop").status == 401
+
+
+def test_probes_need_no_token_on_the_loopback_and_learn_no_names(closed: Agent) -> None:
+    closed.write("a", state="waiting", lastError={"at": iso(time.time()), "message": "mongo.internal does not answer"})
+    closed.view.refresh()
+    assert closed.get("/healthz").status == 503
+    assert (closed.get("/readyz").status, closed.get("/readyz").json) == (503, {"ready": False})
+    assert "mongo.internal" in closed.get("/readyz", **AUTHORIZED).text
+
+
+@pytest.mark.parametrize(
+    "path", ["/", "/nothing", "/api/nothing", "/api/watchers/a/settings", "/api/watchers/a/stop", *READ_PATHS, "/readyz"]
+)
+@pytest.mark.parametrize("headers", [{}, AUTHORIZED], ids=["without the token", "with it"])
+def test_nobody_keeps_what_is_not_public(path: str, headers: dict[str, str], closed: Agent) -> None:
+    for method in ("GET", "HEAD", "OPTIONS", "POST"):
+        answer = ask(closed.app, path, method=method, headers=headers)
+        assert (answer.headers["cache-control"], answer.headers["x-content-type-options"]) == ("no-store", "nosniff")
+        assert not [name for name in answer.headers if name.startswith("access-control-")]
+
+
+def test_head_of_the_events_ends(agent: Agent) -> None:
+    answer = ask(agent.app, "/api/stream", method="HEAD")
+    assert (answer.status, answer.headers["content-type"]) == (200, "text/event-stream; charset=utf-8")
+
+
+def test_so_many_may_follow_the_events_and_no_more(agent: Agent) -> None:
+    with contextlib.ExitStack() as following:
+        for _ in range(api.MOST_STREAMS):
+            following.enter_context(agent.view.changes.followed())
+        assert agent.get("/api/stream").status == 503
+    assert agent.view.changes.followers == 0
 
 
 @pytest.mark.parametrize("path", MACHINE_PATHS)

@@ -84,7 +84,7 @@ class Page:
 
 @pytest.fixture
 def page(tmp_path: Path) -> Page:
-    return Page(tmp_path, token=TOKEN)
+    return Page(tmp_path, token=TOKEN, read_without_token=True)
 
 
 class Elements(HTMLParser):

@@ -13,7 +13,7 @@ from watcher.config.agent_settings import AGENT_KEYS, AgentSettings, LoadedAgent
 
 ROOT = Path(__file__).parents[2]
 DOCUMENT = ROOT / "docs" / "configuration.md"
-STARTER = ROOT / "conf.d" / "agent.toml"
+STARTER = ROOT / "watcher" / "starter" / "conf.d" / "agent.toml"
 TOKEN = "0123456789abcdef"
 
 
@@ -86,6 +86,19 @@ def test_off_the_loopback_only_with_a_token(host: str, tmp_path: Path) -> None:
     assert loaded(tmp_path, f'host = "{host}"\ntoken = "{TOKEN}"\n').settings
 
 
+def test_off_the_loopback_nobody_reads_without_it(tmp_path: Path) -> None:
+    (fault,) = faults(tmp_path, f'host = "0.0.0.0"\ntoken = "{TOKEN}"\nread_without_token = true\n')
+    assert fault.startswith("agent.toml:3 read_without_token: '0.0.0.0' can be reached from other hosts")
+    assert loaded(tmp_path, f'token = "{TOKEN}"\nread_without_token = true\n').settings
+
+
+def test_who_may_read_without_the_token() -> None:
+    assert AgentSettings().reading_is_open
+    assert not AgentSettings(token=TOKEN).reading_is_open
+    assert AgentSettings(token=TOKEN, read_without_token=True).reading_is_open
+    assert not AgentSettings(host="::", token=TOKEN).reading_is_open
+
+
 @pytest.mark.parametrize("host", ["127.0.0.1", "127.1.2.3", "::1", "localhost"])
 def test_on_the_loopback_without_one(host: str, tmp_path: Path) -> None:
     assert loaded(tmp_path, f'host = "{host}"\n').settings
@@ -113,7 +126,7 @@ def test_no_fault_tells_the_token(tmp_path: Path) -> None:
 
 
 def test_keys() -> None:
-    assert AGENT_KEYS == ("enabled", "host", "port", "token", "token_file", "restart_hung_after_seconds")
+    assert AGENT_KEYS == ("enabled", "host", "port", "token", "token_file", "read_without_token", "restart_hung_after_seconds")
 
 
 def test_the_documentation_lists_every_key_with_its_default() -> None:

@@ -6,7 +6,6 @@ import json
 import re
 import subprocess
 import sys
-import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -18,12 +17,13 @@ from pymongo.uri_parser import parse_uri
 from watcher.config import load
 
 ROOT = Path(__file__).parents[2]
+STARTER = ROOT / "watcher/starter"
 SCHEMA = json.loads((ROOT / "tests/data/compose-spec/schema.json").read_text(encoding="utf-8"))
-COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text(encoding="utf-8"))
+COMPOSE: dict[str, Any] = yaml.safe_load((STARTER / "docker-compose.yml").read_text(encoding="utf-8"))
 SERVICES: dict[str, Any] = COMPOSE["services"]
 DOCKERFILE = (ROOT / "Dockerfile").read_text(encoding="utf-8").replace("\\\n", " ")
-CONF_D = ROOT / "conf.d"
-FORCED = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["hatch"]["build"]["targets"]["wheel"]
+CONF_D = STARTER / "conf.d"
+IGNORED = [line for line in (ROOT / ".dockerignore").read_text(encoding="utf-8").splitlines() if line and line[0] != "#"]
 
 
 def instruction(name: str) -> str:
@@ -141,6 +141,22 @@ def test_image_does_not_run_as_root() -> None:
 
 
 def test_build_context_holds_what_the_wheel_needs() -> None:
-    allowed = {line[1:] for line in (ROOT / ".dockerignore").read_text(encoding="utf-8").splitlines() if line.startswith("!")}
-    needed = {"pyproject.toml", "hatch_build.py", "README.md", "LICENSE", "requirements.lock", "watcher"}
-    assert needed | {source.split("/")[0] for source in FORCED["force-include"]} <= allowed
+    assert allowed() == {"pyproject.toml", "hatch_build.py", "README.md", "LICENSE", "requirements.lock", "watcher"}
+    assert {name for names in copied() for name in names} == allowed()
+
+
+def test_build_context_holds_nothing_that_a_deployment_has() -> None:
+    """All is left out that is not named; a COPY names what it takes, should the builder not know .dockerignore."""
+    assert IGNORED[0] == "*"
+    assert not allowed() & {"conf.d", "docker-compose.yml", "supervisor", "run", "log", ".env", "."}
+
+
+def allowed() -> set[str]:
+    """What .dockerignore lets into the build context."""
+    return {line[1:] for line in IGNORED if line.startswith("!")}
+
+
+def copied() -> list[list[str]]:
+    """What each COPY takes from the build context."""
+    lines = re.findall(r"^COPY ((?!--from).+)$", DOCKERFILE, re.MULTILINE)
+    return [line.split()[:-1] for line in lines]

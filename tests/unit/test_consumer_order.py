@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -126,6 +127,23 @@ def test_done_without_reading_what_is_certainly_older() -> None:
 
 def test_not_done_while_a_cut_partition_may_hide_a_number() -> None:
     assert not Log([0, 0, 0, 1, 0]).read(Tail(2, lambda _: True), [1, 0])
+
+
+@given(logs, spans, st.integers(0, 12))
+def test_what_is_certain_has_no_hole(log: Log, spans: list[int], count: int) -> None:
+    tail = Tail(count, lambda _: True)
+    log.read(tail, spans)
+    newest = tail.newest_sequence() or 0
+    found = numbers(tail.certain())
+    assert found == [*range(newest - len(found) + 1, newest + 1)]
+    assert found or not newest or not count
+
+
+def test_of_a_message_only_what_is_left_of_it_is_kept() -> None:
+    tail = Tail(2, lambda _: True, lambda delivered: replace(delivered, text=b""))
+    for sequence in (1, 2, 3):
+        tail.add(replace(delivered(sequence), text=b"x" * 1000))
+    assert [(message.sequence, message.text) for message in tail.messages()] == [(2, b""), (3, b"")]
 
 
 def test_a_message_that_was_written_twice_counts_once() -> None:

@@ -63,6 +63,28 @@ def test_directory_that_cannot_be_written_to(examined: Examined, tmp_path: Path)
     check_fix(found["host.directories"], Outcome.FAILED, "file/run", "chown", "--state-dir")
 
 
+def test_directories_that_others_can_read(examined: Examined, tmp_path: Path) -> None:
+    run_dir, log_dir = tmp_path / "s" / "run", tmp_path / "s" / "log"
+    assert examined()["host.private"].outcome is Outcome.OK
+    for path, mode in ((run_dir, 0o755), (log_dir, 0o700)):
+        path.mkdir(parents=True)
+        path.chmod(mode)
+    check_fix(examined()["host.private"], Outcome.WARNING, "s/run: open to other users", "chmod go=", "s/run")
+    run_dir.chmod(0o700)
+    assert examined()["host.private"].outcome is Outcome.OK
+    (run_dir / "w0.lock").symlink_to("/etc/passwd")
+    check_fix(examined()["host.private"], Outcome.WARNING, "s/run/w0.lock: a symbolic link", "ls -l")
+
+
+def test_a_file_that_has_just_gone_is_no_stranger(examined: Examined, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Workers replace their files all the time."""
+    (tmp_path / "s").mkdir()
+    (tmp_path / "s" / "run").mkdir(mode=0o700)
+    iterdir = Path.iterdir
+    monkeypatch.setattr(Path, "iterdir", lambda path: iter([*iterdir(path), path / "w0.json.new"]))
+    assert examined()["host.private"].outcome is Outcome.OK
+
+
 @pytest.mark.parametrize(("free", "outcome"), [(5 * MB, Outcome.FAILED), (100 * MB, Outcome.WARNING), (121 * MB, Outcome.OK)])
 def test_disk_space(free: int, outcome: Outcome, examined: Examined, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=free))

@@ -96,6 +96,17 @@ def test_a_long_file_is_read_from_its_end_in_whole_lines(tmp_path: Path) -> None
     assert shown({"a": path}, 1, Wanted(level="error")) == ["rare"]
 
 
+def test_a_bound_on_what_is_read_leaves_older_lines_out(tmp_path: Path) -> None:
+    path = tmp_path / "a.log"
+    for number in (1, 0):
+        part = path if number == 0 else tmp_path / "a.log.1"
+        part.write_text("".join(entry(2 - number, f"{number}.{line} {'x' * 1000}") for line in range(1000)))
+    assert len(last_lines({"a": path}, 1500, Wanted())) == 1500
+    bounded = last_lines({"a": path}, 1500, Wanted(), most_bytes=FIRST_PIECE_BYTES)
+    assert 40 < len(bounded) < 70
+    assert bounded == last_lines({"a": path}, len(bounded), Wanted())
+
+
 def test_a_line_that_begins_where_the_piece_does_is_whole(tmp_path: Path) -> None:
     path = tmp_path / "a.log"
     path.write_text(f"{'x' * 63}\n" * (FIRST_PIECE_BYTES // 64 + 10))

@@ -7,8 +7,9 @@ import re
 import shutil
 import subprocess
 import sys
+import tarfile
 import tomllib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from importlib.metadata import PathDistribution
 from pathlib import Path
 from typing import Any
@@ -21,12 +22,17 @@ from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).parents[2]
 PROJECT: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
-FORCED: dict[str, str] = PROJECT["tool"]["hatch"]["build"]["targets"]["wheel"]["force-include"]
 RUNTIME: list[str] = PROJECT["project"]["dependencies"]
 EVERYTHING = [*RUNTIME, *PROJECT["project"]["optional-dependencies"]["sandbox"], *PROJECT["dependency-groups"]["dev"]]
 
-SOURCES = {"pyproject.toml", "hatch_build.py", "README.md", "LICENSE", "watcher", *(name.split("/")[0] for name in FORCED)}
+SOURCES = {"pyproject.toml", "hatch_build.py", "README.md", "LICENSE", "CHANGELOG.md", "watcher"}
 """What a wheel is made of."""
+
+STARTER = "watcher/starter"
+OWNED = {"conf.d", "supervisor", "docker-compose.yml"}
+"""What lies at the top of a checkout as well as in STARTER, and is its owner's there."""
+
+PASSWORD = b"hunter2"
 
 NATIVE = "watcher/stream/_row.abi3.so"
 
@@ -41,6 +47,11 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def build_wheel(directory: Path, **environment: str) -> Path:
     """Built in a copy of the sources: what is compiled on the way must not change what the tests run from."""
+    return hatchling_build(copy_of_the_sources(directory), directory, "wheel", **environment)
+
+
+def copy_of_the_sources(directory: Path) -> Path:
+    """What a wheel is made of, as a checkout of its own."""
     source = directory / "source"
     source.mkdir()
     for name in SOURCES:
@@ -48,9 +59,14 @@ def build_wheel(directory: Path, **environment: str) -> Path:
             shutil.copytree(ROOT / name, source / name, ignore=shutil.ignore_patterns("__pycache__", "*.so"))
         else:
             shutil.copy(ROOT / name, source / name)
-    command = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(directory)]
+    return source
+
+
+def hatchling_build(source: Path, directory: Path, target: str, **environment: str) -> Path:
+    """The wheel or sdist of `source`."""
+    command = [sys.executable, "-m", "hatchling", "build", "-t", target, "-d", str(directory)]
     subprocess.run(command, check=True, capture_output=True, timeout=60, cwd=source, env=os.environ | environment)
-    (built,) = directory.glob("*.whl")
+    (built,) = directory.glob("*.whl" if target == "wheel" else "*.tar.gz")
     return built
 
 
@@ -58,17 +74,6 @@ def package_files() -> set[str]:
     """The files of `watcher/`, as the wheel names them."""
     paths = (path for path in (ROOT / "watcher").rglob("*") if path.is_file() and "__pycache__" not in path.parts)
     return {path.relative_to(ROOT).as_posix() for path in paths}
-
-
-def forced_files() -> set[str]:
-    """The files that `force-include` brings in from outside `watcher/`, as the wheel names them."""
-    return {name for source, target in FORCED.items() for name in _below(ROOT / source, target)}
-
-
-def _below(source: Path, target: str) -> Iterable[str]:
-    if source.is_file():
-        return [target]
-    return [f"{target}/{path.relative_to(source).as_posix()}" for path in source.rglob("*") if path.is_file()]
 
 
 def pinned(lock: str) -> dict[str, Requirement]:
@@ -81,7 +86,7 @@ def pinned(lock: str) -> dict[str, Requirement]:
 def test_wheel_holds_the_package_and_nothing_else(wheel: Path) -> None:
     with ZipFile(wheel) as archive:
         names = {name for name in archive.namelist() if ".dist-info/" not in name}
-    assert names == package_files() | forced_files()
+    assert names == package_files()
 
 
 def test_wheel_with_the_part_in_c_serves_all_pythons_from_3_11_on(wheel: Path) -> None:
@@ -93,8 +98,55 @@ def test_without_a_compiler_the_wheel_lacks_only_the_part_in_c(tmp_path: Path) -
     wheel = build_wheel(tmp_path, CC="false", LDSHARED="false")
     with ZipFile(wheel) as archive:
         names = {name for name in archive.namelist() if ".dist-info/" not in name}
-    assert names == (package_files() | forced_files()) - {NATIVE}
+    assert names == package_files() - {NATIVE}
     assert wheel.name.endswith("-py3-none-any.whl")
+
+
+def deployment_in(checkout: Path) -> None:
+    """Edit what its owner edits in a checkout, each with a password, and add what a deployment makes."""
+    for name in OWNED:
+        copy = shutil.copytree if (ROOT / name).is_dir() else shutil.copy
+        copy(ROOT / name, checkout / name)
+    for name in ("run", "log"):
+        (checkout / name).mkdir()
+    edited = [path for path in checkout.rglob("*") if path.is_file() and path.relative_to(checkout).parts[0] in OWNED]
+    added = ("conf.d/crm.toml", "conf.d/crm.env", ".env", "run/a.json", "log/a.log", "token", "notes.txt")
+    for path in (*edited, *(checkout / name for name in added)):
+        with path.open("ab") as file:
+            file.write(b"\n# " + PASSWORD)
+
+
+@pytest.mark.parametrize("target", ["wheel", "sdist"])
+def test_no_password_of_a_deployment_gets_into_what_is_built(target: str, tmp_path: Path) -> None:
+    """A checkout is a deployment too: `watcherctl` finds its conf.d/ there."""
+    checkout = copy_of_the_sources(tmp_path)
+    deployment_in(checkout)
+    built = hatchling_build(checkout, tmp_path, target)
+    names, texts = contents(built)
+    assert f"{STARTER}/conf.d/dashboard.toml" in names
+    assert PASSWORD not in texts
+    assert names <= {*package_files(), *SOURCES, "PKG-INFO", ".gitignore"} | {name for name in names if ".dist-info/" in name}
+
+
+def contents(built: Path) -> tuple[set[str], bytes]:
+    """The names in a wheel or an sdist, and all that is in its files."""
+    if built.suffix == ".whl":
+        with ZipFile(built) as archive:
+            return set(archive.namelist()), b"".join(map(archive.read, archive.namelist()))
+    with tarfile.open(built) as archive:
+        files = {member.name.partition("/")[2]: archive.extractfile(member) for member in archive if member.isfile()}
+        return set(files), b"".join(file.read() for file in files.values() if file)
+
+
+def test_the_starter_files_are_those_at_the_top_as_they_were_committed() -> None:
+    """Not as they are: whoever runs a deployment in a checkout edits them."""
+    committed = subprocess.run(["git", "ls-tree", "-r", "HEAD"], cwd=ROOT, capture_output=True, text=True, check=False, timeout=30)
+    if committed.returncode:
+        assert not os.environ.get("CI"), committed.stderr
+        pytest.skip("this is no git checkout")
+    blobs = {name: line.split()[2] for line, _, name in (each.partition("\t") for each in committed.stdout.splitlines())}
+    starter = {name.removeprefix(f"{STARTER}/"): blob for name, blob in blobs.items() if name.startswith(f"{STARTER}/")}
+    assert starter == {name: blob for name, blob in blobs.items() if name.split("/")[0] in OWNED}
 
 
 def test_wheel_metadata(wheel: Path) -> None:

@@ -14,6 +14,7 @@ from pydantic import BaseModel, ValidationError
 from watcher.config.conf_dir import AGENT
 from watcher.fleet.files import write_if_changed
 from watcher.fleet.polling import is_alive
+from watcher.private import make_directory
 
 ADDRESS_FILE = f"{AGENT}.json"
 
@@ -55,7 +56,7 @@ def published(run_dir: Path, url: str) -> Iterator[None]:
     """Say where this process listens, for as long as it does."""
     path = run_dir / ADDRESS_FILE
     try:
-        run_dir.mkdir(parents=True, exist_ok=True)
+        make_directory(run_dir)
         write_if_changed(path, Address(pid=os.getpid(), url=url).model_dump_json() + "\n")
     except OSError as error:  # on a full disk the agent is needed most
         logger.warning("the file that says where the agent listens cannot be written: %s", error)

@@ -12,25 +12,48 @@ from starlette.middleware.gzip import GZipMiddleware
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 from starlette.routing import BaseRoute, Route
+from starlette.types import Receive, Scope, Send
 
 from watcher.agent.exposition import CONTENT_TYPE
+from watcher.agent.guard import may_read
 from watcher.agent.health import is_ready, readiness
+from watcher.agent.lanes import Crowded, Lane
 from watcher.agent.view import FleetView, view_of
 from watcher.errors import WatcherError
 from watcher.fleet.status_json import as_json
 
 HEARTBEAT_SECONDS = 5.0
-_NOT_KEPT = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
+EVENT_STREAM = "text/event-stream"
+MOST_STREAMS = 50
+"""Each costs a rendering of the whole status whenever something changes."""
+
+_changing = Lane("change", threads=4, most_waiting=8)
+"""Stopping a worker can take 20 s."""
 
 
-def status(request: Request) -> Response:
+async def status(request: Request) -> Response:
     """`GET /api/status`: the document of `watcherctl status --json`."""
     return _json(as_json(view_of(request).survey))
 
 
 async def stream(request: Request) -> Response:
     """`GET /api/stream`: the same document as server-sent events, when something has changed and at least every 5 s."""
-    return StreamingResponse(_events(view_of(request)), media_type="text/event-stream", headers=_NOT_KEPT)
+    changes = view_of(request).changes
+    if request.method == "HEAD":
+        return Response(media_type=EVENT_STREAM)
+    if changes.followers >= MOST_STREAMS:
+        return _json({"error": f"{MOST_STREAMS} follow the events already", "hint": "close a page that nobody looks at"}, 503)
+    return _EventStream(view_of(request))
+
+
+class _EventStream(StreamingResponse):
+    def __init__(self, view: FleetView) -> None:
+        super().__init__(_events(view), media_type=EVENT_STREAM)
+        self._changes = view.changes
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        with self._changes.followed():
+            await super().__call__(scope, receive, send)
 
 
 async def _events(view: FleetView) -> AsyncIterator[bytes]:
@@ -44,20 +67,26 @@ def history(request: Request) -> Response:
     return _json(view_of(request).history.of(_name(request)))
 
 
-def change(request: Request) -> Response:
+async def change(request: Request) -> Response:
     """`POST /api/watchers/{name}/start`, `stop`, `restart`: as `watcherctl` does it, without waiting until the worker streams."""
     view, name = view_of(request), _name(request)
     act = _ACTIONS.get(request.path_params["action"])
     if act is None:
         raise HTTPException(404, f"there is no action '{request.path_params['action']}'; there are: {', '.join(_ACTIONS)}")
-    view.refresh(ask_anew=True)
     try:
-        act(view, name)
+        await _changing.run(lambda: _carry_out(act, view, name))
+    except Crowded as error:
+        return _json({"error": str(error), "hint": error.hint}, 503)
     except WatcherError as error:
         return _json({"error": str(error), "hint": error.hint}, 409)
-    view.refresh(ask_anew=True)
     row = view.row(name)
     return _json({"name": name, "state": row.state.replace(" ", "_") if row else None}, 202)
+
+
+def _carry_out(act: Callable[[FleetView, str], None], view: FleetView, name: str) -> None:
+    view.refresh(ask_anew=True)
+    act(view, name)
+    view.refresh(ask_anew=True)
 
 
 def _start(view: FleetView, name: str) -> None:
@@ -77,10 +106,10 @@ _ACTIONS: dict[str, Callable[[FleetView, str], None]] = {"start": _start, "stop"
 
 def metrics(request: Request) -> Response:
     """`GET /metrics`: for Prometheus."""
-    return Response(view_of(request).metrics(), headers={**_NOT_KEPT, "Content-Type": CONTENT_TYPE})
+    return Response(view_of(request).metrics(), headers={"Content-Type": CONTENT_TYPE})
 
 
-def healthz(request: Request) -> Response:
+async def healthz(request: Request) -> Response:
     """`GET /healthz`: 200 if the agent lives and supervisord answers, else 503. How the watchers are does not matter here."""
     view = view_of(request)
     running = view.supervised.pid is not None
@@ -88,10 +117,11 @@ def healthz(request: Request) -> Response:
     return _json({"healthy": reason is None, "reason": reason}, 503 if reason else 200)
 
 
-def readyz(request: Request) -> Response:
-    """`GET /readyz`: 200 if every watcher streams that is meant to, else 503; and of each watcher why not."""
-    survey = view_of(request).survey
-    return _json(readiness(survey), 200 if is_ready(survey) else 503)
+async def readyz(request: Request) -> Response:
+    """`GET /readyz`: 200 if every watcher streams that is meant to, else 503; for who may read, of each watcher why not."""
+    view = view_of(request)
+    ready = is_ready(view.survey)
+    return _json(readiness(view.survey) if may_read(view.agent, request.headers) else {"ready": ready}, 200 if ready else 503)
 
 
 def _name(request: Request) -> str:
@@ -102,7 +132,7 @@ def _name(request: Request) -> str:
 
 
 def _json(document: Any, code: int = 200) -> Response:
-    return Response(orjson.dumps(document), code, _NOT_KEPT, "application/json")
+    return Response(orjson.dumps(document), code, media_type="application/json")
 
 
 routes: list[BaseRoute] = [

@@ -21,12 +21,13 @@ def create_app(view: FleetView) -> Starlette:
         exception_handlers={HTTPException: _tell},
     )
     app.state.view = view
+    app.router.redirect_slashes = False  # it would redirect to whatever the Host header says
     return app
 
 
 def _tell(request: Request, error: Exception) -> Response:
     """What is not there, in the language of who asked."""
     assert isinstance(error, HTTPException)  # noqa: S101  # it is registered for no other
-    if request.url.path.startswith(MACHINE_PATHS):
+    if request.scope["path"].startswith(MACHINE_PATHS):
         return JSONResponse({"error": error.detail}, error.status_code, error.headers)
     return pages.message_page(error.status_code, str(error.status_code), error.detail)

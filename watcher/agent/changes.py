@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections.abc import Iterator
 
 
 class Changes:
@@ -11,6 +12,7 @@ class Changes:
 
     def __init__(self) -> None:
         self.is_closed = False
+        self.followers = 0
         self._waiting = 0
         self._event = asyncio.Event()
         self._arrived = asyncio.Event()
@@ -29,6 +31,15 @@ class Changes:
         """Nothing will change any more: whoever waits may go."""
         self.is_closed = True
         self.announce()
+
+    @contextlib.contextmanager
+    def followed(self) -> Iterator[None]:
+        """Count one more of those who follow, as long as it does."""
+        self.followers += 1
+        try:
+            yield
+        finally:
+            self.followers -= 1
 
     async def wait(self, seconds: float) -> None:
         """Until something changes, or for `seconds`."""

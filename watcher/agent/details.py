@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import threading
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from starlette.exceptions import HTTPException
@@ -10,35 +10,41 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.routing import BaseRoute, Route
 
+from watcher.agent.lanes import Lane
 from watcher.agent.view import view_of
 from watcher.config import Deployment, Loaded
 from watcher.config.in_force import values_in_force
-from watcher.console.message_text import message_text, printable
+from watcher.console.message_text import message_text, printable, short
 from watcher.errors import WatcherError
 from watcher.fleet.logs import NO_TIME, Line, Wanted, last_lines, pairs
 
 if TYPE_CHECKING:
     from watcher.config import Settings
-    from watcher.consumer.delivered import Delivered
+    from watcher.consumer.delivered import Delivered, Message
 
 DEFAULT_MESSAGES = 20
 MOST_MESSAGES = 200
 DEFAULT_LINES = 200
 MOST_LINES = 2000
 
-READ_WAIT_SECONDS = 10.0
-_reading = threading.Lock()
+MOST_READ_BYTES = 64 * 1024 * 1024
+"""About so much is read from Kafka for one answer: of large messages fewer are shown."""
+
+MOST_LOG_BYTES = 1024 * 1024
+"""So much of a log is looked through for its last lines; one with documents in it may have very long ones."""
+
+_reading = Lane("messages", threads=1, most_waiting=8)
 """One reader at a time: each has buffers of several megabytes, and Kafka is not there to serve a page."""
 
 
-def messages(request: Request) -> JSONResponse:
+async def messages(request: Request) -> JSONResponse:
     """`GET /api/watchers/{name}/messages?n=20`: the last messages in Kafka, newest first; 503 if Kafka does not answer."""
-    settings = _settings(request)
+    settings, count = _settings(request), _count(request, DEFAULT_MESSAGES, MOST_MESSAGES)
     try:
-        latest = _read(settings, _count(request, DEFAULT_MESSAGES, MOST_MESSAGES))
+        latest, complete = await _reading.run(lambda: _read(settings, count))
     except WatcherError as error:
         return JSONResponse({"error": str(error), "hint": error.hint}, status_code=503)
-    return JSONResponse({"messages": [_message(delivered) for delivered in reversed(latest)]})
+    return JSONResponse({"messages": latest, "complete": complete})
 
 
 def settings(request: Request) -> JSONResponse:
@@ -75,23 +81,25 @@ def faults_shown(loaded: Loaded, name: str) -> list[dict[str, str]]:
 
 def log_shown(deployment: Deployment, name: str, count: int) -> list[dict[str, Any]]:
     """The last lines of a watcher's log, oldest first."""
-    return [_line(line) for line in last_lines({name: deployment.log_dir / f"{name}.log"}, count, Wanted())]
+    files = {name: deployment.log_dir / f"{name}.log"}
+    return [_line(line) for line in last_lines(files, count, Wanted(), MOST_LOG_BYTES)]
 
 
-def _read(settings: Settings, count: int) -> list[Delivered]:
-    from watcher.consumer.errors import ReadError
+def _read(settings: Settings, count: int) -> tuple[list[Message], bool]:
+    """The newest messages, newest first, and whether no older one was left out."""
     from watcher.consumer.reader import Reader
 
-    if not _reading.acquire(timeout=READ_WAIT_SECONDS):
-        raise ReadError("others are reading from Kafka for this page", hint="it tries again by itself")
-    try:
-        with Reader(settings) as reader:
-            return reader.last(count)
-    finally:
-        _reading.release()
+    with Reader(settings) as reader:
+        latest = reader.last(count, shrink=_shrink, most_bytes=MOST_READ_BYTES)
+        return [delivered.message for delivered in reversed(latest)], reader.found_all
 
 
-def _message(delivered: Delivered) -> dict[str, Any]:
+def _shrink(delivered: Delivered) -> Delivered:
+    """What is shown of a message: the whole of it may have megabytes."""
+    return replace(delivered, text=b"", message=_shown(delivered))
+
+
+def _shown(delivered: Delivered) -> Message:
     text = message_text(delivered.message)
     return {
         "sequence": delivered.sequence,
@@ -109,8 +117,8 @@ def _line(line: Line) -> dict[str, Any]:
     return {
         "at": None if line.at == NO_TIME else line.at.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
         "level": str(fields.get("level", "")),
-        "event": printable(str(fields.get("event", ""))) if line.fields is not None else printable(line.text),
-        "rest": printable(" ".join(pairs(fields))),
+        "event": short(fields.get("event", "")) if line.fields is not None else short(line.text),
+        "rest": short(" ".join(pairs(fields))),
     }
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any
 
 from watcher.agent import hung
@@ -16,6 +18,8 @@ WATCHED_SECONDS = 0.5
 """How often to look while somebody does, and"""
 UNWATCHED_SECONDS = 2.5
 """while nobody does."""
+
+RESTARTS_AT_ONCE = 4
 
 _RESTLESS = {"uptimeSeconds", "updatedAt", "lastCommitAt", "rssBytes", "cpuSeconds", "headroomSeconds"}
 """What changes while nothing happens: nobody is told for these alone."""
@@ -41,16 +45,18 @@ async def keep_fresh(view: FleetView) -> None:
 
 
 class _Keeper:
-    """What is remembered between two looks."""
+    """What is remembered between two looks. Looking has a thread of its own, and waits for nothing else that the agent does."""
 
     def __init__(self, view: FleetView) -> None:
         self._view = view
         self._next_sample = time.monotonic()
         self._told: list[dict[str, Any]] = []
-        self._restarts: set[asyncio.Task[None]] = set()
+        self._restarts: set[asyncio.Future[None]] = set()
+        self._looking = ThreadPoolExecutor(1, "look")
+        self._restarting = ThreadPoolExecutor(RESTARTS_AT_ONCE, "restart")
 
     async def look(self) -> None:
-        await asyncio.to_thread(self._view.refresh)
+        await asyncio.get_running_loop().run_in_executor(self._looking, self._view.refresh)
         self._take_sample()
         self._tell()
         self._restart_hung()
@@ -73,8 +79,8 @@ class _Keeper:
         names = hung.overdue(view.survey, view.supervised.processes, view.agent.restart_hung_after_seconds)
         if names and not self._restarts and hung.can_write(view.deployment.run_dir):
             for name in names:
-                restart = asyncio.to_thread(hung.restart, view.fleet, name, view.counts.hung_restarts)
-                self._restarts.add(asyncio.create_task(restart))
+                work = partial(hung.restart, view.fleet, name, view.counts.hung_restarts)
+                self._restarts.add(asyncio.get_running_loop().run_in_executor(self._restarting, work))
 
 
 def _noticeable(view: FleetView) -> list[dict[str, Any]]:

@@ -6,13 +6,17 @@ import asyncio
 import contextlib
 import errno
 import logging
+import math
 import signal
 import socket
+import time
+from typing import Any
 
 import uvicorn
 
 from watcher.agent.address import listen, published, url_of
 from watcher.agent.app import create_app
+from watcher.agent.connection import ACCEPTED_AT_ONCE, WAITING_CONNECTIONS, Connection, sweep
 from watcher.agent.freshness import keep_fresh
 from watcher.agent.view import FleetView
 from watcher.config.agent_settings import AgentSettings
@@ -20,7 +24,9 @@ from watcher.errors import NotPermitted
 from watcher.fleet.control import Fleet
 
 RETRY_SECONDS = 5.0
-MOST_CONNECTIONS = 200
+TELL_SECONDS = 60.0
+_NO_ROOM = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}  # see accept(2)
+
 GOODBYE_SECONDS = 2
 """How long an answer may take that is under way when the agent is stopped."""
 
@@ -29,12 +35,13 @@ logger = logging.getLogger("watcher")
 
 def run_agent(fleet: Fleet, settings: AgentSettings) -> None:
     """Serve until SIGTERM or SIGINT. Raises NotPermitted for a port that this user may not have."""
-    logging.getLogger("uvicorn.error").setLevel(logging.WARNING)  # it says what we say ourselves
+    logging.getLogger("uvicorn.error").setLevel(logging.ERROR)  # a warning for each bad request would fill the log
     asyncio.run(_run(FleetView(fleet, settings)))
 
 
 async def _run(view: FleetView) -> None:
     stopping = asyncio.Event()
+    asyncio.get_running_loop().set_exception_handler(OutOfFiles())
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stopping.set)
     await serve(view, stopping)
@@ -54,7 +61,7 @@ async def _show(view: FleetView, stopping: asyncio.Event) -> None:
     if listening is None:
         return
     url = url_of(view.agent.host, listening)
-    logger.info("listening", extra={"url": url})
+    logger.info("listening", extra={"url": url, "readingNeedsToken": not view.agent.reading_is_open})
     with listening, published(view.deployment.run_dir, url):
         await _answer(view, listening, stopping)
 
@@ -87,11 +94,33 @@ def _advice(error: OSError) -> dict[str, str]:
     return {"hint": f"set another {what} in conf.d/agent.toml, then watcherctl apply; the agent keeps trying"}
 
 
+class OutOfFiles:
+    """asyncio's exception handler, calm when no connection can be accepted: asyncio tells each attempt, with a traceback."""
+
+    def __init__(self) -> None:
+        self._told_at = -math.inf
+
+    def __call__(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        """Say it once a minute; anything else as asyncio says it."""
+        error = context.get("exception")
+        if not isinstance(error, OSError) or error.errno not in _NO_ROOM:
+            loop.default_exception_handler(context)
+        elif time.monotonic() - self._told_at >= TELL_SECONDS:
+            self._told_at = time.monotonic()
+            logger.error("no connection can be accepted: %s", error.strerror, extra={"hint": "raise LimitNOFILE, or ulimit -n"})
+
+
 class _Server(uvicorn.Server):
     """Without signal handlers of its own: they would end the process by the signal instead of with 0."""
 
     def capture_signals(self) -> contextlib.AbstractContextManager[None]:  # type: ignore[override]
         return contextlib.nullcontext()
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Let the kernel keep more connections than asyncio accepts at a time: the same number means both there."""
+        await super().startup(sockets)
+        for listening in sockets or ():
+            listening.listen(WAITING_CONNECTIONS)
 
 
 async def _answer(view: FleetView, listening: socket.socket, stopping: asyncio.Event) -> None:
@@ -102,16 +131,19 @@ async def _answer(view: FleetView, listening: socket.socket, stopping: asyncio.E
         lifespan="off",
         ws="none",
         loop="asyncio",
-        http="h11",
+        http=Connection,
+        backlog=ACCEPTED_AT_ONCE,
+        proxy_headers=False,
         server_header=False,
-        limit_concurrency=MOST_CONNECTIONS,
         timeout_graceful_shutdown=GOODBYE_SECONDS,
     )
     server = _Server(config)
     answering = asyncio.create_task(server.serve([listening]))
+    sweeping = asyncio.create_task(sweep(server.server_state.connections))
     stop = asyncio.create_task(stopping.wait())
     await asyncio.wait({answering, stop}, return_when=asyncio.FIRST_COMPLETED)
     stop.cancel()
+    sweeping.cancel()
     view.changes.close()  # lets those go who follow the events
     server.should_exit = True
     await answering

@@ -16,6 +16,7 @@ from watcher.config.agent_settings import load_agent
 from watcher.config.fault import configuration_error
 from watcher.fleet.control import Fleet
 from watcher.fleet.errors import NotRunning
+from watcher.fleet.launch import check_ours
 
 
 def with_fleet(function: Callable[..., int]) -> Callable[..., int]:
@@ -34,7 +35,8 @@ def with_fleet(function: Callable[..., int]) -> Callable[..., int]:
 
 
 def open_fleet(deployment: Deployment) -> Fleet:
-    """The fleet of `deployment`, with its agent."""
+    """The fleet of `deployment`, with its agent. Raises NotReachable if it is another user's."""
+    check_ours(deployment)
     return Fleet(deployment, agent=load_agent(deployment.conf_dir))
 
 

@@ -14,6 +14,7 @@ from watcher.config import Deployment, Loaded, load
 from watcher.config.agent_settings import load_agent
 from watcher.config.fault import configuration_error
 from watcher.config.loader import with_librdkafka
+from watcher.private import DIRECTORY_MODE
 
 if TYPE_CHECKING:
     from watcher.generate.files import GeneratedFile
@@ -54,7 +55,7 @@ def _for_supervisord(directory: Path, loaded: Loaded, deployment: Deployment, us
     from watcher.generate.supervisord import next_commands, program_files
 
     files = program_files(loaded.names, deployment, user, agent=agent)
-    deployment.log_dir.mkdir(parents=True, exist_ok=True)  # supervisord refuses to start without it
+    deployment.log_dir.mkdir(mode=DIRECTORY_MODE, parents=True, exist_ok=True)  # supervisord refuses to start without it
     _write(directory, files)
     _tell_next(next_commands(directory))
 

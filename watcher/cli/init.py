@@ -10,15 +10,15 @@ import click
 
 import watcher
 
-STARTER_FILES = {
-    "conf.d/dashboard.toml": "starter/conf.d/dashboard.toml",
-    "conf.d/analytics.toml": "starter/conf.d/analytics.toml",
-    "conf.d/defaults.toml": "starter/conf.d/defaults.toml",
-    "conf.d/agent.toml": "starter/conf.d/agent.toml",
-    "supervisor/supervisord.conf": "fleet/supervisord.conf",
-    "docker-compose.yml": "starter/docker-compose.yml",
-}
-"""The project's own files, and where a wheel holds them below `watcher` (see force-include in pyproject.toml)."""
+STARTER_FILES = (
+    "conf.d/dashboard.toml",
+    "conf.d/analytics.toml",
+    "conf.d/defaults.toml",
+    "conf.d/agent.toml",
+    "supervisor/supervisord.conf",
+    "docker-compose.yml",
+)
+"""What lies in `watcher/starter/`. A checkout has the same files at its top, but those are its owner's, with passwords perhaps."""
 
 GITIGNORE = """\
 # What watchers write while they run.
@@ -47,9 +47,8 @@ def init(directory: Path) -> None:
 
 
 def starter_file(name: str) -> Traversable:
-    """One of `STARTER_FILES`: from the installed wheel, or from the repository when watcher runs from there."""
-    packaged = files(watcher) / STARTER_FILES[name]
-    return packaged if packaged.is_file() else Path(watcher.__file__).parents[1] / name
+    """One of `STARTER_FILES`."""
+    return files(watcher) / "starter" / name
 
 
 def write_new(path: Path, content: bytes) -> None:

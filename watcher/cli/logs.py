@@ -17,6 +17,7 @@ from watcher.cli.options import names_argument, select, with_deployment
 from watcher.cli.since import Since
 from watcher.config import Deployment
 from watcher.config.conf_dir import watcher_names
+from watcher.fleet.launch import check_ours
 from watcher.fleet.log_follower import Follower
 from watcher.fleet.logs import LEVELS, NO_TIME, Line, Wanted, last_lines
 
@@ -38,6 +39,7 @@ def logs(
     deployment: Deployment, names: Sequence[str], follow: bool, lines: int, since: datetime | None, level: str, json_: bool
 ) -> int:
     """Show the watchers' logs, merged by time. All of them, unless NAMEs or globs are given."""
+    check_ours(deployment)
     files = _files(deployment, names)
     wanted = Wanted(level, since or NO_TIME)
     view = LogView(list(files), as_json=json_)

@@ -20,6 +20,7 @@ from watcher.cli.since import Since
 from watcher.config import Deployment, Settings, load_one
 from watcher.errors import NotOwner, WatcherError
 from watcher.log import iso
+from watcher.private import make_directory
 
 if TYPE_CHECKING:
     from watcher.stream.model import ResumeToken
@@ -229,9 +230,11 @@ def _change(deployment: Deployment, name: str, how: How, choose: Choose) -> int:
 
 @contextmanager
 def _while_stopped(deployment: Deployment, settings: Settings) -> Iterator[None]:
+    from watcher.fleet.launch import check_ours
     from watcher.stream.process import no_worker
 
-    deployment.run_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+    check_ours(deployment)
+    make_directory(deployment.run_dir)
     with ExitStack() as stack:
         try:
             stack.enter_context(no_worker(deployment.run_dir / f"{settings.name}.lock"))

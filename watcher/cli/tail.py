@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -87,11 +88,21 @@ def tail(
 
 
 def _show_last(reader: Reader, count: int, wanted: Wanted, show: Show) -> None:
-    last = reader.last(count, wanted)
+    last = reader.last(count, wanted, shrink=_text_alone if show is _show_json else _message_alone)
     for delivered in last:
         show(delivered)
     if count and not last:
         _say_nothing()
+
+
+def _text_alone(delivered: Delivered) -> Delivered:
+    """What `_show_json` needs: a message may have megabytes, and is both in memory as text and parsed."""
+    return replace(delivered, message={"sequence": delivered.sequence})
+
+
+def _message_alone(delivered: Delivered) -> Delivered:
+    """What a line for people needs."""
+    return replace(delivered, text=b"")
 
 
 def _show_all(reader: Reader, wanted: Wanted, show: Show) -> None:

@@ -60,19 +60,29 @@ class AgentSettings(Checked):
     host: Annotated[str, text, _host] = "127.0.0.1"
     port: Annotated[int, whole_number, at_least(0), at_most(65_535)] = 8085
     token: Annotated[Secret | None, secret, _token] = None
+    read_without_token: Annotated[bool, yes_or_no] = False
     restart_hung_after_seconds: Annotated[int, whole_number, at_least(0), _patience] = 0
 
     @classmethod
     def _contradictions(cls, good: Mapping[str, Any]) -> Iterator[Refused]:
-        """Strangers need a token."""
-        if good.keys() >= {"host", "token"} and not _is_loopback(good["host"]) and good["token"] is None:
-            hint = f"set token; {_HOW_TO_MAKE_ONE}"
-            yield Refused(f"'{good['host']}' can be reached from other hosts, and there is no token", hint=hint)
+        """Strangers need a token, also to read."""
+        if "host" not in good or _is_loopback(good["host"]):
+            return
+        reached = f"'{good['host']}' can be reached from other hosts"
+        if "token" in good and good["token"] is None:
+            yield Refused(f"{reached}, and there is no token", hint=f"set token; {_HOW_TO_MAKE_ONE}")
+        if good.get("read_without_token"):
+            yield Refused(f"{reached}, so nothing is read without the token", key="read_without_token", hint="remove this line")
 
     @property
     def is_loopback(self) -> bool:
         """Whether only this host can reach the agent."""
         return _is_loopback(self.host)
+
+    @property
+    def reading_is_open(self) -> bool:
+        """Right of everybody who can reach the agent to read."""
+        return self.is_loopback and (self.token is None or self.read_without_token)
 
 
 FIELDS = tuple(setting.name for setting in fields(AgentSettings))

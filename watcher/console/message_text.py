@@ -31,10 +31,10 @@ class MessageText(NamedTuple):
 def message_text(message: Message) -> MessageText:
     """The parts of a line about `message`."""
     return MessageText(
-        timestamp=printable(str(message.get("timestamp", ""))),
-        operation=printable(str(message.get("operationType", ""))),
-        database=printable(str(message.get("database", ""))),
-        collection=printable(str(message.get("collection", ""))),
+        timestamp=short(message.get("timestamp", "")),
+        operation=short(message.get("operationType", "")),
+        database=short(message.get("database", "")),
+        collection=short(message.get("collection", "")),
         key=_bare((message.get("documentKey") or {}).get("_id", "")),
         what=_what(message),
     )
@@ -43,6 +43,11 @@ def message_text(message: Message) -> MessageText:
 def short_key(key: str) -> str:
     """A long key as `…` and its end: the beginning of an ObjectId is the time, and much the same for all."""
     return key if len(key) <= LONGEST_KEY else f"…{key[-SHORT_KEY_END:]}"
+
+
+def short(value: Any) -> str:
+    """A value as text, printable and at most LONGEST_TEXT long before what is not printable is escaped."""
+    return printable(str(value)[:LONGEST_TEXT])
 
 
 def printable(text: str) -> str:
@@ -75,7 +80,7 @@ def _fields(document: Mapping[str, Any]) -> str:
 
 def _bare(value: Any) -> str:
     """Text as it is, everything else as JSON."""
-    return printable(value) if isinstance(value, str) else _json(value)
+    return short(value) if isinstance(value, str) else _json(value)
 
 
 def _json(value: Any) -> str:

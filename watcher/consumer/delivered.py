@@ -40,12 +40,18 @@ def parse(partition: Partition, text: bytes | None, watcher: str) -> Delivered |
     return Delivered(partition, text or b"", message)
 
 
-class Tail:
-    """The `count` newest wanted ones of the messages that are added, in whatever order they come."""
+def whole(delivered: Delivered) -> Delivered:
+    """All of it."""
+    return delivered
 
-    def __init__(self, count: int, wanted: Callable[[Message], bool]) -> None:
+
+class Tail:
+    """The `count` newest wanted ones of the messages that are added, in whatever order they come; of each what `shrink` leaves."""
+
+    def __init__(self, count: int, wanted: Callable[[Message], bool], shrink: Callable[[Delivered], Delivered] = whole) -> None:
         self._count = count
         self._wanted = wanted
+        self._shrink = shrink
         self._kept: dict[int, Delivered] = {}
         self._oldest_first: list[int] = []
         self._seen: set[int] = set()
@@ -58,7 +64,7 @@ class Tail:
         self._lowest[delivered.partition] = min(number, self._lowest.get(delivered.partition, number))
         if number in self._kept or not self._wanted(delivered.message):
             return
-        self._kept[number] = delivered
+        self._kept[number] = self._shrink(delivered)
         heapq.heappush(self._oldest_first, number)
         if len(self._kept) > self._count:
             del self._kept[heapq.heappop(self._oldest_first)]
@@ -66,6 +72,13 @@ class Tail:
     def messages(self) -> list[Delivered]:
         """What is kept, oldest first."""
         return [self._kept[number] for number in sorted(self._kept)]
+
+    def certain(self) -> list[Delivered]:
+        """Those of them that are newer than anything that may be missing, oldest first."""
+        first = self.newest_sequence() or 0
+        while first - 1 in self._seen:
+            first -= 1
+        return [self._kept[number] for number in sorted(self._kept) if number >= first]
 
     def newest_sequence(self) -> int | None:
         """The highest number that was added."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import datetime
@@ -16,7 +17,7 @@ from confluent_kafka.admin import AdminClient, OffsetSpec
 from watcher.config import Settings
 from watcher.config.kafka_client import client_properties, reading_properties
 from watcher.config.topic_name import topic_pattern
-from watcher.consumer.delivered import Delivered, Message, Partition, Tail, parse
+from watcher.consumer.delivered import Delivered, Message, Partition, Tail, parse, whole
 from watcher.consumer.in_order import InOrder
 from watcher.consumer.kafka_errors import BAD_SETTING, LOGIN_REFUSED, read_error
 from watcher.consumer.merge import Merge
@@ -34,8 +35,14 @@ REFRESH_SECONDS = 1.0
 READ_STEP_SECONDS = 0.1
 SMALLEST_SPAN = 64
 SPAN_GROWTH = 8
+BOUNDED_SPAN = 8
+"""Where there is a bound on what is read, the first look takes so few records of each partition: each may have megabytes."""
+
 RECORDS_AT_ONCE = 500
-QUEUE_KBYTES = 16 * 1024
+RECORDS_IN_HAND = 4
+"""So many whole records are in memory while the past is read, besides what librdkafka holds."""
+
+QUEUE_KBYTES = 4 * 1024
 
 _log = logging.getLogger("watcher.consumer.librdkafka")
 _log.addHandler(logging.NullHandler())  # librdkafka's own words; what matters comes as an error
@@ -64,6 +71,7 @@ class Reader:
         self._order = InOrder(next_sequence=1)
         self._next_refresh = 0.0
         self._answers = True
+        self._found_all = True
         try:
             self._consumer = Consumer(self._config())
             self._admin = AdminClient(client_properties(settings), logger=_log)
@@ -75,24 +83,39 @@ class Reader:
         """False while Kafka is away; `poll` goes on when it is back."""
         return self._answers
 
-    def last(self, count: int, wanted: Callable[[Message], bool] = lambda _: True) -> list[Delivered]:
-        """The newest `count` messages that are `wanted`, oldest first. `poll` goes on after them.
+    @property
+    def found_all(self) -> bool:
+        """Completeness of what `last` has found: False if it stopped at its bound before."""
+        return self._found_all
 
-        What is read is the ends of the topics, and more and more of them until it is certain that nothing is missing.
+    def last(
+        self,
+        count: int,
+        wanted: Callable[[Message], bool] = lambda _: True,
+        *,
+        shrink: Callable[[Delivered], Delivered] = whole,
+        most_bytes: float = math.inf,
+    ) -> list[Delivered]:
+        """The newest `count` messages that are `wanted`, oldest first; of each what `shrink` leaves. `poll` goes on after them.
+
+        What is read is the ends of the topics, and more and more of them until it is certain that nothing is missing, or the next
+        reading would be of more than about `most_bytes`: then they are fewer, see `found_all`.
         """
         partitions = self._ask_for_partitions()
         ends = self._offsets(partitions, OffsetSpec.latest())
         firsts = self._firsts(partitions, ends)
-        span = max(count, SMALLEST_SPAN)
+        span = max(count, SMALLEST_SPAN) if most_bytes == math.inf else BOUNDED_SPAN
         while True:
             starts = {partition: max(first, ends[partition] - span) for partition, first in firsts.items()}
-            tail = self._read(starts, ends, Tail(count, wanted))
-            if tail.is_complete([partition for partition, first in firsts.items() if starts[partition] > first]):
+            tail = Tail(count, wanted, shrink)
+            read_bytes = self._read(starts, ends, tail)
+            self._found_all = tail.is_complete([partition for partition, first in firsts.items() if starts[partition] > first])
+            if self._found_all or read_bytes * SPAN_GROWTH > most_bytes:
                 break
             span *= SPAN_GROWTH
         newest = tail.newest_sequence()
         self._order = InOrder(newest + 1 if newest is not None and count else None)
-        return tail.messages()
+        return tail.messages() if self._found_all else tail.certain()
 
     def all(self, wanted: Callable[[Message], bool] = lambda _: True) -> Iterator[Delivered]:
         """All messages that are `wanted`, oldest first, up to the ends as they are now. `poll` goes on after them.
@@ -149,6 +172,7 @@ class Reader:
             "auto.offset.reset": "earliest",  # what retention has deleted meanwhile is passed over
             "fetch.wait.max.ms": 50,  # the end of a partition is told only after a fetch came back empty
             "queued.max.messages.kbytes": QUEUE_KBYTES,
+            "fetch.queue.backoff.ms": 10,  # a full queue stops fetching for a second by default, and large messages fill it at once
             "error_cb": self._note,
             "logger": _log,
         }
@@ -190,16 +214,18 @@ class Reader:
         except KafkaException as error:
             raise read_error(error.args[0], self._settings) from error
 
-    def _read(self, starts: Mapping[Partition, int], ends: Mapping[Partition, int], tail: Tail) -> Tail:
-        """Fill `tail` with everything from `starts` to `ends`, and a little more where more is written meanwhile."""
+    def _read(self, starts: Mapping[Partition, int], ends: Mapping[Partition, int], tail: Tail) -> int:
+        """Fill `tail` with everything from `starts` to `ends`, and a little more where more is written meanwhile. Returns bytes."""
         self._assign(starts)
         unfinished = {partition for partition, start in starts.items() if start < ends[partition]}
+        read_bytes = 0
         while unfinished:
             for record in self._records():
+                read_bytes += len(record.value() or b"")
                 if delivered := self._delivered(record):
                     tail.add(delivered)
                 unfinished -= _reached(record, ends)
-        return tail
+        return read_bytes
 
     def _assign(self, starts: Mapping[Partition, int]) -> None:
         self._consumer.assign([TopicPartition(*partition, offset) for partition, offset in starts.items()])
@@ -208,7 +234,7 @@ class Reader:
     def _records(self) -> list[Record]:
         """What comes next, while it is certain that something must come."""
         deadline = time.monotonic() + ANSWER_SECONDS
-        while not (records := self._consumer.consume(RECORDS_AT_ONCE, READ_STEP_SECONDS)):
+        while not (records := self._consumer.consume(RECORDS_IN_HAND, READ_STEP_SECONDS)):
             if time.monotonic() >= deadline:
                 raise read_error(self._trouble or KafkaError(KafkaError._TIMED_OUT), self._settings)
         return records

@@ -9,6 +9,7 @@ import platform
 import resource
 import shutil
 import socket
+import stat
 import sys
 from pathlib import Path
 
@@ -20,6 +21,7 @@ from watcher.fleet.launch import check_run_dir, refuse_a_second, socket_path
 from watcher.fleet.polling import is_alive
 from watcher.fleet.report import read_report
 from watcher.fleet.supervisord import Supervisord
+from watcher.private import DIRECTORY_MODE
 
 OLDEST_PYTHON = (3, 11)
 
@@ -71,6 +73,30 @@ def directories(here: Here) -> Finding:
         return failed(f"{names} cannot be written to", f"chown {_user()} {names}, or choose another place with --state-dir")
     missing = "" if all(path.is_dir() for path in wanted) else "; `watcherctl start` makes what is missing"
     return ok(f"{' and '.join(map(shown_path, wanted))} can be written to{missing}")
+
+
+def private(here: Here) -> Finding:
+    """Nobody else can read run/ and log/, or has put anything there."""
+    places = [path for path in (here.deployment.run_dir, here.deployment.log_dir) if path.is_dir()]
+    if not places:
+        return ok("`watcherctl start` makes run/ and log/ for their owner alone")
+    if open_places := [path for path in places if stat.S_IMODE(path.stat().st_mode) & ~DIRECTORY_MODE]:
+        names = " ".join(map(shown_path, open_places))
+        text = f"{names}: open to other users of this host, who can read logs there, or hold a watcher's lock file and keep it down"
+        return warning(text, f"chmod go= {names}")
+    if strange := [path for place in places for path in sorted(place.iterdir()) if _is_strange(path, place)]:
+        names = " ".join(map(shown_path, strange))
+        return warning(f"{names}: a symbolic link, or not of the same owner as its directory", f"ls -l {names}, then remove it")
+    return ok(f"{' and '.join(map(shown_path, places))}: for their owner alone")
+
+
+def _is_strange(path: Path, place: Path) -> bool:
+    """Root is no stranger: a supervisord of its own writes logs for others. A file that has gone meanwhile was a temporary one."""
+    try:
+        status = path.lstat()
+    except FileNotFoundError:
+        return False
+    return stat.S_ISLNK(status.st_mode) or status.st_uid not in {place.stat().st_uid, 0}
 
 
 def disk_space(here: Here) -> Finding:
@@ -194,6 +220,7 @@ CHECKS: tuple[Check[Here], ...] = (
     Check("host.python", python),
     Check("host.socket-path", socket_place),
     Check("host.directories", directories),
+    Check("host.private", private, needs=("host.directories",)),
     Check("host.disk-space", disk_space),
     Check("host.file-descriptors", file_descriptors),
     Check("host.memory", memory),

@@ -16,6 +16,7 @@ from pathlib import Path
 from watcher.config.agent_settings import AgentSettings
 from watcher.config.masking import Secret
 from watcher.config.settings import Settings
+from watcher.private import open_file
 
 _KEY_BYTES = 32
 
@@ -33,9 +34,10 @@ def _plain(value: object) -> str:
 def load_or_make_key(path: Path) -> bytes:
     """The deployment's key, made on first use with mode 0600."""
     try:
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        descriptor = open_file(path, os.O_WRONLY | os.O_EXCL)
     except FileExistsError:
-        return path.read_bytes()
+        with os.fdopen(open_file(path, os.O_RDONLY), "rb") as file:
+            return file.read()
     with os.fdopen(descriptor, "wb") as file:
         key = secrets.token_bytes(_KEY_BYTES)
         file.write(key)

@@ -10,12 +10,13 @@ from importlib.resources import files
 from pathlib import Path
 
 from watcher.fleet.errors import FleetError
+from watcher.private import FILE_MODE, make_directory
 
 _CHECK = "import sys; from supervisor.options import ServerOptions; ServerOptions().realize(['-c', sys.argv[1]])"
 _CHECK_TIMEOUT_SECONDS = 30
 
 
-def write_if_changed(path: Path, text: str, mode: int = 0o600) -> bool:
+def write_if_changed(path: Path, text: str, mode: int = FILE_MODE) -> bool:
     """Put `text` in `path` in one step; False if it was there already."""
     if path.exists() and path.read_text() == text:
         return False
@@ -39,10 +40,7 @@ def _generated_from(source: str, text: str) -> str:
 
 
 def _packaged_base() -> str:
-    in_wheel = files("watcher.fleet") / "supervisord.conf"
-    if in_wheel.is_file():
-        return in_wheel.read_text()
-    return (Path(__file__).parents[2] / "supervisor" / "supervisord.conf").read_text()
+    return (files("watcher") / "starter" / "supervisor" / "supervisord.conf").read_text()
 
 
 def check(text: str, directory: Path) -> None:
@@ -82,7 +80,7 @@ class ProgramFiles:
 
     def write(self, texts: Mapping[str, str]) -> None:
         """Write what differs, each file in one step."""
-        self._directory.mkdir(mode=0o700, exist_ok=True)
+        make_directory(self._directory)
         for name, text in texts.items():
             write_if_changed(self._directory / f"{name}.conf", text)
 
@@ -107,8 +105,8 @@ class DisabledMarks:
 
     def add(self, name: str) -> None:
         """Mark a watcher."""
-        self._directory.mkdir(parents=True, mode=0o700, exist_ok=True)
-        (self._directory / name).touch()
+        make_directory(self._directory)
+        (self._directory / name).touch(FILE_MODE)
 
     def discard(self, name: str) -> None:
         """Remove the mark."""

@@ -16,6 +16,7 @@ from watcher.fleet.control import Fleet
 from watcher.fleet.errors import FleetError
 from watcher.fleet.log_follower import Follower
 from watcher.fleet.logs import Line
+from watcher.private import UMASK
 
 _STEP_SECONDS = 0.2
 
@@ -34,6 +35,7 @@ def run_fleet(fleet: Fleet, watchers: Collection[Settings], write: Callable[[Lin
             launch.command(fleet.deployment, "--nodaemon", "--silent"),
             cwd=fleet.deployment.run_dir,
             stdin=subprocess.DEVNULL,
+            umask=UMASK,
             start_new_session=True,  # Ctrl-C reaches us alone; we pass it on, and workers drain
         ) as child,
     ):

@@ -10,11 +10,12 @@ import sys
 from pathlib import Path
 
 from watcher.config.deployment import Deployment
-from watcher.fleet.errors import FleetError, NotRunning
+from watcher.fleet.errors import FleetError, NotReachable, NotRunning
 from watcher.fleet.files import base_text, write_if_changed
 from watcher.fleet.polling import command_line, is_alive, wait_for
 from watcher.fleet.programs import STOP_WAIT_SECONDS
 from watcher.fleet.supervisord import Supervisord
+from watcher.private import UMASK, make_directory
 
 SOCKET_PATH_BYTES = 95
 """A unix socket's path may have 107 bytes, and supervisord binds to one with its process id appended first."""
@@ -38,11 +39,35 @@ def prepare(deployment: Deployment) -> None:
     """Make `run/` and `log/` and put the base configuration there. Raises FleetError where supervisord could not work."""
     check_run_dir(deployment.run_dir)
     try:
-        deployment.run_dir.mkdir(parents=True, exist_ok=True)
-        deployment.log_dir.mkdir(parents=True, exist_ok=True)
+        make_directory(deployment.run_dir)
+        make_directory(deployment.log_dir)
         write_if_changed(config_path(deployment), base_text(deployment.conf_dir))
     except PermissionError as error:
         raise _not_writable(error.filename) from error
+
+
+def check_ours(deployment: Deployment) -> None:
+    """Raise NotReachable where `run/` or `log/` is closed to this user: what is in them would look as if it were not there."""
+    for directory in (deployment.run_dir, deployment.log_dir):
+        try:
+            owner = directory.stat().st_uid
+        except OSError:
+            continue
+        if not os.access(directory, os.R_OK | os.X_OK):
+            raise NotReachable(
+                f"{directory} is closed to this user: the fleet is that of {user_name(owner)}",
+                hint=f"run watcherctl as that user, for example with sudo -u {user_name(owner)}",
+            )
+
+
+def user_name(number: int) -> str:
+    """The name of a user id, or the number itself where it has none, as in many containers."""
+    import pwd
+
+    try:
+        return pwd.getpwuid(number).pw_name
+    except KeyError:
+        return str(number)
 
 
 def check_writable(deployment: Deployment) -> None:
@@ -74,8 +99,9 @@ def check_run_dir(run_dir: Path) -> None:
 
 
 def command(deployment: Deployment, *options: str) -> list[str]:
-    """The command line of supervisord."""
-    return [sys.executable, "-m", "supervisor.supervisord", "-c", str(config_path(deployment)), *options]
+    """The command line of supervisord. It's to be started with the same umask: its own log is open before it sets any."""
+    umask = f"--umask={UMASK:03o}"
+    return [sys.executable, "-m", "supervisor.supervisord", "-c", str(config_path(deployment)), umask, *options]
 
 
 def launch(deployment: Deployment) -> None:
@@ -90,6 +116,7 @@ def launch(deployment: Deployment) -> None:
         text=True,
         timeout=_START_SECONDS,
         check=False,
+        umask=UMASK,
         start_new_session=True,  # Ctrl-C while it starts is for us: it would leave supervisord half started
     )
     if result.returncode:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from watcher.fleet.errors import FleetError, NotReachable
 from watcher.fleet.polling import wait_for
+from watcher.private import open_file
 
 _PATIENCE_SECONDS = 60
 
@@ -28,9 +29,11 @@ def fleet_lock(run_dir: Path, patience_seconds: float = _PATIENCE_SECONDS) -> It
 
 def _open(path: Path) -> int:
     try:
-        return os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+        return open_file(path, os.O_RDWR)
     except PermissionError as error:
         raise NotReachable(f"cannot write {path}", hint="run watcherctl as the user who started this fleet") from error
+    except OSError as error:
+        raise FleetError(f"cannot open {path}: {error.strerror}") from error
 
 
 def _taken(descriptor: int) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import heapq
 import json
+import math
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -82,31 +83,32 @@ def _value(value: Any) -> str:
     return value if bare else json.dumps(value, ensure_ascii=False)
 
 
-def last_lines(files: Mapping[str, Path], count: int, wanted: Wanted) -> list[Line]:
-    """The last `count` wanted lines of all files together, oldest first."""
-    tails = [_tail(watcher, path, count, wanted) for watcher, path in files.items()]
+def last_lines(files: Mapping[str, Path], count: int, wanted: Wanted, most_bytes: float = math.inf) -> list[Line]:
+    """The last `count` wanted lines of all files together, oldest first; fewer, where about `most_bytes` of a file hold fewer."""
+    tails = [_tail(watcher, path, count, wanted, most_bytes) for watcher, path in files.items()]
     merged = list(heapq.merge(*tails, key=lambda line: line.at))
     return merged[-count:] if count else []
 
 
-def _tail(watcher: str, path: Path, count: int, wanted: Wanted) -> list[Line]:
+def _tail(watcher: str, path: Path, count: int, wanted: Wanted, most_bytes: float) -> list[Line]:
     """Older files, `.1` and so on, are only opened when the newer ones do not hold enough."""
     lines: list[Line] = []
     for part in _newest_first(path):
-        lines = _end(watcher, part, count - len(lines), wanted) + lines
-        if len(lines) >= count:
+        lines = _end(watcher, part, count - len(lines), wanted, most_bytes) + lines
+        most_bytes -= part.stat().st_size
+        if len(lines) >= count or most_bytes <= 0:
             break
     return lines[-count:] if count else []
 
 
-def _end(watcher: str, path: Path, count: int, wanted: Wanted) -> list[Line]:
+def _end(watcher: str, path: Path, count: int, wanted: Wanted, most_bytes: float) -> list[Line]:
     """At least the last `count` wanted lines of one file, or all it has; read from its end, in larger and larger pieces."""
     size = path.stat().st_size
     span = FIRST_PIECE_BYTES
     while True:
         texts = _texts(path, max(0, size - span))
         lines = [line for line in parse(watcher, filter(None, texts)) if line in wanted]
-        if len(lines) >= count or span >= size:
+        if len(lines) >= count or span >= min(size, most_bytes):
             return lines
         span *= PIECE_GROWTH
 

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TextIO
 
 from watcher.errors import ExitCode, NotOwner
+from watcher.private import open_file
 
 STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
@@ -85,7 +86,7 @@ def only_one(path: Path, stopping: threading.Event) -> Iterator[None]:
     """Hold the watcher's lock file. Errors: NotOwner when another worker on this host keeps it for LOCK_SECONDS."""
     with contextlib.ExitStack() as stack:
         try:
-            lock: TextIO | None = stack.enter_context(path.open("a+"))
+            lock: TextIO | None = stack.enter_context(_opened(path))
         except OSError as error:  # no place for a lock; Kafka's fencing still holds
             logger.warning("no lock file: %s", error)
             lock = None
@@ -97,9 +98,13 @@ def only_one(path: Path, stopping: threading.Event) -> Iterator[None]:
 @contextlib.contextmanager
 def no_worker(path: Path) -> Iterator[None]:
     """Hold the watcher's lock file, so that no worker starts meanwhile. Errors: NotOwner when one runs; OSError."""
-    with path.open("a+") as lock:
+    with _opened(path) as lock:
         _acquire(lock, threading.Event(), patience_seconds=0)
         yield
+
+
+def _opened(path: Path) -> TextIO:
+    return os.fdopen(open_file(path, os.O_RDWR | os.O_APPEND), "a+")
 
 
 def _acquire(lock: TextIO, stopping: threading.Event, patience_seconds: float = LOCK_SECONDS) -> None:

@@ -16,6 +16,7 @@ from typing import Any
 
 import orjson
 
+from watcher.private import replace_file
 from watcher.stream.memory import Rest
 from watcher.stream.metrics import metrics
 from watcher.stream.notify import Notifier
@@ -101,22 +102,15 @@ class StatusFile:
         status = snapshot(progress)
         self._notifier.tell(status)
         try:
-            replace(self._path, orjson.dumps(status, option=orjson.OPT_INDENT_2))
+            replace_file(self._path, orjson.dumps(status, option=orjson.OPT_INDENT_2))
             if self._ended.is_set() or time.monotonic() >= self._metrics_due:
-                replace(self._path.with_suffix(".prom"), metrics(progress).encode())
+                replace_file(self._path.with_suffix(".prom"), metrics(progress).encode())
                 self._metrics_due = time.monotonic() + WRITE_SECONDS
             self._complained = False
         except OSError as error:  # a full disk doesn't stop the stream
             if not self._complained:
                 logger.warning("the status file cannot be written: %s", error)
             self._complained = True
-
-
-def replace(path: Path, content: bytes) -> None:
-    """Write a file so that whoever reads it finds the old content or the new. Errors: OSError."""
-    temporary = path.with_suffix(path.suffix + ".new")
-    temporary.write_bytes(content)
-    temporary.replace(path)
 
 
 def log_status(progress: Progress) -> None:

@@ -19,6 +19,7 @@ from watcher import __version__
 from watcher.config import Settings
 from watcher.errors import ExitCode, Outage, PositionLost, Stop
 from watcher.log import logging_to, standard_output
+from watcher.private import make_directory
 from watcher.stream.backoff import Backoff
 from watcher.stream.change_stream import ChangeStream
 from watcher.stream.kafka_sink import KafkaSink
@@ -67,7 +68,7 @@ def run_worker(settings: Settings, run_dir: Path) -> ExitCode:
 
 def _run_alone(settings: Settings, run_dir: Path, stopping: StopRequest) -> ExitCode:
     with contextlib.suppress(OSError):  # it's told below, when files in it cannot be written
-        run_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_directory(run_dir)
     with only_one(run_dir / f"{settings.name}.lock", stopping):
         status_file = StatusFile(run_dir / f"{settings.name}.json")
         past = Past.read(status_file.previous(), settings.kafka_client_id)

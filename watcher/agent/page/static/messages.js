@@ -35,14 +35,15 @@ async function read(url) {
   const response = await ask(url);
   const told = await response.json().catch(() => ({}));
   if (!response.ok) throw new Error([told.error ?? `The agent answered ${response.status}.`, told.hint].filter(Boolean).join(" "));
-  return told.messages;
+  return told;
 }
 
-function show(messages) {
+function show({ messages, complete }) {
   const section = document.getElementById("messages");
   section.querySelector("tbody").replaceChildren(...messages.map(row));
   section.querySelector(".scroll").hidden = messages.length === 0;
-  note(messages.length ? "" : "Nothing has been delivered yet.");
+  if (messages.length) note("");
+  else note(complete ? "Nothing has been delivered yet." : "None among the newest messages of its topics.");
 }
 
 function note(text) {

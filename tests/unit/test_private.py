@@ -1,0 +1,147 @@
+"""What lies in run/ and log/ is for its owner alone, also where an older version has left it open."""
+
+from __future__ import annotations
+
+import os
+import stat
+import subprocess
+import tempfile
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from watcher.agent.address import published
+from watcher.config import Deployment
+from watcher.fleet.digest import load_or_make_key
+from watcher.fleet.errors import FleetError
+from watcher.fleet.files import DisabledMarks, ProgramFiles
+from watcher.fleet.launch import prepare
+from watcher.fleet.lock import fleet_lock
+from watcher.private import make_directory, replace_file
+from watcher.stream.process import no_worker, only_one
+
+
+def mode(path: Path) -> int:
+    return stat.S_IMODE(path.lstat().st_mode)
+
+
+@pytest.fixture(autouse=True)
+def careless_umask() -> Iterator[None]:
+    """One that closes nothing."""
+    before = os.umask(0)
+    yield
+    os.umask(before)
+
+
+@pytest.fixture
+def run_dir(tmp_path: Path) -> Path:
+    directory = tmp_path / "run"
+    directory.mkdir()
+    return directory
+
+
+def lock(path: Path) -> None:
+    with only_one(path, threading.Event()):
+        pass
+
+
+def lock_for_a_command(path: Path) -> None:
+    with no_worker(path):
+        pass
+
+
+WRITERS: dict[str, Callable[[Path], object]] = {
+    "a.lock": lock,
+    "b.lock": lock_for_a_command,
+    "a.json": lambda path: replace_file(path, b"{}"),
+    ".key": load_or_make_key,
+    ".lock": lambda path: fleet_lock(path.parent).__enter__(),
+}
+
+
+@pytest.mark.parametrize("name", WRITERS)
+def test_a_file_is_for_its_owner_alone(name: str, run_dir: Path) -> None:
+    WRITERS[name](run_dir / name)
+    assert mode(run_dir / name) == 0o600
+
+
+@pytest.mark.parametrize("name", WRITERS)
+def test_one_that_was_open_is_closed(name: str, run_dir: Path) -> None:
+    (run_dir / name).write_bytes(b"")
+    (run_dir / name).chmod(0o666)
+    WRITERS[name](run_dir / name)
+    assert mode(run_dir / name) == 0o600
+
+
+@pytest.mark.parametrize("name", [".key", ".lock", "a.json.new"])
+def test_no_symbolic_link_is_followed(name: str, run_dir: Path, tmp_path: Path) -> None:
+    victim = tmp_path / "victim"
+    victim.write_text("precious")
+    (run_dir / name).symlink_to(victim)
+    with pytest.raises((OSError, FleetError)):
+        WRITERS[name.removesuffix(".new")](run_dir / name.removesuffix(".new"))
+    assert victim.read_text() == "precious"
+
+
+def test_a_lock_file_that_is_a_symbolic_link_is_no_lock_file(
+    run_dir: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The worker goes on: Kafka's fencing holds. What the link leads to stays as it is."""
+    victim = tmp_path / "victim"
+    victim.write_text("precious")
+    (run_dir / "a.lock").symlink_to(victim)
+    lock(run_dir / "a.lock")
+    assert "no lock file" in caplog.text
+    assert victim.read_text() == "precious"
+
+
+def test_directories_are_closed_and_nothing_else_of_their_mode_changes(tmp_path: Path) -> None:
+    for before, after in ((0o755, 0o700), (0o777, 0o700), (0o500, 0o500), (0o550, 0o500)):
+        (tmp_path / "d").mkdir(exist_ok=True)
+        (tmp_path / "d").chmod(before)
+        make_directory(tmp_path / "d")
+        assert mode(tmp_path / "d") == after
+    make_directory(tmp_path / "new" / "run")
+    assert (mode(tmp_path / "new"), mode(tmp_path / "new" / "run")) == (0o777, 0o700)
+
+
+def test_starting_closes_what_an_older_version_left_open(tmp_path: Path) -> None:
+    here = Deployment.locate(tmp_path / "conf.d")
+    for directory in (here.run_dir, here.log_dir, here.run_dir / "programs", here.run_dir / "disabled"):
+        directory.mkdir(mode=0o755)
+    prepare(here)
+    ProgramFiles(here.run_dir).write({"a": "x"})
+    DisabledMarks(here.run_dir).add("a")
+    with published(here.run_dir, "http://localhost/"):
+        found = [path for path in (here.run_dir, here.log_dir, *here.run_dir.rglob("*")) if mode(path) & 0o077]
+    assert found == []
+
+
+def test_another_users_directory_is_left_as_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    tmp_path.chmod(0o777)
+    monkeypatch.setattr(os, "geteuid", lambda: os.getuid() + 1)
+    make_directory(tmp_path)
+    assert mode(tmp_path) == 0o777
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can be somebody else")
+def test_another_user_cannot_hold_the_lock() -> None:
+    """An open file is enough for flock(2), also one that is open for reading alone."""
+    with tempfile.TemporaryDirectory(dir="/tmp") as name:
+        run_dir, path = Path(name), Path(name) / "a.lock"
+        run_dir.chmod(0o755)
+        path.touch(0o644)
+        assert is_held_by_nobody(path)
+        lock(path)
+        assert not is_held_by_nobody(path)
+        path.chmod(0o644)
+        make_directory(run_dir)
+        assert not is_held_by_nobody(path)
+
+
+def is_held_by_nobody(path: Path) -> bool:
+    """Whether the user nobody can take the lock."""
+    done = subprocess.run(["flock", "--nonblock", str(path), "true"], user=65534, group=65534, capture_output=True, check=False)
+    return done.returncode == 0

@@ -1,0 +1,45 @@
+"""Files and directories for their owner alone: what all parts keep in `run/` and `log/`.
+
+An open file is enough to lock it (flock(2)), so a lock file that others may read is one that they can hold.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from pathlib import Path
+
+DIRECTORY_MODE = 0o700
+FILE_MODE = 0o600
+UMASK = 0o077
+"""The same for what other programs make; see umask(2)."""
+
+_OTHERS = ~DIRECTORY_MODE & 0o777
+
+
+def make_directory(path: Path) -> None:
+    """Make it, and those above it as usual. One that is there, ours, and open to others is closed. Errors: OSError."""
+    path.mkdir(mode=DIRECTORY_MODE, parents=True, exist_ok=True)
+    status = path.stat()
+    if status.st_uid == os.geteuid() and status.st_mode & _OTHERS:
+        path.chmod(stat.S_IMODE(status.st_mode) & DIRECTORY_MODE)
+
+
+def open_file(path: Path, flags: int) -> int:
+    """Open a file as open(2) does, but by no symbolic link as its last part. It's made if missing, and closed to others if ours.
+
+    Errors: OSError.
+    """
+    descriptor = os.open(path, flags | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, FILE_MODE)
+    status = os.fstat(descriptor)
+    if status.st_uid == os.geteuid() and stat.S_IMODE(status.st_mode) != FILE_MODE:
+        os.fchmod(descriptor, FILE_MODE)
+    return descriptor
+
+
+def replace_file(path: Path, content: bytes) -> None:
+    """Write a file so that whoever reads it finds the old content or the new. Errors: OSError."""
+    temporary = path.with_suffix(path.suffix + ".new")
+    with os.fdopen(open_file(temporary, os.O_WRONLY | os.O_TRUNC), "wb") as file:
+        file.write(content)
+    temporary.replace(path)

@@ -29,6 +29,7 @@ SOURCES = {"pyproject.toml", "hatch_build.py", "README.md", "LICENSE", "watcher"
 """What a wheel is made of."""
 
 NATIVE = "watcher/stream/_row.abi3.so"
+OLD = b"compiled from something else"
 
 MAKEFILE_LINE = re.compile(r"  make ([a-z-]+) +\S")
 
@@ -40,7 +41,16 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def build_wheel(directory: Path, **environment: str) -> Path:
-    """Built in a copy of the sources: what is compiled on the way must not change what the tests run from."""
+    """Built in a copy of the sources."""
+    source = copy_of_the_sources(directory)
+    command = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(directory)]
+    subprocess.run(command, check=True, capture_output=True, timeout=60, cwd=source, env=os.environ | environment)
+    (built,) = directory.glob("*.whl")
+    return built
+
+
+def copy_of_the_sources(directory: Path) -> Path:
+    """All that a build reads, and a part in C that was compiled from something else."""
     source = directory / "source"
     source.mkdir()
     for name in SOURCES:
@@ -48,10 +58,9 @@ def build_wheel(directory: Path, **environment: str) -> Path:
             shutil.copytree(ROOT / name, source / name, ignore=shutil.ignore_patterns("__pycache__", "*.so"))
         else:
             shutil.copy(ROOT / name, source / name)
-    command = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(directory)]
-    subprocess.run(command, check=True, capture_output=True, timeout=60, cwd=source, env=os.environ | environment)
-    (built,) = directory.glob("*.whl")
-    return built
+    (source / NATIVE).write_bytes(OLD)
+    os.utime(source / NATIVE, (0, 0))
+    return source
 
 
 def package_files() -> set[str]:
@@ -87,6 +96,26 @@ def test_wheel_holds_the_package_and_nothing_else(wheel: Path) -> None:
 def test_wheel_with_the_part_in_c_serves_all_pythons_from_3_11_on(wheel: Path) -> None:
     assert NATIVE in package_files() or not os.environ.get("CI"), "the part in C was not compiled"
     assert ("-cp311-abi3-" in wheel.name) == (NATIVE in package_files())
+
+
+def test_building_a_wheel_changes_nothing_beside_the_sources(wheel: Path) -> None:
+    """Workers may run from there, under another Python."""
+    source = wheel.parent / "source"
+    made = {path.relative_to(source).as_posix() for path in source.rglob("*") if path.is_file() and "__pycache__" not in path.parts}
+    assert {name for name in made if not (ROOT / name).is_file()} <= {NATIVE}
+    assert (source / NATIVE).read_bytes() == OLD
+
+
+@pytest.mark.parametrize("compiles", [True, False])
+def test_an_editable_install_has_the_part_in_c_of_its_source_or_none(tmp_path: Path, compiles: bool) -> None:
+    source = copy_of_the_sources(tmp_path)
+    install = [sys.executable, "-m", "pip", "install", "--quiet", "--no-index", "--no-deps", "--no-build-isolation"]
+    environment = os.environ if compiles else os.environ | {"CC": "false", "LDSHARED": "false"}
+    subprocess.run(
+        [*install, "--target", str(tmp_path / "site"), "--editable", str(source)], check=True, capture_output=True, env=environment
+    )
+    assert (source / NATIVE).exists() == (compiles and NATIVE in package_files())
+    assert not (source / NATIVE).exists() or (source / NATIVE).read_bytes() != OLD
 
 
 def test_without_a_compiler_the_wheel_lacks_only_the_part_in_c(tmp_path: Path) -> None:

@@ -2,7 +2,7 @@
 
 Goal: what a document costs is in proportion to its size, whatever its fields are called; no other thread of the worker waits longer
 than 50 ms for its turn meanwhile; and the messages are right.
-Method: documents of 1,000 to 100,000 fields, with names that fall into one place of a simple hash table, with names that come twice,
+Method: documents of 1,000 to 100,000 fields, with names that fall into one place of a simple hash table, names that come twice,
 and deeply nested: encoded with and without the part in C and in both dialects beside a thread that notes when it has its turn, and
 delivered by a worker.
 """
@@ -49,7 +49,7 @@ def hostile() -> dict[str, bytes]:
     return {
         "100,000 fields": flat(numbered(100_000), INT32),
         "100,000 fields, one name twice": flat([*numbered(100_000), b"f00000"], INT32),
-        "2,500 times 1,024 names of one hash": in_array(flat(colliding(1_024)), 1_500),
+        "2,500 times 1,024 names of one hash": in_array(flat(colliding(1_024)), 2_500),
         "100,000 fields, 90 levels down": nested(flat(numbered(100_000)), 90),
     }
 

@@ -9,11 +9,14 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
 # The first interpreter that is new enough; `make setup PYTHON=/path/to/python` overrides the search.
-PYTHON ?= $(shell for python in python3 python3.14 python3.13 python3.12 python3.11; do \
+PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11; do \
 	$$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo $$python; break; }; done)
 
 # More arguments for pytest: make test ARGS="tests/unit -k compose".
 ARGS ?=
+
+# What `make test-pythons` runs on each: all that needs no server, and the guide's own way from MongoDB to a consumer.
+ON_EACH_PYTHON := tests/unit tests/e2e/test_guide.py
 
 # How long `make soak` lasts (30 unless said) and `make bench` may last, and the seed of a soak to be repeated.
 MINUTES ?=
@@ -46,6 +49,14 @@ run: setup ## the demo: MongoDB, Kafka, two watchers and a live view; Ctrl-C end
 .PHONY: test
 test: setup ## all tests; ARGS="…" goes to pytest
 	@$(BIN)/pytest $(ARGS)
+
+.PHONY: test-pythons
+test-pythons: setup ## unit tests and one of the whole way on the other Pythons of pyproject.toml that the machine has
+	@$(BIN)/python -m tests.support.pythons | while read -r version python; do \
+		[[ -n $$python ]] || { echo "Python $$version is not on this machine, and so not tested."; continue; }; \
+		echo "Python $$version: $$python"; \
+		$(MAKE) --no-print-directory test VENV=.cache/python$$version PYTHON=$$python ARGS="$(ON_EACH_PYTHON) $(ARGS)" </dev/null; \
+	done
 
 .PHONY: faults
 faults: setup ## the fault matrix; writes its table into docs/reliability.md

@@ -1,4 +1,4 @@
-"""The Pythons that the project claims to run on, as far as this machine has them: `python -m tests.support.pythons` lists them."""
+"""The Pythons that the project claims to run on. `python -m tests.support.pythons` lists all but its own, with their paths."""
 
 from __future__ import annotations
 
@@ -56,5 +56,6 @@ def _asked(path: Path) -> Python | None:
 
 if __name__ == "__main__":
     for claim in claimed():
-        python = find_python(claim)
-        print(claim, python.path if python else "")
+        if claim != "{}.{}".format(*sys.version_info):
+            python = find_python(claim)
+            print(claim, python.path if python else "")

@@ -19,6 +19,8 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
+from tests.support.pythons import claimed
+
 ROOT = Path(__file__).parents[2]
 PROJECT: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 FORCED: dict[str, str] = PROJECT["tool"]["hatch"]["build"]["targets"]["wheel"]["force-include"]
@@ -189,3 +191,11 @@ def test_pre_commit_hooks_run_the_tools_of_make_check() -> None:
     hooks = re.findall(r"entry: \.venv/bin/(\w+(?: [a-z]+)?)", (ROOT / ".pre-commit-config.yaml").read_text(encoding="utf-8"))
     assert hooks
     assert [hook for hook in hooks if f"$(BIN)/{hook}" not in makefile] == []
+
+
+def test_ci_runs_each_python_that_the_project_claims() -> None:
+    """`make test-pythons` takes the others from the classifiers."""
+    commands = (ROOT / ".ci/run").read_text(encoding="utf-8").splitlines()
+    assert commands[-3:] == ["make check", "make test-pythons", "make test"]
+    assert PROJECT["project"]["requires-python"] == f">={claimed()[0]}"
+    assert "{}.{}".format(*sys.version_info) in claimed()

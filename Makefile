@@ -9,7 +9,7 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
 # The first interpreter that is new enough; `make setup PYTHON=/path/to/python` overrides the search.
-PYTHON ?= $(shell for python in python3 python3.14 python3.13 python3.12 python3.11; do \
+PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11; do \
 	$$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo $$python; break; }; done)
 
 # More arguments for pytest: make test ARGS="tests/unit -k compose".
@@ -17,6 +17,9 @@ ARGS ?=
 
 # How many processes `make test` and `make quick` share the tests among: most tests wait for a server most of the time.
 PROCESSES ?= 3
+
+# What `make test-pythons` runs on each: all that needs no server, and the guide's own way from MongoDB to a consumer.
+ON_EACH_PYTHON := tests/unit tests/e2e/test_guide.py
 
 # How long `make soak` lasts (30 unless said) and `make bench` may last, and the seed of a soak to be repeated.
 MINUTES ?=
@@ -54,6 +57,14 @@ test: setup ## all tests, side by side; ARGS="…" goes to pytest
 quick: setup ## the unit tests, and one whole way on the small broker, in under two minutes
 	@$(BIN)/pytest --numprocesses $(PROCESSES) --dist loadfile tests/unit \
 		tests/e2e/test_demo.py::test_shows_both_databases_and_ends_by_itself $(ARGS)
+
+.PHONY: test-pythons
+test-pythons: setup ## unit tests and one of the whole way on the other Pythons of pyproject.toml that the machine has
+	@$(BIN)/python -m tests.support.pythons | while read -r version python; do \
+		[[ -n $$python ]] || { echo "Python $$version is not on this machine, and so not tested."; continue; }; \
+		echo "Python $$version: $$python"; \
+		$(MAKE) --no-print-directory test VENV=.cache/python$$version PYTHON=$$python ARGS="$(ON_EACH_PYTHON) $(ARGS)" </dev/null; \
+	done
 
 .PHONY: faults
 faults: setup ## the fault matrix; writes its table into docs/reliability.md

@@ -44,7 +44,7 @@ class TruncatedArray(BaseModel):
 
 
 class UpdateDescription(BaseModel):
-    """What an update did; dots in a name mean a path."""
+    """What an update did; a dot in a name stands between the steps of a path, or is part of a field's own name."""
 
     updatedFields: dict[str, Any]
     removedFields: list[str]

@@ -27,6 +27,9 @@ COLLECTIONS = (
     "^x",
     "größe",
     "x[1]",
+    "enxcol_",
+    "enxcol_.users.esc",
+    "enxcol_.users.ecoc",
 )
 LAST = "zz_last"
 
@@ -47,6 +50,8 @@ def delivered(inbox: Inbox) -> set[str]:
         pytest.param(["[!lu]*"], ["s*"], id="negated-set"),
         pytest.param(["a[.-]b", "[^x]x", "x[[]1]"], [], id="sets-of-special-characters"),
         pytest.param(["*öß*"], [], id="beyond-ascii"),
+        pytest.param(["*"], [], id="encryption-is-not-meant-by-all"),
+        pytest.param(["enxcol_.*", "users"], ["*.ecoc"], id="encryption-is-named"),
     ],
 )
 def test_the_server_selects_what_the_settings_say(

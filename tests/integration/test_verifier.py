@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from bson import ObjectId
+from bson import Decimal128, Int64, ObjectId
 from confluent_kafka import TopicPartition
 from confluent_kafka.admin import AdminClient
 from pymongo.database import Database
@@ -101,6 +101,35 @@ def test_a_collection_that_goes_away_meanwhile_is_named(
     assert counts(result) == AGREES
     assert not result.is_equal
     assert verified(tmp_path, db).is_equal
+
+
+RETYPED = [
+    (Int64(7), 7.0), (0, -0.0), (0.5, Decimal128("0.50")), (Decimal128("1"), Decimal128("1.00")),
+    (float("inf"), Decimal128("Infinity")), ({"a": 2}, {"a": 2.0}), ({"a": Decimal128("3")}, {"a": Decimal128("3.0")}),
+]  # fmt: skip
+"""An `_id`, and another one that is the same to MongoDB: a replace may put it into its place."""
+
+
+@pytest.mark.parametrize("json_format", ["plain", "extended"])
+@pytest.mark.parametrize("afterwards", ["nothing", "deleted", "replaced back", "updated"])
+def test_an_id_whose_type_a_replace_changes(
+    launch: Launch, settings: Document, inbox: Inbox, db: Db, tmp_path: Path, json_format: str, afterwards: str
+) -> None:
+    """Its messages go on under another key; it is one document all the same."""
+    launch({**settings, "json_format": json_format}).reached()
+    db.first.insert_one({"_id": "first"})
+    for old, new in RETYPED:
+        db.users.insert_one({"_id": old})
+        db.users.replace_one({"_id": old}, {"_id": new, "name": "Ada"})
+        if afterwards == "deleted":
+            db.users.delete_one({"_id": new})
+        elif afterwards == "replaced back":
+            db.users.replace_one({"_id": new}, {"_id": old, "name": "Grace"})
+        elif afterwards == "updated":
+            db.users.update_one({"_id": new}, {"$set": {"name": "Grace"}})
+    inbox.messages(1 + len(RETYPED) * (2 if afterwards == "nothing" else 3))
+    result = verified(tmp_path, db)
+    assert counts(result) == AGREES, result.examples
 
 
 def test_what_retention_has_deleted_is_neither_lost_nor_missing(

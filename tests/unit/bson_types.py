@@ -67,6 +67,7 @@ TYPES = [
         f'"{UUID_BASE64}"',
         f'{{"$binary":{{"base64":"{UUID_BASE64}","subType":"03"}}}}',
     ),
+    sample("binary, encrypted (subtype 6)", Binary(b"abc", 6), '"YWJj"', '{"$binary":{"base64":"YWJj","subType":"06"}}'),
     sample("binary, any other subtype", Binary(b"abc", 0x80), '"YWJj"', '{"$binary":{"base64":"YWJj","subType":"80"}}'),
     sample("undefined (deprecated)", raw(0x06, b""), "null"),
     sample("objectId", OID, '"65f0c1a2b3c4d5e6f7a8b9c0"', '{"$oid":"65f0c1a2b3c4d5e6f7a8b9c0"}'),

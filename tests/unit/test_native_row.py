@@ -80,6 +80,9 @@ def test_every_type(sample: Sample) -> None:
         {"id": ObjectId(), "raw": b"", "one": b"1", "two": b"12", "three": b"\xff\x00\x01", "uuid": Binary(bytes(range(16)), 4)},
         {"at": [DatetimeMS(ms) for ms in (0, -1, 1_704_110_400_123, 951_782_400_000, -62_135_596_800_000, 253_402_300_799_999)]},
         {f"field{number}": number for number in range(1000)},
+        {f"field{number}": number for number in range(100_000)},
+        {"x" * number: number for number in range(2000)},
+        {"a" + "\u00e9" * 100_000 + "\n": "b" + "\u20ac" * 100_000 + "\0" * 100_000},  # cut anywhere in a character
     ],
 )  # fmt: skip
 def test_common_values(document: dict[str, Any]) -> None:
@@ -96,7 +99,6 @@ def test_common_values(document: dict[str, Any]) -> None:
         {"code": Code("f()")},
         {"raw": Binary(b"x", 3)},
         {"raw": Binary(b"short", 4)},
-        {f"field{number}": number for number in range(2000)},
     ],
 )
 def test_values_for_python(document: dict[str, Any]) -> None:
@@ -113,6 +115,19 @@ def test_values_for_python(document: dict[str, Any]) -> None:
 )
 def test_odd_documents_for_python(document: bytes) -> None:
     assert not same(bson.encode(change("insert", fullDocument=RawBSONDocument(document))))
+
+
+@settings(deadline=None, max_examples=50)
+@given(st.integers(2, 3000), st.data())
+def test_a_key_twice_in_any_document(count: int, data: st.DataObject) -> None:
+    """Wherever the two stand; names are short or long, and some begin alike or have one hash."""
+    names = [f"{number}".zfill(number % 30).encode() for number in range(count)]
+    first, second = sorted(data.draw(st.lists(st.integers(0, count), min_size=2, max_size=2, unique=True)))
+    names.insert(second, names[first])
+    elements = [b"\x10" + name + b"\0\1\0\0\0" for name in names]
+    assert not same(bson.encode(change("insert", fullDocument=RawBSONDocument(raw_document(b"".join(elements))))))
+    del elements[second]
+    assert same(bson.encode(change("insert", fullDocument=RawBSONDocument(raw_document(b"".join(elements))))))
 
 
 @pytest.mark.parametrize(("depth", "native"), [(100, True), (120, True), (200, False)])

@@ -20,6 +20,8 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
+from tests.support.pythons import claimed
+
 ROOT = Path(__file__).parents[2]
 PROJECT: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 RUNTIME: list[str] = PROJECT["project"]["dependencies"]
@@ -35,6 +37,7 @@ OWNED = {"conf.d", "supervisor", "docker-compose.yml"}
 PASSWORD = b"hunter2"
 
 NATIVE = "watcher/stream/_row.abi3.so"
+OLD = b"compiled from something else"
 
 MAKEFILE_LINE = re.compile(r"  make ([a-z-]+) +\S")
 
@@ -51,7 +54,7 @@ def build_wheel(directory: Path, **environment: str) -> Path:
 
 
 def copy_of_the_sources(directory: Path) -> Path:
-    """What a wheel is made of, as a checkout of its own."""
+    """All that a build reads, as a checkout of its own, and a part in C that was compiled from something else."""
     source = directory / "source"
     source.mkdir()
     for name in SOURCES:
@@ -59,6 +62,8 @@ def copy_of_the_sources(directory: Path) -> Path:
             shutil.copytree(ROOT / name, source / name, ignore=shutil.ignore_patterns("__pycache__", "*.so"))
         else:
             shutil.copy(ROOT / name, source / name)
+    (source / NATIVE).write_bytes(OLD)
+    os.utime(source / NATIVE, (0, 0))
     return source
 
 
@@ -92,6 +97,26 @@ def test_wheel_holds_the_package_and_nothing_else(wheel: Path) -> None:
 def test_wheel_with_the_part_in_c_serves_all_pythons_from_3_11_on(wheel: Path) -> None:
     assert NATIVE in package_files() or not os.environ.get("CI"), "the part in C was not compiled"
     assert ("-cp311-abi3-" in wheel.name) == (NATIVE in package_files())
+
+
+def test_building_a_wheel_changes_nothing_beside_the_sources(wheel: Path) -> None:
+    """Workers may run from there, under another Python."""
+    source = wheel.parent / "source"
+    made = {path.relative_to(source).as_posix() for path in source.rglob("*") if path.is_file() and "__pycache__" not in path.parts}
+    assert {name for name in made if not (ROOT / name).is_file()} <= {NATIVE}
+    assert (source / NATIVE).read_bytes() == OLD
+
+
+@pytest.mark.parametrize("compiles", [True, False])
+def test_an_editable_install_has_the_part_in_c_of_its_source_or_none(tmp_path: Path, compiles: bool) -> None:
+    source = copy_of_the_sources(tmp_path)
+    install = [sys.executable, "-m", "pip", "install", "--quiet", "--no-index", "--no-deps", "--no-build-isolation"]
+    environment = os.environ if compiles else os.environ | {"CC": "false", "LDSHARED": "false"}
+    subprocess.run(
+        [*install, "--target", str(tmp_path / "site"), "--editable", str(source)], check=True, capture_output=True, env=environment
+    )
+    assert (source / NATIVE).exists() == (compiles and NATIVE in package_files())
+    assert not (source / NATIVE).exists() or (source / NATIVE).read_bytes() != OLD
 
 
 def test_without_a_compiler_the_wheel_lacks_only_the_part_in_c(tmp_path: Path) -> None:
@@ -212,3 +237,11 @@ def test_pre_commit_hooks_run_the_tools_of_make_check() -> None:
     hooks = re.findall(r"entry: \.venv/bin/(\w+(?: [a-z]+)?)", (ROOT / ".pre-commit-config.yaml").read_text(encoding="utf-8"))
     assert hooks
     assert [hook for hook in hooks if f"$(BIN)/{hook}" not in makefile] == []
+
+
+def test_ci_runs_each_python_that_the_project_claims() -> None:
+    """`make test-pythons` takes the others from the classifiers."""
+    commands = (ROOT / ".ci/run").read_text(encoding="utf-8").splitlines()
+    assert commands[-3:] == ["make check", "make test-pythons", "make test"]
+    assert PROJECT["project"]["requires-python"] == f">={claimed()[0]}"
+    assert "{}.{}".format(*sys.version_info) in claimed()

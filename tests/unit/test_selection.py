@@ -7,6 +7,7 @@ import warnings
 from fnmatch import fnmatchcase
 
 import pytest
+from bson.regex import Regex
 from hypothesis import example, given
 from hypothesis import strategies as st
 
@@ -35,15 +36,20 @@ def test_a_glob_means_what_fnmatch_says(glob: str, name: str) -> None:
     assert bool(found) is fnmatchcase(name, glob)
 
 
-def test_nothing_to_select_is_no_stage() -> None:
-    assert match_stage((), ()) == []
+ENCRYPTION = Regex(r"^enxcol_\..*$", "s")
+
+
+def test_all_is_all_but_what_mongodb_keeps_for_encryption() -> None:
+    [stage] = match_stage((), ())
+    assert stage["$match"]["$or"][0] == {"ns.coll": {"$nin": [ENCRYPTION]}}
+    assert "$nin" not in str(match_stage(["enxcol_.*", "*"], ()))
 
 
 @pytest.mark.parametrize(
     ("watch", "exclude", "condition"),
     [
         (["users"], [], {"$in": ["users"]}),
-        ([], ["sessions"], {"$nin": ["sessions"]}),
+        ([], ["sessions"], {"$nin": ["sessions", ENCRYPTION]}),
         (["users", "branches"], ["sessions"], {"$in": ["users", "branches"], "$nin": ["sessions"]}),
     ],
 )
@@ -66,4 +72,4 @@ def test_the_end_of_the_database_always_comes_through() -> None:
 
 def test_exclusions_alone_do_not_let_every_event_without_a_target_pass() -> None:
     [stage] = match_stage([], ["sessions"])
-    assert {"to.coll": {"$exists": True, "$nin": ["sessions"]}} in stage["$match"]["$or"]
+    assert {"to.coll": {"$exists": True, "$nin": ["sessions", ENCRYPTION]}} in stage["$match"]["$or"]

@@ -9,6 +9,9 @@ from watcher.config.fault import Refused
 
 SYSTEM = "system."
 
+ENCRYPTION = "enxcol_."
+"""How the collections begin in which MongoDB keeps what queryable encryption needs, such as `enxcol_.users.esc`."""
+
 
 def split_list(value: object) -> object:
     """A list of words from a list or from comma separated text; anything else as it is, for the type check to refuse."""
@@ -44,11 +47,21 @@ def check_watchable(pattern: str) -> str:
 
 
 def is_watched(collection: str, watch: Iterable[str], exclude: Iterable[str]) -> bool:
-    """Whether the patterns select `collection`: nothing to watch means all, `exclude` wins, `system.*` never."""
-    if collection.startswith(SYSTEM) or _matches(collection, exclude):
-        return False
+    """Whether the patterns select `collection`: nothing to watch means all, `exclude` wins, `system.*` never.
+
+    ENCRYPTION has to be named."""
     watch = tuple(watch)
+    if collection.startswith(SYSTEM) or _matches(collection, (*exclude, *unmeant(watch))):
+        return False
     return not watch or _matches(collection, watch)
+
+
+def unmeant(watch: Iterable[str]) -> tuple[str, ...]:
+    """A glob for ENCRYPTION, where `watch` selects it without naming it: by being empty, or by a glob such as `*`."""
+    watch = tuple(watch)
+    named = any(pattern.startswith(ENCRYPTION) for pattern in watch)
+    selected = not watch or any(map(is_glob, watch))
+    return (f"{ENCRYPTION}*",) if selected and not named else ()
 
 
 def _matches(collection: str, patterns: Iterable[str]) -> bool:

@@ -5,17 +5,27 @@
  * twice), values that need Python's care. Then `Encoder` does it in Python, which is the definition of the format; whenever this
  * gives a message, it is the same to the byte (tests/unit/test_native_row.py). So nothing in here ever raises for an event's sake.
  *
+ * Whatever the event, the time is linear in its size, and other threads get their turn of the interpreter meanwhile.
+ *
+ * References are counted by functions of the interpreter that runs this, never by its headers' macros. One build serves all Pythons,
+ * and the headers differ: to those of 3.12 and later None is immortal, so Py_RETURN_NONE counts nothing, while 3.11 counts it.
+ *
  * BSON: https://bsonspec.org. All lengths come from the event and are checked against its end before anything is read.
  */
 #define PY_SSIZE_T_CLEAN
 #include <Python.h>
 #include <stdint.h>
 #include <string.h>
+#include <sys/random.h>
+#include <unistd.h>
 
 enum {
     DEEPEST = 128,        /* levels of nesting; MongoDB allows 100 */
-    MOST_FIELDS = 1024,   /* of one document; looking for keys that come twice takes too long in a larger one */
-    SEEN_WORDS = 16,      /* 1,024 bits for the hashes of a document's keys */
+    SEEN_WORDS = 16,      /* 1,024 bits for the hashes of a document's names */
+    SCANS = 4,            /* so often a document's bytes are gone through in search of names that come twice, and */
+    SCANNED = 1024,       /* so many bytes more; then a table is made */
+    TURN_BYTES = 64 * 1024, /* of text, then other threads have their turn: at most some milliseconds */
+    TURN_NAMES = 16 * 1024, /* put into the table, likewise */
 };
 
 enum {
@@ -34,6 +44,7 @@ static const double SMALLEST_DOUBLE = 1e-3, LARGEST_DOUBLE = 1e15;
 
 typedef struct {
     char *start, *end, *limit;
+    size_t turn; /* as many bytes were written when other threads had theirs */
 } Text;
 
 /* An element's value; `type` is 0 where there is none. */
@@ -56,8 +67,18 @@ static int reserve(Text *text, size_t more) {
     size += size / 2 + more;
     char *grown = PyMem_Realloc(text->start, size);
     if (!grown) return 0;
-    *text = (Text){grown, grown + used, grown + size};
+    *text = (Text){grown, grown + used, grown + size, text->turn};
     return 1;
+}
+
+/* Lets other threads run, as the interpreter itself does between two instructions of Python. */
+static void give_way(void) { PyEval_RestoreThread(PyEval_SaveThread()); }
+
+static inline void take_turns(Text *text) {
+    size_t used = (size_t)(text->end - text->start);
+    if (used - text->turn < TURN_BYTES) return;
+    give_way();
+    text->turn = used;
 }
 
 /* Only after `reserve`. */
@@ -114,12 +135,12 @@ static void put_escaped(Text *text, unsigned char c) {
     }
 }
 
-static int write_string(Text *text, const unsigned char *at, size_t length) {
-    const unsigned char *end = at + length;
-    if (length > SIZE_MAX / 8 || !reserve(text, 6 * length + 2)) return 0; /* each byte may become \u00xx */
-    *text->end++ = '"';
-    while (at < end) {
-        if (end - at >= 8 && are_plain(at)) {
+/* The characters that begin before `until`; returns where the next one begins, NULL when one is no valid UTF-8. Only after `reserve`:
+ * each byte may become \u00xx, and the last character may go on for three more. */
+static inline const unsigned char *put_characters(
+    Text *text, const unsigned char *at, const unsigned char *until, const unsigned char *end) {
+    while (at < until) {
+        if (until - at >= 8 && are_plain(at)) {
             put(text, at, 8);
             at += 8;
         } else if (is_plain(*at)) {
@@ -128,11 +149,33 @@ static int write_string(Text *text, const unsigned char *at, size_t length) {
             put_escaped(text, *at++);
         } else {
             size_t bytes = utf8_length(at, end);
-            if (!bytes) return 0;
+            if (!bytes) return NULL;
             put(text, at, bytes);
             at += bytes;
         }
     }
+    return at;
+}
+
+/* Piece by piece, so that others have their turn, and memory is reserved for the escapes of one piece only. */
+static int write_long_string(Text *text, const unsigned char *at, size_t length) {
+    const unsigned char *end = at + length;
+    if (!APPEND(text, "\"")) return 0;
+    while (at < end) {
+        size_t piece = end - at < TURN_BYTES ? (size_t)(end - at) : TURN_BYTES;
+        if (!reserve(text, 6 * piece + 3)) return 0;
+        at = put_characters(text, at, at + piece, end);
+        if (!at) return 0;
+        take_turns(text);
+    }
+    return APPEND(text, "\"");
+}
+
+static int write_string(Text *text, const unsigned char *at, size_t length) {
+    if (length > TURN_BYTES) return write_long_string(text, at, length);
+    if (!reserve(text, 6 * length + 2)) return 0;
+    *text->end++ = '"';
+    if (!put_characters(text, at, at + length, at + length)) return 0;
     *text->end++ = '"';
     return 1;
 }
@@ -310,7 +353,9 @@ static int find(const Value *document, const char *name, Value *found) {
     return at == end && found->type;
 }
 
-/* Whether one of the elements before `element` has its name. */
+/* ---- names that come twice ------------------------------------------------------------------------------------------------------ */
+
+/* Whether one of the elements from `at` up to `element` has its name. */
 static int came_before(const unsigned char *at, const Element *element) {
     Element other;
     while (next_element(&at, element->name - 1, &other))
@@ -318,17 +363,89 @@ static int came_before(const unsigned char *at, const Element *element) {
     return 0;
 }
 
-/* The names of one document: a name whose hash was not seen is new, and others are looked for. */
+/* Random numbers of this process, so that nobody can choose names that fall into one chain of the table. */
+static uint64_t secret[2];
+
+/* A polynomial over the name, seven bytes a term, modulo 2^61 - 1, at a secret point (Carter, Wegman: Universal Classes of Hash
+ * Functions, 1979): two names of up to n terms meet there with a probability of n / 2^61. */
+static uint64_t polynomial(const unsigned char *name, size_t length) {
+    const uint64_t prime = ((uint64_t)1 << 61) - 1, point = secret[0] >> 3;
+    uint64_t sum = length;
+    for (size_t count; length; name += count, length -= count) {
+        uint64_t term = 0;
+        count = length < 7 ? length : 7;
+        memcpy(&term, name, count);
+        unsigned __int128 product = (unsigned __int128)sum * point + term;
+        sum = (uint64_t)(product & prime) + (uint64_t)(product >> 61);
+        sum = (sum & prime) + (sum >> 61);
+    }
+    return sum;
+}
+
+/* One of 2^`bits` chains (Dietzfelbinger and others: A Reliable Randomized Algorithm for the Closest-Pair Problem, 1997). */
+static uint32_t chain_of(const Element *element, int bits) {
+    return (uint32_t)((polynomial(element->name, element->name_length) * (secret[1] | 1)) >> (64 - bits));
+}
+
+static size_t count_elements(const Value *document) {
+    const unsigned char *at = first_element(document);
+    size_t count = 0;
+    Element element;
+    while (next_element(&at, last_byte(document), &element))
+        if (++count % TURN_NAMES == 0) give_way();
+    return count;
+}
+
+typedef struct {
+    uint32_t name, next; /* where it stands in the document, and the number of the next one of its chain */
+} Link;
+
+/* Whether each name is new; 0 as well when memory is short. Names end with a zero byte, and none is at the document's first byte. */
+static int fill_table(const Value *document, uint32_t *chains, Link *links, int bits) {
+    const unsigned char *at = first_element(document);
+    uint32_t number = 0; /* 0 ends a chain */
+    Element element;
+    while (next_element(&at, last_byte(document), &element)) {
+        uint32_t *chain = &chains[chain_of(&element, bits)];
+        for (uint32_t i = *chain; i; i = links[i].next)
+            if (!strcmp((const char *)document->start + links[i].name, (const char *)element.name)) return 0;
+        links[++number] = (Link){(uint32_t)(element.name - document->start), *chain};
+        *chain = number;
+        if (number % TURN_NAMES == 0) give_way();
+    }
+    return 1;
+}
+
+static int names_are_unique(const Value *document) {
+    size_t count = count_elements(document);
+    int bits = 6;
+    while (((size_t)1 << bits) < count) bits++;
+    uint32_t *chains = PyMem_Calloc((size_t)1 << bits, sizeof *chains);
+    Link *links = PyMem_Malloc((count + 1) * sizeof *links);
+    int unique = chains && links && fill_table(document, chains, links, bits);
+    PyMem_Free(links);
+    PyMem_Free(chains);
+    return unique;
+}
+
+/* The names of a document so far: one whose hash was not seen is new, and others are looked for. */
 typedef struct {
     uint64_t seen[SEEN_WORDS];
-    int count;
+    size_t scanned;
+    int are_unique; /* all are, those to come as well */
 } Names;
 
-static int is_new(Names *names, const unsigned char *first, const Element *element) {
+static inline int is_new(Names *names, const Value *document, const Element *element) {
+    if (names->are_unique) return 1;
     uint32_t hash = 2166136261u; /* FNV-1a */
     for (size_t i = 0; i < element->name_length; i++) hash = (hash ^ element->name[i]) * 16777619u;
     uint64_t *word = &names->seen[(hash >> 6) % SEEN_WORDS], bit = (uint64_t)1 << (hash & 63);
-    if (++names->count > MOST_FIELDS || ((*word & bit) && came_before(first, element))) return 0;
+    if (*word & bit) {
+        size_t before = (size_t)(element->name - document->start);
+        names->scanned += before;
+        if (names->scanned > SCANS * before + SCANNED) return names->are_unique = names_are_unique(document);
+        if (came_before(first_element(document), element)) return 0;
+    }
     *word |= bit;
     return 1;
 }
@@ -338,16 +455,18 @@ static int is_new(Names *names, const unsigned char *first, const Element *eleme
 static int write_value(Text *text, const Value *value, int depth);
 
 static int write_fields(Text *text, const Value *document, int depth) {
-    const unsigned char *first = first_element(document), *at = first, *end = last_byte(document);
+    const unsigned char *at = first_element(document), *end = last_byte(document);
+    Names names = {{0}, 0, 0};
     Element element;
-    Names names = {{0}, 0};
+    int any = 0;
     if (!APPEND(text, "{")) return 0;
-    while (next_element(&at, end, &element)) {
+    for (; next_element(&at, end, &element); any = 1) {
         /* What looks like a DBRef is written in another order. */
-        if (!is_new(&names, first, &element) || IS_NAMED(&element, "$ref")) return 0;
-        if (names.count > 1 && !APPEND(text, ",")) return 0;
+        if (!is_new(&names, document, &element) || IS_NAMED(&element, "$ref")) return 0;
+        if (any && !APPEND(text, ",")) return 0;
         if (!write_string(text, element.name, element.name_length) || !APPEND(text, ":")) return 0;
         if (!write_value(text, &element.value, depth)) return 0;
+        take_turns(text);
     }
     return at == end && APPEND(text, "}");
 }
@@ -360,6 +479,7 @@ static int write_items(Text *text, const Value *array, int depth) {
     for (; next_element(&at, end, &element); any = 1) {
         if (any && !APPEND(text, ",")) return 0;
         if (!write_value(text, &element.value, depth)) return 0;
+        take_turns(text);
     }
     return at == end && APPEND(text, "]");
 }
@@ -468,14 +588,31 @@ static PyObject *as_str(const Value *string) {
     return PyUnicode_DecodeUTF8((const char *)string->start + 4, string->end - string->start - 5, NULL);
 }
 
+/* Not Py_RETURN_NONE: see above. */
+static PyObject *none(void) {
+    Py_IncRef(Py_None);
+    return Py_None;
+}
+
+static PyObject *as_bytes(const char *from, const char *to) {
+    if (to - from < TURN_BYTES) return PyBytes_FromStringAndSize(from, to - from);
+    PyObject *bytes = PyBytes_FromStringAndSize(NULL, to - from);
+    if (!bytes) return NULL;
+    char *copy = PyBytes_AsString(bytes);
+    PyThreadState *state = PyEval_SaveThread(); /* nobody else knows these bytes yet */
+    memcpy(copy, from, (size_t)(to - from));
+    PyEval_RestoreThread(state);
+    return bytes;
+}
+
 /* (operation, database, collection, key, value, time in ms); NULL with an exception when memory is short. */
 static PyObject *as_tuple(const Event *event, const Text *text, const char *value) {
     PyObject *parts[] = {
         as_str(&event->field[OPERATION]),
         as_str(&event->database),
         as_str(&event->collection),
-        PyBytes_FromStringAndSize(text->start, value - text->start),
-        PyBytes_FromStringAndSize(value, text->end - value),
+        as_bytes(text->start, value),
+        as_bytes(value, text->end),
         PyLong_FromLongLong(event->time_ms),
     };
     enum { COUNT = sizeof parts / sizeof *parts };
@@ -486,10 +623,10 @@ static PyObject *as_tuple(const Event *event, const Text *text, const char *valu
         if (complete)
             PyTuple_SetItem(row, i, parts[i]); /* takes the reference over */
         else
-            Py_XDECREF(parts[i]);
+            Py_DecRef(parts[i]);
     }
     if (complete) return row;
-    Py_XDECREF(row);
+    Py_DecRef(row);
     return NULL;
 }
 
@@ -507,13 +644,13 @@ static PyObject *row(PyObject *module, PyObject *const *arguments, Py_ssize_t co
     if (sequence == -1 && PyErr_Occurred()) {
         if (!PyErr_ExceptionMatches(PyExc_OverflowError)) return NULL;
         PyErr_Clear();
-        Py_RETURN_NONE;
+        return none();
     }
     Event event;
     PyObject *result = NULL;
     size_t size = (size_t)length + (size_t)length / 4 + 512;
     if (read_event((const unsigned char *)bytes, (size_t)length, &event) && is_row(&event.field[OPERATION])) {
-        Text text = {PyMem_Malloc(size), NULL, NULL};
+        Text text = {PyMem_Malloc(size), NULL, NULL, 0};
         if (text.start) {
             text.end = text.start;
             text.limit = text.start + size;
@@ -525,8 +662,7 @@ static PyObject *row(PyObject *module, PyObject *const *arguments, Py_ssize_t co
             PyMem_Free(text.start);
         }
     }
-    if (result || PyErr_Occurred()) return result;
-    Py_RETURN_NONE;
+    return result || PyErr_Occurred() ? result : none();
 }
 
 static PyMethodDef METHODS[] = {
@@ -540,4 +676,8 @@ static struct PyModuleDef MODULE = {
     PyModuleDef_HEAD_INIT, "watcher.stream._row", "The messages of row changes, from BSON to JSON.", 0, METHODS, NULL, NULL, NULL, NULL,
 };
 
-PyMODINIT_FUNC PyInit__row(void) { return PyModuleDef_Init(&MODULE); }
+PyMODINIT_FUNC PyInit__row(void) {
+    if (!getentropy(secret, sizeof secret)) return PyModuleDef_Init(&MODULE);
+    PyErr_SetString(PyExc_ImportError, "the system gives no random numbers");
+    return NULL;
+}

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from base64 import b64encode
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -25,6 +25,7 @@ from bson.decimal128 import Decimal128
 from bson.objectid import ObjectId
 
 from watcher.stream.iso_time import iso_time
+from watcher.stream.large_json import PIECE, LargeJson
 
 ORJSON_BYTES = 4096
 """What orjson's result holds on to, however short the text is. A transaction's keys and values would be 8 MB, and their page faults
@@ -41,9 +42,15 @@ class JsonDialect:
     codec: CodecOptions[dict[str, Any]]
     default: Convert
 
-    def decode(self, document: bytes) -> dict[str, Any]:
-        """The BSON document as a dict. Errors: bson.errors.InvalidBSON."""
-        return bson.decode(document, self.codec)
+    def decode(self, document: bytes, opened: Collection[str] = ()) -> dict[str, Any]:
+        """The BSON document as a dict for `dumps`. Errors: bson.errors.InvalidBSON.
+
+        In a document of more than PIECE bytes, large values are JSON already, but for those of the fields in `opened`: they are
+        dicts too.
+        """
+        if len(document) <= PIECE:
+            return bson.decode(document, self.codec)
+        return LargeJson(partial(bson.decode, codec_options=self.codec), self.dumps).decode(document, opened)
 
     def dumps(self, value: object) -> bytes:
         """`value` as compact UTF-8 JSON. Errors: orjson.JSONEncodeError when it's nested deeper than orjson writes (254 levels)."""

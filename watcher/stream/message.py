@@ -32,6 +32,9 @@ except ImportError:
 BODY = ("fullDocument", "fullDocumentBeforeChange", "updateDescription")
 """What a row message takes over from the change event as it is, in this order."""
 
+OPENED = ("_id", "documentKey")
+"""Fields of which a message takes a part, however large they are."""
+
 REMOVABLE = ("fullDocumentBeforeChange", "fullDocument", "updateDescription")
 """What a message that is too large can do without, the dearest last: a consumer can read the document by its key."""
 
@@ -81,7 +84,7 @@ class Encoder:
             operation, topic = self._rows[operation]
             return Message(topic_name(topic, operation, database, collection), key, value, time_ms, operation)
         try:
-            change = self._dialect.decode(event)
+            change = self._dialect.decode(event, OPENED)
             if change["operationType"] in self._rows:
                 return self._row(change, sequence)
             return self._control_event(change, sequence)
@@ -104,7 +107,7 @@ class Encoder:
         remove. The messages are numbered from `sequence`. Errors: as `encode`.
         """
         try:
-            change = self._dialect.decode(event)
+            change = self._dialect.decode(event, OPENED)
             if change["operationType"] not in self._rows:
                 return [self._control_event(change, sequence)]
             return self._truncated(change, sequence, takes, missing, size)

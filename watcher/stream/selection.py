@@ -8,7 +8,7 @@ from typing import Any
 
 from bson.regex import Regex
 
-from watcher.config.collections import is_glob
+from watcher.config.collections import is_glob, unmeant
 
 WHOLE_DATABASE = ("dropDatabase", "invalidate")
 """Change events without a collection; without them the end of a stream would go unseen."""
@@ -20,16 +20,9 @@ def match_stage(watch: Iterable[str], exclude: Iterable[str]) -> list[dict[str, 
     The test is on `ns.coll` alone: MongoDB rewrites it into a filter on the oplog itself, and the database is the stream's anyway.
     A rename counts by its target too: it replaces what consumers know under that name.
     """
-    wanted = _names("ns.coll", watch, exclude)
-    if not wanted:
-        return []
-    return [
-        {
-            "$match": {
-                "$or": [wanted, _names("to.coll", watch, exclude, present=True), {"operationType": {"$in": [*WHOLE_DATABASE]}}]
-            }
-        }
-    ]
+    exclude = (*exclude, *unmeant(watch))
+    by_name, by_target = _names("ns.coll", watch, exclude), _names("to.coll", watch, exclude, present=True)
+    return [{"$match": {"$or": [by_name, by_target, {"operationType": {"$in": [*WHOLE_DATABASE]}}]}}]
 
 
 def _names(field: str, watch: Iterable[str], exclude: Iterable[str], *, present: bool = False) -> dict[str, Any]:
@@ -40,7 +33,7 @@ def _names(field: str, watch: Iterable[str], exclude: Iterable[str], *, present:
         condition["$exists"] = True
     if excluded := [_pattern(name) for name in exclude]:
         condition["$nin"] = excluded
-    return {field: condition} if watched or excluded else {}
+    return {field: condition}
 
 
 def _pattern(name: str) -> str | Regex[str]:

@@ -135,11 +135,10 @@ class Topics:
         collection = self.lineage.current(message["collection"], message["sequence"])
         if collection is None:
             return
-        key = orjson.dumps(message["documentKey"]["_id"])
-        known = Known(message["sequence"], _digest(message), partition, offset)
-        if (told := self._followed.get((collection, key))) is not None:
-            told.add(known.digest)
-        self._rows.append((collection, key, known))
+        for key, digest in _states(message):
+            if (told := self._followed.get((collection, key))) is not None:
+                told.add(digest)
+            self._rows.append((collection, key, Known(message["sequence"], digest, partition, offset)))
         if len(self._rows) >= ROWS_AT_ONCE:
             self._flush()
 
@@ -161,6 +160,18 @@ class Topics:
         """What a cut partition has lost are numbers below the first that it still holds."""
         first = self._first_in.get(partition)
         return first[0] if first else self._seen.highest + 1
+
+
+def _states(message: Message) -> list[tuple[bytes, bytes | None]]:
+    """What the message says of the document, by key.
+
+    A replace may put another `_id` in the place of the old one if both are equal to MongoDB, as 7 and 7.0 are. Its message has the
+    old one in the key, and later ones the new one.
+    """
+    key, digest = orjson.dumps(message["documentKey"]["_id"]), _digest(message)
+    document = message.get("fullDocument") or {}
+    new_key = orjson.dumps(document["_id"]) if "_id" in document else key
+    return [(key, digest)] if new_key == key else [(key, ABSENT), (new_key, digest)]
 
 
 def _digest(message: Message) -> bytes | None:

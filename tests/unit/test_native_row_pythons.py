@@ -1,0 +1,82 @@
+"""The part in C serves each Python, whichever Python's headers it was compiled with.
+
+Headers are not the same: those of 3.12 and 3.13 take None for immortal, and 3.11 counts it.
+"""
+
+from __future__ import annotations
+
+import os
+import pickle
+import subprocess
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import bson
+import pytest
+from bson import Decimal128
+from hypothesis import given, seed, settings
+
+import hatch_build
+from tests.support import native_probe
+from tests.support.fault_matrix import SEED_VARIABLE
+from tests.support.pythons import Python, claimed, find_python
+from tests.unit.change_events import change, encoder, recorded
+from tests.unit.random_bson import documents
+from watcher.stream.message import native_row
+
+ROOT = Path(__file__).parents[2]
+WATCHER = b'"dashboard-watcher"'
+ROWS = ("insert", "update", "replace", "delete")
+
+Answer = tuple[str, str, str, bytes, bytes, int]
+
+
+@cache
+def python_or_skip(version: str) -> Python:
+    python = find_python(version)
+    if python is None:
+        pytest.skip(f"this machine has no Python {version}")
+    return python
+
+
+@pytest.fixture(scope="module", params=claimed())
+def compiled(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The part in C, compiled with the headers of each Python in turn."""
+    python = python_or_skip(request.param)
+    if python.headers is None:
+        pytest.skip(f"Python {python.version} has no headers here")
+    return hatch_build.compile_native(ROOT, tmp_path_factory.mktemp("native"), str(python.headers))
+
+
+@pytest.fixture(scope="module")
+def questions() -> list[tuple[bytes, Answer | None]]:
+    """Events and what is to be answered: by Python's own code, or None where the part in C here leaves them to it."""
+    events = [recorded()[operation] for operation in ROWS]
+    events.append(bson.encode(change("insert", fullDocument={"n": Decimal128("1.1")})))
+
+    @seed(int(os.environ[SEED_VARIABLE]))
+    @settings(max_examples=200, deadline=None, database=None)
+    @given(documents, documents)
+    def draw(document: dict[str, Any], other: dict[str, Any]) -> None:
+        update = {"updatedFields": other, "removedFields": [*document]}
+        events.append(bson.encode(change("update", fullDocument=document, updateDescription=update)))
+
+    draw()
+    return [(event, answer(event)) for event in events]
+
+
+def answer(event: bytes) -> Answer | None:
+    if native_row is None or native_row(event, WATCHER, 7) is None:
+        return None
+    message = encoder(native=False).encode(event, 7)
+    assert message.key is not None
+    return message.operation, "dashboard", bson.decode(event)["ns"]["coll"], message.key, message.value, message.timestamp_ms
+
+
+@pytest.mark.skipif(native_row is None and not os.environ.get("CI"), reason="the part in C was not compiled")
+@pytest.mark.parametrize("version", claimed())
+def test_compiled_with_one_runs_on_the_others(version: str, compiled: Path, questions: list[tuple[bytes, Answer | None]]) -> None:
+    command = [python_or_skip(version).path, "-I", native_probe.__file__, compiled]
+    done = subprocess.run(command, input=pickle.dumps((WATCHER, questions), protocol=4), capture_output=True, timeout=60)
+    assert (done.returncode, done.stderr.decode()) == (0, "")

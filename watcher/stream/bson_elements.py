@@ -1,0 +1,133 @@
+"""The elements of a BSON document, without their values being decoded (https://bsonspec.org/spec.html)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple
+
+from bson.errors import InvalidBSON
+
+STRING, DOCUMENT, ARRAY, BINARY, UNDEFINED, NULL, REGEX, POINTER, CODE, SYMBOL, SCOPED_CODE = (
+    0x02, 0x03, 0x04, 0x05, 0x06, 0x0A, 0x0B, 0x0C, 0x0D, 0x0E, 0x0F
+)  # fmt: skip
+SEVERAL = -1
+"""Instead of a type: several elements that lie together."""
+
+LENGTH = 4
+"""Bytes of the length that a document, an array, a string and others begin with."""
+
+_FIXED = {0x01: 8, UNDEFINED: 0, 0x07: 12, 0x08: 1, 0x09: 8, NULL: 0, 0x10: 4, 0x11: 8, 0x12: 8, 0x13: 16, 0x7F: 0, 0xFF: 0}
+_BESIDE = {STRING: 4, DOCUMENT: 0, ARRAY: 0, BINARY: 5, POINTER: 16, CODE: 4, SYMBOL: 4, SCOPED_CODE: 0}
+"""Bytes that a value has beside those that its length counts."""
+
+_FIXED_ONES = re.compile(
+    rb"(?:[\x01\x09\x11\x12][^\0]*+\0.{8}|\x10[^\0]*+\0.{4}|[\x06\x0a\x7f\xff][^\0]*+\0|\x08[^\0]*+\0.|\x07[^\0]*+\0.{12}|\x13[^\0]*+\0.{16})++",
+    re.DOTALL,
+)
+"""Elements of a fixed size: 0.03 µs each, instead of 0.6."""
+
+
+class Element(NamedTuple):
+    """Where an element stands: from its type at `start`, its value from `value`, to `end`. `kind` is its type, or SEVERAL."""
+
+    kind: int
+    start: int
+    value: int
+    end: int
+
+
+def runs(data: bytes, at: int, most: int) -> Iterator[Element]:
+    """The elements of the document or array at `at`: SEVERAL together up to `most` bytes, a larger one by itself.
+
+    Errors: InvalidBSON.
+    """
+    last = _last(data, at)
+    start = at = at + LENGTH
+    while at < last:
+        if fixed := _FIXED_ONES.match(data, at, min(start + most, last)):
+            at = fixed.end()
+        value, end = _value(data, at, last) if at < last else (at, at)
+        if end - start > most:
+            if start < at:
+                yield Element(SEVERAL, start, start, at)
+            if end - at > most:
+                yield Element(data[at], at, value, end)
+                start = end
+            else:
+                start = at
+        at = end
+    if start < last:
+        yield Element(SEVERAL, start, start, last)
+
+
+def elements(data: bytes, at: int) -> Iterator[Element]:
+    """The elements of the document or array at `at`, one by one. Errors: InvalidBSON."""
+    last = _last(data, at)
+    at += LENGTH
+    while at < last:
+        value, end = _value(data, at, last)
+        yield Element(data[at], at, value, end)
+        at = end
+
+
+def joined(found: Iterable[Element], most: int) -> Iterator[Element]:
+    """Neighbours as SEVERAL, up to `most` bytes together; a larger one by itself."""
+    start = end = -1
+    for element in found:
+        if element.start == end and element.end - start <= most:
+            end = element.end
+            continue
+        if start < end:
+            yield Element(SEVERAL, start, start, end)
+        start, end = element.start, element.end
+        if end - start > most:
+            yield element
+            start = end
+    if start < end:
+        yield Element(SEVERAL, start, start, end)
+
+
+def element_at(data: bytes, at: int, document_at: int) -> Element:
+    """The element at `at` in the document at `document_at`. Errors: InvalidBSON."""
+    return Element(data[at], at, *_value(data, at, _last(data, document_at)))
+
+
+def name_of(data: bytes, element: Element) -> str:
+    """The element's name; bytes that are no UTF-8 become U+FFFD."""
+    return data[element.start + 1 : element.value - 1].decode(errors="replace")
+
+
+def document(content: bytes) -> bytes:
+    """A document of these elements."""
+    return (LENGTH + len(content) + 1).to_bytes(LENGTH, "little") + content + b"\0"
+
+
+def length(data: bytes, at: int) -> int:
+    """The length that stands at `at`."""
+    return int.from_bytes(data[at : at + LENGTH], "little")
+
+
+def _last(data: bytes, at: int) -> int:
+    """Where the zero byte is that ends the document at `at`."""
+    last = at + length(data, at) - 1
+    if not at + LENGTH <= last < len(data) or data[last]:
+        raise InvalidBSON("a document does not end where its length says")
+    return last
+
+
+def _value(data: bytes, at: int, last: int) -> tuple[int, int]:
+    """Where the value of the element at `at` begins and ends, in a document whose last byte is at `last`."""
+    kind = data[at]
+    value = data.find(0, at + 1, last) + 1
+    if (fixed := _FIXED.get(kind)) is not None:
+        end = value + fixed
+    elif (beside := _BESIDE.get(kind)) is not None:
+        end = value + beside + int.from_bytes(data[value : value + LENGTH], "little")
+    elif kind == REGEX:
+        end = data.find(0, data.find(0, value, last) + 1, last) + 1
+    else:
+        raise InvalidBSON(f"an element has the unknown type {kind}")
+    if not at < value <= end <= last:
+        raise InvalidBSON("an element goes beyond its document")
+    return value, end

@@ -283,6 +283,36 @@ def test_a_supervisord_without_socket_is_not_doubled_and_can_be_ended(fleet: Sta
     assert not is_alive(pid)
 
 
+def test_a_supervisord_whose_run_directory_was_moved_is_not_doubled_and_can_be_ended(fleet: StandIns) -> None:
+    fleet.start([settings("a")])
+    fleet.streaming("a")
+    supervisord, worker = fleet.supervisord.pid(), fleet.pid("a")
+    (fleet.base / "run").rename(fleet.base / "away")
+    with pytest.raises(FleetError, match=f"runs as process {supervisord}, but its socket is gone"):
+        fleet.start([settings("a")])
+    assert survey(fleet, ["a"]).lost_pid == supervisord
+    (fleet.base / "run").rename(fleet.base / "made-by-start")
+    assert fleet.down()
+    assert not is_alive(supervisord)
+    assert not is_alive(worker)
+
+
+def test_a_stale_pid_file_ends_no_other_process(fleet: StandIns) -> None:
+    """Whatever has the configuration's path in its command line, and the id that supervisord had before."""
+    fleet.start([settings("a")])
+    fleet.down()
+    config = fleet.base / "run" / "supervisord.conf"
+    with subprocess.Popen(["tail", "-f", str(config)], stdout=subprocess.DEVNULL) as other:
+        try:
+            (fleet.base / "run" / "supervisord.pid").write_text(f"{other.pid}\n")
+            assert not fleet.down()
+            fleet.start([settings("a")])
+            fleet.streaming("a")
+            assert other.poll() is None
+        finally:
+            other.kill()
+
+
 def test_leftovers_of_a_killed_supervisord_do_not_hinder(fleet: StandIns) -> None:
     fleet.start([settings("a")])
     fleet.streaming("a")

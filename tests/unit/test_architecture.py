@@ -14,7 +14,7 @@ ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "watcher"
 
 PARTS = frozenset({"fleet", "stream", "consumer", "console", "sandbox"})
-SHARED = frozenset({"config", "errors", "librdkafka", "log"})
+SHARED = frozenset({"config", "errors", "librdkafka", "log", "pids"})
 ALLOWED = {
     "__init__": frozenset[str](),
     "__main__": frozenset({"cli"}),
@@ -27,6 +27,7 @@ ALLOWED = {
     "config": frozenset({"errors", "librdkafka"}),
     "librdkafka": frozenset[str](),
     "log": frozenset[str](),
+    "pids": frozenset[str](),
     "errors": frozenset[str](),
 }
 """Which parts of the package each part may import, besides itself."""

@@ -126,8 +126,7 @@ def test_old_python(examined: Examined, monkeypatch: pytest.MonkeyPatch) -> None
 def test_supervisord_whose_socket_is_gone(examined: Examined, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     run_dir = tmp_path / "s" / "run"
     run_dir.mkdir(parents=True)
-    (run_dir / "supervisord.pid").write_text(str(os.getpid()))
-    monkeypatch.setattr("watcher.fleet.launch.command_line", lambda _: [str(run_dir / "supervisord.conf")])
+    monkeypatch.setattr("watcher.fleet.launch.lost_supervisord", lambda _: os.getpid())
     check_fix(examined()["host.supervisord"], Outcome.FAILED, "its socket is gone", "watcherctl down")
 
 

@@ -13,7 +13,8 @@ from pydantic import BaseModel, ValidationError
 
 from watcher.config.conf_dir import AGENT
 from watcher.fleet.files import write_if_changed
-from watcher.fleet.polling import is_alive
+from watcher.fleet.polling import is_still
+from watcher.pids import birth_of
 
 ADDRESS_FILE = f"{AGENT}.json"
 
@@ -24,10 +25,11 @@ logger = logging.getLogger("watcher")
 
 
 class Address(BaseModel):
-    """The agent's process, and the URL at which it can be asked from this host."""
+    """The agent's process, and the URL at which it can be asked from this host. `birth` tells it from others of its `pid`."""
 
     pid: int
     url: str
+    birth: str = ""
 
 
 def listen(host: str, port: int) -> socket.socket:
@@ -56,7 +58,7 @@ def published(run_dir: Path, url: str) -> Iterator[None]:
     path = run_dir / ADDRESS_FILE
     try:
         run_dir.mkdir(parents=True, exist_ok=True)
-        write_if_changed(path, Address(pid=os.getpid(), url=url).model_dump_json() + "\n")
+        write_if_changed(path, Address(pid=os.getpid(), url=url, birth=birth_of(os.getpid())).model_dump_json() + "\n")
     except OSError as error:  # on a full disk the agent is needed most
         logger.warning("the file that says where the agent listens cannot be written: %s", error)
     try:
@@ -72,4 +74,4 @@ def find(run_dir: Path) -> str | None:
         address = Address.model_validate_json((run_dir / ADDRESS_FILE).read_bytes())
     except (OSError, ValidationError):
         return None
-    return address.url if is_alive(address.pid) else None
+    return address.url if is_still(address.pid, address.birth) else None

@@ -16,6 +16,7 @@ from watcher.config.agent_settings import load_agent
 from watcher.config.fault import configuration_error
 from watcher.fleet.control import Fleet
 from watcher.fleet.errors import NotRunning
+from watcher.fleet.launch import refuse_a_second
 
 
 def with_fleet(function: Callable[..., int]) -> Callable[..., int]:
@@ -27,6 +28,7 @@ def with_fleet(function: Callable[..., int]) -> Callable[..., int]:
         try:
             return function(open_fleet(deployment), *args, **kwargs)
         except NotRunning as error:
+            refuse_a_second(deployment)  # it says so of one that runs and is lost
             click.echo(f"{error}; start it with: {error.hint}", err=True)
             return CliExitCode.NO_SUPERVISORD
 

@@ -80,13 +80,13 @@ def _show(seen: Survey) -> None:
         Console().print(rich_view(seen))
     else:
         click.echo(plain(seen))
-    if seen.supervisord_pid is None:
-        click.echo("supervisord is not running", err=True)
+    if seen.trouble:
+        click.echo(seen.trouble, err=True)
 
 
 def _show_troubles(seen: Survey) -> None:
-    if seen.supervisord_pid is None:
-        click.echo("supervisord is not running")
+    if seen.trouble:
+        click.echo(seen.trouble)
     for row in seen.rows:
         if row.state not in AS_IT_SHOULD_BE:
             click.echo(f"{row.name}: {row.state}")

@@ -17,7 +17,7 @@ from watcher.doctor.check import Check, Finding, failed, not_checked, ok, warnin
 from watcher.doctor.configuration import Here
 from watcher.fleet.errors import NotRunning
 from watcher.fleet.launch import check_run_dir, refuse_a_second, socket_path
-from watcher.fleet.polling import is_alive
+from watcher.fleet.polling import is_still
 from watcher.fleet.report import read_report
 from watcher.fleet.supervisord import Supervisord
 
@@ -167,7 +167,7 @@ def _megabytes(count: int) -> str:
 
 def _runs(here: Here, name: str) -> bool:
     report = read_report(here.deployment.run_dir, name)
-    return report is not None and is_alive(report.pid)
+    return report is not None and is_still(report.pid, report.birth)
 
 
 def _available_memory() -> int | None:

@@ -188,7 +188,7 @@ class Fleet:
 
     def down(self) -> bool:
         """Stop every worker and supervisord and wait until they are gone; False if nothing ran."""
-        if not self.deployment.run_dir.exists():
+        if not self.deployment.run_dir.exists() and not launch.lost_pid(self.deployment):
             return False
         with self._lock():
             return launch.shut_down(self.deployment)

@@ -27,10 +27,12 @@ class Report(_Written):
     """A status file. Times are UTC; `lag_seconds` and `headroom_seconds` are None where the server does not tell.
 
     `server_time` and `position_time` are whole seconds since 1970 by MongoDB's clock: its last operation's, and the position's.
-    `events` counts those of this process by operation; `batch_size` and `commit_seconds` are of the last transaction.
+    `events` counts those of this process by operation; `batch_size` and `commit_seconds` are of the last transaction. `birth` tells the
+    process from others of the same `pid`.
     """
 
     pid: int
+    birth: str = ""
     state: str
     started_at: datetime
     updated_at: datetime

@@ -81,8 +81,10 @@ def belongs_to(report: Report | None, process: Process) -> bool:
     """Whether the report is of the process that supervisord started last, and not of one before."""
     if report is None or not process.started_at:
         return False
-    if process.pid:
-        return report.pid == process.pid
+    if process.pid and report.pid != process.pid:
+        return False
+    if process.pid and report.birth and process.birth:
+        return report.birth == process.birth
     return report.started_at >= datetime.fromtimestamp(process.started_at, UTC) - _CLOCK_STEP
 
 

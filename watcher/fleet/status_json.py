@@ -18,7 +18,11 @@ def as_json(survey: Survey) -> dict[str, Any]:
     return {
         "version": VERSION,
         "at": _iso(survey.at),
-        "supervisord": {"running": survey.supervisord_pid is not None, "pid": survey.supervisord_pid},
+        "supervisord": {
+            "running": survey.supervisord_pid is not None,
+            "pid": survey.supervisord_pid,
+            "lostPid": survey.lost_pid,
+        },
         "watchers": [_watcher(row, survey.at) for row in survey.rows],
     }
 

@@ -11,7 +11,8 @@ from watcher.config.fault import Fault
 from watcher.config.loader import Loaded
 from watcher.fleet.control import Fleet
 from watcher.fleet.errors import NotRunning
-from watcher.fleet.polling import is_alive
+from watcher.fleet.launch import in_words_lost, lost_pid
+from watcher.fleet.polling import is_still
 from watcher.fleet.report import Report, read_report
 from watcher.fleet.status import HUNG_AFTER, Row, row
 from watcher.fleet.supervisord import Process
@@ -19,19 +20,28 @@ from watcher.fleet.supervisord import Process
 
 @dataclass(frozen=True, slots=True)
 class Survey:
-    """The fleet at one moment. `supervisord_pid` is None if it does not run."""
+    """The fleet at one moment. `supervisord_pid` is None if it does not run, or is lost: then `lost_pid` is its process id."""
 
     at: datetime
     supervisord_pid: int | None
     rows: tuple[Row, ...]
+    lost_pid: int | None = None
+
+    @property
+    def trouble(self) -> str:
+        """What is wrong with supervisord itself, in a sentence; empty if it answers."""
+        if self.lost_pid:
+            return in_words_lost(self.lost_pid)
+        return "supervisord is not running" if self.supervisord_pid is None else ""
 
 
 @dataclass(frozen=True, slots=True)
 class Supervised:
-    """What supervisord says: its process id, None if it does not run, and its processes by name."""
+    """What supervisord says: its process id, None if it does not run, and its processes by name; `lost_pid` as in Survey."""
 
     pid: int | None = None
     processes: Mapping[str, Process] = field(default_factory=dict)
+    lost_pid: int | None = None
 
     @property
     def watchers(self) -> set[str]:
@@ -47,7 +57,7 @@ def ask(fleet: Fleet) -> Supervised:
     try:
         return Supervised(fleet.supervisord.pid(), fleet.supervisord.processes())
     except NotRunning:
-        return Supervised()
+        return Supervised(lost_pid=lost_pid(fleet.deployment))
 
 
 def survey(fleet: Fleet, names: Iterable[str]) -> Survey:
@@ -82,7 +92,7 @@ def look(fleet: Fleet, faults: Mapping[str, str], supervised: Supervised, read: 
     """A row for each name in `faults`, from what supervisord said and what `read` gives now."""
     now = datetime.now(UTC)
     rows = tuple(_row(fleet, name, supervised.processes.get(name), read(name), fault, now) for name, fault in faults.items())
-    return Survey(now, supervised.pid, rows)
+    return Survey(now, supervised.pid, rows, supervised.lost_pid)
 
 
 def _row(fleet: Fleet, name: str, process: Process | None, report: Report | None, fault: str, now: datetime) -> Row:
@@ -93,6 +103,6 @@ def _row(fleet: Fleet, name: str, process: Process | None, report: Report | None
 
 def _by_hand(name: str, report: Report, now: datetime) -> Process | None:
     """A worker that somebody runs without supervisord, `watcherctl run NAME`, counts as running too."""
-    if now - report.updated_at > HUNG_AFTER or not is_alive(report.pid):
+    if now - report.updated_at > HUNG_AFTER or not is_still(report.pid, report.birth):
         return None
-    return Process(name, "RUNNING", pid=report.pid, started_at=int(report.started_at.timestamp()))
+    return Process(name, "RUNNING", pid=report.pid, started_at=int(report.started_at.timestamp()), birth=report.birth)

@@ -16,6 +16,7 @@ from typing import Any
 from watcher.config import Settings
 from watcher.errors import Outage, WatcherError
 from watcher.log import iso
+from watcher.pids import birth_of
 from watcher.stream.counts import Counts, Rate
 from watcher.stream.gaps import Gaps
 from watcher.stream.model import Batch, Message, Owner, Position
@@ -44,6 +45,7 @@ class Progress:
     def __init__(self, settings: Settings, owner: Owner, past: Past, on_change: Callable[[], None]) -> None:
         self.settings = settings
         self.owner = owner
+        self.birth = birth_of(owner.pid)
         self.past = past
         self.gaps = Gaps(past.last_gap_at)
         self.counts = Counts()

@@ -22,6 +22,7 @@ def snapshot(progress: Progress) -> dict[str, Any]:
         "clientId": settings.kafka_client_id,
         "database": settings.database,
         "pid": owner.pid,
+        "birth": progress.birth,
         "instance": owner.instance,
         "host": owner.host,
         "startedAt": iso(progress.started_at),

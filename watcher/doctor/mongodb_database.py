@@ -20,8 +20,6 @@ GOOD_OPLOG_SECONDS = 24 * 3600
 """A weekend would be better; a night is what one may be away at least."""
 LEAST_OPLOG_BYTES = 990 * 1024 * 1024
 """MongoDB's own least size, which it takes on a small disk."""
-FULL = 0.9
-"""An oplog that has room left has dropped nothing yet: how far it reaches back tells nothing."""
 
 
 def privileges(mongodb: Mongodb) -> Finding:
@@ -110,16 +108,11 @@ def _keeps_images(collection: Document) -> bool:
 def oplog(mongodb: Mongodb) -> Finding:
     """The oplog holds enough of the past for a watcher that was away."""
     with contextlib.closing(ChangeStream(mongodb.settings)) as stream:
-        oldest = stream.oldest_oplog_seconds()
-    if oldest is None:
+        oplog = stream.oplog()
+    if oplog is None or oplog.size is None or oplog.max_size is None:
         return _unknown_oplog(mongodb)
-    try:
-        with translated():
-            size = mongodb.client.local.command("collStats", "oplog.rs")
-    except NotPermitted:
-        return _unknown_oplog(mongodb)
-    now = mongodb.admin("ping")["operationTime"].time
-    return judge_oplog(now - oldest, size["size"], size["maxSize"])
+    window = oplog.window_seconds(mongodb.admin("ping")["operationTime"].time)
+    return judge_oplog(window, oplog.size, oplog.max_size, full=oplog.is_full)
 
 
 def _unknown_oplog(mongodb: Mongodb) -> Finding:
@@ -131,16 +124,16 @@ def _unknown_oplog(mongodb: Mongodb) -> Finding:
     return not_checked("because that needs the role clusterMonitor, as HEADROOM in the status does", fix)
 
 
-def judge_oplog(window_seconds: int, size: int, max_size: int) -> Finding:
+def judge_oplog(window_seconds: int, size: int, max_size: int, *, full: bool) -> Finding:
     """Sizes in bytes. Only an oplog that is full has a window; before that its size alone says something."""
     window, megabytes = seconds_in_words(window_seconds), max_size // 2**20
     larger = "mongosh: db.adminCommand({replSetResizeOplog: 1, size: Double(16384), minRetentionHours: 48})"
-    if size >= FULL * max_size and window_seconds < GOOD_OPLOG_SECONDS:
+    if full and window_seconds < GOOD_OPLOG_SECONDS:
         return warning(f"{megabytes} MB hold only {window}: a watcher that is away for longer loses its position", larger)
     if max_size < LEAST_OPLOG_BYTES:
         return warning(f"it may hold only {megabytes} MB, which many writes fill soon; it reaches back {window}", larger)
-    full = min(100, round(100 * size / max_size))
-    return ok(f"{full}% of {megabytes} MB are used; it reaches back {window}")
+    used = min(100, round(100 * size / max_size))
+    return ok(f"{used}% of {megabytes} MB are used; it reaches back {window}")
 
 
 OPENS = "mongodb.privileges"

@@ -73,6 +73,16 @@ def test_collections() -> None:
     assert judge_collections(found, SETTINGS).text == "1 of 2 are watched: users"
     view = replace(SETTINGS, watch_collections=("recent",))
     check_fix(judge_collections(found, view), WARNING, "recent is a view")
+    several = replace(SETTINGS, watch_collections=("recent", "load", "usrs"), exclude_collections=("sesions",))
+    all_kinds = judge_collections(found | {"load": "timeseries", "system.buckets.load": "collection"}, several)
+    check_fix(
+        all_kinds, WARNING, "recent is a view", "load is a time series", "'usrs'; did you mean", "'sesions'", "below the view"
+    )
+    check_fix(
+        judge_collections({"load": "timeseries"}, replace(SETTINGS, watch_collections=("l*",))), WARNING, "load is a time series"
+    )
+    unnamed = judge_collections(found | {"load": "timeseries"}, SETTINGS)
+    assert unnamed.text == "1 of 3 are watched: users; no changes come of the time series load"
     nothing = replace(SETTINGS, exclude_collections=("*s", "re*"))
     check_fix(judge_collections(found, nothing), WARNING, "no collection is left")
 

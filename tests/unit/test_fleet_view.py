@@ -16,6 +16,7 @@ from watcher.cli.log_view import LogView, readable
 from watcher.cli.logs import Since
 from watcher.cli.status import exit_code
 from watcher.cli.status_view import cells, errors, plain, rich_view
+from watcher.fleet.agent_state import AgentState
 from watcher.fleet.logs import Line, parse
 from watcher.fleet.report import Report
 from watcher.fleet.status import Row, State, row
@@ -64,7 +65,7 @@ def written(**changes: Any) -> Report:
 
 
 def survey_of(*rows: Row, supervisord_pid: int | None = 4700) -> Survey:
-    return Survey(NOW, supervisord_pid, rows)
+    return Survey(NOW, supervisord_pid, rows, agent=AgentState(True, "http://127.0.0.1:8085/"))
 
 
 def dashboard(**changes: Any) -> Row:

@@ -9,27 +9,14 @@ import socket
 from collections.abc import Iterator
 from pathlib import Path
 
-from pydantic import BaseModel, ValidationError
-
-from watcher.config.conf_dir import AGENT
+from watcher.fleet.agent_state import ADDRESS_FILE, Address, read_address
 from watcher.fleet.files import write_if_changed
-from watcher.fleet.polling import is_still
 from watcher.pids import birth_of
-
-ADDRESS_FILE = f"{AGENT}.json"
 
 _ANY = {"0.0.0.0", "::"}  # noqa: S104  # compared with, not bound to
 
 
 logger = logging.getLogger("watcher")
-
-
-class Address(BaseModel):
-    """The agent's process, and the URL at which it can be asked from this host. `birth` tells it from others of its `pid`."""
-
-    pid: int
-    url: str
-    birth: str = ""
 
 
 def listen(host: str, port: int) -> socket.socket:
@@ -70,8 +57,5 @@ def published(run_dir: Path, url: str) -> Iterator[None]:
 
 def find(run_dir: Path) -> str | None:
     """The URL of the agent that runs; None if none listens."""
-    try:
-        address = Address.model_validate_json((run_dir / ADDRESS_FILE).read_bytes())
-    except (OSError, ValidationError):
-        return None
-    return address.url if is_still(address.pid, address.birth) else None
+    address = read_address(run_dir)
+    return address.url if address else None

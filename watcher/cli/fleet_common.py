@@ -13,7 +13,9 @@ from watcher.cli.exit_codes import CliExitCode
 from watcher.cli.options import select_to_change, with_deployment
 from watcher.config import Deployment, Fault, Loaded, Settings, load
 from watcher.config.agent_settings import load_agent
+from watcher.config.conf_dir import AGENT
 from watcher.config.fault import configuration_error
+from watcher.fleet.agent_state import AgentState
 from watcher.fleet.control import Fleet
 from watcher.fleet.errors import NotRunning
 from watcher.fleet.launch import refuse_a_second
@@ -103,3 +105,11 @@ def show_each(names: Iterable[str], word: str) -> None:
     """A line with the same word for each."""
     for name in names:
         show(name, word)
+
+
+def show_agent(agent: AgentState) -> None:
+    """What hinders the agent, on stderr: the watchers do not need it."""
+    if agent.trouble and not agent.is_coming:
+        click.echo(f"{AGENT}: {agent.trouble}", err=True)
+        if agent.hint:
+            click.echo(f"    hint: {agent.hint}", err=True)

@@ -15,7 +15,7 @@ from watcher.config import Settings
 from watcher.console.durations import headroom_in_words, seconds_in_words
 from watcher.doctor.check import Check, Finding, failed, not_checked, ok, warning
 from watcher.errors import PositionLost
-from watcher.fleet.polling import command_line, is_alive
+from watcher.fleet.polling import command_line, is_alive, is_still
 from watcher.fleet.report import read_report
 from watcher.log import iso
 from watcher.stream.change_stream import ChangeStream
@@ -102,7 +102,7 @@ def owner(position: SavedPosition) -> Finding:
     if last is None:
         return not_checked(NO_POSITION)
     report = read_report(position.run_dir, position.settings.name)
-    ours = report.pid if report and is_alive(report.pid) else None
+    ours = report.pid if report and is_still(report.pid, report.birth) else None
     return judge_owner(last, ours, socket.gethostname(), position.settings)
 
 

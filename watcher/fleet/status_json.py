@@ -23,6 +23,11 @@ def as_json(survey: Survey) -> dict[str, Any]:
             "pid": survey.supervisord_pid,
             "lostPid": survey.lost_pid,
         },
+        "agent": {
+            "wanted": survey.agent.wanted,
+            "url": survey.agent.url or None,
+            "trouble": survey.agent.trouble or None,
+        },
         "watchers": [_watcher(row, survey.at) for row in survey.rows],
     }
 

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from watcher.config.conf_dir import AGENT
 from watcher.config.fault import Fault
 from watcher.config.loader import Loaded
+from watcher.fleet.agent_state import NO_AGENT, AgentState, agent_state
 from watcher.fleet.control import Fleet
 from watcher.fleet.errors import NotRunning
 from watcher.fleet.launch import in_words_lost, lost_pid
@@ -26,6 +27,7 @@ class Survey:
     supervisord_pid: int | None
     rows: tuple[Row, ...]
     lost_pid: int | None = None
+    agent: AgentState = NO_AGENT
 
     @property
     def trouble(self) -> str:
@@ -92,7 +94,7 @@ def look(fleet: Fleet, faults: Mapping[str, str], supervised: Supervised, read: 
     """A row for each name in `faults`, from what supervisord said and what `read` gives now."""
     now = datetime.now(UTC)
     rows = tuple(_row(fleet, name, supervised.processes.get(name), read(name), fault, now) for name, fault in faults.items())
-    return Survey(now, supervised.pid, rows, supervised.lost_pid)
+    return Survey(now, supervised.pid, rows, supervised.lost_pid, agent_state(fleet, supervised.processes.get(AGENT)))
 
 
 def _row(fleet: Fleet, name: str, process: Process | None, report: Report | None, fault: str, now: datetime) -> Row:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import socket
@@ -373,3 +374,23 @@ def test_foreground_passes_logs_on_and_ends_with_sigterm(fleet: StandIns) -> Non
     assert run_fleet(fleet, [settings("a")], end_after_first_line) == 0
     assert "a started as" in lines[0].text
     assert not fleet.supervisord.is_running()
+
+
+def test_foreground_says_what_supervisord_could_not_start(fleet: StandIns) -> None:
+    """A log of another user's keeps a worker from starting; a directory in its place stops root as well. The others run."""
+    (fleet.base / "log" / "b.log").mkdir(parents=True)
+    lines: dict[str, Line] = {}
+
+    def end_after_a_line_of_each(line: Line) -> None:
+        lines.setdefault(line.watcher, line)
+        if lines.keys() == {"a", "b"}:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    give_up = threading.Timer(DEADLINE_SECONDS, os.kill, (os.getpid(), signal.SIGTERM))
+    give_up.start()
+    assert run_fleet(fleet, [settings("a"), settings("b")], end_after_a_line_of_each) == 0
+    give_up.cancel()
+    assert "a started as" in lines["a"].text
+    assert json.loads(lines["b"].text)["level"] == "error"
+    assert "b could not be started" in lines["b"].text
+    assert "EISDIR" in lines["b"].text

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 from typing import Any
@@ -15,6 +16,7 @@ from watcher.errors import WatcherError
 
 PROGRAM = "watcherctl"
 DEBUG_VARIABLE = "WATCHER_DEBUG"
+DISK_FULL = {errno.ENOSPC, errno.EDQUOT}
 
 
 @click.group(cls=LazyGroup, commands_by_module=COMMANDS, context_settings={"help_option_names": ["-h", "--help"]})
@@ -54,12 +56,16 @@ def run_command_line(arguments: list[str]) -> int:
         return error.exit_code
     except OSError as error:
         _raise_in_debug_mode()
-        _show(f"{error.filename}: {error.strerror}" if error.filename else str(error), "")
+        _show(f"{error.filename}: {error.strerror}" if error.filename else error.strerror or str(error), _way_out(error))
         return CliExitCode.FAILED
     except Exception as error:  # noqa: BLE001  # the last resort: no traceback reaches the user
         _raise_in_debug_mode()
         _show(f"unexpected {type(error).__name__}: {error}", f"this is a bug; {DEBUG_VARIABLE}=1 shows where")
         return CliExitCode.FAILED
+
+
+def _way_out(error: OSError) -> str:
+    return f"make space; `df -h {error.filename or '.'}` and `df -i` show how much there is" if error.errno in DISK_FULL else ""
 
 
 def _exit_code(returned: Any) -> int:

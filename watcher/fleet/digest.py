@@ -6,9 +6,9 @@ is for the owner alone; losing it only means that the next `apply` restarts ever
 
 from __future__ import annotations
 
+import contextlib
 import hmac
 import json
-import os
 import secrets
 from dataclasses import asdict
 from pathlib import Path
@@ -16,6 +16,7 @@ from pathlib import Path
 from watcher.config.agent_settings import AgentSettings
 from watcher.config.masking import Secret
 from watcher.config.settings import Settings
+from watcher.fleet.files import write_in_one_step
 
 _KEY_BYTES = 32
 
@@ -31,12 +32,10 @@ def _plain(value: object) -> str:
 
 
 def load_or_make_key(path: Path) -> bytes:
-    """The deployment's key, made on first use with mode 0600."""
-    try:
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    except FileExistsError:
-        return path.read_bytes()
-    with os.fdopen(descriptor, "wb") as file:
-        key = secrets.token_bytes(_KEY_BYTES)
-        file.write(key)
+    """The deployment's key, made on first use with mode 0600; one that a full disk has cut short is made again. Errors: OSError."""
+    with contextlib.suppress(FileNotFoundError):
+        if len(key := path.read_bytes()) == _KEY_BYTES:
+            return key
+    key = secrets.token_bytes(_KEY_BYTES)
+    write_in_one_step(path, key)
     return key

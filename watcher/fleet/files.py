@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from importlib.resources import files
 from pathlib import Path
 
@@ -14,16 +15,50 @@ from watcher.fleet.errors import FleetError
 _CHECK = "import sys; from supervisor.options import ServerOptions; ServerOptions().realize(['-c', sys.argv[1]])"
 _CHECK_TIMEOUT_SECONDS = 30
 
+_PIECE_BYTES = 4096
+"""A status file is smaller."""
+
 
 def write_if_changed(path: Path, text: str, mode: int = 0o600) -> bool:
     """Put `text` in `path` in one step; False if it was there already."""
     if path.exists() and path.read_text() == text:
         return False
-    with tempfile.NamedTemporaryFile("w", dir=path.parent, prefix=".", suffix=".tmp", delete=False) as file:
-        file.write(text)
-        Path(file.name).chmod(mode)
-    Path(file.name).replace(path)
+    write_in_one_step(path, text.encode(), mode)
     return True
+
+
+def write_in_one_step(path: Path, content: bytes, mode: int = 0o600) -> None:
+    """Whoever reads it finds the old content or the new; a disk that is full leaves the old. Errors: OSError, of `path`."""
+    with naming(path), contextlib.ExitStack() as stack:
+        file = stack.enter_context(tempfile.NamedTemporaryFile(dir=path.parent, prefix=".", suffix=".tmp", delete=False))
+        temporary = Path(file.name)
+        stack.callback(temporary.unlink, missing_ok=True)
+        file.write(content)
+        file.flush()
+        temporary.chmod(mode)
+        temporary.replace(path)
+
+
+@contextlib.contextmanager
+def naming(path: Path) -> Iterator[None]:
+    """Errors of the system say that they are about `path`; of a full disk they would say nothing."""
+    try:
+        yield
+    except OSError as error:
+        error.filename = str(path)
+        raise
+
+
+def why_unwritable(directory: Path) -> str:
+    """Why nothing can be written there, in a sentence; empty if it can be, or if there is no such directory."""
+    try:
+        with tempfile.TemporaryFile(dir=directory) as file:
+            file.write(b"\0" * _PIECE_BYTES)
+    except FileNotFoundError:
+        return ""
+    except OSError as error:
+        return f"nothing can be written to {directory}: {error.strerror}"
+    return ""
 
 
 def base_text(conf_dir: Path) -> str:
@@ -48,8 +83,9 @@ def _packaged_base() -> str:
 def check(text: str, directory: Path) -> None:
     """Let supervisord's own parser read `text`, in a child, since it ends the process on a fault. Raises FleetError."""
     with tempfile.NamedTemporaryFile("w", dir=directory, prefix=".check-", suffix=".conf") as file:
-        file.write("[supervisord]\n" + text)
-        file.flush()
+        with naming(directory):
+            file.write("[supervisord]\n" + text)
+            file.flush()
         result = subprocess.run(
             [sys.executable, "-c", _CHECK, file.name],
             capture_output=True,

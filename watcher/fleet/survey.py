@@ -12,6 +12,7 @@ from watcher.config.loader import Loaded
 from watcher.fleet.agent_state import NO_AGENT, AgentState, agent_state
 from watcher.fleet.control import Fleet
 from watcher.fleet.errors import NotRunning
+from watcher.fleet.files import why_unwritable
 from watcher.fleet.launch import in_words_lost, lost_pid
 from watcher.fleet.polling import is_still
 from watcher.fleet.report import Report, read_report
@@ -28,13 +29,15 @@ class Survey:
     rows: tuple[Row, ...]
     lost_pid: int | None = None
     agent: AgentState = NO_AGENT
+    unwritable: str = ""
+    """Why workers cannot write their status; looked at only where one that runs has written none lately."""
 
     @property
     def trouble(self) -> str:
-        """What is wrong with supervisord itself, in a sentence; empty if it answers."""
+        """What is wrong with the fleet as a whole, in a sentence; empty if nothing is."""
         if self.lost_pid:
             return in_words_lost(self.lost_pid)
-        return "supervisord is not running" if self.supervisord_pid is None else ""
+        return "supervisord is not running" if self.supervisord_pid is None else self.unwritable
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +97,15 @@ def look(fleet: Fleet, faults: Mapping[str, str], supervised: Supervised, read: 
     """A row for each name in `faults`, from what supervisord said and what `read` gives now."""
     now = datetime.now(UTC)
     rows = tuple(_row(fleet, name, supervised.processes.get(name), read(name), fault, now) for name, fault in faults.items())
-    return Survey(now, supervised.pid, rows, supervised.lost_pid, agent_state(fleet, supervised.processes.get(AGENT)))
+    silent = any(row.is_running and not row.live for row in rows)
+    return Survey(
+        now,
+        supervised.pid,
+        rows,
+        supervised.lost_pid,
+        agent_state(fleet, supervised.processes.get(AGENT)),
+        why_unwritable(fleet.deployment.run_dir) if silent else "",
+    )
 
 
 def _row(fleet: Fleet, name: str, process: Process | None, report: Report | None, fault: str, now: datetime) -> Row:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import sys
 import threading
@@ -24,7 +25,7 @@ from watcher.stream.oplog import Oplog
 from watcher.stream.past import Past
 from watcher.stream.progress import Progress, State
 from watcher.stream.snapshot import snapshot
-from watcher.stream.status_file import log_status
+from watcher.stream.status_file import StatusFile, log_status
 
 OWNER = Owner("9f3c", "host-1", 4711)
 MONGODB_AWAY = Outage("MongoDB does not answer.", hint="Is it running?", component="mongodb")
@@ -341,3 +342,15 @@ def test_the_status_line_comes_again_and_again(
     caplog.set_level(logging.INFO, "watcher")
     with status_file.StatusFile(tmp_path / "dashboard.json").kept(progress):
         eventually(lambda: [record.getMessage() for record in caplog.records].count("status") >= 3)
+
+
+def test_a_position_that_was_set_has_its_own_headroom(tmp_path: Path) -> None:
+    path = tmp_path / "dashboard.json"
+    path.write_text(json.dumps({"positionTime": 100, "headroomSeconds": 60, "sequence": 7}))
+    StatusFile(path).moved(token(70))
+    assert json.loads(path.read_text()) == {"positionTime": 70, "headroomSeconds": 30, "sequence": 7}
+    path.write_text(json.dumps({"positionTime": 100, "headroomSeconds": None}))
+    StatusFile(path).moved(token(70))
+    assert json.loads(path.read_text()) == {"positionTime": 70, "headroomSeconds": None}
+    StatusFile(tmp_path / "never-ran.json").moved(token(70))
+    assert [each.name for each in tmp_path.iterdir()] == ["dashboard.json"]

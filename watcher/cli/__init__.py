@@ -12,7 +12,7 @@ import click
 from watcher.cli.commands import COMMANDS
 from watcher.cli.exit_codes import CliExitCode
 from watcher.cli.lazy import LazyGroup
-from watcher.errors import WatcherError
+from watcher.errors import WatcherError, command_hint
 
 PROGRAM = "watcherctl"
 DEBUG_VARIABLE = "WATCHER_DEBUG"
@@ -52,7 +52,7 @@ def run_command_line(arguments: list[str]) -> int:
         return CliExitCode.INTERRUPTED
     except WatcherError as error:
         _raise_in_debug_mode()
-        _show(str(error), error.hint)
+        _show(str(error), command_hint(error))
         return error.exit_code
     except OSError as error:
         _raise_in_debug_mode()

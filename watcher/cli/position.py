@@ -7,7 +7,7 @@ import json
 import logging
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from watcher.stream.oplog import Oplog
     from watcher.stream.past import Past
     from watcher.stream.position_change import Look
+    from watcher.stream.status_file import StatusFile
     from watcher.stream.timeline import Timeline
 
 ResumePoint = tuple["ResumeToken", str]
@@ -193,9 +194,14 @@ def librdkafka_silent() -> Iterator[None]:
 def _past(deployment: Deployment, settings: Settings) -> Past:
     """What the last worker on this host has left."""
     from watcher.stream.past import Past
+
+    return Past.read(_status_file(deployment, settings).previous(), settings.kafka_client_id)
+
+
+def _status_file(deployment: Deployment, settings: Settings) -> StatusFile:
     from watcher.stream.status_file import StatusFile
 
-    return Past.read(StatusFile(deployment.run_dir / f"{settings.name}.json").previous(), settings.kafka_client_id)
+    return StatusFile(deployment.run_dir / f"{settings.name}.json")
 
 
 def _ask_mongodb(timeline: Timeline, seen: Look) -> tuple[Look, int | None, Oplog | None]:
@@ -240,6 +246,8 @@ def _change(deployment: Deployment, name: str, how: How, choose: Choose) -> int:
             click.echo("nothing was changed", err=True)
             return CliExitCode.FAILED
         made = change(settings, past, target, what)
+        with suppress(OSError):  # a full disk; the status is corrected by the next worker
+            _status_file(deployment, settings).moved(made.after)
     click.echo(json.dumps(change_as_document(settings, made), indent=2) if how.as_json else f"{settings.name}  {what}  done")
     return CliExitCode.OK
 

@@ -6,6 +6,7 @@ starting one never starts another. The agent, if it is wanted, comes up with whi
 
 from __future__ import annotations
 
+import errno
 import sys
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -24,6 +25,8 @@ from watcher.fleet.programs import Program, render, same_worker, with_autostart
 from watcher.fleet.supervisord import Process, Supervisord
 
 CommandOf = Callable[[str], tuple[str, ...]]
+
+DISK_REFUSES = {errno.ENOSPC, errno.EDQUOT, errno.EROFS}
 
 AGENT_START_SECONDS = 5
 """An agent that ends sooner is broken: tried again and again without a pause it would take the processor from the workers."""
@@ -225,12 +228,14 @@ class Fleet:
 
     @contextmanager
     def _lock(self) -> Iterator[None]:
-        """Nobody else changes the fleet meanwhile; what the disk refuses becomes a FleetError."""
+        """Nobody else changes the fleet meanwhile; a disk that takes no more becomes a FleetError."""
         try:
             launch.prepare(self.deployment)
             with fleet_lock(self.deployment.run_dir):
                 yield
         except OSError as error:
+            if error.errno not in DISK_REFUSES:
+                raise
             raise FleetError(
                 f"cannot write to {error.filename or self.deployment.run_dir}: {error.strerror}",
                 hint=f"see what is full: df -h {self.deployment.run_dir}; df -i {self.deployment.run_dir}",

@@ -26,6 +26,10 @@ NOT_RESTARTED = tuple(code for code in ExitCode if code is not ExitCode.BUG)
 """The exit codes after which supervisord leaves a worker down."""
 
 
+KEEPS_TRYING = "The worker keeps trying."
+"""How the hint of an outage ends."""
+
+
 class WatcherError(Exception):
     """An error with a message for people and a hint what to do."""
 
@@ -34,6 +38,11 @@ class WatcherError(Exception):
     def __init__(self, message: str, *, hint: str = "") -> None:
         super().__init__(message)
         self.hint = hint
+
+
+def command_hint(error: WatcherError) -> str:
+    """The hint for somebody who has run a command: unlike a worker it does not try again."""
+    return error.hint.removesuffix(KEEPS_TRYING).rstrip()
 
 
 class Outage(WatcherError):

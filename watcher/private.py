@@ -5,8 +5,10 @@ An open file is enough to lock it (flock(2)), so a lock file that others may rea
 
 from __future__ import annotations
 
+import contextlib
 import os
 import stat
+from collections.abc import Iterator
 from pathlib import Path
 
 DIRECTORY_MODE = 0o700
@@ -37,9 +39,25 @@ def open_file(path: Path, flags: int) -> int:
     return descriptor
 
 
-def replace_file(path: Path, content: bytes) -> None:
-    """Write a file so that whoever reads it finds the old content or the new. Errors: OSError."""
-    temporary = path.with_suffix(path.suffix + ".new")
-    with os.fdopen(open_file(temporary, os.O_WRONLY | os.O_TRUNC), "wb") as file:
-        file.write(content)
-    temporary.replace(path)
+def replace_file(path: Path, content: bytes, mode: int = FILE_MODE) -> None:
+    """Write a file; whoever reads it finds the old content or the new, and a full disk leaves the old. Errors: OSError, of `path`."""
+    temporary = path.with_name(f"{path.name}.{os.getpid()}.new")
+    with naming(path):
+        try:
+            with os.fdopen(open_file(temporary, os.O_WRONLY | os.O_TRUNC), "wb") as file:
+                file.write(content)
+                os.fchmod(file.fileno(), mode)
+            temporary.replace(path)
+        except OSError:
+            temporary.unlink(missing_ok=True)
+            raise
+
+
+@contextlib.contextmanager
+def naming(path: Path) -> Iterator[None]:
+    """Errors of the system say that they are about `path`; of a full disk they would say nothing."""
+    try:
+        yield
+    except OSError as error:
+        error.filename = str(path)
+        raise

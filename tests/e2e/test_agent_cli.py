@@ -117,6 +117,13 @@ def test_a_taken_port_hinders_no_watcher(here: CommandLine) -> None:
         eventually(lambda: state(here) == "waiting", DEADLINE_S)
         log = here.base / "log" / "agent.log"
         eventually(lambda: log.exists() and "another program has it" in log.read_text(), DEADLINE_S)
+        said = f"agent: cannot listen on 127.0.0.1 port {taken.getsockname()[1]}: another program has it"
+        for command in (("status",), ("status", "--check"), ("start", "--all", "--wait", "1"), ("restart", "a", "--wait", "1")):
+            assert said in here.run(*command).stderr, command
+        assert json.loads(here.run("status", "--json").stdout)["agent"]["trouble"] in said
+        doctor = json.loads(here.run("doctor", "--json", "--timeout", "2").stdout)["checks"]
+        [port] = [check for check in doctor if check["check"] == "host.agent-port"]
+        assert (port["outcome"], "another program has it" in port["found"]) == ("warning", True)
         assert "watcherctl logs agent" in here.run("console").stderr
         assert "another program has it" in here.run("logs", "agent").stdout
         assert "watcher_up" in here.run("metrics").stdout

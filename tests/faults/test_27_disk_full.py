@@ -7,10 +7,7 @@ one); and, where the tests may mount, its directory is a tmpfs of 2 MB that is f
 
 from __future__ import annotations
 
-import itertools
-import os
 import resource
-import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
@@ -19,6 +16,7 @@ from typing import Any
 import pytest
 
 from tests.faults.conftest import Settle
+from tests.support.disk import filled, small_disk
 from tests.support.fault_matrix import FaultReport
 from tests.support.load import Load
 from tests.support.oracle import Oracle
@@ -41,34 +39,15 @@ def file_limit(worker: WorkerProcess) -> Iterator[None]:
         resource.prlimit(worker.pid, resource.RLIMIT_FSIZE, UNLIMITED)
 
 
-@contextmanager
-def full_disk(worker: WorkerProcess) -> Iterator[None]:
+def full_disk(worker: WorkerProcess) -> AbstractContextManager[None]:
     """Its disk is full meanwhile."""
-    filler = worker.state_dir / "filler"
-    try:
-        fill(filler)
-        yield
-    finally:
-        filler.unlink()
+    return filled(worker.state_dir)
 
 
-def fill(filler: Path) -> None:
-    """Write until nothing more fits in."""
-    with filler.open("wb", buffering=0) as file, pytest.raises(OSError, match="No space left"):
-        file.writelines(itertools.repeat(b"x" * 1024))
-
-
-@pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A tmpfs of 2 MB; where that may not be mounted the test is skipped, and fails in CI."""
-    mount_point = tmp_path / "disk"
-    mount_point.mkdir()
-    done = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", mount_point], capture_output=True, check=False)
-    if done.returncode != 0:
-        give_up = pytest.fail if os.environ.get("CI") else pytest.skip
-        give_up(f"needs to mount a tmpfs: {done.stderr.decode().strip()}")
-    yield mount_point
-    subprocess.run(["umount", "--lazy", mount_point], check=True)
+@pytest.fixture(name="small_disk")
+def its_disk(tmp_path: Path) -> Iterator[Path]:
+    with small_disk(tmp_path / "disk") as disk:
+        yield disk
 
 
 def stream_without_files(

@@ -6,6 +6,7 @@ Behaviours: `stream` (default), `open` (never gets further), `exit CODE` (with a
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -48,8 +49,9 @@ def write(
     updated = now(age_seconds)
     report = {"pid": os.getpid(), "state": state, "startedAt": started, "updatedAt": updated, "lastError": error}
     part = state_dir / "run" / f".{name}.part"
-    part.write_text(json.dumps(report))
-    part.replace(state_dir / "run" / f"{name}.json")
+    with contextlib.suppress(OSError):  # as workers do on a full disk
+        part.write_text(json.dumps(report))
+        part.replace(state_dir / "run" / f"{name}.json")
 
 
 def now(less_seconds: float = 0) -> str:

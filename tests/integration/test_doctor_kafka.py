@@ -15,7 +15,9 @@ from tests.support.security import ADMIN_SECONDS, Certificates, Grant, GuardedKa
 from tests.support.waiting import eventually
 from tests.support.worker import watcher_settings
 from watcher.doctor.check import Finding, Outcome
+from watcher.errors import NotPermitted
 from watcher.sandbox.kafka import ApacheKafka, Broker
+from watcher.stream import position_change
 from watcher.stream.kafka_sink import KafkaSink
 from watcher.stream.model import Owner
 from watcher.stream.past import Past
@@ -197,3 +199,36 @@ def test_rights_on_topics_that_exist(guarded: Guarded, guarded_kafka: GuardedKaf
     check_fix(without_sizes["kafka.message-size"], Outcome.NOT_CHECKED, f"{grant} DescribeConfigs")
     reading = [(ResourceType.TOPIC, name, AclOperation.DESCRIBE) for name in (*topics_of(prefix), position)]
     check_fix(guarded.granted(reading)["kafka.rights"], Outcome.FAILED, f"{grant} Write --topic {prefix}.insert", f"{grant} Read")
+
+
+def test_topics_that_exist_and_do_not_show_themselves(guarded: Guarded, guarded_kafka: GuardedKafka, prefix: str) -> None:
+    """The worker may create topics, and these are there already: it would end with 77."""
+    position = f"{prefix}-watcher.position"
+    create(guarded_kafka, *(NewTopic(name, 1, 1) for name in topics_of(prefix)), NewTopic(position, 1, 1, config=COMPACT))
+    found = guarded.granted([(ResourceType.TOPIC, name, AclOperation.CREATE) for name in (*topics_of(prefix), position)])
+    check_fix(found["kafka.topics"], Outcome.FAILED, f"topic {prefix}.insert exists", "may not see it", "Write")
+    check_fix(found["kafka.position-topic"], Outcome.FAILED, f"topic {position} exists", "may not see it", "Write", "Read")
+    check_fix(found["kafka.rights"], Outcome.FAILED, f"no Write on {prefix}.insert", "--operation Write")
+
+
+def test_topics_to_come_that_could_be_created_and_not_written_to(guarded: Guarded, prefix: str) -> None:
+    topics = (*topics_of(prefix), f"{prefix}-watcher.position")
+    found = guarded.granted([(ResourceType.TOPIC, name, AclOperation.CREATE) for name in topics])
+    assert found["kafka.topics"].outcome is Outcome.OK
+    check_fix(found["kafka.rights"], Outcome.FAILED, f"no Write on {prefix}.insert", "--operation Write")
+
+
+def test_nothing_is_good_that_only_DescribeConfigs_would_show(  # noqa: N802
+    guarded: Guarded, guarded_kafka: GuardedKafka, prefix: str
+) -> None:
+    position = f"{prefix}-watcher.position"
+    create(guarded_kafka, *(NewTopic(name, 1, 1) for name in topics_of(prefix)), NewTopic(position, 1, 1, config=COMPACT))
+    found = guarded.granted([*needed_grants(prefix), (ResourceType.TOPIC, f"{prefix}.insert", AclOperation.DESCRIBE_CONFIGS)])
+    for name in ("kafka.position-topic", "kafka.replication", "kafka.message-size"):
+        check_fix(found[name], Outcome.NOT_CHECKED, "DescribeConfigs", f"--topic {position}")
+
+
+def test_whether_a_position_is_there_is_not_for_everybody_to_know(guarded: Guarded, prefix: str) -> None:
+    guarded.granted([(ResourceType.TOPIC, f"{prefix}.insert", AclOperation.WRITE)])
+    with pytest.raises(NotPermitted, match=f"whether topic {prefix}-watcher.position exists"):
+        position_change.look(as_settings(guarded.settings), Past())

@@ -11,11 +11,12 @@ from typing import Any
 import pytest
 from pymongo.database import Database
 
-from tests.support.doctoring import check_fix, look_at_mongodb, problems
+from tests.support.doctoring import as_settings, check_fix, look_at_mongodb, problems
 from tests.support.waiting import eventually
 from tests.support.worker import watcher_settings
 from watcher.doctor.check import Outcome
 from watcher.sandbox.mongod import Mongod, ReplicaSet
+from watcher.stream.change_stream import ChangeStream
 
 Document = dict[str, Any]
 
@@ -166,6 +167,40 @@ def test_names_that_match_nothing(guarded: ReplicaSet) -> None:
     check_fix(found["mongodb.collections"], Outcome.WARNING, "'user'; did you mean 'users'?")
     found = look_at_mongodb(settings(uri, exclude_collections=["usres"]))
     check_fix(found["mongodb.collections"], Outcome.WARNING, "exclude_collections", "did you mean 'users'?")
+
+
+def test_views_and_time_series(db: Database[Document], mongo: ReplicaSet) -> None:
+    db.users.insert_one({})
+    db.create_collection("load", timeseries={"timeField": "at"})
+    db.create_collection("recent", viewOn="users", pipeline=[])
+    both = settings(mongo.uri(db.name), watch_collections=["users", "recent", "load"])
+    check_fix(look_at_mongodb(both)["mongodb.collections"], Outcome.WARNING, "recent is a view", "load is a time series")
+    found = look_at_mongodb(settings(mongo.uri(db.name)))["mongodb.collections"]
+    assert (found.outcome, "no changes come of the time series load" in found.text) == (Outcome.OK, True)
+
+
+def test_a_new_oplog_is_not_full(db: Database[Document], mongo: ReplicaSet) -> None:
+    stream = ChangeStream(as_settings(settings(mongo.uri(db.name))))
+    try:
+        oplog = stream.oplog()
+    finally:
+        stream.close()
+    assert oplog is not None
+    assert not oplog.is_full
+    assert 0 < (oplog.size or 0) < (oplog.max_size or 0)
+
+
+def test_an_oplog_keeps_what_it_has_to(far: Mongod) -> None:
+    """storage.oplogMinRetentionHours, which only serverStatus tells."""
+    with far.client() as client:
+        client.admin.command("replSetResizeOplog", 1, minRetentionHours=1.5)
+    stream = ChangeStream(as_settings(settings(f"mongodb://{far.address}/shop?replicaSet=rs0")))
+    try:
+        oplog = stream.oplog()
+    finally:
+        stream.close()
+    assert oplog is not None
+    assert oplog.retention_seconds == 5400
 
 
 def test_database_that_is_misspelt(guarded: ReplicaSet) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import socket
@@ -294,6 +295,36 @@ def test_a_supervisord_without_socket_is_not_doubled_and_can_be_ended(fleet: Sta
     assert not is_alive(pid)
 
 
+def test_a_supervisord_whose_run_directory_was_moved_is_not_doubled_and_can_be_ended(fleet: StandIns) -> None:
+    fleet.start([settings("a")])
+    fleet.streaming("a")
+    supervisord, worker = fleet.supervisord.pid(), fleet.pid("a")
+    (fleet.base / "run").rename(fleet.base / "away")
+    with pytest.raises(FleetError, match=f"runs as process {supervisord}, but its socket is gone"):
+        fleet.start([settings("a")])
+    assert survey(fleet, ["a"]).lost_pid == supervisord
+    (fleet.base / "run").rename(fleet.base / "made-by-start")
+    assert fleet.down()
+    assert not is_alive(supervisord)
+    assert not is_alive(worker)
+
+
+def test_a_stale_pid_file_ends_no_other_process(fleet: StandIns) -> None:
+    """Whatever has the configuration's path in its command line, and the id that supervisord had before."""
+    fleet.start([settings("a")])
+    fleet.down()
+    config = fleet.base / "run" / "supervisord.conf"
+    with subprocess.Popen(["tail", "-f", str(config)], stdout=subprocess.DEVNULL) as other:
+        try:
+            (fleet.base / "run" / "supervisord.pid").write_text(f"{other.pid}\n")
+            assert not fleet.down()
+            fleet.start([settings("a")])
+            fleet.streaming("a")
+            assert other.poll() is None
+        finally:
+            other.kill()
+
+
 def test_leftovers_of_a_killed_supervisord_do_not_hinder(fleet: StandIns) -> None:
     fleet.start([settings("a")])
     fleet.streaming("a")
@@ -354,3 +385,23 @@ def test_foreground_passes_logs_on_and_ends_with_sigterm(fleet: StandIns) -> Non
     assert run_fleet(fleet, [settings("a")], end_after_first_line) == 0
     assert "a started as" in lines[0].text
     assert not fleet.supervisord.is_running()
+
+
+def test_foreground_says_what_supervisord_could_not_start(fleet: StandIns) -> None:
+    """A log of another user's keeps a worker from starting; a directory in its place stops root as well. The others run."""
+    (fleet.base / "log" / "b.log").mkdir(parents=True)
+    lines: dict[str, Line] = {}
+
+    def end_after_a_line_of_each(line: Line) -> None:
+        lines.setdefault(line.watcher, line)
+        if lines.keys() == {"a", "b"}:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    give_up = threading.Timer(DEADLINE_SECONDS, os.kill, (os.getpid(), signal.SIGTERM))
+    give_up.start()
+    assert run_fleet(fleet, [settings("a"), settings("b")], end_after_a_line_of_each) == 0
+    give_up.cancel()
+    assert "a started as" in lines["a"].text
+    assert json.loads(lines["b"].text)["level"] == "error"
+    assert "b could not be started" in lines["b"].text
+    assert "EISDIR" in lines["b"].text

@@ -176,7 +176,7 @@ def test_stop_and_start_need_the_token(tab: Page, fleet: RealFleet) -> None:
     tab.goto("/")
     row(tab, "dashboard").get_by_role("button", name="Stop").click()
     confirm = tab.get_by_role("dialog", name="Stop dashboard?")
-    expect(confirm).to_contain_text("nothing is lost")
+    expect(confirm).to_contain_text("nothing is lost. It can be away for more than ")  # the oplog of these servers is new
     confirm.get_by_role("button", name="Stop").click()
     tokens = tab.get_by_role("dialog", name="Token of the agent")
     tokens.get_by_label("Token").fill("not-the-token-at-all")
@@ -186,6 +186,7 @@ def test_stop_and_start_need_the_token(tab: Page, fleet: RealFleet) -> None:
     tokens.get_by_label("Token").fill(TOKEN)
     tab.keyboard.press("Enter")
     is_shown(tab, "dashboard", "stopped")
+    expect(tab.locator("#notice")).to_have_text("dashboard: stopped")
     expect(tab.locator("#said")).to_contain_text("dashboard: ")
     tab.mouse.click(0, 0)  # rows keep their order while somebody is at a button
     expect(tab.locator("tbody[data-name]").first).to_have_attribute("data-name", "dashboard", timeout=DEADLINE_MS)
@@ -195,6 +196,16 @@ def test_stop_and_start_need_the_token(tab: Page, fleet: RealFleet) -> None:
     tab.get_by_role("button", name="Forget token").click()
     expect(tab.get_by_role("button", name="Forget token")).to_be_hidden()
     assert tab.evaluate("sessionStorage.length") == 0
+
+
+def test_the_charts_of_a_stopped_watcher_tell_of_no_now(tab: Page, fleet: RealFleet) -> None:
+    words = tab.locator("figure[data-chart=rssBytes] .words")
+    tab.goto("/watchers/dashboard")
+    expect(words).to_have_text(re.compile("^now .*, highest"), timeout=DEADLINE_MS)
+    fleet.fleet.stop(["dashboard"])
+    expect(words).to_have_text(re.compile("^highest"), timeout=DEADLINE_MS)
+    fleet.fleet.supervisord.start("dashboard")
+    expect(words).to_have_text(re.compile("^now .*, highest"), timeout=DEADLINE_MS)
 
 
 def test_cancelling_changes_nothing(tab: Page, fleet: RealFleet) -> None:

@@ -12,12 +12,17 @@ from typing import Any
 
 import pytest
 from confluent_kafka import Producer
+from confluent_kafka.admin import AdminClient
 from pymongo.database import Database
 
+from tests.support.doctoring import as_settings
 from tests.support.worker import Inbox, Launch, WorkerProcess
 from watcher.cli import run_command_line
 from watcher.errors import ExitCode
 from watcher.sandbox.kafka import Broker
+from watcher.stream.kafka_sink import KafkaSink
+from watcher.stream.model import Owner
+from watcher.stream.past import Past
 from watcher.stream.position import POSITION_KEY
 
 pytest_plugins = ["tests.support.worker_fixtures"]
@@ -26,6 +31,7 @@ Document = dict[str, Any]
 Db = Database[Document]
 Position = Callable[..., str]
 
+ADMIN_SECONDS = 20
 MILLION = 1_000_000
 LONG_AGO = "2001-01-01T00:00:00Z"
 
@@ -194,6 +200,31 @@ def test_a_position_that_cannot_be_read_is_set_anew(
     assert summary(again) == [("gap", None), ("insert", "b")]
     assert "from" not in again[0]
     assert [each["sequence"] for each in again] == [MILLION + 1, MILLION + 2]
+
+
+def test_show_tells_of_a_position_that_is_gone_from_kafka(
+    launch: Launch, settings: Document, inbox: Inbox, db: Db, position: Position, kafka: Broker
+) -> None:
+    stopped_after(launch, settings, db, inbox, "a")
+    topic = f"{settings['kafka_client_id']}.position"
+    admin = AdminClient(kafka.admin_properties())
+    admin.delete_topics([topic])[topic].result(ADMIN_SECONDS)
+    shown = position("show", code=1)
+    assert "has delivered before, but" in shown
+    assert "position reset dashboard" in shown
+
+
+def test_show_tells_of_a_position_that_mongodb_no_longer_holds(settings: Document, position: Position, tmp_path: Path) -> None:
+    (tmp_path / "conf.d").mkdir()
+    (tmp_path / "conf.d" / "dashboard.toml").write_text(
+        "".join(f"{key} = {json.dumps(value)}\n" for key, value in settings.items())
+    )
+    sink = KafkaSink(as_settings(settings), Owner("of-the-tests", "somewhere", 1), Past())
+    sink.deliver([], sink.open().moved({"_data": "8200000001" + "00" * 8}))
+    sink.close()
+    shown = position("show", code=1)
+    assert "1970-01-01T00:00:01.000Z" in shown
+    assert "fault     That position cannot be used." in shown
 
 
 def test_show(launch: Launch, settings: Document, inbox: Inbox, db: Db, position: Position) -> None:

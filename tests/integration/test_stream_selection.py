@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -67,6 +68,20 @@ def test_the_server_selects_what_the_settings_say(
 
 def operations(messages: list[Document]) -> list[tuple[str, str | None]]:
     return [(message["operationType"], message.get("collection")) for message in messages]
+
+
+def test_views_and_time_series_send_nothing(launch: Launch, settings: Document, inbox: Inbox, db: Database[Document]) -> None:
+    """As the documentation says: no insert, and not when they are dropped; the collection below a view does."""
+    launch(settings | {"watch_collections": ["users", "recent", "load", LAST]}).reached()
+    db.create_collection("load", timeseries={"timeField": "at", "metaField": "host"})
+    db.create_collection("recent", viewOn="users", pipeline=[])
+    db.load.insert_many([{"at": datetime.now(UTC), "host": host} for host in "abc"])
+    db.users.insert_one({})
+    db.load.delete_many({"host": "a"})
+    db.recent.drop()
+    db.load.drop()
+    db[LAST].insert_one({})
+    assert operations(inbox.messages(2)) == [("insert", "users"), ("insert", LAST)]
 
 
 def test_renames_into_and_out_of_the_watched_names(

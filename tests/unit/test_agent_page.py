@@ -28,7 +28,7 @@ from watcher.agent.shown import (
     summary,
 )
 from watcher.agent.view import FleetView
-from watcher.config import Deployment
+from watcher.config import ROW_OPERATIONS, Deployment
 from watcher.config.agent_settings import AgentSettings
 from watcher.fleet.control import Fleet
 from watcher.fleet.report import Report
@@ -202,6 +202,43 @@ def test_the_sparkline_says_in_words_what_it_draws() -> None:
 def test_the_sparkline_adds_up_the_operations() -> None:
     history = {"insert": [1.0, 2.0, None], "update": [1.0, None, None], "replace": [0.0] * 2 + [None], "delete": [0.5, 0.5, None]}
     assert "now 2.5, highest 2.5" in shown(row("shop", State.STREAMING), NOW, history).spark.words
+
+
+def test_a_stopped_watcher_has_no_rate_of_now(page: Page) -> None:
+    assert spark([0.0, 40.0, 10.0, None], is_live=False).words == "events per second, last 5 minutes: highest 40.0"
+    assert "now" not in shown(row("shop", State.STOPPED), NOW, {operation: [1.0] for operation in ROW_OPERATIONS}).spark.words
+    live = {"eventsPerSecond": 7.6, "lagSeconds": 3, "mongoConnected": True}
+    page.show(row("shop", State.STREAMING, **live))
+    assert "data-live" in page.get("/watchers/shop").text
+    page.show(row("shop", State.STOPPED, **live))
+    stopped = page.get("/watchers/shop").text
+    assert "data-live" not in stopped
+    assert "7.6" not in stopped
+    assert "connected" not in stopped
+
+
+def test_what_is_over_has_no_hint(page: Page) -> None:
+    page.show(row("shop", State.STREAMING, lastError=error("Kafka was away", "The worker keeps trying.")))
+    for path in ("/", "/watchers/shop"):
+        text = page.get(path).text
+        assert "Kafka was away" in text
+        assert "ago</time>, over" in text
+        assert "keeps trying" not in text
+
+
+def test_the_headroom_of_a_stopped_watcher_is_shown_and_marked(page: Page) -> None:
+    hours = {"updatedAt": NOW - timedelta(hours=9, minutes=30), "headroomSeconds": 36_000, "oplogFull": True}
+    assert shown(row("shop", State.STOPPED, **hours), NOW, {}).is_near_loss
+    assert not shown(row("shop", State.DISABLED, **hours), NOW, {}).is_near_loss
+    page.show(row("shop", State.STOPPED, **hours))
+    assert 'data-headroom="30m"' in page.get().text
+
+
+def test_until_the_oplog_is_full_the_headroom_is_more_than_that(page: Page) -> None:
+    new = {"headroomSeconds": 12, "oplogFull": False, "lagSeconds": 10}
+    assert not shown(row("shop", State.STREAMING, **new), NOW, {}).is_near_loss
+    page.show(row("shop", State.STREAMING, **new))
+    assert 'data-headroom="more than 12s"' in page.get().text
 
 
 def test_numbers_in_words() -> None:

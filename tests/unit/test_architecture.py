@@ -14,7 +14,7 @@ ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "watcher"
 
 PARTS = frozenset({"fleet", "stream", "consumer", "console", "sandbox"})
-SHARED = frozenset({"config", "errors", "librdkafka", "log", "private"})
+SHARED = frozenset({"config", "errors", "librdkafka", "log", "pids", "private"})
 ALLOWED = {
     "__init__": frozenset[str](),
     "__main__": frozenset({"cli"}),
@@ -27,6 +27,7 @@ ALLOWED = {
     "config": frozenset({"errors", "librdkafka"}),
     "librdkafka": frozenset[str](),
     "log": frozenset[str](),
+    "pids": frozenset[str](),
     "private": frozenset[str](),
     "errors": frozenset[str](),
 }

@@ -17,7 +17,7 @@ from watcher.cli.commands import COMMANDS
 from watcher.cli.exit_codes import UnknownName
 from watcher.cli.options import complete_names, select, select_to_change, with_deployment
 from watcher.config import Deployment
-from watcher.errors import ConfigurationError, NotPermitted, Outage
+from watcher.errors import KEEPS_TRYING, ConfigurationError, NotPermitted, Outage
 from watcher.stream.message import native_row
 
 KNOWN = ("analytics", "dashboard", "shop")
@@ -54,6 +54,13 @@ def test_every_command_is_where_the_root_looks_for_it(name: str) -> None:
         (ConfigurationError("bad", hint="do this"), 78, "watcherctl: bad\nhint: do this\n"),
         (NotPermitted("no"), 77, "watcherctl: no\n"),
         (Outage("gone", component="kafka"), 1, "watcherctl: gone\n"),
+        (Outage("gone", hint=f"Is it running? {KEEPS_TRYING}", component="kafka"), 1, "watcherctl: gone\nhint: Is it running?\n"),
+        (
+            OSError(28, "No space left on device", "run/a.conf"),
+            1,
+            "watcherctl: run/a.conf: No space left on device\n"
+            "hint: make space; `df -h run/a.conf` and `df -i` show how much there is\n",
+        ),
         (PermissionError(13, "Permission denied", "conf.d"), 1, "watcherctl: conf.d: Permission denied\n"),
         (OSError("odd"), 1, "watcherctl: odd\n"),
         (TypeError("oops"), 1, "watcherctl: unexpected TypeError: oops\nhint: this is a bug; WATCHER_DEBUG=1 shows where\n"),

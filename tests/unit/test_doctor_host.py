@@ -21,6 +21,7 @@ from watcher.config.agent_settings import AgentSettings, LoadedAgent
 from watcher.doctor import host
 from watcher.doctor.check import Finding, Outcome
 from watcher.doctor.configuration import Here
+from watcher.pids import birth_of
 
 MB = 1_000_000
 WATCHER = 'mongodb_uri = "mongodb://h/db"\nkafka_brokers = "h:9092"\nkafka_client_id = "{name}"\n'
@@ -148,13 +149,42 @@ def test_old_python(examined: Examined, monkeypatch: pytest.MonkeyPatch) -> None
 def test_supervisord_whose_socket_is_gone(examined: Examined, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     run_dir = tmp_path / "s" / "run"
     run_dir.mkdir(parents=True)
-    (run_dir / "supervisord.pid").write_text(str(os.getpid()))
-    monkeypatch.setattr("watcher.fleet.launch.command_line", lambda _: [str(run_dir / "supervisord.conf")])
+    monkeypatch.setattr("watcher.fleet.launch.lost_supervisord", lambda _: os.getpid())
     check_fix(examined()["host.supervisord"], Outcome.FAILED, "its socket is gone", "watcherctl down")
 
 
 def test_port_of_the_agent(examined: Examined) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        check_fix(examined(port=port)["host.agent-port"], Outcome.WARNING, f"127.0.0.1:{port}", "in use", "port = 8086")
+        check_fix(examined(port=port)["host.agent-port"], Outcome.WARNING, f"127.0.0.1:{port}", "another program", "port = 8086")
     assert examined(port=port)["host.agent-port"].outcome is Outcome.OK
+
+
+def test_port_that_our_agent_has(examined: Examined, tmp_path: Path) -> None:
+    run_dir = tmp_path / "s" / "run"
+    run_dir.mkdir(parents=True)
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        url = f"http://127.0.0.1:{port}/"
+        us = {"pid": os.getpid(), "url": url, "birth": birth_of(os.getpid())}
+        (run_dir / "agent.json").write_text(json.dumps(us))
+        assert examined(port=port)["host.agent-port"].text == f"our agent listens: {url}"
+        (run_dir / "agent.json").write_text(json.dumps(us | {"birth": "of another boot/1"}))
+        check_fix(examined(port=port)["host.agent-port"], Outcome.WARNING, "another program")
+
+
+def test_log_that_cannot_be_written_to(examined: Examined, tmp_path: Path) -> None:
+    """Another user's is one; a directory in its place stops root as well."""
+    (tmp_path / "s" / "log" / "w0.log").mkdir(parents=True)
+    check_fix(examined()["host.directories"], Outcome.FAILED, "w0.log cannot be written to", "chown")
+
+
+def test_file_system_that_takes_no_more_files(examined: Examined, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(host, "_files_left", lambda _: 0)
+    check_fix(examined()["host.disk-space"], Outcome.FAILED, "inodes", "df -i")
+
+
+def test_user_without_a_name(examined: Examined, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(os, "geteuid", lambda: 54_321)
+    (tmp_path / "file").touch()
+    check_fix(examined(state_dir=tmp_path / "file")["host.directories"], Outcome.FAILED, "chown 54321 ")

@@ -25,6 +25,7 @@ from watcher.doctor.mongodb import judge_majority, judge_version
 from watcher.doctor.mongodb_database import judge_collections, judge_oplog
 from watcher.doctor.position import judge_headroom, judge_owner
 from watcher.stream.model import Owner
+from watcher.stream.oplog import Oplog
 
 DAY = 86_400
 GB = 2**30
@@ -53,16 +54,16 @@ def test_majority() -> None:
 
 
 @pytest.mark.parametrize(
-    ("window", "size", "max_size", "outcome"),
+    ("window", "size", "max_size", "full", "outcome"),
     [
-        (3 * DAY, 50 * GB, 50 * GB, OK),
-        (3600, 50 * GB, 50 * GB, WARNING),  # full, and holds an hour
-        (60, 1 * GB, 50 * GB, OK),  # new
-        (60, 2**20, 16 * 2**20, WARNING),  # new, and tiny
+        (3 * DAY, 50 * GB, 50 * GB, True, OK),
+        (3600, 50 * GB, 50 * GB, True, WARNING),  # holds an hour
+        (60, 1 * GB, 50 * GB, False, OK),  # new
+        (60, 2**20, 16 * 2**20, False, WARNING),  # new, and tiny
     ],
 )
-def test_oplog(window: int, size: int, max_size: int, outcome: Outcome) -> None:
-    found = judge_oplog(window, size, max_size)
+def test_oplog(window: int, size: int, max_size: int, full: bool, outcome: Outcome) -> None:
+    found = judge_oplog(window, size, max_size, full=full)
     assert found.outcome is outcome
     assert outcome is OK or "replSetResizeOplog" in found.fix
 
@@ -72,6 +73,16 @@ def test_collections() -> None:
     assert judge_collections(found, SETTINGS).text == "1 of 2 are watched: users"
     view = replace(SETTINGS, watch_collections=("recent",))
     check_fix(judge_collections(found, view), WARNING, "recent is a view")
+    several = replace(SETTINGS, watch_collections=("recent", "load", "usrs"), exclude_collections=("sesions",))
+    all_kinds = judge_collections(found | {"load": "timeseries", "system.buckets.load": "collection"}, several)
+    check_fix(
+        all_kinds, WARNING, "recent is a view", "load is a time series", "'usrs'; did you mean", "'sesions'", "below the view"
+    )
+    check_fix(
+        judge_collections({"load": "timeseries"}, replace(SETTINGS, watch_collections=("l*",))), WARNING, "load is a time series"
+    )
+    unnamed = judge_collections(found | {"load": "timeseries"}, SETTINGS)
+    assert unnamed.text == "1 of 3 are watched: users; no changes come of the time series load"
     nothing = replace(SETTINGS, exclude_collections=("*s", "re*"))
     check_fix(judge_collections(found, nothing), WARNING, "no collection is left")
 
@@ -131,10 +142,12 @@ def test_addresses_that_brokers_gave_themselves(text: str, away: list[str]) -> N
 
 
 def test_headroom() -> None:
-    assert "headroom of 1h" in judge_headroom(position=7200, now=7201, oldest=3600).text
-    assert judge_headroom(position=7200, now=7260, oldest=7199).outcome is OK
-    check_fix(judge_headroom(position=7200, now=20_000, oldest=3600), WARNING, "start the watcher now")
-    assert "clusterMonitor" in judge_headroom(position=7200, now=7201, oldest=None).text
+    full, new = Oplog(3600, size=100, max_size=100), Oplog(3600, size=1, max_size=100)
+    assert "headroom of 1h" in judge_headroom(position=7200, now=7201, oplog=full).text
+    assert judge_headroom(position=7200, now=7260, oplog=replace(full, oldest_seconds=7199)).outcome is OK
+    check_fix(judge_headroom(position=7200, now=20_000, oplog=full), WARNING, "start the watcher now")
+    assert judge_headroom(position=7200, now=20_000, oplog=new).text.endswith("with a headroom of more than 1h")
+    assert "clusterMonitor" in judge_headroom(position=7200, now=7201, oplog=None).text
 
 
 def test_owner() -> None:

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import os
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from watcher.fleet.polling import is_still
 from watcher.fleet.report import Report, read_report
 from watcher.fleet.status import HUNG_AFTER, State, row
 from watcher.fleet.supervisord import Process
+from watcher.pids import birth_of
 
 NOW = datetime(2024, 1, 1, 12, tzinfo=UTC)
 START = NOW - timedelta(minutes=5)
+NO_PID = 2**22 + 1
+"""Beyond the kernel's highest (pid_max in proc(5))."""
 
 
 def process(state: str = "RUNNING", **changes: Any) -> Process:
@@ -52,6 +57,23 @@ def test_a_worker_that_no_longer_writes_is_hung() -> None:
 def test_the_report_of_an_earlier_process_does_not_count() -> None:
     assert state(process(started_at=int(NOW.timestamp())), report(pid=6)) is State.OPENING
     assert state(process(), report(pid=6)) is State.UNKNOWN
+
+
+def test_the_report_of_an_earlier_process_with_the_same_id_does_not_count() -> None:
+    """As after a container's restart."""
+    started = int(NOW.timestamp())
+    assert state(process(started_at=started, birth="boot/900"), report(birth="boot/100")) is State.OPENING
+    assert state(process(started_at=started), report()) is State.OPENING  # written by a worker that does not tell its birth
+    assert state(process(birth="boot/100"), report(birth="boot/100")) is State.STREAMING
+
+
+def test_the_birth_tells_a_process_from_others_of_its_id() -> None:
+    pid, birth = os.getpid(), birth_of(os.getpid())
+    assert birth_of(pid) == birth != birth_of(os.getppid())
+    assert is_still(pid, birth)
+    assert is_still(pid, "")
+    assert not is_still(pid, birth_of(os.getppid()))
+    assert birth_of(NO_PID) == ""
 
 
 @pytest.mark.parametrize(

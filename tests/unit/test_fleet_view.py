@@ -16,6 +16,7 @@ from watcher.cli.log_view import LogView, readable
 from watcher.cli.logs import Since
 from watcher.cli.status import exit_code
 from watcher.cli.status_view import cells, errors, plain, rich_view
+from watcher.fleet.agent_state import AgentState
 from watcher.fleet.logs import Line, parse
 from watcher.fleet.report import Report
 from watcher.fleet.status import Row, State, row
@@ -43,6 +44,7 @@ def written(**changes: Any) -> Report:
         "sequence": 1042,
         "lagSeconds": 0.4,
         "headroomSeconds": 86_400,
+        "oplogFull": True,
         "events": {"insert": 1000, "update": 40, "replace": 0, "delete": 2, "control": 0},
         "lastCommitAt": NOW - timedelta(seconds=0.5),
         "batchSize": 25,
@@ -63,12 +65,16 @@ def written(**changes: Any) -> Report:
 
 
 def survey_of(*rows: Row, supervisord_pid: int | None = 4700) -> Survey:
-    return Survey(NOW, supervisord_pid, rows)
+    return Survey(NOW, supervisord_pid, rows, agent=AgentState(True, "http://127.0.0.1:8085/"))
 
 
 def dashboard(**changes: Any) -> Row:
     process = Process("dashboard", "RUNNING", pid=4711, started_at=int(START.timestamp()))
     return row("dashboard", process, written(**changes), now=NOW)
+
+
+def stopped(**changes: Any) -> Row:
+    return row("dashboard", None, written(state="stopped", **changes), now=NOW)
 
 
 def in_state(state: State) -> Row:
@@ -105,8 +111,8 @@ def test_durations(seconds: float, shown: str) -> None:
 
 
 def test_plain_table_is_aligned_and_ends_with_the_error_and_its_hint() -> None:
-    head, line, error, hint = plain(survey_of(dashboard())).splitlines()
-    assert head.index("STATE") == line.index("streaming")
+    head, line, error, hint = plain(survey_of(dashboard(state="waiting"))).splitlines()
+    assert head.index("STATE") == line.index("waiting")
     assert error == "dashboard: Kafka cannot be reached (2m ago)"
     assert hint == "    hint: Is the broker running?"
 
@@ -118,6 +124,61 @@ def test_terminal_table_holds_the_same() -> None:
     with console.capture() as capture:
         console.print(rich_view(survey_of(dashboard())))
     assert capture.get().split() == plain(survey_of(dashboard())).split()
+
+
+def test_of_an_error_that_is_over_no_hint_is_left() -> None:
+    """It says that the worker keeps trying."""
+    assert list(errors(survey_of(dashboard()))) == ["dashboard: Kafka cannot be reached (2m ago, over)"]
+    assert list(errors(survey_of(stopped()))) == ["dashboard: Kafka cannot be reached (2m ago, over)"]
+
+
+def test_nobody_keeps_trying_when_a_worker_was_stopped_in_an_outage() -> None:
+    in_outage = stopped(lastCommitAt=NOW - timedelta(minutes=3))
+    assert list(errors(survey_of(in_outage))) == ["dashboard: Kafka cannot be reached (2m ago)"]
+
+
+def test_the_error_that_ended_a_worker_stays_with_its_hint() -> None:
+    given_up = {"at": NOW - timedelta(days=1), "message": "No right", "hint": "Grant it.", "exitCode": 77}
+    process = Process("dashboard", "EXITED", started_at=int(START.timestamp()), exit_status=77)
+    ended = row("dashboard", process, written(state="failed", lastError=given_up), now=NOW)
+    assert list(errors(survey_of(ended))) == ["dashboard: No right (1d ago)", "    hint: Grant it."]
+
+
+def test_the_error_of_an_earlier_process_is_not_shown() -> None:
+    again = Process("dashboard", "RUNNING", pid=4712, started_at=int(NOW.timestamp()))
+    opening = row("dashboard", again, written(), now=NOW)
+    assert opening.state is State.OPENING
+    assert list(errors(survey_of(opening))) == []
+    assert cells(opening, NOW)[3:5] == ("-", "-")
+
+
+def test_why_a_worker_could_not_be_started_is_shown() -> None:
+    process = Process("dashboard", "FATAL", started_at=int(NOW.timestamp()), spawn_error="unknown error making dispatchers: EACCES")
+    seen = survey_of(row("dashboard", process, written(), now=NOW))
+    assert list(errors(seen)) == ["dashboard: could not be started: unknown error making dispatchers: EACCES"]
+
+
+def test_a_hung_worker_has_no_rate_and_no_lag() -> None:
+    hung = dashboard(updatedAt=NOW - timedelta(minutes=1))
+    assert hung.state is State.HUNG
+    assert cells(hung, NOW)[3:5] == ("-", "-")
+
+
+@pytest.mark.parametrize(
+    ("age", "full", "shown", "seconds"),
+    [
+        (timedelta(seconds=2), True, "1d", 86_400),
+        (timedelta(hours=1), True, "23h", 82_800),
+        (timedelta(hours=25), True, "0.0s", -3600),
+        (timedelta(hours=1), False, "more than 23h", 82_800),
+        (timedelta(hours=25), False, "-", None),  # it had room then, and who knows how it is now
+        (timedelta(hours=1), None, "23h", 82_800),  # written by a worker that does not tell
+    ],
+)
+def test_headroom_is_reckoned_on_while_no_worker_runs(age: timedelta, full: bool | None, shown: str, seconds: int | None) -> None:
+    seen = stopped(updatedAt=NOW - age, oplogFull=full)
+    assert cells(seen, NOW)[6] == shown
+    assert as_json(survey_of(seen))["watchers"][0]["headroomSeconds"] == seconds
 
 
 def test_old_errors_of_a_streaming_watcher_are_not_shown() -> None:

@@ -26,6 +26,7 @@ from watcher.stream.exposition import Metric, exposition
 from watcher.stream.message import TOO_LARGE
 from watcher.stream.metrics import METRICS, metrics
 from watcher.stream.model import Batch, Message, Owner, Position
+from watcher.stream.oplog import Oplog
 from watcher.stream.past import Past
 from watcher.stream.progress import Progress
 from watcher.stream.snapshot import snapshot
@@ -36,6 +37,7 @@ TEXT = (ROOT / "docs" / "metrics.md").read_text(encoding="utf-8")
 ROW = re.compile(r"^\| `(watcher_\w+)` \| (\w+) \| (.*?) ?\| (.+) \|$", re.MULTILINE)
 OWNER = Owner("9f3c", 'host "1"', 4711)
 NOON = 1_704_110_400
+FULL_OPLOG = Oplog(NOON - 3600, size=100, max_size=100)
 
 
 def documented(heading: str) -> dict[str, tuple[str, tuple[str, ...], str]]:
@@ -65,7 +67,7 @@ def progress(monkeypatch: pytest.MonkeyPatch) -> Progress:
     progress = Progress(settings, OWNER, Past(restarts=3, bugs=1), lambda: None)
     progress.opened(position(NOON - 60, 40))
     progress.streaming()
-    progress.received(Batch([b""] * 3, token(NOON - 5), NOON, oldest_oplog_seconds=NOON - 3600, size=300))
+    progress.received(Batch([b""] * 3, token(NOON - 5), NOON, oplog=FULL_OPLOG, size=300))
     dead_letter = b'{"reason": "%s"}' % TOO_LARGE.encode()
     deliver(
         progress,
@@ -79,7 +81,7 @@ def progress(monkeypatch: pytest.MonkeyPatch) -> Progress:
     )
     progress.encoded(7, 700)
     progress.lost(Outage("Kafka does not answer.", component="kafka", code="_TRANSPORT"))
-    progress.received(Batch([], token(NOON - 5), NOON, ended=True, oldest_oplog_seconds=NOON - 3600))
+    progress.received(Batch([], token(NOON - 5), NOON, ended=True, oplog=FULL_OPLOG))
     progress.encoded(2, 20)
     progress.waited(1.5)
     return progress
@@ -160,6 +162,7 @@ def test_prometheus_own_tool_finds_nothing_to_say(progress: Progress) -> None:
         ("watcher_resume_token_timestamp_seconds", {}, NOON - 5),
         ("watcher_oplog_window_seconds", {}, 3600),
         ("watcher_oplog_headroom_seconds", {}, 3595),
+        ("watcher_oplog_full", {}, 1),
         ("watcher_transactions_total", {"result": "committed"}, 1),
         ("watcher_transactions_total", {"result": "aborted"}, 1),
         ("watcher_transaction_commit_seconds_bucket", {"le": "0.025"}, 1),
@@ -192,7 +195,13 @@ def test_the_process_is_this_one(progress: Progress) -> None:
 def test_what_is_not_known_yet_is_absent() -> None:
     settings = Settings(name="dashboard", mongodb_uri="mongodb://h/d", kafka_brokers="h:9092", kafka_client_id="c")
     text = metrics(Progress(settings, OWNER, Past(), lambda: None))
-    for name in ("lag_seconds", "oplog_headroom_seconds", "last_commit_timestamp_seconds", "server_timestamp_seconds"):
+    for name in (
+        "lag_seconds",
+        "oplog_headroom_seconds",
+        "oplog_full",
+        "last_commit_timestamp_seconds",
+        "server_timestamp_seconds",
+    ):
         assert value(text, f"watcher_{name}") is None
     assert value(text, "watcher_state", state="opening") == 1
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import click
@@ -14,6 +15,7 @@ from watcher.cli.position import Token, _agreed
 from watcher.cli.position_view import as_document, as_text, plan_as_text
 from watcher.config import Settings
 from watcher.stream.model import Owner, Position
+from watcher.stream.oplog import Oplog
 from watcher.stream.position import Saved
 from watcher.stream.position_change import Look
 from watcher.stream.position_history import PositionChange
@@ -21,6 +23,7 @@ from watcher.stream.position_history import PositionChange
 NOON = {"_data": "826592A940000000012B0229296E04"}
 ONE = {"_data": "826592B750000000012B0229296E04"}
 NOON_SECONDS = 1_704_110_400
+A_DAY = Oplog(NOON_SECONDS - 86_400, size=100, max_size=100)
 OWNER = Owner("9f3c", "host-1", 4711)
 SETTINGS = Settings(
     name="dashboard", mongodb_uri="mongodb://h/dashboard", kafka_brokers="h:9092", kafka_client_id="dashboard-watcher"
@@ -67,10 +70,10 @@ def test_elsewhere_it_wants_yes(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_what_is_shown() -> None:
-    document = as_document(SETTINGS, SEEN, NOON_SECONDS + 60, NOON_SECONDS - 86_400)
+    document = as_document(SETTINGS, SEEN, NOON_SECONDS + 60, A_DAY)
     assert (document["headroomSeconds"], document["behindSeconds"], document["sequence"]) == (86_400, 60, 1_000_001)
     assert document["history"][0]["before"] == {"time": "2024-01-01T13:00:00.000Z", "token": ONE}
-    text = as_text(SETTINGS, SEEN, NOON_SECONDS + 60, NOON_SECONDS - 86_400)
+    text = as_text(SETTINGS, SEEN, NOON_SECONDS + 60, A_DAY)
     for words in (
         "headroom  1d\n",
         "behind    1m\n",
@@ -82,9 +85,22 @@ def test_what_is_shown() -> None:
         assert words in text
 
 
+def test_until_the_oplog_is_full_the_headroom_is_more_than_that() -> None:
+    roomy = replace(A_DAY, size=10)
+    assert "headroom  more than 1d\n" in as_text(SETTINGS, SEEN, NOON_SECONDS + 60, roomy)
+    assert as_document(SETTINGS, SEEN, NOON_SECONDS + 60, roomy)["oplogFull"] is False
+
+
+def test_what_is_wrong_with_a_position_stands_beside_it_with_what_to_do() -> None:
+    lost = replace(SEEN, fault="MongoDB no longer holds it.", hint="Reset it.")
+    text = as_text(SETTINGS, lost, None, None)
+    for words in (NOON["_data"], "fault     MongoDB no longer holds it.\n", "hint      Reset it.\n"):
+        assert words in text
+
+
 def test_every_key_is_documented() -> None:
     text = (Path(__file__).parents[2] / "docs" / "position.md").read_text(encoding="utf-8")
-    document = as_document(SETTINGS, SEEN, NOON_SECONDS, NOON_SECONDS)
+    document = as_document(SETTINGS, SEEN, NOON_SECONDS, A_DAY)
     assert {key for key in (*document, *document["history"][0], *document["owner"]) if f"`{key}`" not in text} == set()
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import sys
 import threading
@@ -16,13 +17,15 @@ import pytest
 from tests.support.waiting import eventually
 from watcher.config import Settings
 from watcher.errors import NotPermitted, Outage
+from watcher.log import iso
 from watcher.stream import standing as module
 from watcher.stream import status_file
 from watcher.stream.model import Batch, Message, Owner, Position
+from watcher.stream.oplog import Oplog
 from watcher.stream.past import Past
 from watcher.stream.progress import Progress, State
 from watcher.stream.snapshot import snapshot
-from watcher.stream.status_file import log_status
+from watcher.stream.status_file import StatusFile, log_status
 
 OWNER = Owner("9f3c", "host-1", 4711)
 MONGODB_AWAY = Outage("MongoDB does not answer.", hint="Is it running?", component="mongodb")
@@ -66,7 +69,7 @@ def messages(*operations: str, at_ms: int = 0) -> list[Message]:
 
 
 def batch(server: int, events: int = 0, *, at: int | None = None, oldest: int | None = None) -> Batch:
-    return Batch([b""] * events, token(server if at is None else at), server, oldest_oplog_seconds=oldest)
+    return Batch([b""] * events, token(server if at is None else at), server, oplog=None if oldest is None else Oplog(oldest))
 
 
 def deliver(progress: Progress, delivered: list[Message], position: Position, *, seconds: float = 0.1) -> None:
@@ -128,10 +131,52 @@ def test_lag_grows_while_the_server_is_silent(progress: Progress, clock: Clock) 
     assert snapshot(progress)["lagSeconds"] == 60
 
 
+def test_the_last_status_tells_of_no_flow_and_no_connection(progress: Progress, clock: Clock) -> None:
+    with progress.account_for(threading.Event()):
+        progress.opened(position(90))
+        progress.streaming()
+        snapshot(progress)
+        deliver(progress, messages(*["insert"] * 30), position(100))
+        clock.seconds += 1
+        assert snapshot(progress)["eventsPerSecond"] > 0
+    status = snapshot(progress)
+    assert (status["state"], status["eventsPerSecond"]) == ("stopped", 0.0)
+    assert not status["mongoConnected"]
+    assert not status["kafkaConnected"]
+
+
 def test_headroom_is_from_the_oldest_oplog_entry_to_the_saved_position(progress: Progress) -> None:
     progress.opened(position(90))
     progress.received(batch(100, oldest=40))
     assert snapshot(progress)["headroomSeconds"] == 50
+
+
+def test_headroom_falls_while_the_server_is_silent(progress: Progress, clock: Clock) -> None:
+    progress.opened(position(90))
+    progress.received(batch(100, oldest=40))
+    clock.seconds += 30
+    assert snapshot(progress)["headroomSeconds"] == 20
+
+
+def left_behind(monkeypatch: pytest.MonkeyPatch, clock: Clock, headroom_s: int, *, full: bool) -> Progress:
+    """That of a worker whose predecessor wrote its status ten minutes ago."""
+    monkeypatch.setattr(module.time, "time", clock)
+    settings = Settings(name="a", mongodb_uri="mongodb://host/a", kafka_brokers="host:9092", kafka_client_id="a-watcher")
+    status = {"clientId": "a-watcher", "headroomSeconds": headroom_s, "oplogFull": full, "updatedAt": iso(clock.seconds - 600)}
+    return Progress(settings, OWNER, Past.read(status, "a-watcher"), lambda: None)
+
+
+def test_headroom_is_that_of_the_process_before_until_mongodb_answers(monkeypatch: pytest.MonkeyPatch, clock: Clock) -> None:
+    """As when a worker is started while Kafka is away: the time runs on all the same."""
+    progress = left_behind(monkeypatch, clock, 3600, full=True)
+    assert (snapshot(progress)["headroomSeconds"], snapshot(progress)["oplogFull"]) == (3000, True)
+    progress.opened(position(90))
+    progress.received(batch(100, oldest=40))
+    assert (snapshot(progress)["headroomSeconds"], snapshot(progress)["oplogFull"]) == (50, False)
+
+
+def test_nothing_is_known_when_an_oplog_with_room_was_seen_too_long_ago(monkeypatch: pytest.MonkeyPatch, clock: Clock) -> None:
+    assert snapshot(left_behind(monkeypatch, clock, 60, full=False))["headroomSeconds"] is None
 
 
 def test_the_rate_is_that_of_the_last_seconds(progress: Progress, clock: Clock) -> None:
@@ -297,3 +342,15 @@ def test_the_status_line_comes_again_and_again(
     caplog.set_level(logging.INFO, "watcher")
     with status_file.StatusFile(tmp_path / "dashboard.json").kept(progress):
         eventually(lambda: [record.getMessage() for record in caplog.records].count("status") >= 3)
+
+
+def test_a_position_that_was_set_has_its_own_headroom(tmp_path: Path) -> None:
+    path = tmp_path / "dashboard.json"
+    path.write_text(json.dumps({"positionTime": 100, "headroomSeconds": 60, "sequence": 7}))
+    StatusFile(path).moved(token(70))
+    assert json.loads(path.read_text()) == {"positionTime": 70, "headroomSeconds": 30, "sequence": 7}
+    path.write_text(json.dumps({"positionTime": 100, "headroomSeconds": None}))
+    StatusFile(path).moved(token(70))
+    assert json.loads(path.read_text()) == {"positionTime": 70, "headroomSeconds": None}
+    StatusFile(tmp_path / "never-ran.json").moved(token(70))
+    assert [each.name for each in tmp_path.iterdir()] == ["dashboard.json"]

@@ -9,26 +9,15 @@ import socket
 from collections.abc import Iterator
 from pathlib import Path
 
-from pydantic import BaseModel, ValidationError
-
-from watcher.config.conf_dir import AGENT
+from watcher.fleet.agent_state import ADDRESS_FILE, Address, read_address
 from watcher.fleet.files import write_if_changed
-from watcher.fleet.polling import is_alive
+from watcher.pids import birth_of
 from watcher.private import make_directory
-
-ADDRESS_FILE = f"{AGENT}.json"
 
 _ANY = {"0.0.0.0", "::"}  # noqa: S104  # compared with, not bound to
 
 
 logger = logging.getLogger("watcher")
-
-
-class Address(BaseModel):
-    """The agent's process, and the URL at which it can be asked from this host."""
-
-    pid: int
-    url: str
 
 
 def listen(host: str, port: int) -> socket.socket:
@@ -57,7 +46,7 @@ def published(run_dir: Path, url: str) -> Iterator[None]:
     path = run_dir / ADDRESS_FILE
     try:
         make_directory(run_dir)
-        write_if_changed(path, Address(pid=os.getpid(), url=url).model_dump_json() + "\n")
+        write_if_changed(path, Address(pid=os.getpid(), url=url, birth=birth_of(os.getpid())).model_dump_json() + "\n")
     except OSError as error:  # on a full disk the agent is needed most
         logger.warning("the file that says where the agent listens cannot be written: %s", error)
     try:
@@ -69,8 +58,5 @@ def published(run_dir: Path, url: str) -> Iterator[None]:
 
 def find(run_dir: Path) -> str | None:
     """The URL of the agent that runs; None if none listens."""
-    try:
-        address = Address.model_validate_json((run_dir / ADDRESS_FILE).read_bytes())
-    except (OSError, ValidationError):
-        return None
-    return address.url if is_alive(address.pid) else None
+    address = read_address(run_dir)
+    return address.url if address else None

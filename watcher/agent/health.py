@@ -41,4 +41,6 @@ def reason(row: Row) -> str:
         return row.fault
     if row.state in _REASONS:
         return _REASONS[row.state]
+    if row.spawn_error:
+        return f"it could not be started: {row.spawn_error}"
     return row.error.message if row.error else f"it is {row.state}"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import tempfile
 from collections import Counter
 from collections.abc import Mapping
 from datetime import timedelta
@@ -11,6 +10,7 @@ from pathlib import Path
 
 from watcher.fleet.control import Fleet
 from watcher.fleet.errors import FleetError
+from watcher.fleet.files import why_unwritable
 from watcher.fleet.status import State
 from watcher.fleet.supervisord import Process
 from watcher.fleet.survey import Survey
@@ -32,13 +32,9 @@ def overdue(survey: Survey, processes: Mapping[str, Process], after_seconds: flo
 
 def can_write(run_dir: Path) -> bool:
     """Whether a worker could write its status at all: on a full disk all of them only look hung, and stream on."""
-    try:
-        with tempfile.TemporaryFile(dir=run_dir) as file:
-            file.write(b"\0" * 4096)
-    except OSError as error:
-        logger.warning("workers that look hung are not restarted, since nobody can write to %s: %s", run_dir, error)
-        return False
-    return True
+    if reason := why_unwritable(run_dir):
+        logger.warning("workers that look hung are not restarted: %s", reason)
+    return not reason
 
 
 def restart(fleet: Fleet, name: str, counts: Counter[str]) -> None:

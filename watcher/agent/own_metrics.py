@@ -23,13 +23,13 @@ class Counts:
 
     starts: Counter[str] = field(default_factory=Counter)
     hung_restarts: Counter[str] = field(default_factory=Counter)
-    _pids: dict[str, int] = field(default_factory=dict)
+    _seen: dict[str, tuple[int, int]] = field(default_factory=dict)
 
     def note(self, rows: Iterable[Row]) -> None:
         """Count each process that was not there the last time."""
-        pids = {row.name: row.process.pid for row in rows if row.process and row.process.pid}
-        self.starts.update(name for name, pid in pids.items() if self._pids.get(name) != pid)
-        self._pids |= pids
+        seen = {row.name: (row.process.pid, row.process.started_at) for row in rows if row.process and row.process.pid}
+        self.starts.update(name for name, process in seen.items() if self._seen.get(name) != process)
+        self._seen |= seen
 
 
 def fleet_exposition(survey: Survey, counts: Counts | None = None) -> str:

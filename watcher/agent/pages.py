@@ -68,7 +68,7 @@ def fleet(request: Request) -> Response:
         level=overall(survey, watchers),
         summary=summary(survey, watchers),
         conf_dir=view.deployment.conf_dir,
-        trouble=view.trouble,
+        trouble=view.trouble or survey.unwritable,
     )
 
 

@@ -8,20 +8,20 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from watcher.config import ROW_OPERATIONS
-from watcher.console.durations import seconds_in_words
-from watcher.fleet.report import LastError, Report
+from watcher.console.durations import headroom_in_words, seconds_in_words
+from watcher.fleet.report import LastError
 from watcher.fleet.status import Row, State
 from watcher.fleet.survey import Survey
 
 RECENT = timedelta(hours=1)
-"""How long an error is shown of a watcher that streams again."""
+"""How long an error is shown that is over."""
 
 LAG_SECONDS = 60.0
 HEADROOM_SECONDS = 3600.0
 HEADROOM_SHARE = 0.25
 YOUNG = timedelta(hours=1)
-"""Lag, and headroom in seconds or as a share of the oplog, from which on they are marked: as the alerts do it, which also give
-an oplog that was made just now an hour to grow."""
+"""Lag, and headroom in seconds or as a share of the oplog, from which on they are marked: as the alerts do it, which also wait for
+an hour."""
 
 SPARK_STEPS = 60
 SPARK_WIDTH = 120
@@ -46,7 +46,6 @@ _LEVELS = {
     State.FAILED: Level.BAD,
     State.STALLED: Level.BAD,
     State.HUNG: Level.BAD,
-    State.STALLED: Level.BAD,
     State.UNKNOWN: Level.BAD,
     State.WAITING: Level.WARN,
     State.BACKING_OFF: Level.WARN,
@@ -66,7 +65,6 @@ _MEANINGS = {
     State.BACKING_OFF: "it ended several times within a minute, and waits before it tries again",
     State.STOPPING: "finishing the transaction in hand",
     State.STALLED: "it streams and MongoDB moves on, but no position has been committed for a minute",
-    State.STALLED: "MongoDB moves on, and the position does not",
     State.HUNG: "the process runs, but has not written its status for 20 seconds",
     State.STOPPED: "it ran, and was stopped",
     State.FAILED: "it ended with an error, or its configuration has faults",
@@ -86,9 +84,11 @@ class Spark:
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """One watcher as the page shows it. `row` has the numbers."""
+    """One watcher as the page shows it. `row` has the numbers, `headroom` that one in words."""
 
     row: Row
+    headroom: str
+    is_near_loss: bool
     level: Level
     error: LastError | None
     spark: Spark
@@ -106,18 +106,21 @@ class Shown:
     @property
     def is_behind(self) -> bool:
         """Whether the lag is worth marking."""
-        lag = self.row.report.lag_seconds if self.row.report else None
-        return self.row.is_running and lag is not None and lag >= LAG_SECONDS
-
-    @property
-    def is_near_loss(self) -> bool:
-        """Whether the headroom is worth marking."""
-        return self.row.is_running and self.row.report is not None and _is_near_loss(self.row.report)
+        lag = self.row.live.lag_seconds if self.row.live else None
+        return lag is not None and lag >= LAG_SECONDS
 
 
 def shown(row: Row, at: datetime, history: History) -> Shown:
     """One watcher at the moment `at`."""
-    return Shown(row, _LEVELS[row.state], _error(row, at), spark(_rates(history)))
+    headroom = headroom_in_words(row.headroom_seconds(at), row.report.oplog_full if row.report else None)
+    return Shown(
+        row,
+        headroom,
+        _is_near_loss(row, at),
+        _LEVELS[row.state],
+        _error(row, at),
+        spark(_rates(history), is_live=row.live is not None),
+    )
 
 
 def most_urgent_first(watchers: Sequence[Shown]) -> list[Shown]:
@@ -144,26 +147,28 @@ def summary(survey: Survey, watchers: Sequence[Shown]) -> str:
     return "the watcher streams" if len(meant) == 1 else f"all {len(meant)} watchers stream"
 
 
-def _is_near_loss(report: Report) -> bool:
-    headroom = report.headroom_seconds
-    if headroom is None:
+def _is_near_loss(row: Row, at: datetime) -> bool:
+    """Whether the headroom is worth marking, also while no worker runs; a disabled watcher's is not."""
+    report, headroom = row.report, row.headroom_seconds(at)
+    if report is None or headroom is None or report.oplog_full is False or row.state is State.DISABLED:
         return False
     is_young = report.updated_at - report.started_at < YOUNG
-    oplog = headroom + (report.lag_seconds or 0)
+    oplog = (report.headroom_seconds or 0) + (report.lag_seconds or 0)
     return headroom < HEADROOM_SHARE * oplog or (headroom < HEADROOM_SECONDS and not is_young)
 
 
-def spark(rates: Sequence[float | None]) -> Spark:
-    """The last rates from left to right; steps without a number are drawn as none."""
+def spark(rates: Sequence[float | None], *, is_live: bool = True) -> Spark:
+    """The last rates from left to right; steps without a number are drawn as none. The last one is that of now if `is_live`."""
     known = [rate for rate in rates if rate is not None]
     if not known:
-        return Spark("", "events per second: nothing known yet")
+        return Spark("", "events per second: nothing known")
     top = max(*known, 1.0)
     step = SPARK_WIDTH / (SPARK_STEPS - 1)
     left = SPARK_WIDTH - step * (len(rates) - 1)
     heights = [1 + (SPARK_HEIGHT - 2) * (1 - (rate or 0.0) / top) for rate in rates]
     points = " ".join(f"{left + number * step:.1f},{height:.1f}" for number, height in enumerate(heights))
-    return Spark(points, f"events per second, last 5 minutes: now {known[-1]:.1f}, highest {max(known):.1f}")
+    now = f"now {known[-1]:.1f}, " if is_live else ""
+    return Spark(points, f"events per second, last 5 minutes: {now}highest {max(known):.1f}")
 
 
 def _rates(history: History) -> list[float | None]:
@@ -179,9 +184,7 @@ def _sum(values: Sequence[float | None]) -> float | None:
 
 def _error(row: Row, at: datetime) -> LastError | None:
     """What is over for long is left out of the overview."""
-    if row.error and (row.state is not State.STREAMING or at - row.error.at < RECENT):
-        return row.error
-    return None
+    return None if row.error and row.is_over and at - row.error.at >= RECENT else row.error
 
 
 def _counts(watchers: Sequence[Shown]) -> Iterator[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 from typing import Any
@@ -11,10 +12,11 @@ import click
 from watcher.cli.commands import COMMANDS
 from watcher.cli.exit_codes import CliExitCode
 from watcher.cli.lazy import LazyGroup
-from watcher.errors import WatcherError
+from watcher.errors import WatcherError, command_hint
 
 PROGRAM = "watcherctl"
 DEBUG_VARIABLE = "WATCHER_DEBUG"
+DISK_FULL = {errno.ENOSPC, errno.EDQUOT}
 
 
 @click.group(cls=LazyGroup, commands_by_module=COMMANDS, context_settings={"help_option_names": ["-h", "--help"]})
@@ -50,16 +52,20 @@ def run_command_line(arguments: list[str]) -> int:
         return CliExitCode.INTERRUPTED
     except WatcherError as error:
         _raise_in_debug_mode()
-        _show(str(error), error.hint)
+        _show(str(error), command_hint(error))
         return error.exit_code
     except OSError as error:
         _raise_in_debug_mode()
-        _show(f"{error.filename}: {error.strerror}" if error.filename else str(error), "")
+        _show(f"{error.filename}: {error.strerror}" if error.filename else error.strerror or str(error), _way_out(error))
         return CliExitCode.FAILED
     except Exception as error:  # noqa: BLE001  # the last resort: no traceback reaches the user
         _raise_in_debug_mode()
         _show(f"unexpected {type(error).__name__}: {error}", f"this is a bug; {DEBUG_VARIABLE}=1 shows where")
         return CliExitCode.FAILED
+
+
+def _way_out(error: OSError) -> str:
+    return f"make space; `df -h {error.filename or '.'}` and `df -i` show how much there is" if error.errno in DISK_FULL else ""
 
 
 def _exit_code(returned: Any) -> int:

@@ -5,17 +5,24 @@ from __future__ import annotations
 import sys
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Protocol
 
 import click
 
 from watcher.cli.exit_codes import CliExitCode
-from watcher.cli.fleet_common import show
+from watcher.cli.fleet_common import show, show_agent
+from watcher.config.conf_dir import AGENT
+from watcher.fleet.agent_state import AgentState, agent_state
 from watcher.fleet.arrival import Arrival, Result, arrivals
 from watcher.fleet.control import Fleet
+from watcher.fleet.polling import wait_for
 from watcher.fleet.status import Row, State
+from watcher.fleet.survey import ask
 
 DEFAULT_WAIT_SECONDS = 60.0
+AGENT_SECONDS = 5.0
+"""How much longer than the workers the agent may take until it listens."""
 
 _CODES = {
     Result.STREAMING: CliExitCode.OK,
@@ -41,12 +48,28 @@ def worst(*codes: CliExitCode) -> CliExitCode:
     return min(codes, key=_WORST_FIRST.index)
 
 
-def wait_for_workers(fleet: Fleet, names: Collection[str], wait_seconds: float) -> CliExitCode:
-    """Wait until each of `names` streams or has failed, and say so; with 0 seconds, do not wait."""
+def wait_for_fleet(fleet: Fleet, names: Collection[str], wait_seconds: float) -> CliExitCode:
+    """Wait until each of `names` streams or has failed, and say so, and what hinders the agent; with 0 seconds, do not wait."""
     if not wait_seconds:
         for name in names:
             show(name, "started")
         return CliExitCode.OK
+    code = _wait_for_workers(fleet, names, wait_seconds)
+    show_agent(_agent_at_rest(fleet, min(wait_seconds, AGENT_SECONDS)))
+    return code
+
+
+def _agent_at_rest(fleet: Fleet, seconds: float) -> AgentState:
+    """When it listens, or has said what hinders it; it had time while the workers were waited for."""
+
+    def look() -> AgentState:
+        return agent_state(fleet, ask(fleet).processes.get(AGENT))
+
+    wait_for(lambda: not look().is_coming, seconds)
+    return replace(look(), is_coming=False)
+
+
+def _wait_for_workers(fleet: Fleet, names: Collection[str], wait_seconds: float) -> CliExitCode:
     with _progress() as progress:
         codes = []
         for arrival in arrivals(fleet, names, wait_seconds, progress.update):

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 import click
 
-from watcher.cli.arrivals import wait_for_workers, wait_option, worst
+from watcher.cli.arrivals import wait_for_fleet, wait_option, worst
 from watcher.cli.exit_codes import CliExitCode
 from watcher.cli.fleet_common import Selection, choose, load_watchers, show_each, with_fleet
 from watcher.cli.options import all_option, names_argument, select_to_change
@@ -40,7 +40,7 @@ def start(fleet: Fleet, names: Sequence[str], everything: bool, wait_seconds: fl
         click.echo("nothing to start", err=True)
         return selection.code
     fleet.start(selection.good)
-    return worst(selection.code, wait_for_workers(fleet, [settings.name for settings in selection.good], wait_seconds))
+    return worst(selection.code, wait_for_fleet(fleet, [settings.name for settings in selection.good], wait_seconds))
 
 
 @click.command()
@@ -78,7 +78,7 @@ def restart(fleet: Fleet, names: Sequence[str], everything: bool, wait_seconds: 
 
 def _restart(fleet: Fleet, watchers: list[Settings], wait_seconds: float) -> CliExitCode:
     fleet.restart(watchers)
-    return wait_for_workers(fleet, [settings.name for settings in watchers], wait_seconds)
+    return wait_for_fleet(fleet, [settings.name for settings in watchers], wait_seconds)
 
 
 @click.command()
@@ -123,9 +123,9 @@ def apply(fleet: Fleet, dry_run: bool, wait_seconds: float) -> int:
     selection = Selection.of(fleet, loaded, loaded.names)
     selection.show_faults()
     started = [name for name in changes.started if name != AGENT]
-    if dry_run or not started:
+    if dry_run or not changes.started:
         return selection.code
-    return worst(selection.code, wait_for_workers(fleet, started, wait_seconds))
+    return worst(selection.code, wait_for_fleet(fleet, started, wait_seconds))
 
 
 @click.command(context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})

@@ -13,10 +13,12 @@ from watcher.cli.exit_codes import CliExitCode
 from watcher.cli.options import select_to_change, with_deployment
 from watcher.config import Deployment, Fault, Loaded, Settings, load
 from watcher.config.agent_settings import load_agent
+from watcher.config.conf_dir import AGENT
 from watcher.config.fault import configuration_error
+from watcher.fleet.agent_state import AgentState
 from watcher.fleet.control import Fleet
 from watcher.fleet.errors import NotRunning
-from watcher.fleet.launch import check_ours
+from watcher.fleet.launch import check_ours, refuse_a_second
 
 
 def with_fleet(function: Callable[..., int]) -> Callable[..., int]:
@@ -28,6 +30,7 @@ def with_fleet(function: Callable[..., int]) -> Callable[..., int]:
         try:
             return function(open_fleet(deployment), *args, **kwargs)
         except NotRunning as error:
+            refuse_a_second(deployment)  # it says so of one that runs and is lost
             click.echo(f"{error}; start it with: {error.hint}", err=True)
             return CliExitCode.NO_SUPERVISORD
 
@@ -103,3 +106,11 @@ def show_each(names: Iterable[str], word: str) -> None:
     """A line with the same word for each."""
     for name in names:
         show(name, word)
+
+
+def show_agent(agent: AgentState) -> None:
+    """What hinders the agent, on stderr: the watchers do not need it."""
+    if agent.trouble and not agent.is_coming:
+        click.echo(f"{AGENT}: {agent.trouble}", err=True)
+        if agent.hint:
+            click.echo(f"    hint: {agent.hint}", err=True)

@@ -9,6 +9,7 @@ from pathlib import Path
 import click
 
 import watcher
+from watcher.private import naming
 
 STARTER_FILES = (
     "conf.d/dashboard.toml",
@@ -55,9 +56,12 @@ def write_new(path: Path, content: bytes) -> None:
     """Write `content` to `path` and say so, unless something is there already: that is said instead."""
     path.parent.mkdir(parents=True, exist_ok=True)
     try:
-        with path.open("xb") as file:
+        with naming(path), path.open("xb") as file:
             file.write(content)
     except FileExistsError:
         click.echo(f"exists   {path}")
+    except OSError:  # what a full disk took a part of would count as written the next time
+        path.unlink(missing_ok=True)
+        raise
     else:
         click.echo(f"written  {path}")

@@ -105,4 +105,4 @@ def _streaming(seen: Survey) -> str:
 
 def _in_a_line(seen: Survey) -> str:
     troubles = [f"{row.name} {row.state}: {reason(row)}" for row in seen.rows if row.state not in AS_IT_SHOULD_BE]
-    return "; ".join(["supervisord does not run"] * (seen.supervisord_pid is None) + [" ".join(text.split()) for text in troubles])
+    return "; ".join([seen.trouble] * bool(seen.trouble) + [" ".join(text.split()) for text in troubles])

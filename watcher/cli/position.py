@@ -7,8 +7,8 @@ import json
 import logging
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -24,7 +24,10 @@ from watcher.private import make_directory
 
 if TYPE_CHECKING:
     from watcher.stream.model import ResumeToken
+    from watcher.stream.oplog import Oplog
+    from watcher.stream.past import Past
     from watcher.stream.position_change import Look
+    from watcher.stream.status_file import StatusFile
     from watcher.stream.timeline import Timeline
 
 ResumePoint = tuple["ResumeToken", str]
@@ -104,9 +107,9 @@ def show(deployment: Deployment, name: str, as_json: bool) -> int:
     from watcher.stream.timeline import Timeline
 
     with librdkafka_silent():
-        seen = look(settings)
-    times = _ask_mongodb(Timeline(settings))
-    click.echo(json.dumps(as_document(settings, seen, *times), indent=2) if as_json else as_text(settings, seen, *times))
+        seen = look(settings, _past(deployment, settings))
+    seen, now, oplog = _ask_mongodb(Timeline(settings), seen)
+    click.echo(json.dumps(as_document(settings, seen, now, oplog), indent=2) if as_json else as_text(settings, seen, now, oplog))
     return CliExitCode.FAILED if seen.fault else CliExitCode.OK
 
 
@@ -189,15 +192,37 @@ def librdkafka_silent() -> Iterator[None]:
         library.removeHandler(handler)
 
 
-def _ask_mongodb(timeline: Timeline) -> tuple[int | None, int | None]:
-    """The present and the oldest change, in seconds since 1970. None without an answer: what Kafka has is shown all the same."""
+def _past(deployment: Deployment, settings: Settings) -> Past:
+    """What the last worker on this host has left."""
+    from watcher.stream.past import Past
+
+    return Past.read(_status_file(deployment, settings).previous(), settings.kafka_client_id)
+
+
+def _status_file(deployment: Deployment, settings: Settings) -> StatusFile:
+    from watcher.stream.status_file import StatusFile
+
+    return StatusFile(deployment.run_dir / f"{settings.name}.json")
+
+
+def _ask_mongodb(timeline: Timeline, seen: Look) -> tuple[Look, int | None, Oplog | None]:
+    """With a fault if it cannot go on from the position; its present, in seconds since 1970, and its oplog.
+
+    None without an answer: what Kafka has is shown all the same.
+    """
     from watcher.stream.model import token_seconds
+    from watcher.stream.timeline import PositionRefused
 
     try:
-        return token_seconds(timeline.now()), timeline.oldest_seconds()
+        now, oplog = token_seconds(timeline.now()), timeline.oplog()
+        if seen.token and not seen.fault:
+            timeline.after(seen.token)
+    except PositionRefused as error:
+        return replace(seen, fault=str(error), hint=error.hint), now, oplog
     except WatcherError as error:
         click.echo(str(error), err=True)
-        return None, None
+        return seen, None, None
+    return seen, now, oplog
 
 
 def _change(deployment: Deployment, name: str, how: How, choose: Choose) -> int:
@@ -205,13 +230,12 @@ def _change(deployment: Deployment, name: str, how: How, choose: Choose) -> int:
     settings = load_one(deployment.conf_dir, select_one(deployment, name))
 
     from watcher.cli.position_view import change_as_document, plan_as_text
-    from watcher.stream.past import Past
     from watcher.stream.position_change import change, look
-    from watcher.stream.status_file import StatusFile
     from watcher.stream.timeline import Timeline
 
     with librdkafka_silent(), _while_stopped(deployment, settings):
-        seen = look(settings)
+        past = _past(deployment, settings)
+        seen = look(settings, past)
         target, what = choose(seen, Timeline(settings))
         if seen.token == target:
             click.echo(f"{settings.name}: it is there already", err=True)
@@ -222,8 +246,9 @@ def _change(deployment: Deployment, name: str, how: How, choose: Choose) -> int:
         if not how.yes and not _agreed():
             click.echo("nothing was changed", err=True)
             return CliExitCode.FAILED
-        past = Past.read(StatusFile(deployment.run_dir / f"{settings.name}.json").previous(), settings.kafka_client_id)
         made = change(settings, past, target, what)
+        with suppress(OSError):  # a full disk; the status is corrected by the next worker
+            _status_file(deployment, settings).moved(made.after)
     click.echo(json.dumps(change_as_document(settings, made), indent=2) if how.as_json else f"{settings.name}  {what}  done")
     return CliExitCode.OK
 

@@ -9,9 +9,10 @@ import orjson
 from bson import json_util
 
 from watcher.config import Settings
-from watcher.console.durations import NOTHING, seconds_in_words
+from watcher.console.durations import NOTHING, headroom_in_words, seconds_in_words
 from watcher.log import iso
 from watcher.stream.model import ResumeToken, token_seconds
+from watcher.stream.oplog import Oplog
 from watcher.stream.position_change import Look, is_step_back
 from watcher.stream.position_history import PositionChange
 
@@ -19,8 +20,8 @@ VERSION = 1
 """Of the JSON form: goes up when a key goes away or changes its meaning; new keys may come without that."""
 
 
-def as_document(settings: Settings, seen: Look, now: int | None, oldest: int | None) -> dict[str, Any]:
-    """As `show --json` has it; `now` and `oldest` are MongoDB's present and its oldest change, in seconds since 1970."""
+def as_document(settings: Settings, seen: Look, now: int | None, oplog: Oplog | None) -> dict[str, Any]:
+    """As `show --json` has it; `now` is MongoDB's present, in seconds since 1970. Both are None where it does not tell."""
     position, owner = seen.saved.position, seen.saved.owner
     return {
         **_head(settings),
@@ -28,19 +29,22 @@ def as_document(settings: Settings, seen: Look, now: int | None, oldest: int | N
         "fault": seen.fault or None,
         "position": _place(seen.token),
         "sequence": position.sequence if position else None,
-        "headroomSeconds": _between(oldest, seen.token),
+        "headroomSeconds": _headroom(seen.token, now, oplog),
+        "oplogFull": oplog.is_full if oplog else None,
         "behindSeconds": _behind(now, seen.token),
         "owner": asdict(owner) if owner else None,
         "history": [_change(change) for change in reversed(seen.history)],
     }
 
 
-def as_text(settings: Settings, seen: Look, now: int | None, oldest: int | None) -> str:
-    """For people."""
+def as_text(settings: Settings, seen: Look, now: int | None, oplog: Oplog | None) -> str:
+    """For people; `now` and `oplog` as above."""
     position, owner = seen.saved.position, seen.saved.owner
     lines = {
-        "position": in_words(seen.token) if not seen.fault else seen.fault,
-        "headroom": seconds_in_words(_between(oldest, seen.token)),
+        "position": in_words(seen.token) if seen.token or not seen.fault else "cannot be read",
+        **({"fault": seen.fault} if seen.fault else {}),
+        **({"hint": seen.hint} if seen.hint else {}),
+        "headroom": headroom_in_words(_headroom(seen.token, now, oplog), oplog.is_full if oplog else None),
         "behind": seconds_in_words(_behind(now, seen.token)),
         "sequence": str(position.sequence) if position else NOTHING,
         "owner": f"process {owner.pid} on {owner.host}" if owner else NOTHING,
@@ -93,8 +97,8 @@ def _place(token: ResumeToken | None) -> dict[str, Any] | None:
     return {"time": iso(token_seconds(token)), "token": orjson.loads(json_util.dumps(token))} if token else None
 
 
-def _between(oldest: int | None, token: ResumeToken | None) -> int | None:
-    return token_seconds(token) - oldest if token and oldest is not None else None
+def _headroom(token: ResumeToken | None, now: int | None, oplog: Oplog | None) -> int | None:
+    return oplog.headroom_seconds(token_seconds(token), now) if token and oplog and now is not None else None
 
 
 def _behind(now: int | None, token: ResumeToken | None) -> int | None:

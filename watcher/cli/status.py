@@ -11,7 +11,7 @@ from dataclasses import replace
 import click
 
 from watcher.cli.exit_codes import CliExitCode
-from watcher.cli.fleet_common import load_watchers, with_fleet
+from watcher.cli.fleet_common import load_watchers, show_agent, with_fleet
 from watcher.cli.options import names_argument, select
 from watcher.cli.status_view import errors, plain, rich_view
 from watcher.fleet.control import Fleet
@@ -80,18 +80,20 @@ def _show(seen: Survey) -> None:
         Console().print(rich_view(seen))
     else:
         click.echo(plain(seen))
-    if seen.supervisord_pid is None:
-        click.echo("supervisord is not running", err=True)
+    if seen.trouble:
+        click.echo(seen.trouble, err=True)
+    show_agent(seen.agent)
 
 
 def _show_troubles(seen: Survey) -> None:
-    if seen.supervisord_pid is None:
-        click.echo("supervisord is not running")
+    if seen.trouble:
+        click.echo(seen.trouble)
     for row in seen.rows:
         if row.state not in AS_IT_SHOULD_BE:
             click.echo(f"{row.name}: {row.state}")
     for line in errors(seen):
         click.echo(line)
+    show_agent(seen.agent)
 
 
 def _watch(look: Look, *, json_: bool) -> int:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
-from watcher.console.durations import NOTHING, duration_in_words, seconds_in_words
+from watcher.console.durations import NOTHING, duration_in_words, headroom_in_words, seconds_in_words
 from watcher.fleet.status import Row, State
 from watcher.fleet.survey import Survey
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 HEADINGS = ("NAME", "STATE", "UPTIME", "LAG", "EV/S", "LAST-EVENT", "HEADROOM", "ERRORS", "RESTARTS")
 RECENT = timedelta(hours=1)
-"""How long an error is shown of a watcher that streams again."""
+"""How long an error is shown that is over."""
 
 _NUMBERS = {"UPTIME", "LAG", "EV/S", "LAST-EVENT", "HEADROOM", "ERRORS", "RESTARTS"}
 _COLOURS = {
@@ -63,19 +63,19 @@ def rich_table(survey: Survey) -> Table:
 
 
 def cells(row: Row, now: datetime) -> tuple[str, ...]:
-    """One watcher's line, in the order of HEADINGS. What only a running worker has is a dash for one that does not run."""
+    """One watcher's line, in the order of HEADINGS. What only a worker knows is a dash while none runs, or it hangs."""
     report = row.report
     if report is None:
         return (row.name, row.state, duration_in_words(row.uptime(now)), *[NOTHING] * 6)
-    running = row.is_running
+    live = row.live
     return (
         row.name,
         row.state,
         duration_in_words(row.uptime(now)),
-        seconds_in_words(report.lag_seconds) if running else NOTHING,
-        f"{report.events_per_second:.1f}" if running else NOTHING,
+        seconds_in_words(live.lag_seconds) if live else NOTHING,
+        f"{live.events_per_second:.1f}" if live else NOTHING,
         f"{duration_in_words(now - report.last_event_at)} ago" if report.last_event_at else NOTHING,
-        seconds_in_words(report.headroom_seconds) if running else NOTHING,
+        headroom_in_words(row.headroom_seconds(now), report.oplog_full),
         str(report.errors),
         str(report.restarts),
     )
@@ -87,7 +87,9 @@ def errors(survey: Survey) -> Iterator[str]:
         if row.fault:
             yield f"{row.name}: {row.fault}"
         error = row.error
-        if error and (row.state is not State.STREAMING or survey.at - error.at < RECENT):
-            yield f"{row.name}: {error.message} ({duration_in_words(survey.at - error.at)} ago)"
-            if error.hint:
-                yield f"    hint: {error.hint}"
+        if error and not (row.is_over and survey.at - error.at >= RECENT):
+            yield f"{row.name}: {error.message} ({duration_in_words(survey.at - error.at)} ago{', over' if row.is_over else ''})"
+            if row.hint:
+                yield f"    hint: {row.hint}"
+        if spawn_error := row.spawn_error:
+            yield f"{row.name}: could not be started: {spawn_error}"

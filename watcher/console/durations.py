@@ -22,6 +22,12 @@ def seconds_in_words(seconds: float | None) -> str:
     return f"{seconds:.1f}s" if seconds < 10 else _two_units(int(seconds))
 
 
+def headroom_in_words(seconds: float | None, oplog_full: bool | None) -> str:
+    """As `seconds_in_words`; `more than 2h5m` while MongoDB's oplog is not full and so has forgotten nothing yet."""
+    words = seconds_in_words(seconds)
+    return f"more than {words}" if seconds is not None and oplog_full is False else words
+
+
 def _two_units(seconds: int) -> str:
     parts: list[str] = []
     for unit, size in _UNITS:

@@ -6,24 +6,31 @@ import ctypes
 import errno
 import os
 import platform
+import pwd
 import resource
 import shutil
 import socket
 import stat
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
+from watcher.config.conf_dir import AGENT
 from watcher.config.fault import shown_path
 from watcher.doctor.check import Check, Finding, failed, not_checked, ok, warning
 from watcher.doctor.configuration import Here
+from watcher.fleet.agent_state import read_address
 from watcher.fleet.errors import NotRunning
 from watcher.fleet.launch import check_run_dir, refuse_a_second, socket_path
-from watcher.fleet.polling import is_alive
+from watcher.fleet.lock import LOCK_FILE
+from watcher.fleet.polling import is_still
 from watcher.fleet.report import read_report
 from watcher.fleet.supervisord import Supervisord
 from watcher.private import DIRECTORY_MODE
 
 OLDEST_PYTHON = (3, 11)
+SUPERVISORD = "supervisord"
+"""What its own log is called."""
 
 MB = 1_000_000
 LOG_BYTES = 60 * MB
@@ -65,14 +72,22 @@ def socket_place(here: Here) -> Finding:
 
 
 def directories(here: Here) -> Finding:
-    """run/ and log/ can be written to, or be made."""
+    """run/ and log/ can be written to, or be made; and so can the files in them that are there already."""
     wanted = (here.deployment.run_dir, here.deployment.log_dir)
     closed = [path for path in wanted if not os.access(_existing(path), os.W_OK | os.X_OK)]
+    closed = closed or [path for path in _files(here) if path.is_dir() or not os.access(path, os.W_OK)]
     if closed:
         names = " ".join(map(shown_path, closed))
         return failed(f"{names} cannot be written to", f"chown {_user()} {names}, or choose another place with --state-dir")
     missing = "" if all(path.is_dir() for path in wanted) else "; `watcherctl start` makes what is missing"
     return ok(f"{' and '.join(map(shown_path, wanted))} can be written to{missing}")
+
+
+def _files(here: Here) -> Iterator[Path]:
+    """What is there of the files that supervisord, workers and agent write to: one of another user keeps a worker from starting."""
+    run_dir, log_dir = here.deployment.run_dir, here.deployment.log_dir
+    logs = (log_dir / f"{name}.log" for name in (SUPERVISORD, AGENT, *here.names))
+    return (path for path in (run_dir / LOCK_FILE, *logs) if path.exists())
 
 
 def private(here: Here) -> Finding:
@@ -102,6 +117,8 @@ def _is_strange(path: Path, place: Path) -> bool:
 def disk_space(here: Here) -> Finding:
     """There is space for status files and for logs as long as they may grow."""
     path = _existing(here.deployment.log_dir)
+    if full := [place for place in (path, _existing(here.deployment.run_dir)) if _files_left(place) == 0]:
+        return failed(f"no file can be made at {full[0]}: its inodes are used up", f"remove files: df -i {full[0]}")
     free = min(shutil.disk_usage(place).free for place in (path, _existing(here.deployment.run_dir)))
     text = f"{_megabytes(free)} free at {path}"
     if free < LEAST_BYTES:
@@ -165,15 +182,17 @@ def agent_port(here: Here) -> Finding:
     if settings is None:
         return not_checked("because no agent is meant to run" if here.agent else "because it is about the whole fleet")
     place = f"{settings.host}:{settings.port}"
+    address = read_address(here.deployment.run_dir)
+    if address and (settings.port == 0 or f":{settings.port}/" in address.url):
+        return ok(f"our agent listens: {address.url}")
     try:
-        family, *_, address = socket.getaddrinfo(settings.host, settings.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
-        with socket.create_server(address[:2], family=family):
+        family, *_, free = socket.getaddrinfo(settings.host, settings.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
+        with socket.create_server(free[:2], family=family):
             return ok(f"{place} is free")
     except OSError as error:
-        if error.errno == errno.EADDRINUSE and Supervisord(socket_path(here.deployment)).is_running():
-            return ok(f"{place} is taken, by our agent if it runs: `watcherctl console`")
-        text = f"nothing can listen on {place}: {error.strerror}; the fleet would run without its page and metrics"
-        return warning(text, "in conf.d/agent.toml: port = 8086, or enabled = false")
+        why = "another program has it" if error.errno == errno.EADDRINUSE else error.strerror
+        text = f"nothing can listen on {place}: {why}; the fleet runs without its page and metrics"
+        return warning(text, "in conf.d/agent.toml: port = 8086, or enabled = false; then watcherctl apply")
 
 
 def _existing(path: Path) -> Path:
@@ -181,10 +200,18 @@ def _existing(path: Path) -> Path:
     return next(place for place in (path, *path.parents) if place.exists())
 
 
-def _user() -> str:
-    import pwd
+def _files_left(place: Path) -> int | None:
+    """How many more files the file system takes; None where it has no fixed number of them (statvfs(3))."""
+    told = os.statvfs(place)
+    return told.f_favail if told.f_files else None
 
-    return pwd.getpwuid(os.geteuid()).pw_name
+
+def _user() -> str:
+    """The user's name; the number of one that has none, as in a container that was given a `--user`."""
+    try:
+        return pwd.getpwuid(os.geteuid()).pw_name
+    except KeyError:
+        return str(os.geteuid())
 
 
 def _megabytes(count: int) -> str:
@@ -193,7 +220,7 @@ def _megabytes(count: int) -> str:
 
 def _runs(here: Here, name: str) -> bool:
     report = read_report(here.deployment.run_dir, name)
-    return report is not None and is_alive(report.pid)
+    return report is not None and is_still(report.pid, report.birth)
 
 
 def _available_memory() -> int | None:

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterable, Mapping
 
-from confluent_kafka import TopicCollection, TopicPartition
+from confluent_kafka import KafkaError, KafkaException, TopicCollection, TopicPartition
 from confluent_kafka.admin import AclOperation, OffsetSpec
 
-from watcher.doctor.check import Check, Finding, failed, not_checked, ok, warning
+from watcher.doctor.check import Check, Finding, Outcome, failed, not_checked, ok, warning
 from watcher.doctor.clocks import judge_skew
 from watcher.doctor.kafka import ANSWER_SECONDS, ANSWERING, Kafka
 from watcher.doctor.kafka_copies import judge_copies
 from watcher.errors import ConfigurationError, NotPermitted, WatcherError
 from watcher.stream.kafka_errors import translated
 from watcher.stream.kafka_sink import DEFAULT_MESSAGE_MAX_BYTES
+from watcher.stream.kafka_topics import UnseenTopic
 
 RIGHTS = {AclOperation.WRITE: "Write", AclOperation.READ: "Read", AclOperation.DESCRIBE_CONFIGS: "DescribeConfigs"}
 NO_TOPICS = "because none of the topics exists yet"
@@ -23,13 +25,18 @@ def topics(kafka: Kafka) -> Finding:
     """The topics of messages are there, or Kafka would let the worker create them."""
     to_come: list[str] = []
     refused: dict[str, WatcherError] = {}
+    unseen: dict[str, WatcherError] = {}
     for name in kafka.names:
         try:
             to_come.extend(kafka.topics.try_ensure([name]))
+        except UnseenTopic as error:
+            unseen[name] = error
         except (NotPermitted, ConfigurationError) as error:
             refused[name] = error
     if refused:
         return failed("\n".join(map(str, refused.values())), _ways_to_create(kafka, refused))
+    if unseen:
+        return failed("\n".join(map(str, unseen.values())), kafka.acl("--operation Write", *(f"--topic {name}" for name in unseen)))
     exist = [name for name in kafka.names if name not in to_come]
     parts = [f"{', '.join(exist)} exist" if exist else "", f"the worker will create {', '.join(to_come)}" if to_come else ""]
     return ok("; ".join(filter(None, parts)))
@@ -49,33 +56,45 @@ def position_topic(kafka: Kafka) -> Finding:
     like = "--partitions 1 --config cleanup.policy=compact --config message.timestamp.type=LogAppendTime"
     try:
         exists = kafka.topics.try_ensure_position_topic()
+    except UnseenTopic as error:
+        return failed(str(error), kafka.acl(f"--operation Write --operation Read --topic {name}"))
     except NotPermitted as error:
         grant = kafka.acl(f"--operation Create --operation Write --operation Read --topic {name}")
         return failed(str(error), f"{kafka.creation(name, like)}\nor {grant}")
     if not exists:
         return ok(f"the worker will create {name}")
     if not kafka.topics.config(name):
-        return ok(f"{name} exists; whether it is compacted is not known without the right DescribeConfigs")
+        grant = kafka.acl(f"--operation DescribeConfigs --topic {name}")
+        return not_checked(f"whether {name} is compacted, because that needs the right DescribeConfigs", grant)
     return ok(f"{name} exists, and is compacted")
 
 
 def rights(kafka: Kafka) -> Finding:
-    """On the topics that exist, the principal may do what workers do. Topics to come are the business of `topics`."""
-    names = list(kafka.existing())
-    if not names:
+    """The principal may do what workers do on the topics that exist, and may see those to come: Kafka tells no more of them."""
+    allowed: dict[str, set[AclOperation] | None] = {}
+    for name in kafka.known_names:
+        with contextlib.suppress(LookupError):
+            allowed[name] = _allowed(kafka, name)
+    if not allowed:
         return not_checked(NO_TOPICS)
-    allowed = {name: _allowed(kafka, name) for name in names}
     if None in allowed.values():
         return not_checked("because this broker does not tell the rights")
     return judge_rights(kafka, {name: operations or set() for name, operations in allowed.items()})
 
 
 def _allowed(kafka: Kafka, name: str) -> set[AclOperation] | None:
+    """What one may do with the topic; None where the broker does not tell. Raises LookupError where there is no such topic."""
+    asked = kafka.admin.describe_topics(TopicCollection([name]), include_authorized_operations=True, request_timeout=ANSWER_SECONDS)
     with translated(f"asking for the rights on {name}"):
-        asked = kafka.admin.describe_topics(
-            TopicCollection([name]), include_authorized_operations=True, request_timeout=ANSWER_SECONDS
-        )
-        told = asked[name].result().authorized_operations
+        try:
+            told = asked[name].result().authorized_operations
+        except KafkaException as error:
+            code = error.args[0].code()
+            if code == KafkaError.UNKNOWN_TOPIC_OR_PART:
+                raise LookupError(name) from None
+            if code == KafkaError.TOPIC_AUTHORIZATION_FAILED:
+                return set()  # Write and Read would have Describe in them
+            raise
     return None if told is None else set(told)
 
 
@@ -108,8 +127,12 @@ def replication(kafka: Kafka) -> Finding:
     found = kafka.existing()
     if not found:
         return not_checked(NO_TOPICS)
-    least = {name: int(kafka.topics.config(name).get("min.insync.replicas", 1)) for name in found}
-    return judge_copies(found, len(kafka.metadata().brokers), least)
+    told = {name: config["min.insync.replicas"] for name in found if (config := kafka.topics.config(name))}
+    judged = judge_copies(found, len(kafka.metadata().brokers), {name: int(least) for name, least in told.items()})
+    if judged.outcome is Outcome.OK and (unknown := found.keys() - told):
+        grant = kafka.acl("--operation DescribeConfigs", *(f"--topic {name}" for name in sorted(unknown)))
+        return not_checked(f"whether they are enough for min.insync.replicas, which needs DescribeConfigs: {judged.text}", grant)
+    return judged
 
 
 def sizes(kafka: Kafka) -> Finding:
@@ -118,15 +141,14 @@ def sizes(kafka: Kafka) -> Finding:
     if not found:
         return not_checked(NO_TOPICS)
     limits = {name: limit for name in found if (limit := kafka.topics.max_message_bytes(name))}
-    if not limits:
-        return not_checked(
-            "because that needs the right DescribeConfigs", kafka.acl("--operation DescribeConfigs --topic", next(iter(found)))
-        )
     ours = int(kafka.settings.kafka.get("message.max.bytes", DEFAULT_MESSAGE_MAX_BYTES))
     if small := {name: limit for name, limit in limits.items() if limit < ours}:
         text = "; ".join(f"{name} takes {limit:,} bytes" for name, limit in small.items())
         larger = kafka.topic_setting(small, f"max.message.bytes={ours}")
         return warning(f"{text}, and the worker could send {ours:,}: larger messages lose fields (on_large_event)", larger)
+    if unknown := sorted(found.keys() - limits):
+        grant = kafka.acl("--operation DescribeConfigs", *(f"--topic {name}" for name in unknown))
+        return not_checked("because that needs the right DescribeConfigs", grant)
     return ok(f'up to {ours:,} bytes a message ("message.max.bytes" in [kafka]), which all topics take')
 
 

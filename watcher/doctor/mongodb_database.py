@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from watcher.config import Settings
@@ -20,8 +20,16 @@ GOOD_OPLOG_SECONDS = 24 * 3600
 """A weekend would be better; a night is what one may be away at least."""
 LEAST_OPLOG_BYTES = 990 * 1024 * 1024
 """MongoDB's own least size, which it takes on a small disk."""
-FULL = 0.9
-"""An oplog that has room left has dropped nothing yet: how far it reaches back tells nothing."""
+
+COLLECTION, VIEW, TIME_SERIES = "collection", "view", "timeseries"
+NO_CHANGES = {
+    VIEW: ("a view", "watch the collections below the view"),
+    TIME_SERIES: (
+        "a time series",
+        "remove it from watch_collections; what has to reach Kafka, write to an ordinary collection as well",
+    ),
+}
+"""What MongoDB has no change stream for, and what to do instead."""
 
 
 def privileges(mongodb: Mongodb) -> Finding:
@@ -52,22 +60,38 @@ def _list_collections(mongodb: Mongodb, **options: Any) -> Iterable[Document]:
 
 
 def judge_collections(found: Mapping[str, str], settings: Settings) -> Finding:
-    """`found` holds each collection's type by its name."""
-    own = [name for name in found if not name.startswith("system.")]
-    watched = sorted(name for name in own if found[name] == "collection" and settings.watches(name))
-    if idle := [
-        f"watch_collections: {_not_there(pattern, own)}" for pattern in settings.watch_collections if not _any(pattern, own)
-    ]:
-        return warning("\n".join(idle), "correct the names; right if the collections are still to come")
-    if other := [name for name in settings.watch_collections if found.get(name, "collection") != "collection"]:
-        return warning(
-            f"{', '.join(other)} is a {found[other[0]]}, of which MongoDB tells no changes", "watch the collections below it"
-        )
-    if idle := [f"exclude_collections: {_not_there(name, own)}" for name in settings.exclude_collections if not _any(name, own)]:
-        return warning("\n".join(idle), "correct the names, or remove them")
-    if not watched:
-        return warning("no collection is left to be watched", "shorten exclude_collections")
-    return ok(f"{len(watched)} of {len(own)} are watched: {', '.join(watched[:6])}{' …' if len(watched) > 6 else ''}")
+    """`found` holds each collection's type by its name; all that is wrong is told at once."""
+    own = {name: kind for name, kind in found.items() if not name.startswith("system.")}
+    watched = sorted(name for name, kind in own.items() if kind == COLLECTION and settings.watches(name))
+    troubles = [*_unmatched(own, settings), *_without_changes(own, settings)]
+    if not watched and not troubles:
+        troubles.append(("no collection is left to be watched", "shorten exclude_collections"))
+    if troubles:
+        texts, fixes = zip(*troubles, strict=True)
+        return warning("\n".join(texts), "\n".join(dict.fromkeys(fixes)))
+    series = [name for name, kind in own.items() if kind == TIME_SERIES and settings.watches(name)]
+    missed = f"; no changes come of the time series {', '.join(series)}" if series else ""
+    return ok(f"{len(watched)} of {len(own)} are watched: {', '.join(watched[:6])}{' …' if len(watched) > 6 else ''}{missed}")
+
+
+def _unmatched(own: Mapping[str, str], settings: Settings) -> Iterator[tuple[str, str]]:
+    """Names and globs of the settings that match nothing, each with what to do."""
+    for pattern in settings.watch_collections:
+        if not _any(pattern, own):
+            yield f"watch_collections: {_not_there(pattern, own)}", "correct the names; right if the collections are still to come"
+    for pattern in settings.exclude_collections:
+        if not _any(pattern, own):
+            yield f"exclude_collections: {_not_there(pattern, own)}", "correct the names, or remove them"
+
+
+def _without_changes(own: Mapping[str, str], settings: Settings) -> Iterator[tuple[str, str]]:
+    """What is to be watched, and is a view or a time series: MongoDB has no change stream for these."""
+    for pattern in settings.watch_collections:
+        matching = [name for name in own if is_watched(name, [pattern], ())]
+        if matching and all(own[name] != COLLECTION for name in matching):
+            for name in matching:
+                what, fix = NO_CHANGES.get(own[name], (f"a {own[name]}", "remove it from watch_collections"))
+                yield f"{name} is {what}, of which MongoDB tells no changes", fix
 
 
 def _any(pattern: str, names: Iterable[str]) -> bool:
@@ -110,16 +134,11 @@ def _keeps_images(collection: Document) -> bool:
 def oplog(mongodb: Mongodb) -> Finding:
     """The oplog holds enough of the past for a watcher that was away."""
     with contextlib.closing(ChangeStream(mongodb.settings)) as stream:
-        oldest = stream.oldest_oplog_seconds()
-    if oldest is None:
+        oplog = stream.oplog()
+    if oplog is None or oplog.size is None or oplog.max_size is None:
         return _unknown_oplog(mongodb)
-    try:
-        with translated():
-            size = mongodb.client.local.command("collStats", "oplog.rs")
-    except NotPermitted:
-        return _unknown_oplog(mongodb)
-    now = mongodb.admin("ping")["operationTime"].time
-    return judge_oplog(now - oldest, size["size"], size["maxSize"])
+    window = oplog.window_seconds(mongodb.admin("ping")["operationTime"].time)
+    return judge_oplog(window, oplog.size, oplog.max_size, full=oplog.is_full)
 
 
 def _unknown_oplog(mongodb: Mongodb) -> Finding:
@@ -131,16 +150,16 @@ def _unknown_oplog(mongodb: Mongodb) -> Finding:
     return not_checked("because that needs the role clusterMonitor, as HEADROOM in the status does", fix)
 
 
-def judge_oplog(window_seconds: int, size: int, max_size: int) -> Finding:
+def judge_oplog(window_seconds: int, size: int, max_size: int, *, full: bool) -> Finding:
     """Sizes in bytes. Only an oplog that is full has a window; before that its size alone says something."""
     window, megabytes = seconds_in_words(window_seconds), max_size // 2**20
     larger = "mongosh: db.adminCommand({replSetResizeOplog: 1, size: Double(16384), minRetentionHours: 48})"
-    if size >= FULL * max_size and window_seconds < GOOD_OPLOG_SECONDS:
+    if full and window_seconds < GOOD_OPLOG_SECONDS:
         return warning(f"{megabytes} MB hold only {window}: a watcher that is away for longer loses its position", larger)
     if max_size < LEAST_OPLOG_BYTES:
         return warning(f"it may hold only {megabytes} MB, which many writes fill soon; it reaches back {window}", larger)
-    full = min(100, round(100 * size / max_size))
-    return ok(f"{full}% of {megabytes} MB are used; it reaches back {window}")
+    used = min(100, round(100 * size / max_size))
+    return ok(f"{used}% of {megabytes} MB are used; it reaches back {window}")
 
 
 OPENS = "mongodb.privileges"

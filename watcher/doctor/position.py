@@ -12,16 +12,18 @@ from pathlib import Path
 from confluent_kafka import KafkaError
 
 from watcher.config import Settings
-from watcher.console.durations import seconds_in_words
+from watcher.console.durations import headroom_in_words, seconds_in_words
 from watcher.doctor.check import Check, Finding, failed, not_checked, ok, warning
 from watcher.errors import PositionLost
-from watcher.fleet.polling import command_line, is_alive
+from watcher.fleet.polling import command_line, is_alive, is_still
 from watcher.fleet.report import read_report
 from watcher.log import iso
 from watcher.stream.change_stream import ChangeStream
 from watcher.stream.kafka_sink import check_database, position_gone
 from watcher.stream.kafka_topics import Topics
 from watcher.stream.model import Owner, token_seconds
+from watcher.stream.mongodb_errors import EventTooLarge
+from watcher.stream.oplog import Oplog
 from watcher.stream.past import Past
 from watcher.stream.position import PositionReader, Saved
 from watcher.stream.status_file import StatusFile
@@ -73,24 +75,25 @@ def in_oplog(position: SavedPosition) -> Finding:
     with contextlib.closing(ChangeStream(position.settings)) as stream:
         try:
             now = stream.standing_at(stream.open(found.token)).server_seconds
+            with contextlib.suppress(EventTooLarge):  # the worker has a policy for those
+                stream.next(1)  # some positions are refused only now
         except PositionLost as error:
             going_on = 'on_position_lost = "restart" goes on from now; `watcherctl verify` shows what is missing'
             return failed(str(error), going_on)
-        oldest = stream.oldest_oplog_seconds()
-    return judge_headroom(token_seconds(found.token), now, oldest)
+        oplog = stream.oplog()
+    return judge_headroom(token_seconds(found.token), now, oplog)
 
 
-def judge_headroom(position: int, now: int, oldest: int | None) -> Finding:
-    """All three are MongoDB's seconds since 1970; `oldest` is None where it does not tell."""
+def judge_headroom(position: int, now: int, oplog: Oplog | None) -> Finding:
+    """Both times are MongoDB's seconds since 1970; `oplog` is None where it does not tell."""
     behind = max(now - position, 0)
     text = f"MongoDB holds what follows; the position is {seconds_in_words(behind)} behind"
-    if oldest is None:
+    if oplog is None:
         return ok(f"{text}, and for how much longer is not known without the role clusterMonitor")
-    headroom = position - oldest
-    if behind > max(headroom, LONG_SECONDS):
-        lost = f"once the oplog is full, it is lost when it is {seconds_in_words(headroom + behind)} behind"
-        return warning(f"{text}; {lost}", "start the watcher now")
-    return ok(f"{text}, with a headroom of {seconds_in_words(headroom)}")
+    headroom = oplog.headroom_seconds(position, now)
+    if oplog.is_full and behind > max(headroom, LONG_SECONDS):
+        return warning(f"{text}; it is lost when it is {seconds_in_words(headroom + behind)} behind", "start the watcher now")
+    return ok(f"{text}, with a headroom of {headroom_in_words(headroom, oplog.is_full)}")
 
 
 def owner(position: SavedPosition) -> Finding:
@@ -99,7 +102,7 @@ def owner(position: SavedPosition) -> Finding:
     if last is None:
         return not_checked(NO_POSITION)
     report = read_report(position.run_dir, position.settings.name)
-    ours = report.pid if report and is_alive(report.pid) else None
+    ours = report.pid if report and is_still(report.pid, report.birth) else None
     return judge_owner(last, ours, socket.gethostname(), position.settings)
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from watcher.doctor.check import Check, Finding, Outcome, S, failed, not_checked
-from watcher.errors import WatcherError
+from watcher.errors import WatcherError, command_hint
 
 T = TypeVar("T")
 Findings = Mapping[str, Finding]
@@ -74,6 +74,6 @@ def _look(check: Check[S], subject: S) -> Finding:
     try:
         return check.look(subject)
     except WatcherError as error:
-        return failed(str(error), error.hint)
+        return failed(str(error), command_hint(error))
     except Exception as error:  # noqa: BLE001 - the other checks go on; its text could hold anything, so it is not shown
         return failed(f"the check itself failed: {type(error).__name__}", "this is a bug; please report it")

@@ -66,25 +66,28 @@ def arrivals(fleet: Fleet, names: Collection[str], wait_seconds: float, progress
     begin = time.monotonic()
     waiting = _Waiting(set(names))
     while waiting.names:
-        rows = survey(fleet, sorted(waiting.names)).rows
+        seen = survey(fleet, sorted(waiting.names))
+        rows = seen.rows
         for row in rows:
             result = waiting.result(row)
             if result is None and time.monotonic() - begin >= wait_seconds:
                 result = Result.TIMED_OUT
             if result is not None:
                 waiting.names.discard(row.name)
-                yield _arrival(row, result, time.monotonic() - begin)
+                yield _arrival(row, result, time.monotonic() - begin, seen.unwritable)
         progress([row for row in rows if row.name in waiting.names])
         if waiting.names:
             time.sleep(STEP_SECONDS)
 
 
-def _arrival(row: Row, result: Result, seconds: float) -> Arrival:
+def _arrival(row: Row, result: Result, seconds: float, unwritable: str) -> Arrival:
     if result is Result.STREAMING:
         return Arrival(row.name, result, seconds)
     own = row.process is not None and belongs_to(row.report, row.process)
     if own and row.error:
         return Arrival(row.name, result, seconds, row.error.message, row.error.hint)
+    if result is Result.TIMED_OUT and unwritable:
+        return Arrival(row.name, result, seconds, f"it runs, and {unwritable}", "make space, and see watcherctl status")
     return Arrival(row.name, result, seconds, _without_words(row), f"watcherctl logs {row.name}")
 
 

@@ -6,9 +6,10 @@ starting one never starts another. The agent, if it is wanted, comes up with whi
 
 from __future__ import annotations
 
+import errno
 import sys
-from collections.abc import Callable, Collection, Iterable, Mapping
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 from watcher.config.agent_settings import AgentSettings, LoadedAgent
@@ -24,6 +25,8 @@ from watcher.fleet.programs import Program, render, same_worker, with_autostart
 from watcher.fleet.supervisord import Process, Supervisord
 
 CommandOf = Callable[[str], tuple[str, ...]]
+
+DISK_REFUSES = {errno.ENOSPC, errno.EDQUOT, errno.EROFS}
 
 AGENT_START_SECONDS = 5
 """An agent that ends sooner is broken: tried again and again without a pause it would take the processor from the workers."""
@@ -136,10 +139,15 @@ class Fleet:
             self.supervisord.stop(names)
 
     def restart(self, watchers: Collection[Settings]) -> None:
-        """Stop and start, with the settings of now."""
+        """Stop and start, with the settings of now. What could not be started again is not stopped."""
+        self._check(watchers)
         if self.supervisord.is_running():
             self.stop([settings.name for settings in watchers])
         self.start(watchers)
+
+    def _check(self, watchers: Iterable[Settings]) -> None:
+        with self._lock():
+            self._programs.verify(self._render(watchers))
 
     def apply(self, watchers: Iterable[Settings], faulty: Collection[str] = (), *, dry_run: bool = False) -> Changes:
         """Make supervisord run what conf.d says, touching only what differs. What was stopped by hand stays stopped."""
@@ -182,13 +190,13 @@ class Fleet:
         with self._lock():
             texts = self._programs.read_all()
             for name in names:
-                (self.disabled.discard if autostart else self.disabled.add)(name)
                 if name in texts:
                     self._programs.write({name: with_autostart(texts[name], autostart)})
+                (self.disabled.discard if autostart else self.disabled.add)(name)
 
     def down(self) -> bool:
         """Stop every worker and supervisord and wait until they are gone; False if nothing ran."""
-        if not self.deployment.run_dir.exists():
+        if not self.deployment.run_dir.exists() and not launch.lost_pid(self.deployment):
             return False
         with self._lock():
             return launch.shut_down(self.deployment)
@@ -218,6 +226,17 @@ class Fleet:
             start_seconds=AGENT_START_SECONDS,
         )
 
-    def _lock(self) -> AbstractContextManager[None]:
-        launch.prepare(self.deployment)
-        return fleet_lock(self.deployment.run_dir)
+    @contextmanager
+    def _lock(self) -> Iterator[None]:
+        """Nobody else changes the fleet meanwhile; a disk that takes no more becomes a FleetError."""
+        try:
+            launch.prepare(self.deployment)
+            with fleet_lock(self.deployment.run_dir):
+                yield
+        except OSError as error:
+            if error.errno not in DISK_REFUSES:
+                raise
+            raise FleetError(
+                f"cannot write to {error.filename or self.deployment.run_dir}: {error.strerror}",
+                hint=f"see what is full: df -h {self.deployment.run_dir}; df -i {self.deployment.run_dir}",
+            ) from error

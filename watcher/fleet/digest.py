@@ -16,7 +16,7 @@ from pathlib import Path
 from watcher.config.agent_settings import AgentSettings
 from watcher.config.masking import Secret
 from watcher.config.settings import Settings
-from watcher.private import open_file
+from watcher.private import open_file, replace_file
 
 _KEY_BYTES = 32
 
@@ -32,13 +32,10 @@ def _plain(value: object) -> str:
 
 
 def load_or_make_key(path: Path) -> bytes:
-    """The deployment's key, made on first use with mode 0600."""
-    try:
-        descriptor = open_file(path, os.O_WRONLY | os.O_EXCL)
-    except FileExistsError:
-        with os.fdopen(open_file(path, os.O_RDONLY), "rb") as file:
-            return file.read()
-    with os.fdopen(descriptor, "wb") as file:
-        key = secrets.token_bytes(_KEY_BYTES)
-        file.write(key)
+    """The deployment's key, made on first use with mode 0600; one that a full disk has cut short is made again. Errors: OSError."""
+    with os.fdopen(open_file(path, os.O_RDONLY), "rb") as file:
+        if len(key := file.read()) == _KEY_BYTES:
+            return bytes(key)
+    key = secrets.token_bytes(_KEY_BYTES)
+    replace_file(path, key)
     return key

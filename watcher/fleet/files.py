@@ -10,21 +10,33 @@ from importlib.resources import files
 from pathlib import Path
 
 from watcher.fleet.errors import FleetError
-from watcher.private import FILE_MODE, make_directory
+from watcher.private import FILE_MODE, make_directory, naming, replace_file
 
 _CHECK = "import sys; from supervisor.options import ServerOptions; ServerOptions().realize(['-c', sys.argv[1]])"
 _CHECK_TIMEOUT_SECONDS = 30
+
+_PIECE_BYTES = 4096
+"""A status file is smaller."""
 
 
 def write_if_changed(path: Path, text: str, mode: int = FILE_MODE) -> bool:
     """Put `text` in `path` in one step; False if it was there already."""
     if path.exists() and path.read_text() == text:
         return False
-    with tempfile.NamedTemporaryFile("w", dir=path.parent, prefix=".", suffix=".tmp", delete=False) as file:
-        file.write(text)
-        Path(file.name).chmod(mode)
-    Path(file.name).replace(path)
+    replace_file(path, text.encode(), mode)
     return True
+
+
+def why_unwritable(directory: Path) -> str:
+    """Why nothing can be written there, in a sentence; empty if it can be, or if there is no such directory."""
+    try:
+        with tempfile.TemporaryFile(dir=directory) as file:
+            file.write(b"\0" * _PIECE_BYTES)
+    except FileNotFoundError:
+        return ""
+    except OSError as error:
+        return f"nothing can be written to {directory}: {error.strerror}"
+    return ""
 
 
 def base_text(conf_dir: Path) -> str:
@@ -46,8 +58,9 @@ def _packaged_base() -> str:
 def check(text: str, directory: Path) -> None:
     """Let supervisord's own parser read `text`, in a child, since it ends the process on a fault. Raises FleetError."""
     with tempfile.NamedTemporaryFile("w", dir=directory, prefix=".check-", suffix=".conf") as file:
-        file.write("[supervisord]\n" + text)
-        file.flush()
+        with naming(directory):
+            file.write("[supervisord]\n" + text)
+            file.flush()
         result = subprocess.run(
             [sys.executable, "-c", _CHECK, file.name],
             capture_output=True,

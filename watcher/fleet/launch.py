@@ -12,9 +12,11 @@ from pathlib import Path
 from watcher.config.deployment import Deployment
 from watcher.fleet.errors import FleetError, NotReachable, NotRunning
 from watcher.fleet.files import base_text, write_if_changed
-from watcher.fleet.polling import command_line, is_alive, wait_for
+from watcher.fleet.lost import lost_supervisord
+from watcher.fleet.polling import is_still, wait_for
 from watcher.fleet.programs import STOP_WAIT_SECONDS
 from watcher.fleet.supervisord import Supervisord
+from watcher.pids import birth_of
 from watcher.private import UMASK, make_directory
 
 SOCKET_PATH_BYTES = 95
@@ -135,12 +137,14 @@ def _reason(stderr: str) -> str:
 def shut_down(deployment: Deployment) -> bool:
     """Stop every worker and supervisord, and wait until the processes are gone; False if none ran."""
     supervisord = Supervisord(socket_path(deployment))
-    pids = _ask_to_stop(supervisord) or _signal_by_pidfile(deployment)
-    if not wait_for(lambda: not any(map(is_alive, pids)), _DOWN_SECONDS):
-        raise FleetError(
-            f"still running: process {', '.join(str(pid) for pid in pids if is_alive(pid))}", hint="see log/supervisord.log"
-        )
-    return bool(pids)
+    births = {pid: birth_of(pid) for pid in _ask_to_stop(supervisord) or _signal_lost(deployment)}
+
+    def running() -> list[str]:
+        return [str(pid) for pid, birth in births.items() if is_still(pid, birth)]
+
+    if not wait_for(lambda: not running(), _DOWN_SECONDS):
+        raise FleetError(f"still running: process {', '.join(running())}", hint="see log/supervisord.log")
+    return bool(births)
 
 
 def _ask_to_stop(supervisord: Supervisord) -> list[int]:
@@ -152,24 +156,30 @@ def _ask_to_stop(supervisord: Supervisord) -> list[int]:
     return pids
 
 
-def _signal_by_pidfile(deployment: Deployment) -> list[int]:
-    pid = _deaf_pid(deployment)
+def _signal_lost(deployment: Deployment) -> list[int]:
+    pid = lost_pid(deployment)
     if pid is None:
         return []
-    os.kill(pid, signal.SIGTERM)
+    try:
+        os.kill(pid, signal.SIGTERM)
+    except PermissionError as error:
+        raise NotReachable(
+            f"supervisord runs as process {pid} of another user", hint="run watcherctl down as the user who started it"
+        ) from error
     return [pid]
 
 
 def refuse_a_second(deployment: Deployment) -> None:
     """Raise FleetError if a supervisord runs that cannot be talked to: another one would start a second set of workers."""
-    if pid := _deaf_pid(deployment):
-        raise FleetError(f"supervisord runs as process {pid}, but its socket is gone", hint="watcherctl down, then start again")
+    if pid := lost_pid(deployment):
+        raise FleetError(in_words_lost(pid), hint="watcherctl down, then start again; or put run/ back, if it was moved")
 
 
-def _deaf_pid(deployment: Deployment) -> int | None:
-    """The process in the pid file, if it is this deployment's supervisord and not just a number that was used again."""
-    try:
-        pid = int((deployment.run_dir / "supervisord.pid").read_text())
-    except (FileNotFoundError, ValueError):
-        return None
-    return pid if is_alive(pid) and str(config_path(deployment)) in command_line(pid) else None
+def in_words_lost(pid: int) -> str:
+    """That this supervisord runs, and nobody can talk to it."""
+    return f"supervisord runs as process {pid}, but its socket is gone"
+
+
+def lost_pid(deployment: Deployment) -> int | None:
+    """The process id of this deployment's supervisord, when its socket does not lead to it any more; None if there is none."""
+    return lost_supervisord(config_path(deployment))

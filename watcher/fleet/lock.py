@@ -12,13 +12,15 @@ from watcher.fleet.errors import FleetError, NotReachable
 from watcher.fleet.polling import wait_for
 from watcher.private import open_file
 
+LOCK_FILE = ".lock"
+
 _PATIENCE_SECONDS = 60
 
 
 @contextmanager
 def fleet_lock(run_dir: Path, patience_seconds: float = _PATIENCE_SECONDS) -> Iterator[None]:
     """Hold `run/.lock`; the kernel frees it if we die. Raises FleetError if another holds it for `patience_seconds`."""
-    descriptor = _open(run_dir / ".lock")
+    descriptor = _open(run_dir / LOCK_FILE)
     try:
         if not wait_for(lambda: _taken(descriptor), patience_seconds):
             raise FleetError("another watcherctl is changing this fleet", hint="try again when it is done")

@@ -43,7 +43,7 @@ class _GrowingFile:
     def _open(self) -> BinaryIO | None:
         try:
             return self._path.open("rb")
-        except FileNotFoundError:
+        except OSError:  # not there, or not ours to read: supervisord cannot write to it either
             return None
 
     def read(self) -> list[Line]:
@@ -64,7 +64,7 @@ class _GrowingFile:
     def _was_replaced(self) -> bool:
         try:
             there = self._path.stat()
-        except FileNotFoundError:
+        except OSError:
             return False
         if self._file is None:
             return True

@@ -6,7 +6,12 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from watcher.pids import birth_of, stat_field
+
 STEP_SECONDS = 0.1
+
+_STATE = 3
+"""The field of /proc/<pid>/stat that says whether it runs (proc_pid_stat(5))."""
 
 
 def wait_for(condition: Callable[[], bool], seconds: float) -> bool:
@@ -22,10 +27,14 @@ def wait_for(condition: Callable[[], bool], seconds: float) -> bool:
 def is_alive(pid: int) -> bool:
     """Whether a process of this id runs; one that has ended but was not yet reaped does not."""
     try:
-        stat = Path(f"/proc/{pid}/stat").read_text()
+        return stat_field(pid, _STATE) not in {"Z", "X"}
     except (FileNotFoundError, ProcessLookupError):
         return False
-    return stat.rpartition(")")[2].split()[0] not in {"Z", "X"}
+
+
+def is_still(pid: int, birth: str) -> bool:
+    """Whether this very process runs, and not another one that was given its id; `birth` is empty where nobody noted it."""
+    return is_alive(pid) and (not birth or birth == birth_of(pid))
 
 
 def command_line(pid: int) -> list[str]:

@@ -24,13 +24,15 @@ class LastError(_Written):
 
 
 class Report(_Written):
-    """A status file. Times are UTC; `lag_seconds` and `headroom_seconds` are None where the server does not tell.
+    """A status file. Times are UTC; `lag_seconds`, `headroom_seconds` and `oplog_full` are None where the server does not tell.
 
     `server_time` and `position_time` are whole seconds since 1970 by MongoDB's clock: its last operation's, and the position's.
-    `events` counts those of this process by operation; `batch_size` and `commit_seconds` are of the last transaction.
+    `events` counts those of this process by operation; `batch_size` and `commit_seconds` are of the last transaction. `birth`
+    tells the process from others of the same `pid`.
     """
 
     pid: int
+    birth: str = ""
     state: str
     started_at: datetime
     updated_at: datetime
@@ -42,6 +44,7 @@ class Report(_Written):
     sequence: int = 0
     lag_seconds: float | None = None
     headroom_seconds: float | None = None
+    oplog_full: bool | None = None
     last_event_at: datetime | None = None
     last_commit_at: datetime | None = None
     last_poll_at: datetime | None = None

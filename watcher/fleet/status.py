@@ -15,6 +15,9 @@ HUNG_AFTER = timedelta(seconds=20)
 STALLED_AFTER = timedelta(seconds=60)
 """An idle worker saves its position every 10 s; after six missed times, it does not get on."""
 
+FRESH = timedelta(seconds=5)
+"""A status that is not older than this counts as of now: workers write every 2 s."""
+
 _CLOCK_STEP = timedelta(seconds=1)
 """supervisord rounds a process's start down to a second."""
 
@@ -46,6 +49,7 @@ _REPORTED = {
     "failed": State.STOPPING,
 }
 _RUNNING = {*_REPORTED.values(), State.STALLED, State.HUNG, State.UNKNOWN}
+_NOT_STREAMING_YET = {State.OPENING, State.WAITING, State.BACKING_OFF}
 AS_IT_SHOULD_BE = {State.STREAMING, State.DISABLED}
 
 
@@ -66,9 +70,53 @@ class Row:
         return self.state in _RUNNING
 
     @property
+    def live(self) -> Report | None:
+        """The report if it says how things are now: the worker that runs wrote it, and not long ago."""
+        return self._own if self.is_running and self.state is not State.HUNG else None
+
+    @property
     def error(self) -> LastError | None:
-        """The last error that the worker wrote down."""
-        return self.report.last_error if self.report else None
+        """The last error of the present or last process; not that of one before."""
+        return self._own.last_error if self._own else None
+
+    @property
+    def _own(self) -> Report | None:
+        """The report if it is of the process that supervisord started last; if it started none, of whichever was the last."""
+        is_own = self.process is None or not self.process.started_at or belongs_to(self.report, self.process)
+        return self.report if is_own else None
+
+    @property
+    def spawn_error(self) -> str:
+        """Why supervisord could start no process; empty if it could."""
+        return self.process.spawn_error if self.process and not self.process.is_running else ""
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the error is a thing of the past: the worker streams again, or has done so since."""
+        if self.error is None or self.error.exit_code is not None or self.state in _NOT_STREAMING_YET:
+            return False
+        committed = self.report.last_commit_at if self.report else None
+        return self.state is State.STREAMING or (committed is not None and committed > self.error.at)
+
+    @property
+    def hint(self) -> str:
+        """What to do about the error; nothing where it is over, and of an outage nothing where no worker waits for its end."""
+        if self.error is None or self.is_over:
+            return ""
+        helps = self.is_running or self.state is State.FAILED or self.error.exit_code is not None
+        return self.error.hint if helps else ""
+
+    def headroom_seconds(self, now: datetime) -> float | None:
+        """How much older the position may become; what the worker wrote last is reckoned on by the clock since then.
+
+        At least so much if the report's `oplog_full` is false; None when nothing is known, or not any more.
+        """
+        report = self.report
+        if report is None or report.headroom_seconds is None:
+            return None
+        age = now - report.updated_at
+        left = report.headroom_seconds - (age.total_seconds() if age > FRESH else 0)
+        return None if left <= 0 < report.headroom_seconds and report.oplog_full is False else left
 
     def uptime(self, now: datetime) -> timedelta | None:
         """Since when the present worker runs."""
@@ -81,8 +129,10 @@ def belongs_to(report: Report | None, process: Process) -> bool:
     """Whether the report is of the process that supervisord started last, and not of one before."""
     if report is None or not process.started_at:
         return False
-    if process.pid:
-        return report.pid == process.pid
+    if process.pid and report.pid != process.pid:
+        return False
+    if process.pid and report.birth and process.birth:
+        return report.birth == process.birth
     return report.started_at >= datetime.fromtimestamp(process.started_at, UTC) - _CLOCK_STEP
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
-from watcher.fleet.report import LastError, Report
+from watcher.fleet.report import LastError
 from watcher.fleet.status import Row
 from watcher.fleet.survey import Survey
 
@@ -18,7 +18,16 @@ def as_json(survey: Survey) -> dict[str, Any]:
     return {
         "version": VERSION,
         "at": _iso(survey.at),
-        "supervisord": {"running": survey.supervisord_pid is not None, "pid": survey.supervisord_pid},
+        "supervisord": {
+            "running": survey.supervisord_pid is not None,
+            "pid": survey.supervisord_pid,
+            "lostPid": survey.lost_pid,
+        },
+        "agent": {
+            "wanted": survey.agent.wanted,
+            "url": survey.agent.url or None,
+            "trouble": survey.agent.trouble or None,
+        },
         "watchers": [_watcher(row, survey.at) for row in survey.rows],
     }
 
@@ -33,19 +42,21 @@ def _watcher(row: Row, now: datetime) -> dict[str, Any]:
         "pid": row.process.pid or None if row.process else None,
         "uptimeSeconds": uptime.total_seconds() if uptime is not None else None,
         "fault": row.fault or None,
-        **_reported(row.report),
+        **_reported(row, now),
         "lastError": _error(row.error) if row.error else None,
     }
 
 
-def _reported(report: Report | None) -> dict[str, Any]:
-    """What the worker wrote; every value is null if it never wrote."""
+def _reported(row: Row, now: datetime) -> dict[str, Any]:
+    """What the worker wrote, with the headroom reckoned on to `now`; every value is null if it never wrote."""
+    report = row.report
     return {
         "database": report.database if report else None,
         "mongoConnected": report.mongo_connected if report else None,
         "kafkaConnected": report.kafka_connected if report else None,
         "lagSeconds": report.lag_seconds if report else None,
-        "headroomSeconds": report.headroom_seconds if report else None,
+        "headroomSeconds": row.headroom_seconds(now),
+        "oplogFull": report.oplog_full if report else None,
         "eventsPerSecond": report.events_per_second if report else None,
         "messagesCommitted": report.messages_committed if report else None,
         "sequence": report.sequence if report else None,

@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 from watcher.fleet.errors import FleetError, NotReachable, NotRunning
 from watcher.fleet.polling import wait_for
 from watcher.fleet.programs import STOP_WAIT_SECONDS
+from watcher.pids import birth_of
 
 ANSWER_SECONDS = 10
 """How long supervisord may take to answer one call."""
@@ -28,7 +29,10 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Process:
-    """One worker as supervisord sees it. `started_at`: whole seconds since 1970, 0 if it never ran; `pid`: 0 unless it runs."""
+    """One worker as supervisord sees it. `started_at`: whole seconds since 1970, 0 if it never ran; `pid`: 0 unless it runs.
+
+    `birth` tells it from an earlier process of the same id; empty where that is not known.
+    """
 
     name: str
     state: str
@@ -36,6 +40,7 @@ class Process:
     started_at: int = 0
     exit_status: int = 0
     spawn_error: str = ""
+    birth: str = ""
 
     @property
     def is_running(self) -> bool:
@@ -144,6 +149,7 @@ def _process(info: dict[str, Any]) -> Process:
         started_at=info["start"],
         exit_status=info["exitstatus"],
         spawn_error=info["spawnerr"],
+        birth=birth_of(info["pid"]) if info["pid"] else "",
     )
 
 

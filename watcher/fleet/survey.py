@@ -9,9 +9,12 @@ from datetime import UTC, datetime
 from watcher.config.conf_dir import AGENT
 from watcher.config.fault import Fault
 from watcher.config.loader import Loaded
+from watcher.fleet.agent_state import NO_AGENT, AgentState, agent_state
 from watcher.fleet.control import Fleet
 from watcher.fleet.errors import NotRunning
-from watcher.fleet.polling import is_alive
+from watcher.fleet.files import why_unwritable
+from watcher.fleet.launch import in_words_lost, lost_pid
+from watcher.fleet.polling import is_still
 from watcher.fleet.report import Report, read_report
 from watcher.fleet.status import HUNG_AFTER, Row, row
 from watcher.fleet.supervisord import Process
@@ -19,19 +22,31 @@ from watcher.fleet.supervisord import Process
 
 @dataclass(frozen=True, slots=True)
 class Survey:
-    """The fleet at one moment. `supervisord_pid` is None if it does not run."""
+    """The fleet at one moment. `supervisord_pid` is None if it does not run, or is lost: then `lost_pid` is its process id."""
 
     at: datetime
     supervisord_pid: int | None
     rows: tuple[Row, ...]
+    lost_pid: int | None = None
+    agent: AgentState = NO_AGENT
+    unwritable: str = ""
+    """Why workers cannot write their status; looked at only where one that runs has written none lately."""
+
+    @property
+    def trouble(self) -> str:
+        """What is wrong with the fleet as a whole, in a sentence; empty if nothing is."""
+        if self.lost_pid:
+            return in_words_lost(self.lost_pid)
+        return "supervisord is not running" if self.supervisord_pid is None else self.unwritable
 
 
 @dataclass(frozen=True, slots=True)
 class Supervised:
-    """What supervisord says: its process id, None if it does not run, and its processes by name."""
+    """What supervisord says: its process id, None if it does not run, and its processes by name; `lost_pid` as in Survey."""
 
     pid: int | None = None
     processes: Mapping[str, Process] = field(default_factory=dict)
+    lost_pid: int | None = None
 
     @property
     def watchers(self) -> set[str]:
@@ -47,7 +62,7 @@ def ask(fleet: Fleet) -> Supervised:
     try:
         return Supervised(fleet.supervisord.pid(), fleet.supervisord.processes())
     except NotRunning:
-        return Supervised()
+        return Supervised(lost_pid=lost_pid(fleet.deployment))
 
 
 def survey(fleet: Fleet, names: Iterable[str]) -> Survey:
@@ -82,7 +97,15 @@ def look(fleet: Fleet, faults: Mapping[str, str], supervised: Supervised, read: 
     """A row for each name in `faults`, from what supervisord said and what `read` gives now."""
     now = datetime.now(UTC)
     rows = tuple(_row(fleet, name, supervised.processes.get(name), read(name), fault, now) for name, fault in faults.items())
-    return Survey(now, supervised.pid, rows)
+    silent = any(row.is_running and not row.live for row in rows)
+    return Survey(
+        now,
+        supervised.pid,
+        rows,
+        supervised.lost_pid,
+        agent_state(fleet, supervised.processes.get(AGENT)),
+        why_unwritable(fleet.deployment.run_dir) if silent else "",
+    )
 
 
 def _row(fleet: Fleet, name: str, process: Process | None, report: Report | None, fault: str, now: datetime) -> Row:
@@ -93,6 +116,6 @@ def _row(fleet: Fleet, name: str, process: Process | None, report: Report | None
 
 def _by_hand(name: str, report: Report, now: datetime) -> Process | None:
     """A worker that somebody runs without supervisord, `watcherctl run NAME`, counts as running too."""
-    if now - report.updated_at > HUNG_AFTER or not is_alive(report.pid):
+    if now - report.updated_at > HUNG_AFTER or not is_still(report.pid, report.birth):
         return None
-    return Process(name, "RUNNING", pid=report.pid, started_at=int(report.started_at.timestamp()))
+    return Process(name, "RUNNING", pid=report.pid, started_at=int(report.started_at.timestamp()), birth=report.birth)

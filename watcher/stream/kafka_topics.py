@@ -6,7 +6,7 @@ from collections.abc import Collection
 from concurrent.futures import Future
 from typing import Any
 
-from confluent_kafka import KafkaError, KafkaException
+from confluent_kafka import KafkaError, KafkaException, TopicCollection
 from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic, ResourceType
 
 from watcher.config import Settings
@@ -28,6 +28,13 @@ POSITION_TOPIC_CONFIG = {
 }
 
 
+class UnseenTopic(NotPermitted):
+    """Kafka shows a topic only to those who have a right on it."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message, hint="Grant Write on it, and Read as well on the position topic: each has Describe in it.")
+
+
 class Topics:
     """Creates what is missing, once per name. A broker's auto-creation could not make the position topic compacted."""
 
@@ -46,7 +53,10 @@ class Topics:
             self._create(self._missing(names))
 
     def try_ensure(self, names: Collection[str]) -> list[str]:
-        """The topics that are missing, when Kafka says that `ensure` may create them; none is created. Errors: as `ensure`."""
+        """The topics that are missing, when Kafka says that `ensure` may create them; none is created.
+
+        Errors: as `ensure`; UnseenTopic.
+        """
         missing = self._missing(names)
         self._create(missing, only_try=True)
         return [topic.topic for topic in missing]
@@ -66,8 +76,19 @@ class Topics:
         return not missing
 
     def exists(self, name: str) -> bool:
-        """Whether there is a topic of this name, without creating it. Errors: Outage."""
-        return name in self._existing()
+        """Whether there is a topic of this name, without creating it. Errors: Outage; UnseenTopic."""
+        if name in self._existing():
+            return True
+        try:
+            self._admin.describe_topics(TopicCollection([name]), request_timeout=REQUEST_SECONDS)[name].result()
+        except KafkaException as error:
+            failure: KafkaError = error.args[0]
+            if failure.code() == KafkaError.UNKNOWN_TOPIC_OR_PART:
+                return False
+            if failure.code() in NOT_AUTHORISED:
+                raise UnseenTopic(f"Kafka: whether topic {name} exists is not for this principal to know.") from error
+            raise as_watcher_error(failure, f"asking for topic {name}") from error
+        return True
 
     def max_message_bytes(self, name: str) -> int | None:
         """The topic's `max.message.bytes`; None when the broker doesn't tell."""
@@ -126,17 +147,22 @@ class Topics:
             topics, operation_timeout=REQUEST_SECONDS, request_timeout=REQUEST_SECONDS, validate_only=only_try
         )
         for name, future in futures.items():
-            self._finish_creation(name, future)
+            is_there = self._finish_creation(name, future)
+            if is_there and only_try:
+                raise UnseenTopic(f"Kafka: topic {name} exists, and this principal may not see it.")
             if not only_try:
                 self._known.add(name)
 
-    def _finish_creation(self, name: str, future: Future[Any]) -> None:
+    def _finish_creation(self, name: str, future: Future[Any]) -> bool:
+        """Whether it was there already."""
         try:
             future.result()
         except KafkaException as error:
             failure: KafkaError = error.args[0]
             if failure.code() != KafkaError.TOPIC_ALREADY_EXISTS:
                 raise _creation_error(name, failure) from error
+            return True
+        return False
 
 
 def _made_how(name: str) -> str:

@@ -76,12 +76,19 @@ STANDING: Mapping[Metric, Reader] = {
         worker.standing.saved_seconds
     ),
     Metric(
-        "watcher_oplog_window_seconds", "gauge", "How long MongoDB's oplog holds changes; absent where MongoDB does not tell."
+        "watcher_oplog_window_seconds",
+        "gauge",
+        "How long MongoDB's oplog holds changes, or longer until it is full. Absent where MongoDB does not tell.",
     ): lambda worker: worker.standing.window_seconds,
+    Metric(
+        "watcher_oplog_full",
+        "gauge",
+        "1 if MongoDB's oplog forgets old changes for new ones, 0 until it is full. Absent where MongoDB does not tell.",
+    ): lambda worker: None if worker.standing.oplog_full is None else int(worker.standing.oplog_full),
     Metric(
         "watcher_oplog_headroom_seconds",
         "gauge",
-        "From the oldest change in the oplog to the committed position: below 0 it is lost. Absent where MongoDB does not tell.",
+        "How much older the position may become, or more until the oplog is full; below 0 it is lost. Absent as the others.",
     ): lambda worker: worker.standing.headroom_seconds,
 }
 

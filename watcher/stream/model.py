@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
+from watcher.stream.oplog import Oplog
+
 ResumeToken = Mapping[str, Any]
 """MongoDB's position in a change stream, as the server gave it: `{"_data": "82…"}`."""
 
@@ -29,18 +31,18 @@ class Batch:
     """What one bounded wait on the change stream gave; without events it is an idle tick.
 
     `events` are raw BSON documents in stream order. `token` is the position after the last of them. `server_seconds` is the
-    server's own operation time at the reply, so that lag needs no client clock, and `oldest_oplog_seconds` that of the oldest
-    change that MongoDB still holds, None where it doesn't tell; both in seconds since 1970. `ended` means that the server has
-    closed the stream (after an invalidate): go on by opening it again after `token`. `notices` come before the events. `missing`
-    names the fields that the events lack because they were too large for MongoDB itself. `more` means that as many events came as
-    were asked for, so that the next ones are most likely there already. `size` is what came over the network, in bytes.
+    server's own operation time at the reply, in seconds since 1970, so that lag needs no client clock, and `oplog` what MongoDB
+    told of its oplog lately, None where it doesn't tell. `ended` means that the server has closed the stream (after an
+    invalidate): go on by opening it again after `token`. `notices` come before the events. `missing` names the fields that the
+    events lack because they were too large for MongoDB itself. `more` means that as many events came as were asked for, so that
+    the next ones are most likely there already. `size` is what came over the network, in bytes.
     """
 
     events: Sequence[bytes]
     token: ResumeToken
     server_seconds: int
     ended: bool = False
-    oldest_oplog_seconds: int | None = None
+    oplog: Oplog | None = None
     notices: Sequence[Notice] = ()
     missing: Sequence[str] = ()
     more: bool = False

@@ -17,6 +17,26 @@ LONGEST_WAIT_SECONDS = 60
 
 
 @dataclass(frozen=True, slots=True)
+class LastHeadroom:
+    """How much older the position could become when the worker wrote that, at `written` (seconds since 1970); see standing.py."""
+
+    seconds: float
+    oplog_full: bool | None
+    written: float
+
+    @classmethod
+    def read(cls, previous: Mapping[str, Any]) -> LastHeadroom | None:
+        """From a status file; None where the worker did not know."""
+        seconds, written = previous.get("headroomSeconds"), _seconds(previous.get("updatedAt"))
+        return None if seconds is None or written is None else cls(seconds, previous.get("oplogFull"), written)
+
+    def at(self, now: float) -> int | None:
+        """Reckoned on to `now`; None where nothing is known any more."""
+        left = int(self.seconds - max(now - self.written, 0.0))
+        return None if left <= 0 and self.oplog_full is False else left
+
+
+@dataclass(frozen=True, slots=True)
 class Past:
     """What this watcher has been through.
 
@@ -32,6 +52,7 @@ class Past:
     last_commit_at: str | None = None
     last_gap_at: str | None = None
     bugs: int = 0
+    headroom: LastHeadroom | None = None
 
     @classmethod
     def read(cls, previous: Mapping[str, Any], client_id: str) -> Past:
@@ -46,6 +67,7 @@ class Past:
             last_commit_at=previous.get("lastCommitAt"),
             last_gap_at=previous.get("lastGapAt"),
             bugs=previous.get("bugs", 0) + _ended_by_a_bug(previous) if crashed else 0,
+            headroom=LastHeadroom.read(previous),
         )
 
     @property
@@ -56,10 +78,7 @@ class Past:
     @property
     def last_commit_seconds(self) -> float | None:
         """When that was, in seconds since 1970; None also for what is not a time."""
-        try:
-            return datetime.fromisoformat(self.last_commit_at or "").timestamp()
-        except (TypeError, ValueError):
-            return None
+        return _seconds(self.last_commit_at)
 
     @property
     def wait_seconds(self) -> int:
@@ -82,6 +101,14 @@ def _ended_by_a_bug(previous: Mapping[str, Any]) -> bool:
 def _achieved_nothing(previous: Mapping[str, Any]) -> bool:
     lived = _seconds_between(previous.get("startedAt"), previous.get("updatedAt"))
     return not previous.get("messagesCommitted") and lived < HEALTHY_SECONDS
+
+
+def _seconds(moment: Any) -> float | None:
+    """Since 1970; None for what is not a time."""
+    try:
+        return datetime.fromisoformat(moment).timestamp()
+    except (TypeError, ValueError):
+        return None
 
 
 def _seconds_between(start: Any, end: Any) -> float:

@@ -19,10 +19,10 @@ from dataclasses import dataclass, replace
 from confluent_kafka import KafkaError
 
 from watcher.config import Settings
-from watcher.errors import Outage, PositionLost
+from watcher.errors import ConfigurationError, Outage, PositionLost
 from watcher.log import iso
 from watcher.stream.kafka_errors import explained
-from watcher.stream.kafka_sink import KafkaSink, counted_anew
+from watcher.stream.kafka_sink import KafkaSink, check_database, counted_anew, position_gone
 from watcher.stream.kafka_topics import Topics
 from watcher.stream.message import Encoder
 from watcher.stream.model import Message, Notice, Owner, Position, ResumeToken
@@ -35,11 +35,15 @@ from watcher.stream.worker import message_format
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """What Kafka holds of a watcher's position. `fault` says why it cannot be read, if it can't; `history` is oldest first."""
+    """What Kafka holds of a watcher's position. `history` is oldest first.
+
+    `fault` says why no worker could go on from it, if that is so, and `hint` what to do then.
+    """
 
     saved: Saved
     fault: str
     history: tuple[PositionChange, ...]
+    hint: str = ""
 
     @property
     def token(self) -> ResumeToken | None:
@@ -47,22 +51,34 @@ class Look:
         return self.saved.position.token if self.saved.position else None
 
 
-def look(settings: Settings) -> Look:
-    """Read it, without disturbing a worker. Errors: Outage, NotPermitted."""
+def look(settings: Settings, past: Past) -> Look:
+    """Read it, without disturbing a worker; `past` tells whether there has to be one. Errors: Outage, NotPermitted."""
     troubles: deque[KafkaError] = deque(maxlen=16)
     topics = Topics(settings, troubles.append)
     try:
         if not topics.exists(settings.position_topic):
-            return Look(Saved(), "", ())
+            return _judged(settings, past, Saved(), ())
         reader = PositionReader(settings, troubles.append)
         history = load_history(reader.read_history())
         try:
-            return Look(reader.read_so_far(), "", history)
+            return _judged(settings, past, reader.read_so_far(), history)
         except PositionLost as error:
-            return Look(Saved(), str(error), history)
+            return Look(Saved(), str(error), history, error.hint)
     except Outage as error:
         topics.report_troubles()
         raise explained(error, troubles) from error
+
+
+def _judged(settings: Settings, past: Past, saved: Saved, history: tuple[PositionChange, ...]) -> Look:
+    """With what a worker that opens there would say of it."""
+    try:
+        if saved.position is None and past.has_delivered:
+            raise position_gone(settings)
+        if saved.position:
+            check_database(settings, saved.position)
+    except (PositionLost, ConfigurationError) as error:
+        return Look(saved, str(error), history, error.hint)
+    return Look(saved, "", history)
 
 
 def change(settings: Settings, past: Past, target: ResumeToken, what: str) -> PositionChange:

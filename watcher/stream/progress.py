@@ -16,6 +16,7 @@ from typing import Any
 from watcher.config import Settings
 from watcher.errors import Outage, WatcherError
 from watcher.log import iso
+from watcher.pids import birth_of
 from watcher.stream.counts import Counts, Rate
 from watcher.stream.gaps import Gaps
 from watcher.stream.model import Batch, Message, Owner, Position
@@ -44,11 +45,12 @@ class Progress:
     def __init__(self, settings: Settings, owner: Owner, past: Past, on_change: Callable[[], None]) -> None:
         self.settings = settings
         self.owner = owner
+        self.birth = birth_of(owner.pid)
         self.past = past
         self.gaps = Gaps(past.last_gap_at)
         self.counts = Counts()
         self.rate = Rate()
-        self.standing = Standing()
+        self.standing = Standing(past.headroom)
         self.under_way = UnderWay()
         self.started_at = time.time()
         self.state = State.OPENING
@@ -73,13 +75,22 @@ class Progress:
         except BaseException as error:
             self._failed(error)
             raise
-        self.enter(State.STOPPED)
+        self._ended(State.STOPPED)
 
     @property
     def shown_state(self) -> State:
         """The state as others should see it: one that was told to stop is stopping until it has."""
-        ended = self.state in (State.STOPPED, State.FAILED)
-        return State.STOPPING if self._stopping.is_set() and not ended else self.state
+        return State.STOPPING if self._stopping.is_set() and not self.has_ended else self.state
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether this is the last that is heard of the worker."""
+        return self.state in (State.STOPPED, State.FAILED)
+
+    @property
+    def events_per_second(self) -> float:
+        """How many lately; to be asked by one thread. None flow when it has ended."""
+        return 0.0 if self.has_ended else self.rate.at(self.counts.messages)
 
     def enter(self, state: State) -> None:
         """The worker does something else now."""
@@ -149,7 +160,12 @@ class Progress:
         self.counts.failed(error, self.under_way.dropped())
         exit_code = error.exit_code if isinstance(error, WatcherError) else 1
         self._remember(error, "worker", int(exit_code))
-        self.enter(State.FAILED)
+        self._ended(State.FAILED)
+
+    def _ended(self, state: State) -> None:
+        """What is written down now stays: nothing is connected, and nothing flows any more."""
+        self.mongo_connected = self.kafka_connected = False
+        self.enter(state)
 
     def _remember(self, error: BaseException, component: str, exit_code: int | None) -> None:
         hint = error.hint if isinstance(error, WatcherError) else "This is a bug; the traceback is in the log."

@@ -19,6 +19,7 @@ import orjson
 from watcher.private import replace_file
 from watcher.stream.memory import Rest
 from watcher.stream.metrics import metrics
+from watcher.stream.model import ResumeToken, token_seconds
 from watcher.stream.notify import Notifier
 from watcher.stream.progress import Progress
 from watcher.stream.snapshot import snapshot
@@ -62,6 +63,16 @@ class StatusFile:
             data = orjson.loads(self._path.read_bytes())
             return data if isinstance(data, dict) else {}
         return {}
+
+    def moved(self, token: ResumeToken) -> None:
+        """A command has set the position, and the headroom that was written down is that of the old one. Errors: OSError."""
+        status = self.previous()
+        before, headroom, now = status.get("positionTime"), status.get("headroomSeconds"), token_seconds(token)
+        if before is None:
+            return
+        status["positionTime"] = now
+        status["headroomSeconds"] = None if headroom is None else headroom + now - before
+        replace_file(self._path, orjson.dumps(status, option=orjson.OPT_INDENT_2))
 
     def changed(self) -> None:
         """Write soon."""

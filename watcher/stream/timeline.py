@@ -13,6 +13,7 @@ from watcher.log import iso
 from watcher.stream.change_stream import ChangeStream
 from watcher.stream.model import ResumeToken
 from watcher.stream.mongodb_errors import EventTooLarge
+from watcher.stream.oplog import Oplog
 
 
 class PositionRefused(WatcherError):
@@ -31,15 +32,15 @@ class Timeline:
         with self._stream() as stream:
             return stream.open_now()
 
-    def oldest_seconds(self) -> int | None:
-        """When the oldest change was made that MongoDB holds, in seconds since 1970; None without the role clusterMonitor."""
+    def oplog(self) -> Oplog | None:
+        """What MongoDB tells of its oplog; None without the role clusterMonitor."""
         with self._stream() as stream:
-            return stream.oldest_oplog_seconds()
+            return stream.oplog()
 
     def at(self, moment: datetime) -> ResumeToken:
         """Before all changes from `moment` on, in whole seconds. Errors: PositionRefused, with the oldest possible time."""
         wanted = int(moment.timestamp())
-        oldest = self.oldest_seconds()
+        oldest = self._oldest_seconds()
         if oldest is not None and wanted <= oldest:
             raise _too_old(wanted, oldest)
         try:
@@ -59,6 +60,10 @@ class Timeline:
         """Where a watcher without a position begins, by `start_from`. Errors: PositionRefused."""
         start_from = self._settings.start_from
         return self.at(start_from) if isinstance(start_from, datetime) else self._tried(None, self._settings)
+
+    def _oldest_seconds(self) -> int | None:
+        oplog = self.oplog()
+        return oplog.oldest_seconds if oplog else None
 
     def _tried(self, token: ResumeToken | None, settings: Settings) -> ResumeToken:
         """Where a stream stands that was opened there. Some positions are refused only when it is read."""

@@ -33,7 +33,8 @@ async function send(name, action, refused = false) {
     document.dispatchEvent(new Event("token"));
     if (await askForToken(true)) await send(name, action, true);
   } else if (response?.ok) {
-    tell(`${name}: ${action} is under way`);
+    const { state } = await response.json().catch(() => ({}));
+    tell(`${name}: ${state ? state.replaceAll("_", " ") : `${action} was accepted`}`);
   } else {
     tell(`${name}: ${action} failed. ${await reason(response)}`);
   }

@@ -60,15 +60,17 @@ export async function showCharts(name) {
   await update();
 }
 
-/** `now 12.5/s, highest 40.1/s`: of several series together. */
+/** `now 12.5/s, highest 40.1/s`: of several series together; without the first where no worker tells. */
 function inWords(chart, columns) {
   const sums = columns[0].map((_, step) => {
     const values = columns.map((column) => column[step]).filter((value) => value !== null);
     return values.length ? values.reduce((sum, value) => sum + value, 0) : null;
   });
   const known = sums.filter((value) => value !== null);
-  if (!known.length) return "nothing known yet";
-  return `now ${chart.words(known.at(-1))}, highest ${chart.words(Math.max(...known))}`;
+  if (!known.length) return "nothing known";
+  const isLive = "live" in document.getElementById("main").dataset;
+  const now = isLive ? `now ${chart.words(known.at(-1))}, ` : "";
+  return `${now}highest ${chart.words(Math.max(...known))}`;
 }
 
 function plot(target, chart, data) {

@@ -146,6 +146,18 @@ def test_which_collections_are_watched(collection: str, watch: tuple[str, ...], 
     assert settings(watch_collections=watch, exclude_collections=exclude).watches(collection) is watched
 
 
+def test_names_in_a_list_are_literal_and_text_is_trimmed() -> None:
+    assert settings(watch_collections=["sp ", " sp", " ", ""]).watch_collections == ("sp ", " sp", " ")
+    assert settings(watch_collections=" a , b ,, sp[ ]").watch_collections == ("a", "b", "sp[ ]")
+
+
+@pytest.mark.parametrize(("pattern", "hint"), [(".users", "does not allow"), (".*", "not a regular expression")])
+def test_no_collection_begins_with_a_dot(pattern: str, hint: str) -> None:
+    with pytest.raises(Invalid) as caught:
+        settings(watch_collections=[pattern])
+    assert hint in caught.value.refusals[0].hint
+
+
 def test_system_collections_may_be_excluded() -> None:
     assert settings(exclude_collections="system.*").exclude_collections == ("system.*",)
 

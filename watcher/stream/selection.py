@@ -79,9 +79,7 @@ def _set_to_regex(members: str) -> str:
     """`[ab]`. All is escaped: `^` means something only in regular expressions, and `[:digit:]` only in MongoDB's."""
     negated = members.startswith("!")
     spans = re.findall(r"(.)-(.)|(.)", members[negated:], re.DOTALL)
-    text = "".join(
-        f"{_escape(first)}-{_escape(last)}" if first else _escape(one) for first, last, one in spans if first <= last
-    )
+    text = "".join(f"{_escape(first)}-{_escape(last)}" if first else _escape(one) for first, last, one in spans if first <= last)
     if not text:  # an empty span, as in [z-a], is no character at all
         return "." if negated else "(?!)"
     return f"[{'^' * negated}{text}]"

@@ -35,6 +35,8 @@ def in_utf_8(value: str) -> str:
         value.encode()
     except UnicodeEncodeError:
         raise Refused("holds bytes that are not UTF-8", hint="they are in the environment variable that it is made of") from None
+    if "\0" in value:
+        raise Refused("holds a NUL character", hint="neither MongoDB nor Kafka takes one")
     return value
 
 

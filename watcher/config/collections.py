@@ -27,10 +27,8 @@ def check_pattern(pattern: str) -> str:
     if "$" in pattern or "\0" in pattern:
         raise Refused(f"has a name that MongoDB does not allow: {pattern!r}")
     if pattern.startswith("."):
-        hint = (
-            "this is a glob, not a regular expression: * alone is all of them" if is_glob(pattern) else "MongoDB does not allow it"
-        )
-        raise Refused(f"has '{pattern}', but no collection's name begins with a dot", hint=hint)
+        hint = "globs are no regular expressions: * alone is all" if is_glob(pattern) else ""
+        raise Refused(f"has '{pattern}', and MongoDB allows no name that begins with a dot", hint=hint)
     if pattern.rfind("[") > pattern.rfind("]"):
         raise Refused(f"has a glob with an open bracket: '{pattern}'", hint="globs are * ? [abc] [!abc]")
     return pattern

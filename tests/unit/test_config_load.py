@@ -269,6 +269,14 @@ FAULTS = {
         good("a") + 'kafka = { "group.id" = "x" }\n',
         "a.toml:4 kafka.group.id: cannot be set in [kafka] (reading the position back stands on it)",
     ),
+    "property that is no number": (
+        good("a") + '[kafka]\n"message.max.bytes" = "1 MB"\n',
+        "a.toml:5 kafka.message.max.bytes: must be a whole number, not '1 MB' (digits alone, for example 1000)",
+    ),
+    "property that would be a class of its own": (
+        good("a") + '[kafka]\ndefault.topic.config = "x"\n',
+        "a.toml:5 kafka.default.topic.config: cannot be set in [kafka] (its properties stand in [kafka] itself)",
+    ),
     "property that is no scalar": (good("a") + "kafka.x = [1]\n", "a.toml:4 kafka.x: must be text, a number, true or false"),
     "undefined variable": (
         good("a").replace("//h", "//u:${NO_SUCH_VARIABLE}@h"),

@@ -160,9 +160,10 @@ def test_brokers_that_librdkafka_would_pass_over() -> None:
 
 def test_all_that_is_wrong_with_a_list_of_brokers() -> None:
     with pytest.raises(Invalid) as caught:
-        settings(kafka_brokers="http://a:9092,b,c:70000,d;e,[1.2],é:٣")
+        settings(kafka_brokers="http://a:9092,b,c:70000,d;e,[1.2],é:٣,'f:1'")
     assert [(str(refused), refused.key) for refused in caught.value.refusals] == [
-        (f"is not host:port: '{broker}'", "kafka_brokers") for broker in ("http://a:9092", "c:70000", "d;e", "[1.2]", "é:٣")
+        (f"is not host:port: '{broker}'", "kafka_brokers")
+        for broker in ("http://a:9092", "c:70000", "d;e", "[1.2]", "é:٣", "'f:1'")
     ]
 
 

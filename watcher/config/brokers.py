@@ -15,7 +15,7 @@ PROTOCOLS = ("plaintext", "ssl", "sasl_plaintext", "sasl_ssl")
 """What `security.protocol` can be, and what a broker may have before its `://`."""
 
 _BROKER = re.compile(
-    r"(?:(?P<protocol>[A-Za-z0-9_+.-]+)://)?(?:\[(?P<address>[^\[\]]+)\]|(?P<host>[^\[\]:;,/\s@]+))(?::(?P<port>[0-9]{1,5}))?"
+    r"(?:(?P<protocol>[A-Za-z0-9_+.-]+)://)?(?:\[(?P<address>[^\[\]]+)\]|(?P<host>[^\[\]:;,/\s@\"']+))(?::(?P<port>[0-9]{1,5}))?"
 )
 _EXAMPLE = "for example localhost:9092"
 _CLIENT_ID = re.compile(r"[A-Za-z0-9._-]+")

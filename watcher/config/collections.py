@@ -24,7 +24,7 @@ def check_pattern(pattern: str) -> str:
     """`pattern` as it is; raises `Refused` when no collection can match it."""
     if pattern.startswith("!"):
         raise Refused(f"has '{pattern}', which no collection matches", hint="what not to watch goes into exclude_collections")
-    if "$" in pattern or "\0" in pattern:
+    if "$" in pattern:
         raise Refused(f"has a name that MongoDB does not allow: {pattern!r}")
     if pattern.startswith("."):
         hint = "globs are no regular expressions: * alone is all" if is_glob(pattern) else ""

@@ -64,5 +64,5 @@ def _check_path(text: str, collection: str, path: tuple[str, ...]) -> None:
         hint = f"did you mean '{'.'.join([collection, *searched])}'? all elements of an array are searched" if searched else ""
         raise Refused(f"has '{text}', but a path holds nothing but names of fields", hint=hint)
     for part in path:
-        if part.startswith("$") or "\0" in part or "*" in part:
+        if part.startswith("$") or "*" in part:
             raise Refused(f"has {text!r}, but no field can be named {part!r} here", hint="globs are for the collection alone")

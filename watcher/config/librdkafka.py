@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
-from watcher.config.checks import in_utf_8
+from watcher.config.checks import in_utf_8, whole_number
 from watcher.config.fault import Refused
 
 PropertyValue = str | int | float | bool
@@ -46,6 +46,19 @@ OWNED: Mapping[str, str] = {
     "test.mock.broker.rtt": "changes would go to brokers that do not exist",
 }
 """Properties that a configuration may not set, each with the reason."""
+
+
+NUMBERS = ("batch.size", "message.max.bytes")
+"""Properties with which the watcher itself reckons."""
+
+
+def no_numbers(properties: Mapping[str, object]) -> Iterator[Refused]:
+    """Those of NUMBERS that are none."""
+    for name in NUMBERS:
+        try:
+            whole_number(properties.get(name, 0))
+        except Refused as refused:
+            yield refused.within(name)
 
 
 def check_property(name: str) -> str:

@@ -16,7 +16,7 @@ from watcher.config.checks import at_least, at_most, each, one_of, secret, table
 from watcher.config.collections import check_pattern, check_watchable, is_watched, split_list
 from watcher.config.fault import Invalid, Refused
 from watcher.config.fields import check_field, out_of_reach
-from watcher.config.librdkafka import PropertyValue, check_property, check_value
+from watcher.config.librdkafka import PropertyValue, check_property, check_value, no_numbers
 from watcher.config.masking import Secret
 from watcher.config.mongodb_uri import parse_uri, uri_refusals
 from watcher.config.topic_template import check_topic
@@ -136,6 +136,8 @@ class Settings(Checked):
             database = parse_uri(good["mongodb_uri"].get_secret_value()).database
             for refused in out_of_reach(good["exclude_fields"], database, good["watch_collections"]):
                 yield refused.within("exclude_fields")
+        for refused in no_numbers(good.get("kafka", {})):
+            yield refused.within("kafka")
         if good.keys() >= {"kafka_brokers", "kafka"}:
             protocol = str(good["kafka"].get("security.protocol", "plaintext"))
             for refused in misread_brokers(good["kafka_brokers"], protocol):

@@ -9,8 +9,8 @@ from watcher.config import Settings, reread
 from watcher.errors import CredentialsRefused, Outage
 
 PATIENCE_SECONDS = 60.0
-"""How long credentials may be refused on end. Server and file do not change at one moment, and Kubernetes takes up to a minute to bring
-a changed secret into its file."""
+"""How long credentials may be refused on end. Server and file do not change at once, and Kubernetes takes up to a minute to bring a
+changed secret into its file."""
 
 CODE = "credentials_refused"
 

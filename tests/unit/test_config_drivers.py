@@ -159,3 +159,13 @@ def test_all_faults_of_all_files_at_once(tmp_path: Path) -> None:
         ("b.env", 3, "kafka.session.timeout.ms"),
         ("b.env", 4, "DELIVERY"),
     ]
+
+
+def test_a_property_that_could_not_be_read_is_one_fault(tmp_path: Path) -> None:
+    login = '[kafka]\nsecurity.protocol = "sasl_ssl"\nsasl.mechanism = "PLAIN"\nsasl.username = "u"\n'
+    (tmp_path / "a.toml").write_text(GOOD.format(name="a") + login + 'sasl.password_file = "nowhere"\n')
+    (tmp_path / "b.toml").write_text(GOOD.format(name="b") + login + 'sasl.password = "${NO_SUCH_VARIABLE}"\n')
+    assert [fault.key for fault in load(tmp_path, {}, ask_drivers=True).faults] == [
+        "kafka.sasl.password_file",
+        "kafka.sasl.password",
+    ]

@@ -6,7 +6,7 @@ import ipaddress
 
 
 def is_ipv6(text: str) -> bool:
-    """Whether `text` is an IPv6 address, with or without a zone."""
+    """True for an IPv6 address, with or without a zone (RFC 4291, RFC 4007)."""
     try:
         ipaddress.IPv6Address(text)
     except ValueError:

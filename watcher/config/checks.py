@@ -30,7 +30,7 @@ def secret(value: object) -> Secret:
 
 
 def in_utf_8(value: str) -> str:
-    """`value`, if it can be written in UTF-8, as MongoDB and Kafka want it; what an environment variable brings may be no text."""
+    """`value`, if MongoDB and Kafka can take it: UTF-8, which an environment variable need not hold, without a NUL."""
     try:
         value.encode()
     except UnicodeEncodeError:

@@ -68,11 +68,17 @@ class Draft:
         if "mongodb_uri" in self.entries and "mongodb_uri" not in self.settled:
             uri = str(self.entries["mongodb_uri"].value)
             refusals += [refused.within("mongodb_uri") for refused in refused_by_pymongo(uri)]
-        properties = {name: value for name, value in self._properties().items() if f"{_PROPERTY_PREFIX}{name}" not in self.settled}
         if KAFKA_TABLE not in self.settled:
             completed = partial(producer_properties, transactional_id=self._transactional_id())
-            refusals += [refused.within(KAFKA_TABLE) for refused in refused_by_librdkafka(properties, completed)]
+            refusals += [refused.within(KAFKA_TABLE) for refused in refused_by_librdkafka(self._properties_to_ask(), completed)]
         self.faults.extend(fault for refused in refusals if (fault := self._fault(refused)))
+
+    def _properties_to_ask(self) -> dict[str, Any]:
+        """The properties without a fault; those that could not be read have some value, so that they are not missed."""
+        unread = [key for key in self.settled if key.startswith(_PROPERTY_PREFIX) and key not in self.entries]
+        stand_ins = {key.removeprefix(_PROPERTY_PREFIX): "?" for key in unread}
+        faulty = {key.removeprefix(_PROPERTY_PREFIX) for key in self.settled}
+        return {name: value for name, value in self._properties().items() if name not in faulty} | stand_ins
 
     def _transactional_id(self) -> str:
         delivery = self.entries.get("delivery")

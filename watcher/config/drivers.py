@@ -1,4 +1,4 @@
-"""What pymongo and librdkafka themselves say against settings, asked without a connection.
+"""Faults that pymongo and librdkafka themselves find in settings, asked without a connection.
 
 They find what a worker would stop at, and what they themselves would pass over in silence. Importing them costs time, so only
 `watcherctl check` and its like ask.
@@ -33,7 +33,7 @@ _OF_CONSUMERS = "is a consumer property"
 
 
 def refused_by_pymongo(uri: str) -> Iterator[Refused]:
-    """What pymongo refuses of a URI that `parse_uri` takes, and which options it would leave out without an error."""
+    """Faults that pymongo finds in a URI that `parse_uri` takes, among them options that it would leave out without an error."""
     from pymongo.uri_parser import URI_OPTIONS
 
     seen = set()
@@ -76,7 +76,7 @@ def _refused_as_a_whole(uri: str) -> Iterator[Refused]:
 
 
 def refused_by_librdkafka(properties: Properties, completed: Callable[[Properties], Properties]) -> Iterator[Refused]:
-    """What librdkafka refuses of the `[kafka]` properties, or would pass over; its key is the property, if it is about one.
+    """Properties of `[kafka]` that librdkafka refuses, or would pass over; the key is empty for what is about no single one.
 
     It is asked by making a producer that knows no broker, with the properties alone and `completed` as by a worker. It names one
     fault at a time, so that property is left out and it is asked again.

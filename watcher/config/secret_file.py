@@ -10,14 +10,14 @@ SUFFIX = "_file"
 
 
 def secret_path(written: object, directory: Path) -> Path:
-    """Where the file lies; a relative path starts at `directory`. Raises `Refused` for what is no path."""
+    """The place of the file; a relative path starts at `directory`. Raises `Refused` for what is no path."""
     if not isinstance(written, str) or not written or "\0" in written:
         raise Refused("must be the path of a file")
     return (directory / written).absolute()
 
 
 def secret_of(key: str, path: Path, written: object = "") -> str:
-    """What the file of `key` holds. Blanks at the ends are no part of a URI. Errors: as `read_secret`."""
+    """The text in the file of `key`. Blanks at the ends are no part of a URI. Errors: as `read_secret`."""
     text = read_secret(path, written)
     return text.strip() if key == "mongodb_uri" else text
 

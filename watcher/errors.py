@@ -79,6 +79,14 @@ class NotPermitted(Stop):
     exit_code = ExitCode.NOT_PERMITTED
 
 
+class CredentialsRefused(NotPermitted):
+    """User and password, or what stands for them, are not accepted: wrong, or replaced by others. `component` as of `Outage`."""
+
+    def __init__(self, message: str, *, hint: str = "", component: str) -> None:
+        super().__init__(message, hint=hint)
+        self.component = component
+
+
 class ConfigurationError(Stop):
     """The configuration has a fault."""
 

@@ -40,7 +40,7 @@ def open_file(path: Path, flags: int) -> int:
 
 
 def replace_file(path: Path, content: bytes, mode: int = FILE_MODE) -> None:
-    """Write a file; whoever reads it finds the old content or the new, and a full disk leaves the old. Errors: OSError, of `path`."""
+    """Write a file; readers find the old content or the new, and a full disk leaves the old. Errors: OSError, of `path`."""
     temporary = path.with_name(f"{path.name}.{os.getpid()}.new")
     with naming(path):
         try:

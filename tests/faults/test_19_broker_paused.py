@@ -21,8 +21,8 @@ from tests.support.oracle import Oracle
 from tests.support.own_kafka import own_broker
 from tests.support.waiting import eventually
 from tests.support.worker import Launch
+from watcher.config.kafka_client import TRANSACTION_TIMEOUT_MS
 from watcher.sandbox.kafka import ApacheKafka
-from watcher.stream.kafka_config import TRANSACTION_TIMEOUT_MS
 
 pytest_plugins = ["tests.support.worker_fixtures"]
 

@@ -31,6 +31,15 @@ COLLECTIONS = (
     "enxcol_",
     "enxcol_.users.esc",
     "enxcol_.users.ecoc",
+    "a{2}",
+    "aa",
+    "sp ",
+    "sp",
+    "a..b",
+    "a.",
+    "a\tb",
+    "a(b|c)",
+    'it\'s "a\\b"',
 )
 LAST = "zz_last"
 
@@ -53,6 +62,9 @@ def delivered(inbox: Inbox) -> set[str]:
         pytest.param(["*öß*"], [], id="beyond-ascii"),
         pytest.param(["*"], [], id="encryption-is-not-meant-by-all"),
         pytest.param(["enxcol_.*", "users"], ["*.ecoc"], id="encryption-is-named"),
+        pytest.param(["a{2}", "sp ", "a..b", "a.", "a\tb", "a(b|c)", 'it\'s "a\\b"'], [], id="names-are-literal"),
+        pytest.param(["?{2}", "sp?", "a?.b", "*.", "*\t*", "?(b|c)", "*'*\"*\\*"], [], id="globs-beside-such-characters"),
+        pytest.param([], ["a{2}", "sp ", "a..b", "a\tb"], id="such-names-excluded"),
     ],
 )
 def test_the_server_selects_what_the_settings_say(
@@ -62,7 +74,7 @@ def test_the_server_selects_what_the_settings_say(
     expected = {name for name in COLLECTIONS if Settings(name="dashboard", **(settings | lists)).watches(name)}
     launch(settings | lists).reached()
     for name in (*COLLECTIONS, LAST):
-        db[name].insert_one({})
+        db.command("insert", name, documents=[{}])  # pymongo's own methods don't take every name
     assert {message["collection"] for message in inbox.messages(len(expected) + 1)} == expected | {LAST}
 
 

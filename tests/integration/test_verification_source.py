@@ -98,6 +98,16 @@ def test_documents_that_do_not_fit_into_one_reply(source: Source, db: Db) -> Non
     assert ids(source.chunks("users")) == in_order(db, "users")
 
 
+@pytest.mark.parametrize("name", ["a..b", "a.", "sp ", "größe"])
+def test_a_collection_of_any_name_that_mongodb_takes(source: Source, db: Db, name: str) -> None:
+    db.command("insert", name, documents=[{"_id": 1, "secret": "s"}, {"_id": 2}])
+    assert source.collections() == [name]
+    assert source.count(name) == 2
+    assert ids(source.chunks(name)) == [bson.encode({"": id_}) for id_ in (1, 2)]
+    assert len(ids(source.sample(name, 1))) == 1
+    assert len(source.by_keys(name, [b"2", b"3"])) == 1
+
+
 def test_what_goes_away_or_comes_between_two_chunks(source: Source, db: Db, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "CHUNK", 4)
     db.users.insert_many([{"_id": number} for number in range(10)])

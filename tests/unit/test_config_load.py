@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from watcher.config import Loaded, Settings, load, load_env_file, load_environment, load_one
 from watcher.config.draft import Draft
 from watcher.config.fault import Origin
+from watcher.config.in_force import values_in_force
 from watcher.config.source import Source
 from watcher.errors import ConfigurationError, ExitCode
 
@@ -140,6 +141,62 @@ def test_uri_file_of_a_watcher_wins_over_the_uri_in_defaults(write: Write, tmp_p
     assert settings.database == "fromfile"
 
 
+def test_properties_in_files_of_their_own(write: Write, tmp_path: Path) -> None:
+    (tmp_path / "password").write_bytes(b"\xef\xbb\xbf p w\xc3\xb6 \r\n")
+    (tmp_path / "key").write_text("k")
+    conf_dir = write(
+        defaults_toml='[kafka]\n"sasl.password" = "shared"\n"ssl.key.password_file" = "../nowhere"\n',
+        a_toml=good("a") + '[kafka]\nsasl.password_file = "../password"\n"ssl.key.password" = "own"\n',
+        b_env=f'MONGODB_URI_FILE=../uri\nKAFKA_BROKERS=h\nKAFKA_CLIENT_ID=b\nKAFKA={{"ssl.key.password_file": "{tmp_path}/key"}}\n',
+    )
+    (tmp_path / "uri").write_text("  mongodb://h/b\n\n")
+    loaded = load(conf_dir)
+    assert faults(loaded) == []
+    a, b = loaded.watchers["a"], loaded.watchers["b"]
+    assert a.kafka == {"sasl.password": " p wö ", "ssl.key.password": "own"}
+    assert b.kafka == {"sasl.password": "shared", "ssl.key.password": "k"}
+    assert {key: path.resolve() for key, path in b.secret_files.items()} == {
+        "mongodb_uri": tmp_path / "uri",
+        "kafka.ssl.key.password": tmp_path / "key",
+    }
+    assert str(loaded.origins["a"]["kafka.sasl.password"]) == "conf.d/a.toml:5"
+    shown = {key: value for key, value, _ in values_in_force(a, loaded.origins["a"])}
+    assert shown["kafka.sasl.password"] == "***"
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        ('"nowhere"', "cannot read nowhere: No such file or directory (is its name right? a link may lead nowhere)"),
+        ('"."', "cannot read .: Is a directory (it must be a file)"),
+        ('"empty"', "names empty, and that file is empty"),
+        ('"latin"', "cannot read latin: not UTF-8 text (save it as UTF-8)"),
+        ('""', "must be the path of a file"),
+        ("5", "must be the path of a file"),
+        (r'"a\u0000b"', "must be the path of a file"),
+    ],
+)
+@pytest.mark.parametrize("key", ["mongodb_uri_file", '"sasl.password_file"'])
+def test_files_that_hold_no_secret(write: Write, key: str, value: str, text: str) -> None:
+    uri, *rest = good("a").splitlines(keepends=True)
+    lines = [*rest, f"{key} = {value}\n"] if key == "mongodb_uri_file" else [uri, *rest, "[kafka]\n", f"{key} = {value}\n"]
+    conf_dir = write(a_toml="".join(lines))
+    (conf_dir / "empty").write_text("\n")
+    (conf_dir / "latin").write_bytes(b"p\xf6")
+    named = key.strip('"') if key == "mongodb_uri_file" else "kafka.sasl.password_file"
+    assert faults(load(conf_dir)) == [f"conf.d/a.toml:{len(lines)} {named}: {text}"]
+
+
+def test_a_property_and_its_file(write: Write) -> None:
+    text = good("a") + '[kafka]\n"sasl.password" = "x"\n"sasl.password_file" = "y"\n"acks_file" = "z"\n'
+    conf_dir = write(a_toml=text)
+    (conf_dir / "z").write_text("1")
+    assert faults(load(conf_dir)) == [
+        "conf.d/a.toml:6 kafka.sasl.password_file: is set beside sasl.password (keep one of them)",
+        "conf.d/a.toml:7 kafka.acks: cannot be set in [kafka] (exactly-once delivery stands on it)",
+    ]
+
+
 def test_variables_in_toml(write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DB_PASSWORD", "p$x")
     text = (
@@ -211,6 +268,14 @@ FAULTS = {
     "property in an inline table": (
         good("a") + 'kafka = { "group.id" = "x" }\n',
         "a.toml:4 kafka.group.id: cannot be set in [kafka] (reading the position back stands on it)",
+    ),
+    "property that is no number": (
+        good("a") + '[kafka]\n"message.max.bytes" = "1 MB"\n',
+        "a.toml:5 kafka.message.max.bytes: must be a whole number, not '1 MB' (digits alone, for example 1000)",
+    ),
+    "property that would be a class of its own": (
+        good("a") + '[kafka]\ndefault.topic.config = "x"\n',
+        "a.toml:5 kafka.default.topic.config: cannot be set in [kafka] (its properties stand in [kafka] itself)",
     ),
     "property that is no scalar": (good("a") + "kafka.x = [1]\n", "a.toml:4 kafka.x: must be text, a number, true or false"),
     "undefined variable": (

@@ -99,7 +99,7 @@ def test_client_id_must_fit_into_a_topic_name(given: str, text: str) -> None:
         ("a:1, b:2", "a:1,b:2"),
         (["a:1", "b"], "a:1,b"),
         ("[::1]:9092", "[::1]:9092"),
-        ("SSL://a:9092", "SSL://a:9092"),
+        ("PLAINTEXT://a:9092", "PLAINTEXT://a:9092"),
     ],
 )
 def test_brokers(given: Any, brokers: str) -> None:
@@ -144,6 +144,41 @@ def test_patterns_that_match_nothing(given: str, text: str) -> None:
 )
 def test_which_collections_are_watched(collection: str, watch: tuple[str, ...], exclude: tuple[str, ...], watched: bool) -> None:
     assert settings(watch_collections=watch, exclude_collections=exclude).watches(collection) is watched
+
+
+@pytest.mark.parametrize(
+    ("brokers", "protocol"), [("SSL://a:9092", "ssl"), ("sasl_ssl://a:1,b:2", "SASL_SSL"), ("plaintext://[::1]:9092", "plaintext")]
+)
+def test_a_protocol_before_a_broker_is_that_of_the_kafka_table(brokers: str, protocol: str) -> None:
+    assert settings(kafka_brokers=brokers, kafka={"security.protocol": protocol}).kafka_brokers == brokers
+
+
+def test_brokers_that_librdkafka_would_pass_over() -> None:
+    assert refusal(kafka_brokers="a:1,ssl://b:2") == "kafka_brokers: has ssl://b:2, but security.protocol in [kafka] is plaintext"
+    assert "is sasl_ssl" in refusal(kafka_brokers="PLAINTEXT://b:2", kafka={"security.protocol": "sasl_ssl"})
+
+
+def test_all_that_is_wrong_with_a_list_of_brokers() -> None:
+    with pytest.raises(Invalid) as caught:
+        settings(kafka_brokers="http://a:9092,b,c:70000,d;e,[1.2],é:٣,'f:1'")
+    assert [(str(refused), refused.key) for refused in caught.value.refusals] == [
+        (f"is not host:port: '{broker}'", "kafka_brokers")
+        for broker in ("http://a:9092", "c:70000", "d;e", "[1.2]", "é:٣", "'f:1'")
+    ]
+
+
+def test_names_in_a_list_are_literal_and_text_is_trimmed() -> None:
+    assert settings(watch_collections=["sp ", " sp", " ", ""]).watch_collections == ("sp ", " sp", " ")
+    assert settings(watch_collections=" a , b ,, sp[ ]").watch_collections == ("a", "b", "sp[ ]")
+
+
+@pytest.mark.parametrize(("pattern", "hint"), [(".users", ""), (".*", "globs are no regular expressions: * alone is all")])
+def test_no_collection_begins_with_a_dot(pattern: str, hint: str) -> None:
+    with pytest.raises(Invalid) as caught:
+        settings(watch_collections=[pattern])
+    assert [(str(refused), refused.hint) for refused in caught.value.refusals] == [
+        (f"has '{pattern}', and MongoDB allows no name that begins with a dot", hint)
+    ]
 
 
 def test_system_collections_may_be_excluded() -> None:

@@ -12,7 +12,7 @@ from pymongo.uri_parser import parse_uri as pymongos_parse_uri
 
 from watcher.config.fault import Refused
 from watcher.config.masking import is_secret, masked, masked_uri
-from watcher.config.mongodb_uri import parse_uri
+from watcher.config.mongodb_uri import parse_uri, uri_refusals
 
 
 @pytest.mark.parametrize(
@@ -25,6 +25,11 @@ from watcher.config.mongodb_uri import parse_uri
         ("mongodb+srv://u:p@cluster0.abc.mongodb.net/db", "db"),
         ("mongodb://%2Ftmp%2Fmongodb-27017.sock/db", "db"),
         ("mongodb://h/caf%C3%A9", "café"),
+        ("mongodb://[fe80::1%25eth0]:27017/db", "db"),
+        ("mongodb://h/db?", "db"),
+        ("mongodb://acct:key%3D%3D@acct.mongo.cosmos.azure.com:10255/db?ssl=true&replicaSet=globaldb&appName=@acct@", "db"),
+        ("mongodb://h/db?appName=@acct@&tls=true", "db"),
+        ("mongodb://h/db?tls=true;appName=x", "db"),
     ],
 )
 def test_database(uri: str, database: str) -> None:
@@ -58,6 +63,17 @@ def test_database(uri: str, database: str) -> None:
         ("mongodb://h/a.b", "names a database that MongoDB cannot have"),
         ("mongodb://h/" + "x" * 64, "names a database that MongoDB cannot have"),
         ("mongodb://u:p@h/admin", "has no change stream"),
+        ("mongodb://h/db?tls=true&", "has an empty option"),
+        ("mongodb://h/db?&tls=true", "has an empty option"),
+        ("mongodb://h/db?a=b&&tls=true", "has an empty option"),
+        ("mongodb://h/db?a=b;c=d&tls=true", "has & and ; between"),
+        ("mongodb://h/a+b", "names a database that MongoDB cannot have: 'a b'"),
+        ("mongodb://h/a%FF", "names a database that MongoDB cannot have"),
+        ("mongodb://h/db\n", "holds a line break"),
+        ("mongodb://h%20o/db", "has a host that is not host or host:port"),
+        ("mongodb://[1.2]/db", "has a host that is not host or host:port"),
+        ("mongodb://h:٣/db", "has a host that is not host or host:port"),
+        ("mongodb://u:hunter2@ss/x?y=z@h/db", "is not a valid MongoDB URI"),
     ],
 )
 def test_unusable(uri: str, text: str) -> None:
@@ -65,6 +81,29 @@ def test_unusable(uri: str, text: str) -> None:
         parse_uri(uri)
     assert text in str(caught.value)
     assert "hunter2" not in f"{caught.value} {caught.value.hint}"
+
+
+def test_all_that_is_wrong_with_a_uri_at_once() -> None:
+    assert [str(refused) for refused in uri_refusals("mongodb://a:x,b:70000/?tls&a=b&")] == [
+        "has a host that is not host or host:port",
+        "has a host that is not host or host:port",
+        "has an option that is not name=value: tls",
+        "has an empty option",
+        "names no database",
+    ]
+
+
+PIECES = st.sampled_from(
+    [*"ab:/?#@&;=%+,.[] \n-_$", "mongodb://", "u:p@", "h:1", "/db", "?tls=true", "&appName=@x@", "%40", "[::1]", ".sock"]
+)
+
+
+@given(rest=st.lists(PIECES, max_size=8).map("".join))
+def test_whatever_is_taken_pymongo_takes_too(rest: str) -> None:
+    uri = f"mongodb://h{rest}"
+    if not list(uri_refusals(uri)):
+        with warnings.catch_warnings(action="ignore"):
+            assert pymongos_parse_uri(uri, warn=True)["database"] == parse_uri(uri).database
 
 
 credentials = st.text(st.characters(codec="utf-8", exclude_characters="\0"), min_size=1, max_size=20)
@@ -93,6 +132,9 @@ def test_no_password_is_shown_escaped_or_not(password: str) -> None:
         ("mongodb://app:secret@h/db?authSource=admin", "mongodb://app:***@h/db?authSource=admin"),
         ("mongodb://app@h/db", "mongodb://app@h/db"),
         ("mongodb://app:se/cret@h/db", "mongodb://***@h/db"),
+        ("mongodb://app:se/cret?x=y@h", "mongodb://***@h"),
+        ("mongodb://app:x@y/d?z=hunter@h", "mongodb://app:***@y/d?z=***"),
+        ("mongodb://app:secret@h/db?appName=@acct@&tls=true", "mongodb://app:***@h/db?appName=@acct@&tls=true"),
         ("mongodb://h/db?authMechanismProperties=AWS_SESSION_TOKEN:abc&tls=true", "mongodb://h/db?authMechanismProperties=***&tls=true"),
         ("mongodb://h/db?tlsCertificateKeyFile=/k.pem&tlsCertificateKeyFilePassword=x",
          "mongodb://h/db?tlsCertificateKeyFile=/k.pem&tlsCertificateKeyFilePassword=***"),

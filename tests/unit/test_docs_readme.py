@@ -99,7 +99,7 @@ def test_every_setting_is_listed() -> None:
     assert table("Settings").keys() == set(KEYS)
 
 
-@pytest.mark.parametrize("field", fields(Settings)[1:], ids=lambda field: field.name)
+@pytest.mark.parametrize("field", [field for field in fields(Settings) if field.name in KEYS], ids=lambda field: field.name)
 def test_default(field: Field[Any]) -> None:
     default = {} if field.default_factory is dict else field.default
     default = str(default).lower() if isinstance(default, bool) else default

@@ -10,7 +10,6 @@ import pytest
 from tests.support.doctoring import check_fix, look
 from watcher.config import Deployment, load
 from watcher.config.agent_settings import load_agent
-from watcher.config.loader import with_librdkafka
 from watcher.doctor.check import Finding, Outcome
 from watcher.doctor.configuration import CHECKS, Here
 
@@ -26,7 +25,7 @@ def conf_dir(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def examined(conf_dir: Path, *names: str, environment: Mapping[str, str] | None = None) -> dict[str, Finding]:
-    loaded = with_librdkafka(load(conf_dir, environment))
+    loaded = load(conf_dir, environment, ask_drivers=True)
     here = Here(Deployment.locate(conf_dir), loaded, names or loaded.names, None if names else load_agent(conf_dir, environment))
     return look(CHECKS, here)
 
@@ -57,7 +56,7 @@ def test_every_fault_is_shown_with_its_line(conf_dir: Path) -> None:
 
 def test_librdkafka_is_asked(conf_dir: Path) -> None:
     write(conf_dir / "a.toml", GOOD.format(name="a") + '[kafka]\n"linger.msec" = 5\n')
-    check_fix(examined(conf_dir)["configuration.faults"], Outcome.FAILED, "a.toml:5 kafka.linger.msec", "CONFIGURATION.md")
+    check_fix(examined(conf_dir)["configuration.faults"], Outcome.FAILED, "a.toml:5 kafka.linger.msec", "'linger.ms'")
 
 
 def test_two_watchers_with_one_client_id(conf_dir: Path) -> None:

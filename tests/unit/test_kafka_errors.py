@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from confluent_kafka import KafkaError, KafkaException
 
-from watcher.errors import ConfigurationError, NotPermitted, Outage, UnsupportedServer, WatcherError
+from watcher.errors import ConfigurationError, CredentialsRefused, NotPermitted, Outage, UnsupportedServer, WatcherError
 from watcher.stream.kafka_errors import as_watcher_error, explained, translated
 from watcher.stream.kafka_topics import _creation_error
 
@@ -17,8 +17,8 @@ from watcher.stream.kafka_topics import _creation_error
         (KafkaError.GROUP_AUTHORIZATION_FAILED, NotPermitted),
         (KafkaError.CLUSTER_AUTHORIZATION_FAILED, NotPermitted),
         (KafkaError.TRANSACTIONAL_ID_AUTHORIZATION_FAILED, NotPermitted),
-        (KafkaError.SASL_AUTHENTICATION_FAILED, NotPermitted),
-        (KafkaError._AUTHENTICATION, NotPermitted),
+        (KafkaError.SASL_AUTHENTICATION_FAILED, CredentialsRefused),
+        (KafkaError._AUTHENTICATION, CredentialsRefused),
         (KafkaError.UNSUPPORTED_VERSION, UnsupportedServer),
         (KafkaError._UNSUPPORTED_FEATURE, UnsupportedServer),
         (KafkaError._INVALID_ARG, ConfigurationError),
@@ -87,7 +87,7 @@ REFUSED = KafkaError(KafkaError._AUTHENTICATION, "SASL authentication error: Aut
         ([CUT, ALL_DOWN], Outage, "Disconnected"),
         ([UNTRUSTED, ALL_DOWN], NotPermitted, "certificate cannot be trusted"),
         ([UNTRUSTED, AWAY], Outage, "certificate verify failed"),
-        ([AWAY, REFUSED], NotPermitted, "Authentication failed"),
+        ([AWAY, REFUSED], CredentialsRefused, "Authentication failed"),
     ],
 )
 def test_why_kafka_does_not_answer(troubles: list[KafkaError], kind: type[WatcherError], words: str) -> None:

@@ -6,7 +6,15 @@ import pytest
 from pymongo.errors import AutoReconnect, InvalidURI, NetworkTimeout, OperationFailure, PyMongoError, ServerSelectionTimeoutError
 from pymongo.errors import ConfigurationError as DriverConfigurationError
 
-from watcher.errors import ConfigurationError, NotPermitted, Outage, PositionLost, UnsupportedServer, WatcherError
+from watcher.errors import (
+    ConfigurationError,
+    CredentialsRefused,
+    NotPermitted,
+    Outage,
+    PositionLost,
+    UnsupportedServer,
+    WatcherError,
+)
 from watcher.stream.mongodb_errors import EventTooLarge, translated
 
 
@@ -23,10 +31,10 @@ def from_server(code: int, text: str = "words of the server.", *, after_token: b
 @pytest.mark.parametrize(
     ("code", "kind"),
     [
-        (11, NotPermitted),
+        (11, CredentialsRefused),
         (13, NotPermitted),
-        (18, NotPermitted),
-        (8000, NotPermitted),
+        (18, CredentialsRefused),
+        (8000, CredentialsRefused),
         (20, UnsupportedServer),
         (40573, UnsupportedServer),
         (40324, UnsupportedServer),

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 from watcher.stream.selection import glob_to_regex, match_stage
 
-NAMES = st.text(alphabet="abz019._-^]![\\ü*?", min_size=1, max_size=6)
-GLOBS = st.text(alphabet="ab9*?[]!^-\\.&~|:ü", max_size=8)
+NAMES = st.text(alphabet="abz019._-^]![\\ü*?{}\t ", min_size=1, max_size=6)
+GLOBS = st.text(alphabet="ab9*?[]!^-\\.&~|:ü{}\t ", max_size=8)
 SETS = st.builds("a[{}]b{}".format, st.text(alphabet="abz09-!^\\]&~|[:", min_size=1, max_size=5), st.sampled_from(["", "*"]))
 
 
@@ -56,6 +56,15 @@ def test_all_is_all_but_what_mongodb_keeps_for_encryption() -> None:
 def test_plain_names_are_compared_as_they_are(watch: list[str], exclude: list[str], condition: dict[str, list[str]]) -> None:
     [stage] = match_stage(watch, exclude)
     assert stage["$match"]["$or"][0] == {"ns.coll": condition}
+
+
+@pytest.mark.parametrize("name", ["a{2}", "a{1,}b", "a*{2}\t"])
+def test_a_name_with_a_brace_is_escaped_by_us_since_mongodb_does_not(name: str) -> None:
+    [stage] = match_stage([name], [])
+    [regex] = stage["$match"]["$or"][0]["ns.coll"]["$in"]
+    assert re.match(regex.pattern, name, regex.flags)
+    assert not re.match(regex.pattern, "aa", regex.flags)
+    assert regex.pattern.isprintable()
 
 
 def test_a_glob_becomes_an_anchored_regular_expression() -> None:

@@ -65,5 +65,5 @@ class ConfDirCache:
             files = [*self._conf_dir.iterdir()]
         except OSError:
             files = []
-        secrets = self._loaded.uri_files.values() if self._loaded else ()
+        secrets = self._loaded.secret_files if self._loaded else ()
         return {path: mark(path) for path in (*files, *secrets)}

@@ -16,7 +16,6 @@ from watcher.cli.phases import phases
 from watcher.cli.standard_output import reader_may_leave
 from watcher.config import Deployment, load
 from watcher.config.agent_settings import load_agent
-from watcher.config.loader import with_librdkafka
 
 if TYPE_CHECKING:
     from watcher.doctor.check import Outcome
@@ -50,7 +49,7 @@ def doctor(deployment: Deployment, names: tuple[str, ...], json_: bool, seconds:
     Exit codes: 0 nothing has failed, 1 something has, 4 no such watcher,
     78 the configuration has a fault.
     """
-    loaded = with_librdkafka(load(deployment.conf_dir))
+    loaded = load(deployment.conf_dir, ask_drivers=True)
     selected = select(names, loaded.names)
 
     from watcher.doctor.configuration import Here

@@ -13,7 +13,6 @@ from watcher.cli.options import with_deployment
 from watcher.config import Deployment, Loaded, load
 from watcher.config.agent_settings import load_agent
 from watcher.config.fault import configuration_error
-from watcher.config.loader import with_librdkafka
 from watcher.private import DIRECTORY_MODE
 
 if TYPE_CHECKING:
@@ -38,7 +37,7 @@ def generate(deployment: Deployment, into: Path | None, target: str | None, user
     directory = into or (Path(target) if target else None)
     if directory is None:
         raise click.UsageError("say --into DIR, --systemd or --kubernetes")
-    loaded, agent = with_librdkafka(load(deployment.conf_dir)), load_agent(deployment.conf_dir)
+    loaded, agent = load(deployment.conf_dir, ask_drivers=True), load_agent(deployment.conf_dir)
     if faults := (*loaded.faults, *agent.faults):
         raise configuration_error(faults)
     with_agent = agent.wanted is not None

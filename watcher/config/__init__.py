@@ -4,6 +4,7 @@ from watcher.config.deployment import Deployment
 from watcher.config.fault import Fault, Origin
 from watcher.config.loader import Loaded, load, load_env_file, load_environment, load_one
 from watcher.config.masking import masked, masked_uri
+from watcher.config.reread import reread
 from watcher.config.settings import KEYS, ROW_OPERATIONS, Settings
 
 __all__ = [
@@ -20,4 +21,5 @@ __all__ = [
     "load_one",
     "masked",
     "masked_uri",
+    "reread",
 ]

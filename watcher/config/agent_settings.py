@@ -12,8 +12,9 @@ from typing import Annotated, Any
 from watcher.config.checked import Checked
 from watcher.config.checks import at_least, at_most, secret, text, whole_number, yes_or_no
 from watcher.config.conf_dir import AGENT_FILE, read_file
-from watcher.config.fault import BUILT_IN, Fault, Invalid, Origin, Refused, why_unread
+from watcher.config.fault import BUILT_IN, Fault, Invalid, Origin, Refused
 from watcher.config.masking import Secret, masked
+from watcher.config.secret_file import read_secret, secret_path
 from watcher.config.source import Entry, Source
 
 TOKEN_CHARACTERS = 16
@@ -132,10 +133,9 @@ def _read_token_file(source: Source, conf_dir: Path) -> None:
         source.add_fault("token_file", "is set beside token", line=entry.origin.line, hint="keep one of them")
         return
     try:
-        token = (conf_dir / str(entry.value)).read_text(encoding="utf-8").strip()
-    except (OSError, UnicodeDecodeError) as error:
-        reason, hint = why_unread(error)
-        source.add_fault("token_file", f"cannot read {entry.value}: {reason}", line=entry.origin.line, hint=hint)
+        token = read_secret(secret_path(entry.value, conf_dir), entry.value).strip()
+    except Refused as refused:
+        source.add_fault("token_file", str(refused), line=entry.origin.line, hint=refused.hint)
         source.settled.add("token")
     else:
         source.entries["token"] = Entry(token, entry.origin)

@@ -9,21 +9,26 @@ from typing import Any
 
 from watcher.config.conf_dir import read_file
 from watcher.config.fault import Origin
+from watcher.config.secret_file import SUFFIX
 from watcher.config.toml_file import leaves
-from watcher.config.variables import escaped
+from watcher.config.variables import escaped, variable_for
 
 
 def as_written(origins: Mapping[str, Origin]) -> dict[str, Any]:
     """The values of one watcher without faults, by key, in the form that a TOML file of conf.d takes.
 
-    `origins` says in which file each stands. A URI that is kept in a file of its own is left out.
+    `origins` says in which file each stands. What is kept in a file of its own is a `${NAME}`.
     """
     files = {path: _written_in(path) for path in {origin.source for origin in origins.values()} if isinstance(path, Path)}
     return {
-        key: files[origin.source][key]
+        key: value
         for key, origin in origins.items()
-        if isinstance(origin.source, Path) and key in files[origin.source]
+        if isinstance(origin.source, Path) and (value := _value(files[origin.source], key)) is not None
     }
+
+
+def _value(written: Mapping[str, Any], key: str) -> Any:
+    return variable_for(key) if key + SUFFIX in written else written.get(key)
 
 
 def _written_in(path: Path) -> dict[str, Any]:

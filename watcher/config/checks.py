@@ -30,11 +30,13 @@ def secret(value: object) -> Secret:
 
 
 def in_utf_8(value: str) -> str:
-    """`value`, if it can be written in UTF-8, as MongoDB and Kafka want it; what an environment variable brings may be no text."""
+    """`value`, if MongoDB and Kafka can take it: UTF-8, which an environment variable need not hold, without a NUL."""
     try:
         value.encode()
     except UnicodeEncodeError:
         raise Refused("holds bytes that are not UTF-8", hint="they are in the environment variable that it is made of") from None
+    if "\0" in value:
+        raise Refused("holds a NUL character", hint="neither MongoDB nor Kafka takes one")
     return value
 
 

@@ -14,21 +14,24 @@ ENCRYPTION = "enxcol_."
 
 
 def split_list(value: object) -> object:
-    """A list of words from a list or from comma separated text; anything else as it is, for the type check to refuse."""
+    """A list of words from a list or from comma separated text; anything else as it is, for the type check to refuse.
+
+    Blanks around a comma are no part of a word. In a list each word is literal: MongoDB takes blanks at the ends of a name.
+    """
     if isinstance(value, str):
-        value = value.split(",")
-    if not isinstance(value, (list, tuple)):
-        return value
-    words = (word.strip() if isinstance(word, str) else word for word in value)
-    return tuple(word for word in words if word != "")
+        value = [word.strip() for word in value.split(",")]
+    return tuple(word for word in value if word != "") if isinstance(value, (list, tuple)) else value
 
 
 def check_pattern(pattern: str) -> str:
     """`pattern` as it is; raises `Refused` when no collection can match it."""
     if pattern.startswith("!"):
         raise Refused(f"has '{pattern}', which no collection matches", hint="what not to watch goes into exclude_collections")
-    if "$" in pattern or "\0" in pattern:
+    if "$" in pattern:
         raise Refused(f"has a name that MongoDB does not allow: {pattern!r}")
+    if pattern.startswith("."):
+        hint = "globs are no regular expressions: * alone is all" if is_glob(pattern) else ""
+        raise Refused(f"has '{pattern}', and MongoDB allows no name that begins with a dot", hint=hint)
     if pattern.rfind("[") > pattern.rfind("]"):
         raise Refused(f"has a glob with an open bracket: '{pattern}'", hint="globs are * ? [abc] [!abc]")
     return pattern

@@ -49,6 +49,9 @@ def list_conf_dir(path: Path) -> ConfDir:
     conf_dir = ConfDir(path)
     try:
         entries = sorted(path.iterdir())
+    except NotADirectoryError:
+        conf_dir.add_fault(path, "is a file", "--config and $WATCHER_CONFIG name the directory; a watcher's name stands by itself")
+        return conf_dir
     except OSError as error:
         conf_dir.add_fault(path, f"cannot be read: {error.strerror}", _START_HINT)
         return conf_dir

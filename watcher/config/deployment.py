@@ -23,9 +23,11 @@ class Deployment:
     def locate(cls, conf_dir: Path | None = None, state_dir: Path | None = None) -> Deployment:
         """The deployment of `conf_dir`, else of $WATCHER_CONFIG, ./conf.d or /etc/database-watcher/conf.d, the first that exists.
 
-        `run/` and `log/` lie in `state_dir`, or beside `conf.d/`. Without any conf.d it is the one that could be in this directory.
+        The directory in which a conf.d lies may be named instead of it. `run/` and `log/` lie in `state_dir`, or beside `conf.d/`.
+        Without any conf.d it is the one that could be in this directory.
         """
-        conf_dir = (conf_dir or _default_conf_dir()).absolute()
+        named = (conf_dir or _default_conf_dir()).absolute()
+        conf_dir = named / CONF_DIR_NAME if (named / CONF_DIR_NAME).is_dir() else named
         state_dir = state_dir.absolute() if state_dir else conf_dir.parent
         return cls(conf_dir=conf_dir, run_dir=state_dir / "run", log_dir=state_dir / "log")
 

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from watcher.config.checked import Missing
-from watcher.config.fault import Fault, Invalid, Origin, Refused, why_unread
+from watcher.config.drivers import refused_by_librdkafka, refused_by_pymongo
+from watcher.config.fault import Fault, Invalid, Origin, Refused
+from watcher.config.kafka_client import producer_properties
+from watcher.config.secret_file import SUFFIX, secret_of, secret_path
 from watcher.config.settings import Settings
 from watcher.config.source import KAFKA_TABLE, Entry, Source
 
-URI_KEYS = ("mongodb_uri", "mongodb_uri_file")
 _PROPERTY_PREFIX = f"{KAFKA_TABLE}."
 
 _MISSING_HINTS = {
@@ -32,18 +35,17 @@ class Draft:
     entries: dict[str, Entry]
     faults: list[Fault]
     settled: set[str] = field(default_factory=set)
-    uri_file: Path | None = None
+    secret_files: dict[str, Path] = field(default_factory=dict)
 
     @classmethod
     def layered(cls, name: str, own: Source, defaults: Source) -> Draft:
-        """The watcher's own source over the defaults, with the URI read from its file if it lies in one."""
-        entries = dict(defaults.entries)
-        if any(key in own.entries for key in URI_KEYS):
-            entries = {key: entry for key, entry in entries.items() if key not in URI_KEYS}
+        """The watcher's own source over the defaults, with what lies in a file of its own read from there."""
+        hidden = {rival for key in own.entries for rival in _rivals(key)}
+        entries = {key: entry for key, entry in defaults.entries.items() if key not in hidden}
         draft = cls(
             name, own.place, own.spell, entries | own.entries, [*defaults.faults, *own.faults], own.settled | defaults.settled
         )
-        draft._read_uri_file()
+        draft._read_secret_files()
         return draft
 
     def origins(self) -> dict[str, Origin]:
@@ -57,45 +59,88 @@ class Draft:
             settings = Settings(**self._values())
         except Invalid as invalid:
             self.faults.extend(fault for refused in invalid.refusals if (fault := self._fault(refused)))
+            self.settled.update(refused.key for refused in invalid.refusals)
         return None if self.faults else settings
 
-    def _read_uri_file(self) -> None:
-        entry = self.entries.pop("mongodb_uri_file", None)
-        if entry is None:
-            return
-        if "mongodb_uri" in self.entries:
-            self._add_fault("mongodb_uri_file", entry.origin, "is set beside mongodb_uri", "keep one of them")
-            return
-        base = entry.origin.source.parent if isinstance(entry.origin.source, Path) else Path()
-        path = base / str(entry.value)
-        try:
-            uri = path.read_text(encoding="utf-8").strip()
-        except (OSError, UnicodeDecodeError) as error:
-            reason, hint = why_unread(error)
-            self._add_fault("mongodb_uri_file", entry.origin, f"cannot read {entry.value}: {reason}", hint)
-            self.settled.add("mongodb_uri")
-        else:
-            self.uri_file = path
-            self.entries["mongodb_uri"] = Entry(uri, entry.origin)
+    def ask_drivers(self) -> None:
+        """Add what pymongo and librdkafka say against those values in which `settings` has found no fault."""
+        refusals: list[Refused] = []
+        if "mongodb_uri" in self.entries and "mongodb_uri" not in self.settled:
+            uri = str(self.entries["mongodb_uri"].value)
+            refusals += [refused.within("mongodb_uri") for refused in refused_by_pymongo(uri)]
+        if KAFKA_TABLE not in self.settled:
+            completed = partial(producer_properties, transactional_id=self._transactional_id())
+            refusals += [refused.within(KAFKA_TABLE) for refused in refused_by_librdkafka(self._properties_to_ask(), completed)]
+        self.faults.extend(fault for refused in refusals if (fault := self._fault(refused)))
+
+    def _properties_to_ask(self) -> dict[str, Any]:
+        """The properties without a fault; those that could not be read have some value, so that they are not missed."""
+        unread = [key for key in self.settled if key.startswith(_PROPERTY_PREFIX) and key not in self.entries]
+        stand_ins = {key.removeprefix(_PROPERTY_PREFIX): "?" for key in unread}
+        faulty = {key.removeprefix(_PROPERTY_PREFIX) for key in self.settled}
+        return {name: value for name, value in self._properties().items() if name not in faulty} | stand_ins
+
+    def _transactional_id(self) -> str:
+        delivery = self.entries.get("delivery")
+        return "" if delivery and delivery.value == "at-least-once" else self.name
+
+    def _read_secret_files(self) -> None:
+        for file_key in [key for key in self.entries if _names_file(key)]:
+            entry = self.entries.pop(file_key)
+            key = file_key.removesuffix(SUFFIX)
+            if key in self.entries:
+                self._add_fault(file_key, entry.origin, f"is set beside {key.removeprefix(_PROPERTY_PREFIX)}", "keep one of them")
+                continue
+            try:
+                self.entries[key] = Entry(self._read_secret_file(key, entry), entry.origin)
+            except Refused as refused:
+                self._add_fault(file_key, entry.origin, str(refused), refused.hint)
+                self.settled.add(key)
+
+    def _read_secret_file(self, key: str, entry: Entry) -> str:
+        directory = entry.origin.source.parent if isinstance(entry.origin.source, Path) else Path()
+        path = self.secret_files[key] = secret_path(entry.value, directory)
+        return secret_of(key, path, entry.value)
 
     def _add_fault(self, key: str, origin: Origin, text: str, hint: str = "") -> None:
-        self.faults.append(Fault(origin, self.spell(key), text, hint))
+        self.faults.append(Fault(origin, self._spelled(key), text, hint))
 
     def _values(self) -> dict[str, Any]:
         """The entries as the settings want them: one mapping, with the Kafka properties in one of their own."""
         values = {key: entry.value for key, entry in self.entries.items() if not key.startswith(_PROPERTY_PREFIX)}
-        properties = {
+        properties = self._properties()
+        values |= {KAFKA_TABLE: properties} if properties else {}
+        return values | {"name": self.name, "secret_files": self.secret_files}
+
+    def _properties(self) -> dict[str, Any]:
+        return {
             key.removeprefix(_PROPERTY_PREFIX): entry.value
             for key, entry in self.entries.items()
             if key.startswith(_PROPERTY_PREFIX)
         }
-        return values | ({KAFKA_TABLE: properties} if properties else {}) | {"name": self.name}
 
     def _fault(self, refused: Refused) -> Fault | None:
         """The refusal with its place; None if it only follows from another one."""
         key = refused.key
         if isinstance(refused, Missing):
             return None if key in self.settled else Fault(self.place, self.spell(key), str(refused), _MISSING_HINTS[key])
-        if (entry := self.entries.get(key)) is None:
+        if (entry := self.entries.get(key) or self._first_below(key)) is None:
             return None
-        return Fault(entry.origin, key if key.startswith(_PROPERTY_PREFIX) else self.spell(key), str(refused), refused.hint)
+        return Fault(entry.origin, self._spelled(key), str(refused), refused.hint)
+
+    def _first_below(self, table: str) -> Entry | None:
+        """The place of a table that is at fault as a whole: where the first of its keys stands."""
+        return next((entry for key, entry in self.entries.items() if key.startswith(f"{table}.")), None)
+
+    def _spelled(self, key: str) -> str:
+        return key if key.partition(".")[0] == KAFKA_TABLE else self.spell(key)
+
+
+def _names_file(key: str) -> bool:
+    return key.endswith(SUFFIX) and (key == f"mongodb_uri{SUFFIX}" or key.startswith(_PROPERTY_PREFIX))
+
+
+def _rivals(key: str) -> tuple[str, str]:
+    """A key, and the one that names a file for it: a layer that sets one of them sets both."""
+    plain = key.removesuffix(SUFFIX)
+    return plain, plain + SUFFIX

@@ -5,31 +5,52 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from io import StringIO
 
 from watcher.config.fault import ENVIRONMENT
 from watcher.config.settings import KEYS
 from watcher.config.source import KAFKA_TABLE, Source
 
-_NEWLINE = re.compile(r"\r\n|\n|\r")
-_LEADING_SPACE = re.compile(r"\s*")
+_BLANKS = r"[^\S\n]*"
+_ENTRY = re.compile(
+    rf"{_BLANKS}(?:export[^\S\n]{_BLANKS})?(?P<key>[^\s=#'\"]+){_BLANKS}="
+    rf"(?:{_BLANKS}(?:\"(?P<double>[^\"]*)\"|'(?P<single>[^']*)'){_BLANKS}(?:\#[^\n]*)?"
+    rf"|(?!{_BLANKS}[\"'])(?P<bare>[^\n]*?)(?:[^\S\n]\#[^\n]*)?)(?=\n|\Z)"
+)
+"""`KEY=value` with the comment behind it. Quotes may hold several lines; nothing is an escape, so the next such quote ends them."""
+
+_IDLE_LINE = re.compile(rf"{_BLANKS}(?:#[^\n]*)?(?=\n|\Z)")
+_QUOTED = re.compile(r"=\s*[\"']")
+_QUOTE_HINT = "what stands in quotes is literal and ends at the next quote of that kind; use the other kind around it, or none"
 
 
 def read_env(source: Source, text: str) -> None:
     """Take the keys of an `.env` file into `source`; faults are recorded, and never repeat the line: it may hold a password."""
-    # What dotenv_values() reads with before it would interpolate; this way the lines are known.
-    from dotenv.parser import parse_stream
-
+    text = text.replace("\r\n", "\n").replace("\r", "\n")
     seen: dict[str, int] = {}
-    for binding in parse_stream(StringIO(text)):
-        line = binding.original.line + _newlines_before(binding.original.string)
-        if binding.error or (binding.key and binding.value is None):
-            source.add_fault("", "is not KEY=value", line=line)
-        elif binding.key in seen:
-            source.add_fault(binding.key, f"is set twice, first in line {seen[binding.key]}", line=line)
-        elif binding.key:
-            seen[binding.key] = line
-            _take(source, binding.key, binding.value or "", line)
+    line, at = 1, 0
+    while at < len(text):
+        entry = _ENTRY.match(text, at)
+        if entry:
+            _take_once(source, entry, line, seen)
+        elif not _IDLE_LINE.match(text, at):
+            _report(source, text[at:].partition("\n")[0], line)
+        end = text.find("\n", entry.end() if entry else at)
+        end = len(text) if end < 0 else end + 1
+        line += text.count("\n", at, end)
+        at = end
+
+
+def _take_once(source: Source, entry: re.Match[str], line: int, seen: dict[str, int]) -> None:
+    key = entry["key"]
+    if key in seen:
+        source.add_fault(key, f"is set twice, first in line {seen[key]}", line=line)
+        return
+    seen[key] = line
+    _take(source, key, entry["double"] or entry["single"] or (entry["bare"] or "").strip(), line)
+
+
+def _report(source: Source, written: str, line: int) -> None:
+    source.add_fault("", "is not KEY=value", line=line, hint=_QUOTE_HINT if _QUOTED.search(written) else "")
 
 
 def read_environment(environment: Mapping[str, str]) -> Source:
@@ -38,11 +59,6 @@ def read_environment(environment: Mapping[str, str]) -> Source:
     for key in KEYS:
         _take(source, key.upper(), environment.get(key.upper(), ""), None)
     return source
-
-
-def _newlines_before(text: str) -> int:
-    """How many lines lie between the end of the previous key and this one."""
-    return len(_NEWLINE.findall(_LEADING_SPACE.match(text)[0]))  # type: ignore[index]  # it matches any text
 
 
 def _take(source: Source, written: str, value: str, line: int | None) -> None:

@@ -78,16 +78,20 @@ def configuration_error(faults: Sequence[Fault]) -> ConfigurationError:
     return ConfigurationError("\n  ".join([f"the configuration has {len(faults)} faults:", *map(str, faults)]))
 
 
-def did_you_mean(word: str, known: Iterable[str]) -> str:
+_NEAR = 0.7
+"""How alike two words must be, from 0 to 1, as difflib has it."""
+
+
+def did_you_mean(word: str, known: Iterable[str], cutoff: float = _NEAR) -> str:
     """`did you mean 'x'?` for the nearest known word, whatever its case; empty if nothing is near."""
-    match = nearest(word, known)
+    match = nearest(word, known, cutoff)
     return f"did you mean '{match}'?" if match else ""
 
 
-def nearest(word: str, known: Iterable[str]) -> str:
+def nearest(word: str, known: Iterable[str], cutoff: float = _NEAR) -> str:
     """The known word most like `word`, whatever its case; empty if none is near."""
     by_lower = {candidate.lower(): candidate for candidate in known}
-    matches = difflib.get_close_matches(word.lower(), by_lower, n=1, cutoff=0.7)
+    matches = difflib.get_close_matches(word.lower(), by_lower, n=1, cutoff=cutoff)
     return by_lower[matches[0]] if matches else ""
 
 

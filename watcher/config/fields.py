@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from watcher.config.collections import check_pattern, is_glob, is_watched
@@ -42,8 +42,8 @@ def check_field(text: str) -> str:
     return text
 
 
-def check_reach(texts: Iterable[str], database: str, watch: Iterable[str]) -> None:
-    """Raise `Refused` for a field that is probably meant to be excluded and would not be: its collection is misspelt."""
+def out_of_reach(texts: Iterable[str], database: str, watch: Iterable[str]) -> Iterator[Refused]:
+    """The fields that are probably meant to be excluded and would not be: their collection is misspelt."""
     watch = tuple(watch)
     for text in texts:
         collection = split_field(text).collection
@@ -51,9 +51,9 @@ def check_reach(texts: Iterable[str], database: str, watch: Iterable[str]) -> No
             continue
         if collection == database:
             hint = f"did you mean '{text.removeprefix(f'{database}.')}'?"
-            raise Refused(f"has '{text}', which begins with the database instead of a collection", hint=hint)
-        if hint := did_you_mean(collection, watch):
-            raise Refused(f"has '{text}', but '{collection}' is not watched", hint=hint)
+            yield Refused(f"has '{text}', which begins with the database instead of a collection", hint=hint)
+        elif hint := did_you_mean(collection, watch):
+            yield Refused(f"has '{text}', but '{collection}' is not watched", hint=hint)
 
 
 def _check_path(text: str, collection: str, path: tuple[str, ...]) -> None:
@@ -64,5 +64,5 @@ def _check_path(text: str, collection: str, path: tuple[str, ...]) -> None:
         hint = f"did you mean '{'.'.join([collection, *searched])}'? all elements of an array are searched" if searched else ""
         raise Refused(f"has '{text}', but a path holds nothing but names of fields", hint=hint)
     for part in path:
-        if part.startswith("$") or "\0" in part or "*" in part:
+        if part.startswith("$") or "*" in part:
             raise Refused(f"has {text!r}, but no field can be named {part!r} here", hint="globs are for the collection alone")

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
-from watcher.config.checks import in_utf_8
-from watcher.config.fault import Fault, Origin, Refused
+from watcher.config.checks import in_utf_8, whole_number
+from watcher.config.fault import Refused
 
 PropertyValue = str | int | float | bool
 
@@ -41,8 +40,25 @@ OWNED: Mapping[str, str] = {
     "on_delivery": "the watcher listens to delivery reports itself",
     "logger": "librdkafka's words go to the watcher's own log",
     "log.queue": "librdkafka's words go to the watcher's own log",
+    "enabled_events": "callbacks are the watcher's own",
+    "default.topic.config": "its properties stand in [kafka] itself",
+    "test.mock.num.brokers": "changes would go to brokers that do not exist",
+    "test.mock.broker.rtt": "changes would go to brokers that do not exist",
 }
 """Properties that a configuration may not set, each with the reason."""
+
+
+NUMBERS = ("batch.size", "message.max.bytes")
+"""Properties with which the watcher itself reckons."""
+
+
+def no_numbers(properties: Mapping[str, object]) -> Iterator[Refused]:
+    """Those of NUMBERS that are none."""
+    for name in NUMBERS:
+        try:
+            whole_number(properties.get(name, 0))
+        except Refused as refused:
+            yield refused.within(name)
 
 
 def check_property(name: str) -> str:
@@ -60,29 +76,3 @@ def check_value(value: object) -> object:
     if not isinstance(value, PropertyValue):
         raise Refused("must be text, a number, true or false")
     return in_utf_8(value) if isinstance(value, str) else value
-
-
-def refused_by_librdkafka(properties: Mapping[str, PropertyValue], origins: Mapping[str, Origin]) -> Fault | None:
-    """What librdkafka itself says against `properties`, as a fault at the line it is about; None if it takes them.
-
-    It is asked by making a producer that knows no broker. `origins` are the watcher's, with keys like `kafka.linger.ms`.
-    """
-    if not properties:
-        return None
-    from confluent_kafka import KafkaException, Producer
-
-    try:
-        Producer({**properties, "log_level": 0})
-    except KafkaException as error:
-        return _fault(str(error.args[0].str()), properties, origins)
-    return None
-
-
-def _fault(text: str, properties: Mapping[str, PropertyValue], origins: Mapping[str, Origin]) -> Fault:
-    named = [name for name in properties if re.search(rf"(?<![\w.]){re.escape(name)}(?![\w.])", text)]
-    key = f"kafka.{named[0] if named else next(iter(properties))}"
-    unknown = text.startswith("No such configuration property")
-    hint = "librdkafka's CONFIGURATION.md lists all properties" if unknown else ""
-    return Fault(
-        origins[key], key if named else "kafka", "librdkafka has no such property" if unknown else f"librdkafka says: {text}", hint
-    )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from itertools import chain
 from pathlib import Path
 
@@ -12,7 +12,6 @@ from watcher.config.conf_dir import DEFAULTS_FILE, list_conf_dir, name_refusal, 
 from watcher.config.draft import Draft
 from watcher.config.env_file import read_environment
 from watcher.config.fault import Fault, Origin, Refused, configuration_error, did_you_mean
-from watcher.config.librdkafka import refused_by_librdkafka
 from watcher.config.mongodb_uri import parse_uri
 from watcher.config.settings import Settings
 from watcher.config.source import Source
@@ -24,14 +23,15 @@ class Loaded:
     """A whole conf.d: the good watchers, the broken ones with their faults, and what is wrong with the directory itself.
 
     `origins` says for each watcher where each of its values was set; keys that are missing there have their built-in value.
-    `uri_files` are the files of mongodb_uri_file, and `shared_client_ids` names the watchers of each client id that has several.
+    `secret_files` are those of mongodb_uri_file and its like, read or not. `shared_client_ids` names the watchers of each client id
+    that has several.
     """
 
     watchers: Mapping[str, Settings] = field(default_factory=dict)
     broken: Mapping[str, tuple[Fault, ...]] = field(default_factory=dict)
     general: tuple[Fault, ...] = ()
     origins: Mapping[str, Mapping[str, Origin]] = field(default_factory=dict)
-    uri_files: Mapping[str, Path] = field(default_factory=dict)
+    secret_files: frozenset[Path] = frozenset()
     shared_client_ids: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     @property
@@ -57,33 +57,25 @@ class Loaded:
         )
 
 
-def load(conf_dir: Path, environment: Mapping[str, str] | None = None) -> Loaded:
-    """Everything in `conf_dir`; `environment` (the process's own by default) is what `${NAME}` is taken from. Raises nothing."""
+def load(conf_dir: Path, environment: Mapping[str, str] | None = None, *, ask_drivers: bool = False) -> Loaded:
+    """Everything in `conf_dir`; `environment` (the process's own by default) is what `${NAME}` is taken from. Raises nothing.
+
+    With `ask_drivers` pymongo and librdkafka look at the values as well; that takes some 0.2 s.
+    """
     environment = os.environ if environment is None else environment
     listing = list_conf_dir(conf_dir)
     defaults = _read_defaults(conf_dir / DEFAULTS_FILE, environment)
     drafts = [_draft(name, paths, defaults, environment) for name, paths in listing.files.items()]
     shared = _refuse_shared_client_ids(drafts)
-    settings = {draft.name: draft.settings() for draft in drafts}
+    settings = {draft.name: _settings(draft, ask_drivers=ask_drivers) for draft in drafts}
     return Loaded(
         watchers={name: value for name, value in settings.items() if value is not None},
         broken={draft.name: tuple(sorted(draft.faults, key=_place)) for draft in drafts if draft.faults},
         general=(*listing.faults, *defaults.faults),
         origins={draft.name: draft.origins() for draft in drafts},
-        uri_files={draft.name: draft.uri_file for draft in drafts if draft.uri_file},
+        secret_files=frozenset(path for draft in drafts for path in draft.secret_files.values()),
         shared_client_ids=shared,
     )
-
-
-def with_librdkafka(loaded: Loaded) -> Loaded:
-    """`loaded` after librdkafka has looked at the properties of the good watchers."""
-    refused = {
-        name: (fault,)
-        for name, settings in loaded.watchers.items()
-        if (fault := refused_by_librdkafka(settings.kafka, loaded.origins[name]))
-    }
-    good = {name: settings for name, settings in loaded.watchers.items() if name not in refused}
-    return replace(loaded, watchers=good, broken={**loaded.broken, **refused})
 
 
 def load_one(conf_dir: Path, name: str, environment: Mapping[str, str] | None = None) -> Settings:
@@ -105,6 +97,13 @@ def load_environment(name: str | None = None, environment: Mapping[str, str] | N
     Raises `ConfigurationError` with all faults.
     """
     return _single(read_environment(os.environ if environment is None else environment), name)
+
+
+def _settings(draft: Draft, *, ask_drivers: bool) -> Settings | None:
+    settings = draft.settings()
+    if ask_drivers:
+        draft.ask_drivers()
+    return None if draft.faults else settings
 
 
 def _place(fault: Fault) -> tuple[str, int]:

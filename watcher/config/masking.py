@@ -62,7 +62,7 @@ def is_secret(key: str) -> bool:
 def masked_uri(uri: str) -> str:
     """`uri` without password and secret options; of one that cannot be understood everything up to the last `@` goes."""
     parts = URI.fullmatch(uri)
-    if parts is None:
+    if parts is None or (parts["user"] is None and "@" in uri):
         uri = _UP_TO_LAST_AT.sub(f"{MASK}@", uri)
     elif parts["password"]:
         uri = f"{uri[: parts.start('password')]}:{MASK}{uri[parts.end('password') :]}"
@@ -70,4 +70,6 @@ def masked_uri(uri: str) -> str:
 
 
 def _masked_option(option: re.Match[str]) -> str:
-    return f"{option[1]}={MASK}" if is_secret(option[1]) else option[0]
+    """An @ belongs to an application's name. In any other option it may be the end of a login that was not escaped."""
+    hidden = is_secret(option[1]) or ("@" in option[2] and option[1].lower() != "appname")
+    return f"{option[1]}={MASK}" if hidden else option[0]

@@ -7,9 +7,11 @@ connects; this one finds what people get wrong, and never repeats credentials.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
-from urllib.parse import unquote
+from urllib.parse import unquote_plus
 
+from watcher.config.addresses import is_ipv6
 from watcher.config.fault import Refused
 
 URI = re.compile(
@@ -17,15 +19,21 @@ URI = re.compile(
     r"(?:(?P<user>[^/?#:@]*)(?P<password>:[^/?#:@]*)?@)?"
     r"(?P<hosts>[^/?#@]+)"
     r"(?:/(?P<database>[^/?#@]*))?"
-    r"(?:\?(?P<options>[^#@]*))?"
+    r"(?:\?(?P<options>(?(database)(?:[^#@]|@(?![^&;]*[/?]))*|[^#@]*)))?"
 )
-"""An @ ends the login and may stand nowhere else unescaped: else part of a password with a raw / or ? could pass for a host."""
+"""An @ ends the login. Unescaped it may stand in an option's value as well, as in Azure's `appName=@account@`, if no / or ? follows
+there: else part of a password with a raw / or ? could pass for a host."""
 
 EXAMPLE = "mongodb://host:27017/<database>"
 
-_HOST = re.compile(r"(?:\[[0-9A-Fa-f:.]+\]|[^\[\]:,\s]+)(?::(?P<port>\d{1,5}))?")
+_HOST = re.compile(
+    r"(?:\[(?P<address>[^\[\]]+)\]|[^\[\]:,\s%]+)(?::(?P<port>[0-9]{1,5}))?|(?P<socket>[^\[\]:,\s]+\.sock)", re.IGNORECASE
+)
 _BROKEN_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
-_NOT_IN_DATABASE_NAMES = re.compile(r'[/\\. "$\0]')
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+_SEPARATOR = re.compile(r"[&;]")
+_NOT_IN_DATABASE_NAMES = re.compile(r'[/\\. "$\0\ufffd]')
+"""U+FFFD stands for bytes that were no UTF-8."""
 _LONGEST_DATABASE_NAME = 63
 _WITHOUT_CHANGE_STREAM = ("admin", "local", "config")
 _ESCAPE_HINT = "in the user name and password write @ : / ? # % as %40 %3A %2F %3F %23 %25"
@@ -41,41 +49,73 @@ class MongodbUri:
 
 def parse_uri(uri: str) -> MongodbUri:
     """The host list and the database that `uri` names; raises `Refused` when it is not a URI that a watcher can use."""
-    if not uri:
-        raise Refused("is empty", hint=f"write {EXAMPLE}")
-    if not uri.startswith(("mongodb://", "mongodb+srv://")):
-        raise Refused("must start with mongodb:// or mongodb+srv://", hint=f"write {EXAMPLE}")
+    for refused in uri_refusals(uri):
+        raise refused
     parts = URI.fullmatch(uri)
-    if parts is None or _BROKEN_ESCAPE.search(f"{parts['user']}{parts['password']}") or parts["user"] == "":
-        raise Refused("is not a valid MongoDB URI", hint=_ESCAPE_HINT if "@" in uri else f"write {EXAMPLE}")
-    _check_hosts(parts["hosts"], srv=parts["scheme"].endswith("srv"))
-    _check_options(parts["options"] or "")
-    return MongodbUri(hosts=parts["hosts"], database=_database(parts["database"] or ""))
+    if parts is None:
+        raise RuntimeError("a URI that is not refused has its parts")
+    return MongodbUri(hosts=parts["hosts"], database=unquote_plus(parts["database"]))
 
 
-def _check_hosts(hosts: str, *, srv: bool) -> None:
+def uri_refusals(uri: str) -> Iterator[Refused]:
+    """All that is wrong with `uri`, as far as it can be understood."""
+    if not uri:
+        yield Refused("is empty", hint=f"write {EXAMPLE}")
+    elif not uri.startswith(("mongodb://", "mongodb+srv://")):
+        yield Refused("must start with mongodb:// or mongodb+srv://", hint=f"write {EXAMPLE}")
+    elif _CONTROL.search(uri):
+        yield Refused("holds a line break or another control character", hint="it is one line")
+    else:
+        parts = URI.fullmatch(uri)
+        if parts is None or _BROKEN_ESCAPE.search(f"{parts['user']}{parts['password']}") or parts["user"] == "":
+            yield Refused("is not a valid MongoDB URI", hint=_ESCAPE_HINT if "@" in uri else f"write {EXAMPLE}")
+            return
+        yield from _refused_hosts(parts["hosts"], srv=parts["scheme"].endswith("srv"))
+        yield from _refused_options(parts["options"] or "")
+        yield from _refused_database(parts["database"] or "")
+
+
+def uri_options(uri: str) -> list[tuple[str, str]]:
+    """Name and value, escaped as it is, of each option of a URI that is not refused."""
+    parts = URI.fullmatch(uri)
+    options = _SEPARATOR.split(parts["options"]) if parts and parts["options"] else []
+    return [(name, value) for name, _, value in (option.partition("=") for option in options)]
+
+
+def _refused_hosts(hosts: str, *, srv: bool) -> Iterator[Refused]:
     for host in hosts.split(","):
         match = _HOST.fullmatch(host)
-        if match is None or not 0 < int(match["port"] or 1) < 65536:
-            raise Refused("has a host that is not host or host:port", hint=f"write {EXAMPLE}; {_ESCAPE_HINT}")
-        if srv and (match["port"] or "," in hosts):
-            raise Refused("with mongodb+srv:// names one host, without a port", hint="DNS gives the hosts and ports")
+        if match is None or not 0 < int(match["port"] or 1) < 65536 or not _is_address(match["address"]):
+            yield Refused("has a host that is not host or host:port", hint=f"write {EXAMPLE}; {_ESCAPE_HINT}")
+        elif srv and match["port"]:
+            yield Refused("with mongodb+srv:// names one host, without a port", hint="DNS gives the hosts and ports")
+    if srv and "," in hosts:
+        yield Refused("with mongodb+srv:// names one host, without a port", hint="DNS gives the hosts and ports")
 
 
-def _check_options(options: str) -> None:
-    for option in filter(None, re.split("[&;]", options)):
-        if option.count("=") != 1:
+def _is_address(text: str | None) -> bool:
+    """Whether what stands in brackets, if anything does, is an IPv6 address; its zone is escaped (RFC 6874)."""
+    return text is None or is_ipv6(text.replace("%25", "%"))
+
+
+def _refused_options(options: str) -> Iterator[Refused]:
+    if "&" in options and ";" in options:
+        yield Refused("has & and ; between its options", hint="join all of them by &")
+    for option in _SEPARATOR.split(options) if options else ():
+        if not option:
+            yield Refused("has an empty option", hint="remove the & that nothing follows")
+        elif option.count("=") != 1:
             name = option.partition("=")[0]
-            raise Refused(f"has an option that is not name=value: {name}", hint="options are name=value, joined by &")
+            yield Refused(f"has an option that is not name=value: {name}", hint="options are name=value, joined by &")
 
 
-def _database(escaped: str) -> str:
-    name = unquote(escaped)
+def _refused_database(escaped: str) -> Iterator[Refused]:
+    name = unquote_plus(escaped)
     if not name:
-        raise Refused("names no database", hint=f"put the database to watch in its path: {EXAMPLE}")
-    if _NOT_IN_DATABASE_NAMES.search(name) or len(name.encode()) > _LONGEST_DATABASE_NAME:
-        raise Refused(f"names a database that MongoDB cannot have: '{name}'", hint=f"write {EXAMPLE}")
-    if name in _WITHOUT_CHANGE_STREAM:
+        yield Refused("names no database", hint=f"put the database to watch in its path: {EXAMPLE}")
+    elif _NOT_IN_DATABASE_NAMES.search(name) or len(name.encode()) > _LONGEST_DATABASE_NAME:
+        hint = "a + in the path is a blank; write %2B" if "+" in escaped else f"write {EXAMPLE}"
+        yield Refused(f"names a database that MongoDB cannot have: '{name}'", hint=hint)
+    elif name in _WITHOUT_CHANGE_STREAM:
         hint = "put the database to watch in its path; where the login is kept goes into ?authSource=admin"
-        raise Refused(f"names '{name}', and MongoDB has no change stream for that database", hint=hint)
-    return name
+        yield Refused(f"names '{name}', and MongoDB has no change stream for that database", hint=hint)

@@ -6,18 +6,19 @@ import contextlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields
 from datetime import UTC, datetime
+from pathlib import Path
 from types import MappingProxyType
 from typing import Annotated, Any, Literal
 
-from watcher.config.brokers import check_brokers, check_client_id
+from watcher.config.brokers import check_brokers, check_client_id, misread_brokers
 from watcher.config.checked import Checked
 from watcher.config.checks import at_least, at_most, each, one_of, secret, table, text, whole_number, yes_or_no
 from watcher.config.collections import check_pattern, check_watchable, is_watched, split_list
-from watcher.config.fault import Refused
-from watcher.config.fields import check_field, check_reach
-from watcher.config.librdkafka import PropertyValue, check_property, check_value
+from watcher.config.fault import Invalid, Refused
+from watcher.config.fields import check_field, out_of_reach
+from watcher.config.librdkafka import PropertyValue, check_property, check_value, no_numbers
 from watcher.config.masking import Secret
-from watcher.config.mongodb_uri import parse_uri
+from watcher.config.mongodb_uri import parse_uri, uri_refusals
 from watcher.config.topic_template import check_topic
 
 ROW_OPERATIONS = ("insert", "update", "replace", "delete")
@@ -34,7 +35,8 @@ CONTROL_PLACEHOLDERS = ("database", "operation")
 
 
 def _uri(uri: Secret) -> Secret:
-    parse_uri(uri.get_secret_value())
+    if refusals := list(uri_refusals(uri.get_secret_value())):
+        raise Invalid(refusals)
     return uri
 
 
@@ -115,6 +117,9 @@ class Settings(Checked):
 
     kafka: Annotated[Mapping[str, PropertyValue], table(check_property, check_value)] = field(repr=False, default_factory=dict)
 
+    secret_files: Mapping[str, Path] = field(default_factory=dict)
+    """The files from which `mongodb_uri` and properties of `[kafka]` (`kafka.sasl.password`) were read, if they lie in some."""
+
     @classmethod
     def _completed(cls, given: Mapping[str, Any]) -> Mapping[str, Any]:
         """Operations without a topic of their own go to the shared one, if there is one. An empty topic is not set."""
@@ -129,10 +134,14 @@ class Settings(Checked):
     def _contradictions(cls, good: Mapping[str, Any]) -> Iterator[Refused]:
         if good.keys() >= {"mongodb_uri", "watch_collections", "exclude_fields"}:
             database = parse_uri(good["mongodb_uri"].get_secret_value()).database
-            try:
-                check_reach(good["exclude_fields"], database, good["watch_collections"])
-            except Refused as refused:
+            for refused in out_of_reach(good["exclude_fields"], database, good["watch_collections"]):
                 yield refused.within("exclude_fields")
+        for refused in no_numbers(good.get("kafka", {})):
+            yield refused.within("kafka")
+        if good.keys() >= {"kafka_brokers", "kafka"}:
+            protocol = str(good["kafka"].get("security.protocol", "plaintext"))
+            for refused in misread_brokers(good["kafka_brokers"], protocol):
+                yield refused.within("kafka_brokers")
         position = f"{good.get('kafka_client_id')}.position"
         if any(good.get(key) == position for key in (*SINGLE_TOPICS, "kafka_topic_control")):
             refusal = f"'{position}' is where the position is kept; no other topic can have that name"
@@ -164,7 +173,7 @@ class Settings(Checked):
         return is_watched(collection, self.watch_collections, self.exclude_collections)
 
 
-FIELDS = tuple(setting.name for setting in fields(Settings) if setting.name != "name")
+FIELDS = tuple(setting.name for setting in fields(Settings) if setting.name not in ("name", "secret_files"))
 """Every key of which `Settings` has a value."""
 
 KEYS = (*FIELDS, "mongodb_uri_file")

@@ -9,6 +9,7 @@ from typing import Any
 from watcher.config.fault import Refused
 
 _VARIABLE = re.compile(r"(?P<escaped>\$\$\{)|\$\{(?P<name>[A-Za-z_][A-Za-z0-9_]*)(?::-(?P<default>[^{}]*))?\}|(?P<malformed>\$\{)")
+_NOT_IN_VARIABLES = re.compile(r"[^A-Za-z0-9]")
 _PLAIN_HINT = "a plain ${ is written $${"
 
 
@@ -30,6 +31,11 @@ def mentioned(value: Any) -> dict[str, bool]:
     texts = value if isinstance(value, list) else [value]
     matches = [match for text in texts if isinstance(text, str) for match in _VARIABLE.finditer(text) if match["name"]]
     return {match["name"]: match["default"] is None for match in matches}
+
+
+def variable_for(key: str) -> str:
+    """The variable that stands for the value of a setting elsewhere: `kafka.sasl.password` is `${KAFKA_SASL_PASSWORD}`."""
+    return f"${{{_NOT_IN_VARIABLES.sub('_', key).upper()}}}"
 
 
 def escaped(value: Any) -> Any:

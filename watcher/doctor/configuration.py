@@ -79,7 +79,7 @@ def _secret_files(here: Here) -> Iterator[Path]:
     """Files in which a secret stands, not those in which `${NAME}` stands for one; and those of private keys."""
     for settings in here.watchers:
         files = {origin.source for origin in here.loaded.origins[settings.name].values()}
-        yield from _holding({*files, here.loaded.uri_files.get(settings.name, "")}, _secrets_of(settings))
+        yield from _holding({*files, *settings.secret_files.values()}, _secrets_of(settings))
         named = [Path(str(settings.kafka[key])) for key in KEY_FILES if key in settings.kafka]
         yield from (path for path in named if path.exists())
     if here.agent and here.agent.settings and (token := here.agent.settings.token):

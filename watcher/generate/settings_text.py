@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from watcher.config.masking import MASK, masked
 from watcher.config.source import KAFKA_TABLE
-from watcher.config.variables import expand, mentioned
+from watcher.config.variables import expand, mentioned, variable_for
 
 _PROPERTY = f"{KAFKA_TABLE}."
-_NOT_IN_VARIABLES = re.compile(r"[^A-Za-z0-9]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,18 +23,10 @@ class SettingsText:
 
 
 def settings_text(written: Mapping[str, Any]) -> SettingsText:
-    """From settings as they were written: those that hold a secret become `${MONGODB_URI}`, `${KAFKA_SASL_PASSWORD}` …
-
-    So does a URI that is not among them, because it is kept in a file of its own.
-    """
-    shown = {key: _variable(key) if _holds_secret(key, value) else value for key, value in written.items()}
-    values = {"mongodb_uri": _variable("mongodb_uri"), **shown}
+    """From settings as they were written: those that hold a secret become `${MONGODB_URI}`, `${KAFKA_SASL_PASSWORD}` …"""
+    values = {key: variable_for(key) if _holds_secret(key, value) else value for key, value in written.items()}
     variables = {name: needed for value in values.values() for name, needed in mentioned(value).items()}
     return SettingsText(_as_toml(values), dict(sorted(variables.items())))
-
-
-def _variable(key: str) -> str:
-    return f"${{{_NOT_IN_VARIABLES.sub('_', key).upper()}}}"
 
 
 def _holds_secret(key: str, value: Any) -> bool:

@@ -9,13 +9,7 @@ from typing import Any
 from confluent_kafka import KafkaError, libversion
 
 from watcher.config import Settings
-from watcher.config.kafka_client import client_properties, reading_properties
-
-TRANSACTION_TIMEOUT_MS = 30_000
-"""A dead worker's open transaction blocks read_committed readers this long, unless the worker comes back sooner."""
-
-QUEUE_KBYTES = 64 * 1024
-"""librdkafka's own default would let a worker grow by 1 GiB while Kafka is away."""
+from watcher.config.kafka_client import client_properties, producer_properties, reading_properties
 
 LIBRDKAFKA_VERSION: str = libversion()[0]
 
@@ -26,22 +20,8 @@ ErrorCallback = Callable[[KafkaError], None]
 
 def producer_config(settings: Settings, on_error: ErrorCallback) -> dict[str, Any]:
     """For `delivery`'s producer: transactional, or idempotent alone."""
-    transaction_ms = settings.kafka.get("transaction.timeout.ms", TRANSACTION_TIMEOUT_MS)
-    config = {
-        "message.timeout.ms": transaction_ms,  # must not be longer than the transaction
-        "queue.buffering.max.kbytes": QUEUE_KBYTES,
-        "linger.ms": 5,
-        **settings.kafka,
-        **client_properties(settings),
-        **_callbacks(on_error),
-        "partitioner": "murmur2_random",  # Java's own, so that keys meet in one partition whoever wrote them
-        "enable.idempotence": True,
-        "delivery.report.only.error": True,
-    }
-    if settings.delivery == "exactly-once":
-        config["transactional.id"] = settings.kafka_client_id
-        config["transaction.timeout.ms"] = transaction_ms
-    return config
+    transactional_id = settings.kafka_client_id if settings.delivery == "exactly-once" else ""
+    return {**producer_properties(settings.kafka, transactional_id), **client_properties(settings), **_callbacks(on_error)}
 
 
 def reader_config(settings: Settings, on_error: ErrorCallback) -> dict[str, Any]:

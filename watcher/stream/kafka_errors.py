@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 
 from confluent_kafka import KafkaError, KafkaException
 
-from watcher.errors import ConfigurationError, NotPermitted, Outage, UnsupportedServer, WatcherError
+from watcher.errors import ConfigurationError, CredentialsRefused, NotPermitted, Outage, UnsupportedServer, WatcherError
 
 NOT_AUTHORISED = {
     KafkaError.TOPIC_AUTHORIZATION_FAILED: "Grant Write on the topics, and Read and Write on the position topic.",
@@ -58,7 +58,7 @@ def as_watcher_error(error: KafkaError, doing: str) -> WatcherError:
     if code in NOT_AUTHORISED:
         return NotPermitted(text, hint=f"{NOT_AUTHORISED[code]} docs/permissions.md lists all rights.")
     if code in AUTHENTICATION_FAILED:
-        return NotPermitted(text, hint=CREDENTIALS_HINT)
+        return CredentialsRefused(text, hint=CREDENTIALS_HINT, component="kafka")
     if code in NO_TRANSACTIONS:
         return UnsupportedServer(text, hint=TRANSACTIONS_HINT)
     if code in BAD_SETTING:
@@ -75,7 +75,7 @@ def explained(outage: Outage, troubles: Iterable[KafkaError]) -> WatcherError:
     """
     failures = list(troubles)
     if refused := [failure for failure in failures if failure.code() in AUTHENTICATION_FAILED]:
-        return NotPermitted(f"Kafka refuses the connection: {refused[0].str()}", hint=CREDENTIALS_HINT)
+        return CredentialsRefused(f"Kafka refuses the connection: {refused[0].str()}", hint=CREDENTIALS_HINT, component="kafka")
     unreachable = [failure for failure in failures if failure.code() in UNREACHABLE]
     if not unreachable and outage.code in SILENT:
         text = f"Kafka does not answer: {str(outage).removeprefix('Kafka: ')}"

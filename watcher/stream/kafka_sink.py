@@ -60,6 +60,10 @@ class KafkaSink:
         """With so many bytes of messages a transaction is full."""
         return self._size.limit
 
+    def use(self, settings: Settings) -> None:
+        """Go by `settings` from the next `open` on; they may differ from those of before in credentials alone."""
+        self._settings = settings
+
     def open(self) -> Position:
         """Take over the watcher; returns its last committed position, in our name.
 

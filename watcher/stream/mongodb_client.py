@@ -11,6 +11,7 @@ from pymongo.server_type import SERVER_TYPE
 from pymongo.uri_parser import parse_uri
 
 from watcher.config import Settings
+from watcher.errors import ConfigurationError
 from watcher.stream.mongodb_errors import translated
 
 PYMONGO_VERSION: str = pymongo.version
@@ -33,7 +34,12 @@ def connect(settings: Settings) -> MongoClient[dict[str, Any]]:
     with translated():
         given = {option.lower() for option in parse_uri(uri, validate=False)["options"]}
         ours: dict[str, Any] = {option: value for option, value in CLIENT_OPTIONS.items() if option.lower() not in given}
-        return MongoClient(uri, appname=settings.kafka_client_id, server_selector=one_router, **ours)
+        try:
+            # Not a URI's minPoolSize: it may be for an application, and more than our maxPoolSize.
+            return MongoClient(uri, appname=settings.kafka_client_id, server_selector=one_router, minPoolSize=0, **ours)
+        except OSError as error:
+            hint = "Its options tls…File name files in PEM, which the worker must be allowed to read."
+            raise ConfigurationError(f"mongodb_uri names a file that cannot be used: {error}", hint=hint) from error
 
 
 def one_router(servers: list[ServerDescription]) -> list[ServerDescription]:

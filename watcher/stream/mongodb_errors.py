@@ -11,6 +11,7 @@ from pymongo.errors import InvalidURI, OperationFailure, PyMongoError, ServerSel
 
 from watcher.errors import (
     ConfigurationError,
+    CredentialsRefused,
     NotPermitted,
     Outage,
     PositionLost,
@@ -81,7 +82,7 @@ def translated(*, after_token: bool = False) -> Iterator[None]:
 def _from_server(error: OperationFailure, *, after_token: bool) -> WatcherError:
     code, text = error.code, _server_text(error)
     if code in AUTHENTICATION_FAILED:
-        return NotPermitted(f"MongoDB refuses the credentials: {text}", hint=CREDENTIALS_HINT)
+        return CredentialsRefused(f"MongoDB refuses the credentials: {text}", hint=CREDENTIALS_HINT, component="mongodb")
     if code in NOT_AUTHORISED:
         return NotPermitted(f"MongoDB does not permit reading the change stream: {text}", hint=RIGHTS_HINT)
     if code in NOT_A_REPLICA_SET:

@@ -13,6 +13,9 @@ from watcher.config.collections import is_glob, unmeant
 WHOLE_DATABASE = ("dropDatabase", "invalidate")
 """Change events without a collection; without them the end of a stream would go unseen."""
 
+BREAKS_REWRITING = {*map(chr, range(0x20)), "\x7f", "'", '"', "\\"}
+"""Characters that must not stand in a regular expression: MongoDB writes it as JSON into a filter of its oplog, and fails (6.0)."""
+
 
 def match_stage(watch: Iterable[str], exclude: Iterable[str]) -> list[dict[str, Any]]:
     """The pipeline stages for names or globs to watch (none: all) and to exclude (exclude wins).
@@ -37,10 +40,14 @@ def _names(field: str, watch: Iterable[str], exclude: Iterable[str], *, present:
 
 
 def _pattern(name: str) -> str | Regex[str]:
-    """A plain name as it is (an equality is the cheapest test), a glob as an anchored regular expression."""
-    if not is_glob(name):
-        return name
-    return Regex(f"^{glob_to_regex(name)}$", "s")
+    """A plain name as it is (an equality is the cheapest test), a glob as an anchored regular expression.
+
+    So is a name with a brace. MongoDB makes a regular expression of an equality by itself, to filter its oplog, and does not escape
+    braces there: it would look for `aa` in the place of `a{2}` (6.0).
+    """
+    if is_glob(name) or "{" in name:
+        return Regex(f"^{glob_to_regex(name)}$", "s")
+    return name
 
 
 def glob_to_regex(glob: str) -> str:
@@ -54,16 +61,18 @@ def _part_to_regex(part: str) -> str:
         return ".*"
     if part == "?":
         return "."
-    return _set_to_regex(part[1:-1]) if len(part) > 1 else re.escape(part)
+    return _set_to_regex(part[1:-1]) if len(part) > 1 else _escape(part)
+
+
+def _escape(character: str) -> str:
+    return f"\\x{ord(character):02x}" if character in BREAKS_REWRITING else re.escape(character)
 
 
 def _set_to_regex(members: str) -> str:
     """`[ab]`. All is escaped: `^` means something only in regular expressions, and `[:digit:]` only in MongoDB's."""
     negated = members.startswith("!")
     spans = re.findall(r"(.)-(.)|(.)", members[negated:], re.DOTALL)
-    text = "".join(
-        f"{re.escape(first)}-{re.escape(last)}" if first else re.escape(one) for first, last, one in spans if first <= last
-    )
+    text = "".join(f"{_escape(first)}-{_escape(last)}" if first else _escape(one) for first, last, one in spans if first <= last)
     if not text:  # an empty span, as in [z-a], is no character at all
         return "." if negated else "(?!)"
     return f"[{'^' * negated}{text}]"

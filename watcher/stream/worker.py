@@ -17,11 +17,12 @@ from pathlib import Path
 
 from watcher import __version__
 from watcher.config import Settings
-from watcher.errors import ExitCode, Outage, PositionLost, Stop
+from watcher.errors import CredentialsRefused, ExitCode, Outage, PositionLost, Stop
 from watcher.log import logging_to, standard_output
 from watcher.private import make_directory
 from watcher.stream.backoff import Backoff
 from watcher.stream.change_stream import ChangeStream
+from watcher.stream.credentials import Credentials
 from watcher.stream.kafka_sink import KafkaSink
 from watcher.stream.memory import give_memory_back
 from watcher.stream.message import Encoder, MessageFormat
@@ -95,7 +96,7 @@ class Worker:
     """Opens, streams, and opens again after an outage."""
 
     def __init__(self, settings: Settings, owner: Owner, past: Past, progress: Progress, stopping: threading.Event) -> None:
-        self._settings = settings
+        self._credentials = Credentials(settings)
         self._progress = progress
         self._stopping = stopping
         self._sink = KafkaSink(settings, owner, past)
@@ -107,20 +108,28 @@ class Worker:
         while not self._stopping.is_set():
             opened = time.monotonic()
             try:
-                self._stream()
-            except Outage as error:
+                self._stream(self._credentials.settings)
+            except (Outage, CredentialsRefused) as error:
+                outage = self._as_outage(error)
                 if time.monotonic() - opened > STEADY_SECONDS:
                     backoff.reset()
-                self._progress.lost(error)
+                self._progress.lost(outage)
                 self._stopping.wait(backoff.next_seconds())
         self._sink.close()
 
-    def _stream(self) -> None:
+    def _as_outage(self, error: Outage | CredentialsRefused) -> Outage:
+        """Refused credentials may have been replaced, so that is an outage for a while. Errors: CredentialsRefused."""
+        if self._progress.state is State.STREAMING:
+            self._credentials.accepted()
+        return error if isinstance(error, Outage) else self._credentials.refused(error)
+
+    def _stream(self, settings: Settings) -> None:
+        self._sink.use(settings)
         position, loss = self._open_sink()
         self._progress.opened(position)
-        with contextlib.closing(ChangeStream(self._settings)) as stream:
-            source = TolerantStream(stream, self._settings, self._progress.gaps, lost_position=loss)
-            fail_on_large = self._settings.on_large_event == "fail"
+        with contextlib.closing(ChangeStream(settings)) as stream:
+            source = TolerantStream(stream, settings, self._progress.gaps, lost_position=loss)
+            fail_on_large = settings.on_large_event == "fail"
             pipeline = Pipeline(source, self._encoder, self._sink, self._progress, fail_on_large=fail_on_large)
             pipeline.run(position, self._stopping.is_set)
 
@@ -129,7 +138,7 @@ class Worker:
         try:
             return self._sink.open(), ""
         except PositionLost as error:
-            if self._settings.on_position_lost == "fail" or not self._progress.gaps.allowed:
+            if self._credentials.settings.on_position_lost == "fail" or not self._progress.gaps.allowed:
                 raise
             return self._sink.open_anew(), str(error)
 

@@ -9,14 +9,15 @@ from types import TracebackType
 from typing import Any, NamedTuple, Self
 
 import bson
+from bson import Int64
 from bson.codec_options import CodecOptions, DatetimeConversion
 from bson.raw_bson import RawBSONDocument
 from bson.timestamp import Timestamp
-from pymongo.read_concern import ReadConcern
 
 from watcher.config import Settings
 from watcher.config.fields import split_field
 from watcher.errors import Outage
+from watcher.stream.cursor_reply import take_apart
 from watcher.stream.json_text import DIALECTS
 from watcher.stream.mongodb_client import connect
 from watcher.stream.mongodb_errors import translated
@@ -36,6 +37,9 @@ EXACT: CodecOptions[RawBSONDocument] = CodecOptions(
     unicode_decode_error_handler="replace",
 )
 """Decodes an `_id` of any type, so that it can be encoded again."""
+
+MAJORITY = {"level": "majority"}
+"""What is not committed by a majority yet is in no change stream."""
 
 Stage = Mapping[str, Any]
 
@@ -65,8 +69,7 @@ class Source:
         self._settings = settings
         self._dialect = DIALECTS[settings.json_format]
         self._client = connect(settings)
-        # What is not committed by a majority yet is in no change stream.
-        self._database = self._client.get_database(settings.database, read_concern=ReadConcern("majority"))
+        self._database = self._client[settings.database]
 
     def collections(self) -> list[str]:
         """The watched collections that there are; views and time series have no change stream."""
@@ -77,7 +80,8 @@ class Source:
     def count(self, collection: str) -> int:
         """About how many documents it has."""
         with translated():
-            return self._database[collection].estimated_document_count()
+            count: int = self._database.command("count", collection)["n"]
+            return count
 
     def chunks(self, collection: str) -> Iterator[list[Document]]:
         """All documents, in the order of `_id`.
@@ -138,35 +142,30 @@ class Source:
         """The next CHUNK documents behind this `_id`, of all types: $gt alone finds those of the same type, within $expr all."""
         unset = {path: 0 for stage in _exclusions(self._settings.exclude_fields, collection) for path in stage["$unset"]}
         behind = {} if last is None else {"$expr": {"$gt": ["$_id", {"$literal": id_value(last)}]}}
-        with translated():
-            batches: Iterator[Any] = self._database[collection].find_raw_batches(
-                behind, projection=unset or None, sort=[("_id", 1)], hint=[("_id", 1)], limit=CHUNK, batch_size=CHUNK
-            )
-            for batch in filter(None, batches):
-                yield self._documents(batch)
+        in_order = {"sort": {"_id": 1}, "hint": {"_id": 1}, "limit": CHUNK, "batchSize": CHUNK}
+        return self._documents(collection, {"find": collection, "filter": behind, "projection": unset, **in_order})
 
     def _read(self, collection: str, stages: list[Stage]) -> Iterator[list[Document]]:
         pipeline = [*stages, *_exclusions(self._settings.exclude_fields, collection)]
-        with translated():
-            batches: Iterator[Any] = self._database[collection].aggregate_raw_batches(pipeline, batchSize=CHUNK)
-            for batch in batches:
-                yield self._documents(batch)
+        return self._documents(collection, {"aggregate": collection, "pipeline": pipeline, "cursor": {"batchSize": CHUNK}})
 
-    def _documents(self, batch: bytes) -> list[Document]:
-        return [self._document(raw) for raw in _split(batch)]
+    def _documents(self, collection: str, command: dict[str, Any]) -> Iterator[list[Document]]:
+        """The documents that the command finds, reply by reply; none of them is empty.
+
+        pymongo's `Collection` does not take every name that MongoDB does, like `a..b`, and a command takes all of them.
+        """
+        with translated(), self._client.start_session() as session:
+            command = {**command, "readConcern": MAJORITY}
+            while command:
+                reply = self._database.command(command, session=session, codec_options=EXACT)
+                batch, cursor = take_apart(bytes(reply["cursor"].raw))
+                if batch:
+                    yield [self._document(raw) for raw in batch]
+                command = {"getMore": Int64(cursor["id"]), "collection": collection} if cursor["id"] else {}
 
     def _document(self, raw: bytes) -> Document:
         document = self._dialect.decode(raw)
         return Document(self._dialect.dumps(document["_id"]), self._dialect.dumps(document), raw)
-
-
-def _split(batch: bytes) -> Iterator[bytes]:
-    """The documents of a raw batch: each begins with its length."""
-    at = 0
-    while at < len(batch):
-        size = int.from_bytes(batch[at : at + 4], "little")
-        yield batch[at : at + size]
-        at += size
 
 
 def _exclusions(fields: Iterable[str], collection: str) -> list[Stage]:

@@ -1,0 +1,89 @@
+"""Refused credentials: files are read again for a while, and what is no better is not taken."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from watcher.config import Settings
+from watcher.errors import CredentialsRefused, ExitCode
+from watcher.stream.credentials import PATIENCE_SECONDS, Credentials
+
+REFUSED = CredentialsRefused("MongoDB refuses the credentials", hint="Check them.", component="mongodb")
+
+
+class Clock:
+    """A clock that stands still until it is set."""
+
+    now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> dict[str, Path]:
+    """As `Settings.secret_files`, with credentials that were good once."""
+    paths = {"mongodb_uri": tmp_path / "uri", "kafka.sasl.password": tmp_path / "password"}
+    paths["mongodb_uri"].write_text("mongodb://u:old@h/db\n")
+    paths["kafka.sasl.password"].write_text("old\n")
+    return paths
+
+
+def settings(files: dict[str, Path]) -> Settings:
+    return Settings(
+        name="a",
+        mongodb_uri="mongodb://u:old@h/db",
+        kafka_brokers="h",
+        kafka_client_id="a",
+        kafka_db_changes_topic="x",
+        kafka={"sasl.password": "old", "linger.ms": 7},
+        secret_files=files,
+    )
+
+
+def test_what_the_files_hold_now_is_used(files: dict[str, Path]) -> None:
+    before = settings(files)
+    credentials = Credentials(before, Clock())
+    files["mongodb_uri"].write_text("mongodb://u:new@h/db\n")
+    files["kafka.sasl.password"].write_text(" new \r\n")
+    outage = credentials.refused(REFUSED)
+    assert (outage.component, str(outage)) == ("mongodb", str(REFUSED))
+    assert str(files["mongodb_uri"]) in outage.hint
+    now = credentials.settings
+    assert now.mongodb_uri.get_secret_value() == "mongodb://u:new@h/db"
+    assert now.kafka == {"sasl.password": " new ", "linger.ms": 7}
+    assert (now.secret_files, now.topic_templates) == (before.secret_files, before.topic_templates)
+
+
+@pytest.mark.parametrize("content", ["", "\n", "no uri", "mongodb://u:new@h/another", None])
+def test_a_file_that_is_being_replaced_changes_nothing(files: dict[str, Path], content: str | None) -> None:
+    credentials = Credentials(settings(files), Clock())
+    if content is None:
+        files["mongodb_uri"].unlink()
+    else:
+        files["mongodb_uri"].write_text(content)
+    credentials.refused(REFUSED)
+    assert credentials.settings == settings(files)
+
+
+def test_patience_ends_and_begins_again_when_they_were_accepted(files: dict[str, Path]) -> None:
+    clock = Clock()
+    credentials = Credentials(settings(files), clock)
+    clock.now = 100.0
+    credentials.refused(REFUSED)
+    clock.now += PATIENCE_SECONDS - 1
+    credentials.refused(REFUSED)
+    credentials.accepted()
+    clock.now += 1000
+    credentials.refused(REFUSED)
+    clock.now += PATIENCE_SECONDS
+    with pytest.raises(CredentialsRefused) as caught:
+        credentials.refused(REFUSED)
+    assert caught.value.exit_code is ExitCode.NOT_PERMITTED
+
+
+def test_without_a_file_there_is_nothing_to_wait_for() -> None:
+    with pytest.raises(CredentialsRefused):
+        Credentials(settings({}), Clock()).refused(REFUSED)

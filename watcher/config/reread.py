@@ -1,0 +1,27 @@
+"""Reading secret files again, for a worker whose credentials have been replaced."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from watcher.config.fault import Invalid, Refused
+from watcher.config.masking import Secret
+from watcher.config.secret_file import secret_of
+from watcher.config.settings import Settings
+from watcher.config.source import KAFKA_TABLE
+
+
+def reread(settings: Settings) -> Settings:
+    """`settings` with what their secret files hold now.
+
+    They stay as they are when a file cannot be read or used, which may be in the middle of being replaced, and when the URI names
+    another database: a worker has the position of one.
+    """
+    try:
+        texts = {key: secret_of(key, path) for key, path in settings.secret_files.items()}
+        uri = Secret(texts.pop("mongodb_uri")) if "mongodb_uri" in texts else settings.mongodb_uri
+        properties = {key.removeprefix(f"{KAFKA_TABLE}."): text for key, text in texts.items()}
+        renewed = replace(settings, mongodb_uri=uri, kafka={**settings.kafka, **properties})
+    except (Refused, Invalid):
+        return settings
+    return renewed if renewed.database == settings.database else settings

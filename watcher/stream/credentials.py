@@ -1,0 +1,43 @@
+"""Credentials that are replaced while a worker runs: what to do when they are refused."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+from watcher.config import Settings, reread
+from watcher.errors import CredentialsRefused, Outage
+
+PATIENCE_SECONDS = 60.0
+"""How long credentials may be refused on end. Server and file do not change at once, and Kubernetes takes up to a minute to bring a
+changed secret into its file."""
+
+CODE = "credentials_refused"
+
+
+class Credentials:
+    """The settings of now: their secret files are read again while the credentials in them are refused."""
+
+    def __init__(self, settings: Settings, clock: Callable[[], float] = time.monotonic) -> None:
+        self.settings = settings
+        self._clock = clock
+        self._refused_since: float | None = None
+
+    def accepted(self) -> None:
+        """Both servers have taken them."""
+        self._refused_since = None
+
+    def refused(self, error: CredentialsRefused) -> Outage:
+        """Read the files again; returns the refusal as an outage to be ridden out.
+
+        Errors: `error` itself if there is no file to read, or when PATIENCE_SECONDS have not helped.
+        """
+        now = self._clock()
+        if self._refused_since is None:
+            self._refused_since = now
+        if not self.settings.secret_files or now - self._refused_since >= PATIENCE_SECONDS:
+            raise error
+        self.settings = reread(self.settings)
+        files = ", ".join(map(str, self.settings.secret_files.values()))
+        hint = f"{error.hint} For {PATIENCE_SECONDS:.0f} s the worker reads {files} again."
+        return Outage(str(error), hint=hint, component=error.component, code=CODE)

@@ -20,11 +20,8 @@ from watcher.stream.transaction_pause import TransactionPause
 
 DeliveryCallback = Callable[[KafkaError | None, DeliveredMessage], None]
 
-PURGED = {KafkaError._PURGE_QUEUE, KafkaError._PURGE_INFLIGHT}
-"""How messages fare that were dropped because of others."""
-
-ANY_PARTITION = -1
-"""The partitioner's choice."""
+BYSTANDERS = {KafkaError._PURGE_QUEUE, KafkaError._PURGE_INFLIGHT, KafkaError._INVALID_DIFFERENT_RECORD}
+"""How messages fare that were dropped or refused because of others."""
 
 RECORD_BYTES = 64
 """What a record has besides key and value, at most: lengths, offset, time (KIP-98), and what librdkafka reckons with."""
@@ -86,7 +83,7 @@ class TransactionalWriter:
         self._producer.purge()
 
     def _delivered(self, error: KafkaError | None, message: DeliveredMessage) -> None:
-        if error and error.code() not in PURGED:
+        if error and error.code() not in BYSTANDERS:
             self._failures.append(as_watcher_error(error, f"writing to {message.topic()}"))
 
 
@@ -113,7 +110,7 @@ class IdempotentWriter:
         self._producer.purge()
 
     def _delivered(self, error: KafkaError | None, _message: DeliveredMessage) -> None:
-        if error:
+        if error and error.code() not in BYSTANDERS:
             self._failures.append(error)
 
     def _flush(self) -> None:
@@ -150,10 +147,10 @@ def enqueue(producer: Producer, messages: Sequence[Message], on_delivery: Delive
     Raises KafkaException for a message that it refuses, such as one that is too large: the transaction must not commit without it.
     """
     produce = producer.produce
-    for topic, key, value, timestamp_ms, _ in messages:
+    for topic, key, value, timestamp_ms, _, partition in messages:
         while True:
             try:
-                produce(topic, value, key, ANY_PARTITION, on_delivery, None, timestamp_ms)
+                produce(topic, value, key, partition, on_delivery, None, timestamp_ms)
                 break
             except BufferError:  # the queue is full: wait until librdkafka has sent some of it
                 producer.poll(0.1)

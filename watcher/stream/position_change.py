@@ -52,17 +52,25 @@ def look(settings: Settings) -> Look:
     troubles: deque[KafkaError] = deque(maxlen=16)
     topics = Topics(settings, troubles.append)
     try:
-        if not topics.exists(settings.position_topic):
-            return Look(Saved(), "", ())
-        reader = PositionReader(settings, troubles.append)
-        history = load_history(reader.read_history())
-        try:
-            return Look(reader.read_so_far(), "", history)
-        except PositionLost as error:
-            return Look(Saved(), str(error), history)
+        partitions = topics.partitions(settings.position_topic)
+        looks = [_look_at(PositionReader(settings, troubles.append, partition)) for partition in partitions]
     except Outage as error:
         topics.report_troubles()
         raise explained(error, troubles) from error
+    return max(looks, key=_newness, default=Look(Saved(), "", ()))
+
+
+def _look_at(reader: PositionReader) -> Look:
+    history = load_history(reader.read_history())
+    try:
+        return Look(reader.read_so_far(), "", history)
+    except PositionLost as error:
+        return Look(Saved(), str(error), history)
+
+
+def _newness(seen: Look) -> tuple[int, str, str]:
+    """How new it is among the partitions of the topic; there is one, unless somebody has added some."""
+    return (seen.saved.position.sequence if seen.saved.position else -1, str((seen.token or {}).get("_data", "")), seen.fault)
 
 
 def change(settings: Settings, past: Past, target: ResumeToken, what: str) -> PositionChange:

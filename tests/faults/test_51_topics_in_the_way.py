@@ -11,11 +11,11 @@ import time
 from typing import Any
 
 import pytest
-from confluent_kafka.admin import AdminClient, NewPartitions
+from confluent_kafka.admin import AdminClient
 from pymongo.database import Database
 
 from tests.support.fault_matrix import FaultReport
-from tests.support.kafka_topics import alter_topic, create_topic, delete_records, delete_topic
+from tests.support.kafka_topics import add_partitions, alter_topic, create_topic, delete_records, delete_topic
 from tests.support.records import read_topics
 from tests.support.waiting import eventually
 from tests.support.worker import Inbox, Launch, WorkerProcess
@@ -191,8 +191,7 @@ def test_partitions_are_added_to_the_position_topic_of_a_running_worker(
     """All positions stay in the first partition, it is noticed, and nothing is lost on the way back."""
     worker = launch(settings | {"kafka": {"topic.metadata.refresh.interval.ms": 500}})
     worker.reached()
-    admin = AdminClient(apache.admin_properties())
-    admin.create_partitions([NewPartitions(position_topic, 5)])[position_topic].result(ADMIN_SECONDS)
+    add_partitions(apache, position_topic, 5)
     number = write_until_it_ends(worker, db)
     assert_stops(worker, ExitCode.POSITION_LOST, "has 5 partitions", "position show dashboard", "position set dashboard TOKEN")
     assert {record.partition for record in read_topics(apache.bootstrap, [position_topic])} == {0}

@@ -11,6 +11,7 @@ from confluent_kafka.admin import (
     ConfigEntry,
     ConfigResource,
     ConfigSource,
+    NewPartitions,
     NewTopic,
     ResourceType,
 )
@@ -36,6 +37,12 @@ def alter_topic(kafka: Broker, name: str, config: Mapping[str, str]) -> None:
     resource = ConfigResource(ResourceType.TOPIC, name, incremental_configs=entries)
     admin = AdminClient(kafka.admin_properties())
     admin.incremental_alter_configs([resource])[resource].result(ADMIN_SECONDS)
+
+
+def add_partitions(kafka: Broker, name: str, total: int) -> None:
+    """Have Kafka spread the topic's records by key over so many partitions."""
+    admin = AdminClient(kafka.admin_properties())
+    admin.create_partitions([NewPartitions(name, total)])[name].result(ADMIN_SECONDS)
 
 
 def delete_records(kafka: Broker, name: str) -> None:

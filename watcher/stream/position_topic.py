@@ -55,5 +55,11 @@ def deletion_limits(config: Mapping[str, str]) -> list[str]:
     return [f"{name}={limit}" for name, limit in limits.items() if int(limit) >= 0]
 
 
+def deletes_by_age_ms(config: Mapping[str, str]) -> int | None:
+    """How long Kafka keeps records, from their own time on, in milliseconds; None if it keeps them whatever their age."""
+    age = int(config.get("retention.ms", RETENTION_DEFAULTS["retention.ms"]))
+    return age if age >= 0 and "delete" in _policies(config) else None
+
+
 def _policies(config: Mapping[str, str]) -> set[str]:
     return {policy.strip() for policy in config.get("cleanup.policy", "compact").split(",")}

@@ -64,7 +64,8 @@ def _unknown_limit(topics: Topics, names: Sequence[str]) -> Iterator[WatcherErro
         if topics.max_message_bytes(name) is None:
             yield NotPermitted(
                 f"Kafka: topic {name} does not take a message of this size, and does not tell how large one may be.",
-                hint=f"Grant DescribeConfigs on {name}, so that on_large_event can be applied, or raise its max.message.bytes.",
+                hint="Grant DescribeConfigs on it, so that on_large_event can be applied; or set "
+                '"message.max.bytes" in [kafka] to its limit.',
             )
 
 

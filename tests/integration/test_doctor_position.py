@@ -16,7 +16,8 @@ from tests.support.doctoring import as_settings, check_fix, look, problems
 from tests.support.kafka_topics import alter_topic, delete_records
 from watcher.config import Settings
 from watcher.doctor.check import Finding, Outcome, ok
-from watcher.doctor.position import CHECKS, SavedPosition
+from watcher.doctor.examination import POSITION
+from watcher.doctor.position import SavedPosition
 from watcher.sandbox.kafka import ApacheKafka
 from watcher.stream.change_stream import ChangeStream
 from watcher.stream.kafka_sink import KafkaSink
@@ -55,7 +56,7 @@ def present(settings: Settings) -> ResumeToken:
 
 
 def examined(settings: Settings, run_dir: Path) -> dict[str, Finding]:
-    return look(CHECKS, SavedPosition(settings, run_dir), ELSEWHERE)
+    return look(POSITION, SavedPosition(settings, run_dir), ELSEWHERE)
 
 
 def write_status(settings: Settings, run_dir: Path, **values: Any) -> None:

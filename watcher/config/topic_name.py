@@ -6,17 +6,13 @@ import re
 from functools import lru_cache
 from hashlib import sha256
 
+from watcher.config.collections import lasting_name
 from watcher.config.topic_template import LONGEST_TOPIC
 
 _HASH_DIGITS = 16
 _IN_TOPICS = {"{operation}": "[A-Za-z]+", "{collection}": "[A-Za-z0-9._-]+"}
 _ESCAPED = re.compile(r"[^A-Za-z0-9._-]|_(?=x)")
 _MERGED = re.compile(r"[^A-Za-z0-9-]")
-_TEMPORARY = re.compile(
-    r"tmp\.(?P<aggregation>agg_out|mr)\..*|tmp[A-Za-z0-9]{5}\.(?P<command>renameCollection|convertToCapped|create|rename)(?:\..*)?"
-)
-"""How MongoDB names the collections that it fills before it renames them: `$out` and mapReduce with a UUID or a number for each run
-(`DocumentSourceOut`), commands with five characters at random (`makeUniqueCollectionName`)."""
 
 
 def escape(name: str) -> str:
@@ -46,12 +42,6 @@ def _code_point(character: re.Match[str] | str) -> str:
 def folded(topic: str) -> str:
     """The topic's name as Kafka compares it with others: no two may be the same by this."""
     return topic.replace(".", "_")
-
-
-def lasting_name(collection: str) -> str:
-    """`collection`; for a temporary one of MongoDB's its name without what is new in each run, such as `tmp.agg_out`."""
-    match = _TEMPORARY.fullmatch(collection)
-    return f"tmp.{match['aggregation'] or match['command']}" if match else collection
 
 
 @lru_cache(maxsize=4096)

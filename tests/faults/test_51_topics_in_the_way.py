@@ -1,4 +1,4 @@
-"""Row 51: names of topics collide but for `.` and `_`, and topics have settings that lose or refuse what is written.
+"""Row 51: topics whose names collide, and topics whose settings lose or refuse what is written.
 
 Goal: a clear stop or another name; never waiting for ever, and nothing lost in silence.
 Method: collections whose names Kafka takes for one; topics that are made, or altered under the worker, as somebody might.
@@ -21,6 +21,7 @@ from tests.support.waiting import eventually
 from tests.support.worker import Inbox, Launch, WorkerProcess
 from watcher.errors import ExitCode
 from watcher.sandbox.kafka import ApacheKafka, Broker
+from watcher.stream.position_topic import POSITION_TOPIC_CONFIG
 
 pytest_plugins = ["tests.support.worker_fixtures"]
 
@@ -89,6 +90,22 @@ def test_a_collection_that_is_named_like_the_position_topic(
     db["x.position"].insert_one({"_id": 1})
     assert len(Inbox(kafka.bootstrap, [f"{db.name}.x_x2e_position"]).messages(1)) == 1
     fault_report.count(faults=1, writes=1, messages=1)
+
+
+def test_the_position_topic_of_another_deployments_watcher(
+    launch: Launch, by_collection: Document, apache: ApacheKafka, db: Database[Document], fault_report: FaultReport
+) -> None:
+    """Neither a collection's topic nor one of the settings may be one."""
+    other = f"{db.name}.crm.position"
+    create_topic(apache, other, POSITION_TOPIC_CONFIG)
+    worker = launch(by_collection)
+    worker.reached()
+    db["crm.position"].insert_one({"_id": 1})
+    assert len(Inbox(apache.bootstrap, [f"{db.name}.crm_x2e_position"]).messages(1)) == 1
+    assert worker.stop() == 0
+    again = launch(by_collection | {"kafka_topic_control": other}, name="again")
+    assert_stops(again, ExitCode.CONFIGURATION, other, "keeps its position", "another topic")
+    fault_report.count(faults=2, writes=1, messages=1)
 
 
 def test_a_topic_of_the_settings_that_cannot_be(
@@ -193,7 +210,7 @@ def test_partitions_are_added_to_the_position_topic_of_a_running_worker(
     worker.reached()
     add_partitions(apache, position_topic, 5)
     number = write_until_it_ends(worker, db)
-    assert_stops(worker, ExitCode.POSITION_LOST, "has 5 partitions", "position show dashboard", "position set dashboard TOKEN")
+    assert_stops(worker, ExitCode.POSITION_LOST, "has 5 partitions", "position show dashboard", "position set dashboard")
     assert {record.partition for record in read_topics(apache.bootstrap, [position_topic])} == {0}
     fault_report.count(faults=1, writes=number, messages=len(inbox.messages()))
 

@@ -176,7 +176,7 @@ class KafkaSink:
             self._topics.ensure_position_topic()
             self._look_due = time.monotonic() + LOOK_SECONDS
             fixed = [topic for topic in self._settings.topic_templates.values() if "{" not in topic]
-            self._topics.ensure(fixed)
+            self._topics.ensure_configured(fixed)
             self._shrink_batches(fixed)
             yield PositionReader(self._settings, self._troubles.append)
         except Outage as error:

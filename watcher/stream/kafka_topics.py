@@ -63,6 +63,14 @@ class Topics:
             self.ensure([name])
         return name
 
+    def ensure_configured(self, names: Collection[str]) -> None:
+        """As `ensure`, for topics that the settings name. Errors: also ConfigurationError for another watcher's position topic."""
+        self.ensure(names)
+        if kept := sorted(filter(self._keeps_a_position, names)):
+            raise ConfigurationError(
+                f"Kafka: topic {kept[0]} is where a watcher keeps its position.", hint="Name another topic in the settings."
+            )
+
     def try_ensure(self, names: Collection[str]) -> list[str]:
         """The topics that are missing, when Kafka says that `ensure` may create them; none is created. Errors: as `ensure`."""
         missing = self._missing(names)
@@ -112,10 +120,14 @@ class Topics:
 
     def _is_taken(self, name: str) -> bool:
         """Whether a topic of this name would be something else, or one to Kafka with another topic."""
-        if is_internal(name) or folded(name) == folded(self._settings.position_topic):
+        if is_internal(name) or folded(name) == folded(self._settings.position_topic) or self._keeps_a_position(name):
             return True
         others = (*self._known, *self._settings.configured_topics)
         return name not in self._known and any(folded(other) == folded(name) and other != name for other in others)
+
+    def _keeps_a_position(self, name: str) -> bool:
+        """Whether a watcher does, here or elsewhere: by the name, and by the settings that such a topic is made with."""
+        return folded(name).endswith(folded(".position")) and POSITION_TOPIC_CONFIG.items() <= self.config(name).items()
 
     def _existing(self) -> dict[str, dict[int, PartitionMetadata]]:
         """The topics, and the partitions of each."""

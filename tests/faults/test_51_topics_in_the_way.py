@@ -103,7 +103,7 @@ def test_the_position_topic_of_another_deployments_watcher(
     db["crm.position"].insert_one({"_id": 1})
     assert len(Inbox(apache.bootstrap, [f"{db.name}.crm_x2e_position"]).messages(1)) == 1
     assert worker.stop() == 0
-    again = launch(by_collection | {"kafka_topic_control": other}, name="again")
+    again = launch(by_collection | {"kafka_topic_control": other, "kafka_client_id": f"{db.name}-again"}, name="again")
     assert_stops(again, ExitCode.CONFIGURATION, other, "keeps its position", "another topic")
     fault_report.count(faults=2, writes=1, messages=1)
 
@@ -215,7 +215,9 @@ def test_partitions_are_added_to_the_position_topic_of_a_running_worker(
     fault_report.count(faults=1, writes=number, messages=len(inbox.messages()))
 
 
+@pytest.mark.parametrize("delivery", ["exactly-once", "at-least-once"])
 def test_a_topic_that_takes_no_old_changes(
+    delivery: str,
     launch: Launch,
     settings: Document,
     apache: ApacheKafka,
@@ -224,7 +226,7 @@ def test_a_topic_that_takes_no_old_changes(
     fault_report: FaultReport,
 ) -> None:
     """A change that is older than the topic allows never becomes younger."""
-    worker = launch(settings)
+    worker = launch(settings | {"delivery": delivery})
     worker.reached()
     assert worker.stop() == 0
     alter_topic(apache, settings["kafka_topic_insert"], {"message.timestamp.before.max.ms": "1000"})

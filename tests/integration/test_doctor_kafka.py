@@ -136,6 +136,12 @@ def test_more_copies_than_brokers(settings: Document, apache: ApacheKafka) -> No
     )
 
 
+def test_topics_whose_names_kafka_takes_for_one(settings: Document, prefix: str, apache: ApacheKafka) -> None:
+    create(apache, NewTopic(f"{prefix}_insert", 1, 1))
+    found = look_at_kafka(settings)
+    check_fix(found["kafka.topics"], Outcome.FAILED, f"refuses to create topic {prefix}.insert", f"{prefix}_insert", "another name")
+
+
 def test_without_transactions(settings: Document, kafka: Broker) -> None:
     found = look_at_kafka(settings | {"delivery": "at-least-once"})
     assert found["kafka.transactions"].outcome is Outcome.NOT_CHECKED

@@ -68,7 +68,7 @@ def test_a_time_that_is_refused_for_another_reason_is_an_outage(topics: FakeTopi
 def test_too_few_copies(code: str) -> None:
     error = failed_with(code, FakeTopics(copies=1, min_insync_replicas="2"), OLD)
     assert type(error) is Outage
-    assert (error.code, str(error)) == (code, "Kafka: a transaction failed: t has 1 copies in step, and min.insync.replicas is 2.")
+    assert (error.code, str(error)) == (code, "Kafka: a transaction failed: copies of t in step: 1, and min.insync.replicas is 2.")
     assert "min.insync.replicas" in error.hint
 
 

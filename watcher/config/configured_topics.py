@@ -1,8 +1,8 @@
-"""Which topics a watcher's settings name by themselves, without a collection, and which of them Kafka would refuse."""
+"""The topics that a watcher's settings name by themselves, without a collection, and those of them that Kafka would refuse."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from itertools import combinations
 
 from watcher.config.topic_name import folded, topic_name
@@ -13,36 +13,31 @@ OPERATIONS: Mapping[str, tuple[str, ...]] = {
     "kafka_topic_delete": ("delete",),
     "kafka_topic_control": ("rename", "drop", "dropDatabase", "invalidate", "gap", "rewind", "deadLetter"),
 }
-"""What goes to the topic of each setting, and can be its `{operation}`."""
+"""By setting, the operations whose messages go to its topic, and so what its `{operation}` can be."""
 
 INTERNAL = frozenset(
     {"__consumer_offsets", "__transaction_state", "__share_group_state", "__cluster_metadata", "__remote_log_metadata"}
 )
-"""Kafka's own topics, for what clients may not write."""
+"""Kafka's own topics, which are not for the messages of clients."""
 
 _FOLDED_INTERNAL = frozenset(map(folded, INTERNAL))
 
 
 def is_internal(topic: str) -> bool:
-    """Whether it is one of Kafka's own topics, or one to Kafka with one of them."""
+    """Tell whether `topic` is one of Kafka's own, or one to Kafka with one of them."""
     return folded(topic) in _FOLDED_INTERNAL
 
 
 def configured_topics(templates: Mapping[str, str], database: str) -> dict[str, str]:
-    """Every topic that can come of `templates` (by setting) without a collection, with its setting."""
+    """Topics that can come of `templates` (by setting) without a collection, each with its setting."""
     return {topic: key for topic, key in _placed(templates, database) if "{collection}" not in topic}
 
 
 def contradictions(templates: Mapping[str, str], database: str) -> Iterator[tuple[str, str, str, str]]:
-    """Two topics that are one to Kafka, and so cannot both be: each with its setting. `{collection}` stands for any."""
-    yield from colliding(dict(_placed(templates, database)).items())
-
-
-def colliding(topics: Iterable[tuple[str, str]]) -> Iterator[tuple[str, str, str, str]]:
-    """Of topics, each with whose it is, those that differ and that Kafka takes for one: topic and whose, twice."""
-    for (topic, whose), (other, whose_other) in combinations(topics, 2):
-        if topic != other and folded(topic) == folded(other):
-            yield topic, whose, other, whose_other
+    """Pairs of topics that differ and are one to Kafka: a topic and its setting, twice. `{collection}` stands for any."""
+    for (topic, key), (other, other_key) in combinations(dict(_placed(templates, database)).items(), 2):
+        if folded(topic) == folded(other):
+            yield topic, key, other, other_key
 
 
 def _placed(templates: Mapping[str, str], database: str) -> Iterator[tuple[str, str]]:

@@ -34,6 +34,9 @@ CONTROL_TOPIC = "database.control"
 TOPIC_KEYS = (*SINGLE_TOPICS, "kafka_topic_control")
 _DEFAULT_TOPICS = {**SINGLE_TOPICS, "kafka_topic_control": CONTROL_TOPIC}
 
+_UNKNOWN_DATABASE = "\0"
+"""No database has this name, so what is wrong with it is wrong with any."""
+
 CONTROL_PLACEHOLDERS = ("database", "operation")
 """A control message may be about the whole database, so its topic cannot depend on a collection."""
 
@@ -136,8 +139,7 @@ class Settings(Checked):
                 check_reach(good["exclude_fields"], database, good["watch_collections"])
             except Refused as refused:
                 yield refused.within("exclude_fields")
-        if good.keys() >= {"mongodb_uri", *TOPIC_KEYS}:
-            yield from _topic_contradictions(good)
+        yield from _topic_contradictions(good)
 
     @property
     def database(self) -> str:
@@ -151,7 +153,7 @@ class Settings(Checked):
 
     @property
     def configured_topics(self) -> dict[str, str]:
-        """The topics that these settings name without a collection, the position's too, each with the setting it comes from."""
+        """The topics that these settings name without a collection, that of the position too, each with its setting."""
         templates = {key: str(getattr(self, key)) for key in TOPIC_KEYS}
         return {**configured_topics(templates, self.database), self.position_topic: "kafka_client_id"}
 
@@ -173,8 +175,8 @@ class Settings(Checked):
 
 def _topic_contradictions(good: Mapping[str, Any]) -> Iterator[Refused]:
     """Topics that Kafka refuses, or that are for something else."""
-    templates = {key: good[key] for key in TOPIC_KEYS}
-    database = parse_uri(good["mongodb_uri"].get_secret_value()).database
+    templates = {key: good[key] for key in TOPIC_KEYS if key in good}
+    database = parse_uri(good["mongodb_uri"].get_secret_value()).database if "mongodb_uri" in good else _UNKNOWN_DATABASE
     topics = configured_topics(templates, database)
     position = f"{good.get('kafka_client_id')}.position"
     if any(folded(topic) == folded(position) for topic in topics):

@@ -40,7 +40,7 @@ def _code_point(character: re.Match[str] | str) -> str:
 
 
 def folded(topic: str) -> str:
-    """The topic's name as Kafka compares it with others: no two may be the same by this."""
+    """Name of the topic as Kafka compares it with others: no two may be the same by this."""
     return topic.replace(".", "_")
 
 

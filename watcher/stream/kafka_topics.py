@@ -44,7 +44,7 @@ class Topics:
             self._create(self._missing(names))
 
     def ensure_one_of(self, plain: str, apart: str) -> str:
-        """The one of a collection's two possible topics that it has or is to have; created if it is missing.
+        """Create a collection's topic if it's missing; returns the one of its two possible names that it has.
 
         It is `plain`, unless Kafka has another topic that differs only in `.` and `_`, or the name is for something else. What
         exists decides: so the choice is the same after a restart, on another host, and when the other topic is gone.
@@ -95,7 +95,7 @@ class Topics:
         return not missing
 
     def partitions(self, name: str) -> Mapping[int, PartitionMetadata]:
-        """The topic's partitions, none when there is no such topic; none is created. Errors: Outage."""
+        """Partitions of the topic, none when there is no such topic; none is created. Errors: Outage."""
         return self._existing().get(name, {})
 
     def max_message_bytes(self, name: str) -> int | None:

@@ -1,4 +1,4 @@
-"""The topic of a watcher's position: how it is made, and which settings could lose the position. Pure."""
+"""The topic of a watcher's position: the settings that it is made with, and those that could lose the position. Pure."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def check_position_topic(settings: Settings, partitions: int, config: Mapping[st
 
 
 def deletion_limits(config: Mapping[str, str]) -> list[str]:
-    """The settings by which Kafka deletes what is in a topic, whether it is compacted or not; none for a position topic of ours.
+    """Settings by which Kafka deletes what is in a topic, compacted or not; none for a position topic of ours.
 
     Without `delete` in cleanup.policy neither retention nor DeleteRecords removes anything (Kafka's topic configs; KIP-107).
     """
@@ -56,7 +56,7 @@ def deletion_limits(config: Mapping[str, str]) -> list[str]:
 
 
 def deletes_by_age_ms(config: Mapping[str, str]) -> int | None:
-    """How long Kafka keeps records, from their own time on, in milliseconds; None if it keeps them whatever their age."""
+    """Time for which Kafka keeps records, from their own time on, in milliseconds; None if it keeps them at any age."""
     age = int(config.get("retention.ms", RETENTION_DEFAULTS["retention.ms"]))
     return age if age >= 0 and "delete" in _policies(config) else None
 

@@ -1,4 +1,4 @@
-"""Why Kafka did not take a write, where the error says too little: its topics are asked afterwards.
+"""The reasons why Kafka did not take a write, where its error says too little: the topics are asked afterwards.
 
 librdkafka tries again by itself what may pass, and says in the end only that messages have timed out.
 """
@@ -24,14 +24,14 @@ OLDEST_SETTINGS = ("message.timestamp.before.max.ms", "message.timestamp.differe
 
 
 def reason(error: Outage, topics: Topics, messages: Sequence[Message]) -> WatcherError:
-    """A better error for a write of `messages` that ended with `error`, if Kafka answers and has one; else that."""
+    """Better error for a write of `messages` that ended with `error`, if Kafka answers and has one; else that."""
     with contextlib.suppress(WatcherError):
         return next(_reasons(error, topics, messages), error)
     return error
 
 
 def oldest_allowed_ms(config: Mapping[str, str]) -> int:
-    """How old a record may be, in milliseconds, by the settings of its topic; NEVER refused where it is not known."""
+    """Age up to which a topic with these settings takes records, in milliseconds; NEVER where it is not known."""
     if config.get("message.timestamp.type") == "LogAppendTime":
         return NEVER
     return min(int(config.get(name, NEVER)) for name in OLDEST_SETTINGS)
@@ -77,7 +77,7 @@ def _unwritable(error: Outage, topics: Topics, names: Sequence[str]) -> Iterator
         in_step = min((len(partition.isrs) for partition in partitions), default=0)
         wanted = int(topics.config(name).get("min.insync.replicas", 1))
         if partitions and in_step < wanted:
-            yield _explained(error, f"{name} has {in_step} copies in step, and min.insync.replicas is {wanted}", COPIES_HINT)
+            yield _explained(error, f"copies of {name} in step: {in_step}, and min.insync.replicas is {wanted}", COPIES_HINT)
 
 
 def _explained(error: Outage, why: str, hint: str) -> Outage:

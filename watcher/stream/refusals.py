@@ -42,7 +42,7 @@ def _reasons(error: Outage, topics: Topics, messages: Sequence[Message]) -> Iter
     if error.code == "INVALID_TIMESTAMP":
         yield from _too_old(topics, messages)
     elif error.code == "MSG_SIZE_TOO_LARGE":
-        yield from _unknown_limit(topics, names)
+        yield from _unknown_limit(error, topics, names)
     elif error.code in TIMED_OUT:
         yield from _unwritable(error, topics, names)
 
@@ -59,14 +59,13 @@ def _too_old(topics: Topics, messages: Sequence[Message]) -> Iterator[WatcherErr
             )
 
 
-def _unknown_limit(topics: Topics, names: Sequence[str]) -> Iterator[WatcherError]:
-    for name in names:
-        if topics.max_message_bytes(name) is None:
-            yield NotPermitted(
-                f"Kafka: topic {name} does not take a message of this size, and does not tell how large one may be.",
-                hint="Grant DescribeConfigs on it, so that on_large_event can be applied; or set "
-                '"message.max.bytes" in [kafka] to its limit.',
-            )
+def _unknown_limit(error: Outage, topics: Topics, names: Sequence[str]) -> Iterator[WatcherError]:
+    if any(topics.max_message_bytes(name) is None for name in names):
+        yield NotPermitted(
+            f"{error}; and how large one may be is not known.",
+            hint="Grant DescribeConfigs on the topic, so that on_large_event can be applied; or set "
+            '"message.max.bytes" in [kafka] to its limit.',
+        )
 
 
 def _unwritable(error: Outage, topics: Topics, names: Sequence[str]) -> Iterator[WatcherError]:

@@ -19,8 +19,6 @@ from watcher.stream.position_topic import POSITION_TOPIC_CONFIG, check_position_
 
 REQUEST_SECONDS = 6.0
 
-REFUSED_NUMBERS = {KafkaError.INVALID_PARTITIONS, KafkaError.INVALID_REPLICATION_FACTOR, KafkaError.POLICY_VIOLATION}
-
 
 class NameTaken(ConfigurationError):
     """Kafka refuses a topic's name: another topic's differs from it only in `.` and `_`."""
@@ -112,7 +110,7 @@ class Topics:
             entries = self._admin.describe_configs([resource], request_timeout=REQUEST_SECONDS)[resource].result()
         except KafkaException:
             return {}
-        return {key: str(entry.value) for key, entry in entries.items()}
+        return {key: str(entry.value) for key, entry in entries.items() if entry.value is not None}
 
     def report_troubles(self) -> None:
         """Let librdkafka tell `on_error` what it has met with; during the calls above it only collects."""
@@ -181,14 +179,8 @@ def _creation_error(name: str, failure: KafkaError) -> WatcherError:
             hint=f"Have an administrator create {name}{_made_how(name)}, or grant Create on it. "
             "If it does exist, this principal cannot see it: grant Write.",
         )
-    if failure.code() in REFUSED_NUMBERS:
-        return ConfigurationError(
-            f"Kafka refuses to create topic {name}: {failure.str()}",
-            hint="Change topic_partitions or topic_replication_factor, or create the topic yourself.",
-        )
+    refusal = f"Kafka refuses to create topic {name}: {failure.str()}"
     if failure.code() == KafkaError.TOPIC_EXCEPTION:
-        return NameTaken(
-            f"Kafka refuses to create topic {name}: {failure.str()}",
-            hint="To Kafka . and _ are the same in a topic's name. Give this topic another name.",
-        )
-    return as_watcher_error(failure, f"creating topic {name}")
+        return NameTaken(refusal, hint="To Kafka . and _ are the same in a topic's name. Give this topic another name.")
+    error = as_watcher_error(failure, f"creating topic {name}")
+    return ConfigurationError(refusal, hint=error.hint) if isinstance(error, ConfigurationError) else error

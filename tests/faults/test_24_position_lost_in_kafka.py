@@ -13,18 +13,10 @@ from typing import Any
 
 import pytest
 from confluent_kafka import Producer
-from confluent_kafka.admin import (
-    AdminClient,
-    AlterConfigOpType,
-    ConfigEntry,
-    ConfigResource,
-    ConfigSource,
-    NewPartitions,
-    ResourceType,
-)
 from pymongo.database import Database
 
 from tests.support.fault_matrix import FaultReport
+from tests.support.kafka_topics import add_partitions, alter_topic, delete_topic
 from tests.support.waiting import eventually
 from tests.support.worker import Inbox, Launch, WorkerProcess
 from watcher.errors import ExitCode
@@ -39,12 +31,6 @@ END_TIMEOUT_S = 60.0
 NEXT_MILLION = 1_000_000
 
 
-def delete(kafka: ApacheKafka, topic: str) -> None:
-    """Delete a topic, and wait until it is gone."""
-    admin = AdminClient(kafka.admin_properties())
-    admin.delete_topics([topic])[topic].result(ADMIN_SECONDS)
-
-
 def write_garbage(kafka: ApacheKafka, topic: str) -> None:
     """What another program may write to a topic that is none of its business."""
     producer = Producer(kafka.admin_properties())
@@ -52,18 +38,14 @@ def write_garbage(kafka: ApacheKafka, topic: str) -> None:
     assert producer.flush(ADMIN_SECONDS) == 0
 
 
-def add_partitions(kafka: ApacheKafka, topic: str) -> None:
+def spread(kafka: ApacheKafka, topic: str) -> None:
     """Have Kafka spread the topic's records by key."""
-    admin = AdminClient(kafka.admin_properties())
-    admin.create_partitions([NewPartitions(topic, 3)])[topic].result(ADMIN_SECONDS)
+    add_partitions(kafka, topic, 3)
 
 
 def stop_compaction(kafka: ApacheKafka, topic: str) -> None:
     """Have Kafka delete what is old."""
-    admin = AdminClient(kafka.admin_properties())
-    entry = ConfigEntry("cleanup.policy", "delete", ConfigSource.DYNAMIC_TOPIC_CONFIG, incremental_operation=AlterConfigOpType.SET)
-    resource = ConfigResource(ResourceType.TOPIC, topic, incremental_configs=[entry])
-    admin.incremental_alter_configs([resource])[resource].result(ADMIN_SECONDS)
+    alter_topic(kafka, topic, {"cleanup.policy": "delete"})
 
 
 @pytest.fixture
@@ -83,10 +65,10 @@ def delivered_one(worker: WorkerProcess, inbox: Inbox, db: Database[Document]) -
 FAULTS = pytest.mark.parametrize(
     ("fault", "words", "advice"),
     [
-        (delete, "holds no position", "Was the topic deleted?"),
+        (delete_topic, "holds no position", "Was the topic deleted?"),
         (write_garbage, "cannot be read", "Something else has written to the position topic"),
         (stop_compaction, "is not compacted", "--add-config cleanup.policy=compact"),
-        (add_partitions, "has 3 partitions", "--partitions 1"),
+        (spread, "has 3 partitions", "--partitions 1"),
     ],
 )
 
@@ -130,7 +112,7 @@ def test_it_ends_when_the_topic_is_deleted_under_it(
     """A broker that creates topics by itself makes it anew at once, but not compacted."""
     worker = launch(settings)
     delivered_one(worker, inbox, db)
-    delete(apache, topic)
+    delete_topic(apache, topic)
     db.users.insert_one({"_id": "after"})
     assert worker.wait(END_TIMEOUT_S) == ExitCode.POSITION_LOST, worker.output
     assert worker.status["lastError"]["hint"]
@@ -138,7 +120,7 @@ def test_it_ends_when_the_topic_is_deleted_under_it(
     fault_report.count(faults=1, writes=2, messages=1)
 
 
-@pytest.mark.parametrize("fault", [delete, write_garbage])
+@pytest.mark.parametrize("fault", [delete_topic, write_garbage])
 def test_it_goes_on_with_a_gap_by_policy(
     fault: Callable[[ApacheKafka, str], None],
     launch: Launch,
@@ -176,7 +158,7 @@ def test_it_goes_on_when_the_topic_is_deleted_under_it_by_policy(
 ) -> None:
     worker = launch(settings | {"on_position_lost": "restart"})
     delivered_one(worker, inbox, db)
-    delete(apache, topic)
+    delete_topic(apache, topic)
     db.users.insert_one({"_id": "after"})
     messages = inbox.messages(2, timeout_s=END_TIMEOUT_S)
     assert (messages[1]["operationType"], messages[1]["sequence"]) == ("gap", NEXT_MILLION + 1)

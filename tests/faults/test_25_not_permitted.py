@@ -201,3 +201,25 @@ def test_each_right_is_needed(
     assert words in error["hint"]
     if name == "{}.insert":
         assert f"writing to {prefix}.insert failed" in error["message"]
+
+
+def test_a_size_limit_that_may_not_be_seen(
+    refused: Refused,
+    guarded_settings: Document,
+    guarded_kafka: GuardedKafka,
+    guarded_mongo_client: MongoClient[Document],
+    prefix: str,
+) -> None:
+    """Without DescribeConfigs the worker cannot know before what the topic does not take."""
+    name = f"{prefix}.insert"
+    admin = guarded_kafka.admin()
+    admin.create_topics([NewTopic(name, 1, 1, config={"max.message.bytes": "50000"})])[name].result(ADMIN_SECONDS)
+
+    def write(worker: WorkerProcess) -> None:
+        worker.reached()
+        guarded_mongo_client[prefix].users.insert_one({"text": "x" * 100_000})
+
+    error = refused(guarded_settings, write)
+    assert name in error["message"]
+    assert "DescribeConfigs" in error["hint"]
+    assert "message.max.bytes" in error["hint"]

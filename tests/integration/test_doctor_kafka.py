@@ -100,9 +100,26 @@ def test_position_topic_that_is_not_compacted(settings: Document, position_topic
     check_fix(look_at_kafka(settings)["kafka.position-topic"], Outcome.FAILED, "not compacted", command)
 
 
+@pytest.mark.parametrize(
+    ("config", "outcome", "words"),
+    [
+        ({"cleanup.policy": "compact,delete"}, Outcome.FAILED, "emptied as well"),
+        ({"cleanup.policy": "compact,delete", "retention.ms": "-1", "retention.bytes": "1"}, Outcome.FAILED, "retention.bytes=1"),
+        ({"cleanup.policy": "delete", "retention.ms": "-1"}, Outcome.WARNING, "grows for ever"),
+        (COMPACT | {"unclean.leader.election.enable": "true"}, Outcome.WARNING, "unclean.leader.election.enable=false"),
+    ],
+    ids=lambda value: str(value),
+)
+def test_position_topic_of_other_settings(
+    config: dict[str, str], outcome: Outcome, words: str, settings: Document, position_topic: str, apache: ApacheKafka
+) -> None:
+    create(apache, NewTopic(position_topic, 1, 1, config=config))
+    check_fix(look_at_kafka(settings)["kafka.position-topic"], outcome, words)
+
+
 def test_position_topic_with_several_partitions(settings: Document, position_topic: str, kafka: Broker) -> None:
     create(kafka, NewTopic(position_topic, 3, 1, config=COMPACT))
-    check_fix(look_at_kafka(settings)["kafka.position-topic"], Outcome.FAILED, "3 partitions", "--create --topic", "--partitions 1")
+    check_fix(look_at_kafka(settings)["kafka.position-topic"], Outcome.FAILED, "3 partitions", "position show", "--partitions 1")
 
 
 def test_topics_that_are_hard_to_write_to(settings: Document, apache: ApacheKafka) -> None:
@@ -119,6 +136,12 @@ def test_more_copies_than_brokers(settings: Document, apache: ApacheKafka) -> No
     check_fix(
         found["kafka.topics"], Outcome.FAILED, "refuses to create", settings["kafka_topic_insert"], "topic_replication_factor"
     )
+
+
+def test_topics_whose_names_kafka_takes_for_one(settings: Document, prefix: str, apache: ApacheKafka) -> None:
+    create(apache, NewTopic(f"{prefix}_insert", 1, 1))
+    found = look_at_kafka(settings)
+    check_fix(found["kafka.topics"], Outcome.FAILED, f"refuses to create topic {prefix}.insert", f"{prefix}_insert", "another name")
 
 
 def test_without_transactions(settings: Document, kafka: Broker) -> None:

@@ -13,9 +13,12 @@ import pytest
 from pymongo.database import Database
 
 from tests.support.doctoring import as_settings, check_fix, look, problems
+from tests.support.kafka_topics import alter_topic, delete_records
 from watcher.config import Settings
 from watcher.doctor.check import Finding, Outcome, ok
-from watcher.doctor.position import CHECKS, SavedPosition
+from watcher.doctor.examination import POSITION
+from watcher.doctor.position import SavedPosition
+from watcher.sandbox.kafka import ApacheKafka
 from watcher.stream.change_stream import ChangeStream
 from watcher.stream.kafka_sink import KafkaSink
 from watcher.stream.model import Owner, ResumeToken
@@ -53,7 +56,7 @@ def present(settings: Settings) -> ResumeToken:
 
 
 def examined(settings: Settings, run_dir: Path) -> dict[str, Finding]:
-    return look(CHECKS, SavedPosition(settings, run_dir), ELSEWHERE)
+    return look(POSITION, SavedPosition(settings, run_dir), ELSEWHERE)
 
 
 def write_status(settings: Settings, run_dir: Path, **values: Any) -> None:
@@ -101,3 +104,30 @@ def test_another_worker_writes_it(watcher: Settings, tmp_path: Path) -> None:
     check_fix(examined(watcher, tmp_path)["position.owner"], Outcome.WARNING, "process 7 on elsewhere", "kafka_client_id")
     write_status(watcher, tmp_path)
     check_fix(examined(watcher, tmp_path)["position.owner"], Outcome.FAILED, "process 7 on elsewhere", f"process {US.pid}")
+
+
+def test_topics_that_refuse_or_delete_what_comes_late(
+    watcher: Settings, apache: ApacheKafka, db: Database[Document], tmp_path: Path
+) -> None:
+    db.users.insert_one({})
+    save(watcher, present(watcher))
+    found = examined(watcher, tmp_path)
+    assert found["position.old-changes"].text == "the topics take changes of any age"
+    assert found["position.retention"].text.startswith("messages are kept for 7d from the change on")
+    topic = watcher.kafka_topic_insert
+    alter_topic(apache, topic, {"message.timestamp.before.max.ms": "1", "retention.ms": "1"})
+    found = examined(watcher, tmp_path)
+    check_fix(found["position.old-changes"], Outcome.WARNING, f"{topic} takes no change older", "message.timestamp.before.max.ms=")
+    check_fix(
+        found["position.retention"], Outcome.WARNING, f"--entity-name {topic} --add-config message.timestamp.type=LogAppendTime"
+    )
+    alter_topic(apache, topic, {"message.timestamp.type": "LogAppendTime"})
+    assert problems(examined(watcher, tmp_path)) == {}
+
+
+def test_a_position_that_kafka_has_deleted(watcher: Settings, apache: ApacheKafka, tmp_path: Path) -> None:
+    """Of which nothing on this host knows."""
+    save(watcher, present(watcher))
+    alter_topic(apache, watcher.position_topic, {"cleanup.policy": "delete", "retention.ms": "-1"})
+    delete_records(apache, watcher.position_topic)
+    check_fix(examined(watcher, tmp_path)["position.saved"], Outcome.FAILED, "holds no position", "position rewind")

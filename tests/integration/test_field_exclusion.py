@@ -14,6 +14,7 @@ from bson.raw_bson import RawBSONDocument
 from hypothesis import HealthCheck, Phase, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
+from pymongo import MongoClient
 from pymongo.collection import Collection
 from pymongo.database import Database
 
@@ -198,6 +199,23 @@ def test_a_dot_in_the_collections_name(open_streams: OpenStreams, db: Database[D
     for name in ("fs.files", "fs_files", "old.fs.files"):
         db[name].insert_one({"_id": 1, "owner": {"name": SECRET}})
     assert [SECRET.encode() in event for _, event in streams.pairs()] == [False, True, True]
+
+
+def test_what_fills_a_collection_before_it_has_its_name(
+    open_streams: OpenStreams, db: Database[Document], mongo_client: MongoClient[Document]
+) -> None:
+    """`$out` and a rename from another database write to a temporary collection first."""
+    other = f"{db.name}-other"
+    mongo_client[other].people.insert_one({"_id": 1, "ssn": SECRET})
+    db.people.insert_one({"_id": 1, "ssn": SECRET})
+    streams = open_streams("users.ssn")
+    db.people.aggregate([{"$out": "users"}])
+    db.users.drop()
+    mongo_client.admin.command({"renameCollection": f"{other}.people", "to": f"{db.name}.users"})
+    mongo_client.drop_database(other)
+    plain, excluding = zip(*streams.pairs(), strict=True)
+    assert [SECRET.encode() in event for event in plain].count(True) == 2
+    assert not [event for event in excluding if SECRET.encode() in event]
 
 
 def test_several_exclusions_for_one_collection(open_streams: OpenStreams, db: Database[Document]) -> None:

@@ -6,6 +6,7 @@ import json
 import re
 import time
 from collections.abc import Callable
+from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -16,14 +17,18 @@ from confluent_kafka.admin import AdminClient
 from pymongo.database import Database
 
 from tests.support.doctoring import as_settings
+from tests.support.kafka_topics import add_partitions, create_topic, delete_topic
+from tests.support.waiting import eventually
 from tests.support.worker import Inbox, Launch, WorkerProcess
 from watcher.cli import run_command_line
 from watcher.errors import ExitCode
-from watcher.sandbox.kafka import Broker
+from watcher.sandbox.kafka import ApacheKafka, Broker
+from watcher.stream.change_stream import ChangeStream
 from watcher.stream.kafka_sink import KafkaSink
-from watcher.stream.model import Owner
+from watcher.stream.model import Owner, ResumeToken
+from watcher.stream.model import Position as Place
 from watcher.stream.past import Past
-from watcher.stream.position import POSITION_KEY
+from watcher.stream.position import POSITION_KEY, dump
 
 pytest_plugins = ["tests.support.worker_fixtures"]
 
@@ -242,3 +247,40 @@ def test_show(launch: Launch, settings: Document, inbox: Inbox, db: Db, position
     text = position("show")
     assert message["eventId"] in text
     assert f"process {worker.pid} on" in text
+
+
+def present(settings: Document) -> ResumeToken:
+    """MongoDB's position now."""
+    with closing(ChangeStream(as_settings(settings))) as stream:
+        return stream.open_now()
+
+
+def write(kafka: Broker, topic: str, partition: int, saved: bytes) -> None:
+    """A position, where a release wrote it that left the partition to the partitioner."""
+    producer = Producer(kafka.admin_properties())
+    eventually(lambda: len(producer.list_topics(topic, timeout=20).topics[topic].partitions) > partition)
+    producer.produce(topic, saved, POSITION_KEY, partition)
+    assert producer.flush(20) == 0
+
+
+def test_the_advice_about_several_partitions_keeps_the_position(
+    position: Position, launch: Launch, settings: Document, apache: ApacheKafka, db: Db, inbox: Inbox
+) -> None:
+    """An older release wrote positions to whichever partition; the newest is shown, and can be set again."""
+    worker = stopped_after(launch, settings, db, inbox, "a")
+    topic = f"{settings['kafka_client_id']}.position"
+    before = shown(position)
+    add_partitions(apache, topic, 3)
+    token = present(settings)
+    write(apache, topic, 2, dump(Place(db.name, Owner(**before["owner"]), token, before["sequence"] + 1)))
+    seen = shown(position)
+    assert (seen["position"]["token"], seen["sequence"]) == (token, 2)
+    db.users.insert_one({"_id": "b"})
+    worker.start()
+    assert worker.wait(60) == ExitCode.POSITION_LOST
+    delete_topic(apache, topic)
+    create_topic(apache, topic, {"cleanup.policy": "compact"})
+    position("set", json.dumps(token), "--yes")
+    worker.start().reached()
+    db.users.insert_one({"_id": "c"})
+    assert summary(inbox.messages(4)) == [("insert", "a"), ("gap", None), ("insert", "b"), ("insert", "c")]

@@ -19,11 +19,12 @@ from watcher.doctor.check import Outcome
 from watcher.doctor.clocks import judge_skew
 from watcher.doctor.kafka import Kafka, _away_from_home
 from watcher.doctor.kafka_copies import judge_copies
-from watcher.doctor.kafka_topics import judge_rights, judge_stamp
+from watcher.doctor.kafka_topics import judge_position_topic, judge_rights, judge_stamp
 from watcher.doctor.kafka_transactions import judge_wanted_copies
 from watcher.doctor.mongodb import judge_majority, judge_version
 from watcher.doctor.mongodb_database import judge_collections, judge_oplog
 from watcher.doctor.position import judge_headroom, judge_owner
+from watcher.doctor.record_times import judge_oldest, judge_retention
 from watcher.stream.model import Owner
 from watcher.stream.oplog import Oplog
 
@@ -166,3 +167,51 @@ def test_owner_in_another_deployment(monkeypatch: pytest.MonkeyPatch) -> None:
     here = socket.gethostname()
     monkeypatch.setattr("watcher.doctor.position.command_line", lambda _: ["python", "-m", "watcher", "run", "dashboard"])
     check_fix(judge_owner(Owner("i", here, os.getpid()), None, here, SETTINGS), WARNING, "outside this deployment")
+
+
+WEEK = 7.0 * DAY
+
+
+@pytest.mark.parametrize(
+    ("limit", "behind", "reach", "outcome"),
+    [
+        (DAY, 2 * DAY, WEEK, Outcome.FAILED),
+        (DAY, 2 * DAY, None, Outcome.FAILED),
+        (DAY, 10, 2 * DAY, Outcome.WARNING),
+        (DAY, 10, None, Outcome.WARNING),
+        (WEEK, 10, DAY, Outcome.OK),
+    ],
+)
+def test_how_old_changes_may_be(limit: float, behind: int, reach: int | None, outcome: Outcome) -> None:
+    finding = judge_oldest({"t": limit}, behind, reach, "a command")
+    assert finding.outcome is outcome
+    assert "t takes no change older than " in finding.text
+
+
+@pytest.mark.parametrize(
+    ("kept", "behind", "reach", "outcome"),
+    [
+        ({}, 2 * DAY, DAY, Outcome.OK),
+        ({"t": WEEK}, 10, DAY, Outcome.OK),
+        ({"t": WEEK, "u": 60.0}, 10, DAY, Outcome.WARNING),
+        ({"t": 60.0}, 61, None, Outcome.WARNING),
+        ({"t": 60.0}, 10, None, Outcome.OK),
+    ],
+)
+def test_how_long_late_messages_are_kept(kept: dict[str, float], behind: int, reach: int | None, outcome: Outcome) -> None:
+    assert judge_retention(kept, behind, reach, "a command").outcome is outcome
+
+
+@pytest.mark.parametrize(
+    ("config", "outcome", "words"),
+    [
+        ({}, Outcome.OK, "not known"),
+        ({"cleanup.policy": "compact"}, Outcome.OK, "is compacted"),
+        ({"cleanup.policy": "delete", "retention.ms": "-1"}, Outcome.WARNING, "grows for ever"),
+        ({"cleanup.policy": "compact", "unclean.leader.election.enable": "true"}, Outcome.WARNING, "may lose the last positions"),
+    ],
+)
+def test_a_position_topic_that_could_be_better(config: dict[str, str], outcome: Outcome, words: str) -> None:
+    finding = judge_position_topic("t", config, lambda names, setting: f"{[*names]} {setting}")
+    assert finding.outcome is outcome
+    assert words in finding.text

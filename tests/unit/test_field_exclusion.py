@@ -145,20 +145,29 @@ def test_fields_of_one_collection_share_their_stages() -> None:
     )
 
 
-def condition(collection: str) -> dict[str, Any]:
-    found: dict[str, Any] = exclusion_stages([f"{collection}.a"])[0]["$replaceWith"]["$cond"][0]
+def conditions(collection: str) -> list[dict[str, Any]]:
+    """By name, and for temporary collections."""
+    found: list[dict[str, Any]] = exclusion_stages([f"{collection}.a"])[0]["$replaceWith"]["$cond"][0]["$or"]
     return found
 
 
 def test_a_name_is_compared_as_it_is() -> None:
-    assert condition("users") == {"$eq": ["$ns.coll", "users"]}
+    assert conditions("users")[0] == {"$eq": ["$ns.coll", "users"]}
 
 
 def test_a_glob_is_an_anchored_regular_expression() -> None:
-    regex = condition("fs[.]f*")["$regexMatch"]["regex"]
+    regex = conditions("fs[.]f*")[0]["$regexMatch"]["regex"]
     assert re.search(regex, "fs.files")
     assert not re.search(regex, "fs_files")
     assert not re.search(regex, "old.fs.files")
+
+
+def test_temporary_collections_may_become_the_one() -> None:
+    regex = conditions("users")[1]["$regexMatch"]["regex"]
+    assert re.search(regex, "tmp.agg_out.8c5e92b5-4431-48d8-a2c8-2c2f77042f28")
+    assert re.search(regex, "tmp6sJ6g.convertToCapped.users")
+    assert not re.search(regex, "tmp")
+    assert not re.search(regex, "a.tmp.agg_out.1")
 
 
 NAMES = st.text(st.characters(exclude_categories=["Cs", "Nd"], exclude_characters="\0.$*[]"), min_size=1, max_size=4).filter(

@@ -7,7 +7,7 @@ from confluent_kafka import KafkaError, KafkaException
 
 from watcher.errors import ConfigurationError, CredentialsRefused, NotPermitted, Outage, UnsupportedServer, WatcherError
 from watcher.stream.kafka_errors import as_watcher_error, explained, translated
-from watcher.stream.kafka_topics import _creation_error
+from watcher.stream.kafka_topics import NameTaken, _creation_error
 
 
 @pytest.mark.parametrize(
@@ -60,6 +60,8 @@ def test_an_outage_names_kafka() -> None:
         (KafkaError.INVALID_PARTITIONS, ConfigurationError),
         (KafkaError.INVALID_REPLICATION_FACTOR, ConfigurationError),
         (KafkaError.POLICY_VIOLATION, ConfigurationError),
+        (KafkaError.INVALID_CONFIG, ConfigurationError),
+        (KafkaError.TOPIC_EXCEPTION, NameTaken),
         (KafkaError._TIMED_OUT, Outage),
     ],
 )

@@ -23,7 +23,8 @@ templates = st.sampled_from(
 
 @given(templates, st.sampled_from(["insert", "dropDatabase"]), names, names)
 def test_matches_every_topic_of_the_template(template: str, operation: str, database: str, collection: str) -> None:
-    assert topic_pattern(template, database).match(topic_name(template, operation, database, collection))
+    for apart in (False, True):
+        assert topic_pattern(template, database).match(topic_name(template, operation, database, collection, apart=apart))
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from fnmatch import fnmatchcase
 
@@ -11,6 +12,15 @@ SYSTEM = "system."
 
 ENCRYPTION = "enxcol_."
 """How the collections begin in which MongoDB keeps what queryable encryption needs, such as `enxcol_.users.esc`."""
+
+TEMPORARY = (
+    r"tmp\.(?P<aggregation>agg_out|mr)\..*|tmp[A-Za-z0-9]{5}\.(?P<command>renameCollection|convertToCapped|create|rename)(?:\..*)?"
+)
+"""A regular expression, for Python's engine and MongoDB's: how MongoDB names the collections that it fills before it renames them.
+`$out` and mapReduce have a UUID or a number for each run (its `DocumentSourceOut`), commands five characters at random
+(`makeUniqueCollectionName`)."""
+
+_TEMPORARY = re.compile(TEMPORARY, re.DOTALL)
 
 
 def split_list(value: object) -> object:
@@ -47,6 +57,12 @@ def check_watchable(pattern: str) -> str:
     if pattern.startswith(SYSTEM):
         raise Refused(f"names '{pattern}': MongoDB's own collections are never watched", hint="remove it")
     return pattern
+
+
+def lasting_name(collection: str) -> str:
+    """`collection`; for a temporary one of MongoDB's its name without what is new in each run, such as `tmp.agg_out`."""
+    match = _TEMPORARY.fullmatch(collection)
+    return f"tmp.{match['aggregation'] or match['command']}" if match else collection
 
 
 def is_watched(collection: str, watch: Iterable[str], exclude: Iterable[str]) -> bool:

@@ -14,6 +14,7 @@ from watcher.config.env_file import read_environment
 from watcher.config.fault import Fault, Origin, Refused, configuration_error, did_you_mean
 from watcher.config.mongodb_uri import parse_uri
 from watcher.config.settings import Settings
+from watcher.config.shared_topics import refuse_shared_topics
 from watcher.config.source import Source
 from watcher.errors import ConfigurationError
 
@@ -68,8 +69,9 @@ def load(conf_dir: Path, environment: Mapping[str, str] | None = None, *, ask_dr
     drafts = [_draft(name, paths, defaults, environment) for name, paths in listing.files.items()]
     shared = _refuse_shared_client_ids(drafts)
     settings = {draft.name: _settings(draft, ask_drivers=ask_drivers) for draft in drafts}
+    refuse_shared_topics(drafts, settings)
     return Loaded(
-        watchers={name: value for name, value in settings.items() if value is not None},
+        watchers={draft.name: value for draft in drafts if (value := settings[draft.name]) and not draft.faults},
         broken={draft.name: tuple(sorted(draft.faults, key=_place)) for draft in drafts if draft.faults},
         general=(*listing.faults, *defaults.faults),
         origins={draft.name: draft.origins() for draft in drafts},

@@ -14,11 +14,13 @@ from watcher.config.brokers import check_brokers, check_client_id, misread_broke
 from watcher.config.checked import Checked
 from watcher.config.checks import at_least, at_most, each, one_of, secret, table, text, whole_number, yes_or_no
 from watcher.config.collections import check_pattern, check_watchable, is_watched, split_list
+from watcher.config.configured_topics import configured_topics, contradictions, is_internal
 from watcher.config.fault import Invalid, Refused
 from watcher.config.fields import check_field, out_of_reach
 from watcher.config.librdkafka import PropertyValue, check_property, check_value, no_numbers
 from watcher.config.masking import Secret
 from watcher.config.mongodb_uri import parse_uri, uri_refusals
+from watcher.config.topic_name import folded
 from watcher.config.topic_template import check_topic
 
 ROW_OPERATIONS = ("insert", "update", "replace", "delete")
@@ -29,6 +31,12 @@ SINGLE_TOPICS: Mapping[str, str] = MappingProxyType(
 
 CONTROL_TOPIC = "database.control"
 """The one of all other events, when nothing is set."""
+
+TOPIC_KEYS = (*SINGLE_TOPICS, "kafka_topic_control")
+_DEFAULT_TOPICS = {**SINGLE_TOPICS, "kafka_topic_control": CONTROL_TOPIC}
+
+_UNKNOWN_DATABASE = "\0"
+"""No database has this name, so what is wrong with it is wrong with any."""
 
 CONTROL_PLACEHOLDERS = ("database", "operation")
 """A control message may be about the whole database, so its topic cannot depend on a collection."""
@@ -123,9 +131,7 @@ class Settings(Checked):
     @classmethod
     def _completed(cls, given: Mapping[str, Any]) -> Mapping[str, Any]:
         """Operations without a topic of their own go to the shared one, if there is one. An empty topic is not set."""
-        filled = {
-            key: value for key, value in given.items() if not (value == "" and key in (*SINGLE_TOPICS, "kafka_topic_control"))
-        }
+        filled = {key: value for key, value in given.items() if not (value == "" and key in TOPIC_KEYS)}
         if shared := filled.get("kafka_db_changes_topic"):
             filled = {**dict.fromkeys(SINGLE_TOPICS, shared), **filled}
         return filled
@@ -142,10 +148,7 @@ class Settings(Checked):
             protocol = str(good["kafka"].get("security.protocol", "plaintext"))
             for refused in misread_brokers(good["kafka_brokers"], protocol):
                 yield refused.within("kafka_brokers")
-        position = f"{good.get('kafka_client_id')}.position"
-        if any(good.get(key) == position for key in (*SINGLE_TOPICS, "kafka_topic_control")):
-            refusal = f"'{position}' is where the position is kept; no other topic can have that name"
-            yield Refused(refusal, key="kafka_client_id")
+        yield from _topic_contradictions(good)
 
     @property
     def database(self) -> str:
@@ -156,6 +159,12 @@ class Settings(Checked):
     def position_topic(self) -> str:
         """The compacted topic that holds this watcher's position, and nothing else."""
         return f"{self.kafka_client_id}.position"
+
+    @property
+    def configured_topics(self) -> dict[str, str]:
+        """The topics that these settings name without a collection, that of the position too, each with its setting."""
+        templates = {key: str(getattr(self, key)) for key in TOPIC_KEYS}
+        return {**configured_topics(templates, self.database), self.position_topic: "kafka_client_id"}
 
     @property
     def topic_templates(self) -> dict[str, str]:
@@ -171,6 +180,28 @@ class Settings(Checked):
     def watches(self, collection: str) -> bool:
         """Whether changes of `collection` are delivered: the exclusions win, and MongoDB's own collections never are."""
         return is_watched(collection, self.watch_collections, self.exclude_collections)
+
+
+def _topic_contradictions(good: Mapping[str, Any]) -> Iterator[Refused]:
+    """Topics that Kafka refuses, or that are for something else."""
+    templates = {key: good[key] for key in TOPIC_KEYS if key in good}
+    database = parse_uri(good["mongodb_uri"].get_secret_value()).database if "mongodb_uri" in good else _UNKNOWN_DATABASE
+    topics = configured_topics(templates, database)
+    position = f"{good.get('kafka_client_id')}.position"
+    if any(folded(topic) == folded(position) for topic in topics):
+        yield Refused(f"'{position}' is where the position is kept; no other topic can have that name", key="kafka_client_id")
+    for topic, key in topics.items():
+        if is_internal(topic):
+            yield Refused(f"'{topic}' is one of Kafka's own topics", key=_given(key, good), hint="give it another name")
+    for topic, key, other, other_key in contradictions(templates, database):
+        late, text = (key, other) if good[other_key] == _DEFAULT_TOPICS[other_key] else (other_key, topic)
+        refusal = f"'{topic}' and '{other}' differ only in . and _, and are one topic to Kafka"
+        yield Refused(refusal, key=_given(late, good), hint=f"for both '{text}', or another name")
+
+
+def _given(key: str, good: Mapping[str, Any]) -> str:
+    """The setting by which the topic of `key` was set."""
+    return "kafka_db_changes_topic" if good[key] == good.get("kafka_db_changes_topic") else key
 
 
 FIELDS = tuple(setting.name for setting in fields(Settings) if setting.name not in ("name", "secret_files"))

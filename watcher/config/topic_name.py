@@ -6,11 +6,13 @@ import re
 from functools import lru_cache
 from hashlib import sha256
 
+from watcher.config.collections import lasting_name
 from watcher.config.topic_template import LONGEST_TOPIC
 
 _HASH_DIGITS = 16
 _IN_TOPICS = {"{operation}": "[A-Za-z]+", "{collection}": "[A-Za-z0-9._-]+"}
 _ESCAPED = re.compile(r"[^A-Za-z0-9._-]|_(?=x)")
+_MERGED = re.compile(r"[^A-Za-z0-9-]")
 
 
 def escape(name: str) -> str:
@@ -18,20 +20,40 @@ def escape(name: str) -> str:
 
     An underscore before an x is escaped as well, so that `_x` always begins an escape.
     """
-    return _ESCAPED.sub(lambda match: f"_x{ord(match[0]):x}_", name)
+    return _ESCAPED.sub(_code_point, name)
+
+
+def escape_apart(name: str) -> str:
+    """As `escape`, but with every `.` and `_` escaped, or else the first letter or digit, so that it differs from `escape`.
+
+    Of such names no two are one to Kafka, which takes `.` and `_` for the same where it compares topics (its `Topic.hasCollision`).
+    """
+    apart = _MERGED.sub(_code_point, name)
+    if apart == escape(name) and (letter := re.search(r"[A-Za-z0-9-]", name)):
+        before, after = name[: letter.start()], name[letter.end() :]
+        return _MERGED.sub(_code_point, before) + _code_point(letter[0]) + _MERGED.sub(_code_point, after)
+    return apart
+
+
+def _code_point(character: re.Match[str] | str) -> str:
+    return f"_x{ord(character[0]):x}_"
+
+
+def folded(topic: str) -> str:
+    """Name of the topic as Kafka compares it with others: no two may be the same by this."""
+    return topic.replace(".", "_")
 
 
 @lru_cache(maxsize=4096)
-def topic_name(template: str, operation: str, database: str, collection: str = "") -> str:
+def topic_name(template: str, operation: str, database: str, collection: str = "", *, apart: bool = False) -> str:
     """The topic that `template` gives for one change; cached, because a worker asks for the same few at every event.
 
-    A name longer than LONGEST_TOPIC is cut, and ends in a digest of the whole instead.
+    With `apart` the one that is used instead where Kafka refuses the first beside another topic. A name longer than LONGEST_TOPIC
+    is cut, and ends in a digest of the whole.
     """
-    name = (
-        template.replace("{operation}", operation)
-        .replace("{database}", escape(database))
-        .replace("{collection}", escape(collection))
-    )
+    name = template.replace("{operation}", operation).replace("{database}", escape(database))
+    if "{collection}" in name and collection:
+        name = name.replace("{collection}", (escape_apart if apart else escape)(lasting_name(collection)))
     return name if len(name) <= LONGEST_TOPIC else _shortened(name)
 
 

@@ -10,7 +10,17 @@ from functools import partial
 from itertools import count
 
 from watcher.config import Settings, masked
-from watcher.doctor import configuration, host, kafka, kafka_topics, kafka_transactions, mongodb, mongodb_database, position
+from watcher.doctor import (
+    configuration,
+    host,
+    kafka,
+    kafka_topics,
+    kafka_transactions,
+    mongodb,
+    mongodb_database,
+    position,
+    record_times,
+)
 from watcher.doctor.check import Finding, Outcome
 from watcher.doctor.configuration import Here
 from watcher.doctor.kafka import Kafka
@@ -21,7 +31,7 @@ from watcher.doctor.runner import Findings, Limits, Told, begun, run_checks
 CONFIGURATION, HOST = configuration.CHECKS, host.CHECKS
 MONGODB = (*mongodb.CHECKS, *mongodb_database.CHECKS)
 KAFKA = (*kafka.CHECKS, *kafka_transactions.CHECKS, *kafka_topics.CHECKS)
-POSITION = position.CHECKS
+POSITION = (*position.CHECKS, *record_times.CHECKS)
 
 TITLES = {check.name: check.title for checks in (CONFIGURATION, HOST, MONGODB, KAFKA, POSITION) for check in checks}
 """Every check, in the order of the report."""

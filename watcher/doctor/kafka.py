@@ -20,7 +20,8 @@ from watcher.config.topic_name import topic_name
 from watcher.doctor.check import Check, Finding, failed, ok
 from watcher.errors import Outage, WatcherError
 from watcher.stream.kafka_config import admin_config
-from watcher.stream.kafka_errors import CREDENTIALS_HINT, UNREACHABLE, explained, translated
+from watcher.stream.kafka_error_table import CREDENTIALS_HINT
+from watcher.stream.kafka_errors import UNREACHABLE, explained, translated
 from watcher.stream.kafka_topics import Topics
 
 ANSWER_SECONDS = 4.5

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 from confluent_kafka import KafkaError, KafkaException, TopicCollection, TopicPartition
 from confluent_kafka.admin import AclOperation, OffsetSpec
@@ -63,9 +63,19 @@ def position_topic(kafka: Kafka) -> Finding:
         return failed(str(error), f"{kafka.creation(name, like)}\nor {grant}")
     if not exists:
         return ok(f"the worker will create {name}")
-    if not kafka.topics.config(name):
+    if not (config := kafka.topics.config(name)):
         grant = kafka.acl(f"--operation DescribeConfigs --topic {name}")
         return not_checked(f"whether {name} is compacted, because that needs the right DescribeConfigs", grant)
+    return judge_position_topic(name, config, kafka.topic_setting)
+
+
+def judge_position_topic(name: str, config: Mapping[str, str], command: Callable[[Iterable[str], str], str]) -> Finding:
+    """`config`: its settings; `command` makes the one that changes a setting."""
+    if config.get("unclean.leader.election.enable") == "true":
+        text = f"{name} may lose the last positions when brokers die, and the changes after an older one come again"
+        return warning(text, command([name], "unclean.leader.election.enable=false"))
+    if "compact" not in config.get("cleanup.policy", "compact"):
+        return warning(f"{name} exists, and grows for ever: it is not compacted", command([name], "cleanup.policy=compact"))
     return ok(f"{name} exists, and is compacted")
 
 

@@ -45,7 +45,7 @@ class SavedPosition:
     @cached_property
     def saved(self) -> Saved:
         """What the position topic says; nothing where there is none. Errors: Outage, NotPermitted, PositionLost."""
-        if not Topics(self.settings, self.troubles.append).exists(self.settings.position_topic):
+        if not Topics(self.settings, self.troubles.append).partitions(self.settings.position_topic):
             return Saved()
         return PositionReader(self.settings, self.troubles.append).read()
 
@@ -59,7 +59,7 @@ class SavedPosition:
 def saved(position: SavedPosition) -> Finding:
     """It is there if the watcher has delivered before, can be read, and is this database's. Errors: PositionLost."""
     found = position.saved.position
-    if found is None and position.past.has_delivered:
+    if found is None and (position.past.has_delivered or position.saved.emptied):
         raise position_gone(position.settings)
     if found is None or found.token is None:
         return ok(f"none yet; the first start begins with start_from = {position.settings.start_from}")

@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from watcher.config.collections import is_glob
+from watcher.config.collections import TEMPORARY, is_glob
 from watcher.config.fields import split_field
 from watcher.stream.selection import glob_to_regex
 
@@ -51,10 +51,13 @@ def _stages(collection: str, paths: list[Path]) -> Iterator[dict[str, Any]]:
 
 
 def _is_in(collection: str) -> Expression:
-    """Whether an event is about the collection, or about one that matches the glob."""
-    if not is_glob(collection):
-        return {"$eq": ["$ns.coll", collection]}
-    return {"$regexMatch": {"input": "$ns.coll", "regex": f"^{glob_to_regex(collection)}$", "options": "s"}}
+    """Whether an event is about the collection or one that matches the glob, or about a temporary one that may yet get the name."""
+    named = _matches(glob_to_regex(collection)) if is_glob(collection) else {"$eq": ["$ns.coll", collection]}
+    return {"$or": [named, _matches(TEMPORARY)]}
+
+
+def _matches(regex: str) -> Expression:
+    return {"$regexMatch": {"input": "$ns.coll", "regex": f"^(?:{regex})$", "options": "s"}}
 
 
 def _in_documents(paths: list[Path]) -> Iterator[str]:

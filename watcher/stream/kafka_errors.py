@@ -3,39 +3,36 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 
 from confluent_kafka import KafkaError, KafkaException
 
-from watcher.errors import ConfigurationError, CredentialsRefused, NotPermitted, Outage, UnsupportedServer, WatcherError
+from watcher.errors import ConfigurationError, CredentialsRefused, NotPermitted, Outage, Stop, UnsupportedServer, WatcherError
+from watcher.stream.kafka_error_table import CREDENTIALS_HINT, MEANINGS, UNKNOWN, Answer
 
 NOT_AUTHORISED = {
-    KafkaError.TOPIC_AUTHORIZATION_FAILED: "Grant Write on the topics, and Read and Write on the position topic.",
-    KafkaError.GROUP_AUTHORIZATION_FAILED: "Grant Read on the group.",
-    KafkaError.CLUSTER_AUTHORIZATION_FAILED: "Grant IdempotentWrite on the cluster, which brokers before 2.8 want.",
-    KafkaError.TRANSACTIONAL_ID_AUTHORIZATION_FAILED: "Grant Write on the transactional id, which is the kafka_client_id.",
+    KafkaError.TOPIC_AUTHORIZATION_FAILED,
+    KafkaError.GROUP_AUTHORIZATION_FAILED,
+    KafkaError.CLUSTER_AUTHORIZATION_FAILED,
+    KafkaError.TRANSACTIONAL_ID_AUTHORIZATION_FAILED,
 }
-"""The codes for a right that is missing, each with the right."""
+"""The codes for a right that is missing."""
 
 AUTHENTICATION_FAILED = {KafkaError.SASL_AUTHENTICATION_FAILED, KafkaError._AUTHENTICATION}
-NO_TRANSACTIONS = {KafkaError.UNSUPPORTED_VERSION, KafkaError._UNSUPPORTED_FEATURE}
 UNREACHABLE = {KafkaError._TRANSPORT, KafkaError._RESOLVE, KafkaError._SSL}
 SILENT = {"_TRANSPORT", "_TIMED_OUT"}
 """What calls say, by name, when a broker takes the connection and no more."""
 
-BAD_SETTING = {KafkaError._INVALID_ARG, KafkaError.INVALID_TRANSACTION_TIMEOUT}
+STOPS: Mapping[Answer, type[Stop]] = {
+    Answer.NOT_PERMITTED: NotPermitted,
+    Answer.UNSUPPORTED: UnsupportedServer,
+    Answer.CONFIGURATION: ConfigurationError,
+}
 
 CERTIFICATE_REFUSED = "certificate verify failed"
 """OpenSSL's words; librdkafka's codes don't tell a wrong certificate from a handshake that was cut."""
 
-CREDENTIALS_HINT = "Check the sasl.* and ssl.* settings in the [kafka] table."
 CERTIFICATE_HINT = "Check ssl.ca.location in the [kafka] table, and that the broker's certificate is for its host and still valid."
-TRANSACTIONS_HINT = 'Exactly-once needs Kafka 0.11 or newer; with delivery = "at-least-once" older brokers will do.'
-CLOCK_HINT = (
-    "The broker refuses times too far ahead of its clock (message.timestamp.after.max.ms). Compare the clocks: messages have "
-    "MongoDB's time, and positions this host's, unless their topic has message.timestamp.type=LogAppendTime."
-)
-REACH_HINT = "Is the broker running, and is kafka_brokers right? The worker keeps trying."
 
 
 @contextlib.contextmanager
@@ -54,17 +51,12 @@ def as_watcher_error(error: KafkaError, doing: str) -> WatcherError:
     real takeover alike), so the opening finds out: it reads whose name stands in the position.
     """
     text = f"Kafka: {doing} failed: {error.str()}"
-    code = error.code()
-    if code in NOT_AUTHORISED:
-        return NotPermitted(text, hint=f"{NOT_AUTHORISED[code]} docs/permissions.md lists all rights.")
-    if code in AUTHENTICATION_FAILED:
+    if error.code() in AUTHENTICATION_FAILED:
         return CredentialsRefused(text, hint=CREDENTIALS_HINT, component="kafka")
-    if code in NO_TRANSACTIONS:
-        return UnsupportedServer(text, hint=TRANSACTIONS_HINT)
-    if code in BAD_SETTING:
-        return ConfigurationError(text, hint="See librdkafka's CONFIGURATION.md for the properties of the [kafka] table.")
-    hint = CLOCK_HINT if code == KafkaError.INVALID_TIMESTAMP else REACH_HINT
-    return Outage(text, hint=hint, component="kafka", code=error.name())
+    meaning = MEANINGS.get(error.code(), UNKNOWN)
+    if meaning.answer is Answer.OUTAGE:
+        return Outage(text, hint=meaning.hint, component="kafka", code=error.name())
+    return STOPS.get(meaning.answer, WatcherError)(text, hint=meaning.hint)
 
 
 def explained(outage: Outage, troubles: Iterable[KafkaError]) -> WatcherError:

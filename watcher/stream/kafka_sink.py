@@ -11,10 +11,12 @@ import time
 from collections import deque
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import replace
+from functools import lru_cache
 
 from confluent_kafka import KafkaError
 
 from watcher.config import Settings
+from watcher.config.topic_name import topic_name
 from watcher.errors import ConfigurationError, NotOwner, Outage, PositionLost, UndeliverableEvent
 from watcher.stream.kafka_config import producer_config
 from watcher.stream.kafka_errors import explained
@@ -23,6 +25,8 @@ from watcher.stream.kafka_writer import IdempotentWriter, TransactionalWriter, W
 from watcher.stream.model import Message, Owner, Position
 from watcher.stream.past import Past
 from watcher.stream.position import CLAIM_KEY, HISTORY_KEY, POSITION_KEY, PositionReader, dump, dump_claim
+from watcher.stream.position_topic import POSITION_PARTITION
+from watcher.stream.refusals import reason
 from watcher.stream.transaction_size import TransactionSize
 
 RECORD_OVERHEAD = 512
@@ -34,6 +38,9 @@ NEW_COUNT = 1_000_000
 UNKNOWN_COUNT = NEW_COUNT // 2
 """More messages than can have been written since the last number was noted: what is known of it may be old, and no number may come
 twice."""
+
+LOOK_SECONDS = 15.0
+"""How often to look at the settings of the position topic; two questions to Kafka take some milliseconds."""
 
 DEFAULT_MESSAGE_MAX_BYTES = 1_000_000
 """librdkafka's message.max.bytes, and its batch.size too."""
@@ -54,6 +61,8 @@ class KafkaSink:
         self._batch_bytes = DEFAULT_MESSAGE_MAX_BYTES
         self._size = TransactionSize()
         self._limits: dict[str, int] = {}
+        self._look_due = 0.0
+        self.topic_of = lru_cache(maxsize=4096)(self._topic_of)
 
     @property
     def transaction_bytes(self) -> int:
@@ -76,10 +85,10 @@ class KafkaSink:
             if self._owned:
                 self._check_owner(reader.read_so_far().owner)
             self._claim()
-            saved = reader.read().position
-        if saved is None and self._expects_position:
+            saved = reader.read()
+        if saved.position is None and (self._expects_position or saved.emptied):
             raise position_gone(self._settings)
-        position = saved or Position(self._settings.database, self._owner)
+        position = saved.position or Position(self._settings.database, self._owner)
         check_database(self._settings, position)
         return replace(position, owner=self._owner)
 
@@ -93,13 +102,14 @@ class KafkaSink:
         """Write messages and the position after them; returns when both are committed.
 
         Errors: Outage when that failed, or its fate is unknown: open again; NotPermitted, ConfigurationError;
-        UndeliverableEvent when the position itself is too large.
+        UndeliverableEvent when the position itself is too large; PositionUnsafe.
         """
+        self._look_at_position_topic()
         self._prepare_topics({message.topic for message in messages})
-        record = self._position_record(position)
+        record = self._record(POSITION_KEY, dump(position))
         begun = time.monotonic()
         try:
-            self._opened().write(messages, record)
+            self._write(messages, record)
         except Outage:
             self._size.failed()
             raise
@@ -113,7 +123,7 @@ class KafkaSink:
     def reposition(self, messages: Sequence[Message], position: Position, history: bytes) -> None:
         """As `deliver`, for a position that was chosen by hand; `history` tells of that, as text. Errors: as `deliver`."""
         self._prepare_topics({message.topic for message in messages})
-        self._opened().write([*messages, self._record(HISTORY_KEY, history)], self._position_record(position))
+        self._write([*messages, self._record(HISTORY_KEY, history)], self._record(POSITION_KEY, dump(position)))
         self._last_sequence = position.sequence
 
     def takes(self, message: Message) -> bool:
@@ -126,11 +136,27 @@ class KafkaSink:
         size = len(message.value) + len(message.key or b"") + RECORD_OVERHEAD
         return size <= (self._limits.get(message.topic) or self._limit(message.topic))
 
+    def _topic_of(self, template: str, operation: str, database: str, collection: str) -> str:
+        """The topic for a change, as `topic_name` has it unless that collides; one that is named after the collection exists then.
+
+        To be asked as `topic_of`, which remembers it, while the sink is open. Errors: as `deliver`.
+        """
+        name = topic_name(template, operation, database, collection)
+        if "{collection}" not in template:
+            return name
+        return self._topics.ensure_one_of(name, topic_name(template, operation, database, collection, apart=True))
+
     def close(self) -> None:
         """Drop what is not committed; it will be read from MongoDB again."""
         if self._writer:
             self._writer.close()
         self._writer = None
+
+    def _look_at_position_topic(self) -> None:
+        """Now and then, since somebody may change it under the worker."""
+        if time.monotonic() >= self._look_due:
+            self._topics.check_position_topic()
+            self._look_due = time.monotonic() + LOOK_SECONDS
 
     def _prepare_topics(self, topics: Collection[str]) -> None:
         self._topics.ensure(topics)
@@ -148,11 +174,13 @@ class KafkaSink:
         self.close()
         self._troubles.clear()
         self._limits.clear()
+        self.topic_of.cache_clear()
         self._topics = Topics(self._settings, self._troubles.append)
         try:
             self._topics.ensure_position_topic()
+            self._look_due = time.monotonic() + LOOK_SECONDS
             fixed = [topic for topic in self._settings.topic_templates.values() if "{" not in topic]
-            self._topics.ensure(fixed)
+            self._topics.ensure_configured(fixed)
             self._shrink_batches(fixed)
             yield PositionReader(self._settings, self._troubles.append)
         except Outage as error:
@@ -166,8 +194,14 @@ class KafkaSink:
         would stand still at that.
         """
         self._writer = self._new_writer()
-        self._writer.write((), self._record(CLAIM_KEY, dump_claim(self._owner)))
+        self._write((), self._record(CLAIM_KEY, dump_claim(self._owner)))
         self._owned = True
+
+    def _write(self, messages: Sequence[Message], position: Message) -> None:
+        try:
+            self._opened().write(messages, position)
+        except Outage as error:
+            raise reason(error, self._topics, (*messages, position)) from error
 
     def _new_writer(self) -> Writer:
         config = producer_config(self._settings, self._troubles.append)
@@ -200,19 +234,16 @@ class KafkaSink:
         self._batch_bytes = min([before, *(self._limit(topic) for topic in topics)])
         return self._batch_bytes < before
 
-    def _position_record(self, position: Position) -> Message:
+    def _record(self, key: bytes, value: bytes) -> Message:
         """A resume token holds the key of a document, twice as long as it is, so a position has a size too."""
-        record = self._record(POSITION_KEY, dump(position))
+        time_ms = int(time.time() * 1000)
+        record = Message(self._settings.position_topic, key, value, time_ms, "position", POSITION_PARTITION)
         if not self.takes(record):
             raise UndeliverableEvent(
-                f"The position after a change is {len(record.value)} bytes, too large for topic {record.topic}: it holds the "
-                "key of the document.",
+                f"The position is {len(record.value)} bytes, too large for topic {record.topic}: it holds the key of a document.",
                 hint=f'Raise max.message.bytes of {record.topic} and "message.max.bytes" in [kafka].',
             )
         return record
-
-    def _record(self, key: bytes, value: bytes) -> Message:
-        return Message(self._settings.position_topic, key, value, int(time.time() * 1000), "position")
 
 
 def counted_anew(last: int) -> int:

@@ -2,30 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from concurrent.futures import Future
 from typing import Any
 
 from confluent_kafka import KafkaError, KafkaException, TopicCollection
-from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic, ResourceType
+from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic, PartitionMetadata, ResourceType
 
 from watcher.config import Settings
-from watcher.errors import ConfigurationError, NotPermitted, PositionUnsafe, WatcherError
+from watcher.config.configured_topics import is_internal
+from watcher.config.topic_name import folded
+from watcher.errors import ConfigurationError, NotPermitted, WatcherError
 from watcher.stream.kafka_config import ErrorCallback, admin_config
 from watcher.stream.kafka_errors import NOT_AUTHORISED, as_watcher_error, translated
+from watcher.stream.position_topic import POSITION_TOPIC_CONFIG, check_position_topic
 
 REQUEST_SECONDS = 6.0
 
-REFUSED_NUMBERS = {KafkaError.INVALID_PARTITIONS, KafkaError.INVALID_REPLICATION_FACTOR, KafkaError.POLICY_VIOLATION}
 
-POSITION_TOPIC_CONFIG = {
-    "cleanup.policy": "compact",
-    # Else a worker whose clock is an hour ahead of the broker's could not save its position (message.timestamp.after.max.ms).
-    "message.timestamp.type": "LogAppendTime",
-    # Small segments, so that compaction gets at a record a transaction soon and the topic stays small.
-    "segment.bytes": str(16 * 1024 * 1024),
-    "min.cleanable.dirty.ratio": "0.1",
-}
+class NameTaken(ConfigurationError):
+    """Kafka refuses a topic's name: another topic's differs from it only in `.` and `_`."""
 
 
 class UnseenTopic(NotPermitted):
@@ -52,6 +48,34 @@ class Topics:
         if not self._known.issuperset(names):
             self._create(self._missing(names))
 
+    def ensure_one_of(self, plain: str, apart: str) -> str:
+        """Create a collection's topic if it's missing; returns the one of its two possible names that it has.
+
+        It is `plain`, unless Kafka has another topic that differs only in `.` and `_`, or the name is for something else. What
+        exists decides: so the choice is the same after a restart, on another host, and when the other topic is gone.
+
+        Errors: as `ensure`; ConfigurationError when neither can be.
+        """
+        if self._known.isdisjoint({plain, apart}):
+            self._existing()
+        name = apart if apart in self._known or self._is_taken(plain) else plain
+        try:
+            self.ensure([name])
+        except NameTaken:
+            if name == apart:
+                raise
+            name = apart  # the other topic was made a moment ago, or this principal may not see it
+            self.ensure([name])
+        return name
+
+    def ensure_configured(self, names: Collection[str]) -> None:
+        """As `ensure`, for topics that the settings name. Errors: also ConfigurationError for another watcher's position topic."""
+        self.ensure(names)
+        if kept := sorted(filter(self._keeps_a_position, names)):
+            raise ConfigurationError(
+                f"Kafka: topic {kept[0]} is where a watcher keeps its position.", hint="Name another topic in the settings."
+            )
+
     def try_ensure(self, names: Collection[str]) -> list[str]:
         """The topics that are missing, when Kafka says that `ensure` may create them; none is created.
 
@@ -64,10 +88,13 @@ class Topics:
     def ensure_position_topic(self) -> None:
         """Create `<kafka_client_id>.position` if it's missing: compacted, one partition.
 
-        Errors: as `ensure`; PositionUnsafe when it's there, but Kafka would delete the position after a while, or the
-        position could be written where nobody looks for it.
+        Errors: as `ensure`; those of `check_position_topic`.
         """
         self._create(self._missing_position_topic())
+
+    def check_position_topic(self) -> None:
+        """Look at it again, if it's there. Errors: Outage; PositionUnsafe."""
+        self._missing_position_topic()
 
     def try_ensure_position_topic(self) -> bool:
         """Whether it's there, after Kafka was asked whether it may be created if not. Errors: as `ensure_position_topic`."""
@@ -90,6 +117,10 @@ class Topics:
             raise as_watcher_error(failure, f"asking for topic {name}") from error
         return True
 
+    def partitions(self, name: str) -> Mapping[int, PartitionMetadata]:
+        """Partitions of the topic, none when there is no such topic; none is created. Errors: Outage."""
+        return self._existing().get(name, {})
+
     def max_message_bytes(self, name: str) -> int | None:
         """The topic's `max.message.bytes`; None when the broker doesn't tell."""
         if name not in self._limits:
@@ -104,18 +135,29 @@ class Topics:
             entries = self._admin.describe_configs([resource], request_timeout=REQUEST_SECONDS)[resource].result()
         except KafkaException:
             return {}
-        return {key: str(entry.value) for key, entry in entries.items()}
+        return {key: str(entry.value) for key, entry in entries.items() if entry.value is not None}
 
     def report_troubles(self) -> None:
         """Let librdkafka tell `on_error` what it has met with; during the calls above it only collects."""
         self._admin.poll(0)
 
-    def _existing(self) -> dict[str, int]:
-        """The topics, and how many partitions each has."""
+    def _is_taken(self, name: str) -> bool:
+        """Whether a topic of this name would be something else, or one to Kafka with another topic."""
+        if is_internal(name) or folded(name) == folded(self._settings.position_topic) or self._keeps_a_position(name):
+            return True
+        others = (*self._known, *self._settings.configured_topics)
+        return name not in self._known and any(folded(other) == folded(name) and other != name for other in others)
+
+    def _keeps_a_position(self, name: str) -> bool:
+        """Whether a watcher does, here or elsewhere: by the name, and by the settings that such a topic is made with."""
+        return folded(name).endswith(folded(".position")) and POSITION_TOPIC_CONFIG.items() <= self.config(name).items()
+
+    def _existing(self) -> dict[str, dict[int, PartitionMetadata]]:
+        """The topics, and the partitions of each."""
         with translated("asking for the topics"):
             topics = self._admin.list_topics(timeout=REQUEST_SECONDS).topics
         self._known = set(topics)
-        return {name: len(topic.partitions) for name, topic in topics.items()}
+        return {name: topic.partitions for name, topic in topics.items()}
 
     def _missing(self, names: Collection[str]) -> list[NewTopic]:
         missing = set(names) - self._existing().keys()
@@ -128,16 +170,7 @@ class Topics:
         partitions = self._existing().get(name)
         if partitions is None:
             return [NewTopic(name, 1, self._settings.topic_replication_factor, config=POSITION_TOPIC_CONFIG)]
-        if "compact" not in self.config(name).get("cleanup.policy", "compact"):
-            raise PositionUnsafe(
-                f"The position topic {name} is not compacted: Kafka will delete the position when it is old.",
-                hint=f"kafka-configs.sh --alter --entity-type topics --entity-name {name} --add-config cleanup.policy=compact",
-            )
-        if partitions > 1:
-            raise PositionUnsafe(
-                f"The position topic {name} has {partitions} partitions: the position is looked for in the first alone.",
-                hint=f"Delete it, then kafka-topics.sh --create --topic {name} --partitions 1 --config cleanup.policy=compact",
-            )
+        check_position_topic(self._settings, len(partitions), self.config(name))
         return []
 
     def _create(self, topics: list[NewTopic], *, only_try: bool = False) -> None:
@@ -176,9 +209,8 @@ def _creation_error(name: str, failure: KafkaError) -> WatcherError:
             hint=f"Have an administrator create {name}{_made_how(name)}, or grant Create on it. "
             "If it does exist, this principal cannot see it: grant Write.",
         )
-    if failure.code() in REFUSED_NUMBERS:
-        return ConfigurationError(
-            f"Kafka refuses to create topic {name}: {failure.str()}",
-            hint="Change topic_partitions or topic_replication_factor, or create the topic yourself.",
-        )
-    return as_watcher_error(failure, f"creating topic {name}")
+    refusal = f"Kafka refuses to create topic {name}: {failure.str()}"
+    if failure.code() == KafkaError.TOPIC_EXCEPTION:
+        return NameTaken(refusal, hint="To Kafka . and _ are the same in a topic's name. Give this topic another name.")
+    error = as_watcher_error(failure, f"creating topic {name}")
+    return ConfigurationError(refusal, hint=error.hint) if isinstance(error, ConfigurationError) else error

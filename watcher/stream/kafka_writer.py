@@ -20,11 +20,8 @@ from watcher.stream.transaction_pause import TransactionPause
 
 DeliveryCallback = Callable[[KafkaError | None, DeliveredMessage], None]
 
-PURGED = {KafkaError._PURGE_QUEUE, KafkaError._PURGE_INFLIGHT}
-"""How messages fare that were dropped because of others."""
-
-ANY_PARTITION = -1
-"""The partitioner's choice."""
+BYSTANDERS = {KafkaError._PURGE_QUEUE, KafkaError._PURGE_INFLIGHT, KafkaError._INVALID_DIFFERENT_RECORD}
+"""Codes of messages that were dropped or refused because of others."""
 
 RECORD_BYTES = 64
 """What a record has besides key and value, at most: lengths, offset, time (KIP-98), and what librdkafka reckons with."""
@@ -86,8 +83,7 @@ class TransactionalWriter:
         self._producer.purge()
 
     def _delivered(self, error: KafkaError | None, message: DeliveredMessage) -> None:
-        if error and error.code() not in PURGED:
-            self._failures.append(as_watcher_error(error, f"writing to {message.topic()}"))
+        self._failures.extend(failures(error, message))
 
 
 class IdempotentWriter:
@@ -95,7 +91,7 @@ class IdempotentWriter:
 
     def __init__(self, config: dict[str, Any]) -> None:
         """Errors: ConfigurationError."""
-        self._failures: list[KafkaError] = []
+        self._failures: list[WatcherError] = []
         self._request_bytes: int = config["batch.size"]
         with translated("opening the producer"):
             self._producer = Producer(config)
@@ -112,16 +108,21 @@ class IdempotentWriter:
     def close(self) -> None:
         self._producer.purge()
 
-    def _delivered(self, error: KafkaError | None, _message: DeliveredMessage) -> None:
-        if error:
-            self._failures.append(error)
+    def _delivered(self, error: KafkaError | None, message: DeliveredMessage) -> None:
+        self._failures.extend(failures(error, message))
 
     def _flush(self) -> None:
         pending = self._producer.flush(WRITE_SECONDS)
         if self._failures:
-            raise as_watcher_error(self._failures[0], "writing")
+            raise self._failures[0]
         if pending:
             raise as_watcher_error(KafkaError(KafkaError._TIMED_OUT), "writing")
+
+
+def failures(error: KafkaError | None, message: DeliveredMessage) -> Iterator[WatcherError]:
+    """Error that a delivery report is about, if any; none where another message is at fault."""
+    if error and error.code() not in BYSTANDERS:
+        yield as_watcher_error(error, f"writing to {message.topic()}")
 
 
 def requests(messages: Sequence[Message], size: int) -> Iterator[Sequence[Message]]:
@@ -150,10 +151,10 @@ def enqueue(producer: Producer, messages: Sequence[Message], on_delivery: Delive
     Raises KafkaException for a message that it refuses, such as one that is too large: the transaction must not commit without it.
     """
     produce = producer.produce
-    for topic, key, value, timestamp_ms, _ in messages:
+    for topic, key, value, timestamp_ms, _, partition in messages:
         while True:
             try:
-                produce(topic, value, key, ANY_PARTITION, on_delivery, None, timestamp_ms)
+                produce(topic, value, key, partition, on_delivery, None, timestamp_ms)
                 break
             except BufferError:  # the queue is full: wait until librdkafka has sent some of it
                 producer.poll(0.1)

@@ -46,6 +46,10 @@ _UNREADABLE = (InvalidBSON, LookupError, TypeError, AttributeError)
 """How a damaged event fails: as BSON, by a field that is missing or of another type, by what orjson can't write (a TypeError)."""
 
 
+TopicNaming = Callable[[str, str, str, str], str]
+"""From template, operation, database and collection to the topic."""
+
+
 @dataclass(frozen=True, slots=True)
 class MessageFormat:
     """What the messages of one watcher have in common. Topics may hold `{database}`, `{collection}` and `{operation}`."""
@@ -62,8 +66,10 @@ class MessageFormat:
 class Encoder:
     """Makes the messages of one watcher; `native` allows for `_row.c`."""
 
-    def __init__(self, message_format: MessageFormat, *, native: bool = True) -> None:
+    def __init__(self, message_format: MessageFormat, *, native: bool = True, topic_of: TopicNaming = topic_name) -> None:
+        """`topic_of` names the topics of row changes."""
         self._native_row = native_row if native and message_format.json_format == "plain" else None
+        self._topic_of = topic_of
         self._watcher = message_format.watcher
         self._database = message_format.database
         self._dialect = DIALECTS[message_format.json_format]
@@ -82,7 +88,7 @@ class Encoder:
         if self._native_row and (made := self._native_row(event, self._watcher_text, sequence)):
             operation, database, collection, key, value, time_ms = made
             operation, topic = self._rows[operation]
-            return Message(topic_name(topic, operation, database, collection), key, value, time_ms, operation)
+            return Message(self._topic_of(topic, operation, database, collection), key, value, time_ms, operation)
         try:
             change = self._dialect.decode(event, OPENED)
             if change["operationType"] in self._rows:
@@ -152,7 +158,7 @@ class Encoder:
         if without:
             envelope["truncated"] = without
         return Message(
-            topic_name(topic, operation, database, collection),
+            self._topic_of(topic, operation, database, collection),
             self._dialect.dumps(document_key["_id"]),
             self._dialect.dumps(envelope),
             _kafka_time_ms(time_ms),

@@ -12,6 +12,10 @@ ResumeToken = Mapping[str, Any]
 """MongoDB's position in a change stream, as the server gave it: `{"_data": "82…"}`."""
 
 
+ANY_PARTITION = -1
+"""The partitioner's choice."""
+
+
 def token_seconds(token: ResumeToken) -> int:
     """The cluster time inside a resume token, in seconds since 1970 (bytes 1 to 4 of `_data`, big-endian)."""
     return int(token["_data"][2:10], 16)
@@ -53,6 +57,7 @@ class Message(NamedTuple):
     """One Kafka record to be written; `timestamp_ms` is the change event's time, in milliseconds since 1970.
 
     `operation` is the event's operationType, for counting. It isn't written by itself: consumers find it in the value.
+    `partition` is the partitioner's choice unless it's given.
     """
 
     topic: str
@@ -60,6 +65,7 @@ class Message(NamedTuple):
     value: bytes
     timestamp_ms: int
     operation: str
+    partition: int = ANY_PARTITION
 
 
 @dataclass(frozen=True, slots=True)

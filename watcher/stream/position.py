@@ -21,6 +21,7 @@ from watcher.errors import Outage, PositionLost
 from watcher.stream.kafka_config import ErrorCallback, admin_config, reader_config
 from watcher.stream.kafka_errors import as_watcher_error, translated
 from watcher.stream.model import Owner, Position, token_seconds
+from watcher.stream.position_topic import POSITION_PARTITION
 
 T = TypeVar("T")
 
@@ -92,18 +93,24 @@ def _position(data: dict[str, Any]) -> Position:
 
 @dataclass(frozen=True, slots=True)
 class Saved:
-    """What the position topic says: the last position, None if there has never been one, and who wrote or claimed last."""
+    """What the position topic says: the last position, None if there is none, and who wrote or claimed last.
+
+    `emptied` says that there is none because Kafka has deleted the topic's beginning.
+    """
 
     position: Position | None = None
     owner: Owner | None = None
+    emptied: bool = False
 
 
 class PositionReader:
     """Reads the tail of a watcher's position topic, without disturbing whoever writes it."""
 
-    def __init__(self, settings: Settings, on_error: ErrorCallback) -> None:
+    def __init__(self, settings: Settings, on_error: ErrorCallback, partition: int = POSITION_PARTITION) -> None:
+        """In another `partition` a position may lie that an older release wrote there after somebody had added partitions."""
         self._settings = settings
         self._topic = settings.position_topic
+        self._partition = partition
         self._on_error = on_error
 
     def read(self) -> Saved:
@@ -128,7 +135,7 @@ class PositionReader:
     def _offsets(self) -> tuple[int, int]:
         """First and end offset. The end from the admin client: the consumer's watermarks stop at the last stable offset."""
         admin = AdminClient(admin_config(self._settings, self._on_error))
-        partition = TopicPartition(self._topic, 0)
+        partition = TopicPartition(self._topic, self._partition)
         offsets = []
         for spec in (OffsetSpec.earliest(), OffsetSpec.latest()):
             with translated(f"asking for the offsets of {self._topic}"):
@@ -144,6 +151,7 @@ class PositionReader:
         return Saved(
             position=load(last[POSITION_KEY][1]) if POSITION_KEY in last else None,
             owner=load_owner(newest[1]) if newest else None,
+            emptied=POSITION_KEY not in last and first > 0,
         )
 
     def _last_records(self, first: int, end: int, wanted: int, key: bytes) -> dict[bytes, tuple[int, bytes]]:
@@ -165,7 +173,7 @@ class PositionReader:
 
     def _last_since(self, consumer: Consumer, start: int, wanted: int) -> dict[bytes, tuple[int, bytes]]:
         """By key, the last record from `start` on, with its offset; up to the first end of partition at or after `wanted`."""
-        consumer.assign([TopicPartition(self._topic, 0, start)])
+        consumer.assign([TopicPartition(self._topic, self._partition, start)])
         deadline = time.monotonic() + READ_SECONDS
         last: dict[bytes, tuple[int, bytes]] = {}
         while True:

@@ -58,15 +58,25 @@ def look(settings: Settings, past: Past) -> Look:
     try:
         if not topics.exists(settings.position_topic):
             return _judged(settings, past, Saved(), ())
-        reader = PositionReader(settings, troubles.append)
-        history = load_history(reader.read_history())
-        try:
-            return _judged(settings, past, reader.read_so_far(), history)
-        except PositionLost as error:
-            return Look(Saved(), str(error), history, error.hint)
+        partitions = topics.partitions(settings.position_topic)
+        looks = [_look_at(settings, past, PositionReader(settings, troubles.append, partition)) for partition in partitions]
     except Outage as error:
         topics.report_troubles()
         raise explained(error, troubles) from error
+    return max(looks, key=_newness, default=_judged(settings, past, Saved(), ()))
+
+
+def _look_at(settings: Settings, past: Past, reader: PositionReader) -> Look:
+    history = load_history(reader.read_history())
+    try:
+        return _judged(settings, past, reader.read_so_far(), history)
+    except PositionLost as error:
+        return Look(Saved(), str(error), history, error.hint)
+
+
+def _newness(seen: Look) -> tuple[int, str, str]:
+    """How new it is among the partitions of the topic; there is one, unless somebody has added some."""
+    return (seen.saved.position.sequence if seen.saved.position else -1, str((seen.token or {}).get("_data", "")), seen.fault)
 
 
 def _judged(settings: Settings, past: Past, saved: Saved, history: tuple[PositionChange, ...]) -> Look:

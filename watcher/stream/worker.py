@@ -100,7 +100,7 @@ class Worker:
         self._progress = progress
         self._stopping = stopping
         self._sink = KafkaSink(settings, owner, past)
-        self._encoder = Encoder(message_format(settings))
+        self._encoder = Encoder(message_format(settings), topic_of=self._sink.topic_of)
 
     def run(self) -> None:
         """Until told to stop; outages are ridden out in here. Errors: Stop."""

@@ -1,0 +1,58 @@
+"""Topics as somebody else may make or alter them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from confluent_kafka import OFFSET_END, TopicPartition
+from confluent_kafka.admin import (
+    AdminClient,
+    AlterConfigOpType,
+    ConfigEntry,
+    ConfigResource,
+    ConfigSource,
+    NewPartitions,
+    NewTopic,
+    ResourceType,
+)
+
+from watcher.sandbox.kafka import Broker
+
+ADMIN_SECONDS = 20
+
+
+def create_topic(kafka: Broker, name: str, config: Mapping[str, str] | None = None, partitions: int = 1) -> None:
+    """Create a topic with one copy."""
+    topic = NewTopic(name, partitions, 1, config=dict(config or {}))
+    admin = AdminClient(kafka.admin_properties())  # has to outlive its futures
+    admin.create_topics([topic])[name].result(ADMIN_SECONDS)
+
+
+def alter_topic(kafka: Broker, name: str, config: Mapping[str, str]) -> None:
+    """Set some of a topic's settings."""
+    entries = [
+        ConfigEntry(key, value, ConfigSource.DYNAMIC_TOPIC_CONFIG, incremental_operation=AlterConfigOpType.SET)
+        for key, value in config.items()
+    ]
+    resource = ConfigResource(ResourceType.TOPIC, name, incremental_configs=entries)
+    admin = AdminClient(kafka.admin_properties())
+    admin.incremental_alter_configs([resource])[resource].result(ADMIN_SECONDS)
+
+
+def add_partitions(kafka: Broker, name: str, total: int) -> None:
+    """Have Kafka spread the topic's records by key over so many partitions."""
+    admin = AdminClient(kafka.admin_properties())
+    admin.create_partitions([NewPartitions(name, total)])[name].result(ADMIN_SECONDS)
+
+
+def delete_records(kafka: Broker, name: str) -> None:
+    """Delete all that is in a topic of one partition, as retention would; its offsets go on (KIP-107)."""
+    everything = TopicPartition(name, 0, OFFSET_END)
+    admin = AdminClient(kafka.admin_properties())
+    admin.delete_records([everything])[everything].result(ADMIN_SECONDS)
+
+
+def delete_topic(kafka: Broker, name: str) -> None:
+    """Delete a topic."""
+    admin = AdminClient(kafka.admin_properties())
+    admin.delete_topics([name])[name].result(ADMIN_SECONDS)

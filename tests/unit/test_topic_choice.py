@@ -1,0 +1,78 @@
+"""Which of its two possible topics a collection has: decided by the topics that exist, and so the same everywhere."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+import pytest
+
+from tests.support.doctoring import as_settings
+from watcher.config.topic_name import folded
+from watcher.stream.kafka_topics import NameTaken, Topics
+
+PLAIN, APART, OTHER = "x.order.items", "x.order_x2e_items", "x.order_items"
+SETTINGS = {"mongodb_uri": "mongodb://h/shop", "kafka_brokers": "127.0.0.1:1", "kafka_client_id": "x"}
+
+
+class FakeKafka(Topics):
+    """Topics without a broker; as Kafka, it refuses a name that differs from another one only in `.` and `_`."""
+
+    def __init__(self, *existing: str, unseen: Collection[str] = ()) -> None:
+        super().__init__(as_settings(SETTINGS), lambda _: None)
+        self.existing = {*existing}
+        self.unseen = {*unseen}
+        """Made by others since the last look, or not to be seen by this principal."""
+
+    def ensure(self, names: Collection[str]) -> None:
+        for name in names:
+            if any(folded(name) == folded(other) and other != name for other in self.existing | self.unseen):
+                raise NameTaken(f"{name} collides")
+            self.existing.add(name)
+            self._known.add(name)
+
+    def config(self, _name: str) -> dict[str, str]:
+        return {}
+
+    def _existing(self) -> dict[str, dict[int, object]]:  # type: ignore[override]
+        self._known = {*self.existing}
+        return {name: {} for name in self.existing}
+
+
+@pytest.mark.parametrize(
+    ("existing", "chosen"),
+    [
+        ((), PLAIN),
+        ((PLAIN,), PLAIN),
+        ((OTHER,), APART),
+        ((APART,), APART),
+        ((OTHER, APART), APART),
+        ((PLAIN, APART), APART),
+        (("unrelated",), PLAIN),
+    ],
+)
+def test_what_exists_decides(existing: tuple[str, ...], chosen: str) -> None:
+    kafka = FakeKafka(*existing)
+    assert kafka.ensure_one_of(PLAIN, APART) == chosen
+    assert chosen in kafka.existing
+    assert FakeKafka(*kafka.existing).ensure_one_of(PLAIN, APART) == chosen
+
+
+def test_two_workers_at_once() -> None:
+    kafka = FakeKafka(unseen=[OTHER])
+    assert kafka.ensure_one_of(PLAIN, APART) == APART
+    assert PLAIN not in kafka.existing
+
+
+def test_both_names_are_taken() -> None:
+    with pytest.raises(NameTaken):
+        FakeKafka(OTHER, "x_order_x2e_items").ensure_one_of(PLAIN, APART)
+
+
+@pytest.mark.parametrize("plain", ["x.position", "x_position", "__consumer_offsets", "__transaction.state"])
+def test_what_is_for_something_else(plain: str) -> None:
+    assert FakeKafka(plain).ensure_one_of(plain, "apart") == "apart"
+
+
+def test_a_topic_of_the_settings_that_is_still_to_be_made() -> None:
+    assert FakeKafka().ensure_one_of("database_control", "apart") == "apart"
+    assert FakeKafka().ensure_one_of("database.control", "apart") == "database.control"

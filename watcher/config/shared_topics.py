@@ -1,0 +1,44 @@
+"""Topics of several watchers that cannot be side by side in one Kafka, or that must not be shared."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import permutations
+
+from watcher.config.draft import Draft
+from watcher.config.fault import Fault
+from watcher.config.settings import Settings
+from watcher.config.topic_name import folded
+
+
+def refuse_shared_topics(drafts: Sequence[Draft], settings: Mapping[str, Settings | None]) -> None:
+    """Add a fault to each draft with a topic that is another watcher's position topic, or one to Kafka with another name.
+
+    Topics named after collections are not looked at: the worker gives those that collide another name.
+    """
+    known = [(draft, value) for draft in drafts if (value := settings[draft.name])]
+    for (draft, ours), (other, theirs) in permutations(known, 2):
+        if _in_one_kafka(ours, theirs):
+            draft.faults.extend(_faults(draft, ours, other.name, theirs))
+
+
+def _in_one_kafka(ours: Settings, theirs: Settings) -> bool:
+    return not set(ours.kafka_brokers.split(",")).isdisjoint(theirs.kafka_brokers.split(","))
+
+
+def _faults(draft: Draft, ours: Settings, other: str, theirs: Settings) -> Iterator[Fault]:
+    folds = {folded(topic): topic for topic in theirs.configured_topics}
+    for topic, key in ours.configured_topics.items():
+        same = folds.get(folded(topic))
+        in_position = (topic == ours.position_topic, same == theirs.position_topic)
+        if in_position == (False, True):
+            yield _fault(draft, key, f"'{topic}' is where {other} keeps its position")
+        elif same not in (None, topic) and in_position != (True, False):  # that one is the other's fault
+            yield _fault(draft, key, f"'{topic}' and '{same}' of {other} differ only in . and _, and are one topic to Kafka")
+
+
+def _fault(draft: Draft, key: str, text: str) -> Fault:
+    shared = key not in draft.entries and "kafka_db_changes_topic" in draft.entries
+    key = "kafka_db_changes_topic" if shared else key
+    origin = draft.entries[key].origin if key in draft.entries else draft.place
+    return Fault(origin, draft.spell(key), text, "give it another name")

@@ -76,7 +76,7 @@ def test_every_type(dialect: Any, size: int) -> None:
         [[], {}, [{}]],
         Code("f()" * 30, {}),
         Code("f()", {"$ref": "c", "$id": 1, "x": Code("é" * 50)}),
-        DBRef("c", ObjectId(), "db", more=1),
+        DBRef("c", ObjectId("65f0c1a2b3c4d5e6f7a8b9c0"), "db", more=1),
         {"$db": None, "x": 1, "$id": 2, "$ref": "c"},
         {"$db": 1, "$id": 2, "$ref": "c"},
         {"$id": 2, "$ref": 1},

@@ -1,4 +1,4 @@
-"""Access to the agent: for whoever has its token; on the loopback for others too, if the settings let them, but only to read."""
+"""Access to the agent: for whoever has its token, and on the loopback, if the settings let them, for others too; only to read."""
 
 from __future__ import annotations
 

@@ -4,8 +4,8 @@
     python examples/profession_service.py --brokers localhost:9092 --database copy.sqlite
 
 A message can come again after a crash, so writing is idempotent: every row keeps the `event_id` of the message that wrote it, and
-an older message changes nothing. For the same reason a deleted document leaves a row without a document behind. `sequence` would
-not do: those of another watcher, or of one whose position was deleted, begin with 1 again.
+an older message changes nothing. For the same reason a deleted document leaves a row without a document behind. `sequence`
+would not do: those of another watcher, or of one whose position was deleted, begin with 1 again.
 """
 
 from __future__ import annotations

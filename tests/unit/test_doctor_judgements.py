@@ -205,7 +205,6 @@ def test_how_long_late_messages_are_kept(kept: dict[str, float], behind: int, re
 @pytest.mark.parametrize(
     ("config", "outcome", "words"),
     [
-        ({}, Outcome.OK, "not known"),
         ({"cleanup.policy": "compact"}, Outcome.OK, "is compacted"),
         ({"cleanup.policy": "delete", "retention.ms": "-1"}, Outcome.WARNING, "grows for ever"),
         ({"cleanup.policy": "compact", "unclean.leader.election.enable": "true"}, Outcome.WARNING, "may lose the last positions"),

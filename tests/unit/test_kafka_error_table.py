@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from confluent_kafka import KafkaError
 
-from watcher.errors import ConfigurationError, NotPermitted, Outage, UnsupportedServer, WatcherError
+from watcher.errors import ConfigurationError, CredentialsRefused, NotPermitted, Outage, UnsupportedServer, WatcherError
 from watcher.stream.kafka_error_table import CLOCK_HINT, MEANINGS, NEUTRAL_HINT, REACH_HINT, TABLE, UNNAMED, Answer
 from watcher.stream.kafka_errors import as_watcher_error
 
@@ -38,6 +38,7 @@ def test_each_is_answered_and_has_a_hint(code: int) -> None:
     kinds = {
         Answer.OUTAGE: Outage,
         Answer.NOT_PERMITTED: NotPermitted,
+        Answer.CREDENTIALS: CredentialsRefused,
         Answer.UNSUPPORTED: UnsupportedServer,
         Answer.CONFIGURATION: ConfigurationError,
         Answer.BUG: WatcherError,

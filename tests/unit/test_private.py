@@ -75,13 +75,13 @@ def test_one_that_was_open_is_closed(name: str, run_dir: Path) -> None:
     assert mode(run_dir / name) == 0o600
 
 
-@pytest.mark.parametrize("name", [".key", ".lock", "a.json.new"])
-def test_no_symbolic_link_is_followed(name: str, run_dir: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("name", "link"), [(".key", ".key"), (".lock", ".lock"), ("a.json", "a.json.{pid}.new")])
+def test_no_symbolic_link_is_followed(name: str, link: str, run_dir: Path, tmp_path: Path) -> None:
     victim = tmp_path / "victim"
     victim.write_text("precious")
-    (run_dir / name).symlink_to(victim)
+    (run_dir / link.format(pid=os.getpid())).symlink_to(victim)
     with pytest.raises((OSError, FleetError)):
-        WRITERS[name.removesuffix(".new")](run_dir / name.removesuffix(".new"))
+        WRITERS[name](run_dir / name)
     assert victim.read_text() == "precious"
 
 

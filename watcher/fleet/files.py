@@ -28,12 +28,10 @@ def write_if_changed(path: Path, text: str, mode: int = FILE_MODE) -> bool:
 
 
 def why_unwritable(directory: Path) -> str:
-    """Why nothing can be written there, in a sentence; empty if it can be, or if there is no such directory."""
+    """Why nothing can be written there, in a sentence; empty if it can be."""
     try:
         with tempfile.TemporaryFile(dir=directory) as file:
             file.write(b"\0" * _PIECE_BYTES)
-    except FileNotFoundError:
-        return ""
     except OSError as error:
         return f"nothing can be written to {directory}: {error.strerror}"
     return ""

@@ -48,6 +48,7 @@ class Answer(StrEnum):
 
     OUTAGE = "keeps trying"
     NOT_PERMITTED = "stops with 77"
+    CREDENTIALS = "reads secret files again for a minute, then stops with 77"
     UNSUPPORTED = "stops with 76"
     CONFIGURATION = "stops with 78"
     BUG = "is restarted"
@@ -154,7 +155,7 @@ TABLE = (
         "TRANSACTIONAL_ID_AUTHORIZATION_FAILED",
     ),
     Meaning(
-        Answer.NOT_PERMITTED,
+        Answer.CREDENTIALS,
         CREDENTIALS_HINT,
         "SASL_AUTHENTICATION_FAILED _AUTHENTICATION UNSUPPORTED_SASL_MECHANISM ILLEGAL_SASL_STATE SECURITY_DISABLED "
         "UNACCEPTABLE_CREDENTIAL INVALID_PRINCIPAL_TYPE PRINCIPAL_DESERIALIZATION_FAILURE DELEGATION_TOKEN_AUTH_DISABLED "

@@ -51,9 +51,9 @@ def as_watcher_error(error: KafkaError, doing: str) -> WatcherError:
     real takeover alike), so the opening finds out: it reads whose name stands in the position.
     """
     text = f"Kafka: {doing} failed: {error.str()}"
-    if error.code() in AUTHENTICATION_FAILED:
-        return CredentialsRefused(text, hint=CREDENTIALS_HINT, component="kafka")
     meaning = MEANINGS.get(error.code(), UNKNOWN)
+    if meaning.answer is Answer.CREDENTIALS:
+        return CredentialsRefused(text, hint=meaning.hint, component="kafka")
     if meaning.answer is Answer.OUTAGE:
         return Outage(text, hint=meaning.hint, component="kafka", code=error.name())
     return STOPS.get(meaning.answer, WatcherError)(text, hint=meaning.hint)

@@ -70,6 +70,10 @@ class NotPermitted(Stop):
     exit_code = ExitCode.NOT_PERMITTED
 
 
+class CredentialsRefused(NotPermitted):
+    """The login itself is refused: it is wrong, or no longer right."""
+
+
 class ConfigurationError(Stop):
     """The configuration has a fault."""
 

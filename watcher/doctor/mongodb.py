@@ -21,7 +21,8 @@ from watcher.doctor.clocks import judge_skew
 from watcher.errors import Outage, WatcherError
 from watcher.stream.change_stream import can_split
 from watcher.stream.mongodb_client import connect
-from watcher.stream.mongodb_errors import CREDENTIALS_HINT, REPLICA_SET_HINT, translated
+from watcher.stream.mongodb_codes import CREDENTIALS_HINT, REPLICA_SET_HINT
+from watcher.stream.mongodb_errors import translated
 
 OLDEST_VERSION = 6
 MEMBERS_SECONDS = 2.0
@@ -47,9 +48,13 @@ class Mongodb:
         return connect(self.settings)
 
     def admin(self, command: str) -> Document:
-        """The answer of the database `admin`. Errors: as `translated`."""
+        """The answer of the database `admin`, from where the worker reads. Errors: as `translated`."""
+        return self.ask("admin", command)
+
+    def ask(self, database: str, command: str, value: object = 1) -> Document:
+        """The answer of any database. Errors: as `translated`."""
         with translated():
-            return self.client.admin.command(command)
+            return self.client[database].command(command, value, read_preference=self.client.read_preference)
 
     @property
     def uri_key(self) -> str:
@@ -140,8 +145,7 @@ def grant(mongodb: Mongodb, role: str, database: str) -> str:
 
 def version(mongodb: Mongodb) -> Finding:
     """The server is new enough."""
-    with translated():
-        info = mongodb.client.server_info()
+    info = mongodb.admin("buildInfo")
     return judge_version(info["version"], info["versionArray"])
 
 

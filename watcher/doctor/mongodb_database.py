@@ -114,8 +114,7 @@ def oplog(mongodb: Mongodb) -> Finding:
     if oldest is None:
         return _unknown_oplog(mongodb)
     try:
-        with translated():
-            size = mongodb.client.local.command("collStats", "oplog.rs")
+        size = mongodb.ask("local", "collStats", "oplog.rs")
     except NotPermitted:
         return _unknown_oplog(mongodb)
     now = mongodb.admin("ping")["operationTime"].time

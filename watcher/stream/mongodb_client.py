@@ -2,26 +2,53 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, NamedTuple
 
 import pymongo
+from bson.codec_options import CodecOptions
+from bson.raw_bson import RawBSONDocument
 from pymongo import MongoClient
+from pymongo.errors import ConfigurationError as DriverConfigurationError
+from pymongo.read_preferences import ReadPreference
 from pymongo.server_description import ServerDescription
 from pymongo.server_type import SERVER_TYPE
 from pymongo.uri_parser import parse_uri
 
 from watcher.config import Settings
-from watcher.stream.mongodb_errors import translated
+from watcher.stream.mongodb_errors import NO_SESSIONS, lacking, translated
 
 PYMONGO_VERSION: str = pymongo.version
 
-CLIENT_OPTIONS = {
-    "serverSelectionTimeoutMS": 5_000,
-    "connectTimeoutMS": 5_000,
-    "socketTimeoutMS": 30_000,  # a network that swallows packets must not hold the worker for ever
-    "maxPoolSize": 2,
+RAW: CodecOptions[RawBSONDocument] = CodecOptions(document_class=RawBSONDocument)
+
+
+class Bounds(NamedTuple):
+    """A time of the URI's that is taken as it is within limits, in milliseconds; `usual` is it where the URI has none."""
+
+    least: int
+    usual: int
+    most: int
+
+
+BOUNDED: Mapping[str, Bounds] = {
+    "serverSelectionTimeoutMS": Bounds(2_000, 5_000, 30_000),
+    "connectTimeoutMS": Bounds(2_000, 5_000, 30_000),
+    "heartbeatFrequencyMS": Bounds(500, 10_000, 10_000),
 }
-"""What we set where the URI does not."""
+"""Less, and no server is found in time, whichever; more, and nobody is told of an outage. Together the last two bound how late
+a network that swallows packets is noticed: the driver breaks off what it waits for when a server's heartbeat stays away."""
+
+FIXED: Mapping[str, Any] = {
+    "socketTimeoutMS": None,
+    "timeoutMS": None,
+    "waitQueueTimeoutMS": None,
+    "maxIdleTimeMS": None,
+    "maxPoolSize": 2,
+    "minPoolSize": 0,
+}
+"""What the URI cannot change. A getMore waits a second for changes, and takes as long as MongoDB needs to pass over the changes of
+others: minutes, after a long pause. A worker that did not wait for the reply would ask for the same again for ever."""
 
 
 def connect(settings: Settings) -> MongoClient[dict[str, Any]]:
@@ -31,12 +58,75 @@ def connect(settings: Settings) -> MongoClient[dict[str, Any]]:
     """
     uri = settings.mongodb_uri.get_secret_value()
     with translated():
-        given = {option.lower() for option in parse_uri(uri, validate=False)["options"]}
-        ours: dict[str, Any] = {option: value for option, value in CLIENT_OPTIONS.items() if option.lower() not in given}
-        return MongoClient(uri, appname=settings.kafka_client_id, server_selector=one_router, **ours)
+        given = {option.lower(): value for option, value in parse_uri(uri, validate=False)["options"].items()}
+        return MongoClient(uri, appname=settings.kafka_client_id, server_selector=SameServer(), **options(given))
 
 
-def one_router(servers: list[ServerDescription]) -> list[ServerDescription]:
-    """On a sharded cluster always the same router while it's there: a cursor lives on the one that opened it."""
-    routers = [server for server in servers if server.server_type == SERVER_TYPE.Mongos]
-    return sorted(routers, key=lambda server: server.address)[:1] or servers
+def options(given: Mapping[str, Any]) -> dict[str, Any]:
+    """The driver's options for a URI whose own are `given`, with their names in lower case."""
+    bounded = {name: _within(bounds, given.get(name.lower())) for name, bounds in BOUNDED.items()}
+    # A load balancer chooses a router for each connection, and the cursor is known to one of them alone.
+    pool = {"maxPoolSize": 1} if str(given.get("loadbalanced")).lower() == "true" else {}
+    return {**bounded, **FIXED, **pool}
+
+
+def _within(bounds: Bounds, text: Any) -> int:
+    """0 is no limit, as everywhere in the driver; what is no number is as if it were not there, as in the driver."""
+    try:
+        return int(min(max(float(text) or bounds.most, bounds.least), bounds.most))
+    except (TypeError, ValueError):
+        return bounds.usual
+
+
+class SameServer:
+    """The driver's choice among the servers that a read preference allows: the nearest, and from then on that one while it's there.
+
+    A cursor lives on the server that opened it, be it a member or a router of a sharded cluster.
+    """
+
+    def __init__(self) -> None:
+        self._address: tuple[str, int | None] | None = None
+
+    def __call__(self, servers: list[ServerDescription]) -> list[ServerDescription]:
+        if not any(server.address == self._address for server in servers):
+            nearest = min(servers, key=lambda server: server.round_trip_time or 0.0, default=None)
+            self._address = nearest.address if nearest else None
+        return [server for server in servers if server.address == self._address]
+
+
+class Reader:
+    """Sends commands to the server that the URI's read preference leads to, always the same, in one session."""
+
+    def __init__(self, settings: Settings) -> None:
+        """Errors: ConfigurationError when the URI cannot be used."""
+        self.client = connect(settings)
+        self._preference = self.client.read_preference
+        # The server lets no other session use a cursor, so aggregate and getMore share one.
+        self._session = self.client.start_session()
+
+    def command(self, database: str, command: Mapping[str, Any]) -> RawBSONDocument:
+        """The reply. Errors: the driver's; UnsupportedServer."""
+        try:
+            return self.client[database].command(
+                dict(command), session=self._session, read_preference=self._preference, codec_options=RAW
+            )
+        except DriverConfigurationError as error:
+            if NO_SESSIONS in str(error) and not self._is_uninitiated():
+                raise lacking("it has no sessions") from error
+            raise
+
+    def turn_to_primary(self) -> bool:
+        """From now on read from the primary; False if that's what was read from already."""
+        if self._preference == ReadPreference.PRIMARY:
+            return False
+        self._preference = ReadPreference.PRIMARY
+        return True
+
+    def close(self) -> None:
+        """Give the connection back; the server drops the cursor with the session."""
+        self._session.end_session()
+        self.client.close()
+
+    def _is_uninitiated(self) -> bool:
+        servers = self.client.topology_description.server_descriptions().values()
+        return any(server.server_type == SERVER_TYPE.RSGhost for server in servers)

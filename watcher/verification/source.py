@@ -65,6 +65,8 @@ class Source:
         self._settings = settings
         self._dialect = DIALECTS[settings.json_format]
         self._client = connect(settings)
+        # Causal: a secondary, if the URI has documents read there, waits until it has all that `time` has told of.
+        self._session = self._client.start_session()
         # What is not committed by a majority yet is in no change stream.
         self._database = self._client.get_database(settings.database, read_concern=ReadConcern("majority"))
 
@@ -119,13 +121,14 @@ class Source:
         return {document.key: document for chunk in found for document in chunk if document.key in wanted}
 
     def time(self) -> Timestamp:
-        """The server's own time: every change that has been read so far was made at or before it."""
+        """The primary's own time: every change that has been read so far was made at or before it."""
         with translated():
-            reply = self._client.admin.command("ping")
+            reply = self._client.admin.command("ping", session=self._session)
         return Timestamp(reply["operationTime"].time, reply["operationTime"].inc)
 
     def close(self) -> None:
         """Give the connection back."""
+        self._session.end_session()
         self._client.close()
 
     def __enter__(self) -> Self:
@@ -140,7 +143,13 @@ class Source:
         behind = {} if last is None else {"$expr": {"$gt": ["$_id", {"$literal": id_value(last)}]}}
         with translated():
             batches: Iterator[Any] = self._database[collection].find_raw_batches(
-                behind, projection=unset or None, sort=[("_id", 1)], hint=[("_id", 1)], limit=CHUNK, batch_size=CHUNK
+                behind,
+                projection=unset or None,
+                sort=[("_id", 1)],
+                hint=[("_id", 1)],
+                limit=CHUNK,
+                batch_size=CHUNK,
+                session=self._session,
             )
             for batch in filter(None, batches):
                 yield self._documents(batch)
@@ -148,7 +157,9 @@ class Source:
     def _read(self, collection: str, stages: list[Stage]) -> Iterator[list[Document]]:
         pipeline = [*stages, *_exclusions(self._settings.exclude_fields, collection)]
         with translated():
-            batches: Iterator[Any] = self._database[collection].aggregate_raw_batches(pipeline, batchSize=CHUNK)
+            batches: Iterator[Any] = self._database[collection].aggregate_raw_batches(
+                pipeline, session=self._session, batchSize=CHUNK
+            )
             for batch in batches:
                 yield self._documents(batch)
 

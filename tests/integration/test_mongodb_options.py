@@ -6,16 +6,18 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import closing
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import bson
 import pytest
-from bson import BSON
+from bson import BSON, Int64
 from pymongo import MongoClient, WriteConcern
 from pymongo.database import Database
 
 from tests.support.doctoring import look_at_mongodb
+from tests.support.imitation import Imitation
 from tests.support.mongodb_faults import failing
 from tests.support.proxy import TcpProxy
 from tests.support.waiting import eventually
@@ -185,3 +187,42 @@ def test_doctor_looks_where_the_worker_reads(pair: ReplicaSet) -> None:
     found = look_at_mongodb(watcher_settings(uri, "localhost:1", "shop"))
     for name in ("mongodb.reachable", "mongodb.version", "mongodb.privileges", "mongodb.oplog"):
         assert found[name].outcome in (Outcome.OK, Outcome.WARNING), found[name]
+
+
+def test_a_preference_that_no_member_fits_is_told_as_such(mongo: ReplicaSet, database: str) -> None:
+    uri = f"{mongo.uri(database)}&readPreference=secondary&serverSelectionTimeoutMS=2000"
+    with closing(ChangeStream(settings_of(uri))) as stream, pytest.raises(Outage) as caught:
+        stream.open(None)
+    assert "secondaryPreferred" in caught.value.hint
+    found = look_at_mongodb(watcher_settings(uri, "localhost:1", database))
+    assert found["mongodb.reachable"].outcome is Outcome.FAILED
+    assert "secondaryPreferred" in found["mongodb.reachable"].fix
+
+
+def test_doctor_names_what_an_imitation_lacks() -> None:
+    hello = {"ok": 1, "localTime": datetime.now(UTC), "authInfo": {"authenticatedUsers": []}}
+    version = {"ok": 1, "version": "7.0.0", "versionArray": [7, 0, 0, 0]}
+    refusal = {"ok": 0, "code": 304, "errmsg": "Aggregation stage not supported: '$changeStream'"}
+    with Imitation({"ping": hello, "connectionStatus": hello, "buildInfo": version, "aggregate": refusal}) as server:
+        found = look_at_mongodb(watcher_settings(server.uri("shop"), "localhost:1", "shop"))
+    privileges = found["mongodb.privileges"]
+    assert privileges.outcome is Outcome.FAILED
+    assert "$changeStream" in privileges.text
+    assert "not supported" in privileges.fix
+
+
+def test_doctor_warns_of_images_that_expire(mongo: ReplicaSet, mongo_client: MongoClient[Document], db: Database[Document]) -> None:
+    db.create_collection("users", changeStreamPreAndPostImages={"enabled": True})
+    values = watcher_settings(mongo.uri(db.name), "localhost:1", db.name) | {"full_document": "required"}
+    try:
+        keep_images(mongo_client, 600)
+        found = look_at_mongodb(values)["mongodb.images"]
+    finally:
+        keep_images(mongo_client, "off")
+    assert (found.outcome, "10m" in found.text) == (Outcome.WARNING, True)
+    assert look_at_mongodb(values)["mongodb.images"].outcome is Outcome.OK
+
+
+def keep_images(client: MongoClient[Document], seconds: int | str) -> None:
+    images = {"expireAfterSeconds": Int64(seconds) if isinstance(seconds, int) else seconds}
+    client.admin.command({"setClusterParameter": {"changeStreamOptions": {"preAndPostImages": images}}})

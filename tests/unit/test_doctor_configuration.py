@@ -10,7 +10,7 @@ import pytest
 from tests.support.doctoring import check_fix, look
 from watcher.config import Deployment, load
 from watcher.config.agent_settings import load_agent
-from watcher.config.loader import with_librdkafka
+from watcher.config.loader import with_drivers
 from watcher.doctor.check import Finding, Outcome
 from watcher.doctor.configuration import CHECKS, Here
 
@@ -26,7 +26,7 @@ def conf_dir(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def examined(conf_dir: Path, *names: str, environment: Mapping[str, str] | None = None) -> dict[str, Finding]:
-    loaded = with_librdkafka(load(conf_dir, environment))
+    loaded = with_drivers(load(conf_dir, environment))
     here = Here(Deployment.locate(conf_dir), loaded, names or loaded.names, None if names else load_agent(conf_dir, environment))
     return look(CHECKS, here)
 

@@ -14,7 +14,7 @@ from watcher.config import Deployment, Fault, Loaded, Origin, load, masked
 from watcher.config.agent_settings import LoadedAgent, load_agent
 from watcher.config.conf_dir import AGENT
 from watcher.config.in_force import values_in_force
-from watcher.config.loader import with_librdkafka
+from watcher.config.loader import with_drivers
 
 JSON_VERSION = 1
 
@@ -29,7 +29,7 @@ def check(deployment: Deployment, names: tuple[str, ...], show: bool, as_json: b
 
     Connects to nothing. Exits with 78 if there is any fault.
     """
-    loaded = with_librdkafka(load(deployment.conf_dir))
+    loaded = with_drivers(load(deployment.conf_dir))
     agent = None if names else load_agent(deployment.conf_dir)
     selected = select(names, loaded.names)
     faults = _faults(loaded, agent, selected)

@@ -16,7 +16,7 @@ from watcher.cli.phases import phases
 from watcher.cli.standard_output import reader_may_leave
 from watcher.config import Deployment, load
 from watcher.config.agent_settings import load_agent
-from watcher.config.loader import with_librdkafka
+from watcher.config.loader import with_drivers
 
 if TYPE_CHECKING:
     from watcher.doctor.check import Outcome
@@ -50,7 +50,7 @@ def doctor(deployment: Deployment, names: tuple[str, ...], json_: bool, seconds:
     Exit codes: 0 nothing has failed, 1 something has, 4 no such watcher,
     78 the configuration has a fault.
     """
-    loaded = with_librdkafka(load(deployment.conf_dir))
+    loaded = with_drivers(load(deployment.conf_dir))
     selected = select(names, loaded.names)
 
     from watcher.doctor.configuration import Here

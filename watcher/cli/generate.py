@@ -13,7 +13,7 @@ from watcher.cli.options import with_deployment
 from watcher.config import Deployment, Loaded, load
 from watcher.config.agent_settings import load_agent
 from watcher.config.fault import configuration_error
-from watcher.config.loader import with_librdkafka
+from watcher.config.loader import with_drivers
 
 if TYPE_CHECKING:
     from watcher.generate.files import GeneratedFile
@@ -37,7 +37,7 @@ def generate(deployment: Deployment, into: Path | None, target: str | None, user
     directory = into or (Path(target) if target else None)
     if directory is None:
         raise click.UsageError("say --into DIR, --systemd or --kubernetes")
-    loaded, agent = with_librdkafka(load(deployment.conf_dir)), load_agent(deployment.conf_dir)
+    loaded, agent = with_drivers(load(deployment.conf_dir)), load_agent(deployment.conf_dir)
     if faults := (*loaded.faults, *agent.faults):
         raise configuration_error(faults)
     with_agent = agent.wanted is not None

@@ -13,6 +13,7 @@ from watcher.config.draft import Draft
 from watcher.config.env_file import read_environment
 from watcher.config.fault import Fault, Origin, Refused, configuration_error, did_you_mean
 from watcher.config.librdkafka import refused_by_librdkafka
+from watcher.config.mongodb_options import refused_by_driver
 from watcher.config.mongodb_uri import parse_uri
 from watcher.config.settings import Settings
 from watcher.config.source import Source
@@ -75,15 +76,20 @@ def load(conf_dir: Path, environment: Mapping[str, str] | None = None) -> Loaded
     )
 
 
-def with_librdkafka(loaded: Loaded) -> Loaded:
-    """`loaded` after librdkafka has looked at the properties of the good watchers."""
+def with_drivers(loaded: Loaded) -> Loaded:
+    """`loaded` after MongoDB's driver and librdkafka have looked at the settings of the good watchers that are theirs."""
     refused = {
-        name: (fault,)
+        name: faults
         for name, settings in loaded.watchers.items()
-        if (fault := refused_by_librdkafka(settings.kafka, loaded.origins[name]))
+        if (faults := _refused_by_drivers(settings, loaded.origins[name]))
     }
     good = {name: settings for name, settings in loaded.watchers.items() if name not in refused}
     return replace(loaded, watchers=good, broken={**loaded.broken, **refused})
+
+
+def _refused_by_drivers(settings: Settings, origins: Mapping[str, Origin]) -> tuple[Fault, ...]:
+    faults = (refused_by_driver(settings.mongodb_uri, origins), refused_by_librdkafka(settings.kafka, origins))
+    return tuple(fault for fault in faults if fault)
 
 
 def load_one(conf_dir: Path, name: str, environment: Mapping[str, str] | None = None) -> Settings:

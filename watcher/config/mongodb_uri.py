@@ -7,7 +7,8 @@ connects; this one finds what people get wrong, and never repeats credentials.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from urllib.parse import unquote
 
 from watcher.config.fault import Refused
@@ -33,10 +34,11 @@ _ESCAPE_HINT = "in the user name and password write @ : / ? # % as %40 %3A %2F %
 
 @dataclass(frozen=True, slots=True)
 class MongodbUri:
-    """The parts of an acceptable URI that others need."""
+    """The parts of an acceptable URI that others need; `options` by their names in lower case, the last of each."""
 
     hosts: str
     database: str
+    options: Mapping[str, str] = field(default_factory=dict)
 
 
 def parse_uri(uri: str) -> MongodbUri:
@@ -49,8 +51,8 @@ def parse_uri(uri: str) -> MongodbUri:
     if parts is None or _BROKEN_ESCAPE.search(f"{parts['user']}{parts['password']}") or parts["user"] == "":
         raise Refused("is not a valid MongoDB URI", hint=_ESCAPE_HINT if "@" in uri else f"write {EXAMPLE}")
     _check_hosts(parts["hosts"], srv=parts["scheme"].endswith("srv"))
-    _check_options(parts["options"] or "")
-    return MongodbUri(hosts=parts["hosts"], database=_database(parts["database"] or ""))
+    options = _options(parts["options"] or "")
+    return MongodbUri(parts["hosts"], _database(parts["database"] or ""), options)
 
 
 def _check_hosts(hosts: str, *, srv: bool) -> None:
@@ -62,11 +64,14 @@ def _check_hosts(hosts: str, *, srv: bool) -> None:
             raise Refused("with mongodb+srv:// names one host, without a port", hint="DNS gives the hosts and ports")
 
 
-def _check_options(options: str) -> None:
-    for option in filter(None, re.split("[&;]", options)):
+def _options(text: str) -> dict[str, str]:
+    options = {}
+    for option in filter(None, re.split("[&;]", text)):
+        name, _, value = option.partition("=")
         if option.count("=") != 1:
-            name = option.partition("=")[0]
             raise Refused(f"has an option that is not name=value: {name}", hint="options are name=value, joined by &")
+        options[name.lower()] = unquote(value)
+    return options
 
 
 def _database(escaped: str) -> str:

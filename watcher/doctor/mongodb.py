@@ -18,11 +18,11 @@ from watcher.config.fault import BUILT_IN
 from watcher.console.durations import seconds_in_words
 from watcher.doctor.check import Check, Finding, failed, not_checked, ok, warning
 from watcher.doctor.clocks import judge_skew
-from watcher.errors import Outage, WatcherError
+from watcher.errors import WatcherError
 from watcher.stream.change_stream import can_split
 from watcher.stream.mongodb_client import connect
 from watcher.stream.mongodb_codes import CREDENTIALS_HINT, REPLICA_SET_HINT
-from watcher.stream.mongodb_errors import translated
+from watcher.stream.mongodb_errors import REACH_HINT, translated
 
 OLDEST_VERSION = 6
 MEMBERS_SECONDS = 2.0
@@ -82,15 +82,10 @@ def reachable(mongodb: Mongodb) -> Finding:
         mongodb.admin("ping")
     except WatcherError as error:
         if error.hint not in (REPLICA_SET_HINT, CREDENTIALS_HINT):
-            return failed(str(error), _way_there(mongodb) if _is_about_the_way(error) else error.hint)
+            return failed(str(error), _way_there(mongodb) if error.hint == REACH_HINT else error.hint)
         mongodb.trouble = error
     answering = [address for address, kind in mongodb.server_types().items() if kind != "Unknown"]
     return ok(f"{', '.join(sorted(answering))} answer{'s' if len(answering) == 1 else ''}")
-
-
-def _is_about_the_way(error: WatcherError) -> bool:
-    """A host that DNS does not know is a fault of the URI to the driver, when the URI leaves the rest to DNS."""
-    return isinstance(error, Outage) or "DNS" in str(error)
 
 
 def _way_there(mongodb: Mongodb) -> str:

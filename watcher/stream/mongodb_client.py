@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
 import pymongo
 from bson.codec_options import CodecOptions
@@ -13,42 +13,15 @@ from pymongo.errors import ConfigurationError as DriverConfigurationError
 from pymongo.read_preferences import ReadPreference
 from pymongo.server_description import ServerDescription
 from pymongo.server_type import SERVER_TYPE
-from pymongo.uri_parser import parse_uri
 
 from watcher.config import Settings
-from watcher.stream.mongodb_errors import NO_SESSIONS, lacking, translated
+from watcher.config.mongodb_options import driver_options
+from watcher.errors import ConfigurationError
+from watcher.stream.mongodb_errors import NO_SESSIONS, URI_HINT, lacking, translated
 
 PYMONGO_VERSION: str = pymongo.version
 
 RAW: CodecOptions[RawBSONDocument] = CodecOptions(document_class=RawBSONDocument)
-
-
-class Bounds(NamedTuple):
-    """A time of the URI's that is taken as it is within limits, in milliseconds; `usual` is it where the URI has none."""
-
-    least: int
-    usual: int
-    most: int
-
-
-BOUNDED: Mapping[str, Bounds] = {
-    "serverSelectionTimeoutMS": Bounds(2_000, 5_000, 30_000),
-    "connectTimeoutMS": Bounds(2_000, 5_000, 30_000),
-    "heartbeatFrequencyMS": Bounds(500, 10_000, 10_000),
-}
-"""Less, and no server is found in time, whichever; more, and nobody is told of an outage. Together the last two bound how late
-a network that swallows packets is noticed: the driver breaks off what it waits for when a server's heartbeat stays away."""
-
-FIXED: Mapping[str, Any] = {
-    "socketTimeoutMS": None,
-    "timeoutMS": None,
-    "waitQueueTimeoutMS": None,
-    "maxIdleTimeMS": None,
-    "maxPoolSize": 2,
-    "minPoolSize": 0,
-}
-"""What the URI cannot change. A getMore waits a second for changes, and takes as long as MongoDB needs to pass over the changes of
-others: minutes, after a long pause. A worker that did not wait for the reply would ask for the same again for ever."""
 
 
 def connect(settings: Settings) -> MongoClient[dict[str, Any]]:
@@ -57,25 +30,13 @@ def connect(settings: Settings) -> MongoClient[dict[str, Any]]:
     Errors: ConfigurationError when the URI cannot be used.
     """
     uri = settings.mongodb_uri.get_secret_value()
-    with translated():
-        given = {option.lower(): value for option, value in parse_uri(uri, validate=False)["options"].items()}
-        return MongoClient(uri, appname=settings.kafka_client_id, server_selector=SameServer(), **options(given))
-
-
-def options(given: Mapping[str, Any]) -> dict[str, Any]:
-    """The driver's options for a URI whose own are `given`, with their names in lower case."""
-    bounded = {name: _within(bounds, given.get(name.lower())) for name, bounds in BOUNDED.items()}
-    # A load balancer chooses a router for each connection, and the cursor is known to one of them alone.
-    pool = {"maxPoolSize": 1} if str(given.get("loadbalanced")).lower() == "true" else {}
-    return {**bounded, **FIXED, **pool}
-
-
-def _within(bounds: Bounds, text: Any) -> int:
-    """0 is no limit, as everywhere in the driver; what is no number is as if it were not there, as in the driver."""
     try:
-        return int(min(max(float(text) or bounds.most, bounds.least), bounds.most))
-    except (TypeError, ValueError):
-        return bounds.usual
+        with translated():
+            return MongoClient(
+                uri, appname=settings.kafka_client_id, server_selector=SameServer(), connect=False, **driver_options(uri)
+            )
+    except OSError as error:  # of a file that an option names
+        raise ConfigurationError(f"mongodb_uri: {error}", hint=URI_HINT) from error
 
 
 class SameServer:

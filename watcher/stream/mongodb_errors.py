@@ -45,8 +45,15 @@ TOO_OLD = "wire version"
 NOT_THIS_REPLICA_SET = ("available for replica set name", "configured to connect to a replica set")
 """Of the driver's words for a standalone server, or a member of another replica set."""
 
+NO_SUCH_MEMBER = "match selector"
+"""Of the driver's words for a read preference that no member fits which is there."""
+
 URI_HINT = "Check its options, and in user and password the characters written as %XX."
 CERTIFICATE_HINT = "Check tlsCAFile in mongodb_uri, and that the server's certificate is for its host and still valid."
+PREFERENCE_HINT = (
+    "mongodb_uri's readPreference, with its tags and maxStalenessSeconds, allows no member that is there. secondaryPreferred reads "
+    "from the primary where there is no other. The worker keeps trying."
+)
 REACH_HINT = "Is mongod running, and are host and port in mongodb_uri right? The worker keeps trying."
 
 URI_REFUSED = Kind(ConfigurationError, "mongodb_uri", URI_HINT, {})
@@ -126,6 +133,8 @@ def _from_driver(error: Exception) -> WatcherError:
     text = str(error)
     if isinstance(error, ServerSelectionTimeoutError) and (known := _unreachable(error)):
         return known
+    if type(error.__cause__).__module__.startswith("dns."):  # to the driver a fault of the URI, which leaves the hosts to DNS
+        return _outage(f"DNS does not tell where MongoDB is: {_first_sentence(error)}", REACH_HINT, "DNS")
     if TOO_OLD in text:
         return UnsupportedServer(f"This MongoDB is too old: {_first_sentence(error)}", hint=SERVER_HINT)
     if NO_SESSIONS in text:  # of a configuration error, and yet the driver has asked a server: one of no replica set yet
@@ -151,6 +160,8 @@ def _unreachable(error: ServerSelectionTimeoutError) -> WatcherError | None:
     if any(words in str(error) for words in NOT_THIS_REPLICA_SET):
         text = f"No server of mongodb_uri is in the replica set that it names: {_first_sentence(error)}"
         return _outage(text, REPLICA_SET_HINT, "NotThisReplicaSet")
+    if NO_SUCH_MEMBER in str(error) and "Primary()" not in _first_sentence(error):
+        return _outage(f"No member of MongoDB may be read from: {_first_sentence(error)}", PREFERENCE_HINT, "NoSuchMember")
     return None
 
 

@@ -147,7 +147,9 @@ def version(mongodb: Mongodb) -> Finding:
 def judge_version(text: str, numbers: list[int]) -> Finding:
     """MongoDB 6.0 has what watchers need; from 6.0.9 on it splits large events."""
     if numbers[0] < OLDEST_VERSION:
-        return failed(f"MongoDB {text} is too old", "upgrade to MongoDB 6.0 or newer")
+        return failed(
+            f"MongoDB {text} is too old", "upgrade to MongoDB 6.0 or newer; imitations of it, such as DocumentDB, are not supported"
+        )
     splits = "" if can_split(numbers) else "; events over 16 MB come without documents, which 6.0.9 or newer would split"
     return ok(f"MongoDB {text}{splits}")
 

@@ -2,7 +2,7 @@
 
 The stream is read by `aggregate` and `getMore` themselves instead of `Database.watch()`: that costs 3 µs an event instead of 10,
 keeps the events as raw BSON, and shows plainly (cursor id 0) when the server has closed the stream. There is no resuming in
-here: whoever gets an `Outage` opens again from the last committed position.
+here, but from a secondary to the primary: whoever gets an `Outage` opens again from the last committed position.
 """
 
 from __future__ import annotations

@@ -35,7 +35,7 @@ def connect(settings: Settings) -> MongoClient[dict[str, Any]]:
             return MongoClient(
                 uri, appname=settings.kafka_client_id, server_selector=SameServer(), connect=False, **driver_options(uri)
             )
-    except OSError as error:  # of a file that an option names
+    except (OSError, ValueError) as error:  # of a file that an option names, or a number
         raise ConfigurationError(f"mongodb_uri: {error}", hint=URI_HINT) from error
 
 

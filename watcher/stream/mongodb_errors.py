@@ -39,6 +39,9 @@ from watcher.stream.mongodb_codes import (
 CERTIFICATE_REFUSED = "CERTIFICATE_VERIFY_FAILED"
 
 NO_SESSIONS = "Sessions are not supported"
+SASLPREP = "SASLprep"
+"""The driver's word for a password that no server could take, in a plain ValueError."""
+
 TOO_OLD = "wire version"
 """Of the driver's words for a server whose protocol is older than the driver."""
 
@@ -64,7 +67,7 @@ REPLY_UNREADABLE = Kind(Outage, "MongoDB's reply cannot be read", UNKNOWN.hint, 
 DRIVER_ERRORS: Mapping[type[Exception], Kind] = {
     InvalidURI: URI_REFUSED,
     DriverConfigurationError: URI_REFUSED,
-    ValueError: URI_REFUSED,  # of SASLprep, for a password
+    ValueError: URI_REFUSED,
     ServerSelectionTimeoutError: UNREACHABLE,
     NotPrimaryError: ELECTION,
     ConnectionFailure: CONNECTION_FAILED,
@@ -95,7 +98,11 @@ def translated(*, after_token: bool = False) -> Iterator[None]:
         raise
     except OperationFailure as error:
         raise _from_server(error, after_token=after_token) from error
-    except (PyMongoError, InvalidBSON, ValueError) as error:
+    except (PyMongoError, InvalidBSON) as error:
+        raise _from_driver(error) from error
+    except ValueError as error:
+        if SASLPREP not in str(error):
+            raise
         raise _from_driver(error) from error
 
 

@@ -138,8 +138,9 @@ class ChangeStream:
         stages.extend(exclusion_stages(self._settings.exclude_fields))
         if leave_out:
             stages.append({"$unset": [*leave_out]})
+        about = self._reader.command("admin", {"buildInfo": 1})
         with understood():
-            version = self._reader.command("admin", {"buildInfo": 1})["versionArray"]
+            version = about["versionArray"]
         if can_split(version):
             stages.append({"$changeStreamSplitLargeEvent": {}})  # has to be the last
         return stages

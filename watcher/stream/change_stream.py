@@ -68,6 +68,7 @@ class ChangeStream:
 
     def open_now(self) -> ResumeToken:
         """Open at the present; returns that position. Errors: as `open`."""
+        self._left_out = ()
         with translated():
             return self._open({})
 
@@ -117,10 +118,10 @@ class ChangeStream:
     def _open_at(self, token: ResumeToken | None) -> ResumeToken:
         with translated(after_token=token is not None):
             # startAfter rather than resumeAfter: it takes the token of an invalidate as well.
-            return self._open({"startAfter": dict(token)} if token else self._first_start(), self._left_out)
+            return self._open({"startAfter": dict(token)} if token else self._first_start())
 
-    def _open(self, start: Mapping[str, Any], leave_out: Sequence[str] = ()) -> ResumeToken:
-        _, self._token = self._read({"aggregate": 1, "pipeline": self._pipeline(start, leave_out), "cursor": {"batchSize": 0}})
+    def _open(self, start: Mapping[str, Any]) -> ResumeToken:
+        _, self._token = self._read({"aggregate": 1, "pipeline": self._pipeline(start), "cursor": {"batchSize": 0}})
         self._joiner = FragmentJoiner(self._token)
         return self._token
 
@@ -130,14 +131,14 @@ class ChangeStream:
             raise error
         logger.warning("the member that is read from has lost the position; trying the primary: %s", error)
 
-    def _pipeline(self, start: Mapping[str, Any], leave_out: Sequence[str]) -> Sequence[Mapping[str, Any]]:
+    def _pipeline(self, start: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
         stage = {**start, "fullDocument": self._settings.full_document}
         if self._settings.full_document_before_change != "off":
             stage["fullDocumentBeforeChange"] = self._settings.full_document_before_change
         stages = [{"$changeStream": stage}, *match_stage(self._settings.watch_collections, self._settings.exclude_collections)]
         stages.extend(exclusion_stages(self._settings.exclude_fields))
-        if leave_out:
-            stages.append({"$unset": [*leave_out]})
+        if self._left_out:
+            stages.append({"$unset": [*self._left_out]})
         about = self._reader.command("admin", {"buildInfo": 1})
         with understood():
             version = about["versionArray"]

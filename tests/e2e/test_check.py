@@ -50,6 +50,33 @@ def test_all_faults_of_all_files_at_once(deployment: Path) -> None:
     assert done.stderr == "5 faults; 1 watcher without one\n"
 
 
+@pytest.mark.parametrize(
+    ("options", "fault"),
+    [
+        ("directConnection=true&loadBalanced=true", "Cannot specify directConnection=true with loadBalanced=true"),
+        ("readPreferenceTags=dc:a", "Read preference primary cannot be combined with tags"),
+        ("tlsCAFile=/none.pem", "/none.pem"),
+        ("srvMaxHosts=1", "srvMaxHosts"),
+    ],
+)
+def test_options_of_the_uri_that_the_driver_refuses(options: str, fault: str, deployment: Path) -> None:
+    file = deployment / "conf.d" / "a.toml"
+    file.write_text(file.read_text().replace("/db", f"/db?{options}"))
+    done = check(deployment)
+    assert done.returncode == 78
+    assert done.stdout.startswith("conf.d/a.toml:1 mongodb_uri: the driver says: ")
+    assert fault in done.stdout
+    assert "hunter2" not in done.stdout + done.stderr
+
+
+def test_options_that_are_not_used_are_no_faults(deployment: Path) -> None:
+    file = deployment / "conf.d" / "a.toml"
+    file.write_text(
+        file.read_text().replace("/db", "/db?socketTimeoutMS=1&minPoolSize=200&heartbeatFrequencyMS=1&tls=perhaps&foo=1")
+    )
+    assert (check(deployment).returncode, check(deployment).stderr) == (0, "")
+
+
 def test_a_name_leaves_the_others_out(deployment: Path) -> None:
     (deployment / "conf.d" / "b.toml").write_text("?")
     assert check(deployment, "a").returncode == 0

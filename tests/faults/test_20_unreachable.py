@@ -2,7 +2,7 @@
 
 Goal: the worker rides it out with bounded memory, also with documents of 10 MB, and nothing is lost, doubled or out of order.
 Method: proxies that swallow all bytes stand before both. Under load Kafka is unreachable, for longer than a transaction may last;
-then MongoDB, for longer than its driver waits for an answer. The short form shortens these times by settings; in the long form
+then MongoDB, for longer than its driver waits for a heartbeat. The short form shortens these times by settings; in the long form
 Kafka is away for two minutes with nothing but the built-in settings.
 """
 
@@ -40,7 +40,7 @@ LIMIT_BYTES = 12_000_000
 @pytest.fixture
 def proxied(settings: Document, kafka_proxy: TcpProxy, mongo_proxy: TcpProxy, database: str, long_form: bool) -> Document:
     """A watcher behind both proxies."""
-    patience = "" if long_form else "&socketTimeoutMS=5000"
+    patience = "" if long_form else "&heartbeatFrequencyMS=500&connectTimeoutMS=2000"
     uri = f"mongodb://{mongo_proxy.address}/{database}?directConnection=true{patience}"
     return settings | {"mongodb_uri": uri, "kafka_brokers": kafka_proxy.address, "kafka": {} if long_form else dict(IMPATIENT)}
 

@@ -219,8 +219,11 @@ def test_start_from_needs_a_zone(given: Any) -> None:
     assert "must be now, earliest or a time with its zone" in refusal(start_from=given)
 
 
-def test_start_before_the_first_year() -> None:
-    assert "must be now, earliest or a time with its zone" in refusal(start_from="0001-01-01T00:00:00+05:00")
+@pytest.mark.parametrize(
+    "given", ["0001-01-01T00:00:00+05:00", "1969-12-31T23:59:59Z", "2106-02-07T06:28:16Z", "9999-12-31T23:59:59Z"]
+)
+def test_start_at_a_time_that_mongodb_has_none_for(given: str) -> None:
+    assert "must be now, earliest or a time with its zone" in refusal(start_from=given)
 
 
 @pytest.mark.parametrize("key", ["topic_partitions", "topic_replication_factor"])

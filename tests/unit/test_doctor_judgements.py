@@ -22,7 +22,7 @@ from watcher.doctor.kafka_copies import judge_copies
 from watcher.doctor.kafka_topics import judge_position_topic, judge_rights, judge_stamp
 from watcher.doctor.kafka_transactions import judge_wanted_copies
 from watcher.doctor.mongodb import judge_majority, judge_version
-from watcher.doctor.mongodb_database import judge_collections, judge_oplog
+from watcher.doctor.mongodb_database import judge_collections, judge_expiry, judge_oplog
 from watcher.doctor.position import judge_headroom, judge_owner
 from watcher.doctor.record_times import judge_oldest, judge_retention
 from watcher.stream.model import Owner
@@ -214,3 +214,14 @@ def test_a_position_topic_that_could_be_better(config: dict[str, str], outcome: 
     finding = judge_position_topic("t", config, lambda names, setting: f"{[*names]} {setting}")
     assert finding.outcome is outcome
     assert words in finding.text
+
+
+@pytest.mark.parametrize(
+    ("seconds", "wanted", "outcome"),
+    [("off", "required", OK), (600, "required", WARNING), (600, "whenAvailable", OK)],
+)
+def test_how_long_images_are_kept(seconds: int | str, wanted: str, outcome: Outcome) -> None:
+    finding = judge_expiry(seconds, replace(SETTINGS, full_document_before_change=wanted))
+    assert finding.outcome is outcome
+    assert ("10m" in finding.text) is (seconds == 600)
+    assert ("whenAvailable" in finding.fix) is (outcome is WARNING)

@@ -2,8 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from itertools import groupby
+from pathlib import Path
+
 import pytest
-from pymongo.errors import AutoReconnect, InvalidURI, NetworkTimeout, OperationFailure, PyMongoError, ServerSelectionTimeoutError
+from pymongo.errors import (
+    AutoReconnect,
+    InvalidURI,
+    NetworkTimeout,
+    NotPrimaryError,
+    OperationFailure,
+    PyMongoError,
+    ServerSelectionTimeoutError,
+)
 from pymongo.errors import ConfigurationError as DriverConfigurationError
 
 from watcher.errors import (
@@ -12,10 +24,12 @@ from watcher.errors import (
     NotPermitted,
     Outage,
     PositionLost,
+    UndeliverableEvent,
     UnsupportedServer,
     WatcherError,
 )
-from watcher.stream.mongodb_errors import EventTooLarge, translated
+from watcher.stream.mongodb_codes import BY_CODE, KINDS, LARGE, POSITION, STANDALONE, TOKEN, UNKNOWN, UNKNOWN_HINT, Kind
+from watcher.stream.mongodb_errors import BUGS, EventTooLarge, translated
 
 
 def translation(error: Exception, *, after_token: bool = False) -> WatcherError:
@@ -52,12 +66,6 @@ def from_server(code: int, text: str = "words of the server.", *, after_token: b
 def test_each_code_has_its_kind(code: int, kind: type[WatcherError]) -> None:
     assert type(from_server(code)) is kind
     assert type(from_server(code, after_token=True)) is kind
-
-
-@pytest.mark.parametrize("code", [9, 15, 260, 40647, 40649, 50811])
-def test_a_refused_token_is_the_positions_fault_only_while_opening(code: int) -> None:
-    assert type(from_server(code, after_token=True)) is PositionLost
-    assert type(from_server(code)) is Outage
 
 
 @pytest.mark.parametrize("code", [11, 13, 18, 20, 40573, 40324, 94, 286])
@@ -130,3 +138,126 @@ def test_an_outage_is_counted_by_a_name_and_not_by_its_text(error: PyMongoError,
     outage = translation(error)
     assert isinstance(outage, Outage)
     assert outage.code == code
+
+
+ALL_CODES = sorted({*range(1, 500), *BY_CODE, *TOKEN.codes, 16500, 31082, 51091, 4662500, 10171600})
+"""Those that servers have, and more: 16500 is Cosmos DB's."""
+
+OUR_ERRORS = (Outage, CredentialsRefused, NotPermitted, UnsupportedServer, PositionLost, EventTooLarge, UndeliverableEvent)
+
+
+@pytest.mark.parametrize("after_token", [False, True])
+def test_every_code_is_one_of_ours_with_a_hint(after_token: bool) -> None:
+    for code in ALL_CODES:
+        error = from_server(code, after_token=after_token)
+        assert type(error) in OUR_ERRORS, code
+        assert error.hint, code
+        assert "words of the server" in str(error) or code in STANDALONE.codes, code
+
+
+def test_no_code_is_in_two_kinds() -> None:
+    assert sum(len(kind.codes) for kind in KINDS) == len(BY_CODE)
+
+
+def test_an_unknown_code_blames_nobody_and_is_told_with_its_number() -> None:
+    outage = from_server(4242)
+    assert type(outage) is Outage
+    assert outage.hint == UNKNOWN_HINT
+    assert "4242" in str(outage)
+
+
+def test_a_missing_image_stops_with_the_settings_that_ask_for_it() -> None:
+    error = from_server(47)
+    assert type(error) is UndeliverableEvent
+    assert "full_document" in error.hint
+
+
+@pytest.mark.parametrize(
+    ("code", "text", "kind"),
+    [
+        (8000, "bad auth : authentication failed", CredentialsRefused),
+        (8000, "user is not allowed to do action [changeStream] on [shop.]", NotPermitted),
+        (8000, "$changeStream is not allowed in this atlas tier", UnsupportedServer),
+        (303, "Feature not supported: 'startAfter'", UnsupportedServer),
+        (303, "Connection closed since the horizon has changed", Outage),
+        (20, "Transaction numbers are only allowed on a replica set member or mongos", UnsupportedServer),
+        (20, "aggregate on a database", UnsupportedServer),
+        (9999, "this stage is not yet supported", UnsupportedServer),
+        (None, "no such command: 'getMore'", UnsupportedServer),
+        (None, "something", Outage),
+    ],
+)
+def test_where_a_code_means_several_things_the_words_decide(code: int | None, text: str, kind: type[WatcherError]) -> None:
+    assert type(translation(OperationFailure(text, code, {"errmsg": text}))) is kind
+
+
+@pytest.mark.parametrize("code", TOKEN.codes)
+def test_a_strange_token_is_a_lost_position_only_while_opening(code: int) -> None:
+    assert type(from_server(code, after_token=True)) is PositionLost
+    assert not isinstance(from_server(code), PositionLost)
+
+
+def exceptions(base: type[Exception]) -> Iterator[type[Exception]]:
+    yield base
+    for kind in base.__subclasses__():
+        yield from exceptions(kind)
+
+
+DRIVERS = sorted({*exceptions(PyMongoError)} - {*exceptions(OperationFailure)}, key=lambda kind: kind.__name__)
+
+
+@pytest.mark.parametrize("kind", [kind for kind in DRIVERS if not issubclass(kind, BUGS)], ids=lambda kind: kind.__name__)
+def test_each_of_the_drivers_exceptions_is_ours_with_a_hint(kind: type[Exception]) -> None:
+    error = translation(kind("words of the driver"))
+    assert isinstance(error, (Outage, ConfigurationError))
+    assert error.hint
+    assert "words of the driver" in str(error)
+
+
+@pytest.mark.parametrize("kind", BUGS)
+def test_calls_that_make_no_sense_stay_bugs(kind: type[Exception]) -> None:
+    with pytest.raises(kind), translated():
+        raise kind("Cannot use MongoClient after close")
+
+
+def test_an_election_is_told_as_one() -> None:
+    words = {"errmsg": "not primary", "code": 10107, "codeName": "NotWritablePrimary"}
+    outage = translation(NotPrimaryError("not primary", words))
+    assert isinstance(outage, Outage)
+    assert "election" in outage.hint
+    assert str(outage).endswith(": not primary")
+
+
+def test_a_server_that_is_older_than_the_driver_is_unsupported() -> None:
+    text = "Server at h:1 reports wire version 6, but this version of PyMongo requires at least 8 (MongoDB 4.2)."
+    assert type(translation(DriverConfigurationError(text))) is UnsupportedServer
+
+
+def test_the_page_of_errors_shows_the_table() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "errors.md").read_text(encoding="utf-8")
+    section = page.partition("\n## MongoDB\n")[2].partition("\n## ")[0]
+    assert [line for line in section.splitlines() if line.startswith("|")] == [*HEAD, *map(row, SHOWN)]
+
+
+HEAD = ("| error of MongoDB | what it means | the worker |", "|---|---|---|")
+SHOWN = (*KINDS, TOKEN, UNKNOWN)
+
+
+def row(kind: Kind) -> str:
+    names = "; ".join(f"{code} {name}" for code, name in sorted(kind.codes.items()) if not name.startswith("Location"))
+    locations = ", ".join(ranges(sorted(code for code, name in kind.codes.items() if name.startswith("Location"))))
+    codes = "; ".join(filter(None, [names, locations])) or "any other"
+    if kind is TOKEN:
+        codes = f"while opening: {codes}"
+    does = "keeps trying" if kind.becomes is Outage else f"stops with {int(kind.becomes.exit_code)}"
+    hint = kind.hint.replace("The worker keeps trying.", "").strip()
+    return f"| {codes} | {kind.says}. {hint} | {does}{POLICIES.get(kind.says, '')} |"
+
+
+POLICIES = {POSITION.says: ", or `on_position_lost`", LARGE.says: ", or `on_large_event`"}
+
+
+def ranges(numbers: list[int]) -> Iterator[str]:
+    for _, group in groupby(enumerate(numbers), lambda item: item[1] - item[0]):
+        run = [number for _, number in group]
+        yield str(run[0]) if len(run) == 1 else f"{run[0]}-{run[-1]}"

@@ -17,6 +17,7 @@ from watcher.config.fault import Refused, did_you_mean
 from watcher.config.librdkafka import PropertyValue
 from watcher.config.librdkafka_names import KNOWN_PROPERTIES
 from watcher.config.masking import is_secret
+from watcher.config.mongodb_options import driver_options
 from watcher.config.mongodb_uri import uri_options
 
 Properties = Mapping[str, PropertyValue]
@@ -68,7 +69,7 @@ def _refused_as_a_whole(uri: str) -> Iterator[Refused]:
 
     with warnings.catch_warnings(action="ignore"):
         try:
-            MongoClient[dict[str, Any]](uri, connect=False, minPoolSize=0).close()
+            MongoClient[dict[str, Any]](uri, connect=False, **driver_options(uri)).close()
         except (PyMongoError, ValueError) as error:
             yield Refused(f"pymongo says: {error}")
         except OSError as error:

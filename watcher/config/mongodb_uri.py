@@ -7,8 +7,8 @@ connects; this one finds what people get wrong, and never repeats credentials.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from urllib.parse import unquote_plus
 
 from watcher.config.addresses import is_ipv6
@@ -41,10 +41,11 @@ _ESCAPE_HINT = "in the user name and password write @ : / ? # % as %40 %3A %2F %
 
 @dataclass(frozen=True, slots=True)
 class MongodbUri:
-    """The parts of an acceptable URI that others need."""
+    """The parts of an acceptable URI that others need; `options` by their names in lower case, the last of each."""
 
     hosts: str
     database: str
+    options: Mapping[str, str] = field(default_factory=dict)
 
 
 def parse_uri(uri: str) -> MongodbUri:
@@ -54,7 +55,8 @@ def parse_uri(uri: str) -> MongodbUri:
     parts = URI.fullmatch(uri)
     if parts is None:
         raise RuntimeError("a URI that is not refused has its parts")
-    return MongodbUri(hosts=parts["hosts"], database=unquote_plus(parts["database"]))
+    options = {name.lower(): unquote_plus(value) for name, value in uri_options(uri)}
+    return MongodbUri(parts["hosts"], unquote_plus(parts["database"]), options)
 
 
 def uri_refusals(uri: str) -> Iterator[Refused]:

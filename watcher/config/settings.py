@@ -38,6 +38,9 @@ _DEFAULT_TOPICS = {**SINGLE_TOPICS, "kafka_topic_control": CONTROL_TOPIC}
 _UNKNOWN_DATABASE = "\0"
 """No database has this name, so what is wrong with it is wrong with any."""
 
+TIMES_END = 2**32
+"""Where MongoDB's timestamps end, in seconds since 1970: in February 2106."""
+
 CONTROL_PLACEHOLDERS = ("database", "operation")
 """A control message may be about the whole database, so its topic cannot depend on a collection."""
 
@@ -73,9 +76,9 @@ def _start(value: object) -> object:
         return value
     with contextlib.suppress(ValueError, OverflowError):  # no time, or one that is no longer in year 1 in UTC
         moment = datetime.fromisoformat(value) if isinstance(value, str) else value
-        if isinstance(moment, datetime) and moment.tzinfo is not None:
+        if isinstance(moment, datetime) and moment.tzinfo is not None and 0 <= moment.timestamp() < TIMES_END:
             return moment.astimezone(UTC)
-    raise Refused("must be now, earliest or a time with its zone", hint="for example 2024-01-01T12:00:00Z")
+    raise Refused("must be now, earliest or a time with its zone", hint="for example 2024-01-01T12:00:00Z, from 1970 to 2106")
 
 
 BrokerDefault = Annotated[int, whole_number, at_least(-1), _partitions]

@@ -18,10 +18,11 @@ from watcher.config.fault import BUILT_IN
 from watcher.console.durations import seconds_in_words
 from watcher.doctor.check import Check, Finding, failed, not_checked, ok, warning
 from watcher.doctor.clocks import judge_skew
-from watcher.errors import Outage, WatcherError
+from watcher.errors import WatcherError
 from watcher.stream.change_stream import can_split
 from watcher.stream.mongodb_client import connect
-from watcher.stream.mongodb_errors import CREDENTIALS_HINT, REPLICA_SET_HINT, translated
+from watcher.stream.mongodb_codes import CREDENTIALS_HINT, REPLICA_SET_HINT
+from watcher.stream.mongodb_errors import REACH_HINT, translated
 
 OLDEST_VERSION = 6
 MEMBERS_SECONDS = 2.0
@@ -47,9 +48,13 @@ class Mongodb:
         return connect(self.settings)
 
     def admin(self, command: str) -> Document:
-        """The answer of the database `admin`. Errors: as `translated`."""
+        """The answer of the database `admin`, from where the worker reads. Errors: as `translated`."""
+        return self.ask("admin", command)
+
+    def ask(self, database: str, command: str, value: object = 1) -> Document:
+        """The answer of any database. Errors: as `translated`."""
         with translated():
-            return self.client.admin.command(command)
+            return self.client[database].command(command, value, read_preference=self.client.read_preference)
 
     @property
     def uri_key(self) -> str:
@@ -77,15 +82,10 @@ def reachable(mongodb: Mongodb) -> Finding:
         mongodb.admin("ping")
     except WatcherError as error:
         if error.hint not in (REPLICA_SET_HINT, CREDENTIALS_HINT):
-            return failed(str(error), _way_there(mongodb) if _is_about_the_way(error) else error.hint)
+            return failed(str(error), _way_there(mongodb) if error.hint == REACH_HINT else error.hint)
         mongodb.trouble = error
     answering = [address for address, kind in mongodb.server_types().items() if kind != "Unknown"]
     return ok(f"{', '.join(sorted(answering))} answer{'s' if len(answering) == 1 else ''}")
-
-
-def _is_about_the_way(error: WatcherError) -> bool:
-    """A host that DNS does not know is a fault of the URI to the driver, when the URI leaves the rest to DNS."""
-    return isinstance(error, Outage) or "DNS" in str(error)
 
 
 def _way_there(mongodb: Mongodb) -> str:
@@ -140,15 +140,16 @@ def grant(mongodb: Mongodb, role: str, database: str) -> str:
 
 def version(mongodb: Mongodb) -> Finding:
     """The server is new enough."""
-    with translated():
-        info = mongodb.client.server_info()
+    info = mongodb.admin("buildInfo")
     return judge_version(info["version"], info["versionArray"])
 
 
 def judge_version(text: str, numbers: list[int]) -> Finding:
     """MongoDB 6.0 has what watchers need; from 6.0.9 on it splits large events."""
     if numbers[0] < OLDEST_VERSION:
-        return failed(f"MongoDB {text} is too old", "upgrade to MongoDB 6.0 or newer")
+        return failed(
+            f"MongoDB {text} is too old", "upgrade to MongoDB 6.0 or newer; imitations of it, such as DocumentDB, are not supported"
+        )
     splits = "" if can_split(numbers) else "; events over 16 MB come without documents, which 6.0.9 or newer would split"
     return ok(f"MongoDB {text}{splits}")
 

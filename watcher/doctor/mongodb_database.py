@@ -12,7 +12,7 @@ from watcher.config.fault import did_you_mean
 from watcher.console.durations import seconds_in_words
 from watcher.doctor.check import Check, Finding, failed, not_checked, ok, warning
 from watcher.doctor.mongodb import LOGGED_IN, Document, Mongodb, grant
-from watcher.errors import NotPermitted
+from watcher.errors import NotPermitted, WatcherError
 from watcher.stream.change_stream import ChangeStream
 from watcher.stream.mongodb_errors import translated
 
@@ -117,7 +117,7 @@ def images(mongodb: Mongodb) -> Finding:
         return not_checked("because there is no collection to be watched")
     without = sorted(c["name"] for c in found if mongodb.settings.watches(c["name"]) and not _keeps_images(c))
     if not without:
-        return ok("every watched collection keeps them")
+        return _how_long_they_are_kept(mongodb)
     database = f'db.getSiblingDB("{mongodb.settings.database}")'
     commands = [f'{{collMod: "{name}", changeStreamPreAndPostImages: {{enabled: true}}}}' for name in without]
     fix = "\n".join(f"mongosh: {database}.runCommand({command})" for command in commands)
@@ -125,6 +125,28 @@ def images(mongodb: Mongodb) -> Finding:
     if "required" in wanted:
         return failed(f"{names}: no pre- and post-images are kept, and the settings require them", fix)
     return warning(f"{names}: no pre- and post-images are kept, so these documents will be missing", fix)
+
+
+def _how_long_they_are_kept(mongodb: Mongodb) -> Finding:
+    """Images can expire before the changes themselves do, and a watcher that requires them cannot go on then."""
+    try:
+        parameters = mongodb.ask("admin", "getClusterParameter", "changeStreamOptions")["clusterParameters"]
+    except WatcherError:  # a right that is missing, or a MongoDB without this parameter
+        return ok("every watched collection keeps them")
+    seconds = parameters[0].get("preAndPostImages", {}).get("expireAfterSeconds", "off")
+    return judge_expiry(seconds, mongodb.settings)
+
+
+def judge_expiry(seconds: int | str, settings: Settings) -> Finding:
+    """`seconds` for which MongoDB keeps images, or "off": as long as the changes."""
+    if seconds == "off":
+        return ok("every watched collection keeps them, as long as the changes")
+    text = f"every watched collection keeps them, for {seconds_in_words(int(seconds))}"
+    if "required" not in (settings.full_document, settings.full_document_before_change):
+        return ok(text)
+    command = 'db.adminCommand({setClusterParameter: {changeStreamOptions: {preAndPostImages: {expireAfterSeconds: "off"}}}})'
+    fix = f'set "whenAvailable" instead of "required", or keep images as long as the changes\nmongosh: {command}'
+    return warning(f"{text}: a watcher that is away for longer cannot go on", fix)
 
 
 def _keeps_images(collection: Document) -> bool:

@@ -2,28 +2,27 @@
 
 The stream is read by `aggregate` and `getMore` themselves instead of `Database.watch()`: that costs 3 µs an event instead of 10,
 keeps the events as raw BSON, and shows plainly (cursor id 0) when the server has closed the stream. There is no resuming in
-here: whoever gets an `Outage` opens again from the last committed position.
+here, but from a secondary to the primary: whoever gets an `Outage` opens again from the last committed position.
 """
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 from bson import Int64, Timestamp
-from bson.codec_options import CodecOptions
-from bson.raw_bson import RawBSONDocument
 
 from watcher.config import Settings
-from watcher.errors import NotPermitted
+from watcher.errors import NotPermitted, PositionLost
 from watcher.stream.batch_size import BatchSize, is_backlog
 from watcher.stream.cursor_reply import take_apart
 from watcher.stream.field_exclusion import exclusion_stages
 from watcher.stream.model import Batch, ResumeToken
-from watcher.stream.mongodb_client import connect
-from watcher.stream.mongodb_errors import translated
+from watcher.stream.mongodb_client import Reader
+from watcher.stream.mongodb_errors import lacking, translated, understood
 from watcher.stream.mongodb_oplog import oldest_entry, read_oplog
 from watcher.stream.oplog import Oplog
 from watcher.stream.selection import match_stage
@@ -35,7 +34,10 @@ AWAIT_MS = 1000
 OPLOG_SECONDS = 30.0
 """How often to ask for the oplog; that takes mongod 8 ms."""
 
-RAW: CodecOptions[RawBSONDocument] = CodecOptions(document_class=RawBSONDocument)
+TIME_FIRST = "82"
+"""How resume tokens begin: with a cluster time, of this type in MongoDB's KeyString. Their order and time are read from them."""
+
+logger = logging.getLogger("watcher")
 
 
 class ChangeStream:
@@ -44,11 +46,10 @@ class ChangeStream:
     def __init__(self, settings: Settings) -> None:
         """Errors: ConfigurationError when the URI cannot be used."""
         self._settings = settings
-        self._client = connect(settings)
-        self._database = self._client[settings.database]
-        # The server lets no other session use the cursor, so aggregate and getMore share one.
-        self._session = self._client.start_session()
+        self._reader = Reader(settings)
         self._cursor_id = 0
+        self._token: ResumeToken = {}
+        self._left_out: Sequence[str] = ()
         self._size = BatchSize(settings.batch_size)
         self._oplog_due = 0.0
         self._oplog: Oplog | None = None
@@ -60,21 +61,34 @@ class ChangeStream:
 
         Errors: Outage, PositionLost, NotPermitted, UnsupportedServer.
         """
-        with translated(after_token=token is not None):
-            # startAfter rather than resumeAfter: it takes the token of an invalidate as well.
-            return self._open({"startAfter": dict(token)} if token else self._first_start(), leave_out)
+        self._left_out = leave_out
+        try:
+            return self._open_at(token)
+        except PositionLost as error:
+            self._turn_to_primary(error)
+            return self._open_at(token)
 
     def open_now(self) -> ResumeToken:
         """Open at the present; returns that position. Errors: as `open`."""
+        self._left_out = ()
         with translated():
             return self._open({})
 
     def next(self, limit: int | None = None) -> Batch:
         """The next change events, at most `limit` or else `batch_size`. Waits at most a second for the first one.
 
-        Errors: Outage, PositionLost, NotPermitted, EventTooLarge.
+        Errors: Outage, PositionLost, NotPermitted, EventTooLarge, UndeliverableEvent.
         """
-        limit = limit or self._size.limit
+        try:
+            batch = self._next(limit or self._size.limit)
+        except PositionLost as error:
+            self._turn_to_primary(error)
+            self._open_at(self._token)
+            batch = self._next(limit or self._size.limit)
+        self._token = batch.token
+        return batch
+
+    def _next(self, limit: int) -> Batch:
         with translated():
             events, token = self._read(self._get_more(limit))
             if time.monotonic() >= self._oplog_due:
@@ -93,32 +107,45 @@ class ChangeStream:
     def oplog(self) -> Oplog | None:
         """What MongoDB tells of its oplog; None without the role clusterMonitor, or on a router. Errors: Outage."""
         self._oplog_due = time.monotonic() + OPLOG_SECONDS
-        return read_oplog(self._client)
+        return read_oplog(self._reader)
 
     def oldest_oplog_seconds(self) -> int | None:
         """The time of the oldest oplog entry, in seconds since 1970; None where MongoDB does not tell. Errors: Outage."""
-        oldest = oldest_entry(self._client)
+        oldest = oldest_entry(self._reader)
         return oldest.time if oldest else None
 
     def close(self) -> None:
-        """Give the connection back; the server drops the cursor with the session."""
-        self._session.end_session()
-        self._client.close()
+        """Give the connection back."""
+        self._reader.close()
 
-    def _open(self, start: Mapping[str, Any], leave_out: Sequence[str] = ()) -> ResumeToken:
-        _, token = self._read({"aggregate": 1, "pipeline": self._pipeline(start, leave_out), "cursor": {"batchSize": 0}})
-        self._joiner = FragmentJoiner(token)
-        return token
+    def _open_at(self, token: ResumeToken | None) -> ResumeToken:
+        with translated(after_token=token is not None):
+            # startAfter rather than resumeAfter: it takes the token of an invalidate as well.
+            return self._open({"startAfter": dict(token)} if token else self._first_start())
 
-    def _pipeline(self, start: Mapping[str, Any], leave_out: Sequence[str]) -> Sequence[Mapping[str, Any]]:
+    def _open(self, start: Mapping[str, Any]) -> ResumeToken:
+        _, self._token = self._read({"aggregate": 1, "pipeline": self._pipeline(start), "cursor": {"batchSize": 0}})
+        self._joiner = FragmentJoiner(self._token)
+        return self._token
+
+    def _turn_to_primary(self, error: PositionLost) -> None:
+        """Members have oplogs of different lengths: one that was synchronised anew has nothing of the time before."""
+        if not self._reader.turn_to_primary():
+            raise error
+        logger.warning("the member that is read from has lost the position; trying the primary: %s", error)
+
+    def _pipeline(self, start: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
         stage = {**start, "fullDocument": self._settings.full_document}
         if self._settings.full_document_before_change != "off":
             stage["fullDocumentBeforeChange"] = self._settings.full_document_before_change
         stages = [{"$changeStream": stage}, *match_stage(self._settings.watch_collections, self._settings.exclude_collections)]
         stages.extend(exclusion_stages(self._settings.exclude_fields))
-        if leave_out:
-            stages.append({"$unset": [*leave_out]})
-        if can_split(self._client.server_info()["versionArray"]):
+        if self._left_out:
+            stages.append({"$unset": [*self._left_out]})
+        about = self._reader.command("admin", {"buildInfo": 1})
+        with understood():
+            version = about["versionArray"]
+        if can_split(version):
             stages.append({"$changeStreamSplitLargeEvent": {}})  # has to be the last
         return stages
 
@@ -131,7 +158,7 @@ class ChangeStream:
         if start_from == "now":
             return {}
         if start_from == "earliest":
-            oldest = oldest_entry(self._client)
+            oldest = oldest_entry(self._reader)
             if oldest is None:
                 raise NotPermitted(
                     'start_from = "earliest" needs to know the oldest oplog entry.',
@@ -142,11 +169,15 @@ class ChangeStream:
 
     def _read(self, command: dict[str, Any]) -> tuple[list[bytes], ResumeToken]:
         """The events of the reply, and the server's position after them."""
-        reply = self._database.command(command, session=self._session, codec_options=RAW)
-        events, cursor = take_apart(bytes(reply["cursor"].raw))
-        self._cursor_id = cursor["id"]
-        self._server_seconds: int = reply["operationTime"].time
-        return events, cursor["postBatchResumeToken"]
+        reply = self._reader.command(self._settings.database, command)
+        with understood():
+            events, cursor = take_apart(bytes(reply["cursor"].raw))
+            self._cursor_id = cursor["id"]
+            self._server_seconds: int = reply["operationTime"].time
+            token: ResumeToken = cursor["postBatchResumeToken"]
+            if not str(token["_data"]).startswith(TIME_FIRST):
+                raise lacking(f"its resume tokens are not MongoDB's: {token}")
+        return events, token
 
 
 def can_split(version: Sequence[int]) -> bool:

@@ -1,59 +1,92 @@
-"""What MongoDB's errors mean for a worker: ride it out, or stop and say what to do."""
+"""MongoDB's errors and its driver's as ours, which say what to do: ride it out, or stop. `mongodb_codes.py` has the table."""
 
 from __future__ import annotations
 
 import contextlib
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
+from bson.errors import InvalidBSON
+from pymongo.errors import (
+    CollectionInvalid,
+    ConnectionFailure,
+    EncryptionError,
+    InvalidName,
+    InvalidOperation,
+    InvalidURI,
+    NotPrimaryError,
+    OperationFailure,
+    ProtocolError,
+    PyMongoError,
+    ServerSelectionTimeoutError,
+)
 from pymongo.errors import ConfigurationError as DriverConfigurationError
-from pymongo.errors import InvalidURI, OperationFailure, PyMongoError, ServerSelectionTimeoutError
 
 from watcher.errors import (
     ConfigurationError,
     CredentialsRefused,
     NotPermitted,
     Outage,
-    PositionLost,
     UndeliverableEvent,
     UnsupportedServer,
     WatcherError,
 )
 from watcher.stream.model import ResumeToken
-
-NOT_AUTHORISED = {13}
-AUTHENTICATION_FAILED = {11, 18, 8000}
-NOT_A_REPLICA_SET = {20, 40573}
-NO_CHANGE_STREAMS = {40324}
-NOT_INITIATED = {94}
-EVENT_TOO_LARGE = {10334}
-POSITION_LOST = {280, 286, 464}
-POSITION_REFUSED = {9, 15, 260, 40647, 40649, 50811}
-"""A token that is none of this server's. Only while opening: in mid-stream the saved position is not at fault."""
+from watcher.stream.mongodb_codes import (
+    ELECTION,
+    LARGE,
+    LARGE_HINT,
+    REPLICA_SET_HINT,
+    SERVER_HINT,
+    STANDALONE,
+    UNKNOWN,
+    Kind,
+    kind_of,
+)
 
 CERTIFICATE_REFUSED = "CERTIFICATE_VERIFY_FAILED"
 
 NO_SESSIONS = "Sessions are not supported"
+SASLPREP = "SASLprep"
+"""The driver's word for a password that no server could take, in a plain ValueError."""
+
+TOO_OLD = "wire version"
+"""Of the driver's words for a server whose protocol is older than the driver."""
+
 NOT_THIS_REPLICA_SET = ("available for replica set name", "configured to connect to a replica set")
 """Of the driver's words for a standalone server, or a member of another replica set."""
 
-REPLICA_SET_HINT = (
-    "Change streams need a replica set; one node is enough. Start mongod with --replSet rs0 (or replication.replSetName) and run "
-    "rs.initiate() once in mongosh."
-)
+NO_SUCH_MEMBER = "match selector"
+"""Of the driver's words for a read preference that no member fits which is there."""
+
 URI_HINT = "Check its options, and in user and password the characters written as %XX."
-CREDENTIALS_HINT = "Check user, password and authSource in mongodb_uri."
-RIGHTS_HINT = "The user needs the role `read` on this database."
 CERTIFICATE_HINT = "Check tlsCAFile in mongodb_uri, and that the server's certificate is for its host and still valid."
-POSITION_HINT = (
-    "The changes after it are gone from the oplog, or mongodb_uri leads to another MongoDB. A larger oplog keeps changes longer. "
-    'With on_position_lost = "restart" the watcher goes on from now, and tells its consumers of the gap.'
-)
-LARGE_HINT = (
-    'Leave out what makes it large: full_document_before_change, or full_document = "default". MongoDB 6.0.9 and newer split such '
-    'events by themselves. on_large_event = "dead-letter" delivers it without its documents.'
+PREFERENCE_HINT = (
+    "mongodb_uri's readPreference, with its tags and maxStalenessSeconds, allows no member that is there. secondaryPreferred reads "
+    "from the primary where there is no other. The worker keeps trying."
 )
 REACH_HINT = "Is mongod running, and are host and port in mongodb_uri right? The worker keeps trying."
+
+URI_REFUSED = Kind(ConfigurationError, "mongodb_uri", URI_HINT, {})
+UNREACHABLE = Kind(Outage, "MongoDB does not answer", REACH_HINT, {})
+CONNECTION_FAILED = Kind(Outage, "MongoDB's connection failed", REACH_HINT, {})
+REPLY_UNREADABLE = Kind(Outage, "MongoDB's reply cannot be read", UNKNOWN.hint, {})
+
+DRIVER_ERRORS: Mapping[type[Exception], Kind] = {
+    InvalidURI: URI_REFUSED,
+    DriverConfigurationError: URI_REFUSED,
+    ValueError: URI_REFUSED,
+    ServerSelectionTimeoutError: UNREACHABLE,
+    NotPrimaryError: ELECTION,
+    ConnectionFailure: CONNECTION_FAILED,
+    ProtocolError: REPLY_UNREADABLE,
+    InvalidBSON: REPLY_UNREADABLE,
+    PyMongoError: Kind(Outage, "MongoDB's driver failed", UNKNOWN.hint, {}),
+}
+"""What the driver's exceptions mean, by the nearest class. What the server has answered (`OperationFailure`) goes by its code."""
+
+BUGS = (InvalidOperation, InvalidName, CollectionInvalid, EncryptionError)
+"""The driver's words for calls that make no sense: ours to mend, and nobody else's."""
 
 
 class EventTooLarge(UndeliverableEvent):
@@ -69,49 +102,73 @@ def translated(*, after_token: bool = False) -> Iterator[None]:
     """Turn pymongo's errors into ours; `after_token` says that a stream is being opened after a saved position."""
     try:
         yield
+    except BUGS:
+        raise
     except OperationFailure as error:
         raise _from_server(error, after_token=after_token) from error
-    except (InvalidURI, DriverConfigurationError, ValueError) as error:
+    except (PyMongoError, InvalidBSON) as error:
         raise _from_driver(error) from error
-    except ServerSelectionTimeoutError as error:
-        raise _unreachable(error) from error
-    except PyMongoError as error:
-        raise _outage(f"MongoDB's connection failed: {_first_sentence(error)}", REACH_HINT, type(error).__name__) from error
+    except ValueError as error:
+        if SASLPREP not in str(error):
+            raise
+        raise _from_driver(error) from error
+
+
+@contextlib.contextmanager
+def understood() -> Iterator[None]:
+    """Errors: UnsupportedServer, naming what a reply lacks of all that MongoDB's own replies hold."""
+    try:
+        yield
+    except KeyError as error:
+        raise lacking(f"its replies have no {error.args[0]}") from error
+    except (AttributeError, TypeError, ValueError) as error:
+        raise lacking(f"its replies are none of a change stream: {error}") from error
+
+
+def lacking(what: str) -> UnsupportedServer:
+    """For a server that lacks something which every MongoDB has; `what` completes the sentence."""
+    return UnsupportedServer(f"This is no MongoDB that watchers can read: {what}.", hint=SERVER_HINT)
 
 
 def _from_server(error: OperationFailure, *, after_token: bool) -> WatcherError:
-    code, text = error.code, _server_text(error)
-    if code in AUTHENTICATION_FAILED:
-        return CredentialsRefused(f"MongoDB refuses the credentials: {text}", hint=CREDENTIALS_HINT, component="mongodb")
-    if code in NOT_AUTHORISED:
-        return NotPermitted(f"MongoDB does not permit reading the change stream: {text}", hint=RIGHTS_HINT)
-    if code in NOT_A_REPLICA_SET:
-        return UnsupportedServer("This MongoDB is a standalone server, without change streams.", hint=REPLICA_SET_HINT)
-    if code in NO_CHANGE_STREAMS:
-        return UnsupportedServer(
-            f"This MongoDB cannot do what the settings ask for: {text}", hint="MongoDB 6.0 or newer is needed."
-        )
-    if code in EVENT_TOO_LARGE:
+    text = _server_text(error)
+    kind = kind_of(error.code, text, after_token=after_token)
+    if kind is LARGE:
         named = re.search(r'_data: "([0-9A-F]+)"', text)
-        return EventTooLarge(f"A change event is too large for MongoDB: {text}", {"_data": named[1]} if named else None)
-    if code in POSITION_LOST or (after_token and code in POSITION_REFUSED):
-        return PositionLost(f"MongoDB cannot continue after the saved position (error {code}): {text}", hint=POSITION_HINT)
-    hint = REPLICA_SET_HINT if code in NOT_INITIATED else ""
-    return _outage(f"MongoDB answered with error {code}: {text}", hint, str((error.details or {}).get("codeName", code)))
+        return EventTooLarge(f"{kind.says}: {text}", {"_data": named[1]} if named else None)
+    if kind is STANDALONE:
+        return kind.becomes(f"{kind.says}.", hint=kind.hint)
+    if kind.becomes is CredentialsRefused:
+        return CredentialsRefused(f"{kind.says}: {text}", hint=kind.hint, component="mongodb")
+    if issubclass(kind.becomes, NotPermitted):
+        return kind.becomes(f"{kind.says}: {text}", hint=kind.hint)
+    return _made(kind, f"{kind.says} (error {error.code}): {text}", str((error.details or {}).get("codeName", error.code)))
 
 
 def _from_driver(error: Exception) -> WatcherError:
-    """What the driver refuses before it asks a server; only without sessions has it asked one, and found no replica set yet."""
-    if NO_SESSIONS in str(error):
+    """What the driver says by itself; where its classes don't tell things apart, its words do."""
+    text = str(error)
+    if isinstance(error, ServerSelectionTimeoutError) and (known := _unreachable(error)):
+        return known
+    if type(error.__cause__).__module__.startswith("dns."):  # to the driver a fault of the URI, which leaves the hosts to DNS
+        return _outage(f"DNS does not tell where MongoDB is: {_first_sentence(error)}", REACH_HINT, "DNS")
+    if TOO_OLD in text:
+        return UnsupportedServer(f"This MongoDB is too old: {_first_sentence(error)}", hint=SERVER_HINT)
+    if NO_SESSIONS in text:  # of a configuration error, and yet the driver has asked a server: one of no replica set yet
         return _not_initiated()
-    return ConfigurationError(f"mongodb_uri: {error}", hint=URI_HINT)
+    kind = next(DRIVER_ERRORS[of] for of in type(error).__mro__ if of in DRIVER_ERRORS)
+    return _made(kind, f"{kind.says}: {_first_sentence(error)}", type(error).__name__)
+
+
+def _made(kind: Kind, text: str, code: str) -> WatcherError:
+    return _outage(text, kind.hint, code) if kind.becomes is Outage else kind.becomes(text, hint=kind.hint)
 
 
 def _not_initiated() -> Outage:
     return _outage("MongoDB's replica set is not initiated yet.", REPLICA_SET_HINT, "NotYetInitialized")
 
 
-def _unreachable(error: ServerSelectionTimeoutError) -> WatcherError:
+def _unreachable(error: ServerSelectionTimeoutError) -> WatcherError | None:
     """The driver's text names each server with its error and then repeats the topology; the first half is for people."""
     if _no_certificate_is_trusted(str(error)):
         return NotPermitted(f"MongoDB's certificate cannot be trusted: {_first_sentence(error)}", hint=CERTIFICATE_HINT)
@@ -120,7 +177,9 @@ def _unreachable(error: ServerSelectionTimeoutError) -> WatcherError:
     if any(words in str(error) for words in NOT_THIS_REPLICA_SET):
         text = f"No server of mongodb_uri is in the replica set that it names: {_first_sentence(error)}"
         return _outage(text, REPLICA_SET_HINT, "NotThisReplicaSet")
-    return _outage(f"MongoDB does not answer: {_first_sentence(error)}", REACH_HINT, type(error).__name__)
+    if NO_SUCH_MEMBER in str(error) and "Primary()" not in _first_sentence(error):
+        return _outage(f"No member of MongoDB may be read from: {_first_sentence(error)}", PREFERENCE_HINT, "NoSuchMember")
+    return None
 
 
 def _outage(text: str, hint: str, code: str) -> Outage:
@@ -140,5 +199,5 @@ def _server_text(error: OperationFailure) -> str:
     return str(details.get("errmsg") or error).split(" to execute command ")[0].strip().rstrip(".")
 
 
-def _first_sentence(error: PyMongoError) -> str:
-    return re.split(r" \(configured timeouts|, Timeout: |\n", str(error))[0]
+def _first_sentence(error: Exception) -> str:
+    return re.split(r" \(configured timeouts|, Timeout: |, full error: |\n", str(error))[0]

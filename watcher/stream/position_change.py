@@ -82,7 +82,7 @@ def _newness(seen: Look) -> tuple[int, str, str]:
 def _judged(settings: Settings, past: Past, saved: Saved, history: tuple[PositionChange, ...]) -> Look:
     """With what a worker that opens there would say of it."""
     try:
-        if saved.position is None and past.has_delivered:
+        if saved.position is None and (past.has_delivered or saved.emptied):
             raise position_gone(settings)
         if saved.position:
             check_database(settings, saved.position)

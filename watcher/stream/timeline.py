@@ -8,6 +8,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 from watcher.config import Settings
+from watcher.config.settings import TIMES_END
 from watcher.errors import PositionLost, WatcherError
 from watcher.log import iso
 from watcher.stream.change_stream import ChangeStream
@@ -40,6 +41,8 @@ class Timeline:
     def at(self, moment: datetime) -> ResumeToken:
         """Before all changes from `moment` on, in whole seconds. Errors: PositionRefused, with the oldest possible time."""
         wanted = int(moment.timestamp())
+        if wanted >= TIMES_END:
+            raise PositionRefused(f"MongoDB's timestamps end before {iso(wanted)}.")
         oldest = self._oldest_seconds()
         if oldest is not None and wanted <= oldest:
             raise _too_old(wanted, oldest)

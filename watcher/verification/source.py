@@ -38,9 +38,6 @@ EXACT: CodecOptions[RawBSONDocument] = CodecOptions(
 )
 """Decodes an `_id` of any type, so that it can be encoded again."""
 
-MAJORITY = {"level": "majority"}
-"""What is not committed by a majority yet is in no change stream."""
-
 Stage = Mapping[str, Any]
 
 
@@ -69,6 +66,8 @@ class Source:
         self._settings = settings
         self._dialect = DIALECTS[settings.json_format]
         self._client = connect(settings)
+        # Causal: a secondary, if the URI has documents read there, waits until it has all that `time` has told of.
+        self._session = self._client.start_session()
         self._database = self._client[settings.database]
 
     def collections(self) -> list[str]:
@@ -123,13 +122,14 @@ class Source:
         return {document.key: document for chunk in found for document in chunk if document.key in wanted}
 
     def time(self) -> Timestamp:
-        """The server's own time: every change that has been read so far was made at or before it."""
+        """The primary's own time: every change that has been read so far was made at or before it."""
         with translated():
-            reply = self._client.admin.command("ping")
+            reply = self._client.admin.command("ping", session=self._session)
         return Timestamp(reply["operationTime"].time, reply["operationTime"].inc)
 
     def close(self) -> None:
         """Give the connection back."""
+        self._session.end_session()
         self._client.close()
 
     def __enter__(self) -> Self:
@@ -154,14 +154,20 @@ class Source:
 
         pymongo's `Collection` does not take every name that MongoDB does, like `a..b`, and a command takes all of them.
         """
-        with translated(), self._client.start_session() as session:
-            command = {**command, "readConcern": MAJORITY}
+        preference = self._client.read_preference
+        with translated():
+            command = {**command, "readConcern": self._read_concern()}
             while command:
-                reply = self._database.command(command, session=session, codec_options=EXACT)
+                reply = self._database.command(command, session=self._session, read_preference=preference, codec_options=EXACT)
                 batch, cursor = take_apart(bytes(reply["cursor"].raw))
                 if batch:
                     yield [self._document(raw) for raw in batch]
                 command = {"getMore": Int64(cursor["id"]), "collection": collection} if cursor["id"] else {}
+
+    def _read_concern(self) -> Mapping[str, Any]:
+        """What is not committed by a majority yet is in no change stream."""
+        known = self._session.operation_time
+        return {"level": "majority", **({"afterClusterTime": known} if known else {})}
 
     def _document(self, raw: bytes) -> Document:
         document = self._dialect.decode(raw)

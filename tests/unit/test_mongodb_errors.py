@@ -7,7 +7,7 @@ from pymongo.errors import AutoReconnect, InvalidURI, NetworkTimeout, OperationF
 from pymongo.errors import ConfigurationError as DriverConfigurationError
 
 from watcher.errors import ConfigurationError, NotPermitted, Outage, PositionLost, UnsupportedServer, WatcherError
-from watcher.stream.mongodb_errors import EventTooLarge, translated
+from watcher.stream.mongodb_errors import CUT_OFF, EventNotFound, EventTooLarge, translated
 
 
 def translation(error: Exception, *, after_token: bool = False) -> WatcherError:
@@ -30,7 +30,7 @@ def from_server(code: int, text: str = "words of the server.", *, after_token: b
         (20, UnsupportedServer),
         (40573, UnsupportedServer),
         (40324, UnsupportedServer),
-        (280, PositionLost),
+        (280, EventNotFound),
         (286, PositionLost),
         (464, PositionLost),
         (43, Outage),
@@ -38,6 +38,7 @@ def from_server(code: int, text: str = "words of the server.", *, after_token: b
         (189, Outage),
         (11600, Outage),
         (10334, EventTooLarge),
+        (7182500, EventTooLarge),
         (13436, Outage),
     ],
 )
@@ -66,6 +67,14 @@ def test_a_failing_connection_is_an_outage_of_mongodb(error: PyMongoError) -> No
     outage = translation(error)
     assert isinstance(outage, Outage)
     assert (outage.component, bool(outage.hint)) == ("mongodb", True)
+    assert (outage.code == CUT_OFF) == (type(error) is AutoReconnect)  # not where the network swallows what is sent
+
+
+def test_of_a_large_event_its_beginning_is_not_told() -> None:
+    size = "BSONObj size: 18000486 (0x112AA66) is invalid. Size must be between 0 and 16793600(16MB)"
+    words = f'{size} First element: cursor: {{ nextBatch: [ {{ _id: {{ _data: "82" }}, fullDocument: {{ secret: 1 }} }} ] }}'
+    error = translation(OperationFailure(words, 10334, {"errmsg": words}))
+    assert str(error) == f"A change event is too large for MongoDB: {size}"
 
 
 @pytest.mark.parametrize("error", [InvalidURI("no hosts"), DriverConfigurationError("unknown option"), ValueError("SASLprep")])

@@ -21,17 +21,23 @@ from watcher.errors import NotPermitted
 from watcher.stream.batch_size import BatchSize, is_backlog
 from watcher.stream.cursor_reply import take_apart
 from watcher.stream.field_exclusion import exclusion_stages
-from watcher.stream.model import Batch, ResumeToken
+from watcher.stream.model import Batch, ResumeToken, token_ticks
 from watcher.stream.mongodb_client import connect
 from watcher.stream.mongodb_errors import translated
-from watcher.stream.selection import match_stage
-from watcher.stream.split_events import FragmentJoiner
+from watcher.stream.selection import after_stage, event_stage, match_stage
+from watcher.stream.split_events import FragmentJoiner, event_token
 
 AWAIT_MS = 1000
 """How long a getMore waits for the first event; it bounds how late a request to stop is noticed."""
 
+FIND_SECONDS = 5.0
+"""How long to look for an event whose time is known. It's over sooner, unless that time is still to come, as it may be in a token
+of another MongoDB."""
+
 OPLOG_SECONDS = 30.0
 """How often to ask for the oldest oplog entry; serverStatus takes mongod 2 ms."""
+
+Stages = Sequence[Mapping[str, Any]]
 
 RAW: CodecOptions[RawBSONDocument] = CodecOptions(document_class=RawBSONDocument)
 
@@ -61,6 +67,29 @@ class ChangeStream:
         with translated(after_token=token is not None):
             # startAfter rather than resumeAfter: it takes the token of an invalidate as well.
             return self._open({"startAfter": dict(token)} if token else self._first_start(), leave_out)
+
+    def open_by_time(self, token: ResumeToken, leave_out: Sequence[str] = ()) -> None:
+        """As `open`, but `token` need not be that of an event of this stream.
+
+        MongoDB starts before all events of the token's time, and those up to it are left out: several if they are of one
+        transaction. Whether MongoDB still has that time is for the caller to know: a replica set that is younger starts too.
+        """
+        with translated(after_token=True):
+            self._open(start_at(token), leave_out, [after_stage(token)])
+
+    def find(self, token: ResumeToken) -> ResumeToken | None:
+        """The event of `token` in the oplog, selected by the settings or not: its token as the server writes it now.
+
+        No `next` may follow, but an `open`. Errors: as `open`.
+        """
+        deadline = time.monotonic() + FIND_SECONDS
+        with translated(after_token=True):
+            self._aggregate([{"$changeStream": start_at(token)}, event_stage(token), {"$project": {"_id": 1}}])
+            while time.monotonic() < deadline:
+                events, reached = self._read(self._get_more(1))
+                if events or reached["_data"] > token["_data"]:
+                    return event_token(events[0]) if events else None
+        return None
 
     def open_now(self) -> ResumeToken:
         """Open at the present; returns that position. Errors: as `open`."""
@@ -102,22 +131,30 @@ class ChangeStream:
         self._session.end_session()
         self._client.close()
 
-    def _open(self, start: Mapping[str, Any], leave_out: Sequence[str] = ()) -> ResumeToken:
-        _, token = self._read({"aggregate": 1, "pipeline": self._pipeline(start, leave_out), "cursor": {"batchSize": 0}})
+    @property
+    def splits(self) -> bool:
+        """Whether the server splits what is too large for it. Errors: as pymongo's."""
+        return can_split(self._client.server_info()["versionArray"])
+
+    def _open(self, start: Mapping[str, Any], leave_out: Sequence[str] = (), after: Stages = ()) -> ResumeToken:
+        token = self._aggregate(self._pipeline(start, leave_out, after))
         self._joiner = FragmentJoiner(token)
         return token
 
-    def _pipeline(self, start: Mapping[str, Any], leave_out: Sequence[str]) -> Sequence[Mapping[str, Any]]:
+    def _aggregate(self, stages: Stages) -> ResumeToken:
+        # It has to be the last; and there for all streams, since the server writes its tokens otherwise where it is.
+        split: Stages = [{"$changeStreamSplitLargeEvent": {}}] if self.splits else []
+        _, token = self._read({"aggregate": 1, "pipeline": [*stages, *split], "cursor": {"batchSize": 0}})
+        return token
+
+    def _pipeline(self, start: Mapping[str, Any], leave_out: Sequence[str], after: Stages) -> Stages:
         stage = {**start, "fullDocument": self._settings.full_document}
         if self._settings.full_document_before_change != "off":
             stage["fullDocumentBeforeChange"] = self._settings.full_document_before_change
-        stages = [{"$changeStream": stage}, *match_stage(self._settings.watch_collections, self._settings.exclude_collections)]
-        stages.extend(exclusion_stages(self._settings.exclude_fields))
-        if leave_out:
-            stages.append({"$unset": [*leave_out]})
-        if can_split(self._client.server_info()["versionArray"]):
-            stages.append({"$changeStreamSplitLargeEvent": {}})  # has to be the last
-        return stages
+        wanted = match_stage(self._settings.watch_collections, self._settings.exclude_collections)
+        exclusions = exclusion_stages(self._settings.exclude_fields)
+        unset = [{"$unset": [*leave_out]}] if leave_out else []
+        return [{"$changeStream": stage}, *wanted, *after, *exclusions, *unset]
 
     def _oldest_oplog_entry(self) -> Timestamp | None:
         try:
@@ -153,6 +190,11 @@ class ChangeStream:
         self._cursor_id = cursor["id"]
         self._server_seconds: int = reply["operationTime"].time
         return events, cursor["postBatchResumeToken"]
+
+
+def start_at(token: ResumeToken) -> Mapping[str, Any]:
+    """The option for a stream from the time of a token on."""
+    return {"startAtOperationTime": Timestamp(*token_ticks(token))}
 
 
 def can_split(version: Sequence[int]) -> bool:

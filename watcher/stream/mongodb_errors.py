@@ -6,8 +6,8 @@ import contextlib
 import re
 from collections.abc import Iterator
 
+from pymongo.errors import AutoReconnect, InvalidURI, OperationFailure, PyMongoError, ServerSelectionTimeoutError
 from pymongo.errors import ConfigurationError as DriverConfigurationError
-from pymongo.errors import InvalidURI, OperationFailure, PyMongoError, ServerSelectionTimeoutError
 
 from watcher.errors import (
     ConfigurationError,
@@ -18,15 +18,16 @@ from watcher.errors import (
     UnsupportedServer,
     WatcherError,
 )
-from watcher.stream.model import ResumeToken
 
 NOT_AUTHORISED = {13}
 AUTHENTICATION_FAILED = {11, 18, 8000}
 NOT_A_REPLICA_SET = {20, 40573}
 NO_CHANGE_STREAMS = {40324}
 NOT_INITIATED = {94}
-EVENT_TOO_LARGE = {10334}
-POSITION_LOST = {280, 286, 464}
+EVENT_TOO_LARGE = {10334, 7182500}
+"""The second is of servers that split: a single field of the event is larger than what its token leaves of a fragment."""
+EVENT_NOT_FOUND = {280}
+POSITION_LOST = {286, 464, *EVENT_NOT_FOUND}
 POSITION_REFUSED = {9, 15, 260, 40647, 40649, 50811}
 """A token that is none of this server's. Only while opening: in mid-stream the saved position is not at fault."""
 
@@ -52,15 +53,22 @@ LARGE_HINT = (
     'Leave out what makes it large: full_document_before_change, or full_document = "default". MongoDB 6.0.9 and newer split such '
     'events by themselves. on_large_event = "dead-letter" delivers it without its documents.'
 )
+ID_TOO_LARGE_HINT = (
+    "The `_id` of the document alone is too large: MongoDB tells it twice or more in an event. Leave its collection out with "
+    "exclude_collections, or set the position after it with `watcherctl position`."
+)
+CUT_OFF = AutoReconnect.__name__
+"""The code of an outage that began with a connection closed by the other end. It's also how mongod answers where an event fits into
+a reply, but not the token after it as well, which holds the document's `_id` (of 8 kB and more) twice as long."""
 REACH_HINT = "Is mongod running, and are host and port in mongodb_uri right? The worker keeps trying."
 
 
 class EventTooLarge(UndeliverableEvent):
-    """A change event is larger than a BSON document may be; `token` is its own, if the server named it."""
+    """One of the events that were asked for is larger than a BSON document may be, or all together with their token."""
 
-    def __init__(self, message: str, token: ResumeToken | None) -> None:
-        super().__init__(message, hint=LARGE_HINT)
-        self.token = token
+
+class EventNotFound(PositionLost):
+    """The event after which a stream was opened is not in it: it's gone, or the stream's filter leaves it out."""
 
 
 @contextlib.contextmanager
@@ -91,10 +99,11 @@ def _from_server(error: OperationFailure, *, after_token: bool) -> WatcherError:
             f"This MongoDB cannot do what the settings ask for: {text}", hint="MongoDB 6.0 or newer is needed."
         )
     if code in EVENT_TOO_LARGE:
-        named = re.search(r'_data: "([0-9A-F]+)"', text)
-        return EventTooLarge(f"A change event is too large for MongoDB: {text}", {"_data": named[1]} if named else None)
+        size, *_ = text.split(" First element: ")  # what follows is the beginning of the event, with a user's data
+        return EventTooLarge(f"A change event is too large for MongoDB: {size}", hint=LARGE_HINT)
     if code in POSITION_LOST or (after_token and code in POSITION_REFUSED):
-        return PositionLost(f"MongoDB cannot continue after the saved position (error {code}): {text}", hint=POSITION_HINT)
+        kind = EventNotFound if code in EVENT_NOT_FOUND else PositionLost
+        return kind(f"MongoDB cannot continue after the saved position (error {code}): {text}", hint=POSITION_HINT)
     hint = REPLICA_SET_HINT if code in NOT_INITIATED else ""
     return _outage(f"MongoDB answered with error {code}: {text}", hint, str((error.details or {}).get("codeName", code)))
 

@@ -10,9 +10,8 @@ from datetime import UTC, datetime
 from watcher.config import Settings
 from watcher.errors import PositionLost, WatcherError
 from watcher.log import iso
-from watcher.stream.change_stream import ChangeStream
 from watcher.stream.model import ResumeToken
-from watcher.stream.mongodb_errors import EventTooLarge
+from watcher.stream.resuming_stream import ResumingStream
 
 
 class PositionRefused(WatcherError):
@@ -61,16 +60,13 @@ class Timeline:
         return self.at(start_from) if isinstance(start_from, datetime) else self._tried(None, self._settings)
 
     def _tried(self, token: ResumeToken | None, settings: Settings) -> ResumeToken:
-        """Where a stream stands that was opened there. Some positions are refused only when it is read."""
+        """Where a stream stands that was opened there."""
         with self._stream(settings) as stream:
-            opened = stream.open(token)
-            with contextlib.suppress(EventTooLarge):  # the worker has a policy for those
-                stream.next(1)
-            return opened
+            return stream.try_open(token)
 
     @contextlib.contextmanager
-    def _stream(self, settings: Settings | None = None) -> Iterator[ChangeStream]:
-        with contextlib.closing(ChangeStream(settings or self._settings)) as stream:
+    def _stream(self, settings: Settings | None = None) -> Iterator[ResumingStream]:
+        with contextlib.closing(ResumingStream(settings or self._settings)) as stream:
             yield stream
 
 

@@ -20,16 +20,17 @@ from watcher.config import Settings
 from watcher.errors import ExitCode, Outage, PositionLost, Stop
 from watcher.log import logging_to, standard_output
 from watcher.stream.backoff import Backoff
-from watcher.stream.change_stream import ChangeStream
 from watcher.stream.kafka_sink import KafkaSink
 from watcher.stream.memory import give_memory_back
 from watcher.stream.message import Encoder, MessageFormat
 from watcher.stream.model import Owner, Position
+from watcher.stream.mongodb_errors import CUT_OFF
 from watcher.stream.overlap import take_short_turns
 from watcher.stream.past import Past
 from watcher.stream.pipeline import Pipeline
 from watcher.stream.process import StopRequest, die_with_parent, only_one, stop_requested
 from watcher.stream.progress import Progress, State
+from watcher.stream.resuming_stream import ResumingStream
 from watcher.stream.status_file import StatusFile
 from watcher.stream.tolerant_stream import TolerantStream
 
@@ -99,6 +100,7 @@ class Worker:
         self._stopping = stopping
         self._sink = KafkaSink(settings, owner, past)
         self._encoder = Encoder(message_format(settings))
+        self._cut_off = False
 
     def run(self) -> None:
         """Until told to stop; outages are ridden out in here. Errors: Stop."""
@@ -110,6 +112,7 @@ class Worker:
             except Outage as error:
                 if time.monotonic() - opened > STEADY_SECONDS:
                     backoff.reset()
+                self._cut_off = error.code == CUT_OFF
                 self._progress.lost(error)
                 self._stopping.wait(backoff.next_seconds())
         self._sink.close()
@@ -117,8 +120,8 @@ class Worker:
     def _stream(self) -> None:
         position, loss = self._open_sink()
         self._progress.opened(position)
-        with contextlib.closing(ChangeStream(self._settings)) as stream:
-            source = TolerantStream(stream, self._settings, self._progress.gaps, lost_position=loss)
+        with contextlib.closing(ResumingStream(self._settings)) as stream:
+            source = TolerantStream(stream, self._settings, self._progress.gaps, lost_position=loss, cut_off=self._cut_off)
             fail_on_large = self._settings.on_large_event == "fail"
             pipeline = Pipeline(source, self._encoder, self._sink, self._progress, fail_on_large=fail_on_large)
             pipeline.run(position, self._stopping.is_set)

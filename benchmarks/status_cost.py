@@ -34,7 +34,6 @@ from bson.raw_bson import RawBSONDocument
 from benchmarks.encode import EVENT, encoder
 from watcher.config import Settings
 from watcher.stream import change_stream
-from watcher.stream.change_stream import ChangeStream
 from watcher.stream.kafka_config import producer_config
 from watcher.stream.kafka_writer import TransactionalWriter
 from watcher.stream.metrics import metrics
@@ -42,6 +41,7 @@ from watcher.stream.model import Message, Owner, Position
 from watcher.stream.past import Past
 from watcher.stream.pipeline import Pipeline
 from watcher.stream.progress import Progress
+from watcher.stream.resuming_stream import ResumingStream
 from watcher.stream.snapshot import snapshot
 from watcher.stream.status_file import LIVE_SECONDS, WRITE_SECONDS, replace
 from watcher.stream.tolerant_stream import TolerantStream
@@ -132,7 +132,7 @@ def one_round(progress: Progress, sink: Sink) -> tuple[float, float]:
     """CPU seconds of the observer and of the data path, an event."""
     server, own, elsewhere, before = Server(), Clock(), Clock(), progress.counts.messages
     change_stream.connect = lambda _: server  # type: ignore[assignment]
-    source = TolerantStream(ChangeStream(SETTINGS), SETTINGS, progress.gaps)
+    source = TolerantStream(ResumingStream(SETTINGS), SETTINGS, progress.gaps)
     source.next = elsewhere.in_other_threads(source.next)  # type: ignore[method-assign]
     sink.deliver = elsewhere.in_other_threads(partial(Sink.deliver, sink))  # type: ignore[method-assign]
     pipeline = Pipeline(source, encoder("plain"), sink, Observer(progress, own), fail_on_large=False)

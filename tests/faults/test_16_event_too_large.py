@@ -1,14 +1,17 @@
 """Row 16: a change event is larger than MongoDB can give.
 
 Goal: every other event arrives, each once and in order; the large one arrives without its documents, marked as truncated, with a
-dead letter after it; or exit 65 by policy. The worker's memory stays bounded, and kill -9 on the way changes nothing.
+dead letter after it; or exit 65 by policy. The worker's memory stays bounded, and kill -9 on the way changes nothing. Where the
+server splits such events they are joined, and the position after one stays good whatever becomes of its document.
 Method: documents of 10 MB with pre-images and updateLookup, so that an update of a small field makes an event of 20 MB; alone,
-several in a row, and amid small ones; also an update that is large itself, so that it's too large for Kafka even without them.
+several in a row, and amid small ones; also an update that is large itself, so that it's too large for Kafka even without them. The
+splitting on a real mongod 6.0.27.
 """
 
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
 from random import Random
 from typing import Any
 
@@ -17,9 +20,11 @@ from pymongo.database import Database
 
 from tests.support.fault_matrix import FaultReport
 from tests.support.waiting import eventually
-from tests.support.worker import Inbox, Launch, WorkerProcess
+from tests.support.worker import Inbox, Launch, WorkerProcess, watcher_settings
+from watcher.sandbox.kafka import Broker
+from watcher.sandbox.mongod import ReplicaSet
 
-pytest_plugins = ["tests.support.worker_fixtures"]
+pytest_plugins = ["tests.support.worker_fixtures", "tests.support.splitting_mongod"]
 
 Document = dict[str, Any]
 Summary = tuple[str, Any, list[str] | None]
@@ -28,6 +33,8 @@ MEGABYTE = 1_000_000
 LARGE = "x" * (10 * MEGABYTE)
 UNDELIVERABLE = 65
 DOCUMENTS = ["fullDocument", "fullDocumentBeforeChange"]
+TOO_LARGE_FOR_KAFKA = ["fullDocumentBeforeChange", "fullDocument"]
+"""The same where they are left out one after the other until the rest fits."""
 
 
 @pytest.fixture
@@ -158,3 +165,86 @@ def test_the_policy_fail(
     ]
     assert eventually(lambda: tolerant.status["events"]["control"]) == 1
     fault_report.count(faults=1, writes=3, messages=len(messages))
+
+
+@pytest.fixture
+def splitting(splitting_mongo: ReplicaSet, database: str) -> Iterator[Database[Document]]:
+    """The database of the same name on a server that splits, with a large document in `files`, which has pre-images."""
+    with splitting_mongo.client() as client:
+        client[database].create_collection("files", changeStreamPreAndPostImages={"enabled": True})
+        client[database].files.insert_one({"_id": "large", "text": LARGE})
+        yield client[database]
+        client.drop_database(database)
+
+
+@pytest.fixture
+def splitting_settings(splitting_mongo: ReplicaSet, kafka: Broker, database: str) -> Document:
+    """A watcher of it."""
+    images = {"full_document_before_change": "whenAvailable"}
+    return watcher_settings(splitting_mongo.uri(database), kafka.bootstrap, database) | images
+
+
+def test_where_the_server_splits(
+    launch: Launch,
+    splitting_settings: Document,
+    inbox: Inbox,
+    splitting: Database[Document],
+    rng: Random,
+    fault_report: FaultReport,
+) -> None:
+    """What is left out is so for Kafka's sake."""
+    worker = launch(splitting_settings)
+    worker.reached()
+    expected = []
+    for number in range(4):
+        with splitting.client.start_session() as session, session.start_transaction():
+            splitting.files.insert_one({"_id": f"{number} first"}, session=session)
+            splitting.files.update_one({"_id": "large"}, {"$inc": {"n": 1}}, session=session)
+            splitting.files.insert_one({"_id": f"{number} last"}, session=session)
+        expected += [("insert", f"{number} first", None), *lacking("update", "large", TOO_LARGE_FOR_KAFKA)]
+        expected.append(("insert", f"{number} last", None))
+        time.sleep(rng.uniform(0, 0.5))  # in the middle, most likely
+        worker.kill()
+        worker.start()
+    messages = inbox.messages(len(expected))
+    assert summary(messages) == expected
+    assert [each["sequence"] for each in messages] == [*range(1, len(messages) + 1)]
+    letters = [each for each in messages if each["operationType"] == "deadLetter"]
+    assert {letter["reason"] for letter in letters} == {"The message was too large for Kafka."}
+    fault_report.count(faults=8, writes=12, messages=len(messages))
+
+
+CHANGES_AFTER: dict[str, Document] = {
+    "nothing": {},
+    "the setting": {"full_document_before_change": "off"},
+    "the filter": {"exclude_collections": ["files"]},
+}
+
+
+@pytest.mark.parametrize("shrinks", [False, True], ids=["", "document-made-small"])
+@pytest.mark.parametrize("changed", CHANGES_AFTER.values(), ids=CHANGES_AFTER)
+def test_a_position_right_after_a_split_event(
+    changed: Document,
+    shrinks: bool,
+    launch: Launch,
+    splitting_settings: Document,
+    inbox: Inbox,
+    splitting: Database[Document],
+    fault_report: FaultReport,
+) -> None:
+    worker = launch(splitting_settings)
+    worker.reached()
+    splitting.files.update_one({"_id": "large"}, {"$set": {"n": 1}})
+    inbox.messages(2)
+    worker.kill()
+    if shrinks:
+        splitting.files.update_one({"_id": "large"}, {"$set": {"text": ""}})
+    splitting.users.insert_one({"_id": "after"})
+    launch(splitting_settings | changed).reached()
+    expected = lacking("update", "large", TOO_LARGE_FOR_KAFKA)
+    if shrinks and "exclude_collections" not in changed:
+        lost = ["fullDocumentBeforeChange"] if changed == {} else None
+        expected += lacking("update", "large", lost) if lost else [("update", "large", None)]
+    expected.append(("insert", "after", None))
+    assert summary(inbox.messages(len(expected))) == expected
+    fault_report.count(faults=1, writes=2 + shrinks, messages=len(expected))

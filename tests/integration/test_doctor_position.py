@@ -14,6 +14,7 @@ from pymongo.database import Database
 
 from tests.support.doctoring import as_settings, check_fix, look, problems
 from tests.support.kafka_topics import alter_topic, delete_records
+from tests.support.streams import read_after
 from watcher.config import Settings
 from watcher.doctor.check import Finding, Outcome, ok
 from watcher.doctor.examination import POSITION
@@ -86,6 +87,24 @@ def test_a_position_that_mongodb_does_not_take(watcher: Settings, tmp_path: Path
     save(watcher, {"_data": "82" + "00000001" + "00" * 8})
     found = examined(watcher, tmp_path)
     check_fix(found["position.in-oplog"], Outcome.FAILED, "cannot continue after the saved position", "on_position_lost")
+
+
+def test_a_position_whose_event_the_filter_leaves_out_now(
+    watcher: Settings, settings: Document, db: Database[Document], tmp_path: Path
+) -> None:
+    """As the worker does, so the doctor says: it's good if MongoDB holds the event, and not if it never had it."""
+    token = present(watcher)
+    db.orders.insert_one({"_id": "last"})
+    [event] = read_after(watcher, token, "last")
+    db.users.insert_one({})
+    narrowed = as_settings(settings | {"watch_collections": ["users"]})
+    save(narrowed, event["_id"])
+    assert problems(examined(narrowed, tmp_path)) == {}
+    before, mark, uuid = event["_id"]["_data"].partition("5A1004")
+    save(narrowed, {"_data": f"{before}{mark}0000{uuid[4:]}"})
+    for settings in (watcher, narrowed):
+        found = examined(settings, tmp_path)["position.in-oplog"]
+        check_fix(found, Outcome.FAILED, "cannot continue after the saved position", "on_position_lost")
 
 
 def test_a_position_that_is_gone(watcher: Settings, tmp_path: Path) -> None:

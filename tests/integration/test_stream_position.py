@@ -131,6 +131,30 @@ def test_a_token_that_mongodb_does_not_know_is_told_of(launch: Launch, settings:
     assert "cannot continue after the saved position" in worker.status["lastError"]["message"]
 
 
+@pytest.mark.parametrize(
+    "narrowed", [{"watch_collections": ["users"]}, {"exclude_collections": ["ord*"]}], ids=["watch", "exclude"]
+)
+def test_a_narrowed_filter_goes_on_at_its_position(
+    narrowed: Document, launch: Launch, settings: Document, inbox: Inbox, db: Database[Document]
+) -> None:
+    """The event of the position is not among those that are wanted now."""
+    worker = launch(settings)
+    worker.reached()
+    db.orders.insert_one({"_id": "last"})
+    inbox.messages(1)
+    assert worker.stop() == 0
+    db.orders.insert_one({"_id": "not wanted"})
+    db.users.insert_one({"_id": "after"})
+    worker = launch(settings | narrowed)
+    assert ids(inbox.messages(2)) == ["last", "after"]
+    worker.kill()
+    db.users.insert_one({"_id": "then"})
+    worker.start()
+    messages = inbox.messages(3)
+    assert ids(messages) == ["last", "after", "then"]
+    assert [message["sequence"] for message in messages] == [1, 2, 3]
+
+
 def write(kafka: Broker, topic: str, value: bytes) -> None:
     failures: list[Any] = []
     producer = Producer({"bootstrap.servers": kafka.bootstrap})

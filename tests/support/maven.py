@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import fcntl
 import shutil
 import subprocess
-import tempfile
+from functools import partial
 from pathlib import Path
 from xml.etree import ElementTree
 
+from tests.support import cache
 from watcher.sandbox.errors import SandboxError
 
 DOWNLOAD_TIMEOUT_S = 600
@@ -25,25 +25,16 @@ def version(pom: Path, group: str) -> str:
 
 def obtain(pom: Path, home: Path) -> Path:
     """`home`, with the jars of pom.xml in its directory `libs`; raises SandboxError with the reason if they cannot be had."""
-    home.parent.mkdir(parents=True, exist_ok=True)
-    # Two runs at once download only once; the lock file stays, for removing it would let a third one in.
-    with home.with_name(f"{home.name}.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if not home.exists():
-            _download(pom, home)
-    return home
+    return cache.obtain(home, partial(_download, pom))
 
 
 def _download(pom: Path, home: Path) -> None:
-    """Fill a directory of another name and rename it, so that half a download is never taken for a whole one."""
     mvn = shutil.which("mvn")
     if mvn is None:
         raise SandboxError("mvn not found", hint="install Maven, or name an Apache Kafka in $KAFKA_HOME")
     if shutil.which("java") is None:
         raise SandboxError("java not found", hint="install Java 17 or later")
-    with tempfile.TemporaryDirectory(dir=home.parent) as scratch:
-        _copy_dependencies(mvn, pom, Path(scratch) / "home" / "libs")
-        (Path(scratch) / "home").rename(home)
+    _copy_dependencies(mvn, pom, home / "libs")
 
 
 def _copy_dependencies(mvn: str, pom: Path, libs: Path) -> None:

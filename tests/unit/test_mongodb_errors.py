@@ -29,7 +29,7 @@ from watcher.errors import (
     WatcherError,
 )
 from watcher.stream.mongodb_codes import BY_CODE, KINDS, LARGE, POSITION, STANDALONE, TOKEN, UNKNOWN, UNKNOWN_HINT, Kind
-from watcher.stream.mongodb_errors import BUGS, EventTooLarge, translated
+from watcher.stream.mongodb_errors import BUGS, CUT_OFF, EventNotFound, EventTooLarge, translated
 
 
 def translation(error: Exception, *, after_token: bool = False) -> WatcherError:
@@ -52,7 +52,7 @@ def from_server(code: int, text: str = "words of the server.", *, after_token: b
         (20, UnsupportedServer),
         (40573, UnsupportedServer),
         (40324, UnsupportedServer),
-        (280, PositionLost),
+        (280, EventNotFound),
         (286, PositionLost),
         (464, PositionLost),
         (43, Outage),
@@ -60,6 +60,7 @@ def from_server(code: int, text: str = "words of the server.", *, after_token: b
         (189, Outage),
         (11600, Outage),
         (10334, EventTooLarge),
+        (7182500, EventTooLarge),
         (13436, Outage),
     ],
 )
@@ -82,6 +83,14 @@ def test_a_failing_connection_is_an_outage_of_mongodb(error: PyMongoError) -> No
     outage = translation(error)
     assert isinstance(outage, Outage)
     assert (outage.component, bool(outage.hint)) == ("mongodb", True)
+    assert (outage.code == CUT_OFF) == (type(error) is AutoReconnect)  # not where the network swallows what is sent
+
+
+def test_of_a_large_event_its_beginning_is_not_told() -> None:
+    size = "BSONObj size: 18000486 (0x112AA66) is invalid. Size must be between 0 and 16793600(16MB)"
+    words = f'{size} First element: cursor: {{ nextBatch: [ {{ _id: {{ _data: "82" }}, fullDocument: {{ secret: 1 }} }} ] }}'
+    error = translation(OperationFailure(words, 10334, {"errmsg": words}))
+    assert str(error) == f"A change event is too large for MongoDB: {size}"
 
 
 @pytest.mark.parametrize("error", [InvalidURI("no hosts"), DriverConfigurationError("unknown option"), ValueError("SASLprep")])

@@ -11,7 +11,7 @@ from bson.regex import Regex
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from watcher.stream.selection import glob_to_regex, match_stage
+from watcher.stream.selection import event_stage, glob_to_regex, match_stage
 
 NAMES = st.text(alphabet="abz019._-^]![\\ü*?{}\t ", min_size=1, max_size=6)
 GLOBS = st.text(alphabet="ab9*?[]!^-\\.&~|:ü{}\t ", max_size=8)
@@ -82,3 +82,34 @@ def test_the_end_of_the_database_always_comes_through() -> None:
 def test_exclusions_alone_do_not_let_every_event_without_a_target_pass() -> None:
     [stage] = match_stage([], ["sessions"])
     assert {"to.coll": {"$exists": True, "$nin": ["sessions", ENCRYPTION]}} in stage["$match"]["$or"]
+
+
+TIME = "826B0840D200000006"
+EVENT = "2C0100296E5A10046562C50D4E54430B80420697DEDB34E4"
+"""Place and UUID, as mongod 6.0.5 and 6.0.27 write them between the version and the document's key."""
+
+
+@pytest.mark.parametrize(
+    ("saved", "now"),
+    [
+        ("2B02" + EVENT + "461E5F6964002B020004", "2B02" + EVENT + "461E5F6964002B020004"),
+        ("2B02" + EVENT + "461E5F6964002B020004", "2B04" + EVENT + "463C6F7065726174696F6E5479706500"),
+        ("2B04" + EVENT + "461E5F6964002B0200002B0204", "2B04" + EVENT + "461E5F6964002B02000004"),
+    ],
+    ids=["same", "upgraded", "fragment"],
+)
+def test_the_event_of_a_token_is_found_by_its_beginning(saved: str, now: str) -> None:
+    pattern = event_stage({"_data": TIME + saved})["$match"]["_id._data"]["$regex"]
+    assert re.match(pattern, TIME + now)
+    for other in (
+        TIME[:-1] + "7" + now,
+        TIME + now.replace("29", "2B02"),
+        TIME + now.replace("34E4", "34E5"),
+        TIME + "2B0229296E04",
+    ):
+        assert not re.match(pattern, other)
+
+
+def test_a_token_without_an_event_finds_none() -> None:
+    pattern = event_stage({"_data": TIME + "2B0229296E04"})["$match"]["_id._data"]["$regex"]
+    assert not re.match(pattern, TIME + "2B02" + EVENT)

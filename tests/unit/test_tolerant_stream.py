@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+import bson
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -15,6 +16,7 @@ from watcher.errors import PositionLost
 from watcher.stream.gaps import Gaps
 from watcher.stream.model import Batch, ResumeToken
 from watcher.stream.mongodb_errors import EventTooLarge
+from watcher.stream.split_events import event_token
 from watcher.stream.tolerant_stream import TolerantStream
 
 BATCH = 4
@@ -29,16 +31,26 @@ def number_of(position: ResumeToken) -> int:
     return int(position["_data"][2:10], 16)
 
 
+def event(number: int) -> bytes:
+    fields = {"operationType": "update", "ns": {"db": "dashboard", "coll": "files"}, "documentKey": {"_id": number}}
+    return bson.encode({"_id": token(number), **fields})
+
+
 @dataclass
 class Server:
-    """A change stream over events 1 … n. Those in `large` are too large, some of them (True) even without their documents."""
+    """A change stream over events 1 … n.
 
-    large: dict[int, bool] = field(default_factory=dict)
+    Those in `large` are too large: with True even without their documents, with None always.
+    """
+
+    large: Mapping[int, bool | None] = field(default_factory=dict)
     count: int = 0
     lost: int = 0
     at: int = 0
     left_out: Sequence[str] = ()
     empty_replies: int = 0
+    reply_holds: int = BATCH
+    asked: list[int | None] = field(default_factory=list)
     opened: list[Sequence[str]] = field(default_factory=list)
 
     def open(self, position: ResumeToken | None, leave_out: Sequence[str] = ()) -> ResumeToken:
@@ -60,11 +72,13 @@ class Server:
             self.empty_replies -= 1
             return self.standing_at(token(self.at))
         wanted = range(self.at + 1, min(self.at + (limit or BATCH), self.count) + 1)
-        for number in wanted:
-            if number in self.large and not self._fits(number):
-                raise EventTooLarge("A change event is too large", token(number))
+        self.asked.append(limit)
+        if any(number in self.large and not self._fits(number) for number in wanted):
+            raise EventTooLarge("A change event is too large", hint="Leave out what makes it large.")
+        if len(wanted) > self.reply_holds:
+            raise EventTooLarge("A reply is too large", hint="Leave out what makes it large.")
         self.at = max(wanted, default=self.at)
-        return replace(self.standing_at(token(self.at)), events=[b"%d" % number for number in wanted])
+        return replace(self.standing_at(token(self.at)), events=[event(number) for number in wanted])
 
     def standing_at(self, position: ResumeToken) -> Batch:
         return Batch((), position, server_seconds=self.count)
@@ -73,7 +87,7 @@ class Server:
         return self.lost or None
 
     def _fits(self, number: int) -> bool:
-        return "updateDescription" in self.left_out or (bool(self.left_out) and not self.large[number])
+        return self.large[number] is not None and ("updateDescription" in self.left_out or bool(self.left_out) > self.large[number])
 
 
 def settings(**values: Any) -> Settings:
@@ -90,7 +104,7 @@ def read(stream: TolerantStream, until: int) -> list[tuple[int, tuple[str, ...]]
     events = []
     for _ in range(10 * until + 10):
         batch = stream.next()
-        events += [(int(event), tuple(batch.missing)) for event in batch.events]
+        events += [(number_of(event_token(each)), tuple(batch.missing)) for each in batch.events]
         if number_of(batch.token) >= until:
             return events
     raise AssertionError(f"the stream stands still after {events}")
@@ -125,22 +139,44 @@ def test_an_empty_reply_without_documents_is_not_taken_for_the_event(caplog: pyt
     assert len(caplog.records) == 1
 
 
-def test_a_large_event_ends_the_stream_under_the_policy_fail() -> None:
-    stream = tolerant(Server({2: False}, count=3), on_large_event="fail")
+def test_a_large_event_ends_the_stream_under_the_policy_fail_after_those_before_it() -> None:
+    stream = tolerant(Server({3: False}, count=4), on_large_event="fail")
     stream.open(token(0))
-    with pytest.raises(EventTooLarge):
+    assert read(stream, 2) == [(1, ()), (2, ())]
+    with pytest.raises(EventTooLarge) as raised:
         stream.next()
+    assert str(raised.value) == f'A change event is too large: the update of {{"_id": 3}} in files, event {token(3)["_data"]}'
+    assert raised.value.hint == "Leave out what makes it large."
 
 
-def test_a_large_event_that_is_not_named_ends_the_stream() -> None:
-    class Silent(Server):
-        def next(self, limit: int | None = None) -> Batch:
-            raise EventTooLarge("A change event is too large", None)
-
-    stream = tolerant(Silent())
+def test_an_event_of_which_not_even_the_rest_can_be_had_ends_the_stream() -> None:
+    stream = tolerant(Server({2: None}, count=3))
     stream.open(token(0))
-    with pytest.raises(EventTooLarge):
+    assert read(stream, 1) == [(1, ())]
+    with pytest.raises(EventTooLarge, match="even without fullDocument, updateDescription") as raised:
         stream.next()
+    assert "exclude_collections" in raised.value.hint
+
+
+def test_a_reply_that_is_too_large_as_a_whole_costs_no_event_anything() -> None:
+    server = Server(count=20, reply_holds=1)
+    stream = tolerant(server, batch_size=8)
+    stream.open(token(0))
+    assert read(stream, 8) == [(number, ()) for number in range(1, 9)]
+    assert set(server.opened) == {()}
+    server.reply_holds = BATCH
+    assert len(stream.next().events) == BATCH
+
+
+def test_a_large_event_that_has_become_small_meanwhile() -> None:
+    """It's updated often, and looked up each time: by the second reading it may be small."""
+    server = Server({2: False}, count=30)
+    stream = tolerant(server, batch_size=5)
+    stream.open(token(0))
+    stream.next()
+    server.large = {}
+    assert read(stream, 30) == [(number, ()) for number in range(1, 31)]
+    assert server.asked == [None, *[1] * 5, *[None] * 7]
 
 
 def test_a_position_lost_while_opening_becomes_a_gap() -> None:

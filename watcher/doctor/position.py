@@ -18,14 +18,13 @@ from watcher.errors import PositionLost
 from watcher.fleet.polling import command_line, is_alive, is_still
 from watcher.fleet.report import read_report
 from watcher.log import iso
-from watcher.stream.change_stream import ChangeStream
 from watcher.stream.kafka_sink import check_database, position_gone
 from watcher.stream.kafka_topics import Topics
 from watcher.stream.model import Owner, token_seconds
-from watcher.stream.mongodb_errors import EventTooLarge
 from watcher.stream.oplog import Oplog
 from watcher.stream.past import Past
 from watcher.stream.position import PositionReader, Saved
+from watcher.stream.resuming_stream import ResumingStream
 from watcher.stream.status_file import StatusFile
 
 LONG_SECONDS = 600
@@ -72,11 +71,9 @@ def in_oplog(position: SavedPosition) -> Finding:
     found = position.saved.position
     if found is None or found.token is None:
         return not_checked(NO_POSITION)
-    with contextlib.closing(ChangeStream(position.settings)) as stream:
+    with contextlib.closing(ResumingStream(position.settings)) as stream:
         try:
-            now = stream.standing_at(stream.open(found.token)).server_seconds
-            with contextlib.suppress(EventTooLarge):  # the worker has a policy for those
-                stream.next(1)  # some positions are refused only now
+            now = stream.standing_at(stream.try_open(found.token)).server_seconds
         except PositionLost as error:
             going_on = 'on_position_lost = "restart" goes on from now; `watcherctl verify` shows what is missing'
             return failed(str(error), going_on)

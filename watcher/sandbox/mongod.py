@@ -7,6 +7,7 @@ import secrets
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -42,7 +43,10 @@ class Tls:
 
 
 class Mongod(Server):
-    """One mongod; a standalone unless `replica_set` is given. `extra_args` go to its command line as they are."""
+    """One mongod; a standalone unless `replica_set` is given.
+
+    `program` is another one than `find_mongod` finds; `extra_args` go to its command line as they are.
+    """
 
     name = "mongod"
 
@@ -54,9 +58,11 @@ class Mongod(Server):
         replica_set: str | None = None,
         key_file: Path | None = None,
         tls: Tls | None = None,
+        program: Path | None = None,
         extra_args: Sequence[str] = (),
     ) -> None:
         super().__init__(directory, port)
+        self.program = program
         self.replica_set = replica_set
         self.key_file = key_file
         self.tls = tls
@@ -69,7 +75,7 @@ class Mongod(Server):
     def command(self) -> list[str | Path]:
         """A mongod with a small cache that listens on 127.0.0.1 alone and on no unix socket."""
         return [
-            find_mongod(),
+            self.program or find_mongod(),
             *("--dbpath", self.directory / "data"),
             *("--bind_ip", "127.0.0.1", "--port", str(self.port), "--nounixsocket"),
             # As primary it would wait up to 15 s for another node to take over, while we are stopping that one as well.
@@ -121,6 +127,7 @@ class ReplicaSet:
         user: str | None = None,
         password: str | None = None,
         tls: Tls | None = None,
+        program: Path | None = None,
         extra_args: Sequence[str] = (),
     ) -> None:
         self.name = name
@@ -129,10 +136,8 @@ class ReplicaSet:
         self.tls = tls
         self.directory = directory
         key_file = directory / "keyfile" if user else None
-        self.nodes = [
-            Mongod(directory / f"node{n}", port, replica_set=name, key_file=key_file, tls=tls, extra_args=extra_args)
-            for n, port in enumerate([*ports, *[None] * (size - len(ports))])
-        ]
+        node = partial(Mongod, replica_set=name, key_file=key_file, tls=tls, program=program, extra_args=extra_args)
+        self.nodes = [node(directory / f"node{n}", port) for n, port in enumerate([*ports, *[None] * (size - len(ports))])]
 
     @property
     def addresses(self) -> str:

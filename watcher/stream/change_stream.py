@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, TypeVar
 
 from bson import Int64, Timestamp
 
@@ -20,16 +20,20 @@ from watcher.errors import NotPermitted, PositionLost
 from watcher.stream.batch_size import BatchSize, is_backlog
 from watcher.stream.cursor_reply import take_apart
 from watcher.stream.field_exclusion import exclusion_stages
-from watcher.stream.model import Batch, ResumeToken
+from watcher.stream.model import Batch, ResumeToken, token_ticks
 from watcher.stream.mongodb_client import Reader
 from watcher.stream.mongodb_errors import lacking, translated, understood
 from watcher.stream.mongodb_oplog import oldest_entry, read_oplog
 from watcher.stream.oplog import Oplog
-from watcher.stream.selection import match_stage
-from watcher.stream.split_events import FragmentJoiner
+from watcher.stream.selection import after_stage, event_stage, match_stage
+from watcher.stream.split_events import FragmentJoiner, event_token
 
 AWAIT_MS = 1000
 """How long a getMore waits for the first event; it bounds how late a request to stop is noticed."""
+
+FIND_SECONDS = 5.0
+"""How long to look for an event whose time is known. It's over sooner, unless that time is still to come, as it may be in a token
+of another MongoDB."""
 
 OPLOG_SECONDS = 30.0
 """How often to ask for the oplog; that takes mongod 8 ms."""
@@ -37,7 +41,11 @@ OPLOG_SECONDS = 30.0
 TIME_FIRST = "82"
 """How resume tokens begin: with a cluster time, of this type in MongoDB's KeyString. Their order and time are read from them."""
 
+Opened = TypeVar("Opened")
+
 logger = logging.getLogger("watcher")
+
+Stages = Sequence[Mapping[str, Any]]
 
 
 class ChangeStream:
@@ -48,8 +56,9 @@ class ChangeStream:
         self._settings = settings
         self._reader = Reader(settings)
         self._cursor_id = 0
-        self._token: ResumeToken = {}
+        self._reached: ResumeToken = {}
         self._left_out: Sequence[str] = ()
+        self._after: Stages = ()
         self._size = BatchSize(settings.batch_size)
         self._oplog_due = 0.0
         self._oplog: Oplog | None = None
@@ -61,16 +70,28 @@ class ChangeStream:
 
         Errors: Outage, PositionLost, NotPermitted, UnsupportedServer.
         """
-        self._left_out = leave_out
-        try:
-            return self._open_at(token)
-        except PositionLost as error:
-            self._turn_to_primary(error)
-            return self._open_at(token)
+        self._left_out, self._after = leave_out, ()
+        return self._from_a_member(lambda: self._open_at(token))
+
+    def open_by_time(self, token: ResumeToken, leave_out: Sequence[str] = ()) -> None:
+        """As `open`, but `token` need not be that of an event of this stream.
+
+        MongoDB starts before all events of the token's time, and those up to it are left out: several if they are of one
+        transaction. Whether MongoDB still has that time is for the caller to know: a replica set that is younger starts too.
+        """
+        self._left_out, self._after = leave_out, [after_stage(token)]
+        self._from_a_member(lambda: self._open_from(token))
+
+    def find(self, token: ResumeToken) -> ResumeToken | None:
+        """The event of `token` in the oplog, selected by the settings or not: its token as the server writes it now.
+
+        No `next` may follow, but an `open`. Errors: as `open`.
+        """
+        return self._from_a_member(lambda: self._find(token))
 
     def open_now(self) -> ResumeToken:
         """Open at the present; returns that position. Errors: as `open`."""
-        self._left_out = ()
+        self._left_out, self._after = (), ()
         with translated():
             return self._open({})
 
@@ -83,9 +104,9 @@ class ChangeStream:
             batch = self._next(limit or self._size.limit)
         except PositionLost as error:
             self._turn_to_primary(error)
-            self._open_at(self._token)
+            self._open_at(self._reached)
             batch = self._next(limit or self._size.limit)
-        self._token = batch.token
+        self._reached = batch.token
         return batch
 
     def _next(self, limit: int) -> Batch:
@@ -118,36 +139,64 @@ class ChangeStream:
         """Give the connection back."""
         self._reader.close()
 
+    @property
+    def splits(self) -> bool:
+        """Whether the server splits what is too large for it. Errors: as `open`."""
+        about = self._reader.command("admin", {"buildInfo": 1})
+        with understood():
+            return can_split(about["versionArray"])
+
+    def _from_a_member(self, opening: Callable[[], Opened]) -> Opened:
+        """What `opening` gives. Members have oplogs of different lengths: one that was synchronised anew has nothing of before."""
+        try:
+            return opening()
+        except PositionLost as error:
+            self._turn_to_primary(error)
+            return opening()
+
+    def _turn_to_primary(self, error: PositionLost) -> None:
+        if not self._reader.turn_to_primary():
+            raise error
+        logger.warning("the member that is read from has lost the position; trying the primary: %s", error)
+
     def _open_at(self, token: ResumeToken | None) -> ResumeToken:
         with translated(after_token=token is not None):
             # startAfter rather than resumeAfter: it takes the token of an invalidate as well.
             return self._open({"startAfter": dict(token)} if token else self._first_start())
 
     def _open(self, start: Mapping[str, Any]) -> ResumeToken:
-        _, self._token = self._read({"aggregate": 1, "pipeline": self._pipeline(start), "cursor": {"batchSize": 0}})
-        self._joiner = FragmentJoiner(self._token)
-        return self._token
+        self._reached = self._aggregate(self._pipeline(start))
+        self._joiner = FragmentJoiner(self._reached)
+        return self._reached
 
-    def _turn_to_primary(self, error: PositionLost) -> None:
-        """Members have oplogs of different lengths: one that was synchronised anew has nothing of the time before."""
-        if not self._reader.turn_to_primary():
-            raise error
-        logger.warning("the member that is read from has lost the position; trying the primary: %s", error)
+    def _open_from(self, token: ResumeToken) -> ResumeToken:
+        with translated(after_token=True):
+            return self._open(start_at(token))
 
-    def _pipeline(self, start: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
+    def _find(self, token: ResumeToken) -> ResumeToken | None:
+        deadline = time.monotonic() + FIND_SECONDS
+        with translated(after_token=True):
+            self._aggregate([{"$changeStream": start_at(token)}, event_stage(token), {"$project": {"_id": 1}}])
+            while time.monotonic() < deadline:
+                events, reached = self._read(self._get_more(1))
+                if events or reached["_data"] > token["_data"]:
+                    return event_token(events[0]) if events else None
+        return None
+
+    def _aggregate(self, stages: Stages) -> ResumeToken:
+        # It has to be the last; and there for all streams, since the server writes its tokens otherwise where it is.
+        split: Stages = [{"$changeStreamSplitLargeEvent": {}}] if self.splits else []
+        _, token = self._read({"aggregate": 1, "pipeline": [*stages, *split], "cursor": {"batchSize": 0}})
+        return token
+
+    def _pipeline(self, start: Mapping[str, Any]) -> Stages:
         stage = {**start, "fullDocument": self._settings.full_document}
         if self._settings.full_document_before_change != "off":
             stage["fullDocumentBeforeChange"] = self._settings.full_document_before_change
-        stages = [{"$changeStream": stage}, *match_stage(self._settings.watch_collections, self._settings.exclude_collections)]
-        stages.extend(exclusion_stages(self._settings.exclude_fields))
-        if self._left_out:
-            stages.append({"$unset": [*self._left_out]})
-        about = self._reader.command("admin", {"buildInfo": 1})
-        with understood():
-            version = about["versionArray"]
-        if can_split(version):
-            stages.append({"$changeStreamSplitLargeEvent": {}})  # has to be the last
-        return stages
+        wanted = match_stage(self._settings.watch_collections, self._settings.exclude_collections)
+        exclusions = exclusion_stages(self._settings.exclude_fields)
+        unset = [{"$unset": [*self._left_out]}] if self._left_out else []
+        return [{"$changeStream": stage}, *wanted, *self._after, *exclusions, *unset]
 
     def _get_more(self, limit: int) -> dict[str, Any]:
         return {"getMore": Int64(self._cursor_id), "collection": "$cmd.aggregate", "batchSize": limit, "maxTimeMS": AWAIT_MS}
@@ -178,6 +227,11 @@ class ChangeStream:
             if not str(token["_data"]).startswith(TIME_FIRST):
                 raise lacking(f"its resume tokens are not MongoDB's: {token}")
         return events, token
+
+
+def start_at(token: ResumeToken) -> Mapping[str, Any]:
+    """The option for a stream from the time of a token on."""
+    return {"startAtOperationTime": Timestamp(*token_ticks(token))}
 
 
 def can_split(version: Sequence[int]) -> bool:

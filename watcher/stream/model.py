@@ -21,6 +21,11 @@ def token_seconds(token: ResumeToken) -> int:
     return int(token["_data"][2:10], 16)
 
 
+def token_ticks(token: ResumeToken) -> tuple[int, int]:
+    """The whole cluster time inside a resume token: seconds, and which operation within the second."""
+    return token_seconds(token), int(token["_data"][10:18], 16)
+
+
 @dataclass(frozen=True, slots=True)
 class Notice:
     """What the watcher itself has to tell its consumers, as a control message: `gap`."""

@@ -183,7 +183,13 @@ IMAGE_MISSING = Kind(
     "`watcherctl doctor` names the collections that keep none.",
     {47: "NoMatchingDocument"},
 )
-LARGE = Kind(UndeliverableEvent, "A change event is too large for MongoDB", LARGE_HINT, {10334: "BSONObjectTooLarge"})
+LARGE = Kind(
+    UndeliverableEvent,
+    "A change event is too large for MongoDB",
+    LARGE_HINT,
+    # The second is of servers that split: a single field is larger than what the token leaves of a fragment.
+    {10334: "BSONObjectTooLarge", **_locations(7182500)},
+)
 POSITION = Kind(
     PositionLost,
     "MongoDB cannot continue after the saved position",

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 
 from bson.errors import InvalidBSON
 from pymongo.errors import (
+    AutoReconnect,
     CollectionInvalid,
     ConnectionFailure,
     EncryptionError,
@@ -27,15 +28,14 @@ from watcher.errors import (
     CredentialsRefused,
     NotPermitted,
     Outage,
+    PositionLost,
     UndeliverableEvent,
     UnsupportedServer,
     WatcherError,
 )
-from watcher.stream.model import ResumeToken
 from watcher.stream.mongodb_codes import (
     ELECTION,
     LARGE,
-    LARGE_HINT,
     REPLICA_SET_HINT,
     SERVER_HINT,
     STANDALONE,
@@ -43,6 +43,8 @@ from watcher.stream.mongodb_codes import (
     Kind,
     kind_of,
 )
+
+EVENT_NOT_FOUND = {280}
 
 CERTIFICATE_REFUSED = "CERTIFICATE_VERIFY_FAILED"
 
@@ -65,6 +67,13 @@ PREFERENCE_HINT = (
     "mongodb_uri's readPreference, with its tags and maxStalenessSeconds, allows no member that is there. secondaryPreferred reads "
     "from the primary where there is no other. The worker keeps trying."
 )
+ID_TOO_LARGE_HINT = (
+    "The `_id` of the document alone is too large: MongoDB tells it twice or more in an event. Leave its collection out with "
+    "exclude_collections, or set the position after it with `watcherctl position`."
+)
+CUT_OFF = AutoReconnect.__name__
+"""The code of an outage that began with a connection closed by the other end. It's also how mongod answers where an event fits into
+a reply, but not the token after it as well, which holds the document's `_id` (of 8 kB and more) twice as long."""
 REACH_HINT = "Is mongod running, and are host and port in mongodb_uri right? The worker keeps trying."
 
 URI_REFUSED = Kind(ConfigurationError, "mongodb_uri", URI_HINT, {})
@@ -90,11 +99,11 @@ BUGS = (InvalidOperation, InvalidName, CollectionInvalid, EncryptionError)
 
 
 class EventTooLarge(UndeliverableEvent):
-    """A change event is larger than a BSON document may be; `token` is its own, if the server named it."""
+    """One of the events that were asked for is larger than a BSON document may be, or all together with their token."""
 
-    def __init__(self, message: str, token: ResumeToken | None) -> None:
-        super().__init__(message, hint=LARGE_HINT)
-        self.token = token
+
+class EventNotFound(PositionLost):
+    """The event after which a stream was opened is not in it: it's gone, or the stream's filter leaves it out."""
 
 
 @contextlib.contextmanager
@@ -134,8 +143,10 @@ def _from_server(error: OperationFailure, *, after_token: bool) -> WatcherError:
     text = _server_text(error)
     kind = kind_of(error.code, text, after_token=after_token)
     if kind is LARGE:
-        named = re.search(r'_data: "([0-9A-F]+)"', text)
-        return EventTooLarge(f"{kind.says}: {text}", {"_data": named[1]} if named else None)
+        size, *_ = text.split(" First element: ")  # what follows is the beginning of the event, with a user's data
+        return EventTooLarge(f"{kind.says}: {size}", hint=kind.hint)
+    if error.code in EVENT_NOT_FOUND:
+        return EventNotFound(f"{kind.says} (error {error.code}): {text}", hint=kind.hint)
     if kind is STANDALONE:
         return kind.becomes(f"{kind.says}.", hint=kind.hint)
     if kind.becomes is CredentialsRefused:

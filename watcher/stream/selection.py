@@ -9,12 +9,20 @@ from typing import Any
 from bson.regex import Regex
 
 from watcher.config.collections import is_glob, unmeant
+from watcher.stream.model import ResumeToken
 
 WHOLE_DATABASE = ("dropDatabase", "invalidate")
 """Change events without a collection; without them the end of a stream would go unseen."""
 
 BREAKS_REWRITING = {*map(chr, range(0x20)), "\x7f", "'", '"', "\\"}
 """Characters that must not stand in a regular expression: MongoDB writes it as JSON into a filter of its oplog, and fails (6.0)."""
+
+
+VERSION = slice(18, 22)
+"""Where a resume token's version is, in hexadecimal as all of it: behind a type of one byte and a time of eight."""
+
+UUID_MARK = "5A1004"
+"""KeyString's for the 16 bytes of a UUID, which follow."""
 
 
 def match_stage(watch: Iterable[str], exclude: Iterable[str]) -> list[dict[str, Any]]:
@@ -26,6 +34,23 @@ def match_stage(watch: Iterable[str], exclude: Iterable[str]) -> list[dict[str, 
     exclude = (*exclude, *unmeant(watch))
     by_name, by_target = _names("ns.coll", watch, exclude), _names("to.coll", watch, exclude, present=True)
     return [{"$match": {"$or": [by_name, by_target, {"operationType": {"$in": [*WHOLE_DATABASE]}}]}}]
+
+
+def after_stage(token: ResumeToken) -> dict[str, Any]:
+    """The stage for the events after a resume token: as text, tokens sort in the order of the stream."""
+    return {"$match": {"_id._data": {"$gt": token["_data"]}}}
+
+
+def event_stage(token: ResumeToken) -> dict[str, Any]:
+    """The stage for the event of a resume token alone, whatever its token is like today.
+
+    The token's beginning tells the event from all others: its time, its place in a transaction, and the UUID of the collection.
+    Not the version in between, which a server may write otherwise after an upgrade; nor the end, where a fragment has its number.
+    """
+    data = token["_data"]
+    uuid = data.find(UUID_MARK, VERSION.stop)
+    beginning = data if uuid < 0 else data[: uuid + len(UUID_MARK) + 32]
+    return {"$match": {"_id._data": {"$regex": f"^{beginning[: VERSION.start]}.{{4}}{beginning[VERSION.stop :]}"}}}
 
 
 def _names(field: str, watch: Iterable[str], exclude: Iterable[str], *, present: bool = False) -> dict[str, Any]:

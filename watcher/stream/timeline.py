@@ -11,10 +11,9 @@ from watcher.config import Settings
 from watcher.config.settings import TIMES_END
 from watcher.errors import PositionLost, WatcherError
 from watcher.log import iso
-from watcher.stream.change_stream import ChangeStream
 from watcher.stream.model import ResumeToken
-from watcher.stream.mongodb_errors import EventTooLarge
 from watcher.stream.oplog import Oplog
+from watcher.stream.resuming_stream import ResumingStream
 
 
 class PositionRefused(WatcherError):
@@ -69,16 +68,13 @@ class Timeline:
         return oplog.oldest_seconds if oplog else None
 
     def _tried(self, token: ResumeToken | None, settings: Settings) -> ResumeToken:
-        """Where a stream stands that was opened there. Some positions are refused only when it is read."""
+        """Where a stream stands that was opened there."""
         with self._stream(settings) as stream:
-            opened = stream.open(token)
-            with contextlib.suppress(EventTooLarge):  # the worker has a policy for those
-                stream.next(1)
-            return opened
+            return stream.try_open(token)
 
     @contextlib.contextmanager
-    def _stream(self, settings: Settings | None = None) -> Iterator[ChangeStream]:
-        with contextlib.closing(ChangeStream(settings or self._settings)) as stream:
+    def _stream(self, settings: Settings | None = None) -> Iterator[ResumingStream]:
+        with contextlib.closing(ResumingStream(settings or self._settings)) as stream:
             yield stream
 
 

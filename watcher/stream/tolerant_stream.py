@@ -2,31 +2,53 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 from dataclasses import replace
 
+from bson import json_util
+from bson.raw_bson import RawBSONDocument
+
 from watcher.config import Settings
-from watcher.errors import PositionLost
+from watcher.errors import Outage, PositionLost
 from watcher.log import iso
-from watcher.stream.change_stream import ChangeStream
+from watcher.stream.batch_size import FIRST_EVENTS
 from watcher.stream.gaps import Gaps
 from watcher.stream.model import Batch, Notice, ResumeToken, token_seconds
-from watcher.stream.mongodb_errors import EventTooLarge
+from watcher.stream.mongodb_codes import LARGE_HINT
+from watcher.stream.mongodb_errors import CUT_OFF, ID_TOO_LARGE_HINT, EventTooLarge
+from watcher.stream.resuming_stream import ResumingStream
+from watcher.stream.split_events import event_token
+
+KEY_SHOWN = 100
+"""Characters of a document's key and of a token in an error's text."""
+
+HUGE_TOKEN = 16_000
+"""Characters of a token that a reply may have no room for: it may be 16 kB larger than an event."""
+
+BARE_REPLIES = 5
+"""How many replies to wait for an event without its documents: it may come in fragments, or the server still look for it."""
 
 logger = logging.getLogger("watcher")
 
 
 class TolerantStream:
-    """A source for the pipeline: a `ChangeStream`, with the policies on_position_lost and on_large_event."""
+    """A source for the pipeline: a `ResumingStream`, with the policies on_position_lost and on_large_event."""
 
-    def __init__(self, stream: ChangeStream, settings: Settings, gaps: Gaps, *, lost_position: str = "") -> None:
-        """`lost_position`: how the saved position was lost, when it's known before that the stream begins with a gap."""
+    def __init__(
+        self, stream: ResumingStream, settings: Settings, gaps: Gaps, *, lost_position: str = "", cut_off: bool = False
+    ) -> None:
+        """`lost_position`: how the saved position was lost, when it's known before that the stream begins with a gap.
+
+        `cut_off`: the last stream ended with a closed connection, for which a reply that was too large may have been the reason.
+        """
         self._stream = stream
         self._settings = settings
         self._gaps = gaps
         self._lost_position = lost_position
         self._token: ResumeToken = {}
-        self._large: ResumeToken | None = None
+        self._one_by_one = FIRST_EVENTS if cut_off else 0
+        """How many events are to be read one at a time, as a large one is among them."""
 
     def open(self, token: ResumeToken | None) -> Batch:
         """As `ChangeStream.open`; a position that is lost is answered by policy. The batch says where the stream stands."""
@@ -42,15 +64,19 @@ class TolerantStream:
         except PositionLost as error:
             batch = self._restart(error, self._token)
         self._token = batch.token
-        if self._large and not batch.token["_data"] < self._large["_data"]:
-            self._large = None
         return batch
 
     def _next(self) -> Batch:
         try:
-            return self._stream.next(1 if self._large else None)
+            batch = self._stream.next(1 if self._one_by_one else None)
         except EventTooLarge as error:
-            return self._without_documents(error)
+            return self._next_large(error) if self._one_by_one else self._slow_down()
+        except Outage as error:
+            if self._one_by_one and error.code == CUT_OFF and self._next_token_is_huge():
+                return self._next_large(EventTooLarge("A change event is too large for MongoDB's reply", hint=LARGE_HINT))
+            raise
+        self._one_by_one = max(0, self._one_by_one - len(batch.events))
+        return batch
 
     def _open(self, token: ResumeToken | None) -> Batch:
         try:
@@ -77,16 +103,25 @@ class TolerantStream:
         again = "" if self._gaps.allowed else f" There was a gap at {self._gaps.last_at} already, within the hour."
         return PositionLost(f"{error}. The position is of {iso(token_seconds(token))}.{known}{again}", hint=error.hint)
 
-    def _without_documents(self, error: EventTooLarge) -> Batch:
-        """What comes before the large event one by one, since a whole reply is lost with it; then it, less its documents."""
-        if error.token is None or self._settings.on_large_event == "fail":
-            raise error
-        if self._large is None:
-            self._large = error.token
-            return self._stream.standing_at(self._stream.open(self._token))
+    def _slow_down(self) -> Batch:
+        """One by one from here: a whole reply is lost with a large event, and only alone it's sure which one that is."""
+        self._one_by_one = self._settings.batch_size
+        return self._stream.standing_at(self._stream.open(self._token))
+
+    def _next_token_is_huge(self) -> bool:
+        """Whether it was for the next event that the connection was closed, and not by chance twice."""
+        with contextlib.suppress(EventTooLarge):
+            return any(len(event_token(event)["_data"]) >= HUGE_TOKEN for event in self._read_bare().events)
+        return False
+
+    def _next_large(self, error: EventTooLarge) -> Batch:
+        """The next event, which is too large, less its documents."""
         batch = self._read_bare()
-        if batch.events:  # a reply may be empty while the server still looks for the event
-            logger.warning("an event is too large; its documents are left out", extra={"eventId": error.token["_data"]})
+        for event in batch.events:
+            if self._settings.on_large_event == "fail":
+                raise EventTooLarge(f"{error}: {described(event)}", hint=error.hint)
+            logger.warning("an event is too large; its documents are left out", extra={"eventId": event_token(event)["_data"]})
+            self._one_by_one = 0
         self._stream.open(batch.token)
         return batch
 
@@ -96,15 +131,39 @@ class TolerantStream:
         try:
             return self._next_without(documents)
         except EventTooLarge:
-            return self._next_without((*documents, "updateDescription"))
+            return self._read_barest((*documents, "updateDescription"))
+
+    def _read_barest(self, fields: tuple[str, ...]) -> Batch:
+        try:
+            return self._next_without(fields)
+        except EventTooLarge as error:
+            raise EventTooLarge(f"{error}, even without {', '.join(fields)}", hint=ID_TOO_LARGE_HINT) from error
 
     def _next_without(self, fields: tuple[str, ...]) -> Batch:
         self._stream.open(self._token, leave_out=fields)
-        return replace(self._stream.next(1), missing=fields)
+        for _ in range(BARE_REPLIES):
+            if (batch := self._next_bare()).events:
+                break
+        return replace(batch, missing=fields)
+
+    def _next_bare(self) -> Batch:
+        try:
+            return self._stream.next(1)
+        except Outage as error:
+            if error.code == CUT_OFF:  # right after it has opened a stream: so it's alive
+                raise EventTooLarge("A change event is too large for MongoDB's reply", hint=LARGE_HINT) from error
+            raise
 
     def _documents(self) -> tuple[str, ...]:
         before_change = self._settings.full_document_before_change != "off"
         return ("fullDocument", "fullDocumentBeforeChange") if before_change else ("fullDocument",)
+
+
+def described(event: bytes) -> str:
+    """A raw change event in words, for an error: what was done to which document, without that itself."""
+    fields = RawBSONDocument(event)
+    key = json_util.dumps(fields["documentKey"])[:KEY_SHOWN]
+    return f"the {fields['operationType']} of {key} in {fields['ns']['coll']}, event {event_token(event)['_data'][:KEY_SHOWN]}"
 
 
 def gap_notice(reason: str, before: ResumeToken | None, after: ResumeToken) -> Notice:

@@ -21,17 +21,18 @@ from watcher.errors import CredentialsRefused, ExitCode, Outage, PositionLost, S
 from watcher.log import logging_to, standard_output
 from watcher.private import make_directory
 from watcher.stream.backoff import Backoff
-from watcher.stream.change_stream import ChangeStream
 from watcher.stream.credentials import Credentials
 from watcher.stream.kafka_sink import KafkaSink
 from watcher.stream.memory import give_memory_back
 from watcher.stream.message import Encoder, MessageFormat
 from watcher.stream.model import Owner, Position
+from watcher.stream.mongodb_errors import CUT_OFF
 from watcher.stream.overlap import take_short_turns
 from watcher.stream.past import Past
 from watcher.stream.pipeline import Pipeline
 from watcher.stream.process import StopRequest, die_with_parent, only_one, stop_requested
 from watcher.stream.progress import Progress, State
+from watcher.stream.resuming_stream import ResumingStream
 from watcher.stream.status_file import StatusFile
 from watcher.stream.tolerant_stream import TolerantStream
 
@@ -101,6 +102,7 @@ class Worker:
         self._stopping = stopping
         self._sink = KafkaSink(settings, owner, past)
         self._encoder = Encoder(message_format(settings), topic_of=self._sink.topic_of)
+        self._cut_off = False
 
     def run(self) -> None:
         """Until told to stop; outages are ridden out in here. Errors: Stop."""
@@ -113,6 +115,7 @@ class Worker:
                 outage = self._as_outage(error)
                 if time.monotonic() - opened > STEADY_SECONDS:
                     backoff.reset()
+                self._cut_off = outage.code == CUT_OFF
                 self._progress.lost(outage)
                 self._stopping.wait(backoff.next_seconds())
         self._sink.close()
@@ -127,8 +130,8 @@ class Worker:
         self._sink.use(settings)
         position, loss = self._open_sink()
         self._progress.opened(position)
-        with contextlib.closing(ChangeStream(settings)) as stream:
-            source = TolerantStream(stream, settings, self._progress.gaps, lost_position=loss)
+        with contextlib.closing(ResumingStream(settings)) as stream:
+            source = TolerantStream(stream, settings, self._progress.gaps, lost_position=loss, cut_off=self._cut_off)
             fail_on_large = settings.on_large_event == "fail"
             pipeline = Pipeline(source, self._encoder, self._sink, self._progress, fail_on_large=fail_on_large)
             pipeline.run(position, self._stopping.is_set)

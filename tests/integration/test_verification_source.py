@@ -95,7 +95,9 @@ def test_nothing_to_read(source: Source, db: Db, name: str) -> None:
 def test_documents_that_do_not_fit_into_one_reply(source: Source, db: Db) -> None:
     for number in range(5):
         db.users.insert_one({"_id": number, "text": "x" * 7_000_000})
-    assert ids(source.chunks("users")) == in_order(db, "users")
+    chunks = list(source.chunks("users"))
+    assert [len(chunk) for chunk in chunks] == [3, 2]
+    assert ids(iter(chunks)) == in_order(db, "users")
 
 
 @pytest.mark.parametrize("name", ["a..b", "a.", "sp ", "größe"])

@@ -152,7 +152,16 @@ def test_an_outage_is_counted_by_a_name_and_not_by_its_text(error: PyMongoError,
 ALL_CODES = sorted({*range(1, 500), *BY_CODE, *TOKEN.codes, 16500, 31082, 51091, 4662500, 10171600})
 """Those that servers have, and more: 16500 is Cosmos DB's."""
 
-OUR_ERRORS = (Outage, CredentialsRefused, NotPermitted, UnsupportedServer, PositionLost, EventTooLarge, UndeliverableEvent)
+OUR_ERRORS = (
+    Outage,
+    CredentialsRefused,
+    NotPermitted,
+    UnsupportedServer,
+    PositionLost,
+    EventNotFound,
+    EventTooLarge,
+    UndeliverableEvent,
+)
 
 
 @pytest.mark.parametrize("after_token", [False, True])

@@ -27,7 +27,8 @@ class Deployment:
         Without any conf.d it is the one that could be in this directory.
         """
         named = (conf_dir or _default_conf_dir()).absolute()
-        conf_dir = named / CONF_DIR_NAME if (named / CONF_DIR_NAME).is_dir() else named
+        below = named / CONF_DIR_NAME
+        conf_dir = below if os.path.isdir(below) else named  # noqa: PTH112 - Path.is_dir() raises for one that may not be entered
         state_dir = state_dir.absolute() if state_dir else conf_dir.parent
         return cls(conf_dir=conf_dir, run_dir=state_dir / "run", log_dir=state_dir / "log")
 

@@ -9,22 +9,24 @@ from types import TracebackType
 from typing import Any, NamedTuple, Self
 
 import bson
-from bson import Int64
 from bson.codec_options import CodecOptions, DatetimeConversion
 from bson.raw_bson import RawBSONDocument
 from bson.timestamp import Timestamp
+from pymongo.command_cursor import CommandCursor
 
 from watcher.config import Settings
 from watcher.config.fields import split_field
 from watcher.errors import Outage
-from watcher.stream.cursor_reply import take_apart
 from watcher.stream.json_text import DIALECTS
 from watcher.stream.mongodb_client import connect
 from watcher.stream.mongodb_errors import translated
 from watcher.verification.keys import possible_ids
 
 CHUNK = 1000
-"""Documents in one reply."""
+"""Documents in one request."""
+
+CHUNK_BYTES = 16_000_000
+"""After so many bytes a chunk is full: as much as a reply of MongoDB holds."""
 
 OUTAGE_SECONDS = 30.0
 """An election takes 12 s by default."""
@@ -79,7 +81,7 @@ class Source:
     def count(self, collection: str) -> int:
         """About how many documents it has."""
         with translated():
-            count: int = self._database.command("count", collection)["n"]
+            count: int = self._database.command("count", collection, read_preference=self._client.read_preference)["n"]
             return count
 
     def chunks(self, collection: str) -> Iterator[list[Document]]:
@@ -143,26 +145,37 @@ class Source:
         unset = {path: 0 for stage in _exclusions(self._settings.exclude_fields, collection) for path in stage["$unset"]}
         behind = {} if last is None else {"$expr": {"$gt": ["$_id", {"$literal": id_value(last)}]}}
         in_order = {"sort": {"_id": 1}, "hint": {"_id": 1}, "limit": CHUNK, "batchSize": CHUNK}
-        return self._documents(collection, {"find": collection, "filter": behind, "projection": unset, **in_order})
+        return self._documents({"find": collection, "filter": behind, "projection": unset, **in_order})
 
     def _read(self, collection: str, stages: list[Stage]) -> Iterator[list[Document]]:
         pipeline = [*stages, *_exclusions(self._settings.exclude_fields, collection)]
-        return self._documents(collection, {"aggregate": collection, "pipeline": pipeline, "cursor": {"batchSize": CHUNK}})
+        return self._documents({"aggregate": collection, "pipeline": pipeline, "cursor": {"batchSize": CHUNK}})
 
-    def _documents(self, collection: str, command: dict[str, Any]) -> Iterator[list[Document]]:
-        """The documents that the command finds, reply by reply; none of them is empty.
+    def _documents(self, command: dict[str, Any]) -> Iterator[list[Document]]:
+        """The documents that the command finds, in chunks that are as large as a reply at most; none of them is empty.
 
         pymongo's `Collection` does not take every name that MongoDB does, like `a..b`, and a command takes all of them.
         """
-        preference = self._client.read_preference
-        with translated():
-            command = {**command, "readConcern": self._read_concern()}
-            while command:
-                reply = self._database.command(command, session=self._session, read_preference=preference, codec_options=EXACT)
-                batch, cursor = take_apart(bytes(reply["cursor"].raw))
-                if batch:
-                    yield [self._document(raw) for raw in batch]
-                command = {"getMore": Int64(cursor["id"]), "collection": collection} if cursor["id"] else {}
+        chunk, size = [], 0
+        with translated(), self._cursor(command) as cursor:
+            for document in cursor:
+                raw = bytes(document.raw)
+                chunk.append(self._document(raw))
+                size += len(raw)
+                if size >= CHUNK_BYTES:
+                    yield chunk
+                    chunk, size = [], 0
+        if chunk:
+            yield chunk
+
+    def _cursor(self, command: dict[str, Any]) -> CommandCursor[Any]:
+        exact = self._database.with_options(EXACT)  # for the cursor's later replies
+        return exact.cursor_command(
+            {**command, "readConcern": self._read_concern()},
+            session=self._session,
+            read_preference=self._client.read_preference,
+            codec_options=EXACT,
+        )
 
     def _read_concern(self) -> Mapping[str, Any]:
         """What is not committed by a majority yet is in no change stream."""

@@ -50,11 +50,11 @@ def naming(path: Path) -> Iterator[None]:
 
 
 def why_unwritable(directory: Path) -> str:
-    """Why nothing can be written there, in a sentence; empty if it can be, or if there is no such directory."""
+    """Why nobody can write there, in a sentence; empty if one can, or if it is not for us to try."""
     try:
         with tempfile.TemporaryFile(dir=directory) as file:
             file.write(b"\0" * _PIECE_BYTES)
-    except FileNotFoundError:
+    except (FileNotFoundError, PermissionError):
         return ""
     except OSError as error:
         return f"nothing can be written to {directory}: {error.strerror}"

@@ -6,6 +6,7 @@ and anything else is a bug. Every error says what happened in one sentence and, 
 
 from __future__ import annotations
 
+import errno
 from enum import IntEnum
 
 
@@ -25,6 +26,8 @@ class ExitCode(IntEnum):
 NOT_RESTARTED = tuple(code for code in ExitCode if code is not ExitCode.BUG)
 """The exit codes after which supervisord leaves a worker down."""
 
+
+DISK_FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 
 KEEPS_TRYING = "The worker keeps trying."
 """How the hint of an outage ends."""

@@ -92,7 +92,8 @@ def test_a_fleet_that_runs_is_not_disturbed(
     found = outcomes(report)
     assert {name for name, outcome in found.items() if outcome == "notChecked"} == {
         "host.agent-port", "mongodb.images", "mongodb.oplog",
-        "kafka.transactions", "kafka.transaction-log", "kafka.message-size", "kafka.clock",
+        "kafka.transactions", "kafka.transaction-log", "kafka.position-topic", "kafka.replication", "kafka.message-size",
+        "kafka.clock",
     }  # fmt: skip
     assert found["position.owner"] == "ok"
     assert not [password for password in passwords.values() if password in done.stdout + done.stderr]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from html.parser import HTMLParser
 from pathlib import Path
@@ -154,6 +155,7 @@ def test_without_supervisord_nothing_is_well() -> None:
     survey = Survey(NOW, None, ())
     assert summary(survey, []).startswith("supervisord does not run")
     assert overall(survey, []) is Level.BAD
+    assert "process 4700, but its socket is gone" in summary(replace(survey, lost_pid=4700), [])
 
 
 def test_each_state_has_its_level_and_its_meaning() -> None:

@@ -121,6 +121,19 @@ def test_copies_of_the_transaction_log() -> None:
     assert judge_wanted_copies(3, 3).outcome is OK
 
 
+def test_topics_by_what_their_names_depend_on() -> None:
+    by_operation = replace(
+        SETTINGS,
+        kafka_topic_insert="x.{operation}",
+        kafka_topic_update="x.{operation}",
+        kafka_topic_delete="x.{collection}",
+        kafka_topic_control="control",
+    )
+    kafka = Kafka(by_operation)
+    assert kafka.names == ["control", "x.anything", "x.insert", "x.replace", "x.update"]
+    assert kafka.known_names == ["control", "x.insert", "x.replace", "x.update", SETTINGS.position_topic]
+
+
 def test_rights() -> None:
     kafka = Kafka(SETTINGS)
     every = {AclOperation.WRITE, AclOperation.READ, AclOperation.DESCRIBE_CONFIGS}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from collections import Counter
 from collections.abc import Mapping
 from datetime import timedelta
@@ -32,7 +33,8 @@ def overdue(survey: Survey, processes: Mapping[str, Process], after_seconds: flo
 
 def can_write(run_dir: Path) -> bool:
     """Whether a worker could write its status at all: on a full disk all of them only look hung, and stream on."""
-    if reason := why_unwritable(run_dir):
+    reason = why_unwritable(run_dir) or ("" if os.access(run_dir, os.W_OK) else f"nothing can be written to {run_dir}")
+    if reason:
         logger.warning("workers that look hung are not restarted: %s", reason)
     return not reason
 

@@ -137,6 +137,8 @@ def overall(survey: Survey, watchers: Sequence[Shown]) -> Level:
 
 def summary(survey: Survey, watchers: Sequence[Shown]) -> str:
     """The fleet in a sentence."""
+    if survey.lost_pid:
+        return f"{survey.trouble}: nobody can start or stop a watcher; watcherctl down ends it"
     if survey.supervisord_pid is None:
         return "supervisord does not run: no watcher is started, or started again"
     meant = [watcher for watcher in watchers if watcher.level is not Level.OFF]

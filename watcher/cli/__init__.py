@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import errno
 import os
 import sys
+from pathlib import Path
 from typing import Any
 
 import click
@@ -12,11 +12,10 @@ import click
 from watcher.cli.commands import COMMANDS
 from watcher.cli.exit_codes import CliExitCode
 from watcher.cli.lazy import LazyGroup
-from watcher.errors import WatcherError, command_hint
+from watcher.errors import DISK_FULL, WatcherError, command_hint
 
 PROGRAM = "watcherctl"
 DEBUG_VARIABLE = "WATCHER_DEBUG"
-DISK_FULL = {errno.ENOSPC, errno.EDQUOT}
 
 
 @click.group(cls=LazyGroup, commands_by_module=COMMANDS, context_settings={"help_option_names": ["-h", "--help"]})
@@ -65,7 +64,10 @@ def run_command_line(arguments: list[str]) -> int:
 
 
 def _way_out(error: OSError) -> str:
-    return f"make space; `df -h {error.filename or '.'}` and `df -i` show how much there is" if error.errno in DISK_FULL else ""
+    if error.errno not in DISK_FULL:
+        return ""
+    place = Path(error.filename or ".").parent
+    return f"make space: df -h {place}; df -i {place}"
 
 
 def _exit_code(returned: Any) -> int:

@@ -49,13 +49,10 @@ def worst(*codes: CliExitCode) -> CliExitCode:
 
 
 def wait_for_fleet(fleet: Fleet, names: Collection[str], wait_seconds: float) -> CliExitCode:
-    """Wait until each of `names` streams or has failed, and say so, and what hinders the agent; with 0 seconds, do not wait."""
-    if not wait_seconds:
-        for name in names:
-            show(name, "started")
-        return CliExitCode.OK
-    code = _wait_for_workers(fleet, names, wait_seconds)
-    show_agent(_agent_at_rest(fleet, min(wait_seconds, AGENT_SECONDS)))
+    """As `wait_for_workers`, and say what hinders the agent."""
+    code = wait_for_workers(fleet, names, wait_seconds)
+    if wait_seconds:
+        show_agent(_agent_at_rest(fleet, min(wait_seconds, AGENT_SECONDS)))
     return code
 
 
@@ -69,7 +66,12 @@ def _agent_at_rest(fleet: Fleet, seconds: float) -> AgentState:
     return replace(look(), is_coming=False)
 
 
-def _wait_for_workers(fleet: Fleet, names: Collection[str], wait_seconds: float) -> CliExitCode:
+def wait_for_workers(fleet: Fleet, names: Collection[str], wait_seconds: float) -> CliExitCode:
+    """Wait until each of `names` streams or has failed, and say so; with 0 seconds, do not wait."""
+    if not wait_seconds:
+        for name in names:
+            show(name, "started")
+        return CliExitCode.OK
     with _progress() as progress:
         codes = []
         for arrival in arrivals(fleet, names, wait_seconds, progress.update):

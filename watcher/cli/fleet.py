@@ -8,14 +8,13 @@ from collections.abc import Sequence
 
 import click
 
-from watcher.cli.arrivals import wait_for_fleet, wait_option, worst
+from watcher.cli.arrivals import wait_for_fleet, wait_for_workers, wait_option, worst
 from watcher.cli.exit_codes import CliExitCode
 from watcher.cli.fleet_common import Selection, choose, load_watchers, show_each, with_fleet
 from watcher.cli.options import all_option, names_argument, select_to_change
 from watcher.cli.status import status
 from watcher.config.conf_dir import AGENT, watcher_names
 from watcher.config.fault import configuration_error
-from watcher.config.settings import Settings
 from watcher.fleet.control import Fleet
 from watcher.fleet.errors import NotRunning
 from watcher.fleet.launch import config_path
@@ -68,17 +67,15 @@ def restart(fleet: Fleet, names: Sequence[str], everything: bool, wait_seconds: 
     """Stop watchers and start them again, with the settings of now."""
     selection = choose(fleet, names, everything=everything)
     selection.show_faults()
-    steps = [[settings] for settings in selection.good] if rolling else [list(selection.good)]
-    for step in filter(None, steps):
-        code = _restart(fleet, step, wait_seconds)
-        if code is not CliExitCode.OK:
+    if not selection.good:
+        return selection.code
+    *first, last = [[settings] for settings in selection.good] if rolling else [list(selection.good)]
+    for step in first:
+        fleet.restart(step)
+        if (code := wait_for_workers(fleet, [settings.name for settings in step], wait_seconds)) is not CliExitCode.OK:
             return worst(selection.code, code)
-    return selection.code
-
-
-def _restart(fleet: Fleet, watchers: list[Settings], wait_seconds: float) -> CliExitCode:
-    fleet.restart(watchers)
-    return wait_for_fleet(fleet, [settings.name for settings in watchers], wait_seconds)
+    fleet.restart(last)
+    return worst(selection.code, wait_for_fleet(fleet, [settings.name for settings in last], wait_seconds))
 
 
 @click.command()

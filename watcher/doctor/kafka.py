@@ -61,18 +61,18 @@ class Kafka:
     @property
     def names(self) -> list[str]:
         """The topics of messages, with a name for those that depend on the collection."""
-        return sorted(self._names().values())
+        return sorted(self._templates())
 
     @property
     def known_names(self) -> list[str]:
         """Those that do not depend on the collection, and the position's."""
-        return [*sorted(name for text, name in self._names().items() if "{collection}" not in text), self.settings.position_topic]
+        known = (name for name, template in self._templates().items() if "{collection}" not in template)
+        return [*sorted(known), self.settings.position_topic]
 
-    def _names(self) -> dict[str, str]:
-        """A topic for each template, each topic once."""
+    def _templates(self) -> dict[str, str]:
+        """The template of each topic."""
         templates = self.settings.topic_templates.items()
-        names = {topic_name(text, operation, self.settings.database, ANY_COLLECTION): text for operation, text in templates}
-        return {text: name for name, text in names.items()}
+        return {topic_name(text, operation, self.settings.database, ANY_COLLECTION): text for operation, text in templates}
 
     def existing(self) -> dict[str, TopicMetadata]:
         """Of the watcher's topics those that are there, the position's included. Those named after collections are left out."""

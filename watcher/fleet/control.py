@@ -16,6 +16,7 @@ from watcher.config.agent_settings import AgentSettings, LoadedAgent
 from watcher.config.conf_dir import AGENT
 from watcher.config.deployment import Deployment
 from watcher.config.settings import Settings
+from watcher.errors import DISK_FULL
 from watcher.fleet import launch
 from watcher.fleet.digest import load_or_make_key, settings_digest
 from watcher.fleet.errors import FleetError
@@ -26,7 +27,7 @@ from watcher.fleet.supervisord import Process, Supervisord
 
 CommandOf = Callable[[str], tuple[str, ...]]
 
-DISK_REFUSES = {errno.ENOSPC, errno.EDQUOT, errno.EROFS}
+DISK_REFUSES = DISK_FULL | {errno.EROFS}
 
 AGENT_START_SECONDS = 5
 """An agent that ends sooner is broken: tried again and again without a pause it would take the processor from the workers."""
@@ -238,5 +239,5 @@ class Fleet:
                 raise
             raise FleetError(
                 f"cannot write to {error.filename or self.deployment.run_dir}: {error.strerror}",
-                hint=f"see what is full: df -h {self.deployment.run_dir}; df -i {self.deployment.run_dir}",
+                hint=f"make space: df -h {self.deployment.run_dir}; df -i {self.deployment.run_dir}",
             ) from error

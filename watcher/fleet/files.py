@@ -28,10 +28,12 @@ def write_if_changed(path: Path, text: str, mode: int = FILE_MODE) -> bool:
 
 
 def why_unwritable(directory: Path) -> str:
-    """Why nothing can be written there, in a sentence; empty if it can be."""
+    """Why nobody can write there, in a sentence; empty if one can, or if it is not for us to try."""
     try:
         with tempfile.TemporaryFile(dir=directory) as file:
             file.write(b"\0" * _PIECE_BYTES)
+    except (FileNotFoundError, PermissionError):
+        return ""
     except OSError as error:
         return f"nothing can be written to {directory}: {error.strerror}"
     return ""

@@ -18,11 +18,8 @@ def as_json(survey: Survey) -> dict[str, Any]:
     return {
         "version": VERSION,
         "at": _iso(survey.at),
-        "supervisord": {
-            "running": survey.supervisord_pid is not None,
-            "pid": survey.supervisord_pid,
-            "lostPid": survey.lost_pid,
-        },
+        "supervisord": {"running": survey.supervisord_pid is not None, "pid": survey.supervisord_pid},
+        "trouble": survey.trouble or None,
         "agent": {
             "wanted": survey.agent.wanted,
             "url": survey.agent.url or None,

@@ -24,8 +24,9 @@ enum {
     SEEN_WORDS = 16,      /* 1,024 bits for the hashes of a document's names */
     SCANS = 4,            /* so often a document's bytes are gone through in search of names that come twice, and */
     SCANNED = 1024,       /* so many bytes more; then a table is made */
-    TURN_BYTES = 64 * 1024, /* of text, then other threads have their turn: at most some milliseconds */
-    TURN_NAMES = 16 * 1024, /* put into the table, likewise */
+    TURN_BYTES = 65536,   /* of text, then other threads have their turn: at most some milliseconds */
+    TURN_NAMES = 16384,   /* put into the table, likewise */
+    PIECE_BYTES = 8192,   /* of a long string */
 };
 
 enum {
@@ -98,7 +99,7 @@ static int append(Text *text, const void *bytes, size_t count) {
 #define APPEND(text, literal) append(text, literal, sizeof(literal) - 1)
 
 /* The bytes of the UTF-8 character at `at`, which is not ASCII; 0 when it is no valid one (The Unicode Standard, table 3-7). */
-static size_t utf8_length(const unsigned char *at, const unsigned char *end) {
+static inline size_t utf8_length(const unsigned char *at, const unsigned char *end) {
     size_t length = at[0] >= 0xF0 ? 4 : at[0] >= 0xE0 ? 3 : 2;
     if (at[0] < 0xC2 || at[0] > 0xF4 || (size_t)(end - at) < length) return 0;
     for (size_t i = 1; i < length; i++)
@@ -159,20 +160,18 @@ static inline const unsigned char *put_characters(
 
 /* Piece by piece, so that others have their turn, and memory is reserved for the escapes of one piece only. */
 static int write_long_string(Text *text, const unsigned char *at, size_t length) {
-    const unsigned char *end = at + length;
+    const unsigned char *end = at + length, *until;
     if (!APPEND(text, "\"")) return 0;
-    while (at < end) {
-        size_t piece = end - at < TURN_BYTES ? (size_t)(end - at) : TURN_BYTES;
-        if (!reserve(text, 6 * piece + 3)) return 0;
-        at = put_characters(text, at, at + piece, end);
-        if (!at) return 0;
-        take_turns(text);
+    for (; at && at < end; take_turns(text)) {
+        until = end - at < PIECE_BYTES ? end : at + PIECE_BYTES;
+        if (!reserve(text, 6 * (size_t)(until - at) + 3)) return 0;
+        at = put_characters(text, at, until, end);
     }
-    return APPEND(text, "\"");
+    return at && APPEND(text, "\"");
 }
 
 static int write_string(Text *text, const unsigned char *at, size_t length) {
-    if (length > TURN_BYTES) return write_long_string(text, at, length);
+    if (length > PIECE_BYTES) return write_long_string(text, at, length);
     if (!reserve(text, 6 * length + 2)) return 0;
     *text->end++ = '"';
     if (!put_characters(text, at, at + length, at + length)) return 0;
@@ -677,7 +676,8 @@ static struct PyModuleDef MODULE = {
 };
 
 PyMODINIT_FUNC PyInit__row(void) {
-    if (!getentropy(secret, sizeof secret)) return PyModuleDef_Init(&MODULE);
+    /* Only once, as a thread may have given way in the middle of a table. */
+    if (secret[1] || !getentropy(secret, sizeof secret)) return PyModuleDef_Init(&MODULE);
     PyErr_SetString(PyExc_ImportError, "the system gives no random numbers");
     return NULL;
 }

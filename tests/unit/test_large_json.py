@@ -37,7 +37,7 @@ def in_pieces(dialect: Any, document: bytes, size: int) -> bytes:
         patch.setattr(large_json, "PIECE", size)
         patch.setattr(large_json, "PIECE_OF_STRING", size)
         large = LargeJson(lambda data: bson.decode(data, dialect.codec), dialect.dumps)
-        text: bytes = dialect.dumps(large.decode(document, ("a",)))
+        text: bytes = dialect.dumps(large.decode(document))
         return text
 
 

@@ -17,6 +17,7 @@
 #include <stdint.h>
 #include <string.h>
 #include <sys/random.h>
+#include <time.h>
 #include <unistd.h>
 
 enum {
@@ -24,8 +25,10 @@ enum {
     SEEN_WORDS = 16,      /* 1,024 bits for the hashes of a document's names */
     SCANS = 4,            /* so often a document's bytes are gone through in search of names that come twice, and */
     SCANNED = 1024,       /* so many bytes more; then a table is made */
-    TURN_BYTES = 64 * 1024, /* of text, then other threads have their turn: at most some milliseconds */
-    TURN_NAMES = 16 * 1024, /* put into the table, likewise */
+    TURN_BYTES = 65536,   /* so often, by what was written or put into a table, it's asked whether other threads shall have their turn: */
+    TURN_NAMES = 16384,   /* after about a millisecond */
+    TURN_MS = 8,          /* then they have it; more than Python's switch interval (5 ms) */
+    PIECE_BYTES = 8192,   /* of a long string */
 };
 
 enum {
@@ -44,7 +47,8 @@ static const double SMALLEST_DOUBLE = 1e-3, LARGEST_DOUBLE = 1e15;
 
 typedef struct {
     char *start, *end, *limit;
-    size_t turn; /* as many bytes were written when other threads had theirs */
+    size_t asked;  /* as many bytes were written when it was last asked whether others shall have their turn */
+    int64_t since; /* ms, since when they had none; 0 as long as the event is a small one */
 } Text;
 
 /* An element's value; `type` is 0 where there is none. */
@@ -67,18 +71,31 @@ static int reserve(Text *text, size_t more) {
     size += size / 2 + more;
     char *grown = PyMem_Realloc(text->start, size);
     if (!grown) return 0;
-    *text = (Text){grown, grown + used, grown + size, text->turn};
+    *text = (Text){grown, grown + used, grown + size, text->asked, text->since};
     return 1;
 }
 
-/* Lets other threads run, as the interpreter itself does between two instructions of Python. */
-static void give_way(void) { PyEval_RestoreThread(PyEval_SaveThread()); }
+static int64_t now_ms(void) {
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+/* Lets other threads run, as the interpreter itself does between two instructions of Python. Only one that has waited for a whole switch
+ * interval is sure of its turn then, and each release of the lock lets it begin to wait anew: so not too often. */
+static void give_way(Text *text) {
+    int64_t now = now_ms();
+    if (!text->since) text->since = now;
+    if (now - text->since < TURN_MS) return;
+    PyEval_RestoreThread(PyEval_SaveThread());
+    text->since = now_ms();
+}
 
 static inline void take_turns(Text *text) {
     size_t used = (size_t)(text->end - text->start);
-    if (used - text->turn < TURN_BYTES) return;
-    give_way();
-    text->turn = used;
+    if (used - text->asked < TURN_BYTES) return;
+    text->asked = used;
+    give_way(text);
 }
 
 /* Only after `reserve`. */
@@ -98,7 +115,7 @@ static int append(Text *text, const void *bytes, size_t count) {
 #define APPEND(text, literal) append(text, literal, sizeof(literal) - 1)
 
 /* The bytes of the UTF-8 character at `at`, which is not ASCII; 0 when it is no valid one (The Unicode Standard, table 3-7). */
-static size_t utf8_length(const unsigned char *at, const unsigned char *end) {
+static inline size_t utf8_length(const unsigned char *at, const unsigned char *end) {
     size_t length = at[0] >= 0xF0 ? 4 : at[0] >= 0xE0 ? 3 : 2;
     if (at[0] < 0xC2 || at[0] > 0xF4 || (size_t)(end - at) < length) return 0;
     for (size_t i = 1; i < length; i++)
@@ -159,20 +176,18 @@ static inline const unsigned char *put_characters(
 
 /* Piece by piece, so that others have their turn, and memory is reserved for the escapes of one piece only. */
 static int write_long_string(Text *text, const unsigned char *at, size_t length) {
-    const unsigned char *end = at + length;
+    const unsigned char *end = at + length, *until;
     if (!APPEND(text, "\"")) return 0;
-    while (at < end) {
-        size_t piece = end - at < TURN_BYTES ? (size_t)(end - at) : TURN_BYTES;
-        if (!reserve(text, 6 * piece + 3)) return 0;
-        at = put_characters(text, at, at + piece, end);
-        if (!at) return 0;
-        take_turns(text);
+    for (; at && at < end; take_turns(text)) {
+        until = end - at < PIECE_BYTES ? end : at + PIECE_BYTES;
+        if (!reserve(text, 6 * (size_t)(until - at) + 3)) return 0;
+        at = put_characters(text, at, until, end);
     }
-    return APPEND(text, "\"");
+    return at && APPEND(text, "\"");
 }
 
 static int write_string(Text *text, const unsigned char *at, size_t length) {
-    if (length > TURN_BYTES) return write_long_string(text, at, length);
+    if (length > PIECE_BYTES) return write_long_string(text, at, length);
     if (!reserve(text, 6 * length + 2)) return 0;
     *text->end++ = '"';
     if (!put_characters(text, at, at + length, at + length)) return 0;
@@ -387,12 +402,12 @@ static uint32_t chain_of(const Element *element, int bits) {
     return (uint32_t)((polynomial(element->name, element->name_length) * (secret[1] | 1)) >> (64 - bits));
 }
 
-static size_t count_elements(const Value *document) {
+static size_t count_elements(Text *text, const Value *document) {
     const unsigned char *at = first_element(document);
     size_t count = 0;
     Element element;
     while (next_element(&at, last_byte(document), &element))
-        if (++count % TURN_NAMES == 0) give_way();
+        if (++count % TURN_NAMES == 0) give_way(text);
     return count;
 }
 
@@ -401,7 +416,7 @@ typedef struct {
 } Link;
 
 /* Whether each name is new; 0 as well when memory is short. Names end with a zero byte, and none is at the document's first byte. */
-static int fill_table(const Value *document, uint32_t *chains, Link *links, int bits) {
+static int fill_table(Text *text, const Value *document, uint32_t *chains, Link *links, int bits) {
     const unsigned char *at = first_element(document);
     uint32_t number = 0; /* 0 ends a chain */
     Element element;
@@ -411,18 +426,18 @@ static int fill_table(const Value *document, uint32_t *chains, Link *links, int 
             if (!strcmp((const char *)document->start + links[i].name, (const char *)element.name)) return 0;
         links[++number] = (Link){(uint32_t)(element.name - document->start), *chain};
         *chain = number;
-        if (number % TURN_NAMES == 0) give_way();
+        if (number % TURN_NAMES == 0) give_way(text);
     }
     return 1;
 }
 
-static int names_are_unique(const Value *document) {
-    size_t count = count_elements(document);
+static int names_are_unique(Text *text, const Value *document) {
+    size_t count = count_elements(text, document);
     int bits = 6;
     while (((size_t)1 << bits) < count) bits++;
     uint32_t *chains = PyMem_Calloc((size_t)1 << bits, sizeof *chains);
     Link *links = PyMem_Malloc((count + 1) * sizeof *links);
-    int unique = chains && links && fill_table(document, chains, links, bits);
+    int unique = chains && links && fill_table(text, document, chains, links, bits);
     PyMem_Free(links);
     PyMem_Free(chains);
     return unique;
@@ -435,7 +450,7 @@ typedef struct {
     int are_unique; /* all are, those to come as well */
 } Names;
 
-static inline int is_new(Names *names, const Value *document, const Element *element) {
+static inline int is_new(Text *text, Names *names, const Value *document, const Element *element) {
     if (names->are_unique) return 1;
     uint32_t hash = 2166136261u; /* FNV-1a */
     for (size_t i = 0; i < element->name_length; i++) hash = (hash ^ element->name[i]) * 16777619u;
@@ -443,7 +458,7 @@ static inline int is_new(Names *names, const Value *document, const Element *ele
     if (*word & bit) {
         size_t before = (size_t)(element->name - document->start);
         names->scanned += before;
-        if (names->scanned > SCANS * before + SCANNED) return names->are_unique = names_are_unique(document);
+        if (names->scanned > SCANS * before + SCANNED) return names->are_unique = names_are_unique(text, document);
         if (came_before(first_element(document), element)) return 0;
     }
     *word |= bit;
@@ -462,7 +477,7 @@ static int write_fields(Text *text, const Value *document, int depth) {
     if (!APPEND(text, "{")) return 0;
     for (; next_element(&at, end, &element); any = 1) {
         /* What looks like a DBRef is written in another order. */
-        if (!is_new(&names, document, &element) || IS_NAMED(&element, "$ref")) return 0;
+        if (!is_new(text, &names, document, &element) || IS_NAMED(&element, "$ref")) return 0;
         if (any && !APPEND(text, ",")) return 0;
         if (!write_string(text, element.name, element.name_length) || !APPEND(text, ":")) return 0;
         if (!write_value(text, &element.value, depth)) return 0;
@@ -650,7 +665,7 @@ static PyObject *row(PyObject *module, PyObject *const *arguments, Py_ssize_t co
     PyObject *result = NULL;
     size_t size = (size_t)length + (size_t)length / 4 + 512;
     if (read_event((const unsigned char *)bytes, (size_t)length, &event) && is_row(&event.field[OPERATION])) {
-        Text text = {PyMem_Malloc(size), NULL, NULL, 0};
+        Text text = {PyMem_Malloc(size), NULL, NULL, 0, 0};
         if (text.start) {
             text.end = text.start;
             text.limit = text.start + size;
@@ -677,7 +692,8 @@ static struct PyModuleDef MODULE = {
 };
 
 PyMODINIT_FUNC PyInit__row(void) {
-    if (!getentropy(secret, sizeof secret)) return PyModuleDef_Init(&MODULE);
+    /* Only once, as a thread may have given way in the middle of a table. */
+    if (secret[1] || !getentropy(secret, sizeof secret)) return PyModuleDef_Init(&MODULE);
     PyErr_SetString(PyExc_ImportError, "the system gives no random numbers");
     return NULL;
 }

@@ -80,7 +80,7 @@ class DatabaseChangeConsumer:
 
         def register(handler: H) -> H:
             check_handler(handler)
-            self._routes.add(Route(_one(handler), collection, operations or ROW_CHANGES, database))
+            self._routes.add(Route(_one(checked(handler)), collection, operations or ROW_CHANGES, database))
             return handler
 
         return register
@@ -106,13 +106,14 @@ class DatabaseChangeConsumer:
     def on_gap(self, handler: G) -> G:
         """The decorated function hears of changes that are missing. The control topic must be among `topics`."""
         check_handler(handler)
-        self._routes.add(Route(_one(lambda change: handler(Gap.of(change))), operations=("gap",)))
+        told = checked(handler)
+        self._routes.add(Route(_one(lambda change: told(Gap.of(change))), operations=("gap",)))
         return handler
 
     def on_other(self, handler: H) -> H:
         """The decorated function takes what no other does: further collections, and operations that came after this release."""
         check_handler(handler)
-        self._routes.set_other(Route(_one(handler)))
+        self._routes.set_other(Route(_one(checked(handler))))
         return handler
 
     def run(self) -> None:
@@ -133,4 +134,4 @@ class DatabaseChangeConsumer:
 
 def _one(handler: Callable[[Change], object]) -> Callable[[list[Change]], object]:
     """Handlers of single changes and of batches are called alike."""
-    return checked(lambda changes: handler(changes[0]))
+    return lambda changes: handler(changes[0])

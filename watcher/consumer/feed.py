@@ -170,8 +170,9 @@ class Feed:
         if self._starts and partitions and (elsewhere := self._starts.find(consumer, partitions)):
             (consumer.incremental_assign if self._is_incremental else consumer.assign)(elsewhere)
 
-    def _id_of(self, topic: str) -> str | None:
-        return self._starts.id_of(topic) if self._starts else None
+    def _id_of(self, topic: str) -> str:
+        """What goes into the offsets' metadata."""
+        return self._starts.id_of(topic) if self._starts else ""
 
     def _on_revoke(self, _: Consumer, partitions: list[TopicPartition]) -> None:
         self._revoked(_keys(partitions))

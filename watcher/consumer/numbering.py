@@ -39,7 +39,7 @@ class Numbering:
             count += 1
         if count < self.newest and self._began is not None and event is not None and event >= self._began:
             count = self.newest
-        elif count == self.newest and self._contradicts(sequence, event):
+        elif count == self.newest and sequence <= self._highest[0] and self._contradicts(sequence, event):
             count += 1
         if count > self.newest:
             self._begin(count, event)
@@ -60,9 +60,9 @@ class Numbering:
             self._began = event
 
     def _contradicts(self, sequence: int, event: str | None) -> bool:
-        """Whether a later event has no higher number than one of another partition."""
+        """Whether a later event has a number that is not above the highest, of another partition."""
         highest, highest_event = self._highest
-        return sequence <= highest and sequence // JUMP == highest // JUMP and _is_later(event, highest_event)
+        return sequence // JUMP == highest // JUMP and _is_later(event, highest_event)
 
 
 def _is_later(event: str | None, other: str | None) -> bool:

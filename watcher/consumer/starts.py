@@ -49,9 +49,9 @@ class Starts:
         self._begins, self._missing = begins, missing
         self._ids: dict[str, str] = {}
 
-    def id_of(self, topic: str) -> str | None:
-        """The id of a topic of which partitions were assigned, where the broker has one."""
-        return self._ids.get(topic)
+    def id_of(self, topic: str) -> str:
+        """The id of a topic of which partitions were assigned; empty where the broker has none."""
+        return self._ids.get(topic, "")
 
     def find(self, consumer: Consumer, assigned: list[TopicPartition]) -> list[TopicPartition] | None:
         """Tell where reading goes on. The same partitions with offsets if that is not where the group has stopped, else None.

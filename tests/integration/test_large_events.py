@@ -38,7 +38,7 @@ IDS = [
     "x" * 35,
     "x" * 100_000,
     {"tenant": "a" * 60, "number": 1},
-    ObjectId(),
+    ObjectId("65f0c1a2b3c4d5e6f7a8b9c0"),
     7,
     Int64(2**60),
     Decimal128("1.50"),

@@ -19,8 +19,7 @@ from watcher.errors import NotPermitted
 from watcher.sandbox.kafka import ApacheKafka, Broker
 from watcher.stream import position_change
 from watcher.stream.kafka_sink import KafkaSink
-from watcher.stream.model import Owner
-from watcher.stream.past import Past
+from watcher.stream.model import Delivered, Owner
 
 pytest_plugins = ["tests.support.security_fixtures"]
 
@@ -60,7 +59,7 @@ def test_nothing_is_there_yet(settings: Document, kafka: Broker) -> None:
 
 def test_all_is_well(settings: Document, apache: ApacheKafka) -> None:
     """After the watcher has run, so that its topics are there."""
-    sink = KafkaSink(as_settings(settings), OWNER, Past())
+    sink = KafkaSink(as_settings(settings), OWNER, Delivered())
     sink.open()
     sink.close()
     found = look_at_kafka(settings)
@@ -151,7 +150,7 @@ def test_without_transactions(settings: Document, kafka: Broker) -> None:
 
 
 def test_clock(settings: Document, apache: ApacheKafka) -> None:
-    sink = KafkaSink(as_settings(settings), OWNER, Past())
+    sink = KafkaSink(as_settings(settings), OWNER, Delivered())
     sink.open()
     sink.close()
     found = look_at_kafka(settings, now=lambda: time.time() - 600)
@@ -254,4 +253,4 @@ def test_nothing_is_good_that_only_DescribeConfigs_would_show(  # noqa: N802
 def test_whether_a_position_is_there_is_not_for_everybody_to_know(guarded: Guarded, prefix: str) -> None:
     guarded.granted([(ResourceType.TOPIC, f"{prefix}.insert", AclOperation.WRITE)])
     with pytest.raises(NotPermitted, match=f"whether topic {prefix}-watcher.position exists"):
-        position_change.look(as_settings(guarded.settings), Past())
+        position_change.look(as_settings(guarded.settings), Delivered())

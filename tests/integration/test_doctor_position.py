@@ -22,8 +22,7 @@ from watcher.doctor.position import SavedPosition
 from watcher.sandbox.kafka import ApacheKafka
 from watcher.stream.change_stream import ChangeStream
 from watcher.stream.kafka_sink import KafkaSink
-from watcher.stream.model import Owner, ResumeToken
-from watcher.stream.past import Past
+from watcher.stream.model import Delivered, Owner, ResumeToken
 
 pytest_plugins = ["tests.support.worker_fixtures"]
 
@@ -40,7 +39,7 @@ def watcher(settings: Document) -> Settings:
 
 def save(settings: Settings, token: ResumeToken | None, owner: Owner = US) -> None:
     """As a worker does."""
-    sink = KafkaSink(settings, owner, Past())
+    sink = KafkaSink(settings, owner, Delivered())
     position = sink.open()
     if token:
         sink.deliver([], position.moved(token, 0))

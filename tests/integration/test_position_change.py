@@ -25,9 +25,8 @@ from watcher.errors import ExitCode
 from watcher.sandbox.kafka import ApacheKafka, Broker
 from watcher.stream.change_stream import ChangeStream
 from watcher.stream.kafka_sink import KafkaSink
-from watcher.stream.model import Owner, ResumeToken
+from watcher.stream.model import Delivered, Owner, ResumeToken
 from watcher.stream.model import Position as Place
-from watcher.stream.past import Past
 from watcher.stream.position import POSITION_KEY, dump
 
 pytest_plugins = ["tests.support.worker_fixtures"]
@@ -224,7 +223,7 @@ def test_show_tells_of_a_position_that_mongodb_no_longer_holds(settings: Documen
     (tmp_path / "conf.d" / "dashboard.toml").write_text(
         "".join(f"{key} = {json.dumps(value)}\n" for key, value in settings.items())
     )
-    sink = KafkaSink(as_settings(settings), Owner("of-the-tests", "somewhere", 1), Past())
+    sink = KafkaSink(as_settings(settings), Owner("of-the-tests", "somewhere", 1), Delivered())
     sink.deliver([], sink.open().moved({"_data": "8200000001" + "00" * 8}))
     sink.close()
     shown = position("show", code=1)

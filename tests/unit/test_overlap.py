@@ -19,6 +19,7 @@ from watcher.errors import Outage, UndeliverableEvent
 from watcher.stream.model import Batch, Message, Owner, Position, ResumeToken
 from watcher.stream.overlap import SWITCH_SECONDS, take_short_turns
 from watcher.stream.pipeline import Pipeline
+from watcher.stream.split_events import event_token
 
 START = Position("dashboard", Owner("9f3c", "host-1", 4711), token={"_data": "8200000000"}, sequence=0)
 TIMEOUT_S = 20.0
@@ -33,7 +34,7 @@ def token(number: int) -> dict[str, str]:
 
 def backlog(*numbers: int, more: bool = True) -> Batch:
     events = [bson.encode(change("insert", {"_id": n}, _id=token(n), fullDocument={"_id": n})) for n in numbers]
-    return Batch(events, token(numbers[-1]) if numbers else token(0), server_seconds=0, more=more)
+    return Batch(events, token(numbers[-1]) if numbers else token(0), server_seconds=0, more=more, token_of=event_token)
 
 
 class Gate:

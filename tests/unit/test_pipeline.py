@@ -14,6 +14,7 @@ from watcher.errors import UndeliverableEvent
 from watcher.stream import pipeline as module
 from watcher.stream.model import Batch, Message, Notice, Owner, Position, ResumeToken
 from watcher.stream.pipeline import IDLE_COMMIT_SECONDS, Pipeline
+from watcher.stream.split_events import event_token
 
 START = Position("dashboard", Owner("9f3c", "host-1", 4711), token={"_data": "8200"}, sequence=0)
 
@@ -27,7 +28,13 @@ def event(number: int, **fields: Any) -> bytes:
 
 
 def batch(*numbers: int, at: int = 0, ended: bool = False) -> Batch:
-    return Batch([event(number) for number in numbers], token(at or max(numbers, default=0)), server_seconds=0, ended=ended)
+    return Batch(
+        [event(number) for number in numbers],
+        token(at or max(numbers, default=0)),
+        server_seconds=0,
+        ended=ended,
+        token_of=event_token,
+    )
 
 
 class Source:
@@ -205,7 +212,7 @@ def test_where_a_closed_stream_goes_on_is_committed_even_without_events() -> Non
 
 def test_what_is_too_large_goes_without_its_document_and_is_told_of() -> None:
     sink = Sink(largest=600)
-    large = Batch([event(1), event(2, text="x" * 1000), event(3)], token(3), 0)
+    large = Batch([event(1), event(2, text="x" * 1000), event(3)], token(3), 0, token_of=event_token)
     run(Source(large), sink)
     assert [(value["operationType"], value["sequence"]) for value in sink.values] == [
         ("insert", 1),
@@ -220,14 +227,14 @@ def test_what_is_too_large_goes_without_its_document_and_is_told_of() -> None:
 def test_what_mongodb_left_out_may_still_be_too_much_for_kafka() -> None:
     sink = Sink(largest=600)
     bare = bson.encode(change("update", updateDescription={"updatedFields": {"text": "x" * 1000}}))
-    run(Source(Batch([bare], token(2), 0, missing=("fullDocument",))), sink)
+    run(Source(Batch([bare], token(2), 0, token_of=event_token, missing=("fullDocument",))), sink)
     assert sink.values[0]["truncated"] == ["fullDocument", "updateDescription"]
 
 
 def test_a_dead_letter_that_is_too_large_itself_ends_the_worker() -> None:
     sink = Sink(largest=100)
     with pytest.raises(UndeliverableEvent, match="too large") as error:
-        run(Source(Batch([event(1)], token(1), 0)), sink)
+        run(Source(Batch([event(1)], token(1), 0, token_of=event_token)), sink)
     assert "the key of the document alone" in error.value.hint
     assert sink.values == []
 
@@ -235,7 +242,7 @@ def test_a_dead_letter_that_is_too_large_itself_ends_the_worker() -> None:
 def test_what_is_too_large_ends_the_worker_if_that_is_the_policy() -> None:
     sink = Sink(largest=600)
     with pytest.raises(UndeliverableEvent, match=r"too large for topic database\.insert") as caught:
-        run(Source(Batch([event(1), event(2, text="x" * 1000)], token(2), 0)), sink, fail_on_large=True)
+        run(Source(Batch([event(1), event(2, text="x" * 1000)], token(2), 0, token_of=event_token)), sink, fail_on_large=True)
     assert "max.message.bytes" in caught.value.hint
     assert sink.transactions == []
 
@@ -252,7 +259,7 @@ def test_a_gap_is_told_in_the_transaction_of_the_first_position_after_it() -> No
 def test_what_mongodb_gives_without_its_document_is_marked_and_told_of() -> None:
     sink = Sink()
     bare = bson.encode(change("insert", {"_id": 2}, _id=token(2)))
-    run(Source(batch(1), Batch([bare], token(2), 0, missing=("fullDocument",)), batch(3)), sink)
+    run(Source(batch(1), Batch([bare], token(2), 0, token_of=event_token, missing=("fullDocument",)), batch(3)), sink)
     assert [(value["operationType"], value["sequence"]) for value in sink.values] == [
         ("insert", 1),
         ("insert", 2),

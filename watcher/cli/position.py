@@ -23,9 +23,8 @@ from watcher.log import iso
 from watcher.private import make_directory
 
 if TYPE_CHECKING:
-    from watcher.stream.model import ResumeToken
+    from watcher.stream.model import Delivered, ResumeToken
     from watcher.stream.oplog import Oplog
-    from watcher.stream.past import Past
     from watcher.stream.position_change import Look
     from watcher.stream.status_file import StatusFile
     from watcher.stream.timeline import Timeline
@@ -107,7 +106,7 @@ def show(deployment: Deployment, name: str, as_json: bool) -> int:
     from watcher.stream.timeline import Timeline
 
     with librdkafka_silent():
-        seen = look(settings, _past(deployment, settings))
+        seen = look(settings, _delivered(deployment, settings))
     seen, now, oplog = _ask_mongodb(Timeline(settings), seen)
     click.echo(json.dumps(as_document(settings, seen, now, oplog), indent=2) if as_json else as_text(settings, seen, now, oplog))
     return CliExitCode.FAILED if seen.fault else CliExitCode.OK
@@ -192,11 +191,11 @@ def librdkafka_silent() -> Iterator[None]:
         library.removeHandler(handler)
 
 
-def _past(deployment: Deployment, settings: Settings) -> Past:
+def _delivered(deployment: Deployment, settings: Settings) -> Delivered:
     """What the last worker on this host has left."""
     from watcher.stream.past import Past
 
-    return Past.read(_status_file(deployment, settings).previous(), settings.kafka_client_id)
+    return Past.read(_status_file(deployment, settings).previous(), settings.kafka_client_id).delivered
 
 
 def _status_file(deployment: Deployment, settings: Settings) -> StatusFile:
@@ -234,8 +233,8 @@ def _change(deployment: Deployment, name: str, how: How, choose: Choose) -> int:
     from watcher.stream.timeline import Timeline
 
     with librdkafka_silent(), _while_stopped(deployment, settings):
-        past = _past(deployment, settings)
-        seen = look(settings, past)
+        delivered = _delivered(deployment, settings)
+        seen = look(settings, delivered)
         target, what = choose(seen, Timeline(settings))
         if seen.token == target:
             click.echo(f"{settings.name}: it is there already", err=True)
@@ -246,7 +245,7 @@ def _change(deployment: Deployment, name: str, how: How, choose: Choose) -> int:
         if not how.yes and not _agreed():
             click.echo("nothing was changed", err=True)
             return CliExitCode.FAILED
-        made = change(settings, past, target, what)
+        made = change(settings, delivered, target, what)
         with suppress(OSError):  # a full disk; the status is corrected by the next worker
             _status_file(deployment, settings).moved(made.after)
     click.echo(json.dumps(change_as_document(settings, made), indent=2) if how.as_json else f"{settings.name}  {what}  done")

@@ -119,7 +119,7 @@ class ChangeStream:
         whole, token = self._joiner.join(events, token)
         ended = self._cursor_id == 0
         more = not ended and is_backlog(len(events), size, limit)
-        return replace(self.standing_at(token), events=whole, ended=ended, more=more, size=size)
+        return replace(self.standing_at(token), events=whole, ended=ended, more=more, size=size, token_of=event_token)
 
     def standing_at(self, token: ResumeToken) -> Batch:
         """A batch without events, at `token`."""

@@ -22,8 +22,7 @@ from watcher.stream.kafka_config import producer_config
 from watcher.stream.kafka_errors import explained
 from watcher.stream.kafka_topics import Topics
 from watcher.stream.kafka_writer import IdempotentWriter, TransactionalWriter, Writer
-from watcher.stream.model import Message, Owner, Position
-from watcher.stream.past import Past
+from watcher.stream.model import Delivered, Message, Owner, Position
 from watcher.stream.position import CLAIM_KEY, HISTORY_KEY, POSITION_KEY, PositionReader, dump, dump_claim
 from watcher.stream.position_topic import POSITION_PARTITION
 from watcher.stream.refusals import reason
@@ -49,12 +48,12 @@ DEFAULT_MESSAGE_MAX_BYTES = 1_000_000
 class KafkaSink:
     """Where a watcher's messages go. `open` may be called again after any error."""
 
-    def __init__(self, settings: Settings, owner: Owner, past: Past) -> None:
-        """If by its `past` the watcher has delivered before, the lack of a position means its loss."""
+    def __init__(self, settings: Settings, owner: Owner, delivered: Delivered) -> None:
+        """If the watcher has `delivered` before, the lack of a position means its loss."""
         self._settings = settings
         self._owner = owner
-        self._expects_position = past.has_delivered
-        self._last_sequence = past.sequence
+        self._expects_position = delivered.any
+        self._last_sequence = delivered.sequence
         self._owned = False
         self._writer: Writer | None = None
         self._troubles: deque[KafkaError] = deque(maxlen=16)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
@@ -35,6 +35,11 @@ class Notice:
     fields: Mapping[str, Any]
 
 
+def no_token(event: bytes) -> ResumeToken:
+    """For a batch without events."""
+    raise LookupError(f"a batch that does not know the positions within it: {len(event)} bytes")
+
+
 @dataclass(frozen=True, slots=True)
 class Batch:
     """What one bounded wait on the change stream gave; without events it is an idle tick.
@@ -44,7 +49,8 @@ class Batch:
     told of its oplog lately, None where it doesn't tell. `ended` means that the server has closed the stream (after an
     invalidate): go on by opening it again after `token`. `notices` come before the events. `missing` names the fields that the
     events lack because they were too large for MongoDB itself. `more` means that as many events came as were asked for, so that
-    the next ones are most likely there already. `size` is what came over the network, in bytes.
+    the next ones are most likely there already. `size` is what came over the network, in bytes. `token_of` tells the position after
+    one of the events.
     """
 
     events: Sequence[bytes]
@@ -56,6 +62,11 @@ class Batch:
     missing: Sequence[str] = ()
     more: bool = False
     size: int = 0
+    token_of: Callable[[bytes], ResumeToken] = no_token
+
+    def position_after(self, events: int) -> ResumeToken:
+        """The position after the first `events`, which are one at least."""
+        return self.token_of(self.events[events - 1])
 
 
 class Message(NamedTuple):
@@ -80,6 +91,14 @@ class Owner:
     instance: str
     host: str
     pid: int
+
+
+@dataclass(frozen=True, slots=True)
+class Delivered:
+    """What is known of the messages before, beyond what Kafka tells: whether there were `any`, and the number of the last one."""
+
+    any: bool = False
+    sequence: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from watcher.errors import ExitCode
+from watcher.stream.model import Delivered
 
 HEALTHY_SECONDS = 60
 """A worker that has lived this long did not fail at once, whatever it died of."""
@@ -74,6 +75,11 @@ class Past:
     def has_delivered(self) -> bool:
         """Whether a position has been committed before."""
         return self.sequence > 0 or self.last_commit_at is not None
+
+    @property
+    def delivered(self) -> Delivered:
+        """What this host knows of the messages before."""
+        return Delivered(self.has_delivered, self.sequence)
 
     @property
     def last_commit_seconds(self) -> float | None:

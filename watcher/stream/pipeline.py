@@ -11,7 +11,6 @@ from watcher.stream.ends import Observer, Sink, Source
 from watcher.stream.message import Encoder
 from watcher.stream.model import Batch, Message, Position, ResumeToken
 from watcher.stream.overlap import ReadAhead, WriteBehind
-from watcher.stream.split_events import event_token
 
 IDLE_COMMIT_SECONDS = 10.0
 """How often a position that moved without events is saved; else a quiet database's position would fall off the oplog."""
@@ -72,12 +71,12 @@ class Pipeline:
             for sequence, notice in enumerate(batch.notices, position.sequence + 1)
         ]
         size = sum(len(message.value) for message in messages)
-        for event in batch.events:
+        for number, event in enumerate(batch.events, 1):
             for message in self._encode(event, position.sequence + len(messages) + 1, batch.missing):
                 messages.append(message)
                 size += len(message.value)
             if size >= self._sink.transaction_bytes:
-                position = position.moved(event_token(event), len(messages))
+                position = position.moved(batch.position_after(number), len(messages))
                 yield messages, size, position
                 messages, size = [], 0
         if messages or batch.ended or self._position_is_due(batch.token, position):

@@ -25,8 +25,7 @@ from watcher.stream.kafka_errors import explained
 from watcher.stream.kafka_sink import KafkaSink, check_database, counted_anew, position_gone
 from watcher.stream.kafka_topics import Topics
 from watcher.stream.message import Encoder
-from watcher.stream.model import Message, Notice, Owner, Position, ResumeToken
-from watcher.stream.past import Past
+from watcher.stream.model import Delivered, Message, Notice, Owner, Position, ResumeToken
 from watcher.stream.position import PositionReader, Saved
 from watcher.stream.position_history import PositionChange, dump_history, load_history
 from watcher.stream.tolerant_stream import gap_notice
@@ -51,25 +50,25 @@ class Look:
         return self.saved.position.token if self.saved.position else None
 
 
-def look(settings: Settings, past: Past) -> Look:
-    """Read it, without disturbing a worker; `past` tells whether there has to be one. Errors: Outage, NotPermitted."""
+def look(settings: Settings, delivered: Delivered) -> Look:
+    """Read it, without disturbing a worker; `delivered` tells whether there has to be one. Errors: Outage, NotPermitted."""
     troubles: deque[KafkaError] = deque(maxlen=16)
     topics = Topics(settings, troubles.append)
     try:
         if not topics.exists(settings.position_topic):
-            return _judged(settings, past, Saved(), ())
+            return _judged(settings, delivered, Saved(), ())
         partitions = topics.partitions(settings.position_topic)
-        looks = [_look_at(settings, past, PositionReader(settings, troubles.append, partition)) for partition in partitions]
+        looks = [_look_at(settings, delivered, PositionReader(settings, troubles.append, partition)) for partition in partitions]
     except Outage as error:
         topics.report_troubles()
         raise explained(error, troubles) from error
-    return max(looks, key=_newness, default=_judged(settings, past, Saved(), ()))
+    return max(looks, key=_newness, default=_judged(settings, delivered, Saved(), ()))
 
 
-def _look_at(settings: Settings, past: Past, reader: PositionReader) -> Look:
+def _look_at(settings: Settings, delivered: Delivered, reader: PositionReader) -> Look:
     history = load_history(reader.read_history())
     try:
-        return _judged(settings, past, reader.read_so_far(), history)
+        return _judged(settings, delivered, reader.read_so_far(), history)
     except PositionLost as error:
         return Look(Saved(), str(error), history, error.hint)
 
@@ -79,10 +78,10 @@ def _newness(seen: Look) -> tuple[int, str, str]:
     return (seen.saved.position.sequence if seen.saved.position else -1, str((seen.token or {}).get("_data", "")), seen.fault)
 
 
-def _judged(settings: Settings, past: Past, saved: Saved, history: tuple[PositionChange, ...]) -> Look:
+def _judged(settings: Settings, delivered: Delivered, saved: Saved, history: tuple[PositionChange, ...]) -> Look:
     """With what a worker that opens there would say of it."""
     try:
-        if saved.position is None and (past.has_delivered or saved.emptied):
+        if saved.position is None and (delivered.any or saved.emptied):
             raise position_gone(settings)
         if saved.position:
             check_database(settings, saved.position)
@@ -91,7 +90,7 @@ def _judged(settings: Settings, past: Past, saved: Saved, history: tuple[Positio
     return Look(saved, "", history)
 
 
-def change(settings: Settings, past: Past, target: ResumeToken, what: str) -> PositionChange:
+def change(settings: Settings, delivered: Delivered, target: ResumeToken, what: str) -> PositionChange:
     """Set the position to `target`; `what` says why, for people. No worker may run on this host.
 
     The count of messages jumps, as no number may be given to two changes: after a step back the same changes come again, and a
@@ -100,7 +99,7 @@ def change(settings: Settings, past: Past, target: ResumeToken, what: str) -> Po
     Errors: Outage, and then nothing is known of the outcome; as `KafkaSink.open`.
     """
     owner = Owner(secrets.token_hex(8), socket.gethostname(), os.getpid())
-    sink = KafkaSink(settings, owner, past)
+    sink = KafkaSink(settings, owner, delivered)
     with contextlib.closing(sink):
         position, lost = _taken_over(sink)
         history = load_history(PositionReader(settings, lambda _: None).read_history())

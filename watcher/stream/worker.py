@@ -100,7 +100,7 @@ class Worker:
         self._credentials = Credentials(settings)
         self._progress = progress
         self._stopping = stopping
-        self._sink = KafkaSink(settings, owner, past)
+        self._sink = KafkaSink(settings, owner, past.delivered)
         self._encoder = Encoder(message_format(settings), topic_of=self._sink.topic_of)
         self._cut_off = False
 

@@ -34,8 +34,8 @@ import orjson
 from bson import Code, DatetimeMS, Int64, ObjectId, Timestamp, json_util
 from bson.codec_options import CodecOptions, DatetimeConversion
 
-from watcher.stream.json_text import DIALECTS
-from watcher.stream.message import Encoder, MessageFormat
+from watcher.messages.bson_json import DIALECTS
+from watcher.messages.encoder import Encoder, MessageFormat
 
 ROUNDS = 15
 EVENTS = 3_000

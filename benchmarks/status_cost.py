@@ -33,18 +33,18 @@ from bson.raw_bson import RawBSONDocument
 
 from benchmarks.encode import EVENT, encoder
 from watcher.config import Settings
-from watcher.stream import change_stream
-from watcher.stream.kafka_config import producer_config
-from watcher.stream.kafka_writer import TransactionalWriter
-from watcher.stream.metrics import metrics
-from watcher.stream.model import Message, Owner, Position
-from watcher.stream.past import Past
+from watcher.kafka.properties import producer_config
+from watcher.kafka.writer import TransactionalWriter
+from watcher.model import Message, Owner, Position
+from watcher.mongodb import change_stream
+from watcher.mongodb.resuming_stream import ResumingStream
+from watcher.stream.loss_policies import TolerantStream
 from watcher.stream.pipeline import Pipeline
-from watcher.stream.progress import Progress
-from watcher.stream.resuming_stream import ResumingStream
-from watcher.stream.snapshot import snapshot
-from watcher.stream.status_file import LIVE_SECONDS, WRITE_SECONDS, replace
-from watcher.stream.tolerant_stream import TolerantStream
+from watcher.worker.previous_run import Past
+from watcher.worker.reporting.metrics import metrics
+from watcher.worker.reporting.progress import Progress
+from watcher.worker.reporting.status_file import LIVE_SECONDS, WRITE_SECONDS, replace
+from watcher.worker.reporting.status_report import snapshot
 
 BATCH_EVENTS, BATCHES = 1000, 20
 WRITES = 50

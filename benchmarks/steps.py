@@ -19,10 +19,10 @@ from confluent_kafka import Producer
 
 from benchmarks.encode import PLAIN, encoder
 from benchmarks.load import document
-from watcher.stream.counts import Counts
-from watcher.stream.cursor_reply import take_apart
-from watcher.stream.kafka_writer import enqueue, requests
-from watcher.stream.split_events import FragmentJoiner
+from watcher.kafka.writer import enqueue, requests
+from watcher.mongodb.cursor_reply import take_apart
+from watcher.mongodb.split_events import FragmentJoiner
+from watcher.worker.reporting.counters import Counts
 
 EVENTS = 1_000
 ROUNDS = 30

@@ -19,7 +19,7 @@ from tests.support.oracle import Oracle
 from tests.support.proxy import TcpProxy
 from tests.support.waiting import eventually
 from tests.support.worker import Inbox, Launch, WorkerProcess
-from watcher.stream.process import DRAIN_SECONDS
+from watcher.worker.process import DRAIN_SECONDS
 
 pytest_plugins = ["tests.support.worker_fixtures"]
 

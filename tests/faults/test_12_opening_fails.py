@@ -20,7 +20,7 @@ from tests.support.mongodb_faults import failing
 from tests.support.oracle import Oracle
 from tests.support.worker import Launch
 from watcher.sandbox.mongod import ReplicaSet
-from watcher.stream.backoff import FIRST_SECONDS, LONGEST_SECONDS
+from watcher.worker.backoff import FIRST_SECONDS, LONGEST_SECONDS
 
 pytest_plugins = ["tests.support.worker_fixtures", "tests.support.mongodb_fixtures"]
 

@@ -20,8 +20,8 @@ from tests.support.kafka_topics import add_partitions, alter_topic, delete_topic
 from tests.support.waiting import eventually
 from tests.support.worker import Inbox, Launch, WorkerProcess
 from watcher.errors import ExitCode
+from watcher.kafka.position import POSITION_KEY
 from watcher.sandbox.kafka import ApacheKafka
-from watcher.stream.position import POSITION_KEY
 
 pytest_plugins = ["tests.support.worker_fixtures"]
 

@@ -20,8 +20,8 @@ from tests.support.records import read_topics
 from tests.support.waiting import eventually
 from tests.support.worker import Inbox, Launch, WorkerProcess
 from watcher.errors import ExitCode
+from watcher.kafka.position_topic import POSITION_TOPIC_CONFIG
 from watcher.sandbox.kafka import ApacheKafka, Broker
-from watcher.stream.position_topic import POSITION_TOPIC_CONFIG
 
 pytest_plugins = ["tests.support.worker_fixtures"]
 

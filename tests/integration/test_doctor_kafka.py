@@ -16,10 +16,10 @@ from tests.support.waiting import eventually
 from tests.support.worker import watcher_settings
 from watcher.doctor.check import Finding, Outcome
 from watcher.errors import NotPermitted
+from watcher.kafka.sink import KafkaSink
+from watcher.model import Delivered, Owner
+from watcher.position import change as position_change
 from watcher.sandbox.kafka import ApacheKafka, Broker
-from watcher.stream import position_change
-from watcher.stream.kafka_sink import KafkaSink
-from watcher.stream.model import Delivered, Owner
 
 pytest_plugins = ["tests.support.security_fixtures"]
 

@@ -15,8 +15,8 @@ from tests.support.doctoring import as_settings, check_fix, look_at_mongodb, pro
 from tests.support.waiting import eventually
 from tests.support.worker import watcher_settings
 from watcher.doctor.check import Outcome
+from watcher.mongodb.change_stream import ChangeStream
 from watcher.sandbox.mongod import Mongod, ReplicaSet
-from watcher.stream.change_stream import ChangeStream
 
 Document = dict[str, Any]
 

@@ -19,10 +19,10 @@ from watcher.config import Settings
 from watcher.doctor.check import Finding, Outcome, ok
 from watcher.doctor.examination import POSITION
 from watcher.doctor.position import SavedPosition
+from watcher.kafka.sink import KafkaSink
+from watcher.model import Delivered, Owner, ResumeToken
+from watcher.mongodb.change_stream import ChangeStream
 from watcher.sandbox.kafka import ApacheKafka
-from watcher.stream.change_stream import ChangeStream
-from watcher.stream.kafka_sink import KafkaSink
-from watcher.stream.model import Delivered, Owner, ResumeToken
 
 pytest_plugins = ["tests.support.worker_fixtures"]
 

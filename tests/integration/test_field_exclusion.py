@@ -22,10 +22,10 @@ from tests.support.records import read_topics
 from tests.support.worker import Inbox, Launch
 from watcher.config import Settings
 from watcher.config.fields import split_field
+from watcher.mongodb.change_stream import ChangeStream
+from watcher.mongodb.errors import EventTooLarge
 from watcher.sandbox.kafka import Broker
 from watcher.sandbox.mongod import ReplicaSet
-from watcher.stream.change_stream import ChangeStream
-from watcher.stream.mongodb_errors import EventTooLarge
 
 pytest_plugins = ["tests.support.worker_fixtures"]
 

@@ -17,9 +17,9 @@ from tests.support.mongodb_faults import failing
 from tests.support.streams import decoded, id_of, opened, read_after, read_until, stream_settings
 from watcher.config import Settings
 from watcher.errors import Outage, UndeliverableEvent
+from watcher.model import ResumeToken
+from watcher.mongodb.timeline import Timeline
 from watcher.sandbox.mongod import ReplicaSet
-from watcher.stream.model import ResumeToken
-from watcher.stream.timeline import Timeline
 
 pytest_plugins = ["tests.support.mongodb_fixtures", "tests.support.splitting_mongod"]
 

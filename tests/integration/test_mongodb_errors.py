@@ -17,10 +17,10 @@ from tests.support.waiting import eventually
 from tests.support.worker import Launch
 from watcher.config import Settings
 from watcher.errors import ExitCode, Outage, PositionLost, UndeliverableEvent, WatcherError
+from watcher.model import Batch, ResumeToken
+from watcher.mongodb.change_stream import ChangeStream
+from watcher.mongodb.error_codes import KINDS, TOKEN, UNKNOWN, Kind
 from watcher.sandbox.mongod import ReplicaSet
-from watcher.stream.change_stream import ChangeStream
-from watcher.stream.model import Batch, ResumeToken
-from watcher.stream.mongodb_codes import KINDS, TOKEN, UNKNOWN, Kind
 
 pytest_plugins = ["tests.support.worker_fixtures", "tests.support.mongodb_fixtures"]
 

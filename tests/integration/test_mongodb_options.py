@@ -25,9 +25,9 @@ from tests.support.worker import watcher_settings
 from watcher.config import Settings
 from watcher.doctor.check import Outcome
 from watcher.errors import Outage
+from watcher.model import Batch
+from watcher.mongodb.change_stream import ChangeStream
 from watcher.sandbox.mongod import Mongod, ReplicaSet
-from watcher.stream.change_stream import ChangeStream
-from watcher.stream.model import Batch
 from watcher.verification.source import Source
 
 pytest_plugins = ["tests.support.mongodb_fixtures"]

@@ -23,10 +23,10 @@ from tests.support.real_fleet import RealFleet
 from tests.support.waiting import eventually
 from tests.support.worker import watcher_settings
 from watcher.agent.address import find
-from watcher.console.durations import seconds_in_words
 from watcher.sandbox.kafka import Broker
 from watcher.sandbox.mongod import ReplicaSet
 from watcher.sandbox.process import free_port
+from watcher.terminal.durations import seconds_in_words
 
 TOKEN = "a-token-of-the-tests"
 DEADLINE_MS = 30_000.0

@@ -22,12 +22,12 @@ from tests.support.waiting import eventually
 from tests.support.worker import Inbox, Launch, WorkerProcess
 from watcher.cli import run_command_line
 from watcher.errors import ExitCode
+from watcher.kafka.position import POSITION_KEY, dump
+from watcher.kafka.sink import KafkaSink
+from watcher.model import Delivered, Owner, ResumeToken
+from watcher.model import Position as Place
+from watcher.mongodb.change_stream import ChangeStream
 from watcher.sandbox.kafka import ApacheKafka, Broker
-from watcher.stream.change_stream import ChangeStream
-from watcher.stream.kafka_sink import KafkaSink
-from watcher.stream.model import Delivered, Owner, ResumeToken
-from watcher.stream.model import Position as Place
-from watcher.stream.position import POSITION_KEY, dump
 
 pytest_plugins = ["tests.support.worker_fixtures"]
 

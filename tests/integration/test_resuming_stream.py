@@ -14,11 +14,11 @@ from tests.support.mongodb_faults import roll_oplog_over
 from tests.support.streams import decoded, id_of, opened, read_after, read_until, stream_settings
 from watcher.config import Settings
 from watcher.errors import PositionLost
+from watcher.model import ResumeToken
+from watcher.mongodb.resuming_stream import ResumingStream
+from watcher.mongodb.selection import VERSION
+from watcher.mongodb.timeline import PositionRefused, Timeline
 from watcher.sandbox.mongod import ReplicaSet
-from watcher.stream.model import ResumeToken
-from watcher.stream.resuming_stream import ResumingStream
-from watcher.stream.selection import VERSION
-from watcher.stream.timeline import PositionRefused, Timeline
 
 pytest_plugins = ["tests.support.mongodb_fixtures", "tests.support.splitting_mongod"]
 

@@ -15,9 +15,9 @@ from pymongo.database import Database
 from tests.support.records import read_topics
 from tests.support.waiting import eventually
 from tests.support.worker import Inbox, Launch
+from watcher.kafka.position import POSITION_KEY, load
+from watcher.model import token_seconds
 from watcher.sandbox.kafka import Broker
-from watcher.stream.model import token_seconds
-from watcher.stream.position import POSITION_KEY, load
 
 pytest_plugins = ["tests.support.worker_fixtures"]
 

@@ -15,9 +15,9 @@ from tests.support.oracle import Oracle
 from tests.support.proxy import TcpProxy
 from tests.support.waiting import eventually
 from tests.support.worker import OPERATIONS, Inbox, Launch, WorkerProcess, watcher_settings
+from watcher.kafka.writer import WRITE_SECONDS
 from watcher.sandbox.kafka import ApacheKafka, Broker
 from watcher.sandbox.mongod import ReplicaSet
-from watcher.stream.kafka_writer import WRITE_SECONDS
 
 pytest_plugins = ["tests.support.worker_fixtures"]
 

@@ -16,8 +16,8 @@ from typing import Any
 
 from confluent_kafka import Producer
 
-from watcher.stream import kafka_writer
-from watcher.stream.position import CLAIM_KEY, POSITION_KEY
+from watcher.kafka import writer as kafka_writer
+from watcher.kafka.position import CLAIM_KEY, POSITION_KEY
 
 KILLED = 137
 FLUSH_SECONDS = 10.0

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from watcher.cli import main
-from watcher.stream import worker
+from watcher.worker import worker
 
 SCRIPT = __file__
 PROGRAM = ("-P", SCRIPT)

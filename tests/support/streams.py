@@ -10,11 +10,11 @@ from typing import Any
 import bson
 
 from watcher.config import Settings
+from watcher.model import Batch, ResumeToken
+from watcher.mongodb.resuming_stream import ResumingStream
 from watcher.sandbox.mongod import ReplicaSet
 from watcher.stream.gaps import Gaps
-from watcher.stream.model import Batch, ResumeToken
-from watcher.stream.resuming_stream import ResumingStream
-from watcher.stream.tolerant_stream import TolerantStream
+from watcher.stream.loss_policies import TolerantStream
 
 READ_TIMEOUT_S = 60.0
 

@@ -12,7 +12,7 @@ from bson.datetime_ms import DatetimeMS
 from bson.objectid import ObjectId
 from bson.timestamp import Timestamp
 
-from watcher.stream.message import Encoder, MessageFormat
+from watcher.messages.encoder import Encoder, MessageFormat
 
 RECORDED_FILE = Path(__file__).parents[1] / "data" / "change_events.jsonl"
 """What mongod 6.0.5 sent for the life of one document and its database; only the clock was turned to 1 January 2024."""

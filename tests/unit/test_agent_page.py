@@ -15,8 +15,7 @@ from starlette.applications import Starlette
 
 from tests.support.asgi import Answer, ask
 from watcher.agent.app import create_app
-from watcher.agent.pages import PAGE_DIR
-from watcher.agent.shown import (
+from watcher.agent.page_model import (
     HEADROOM_SECONDS,
     LAG_SECONDS,
     SPARK_STEPS,
@@ -28,6 +27,7 @@ from watcher.agent.shown import (
     spark,
     summary,
 )
+from watcher.agent.pages import PAGE_DIR
 from watcher.agent.view import FleetView
 from watcher.config import ROW_OPERATIONS, Deployment
 from watcher.config.agent_settings import AgentSettings

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from watcher.stream.backoff import FIRST_SECONDS, LONGEST_SECONDS, Backoff
+from watcher.worker.backoff import FIRST_SECONDS, LONGEST_SECONDS, Backoff
 
 
 def test_waits_double_up_to_the_longest_and_lie_in_the_upper_half() -> None:

@@ -18,7 +18,7 @@ from watcher.cli.exit_codes import UnknownName
 from watcher.cli.options import complete_names, select, select_to_change, with_deployment
 from watcher.config import Deployment
 from watcher.errors import KEEPS_TRYING, ConfigurationError, NotPermitted, Outage
-from watcher.stream.message import native_row
+from watcher.messages.encoder import native_row
 
 KNOWN = ("analytics", "dashboard", "shop")
 

@@ -16,7 +16,7 @@ from watcher.config.kafka_client import producer_properties
 from watcher.config.librdkafka import OWNED
 from watcher.config.librdkafka_names import KNOWN_PROPERTIES
 from watcher.errors import ConfigurationError
-from watcher.stream.mongodb_client import connect
+from watcher.mongodb.client import connect
 
 GOOD = 'mongodb_uri = "mongodb://h/db"\nkafka_brokers = "h:9092"\nkafka_client_id = "{name}"\n'
 Told = list[tuple[str, str, str]]

@@ -8,7 +8,7 @@ import pytest
 
 from watcher.config import Settings
 from watcher.errors import CredentialsRefused, ExitCode
-from watcher.stream.credentials import PATIENCE_SECONDS, Credentials
+from watcher.worker.credentials import PATIENCE_SECONDS, Credentials
 
 REFUSED = CredentialsRefused("MongoDB refuses the credentials", hint="Check them.", component="mongodb")
 

@@ -10,8 +10,8 @@ from bson import Int64
 from hypothesis import given
 from hypothesis import strategies as st
 
-from watcher.stream.batch_size import FIRST_EVENTS, REPLY_BYTES, BatchSize, is_backlog
-from watcher.stream.cursor_reply import take_apart
+from watcher.mongodb.cursor_reply import take_apart
+from watcher.mongodb.reply_size import FIRST_EVENTS, REPLY_BYTES, BatchSize, is_backlog
 
 TOKEN = {"_data": "8200"}
 

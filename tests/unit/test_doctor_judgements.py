@@ -25,8 +25,8 @@ from watcher.doctor.mongodb import judge_majority, judge_version
 from watcher.doctor.mongodb_database import judge_collections, judge_expiry, judge_oplog
 from watcher.doctor.position import judge_headroom, judge_owner
 from watcher.doctor.record_times import judge_oldest, judge_retention
-from watcher.stream.model import Owner
-from watcher.stream.oplog import Oplog
+from watcher.model import Owner
+from watcher.oplog import Oplog
 
 DAY = 86_400
 GB = 2**30

@@ -18,7 +18,7 @@ from watcher.fleet.digest import load_or_make_key, settings_digest
 from watcher.fleet.errors import FleetError
 from watcher.fleet.files import ProgramFiles, base_text, check, write_if_changed
 from watcher.fleet.programs import STOP_WAIT_SECONDS, Program, render, same_worker, with_autostart
-from watcher.stream.process import DRAIN_SECONDS
+from watcher.worker.process import DRAIN_SECONDS
 
 KEY = b"k" * 32
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from watcher.stream.histogram import Histogram
+from watcher.worker.reporting.histogram import Histogram
 
 BOUNDS = (0.01, 1.0, 10.0)
 NOW_MS = 1_704_110_400_000

@@ -11,7 +11,7 @@ from bson import Int64, Timestamp
 from tests.support.imitation import Imitation
 from watcher.config import Settings
 from watcher.errors import ExitCode, UnsupportedServer, WatcherError
-from watcher.stream.change_stream import ChangeStream
+from watcher.mongodb.change_stream import ChangeStream
 
 Document = dict[str, Any]
 

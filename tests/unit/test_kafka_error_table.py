@@ -9,8 +9,8 @@ import pytest
 from confluent_kafka import KafkaError
 
 from watcher.errors import ConfigurationError, CredentialsRefused, NotPermitted, Outage, UnsupportedServer, WatcherError
-from watcher.stream.kafka_error_table import CLOCK_HINT, MEANINGS, NEUTRAL_HINT, REACH_HINT, TABLE, UNNAMED, Answer
-from watcher.stream.kafka_errors import as_watcher_error
+from watcher.kafka.error_table import CLOCK_HINT, MEANINGS, NEUTRAL_HINT, REACH_HINT, TABLE, UNNAMED, Answer
+from watcher.kafka.errors import as_watcher_error
 
 PAGE = (Path(__file__).parents[2] / "docs" / "errors.md").read_text(encoding="utf-8")
 NAMES = [name for meaning in TABLE for name in meaning.names.split()]

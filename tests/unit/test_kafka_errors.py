@@ -6,8 +6,8 @@ import pytest
 from confluent_kafka import KafkaError, KafkaException
 
 from watcher.errors import ConfigurationError, CredentialsRefused, NotPermitted, Outage, UnsupportedServer, WatcherError
-from watcher.stream.kafka_errors import as_watcher_error, explained, translated
-from watcher.stream.kafka_topics import NameTaken, _creation_error
+from watcher.kafka.errors import as_watcher_error, explained, translated
+from watcher.kafka.topics import NameTaken, _creation_error
 
 
 @pytest.mark.parametrize(

@@ -8,10 +8,10 @@ import pytest
 from confluent_kafka import KafkaError, Producer
 from confluent_kafka import Message as DeliveredMessage
 
-from watcher.stream import kafka_writer
-from watcher.stream.kafka_writer import RECORD_BYTES, TransactionalWriter, enqueue, requests
-from watcher.stream.model import Message
-from watcher.stream.transaction_pause import SHARE
+from watcher.kafka import writer as kafka_writer
+from watcher.kafka.transaction_pause import SHARE
+from watcher.kafka.writer import RECORD_BYTES, TransactionalWriter, enqueue, requests
+from watcher.model import Message
 
 
 def test_how_each_message_fared_is_told() -> None:

@@ -11,8 +11,8 @@ from xml.etree import ElementTree
 import pytest
 from rich.console import Console
 
-from watcher.console.live_view import WatcherLine, ago, live_view, status_line, time_of_day
-from watcher.console.picture import COLUMNS, LINES, picture
+from watcher.terminal.live_view import WatcherLine, ago, live_view, status_line, time_of_day
+from watcher.terminal.picture import COLUMNS, LINES, picture
 
 NOW = datetime(2024, 1, 1, 12, 0, 0, tzinfo=UTC)
 STREAMING = WatcherLine("dashboard", "streaming", 12.34, 0.04, NOW - timedelta(seconds=1.5), 12_345)

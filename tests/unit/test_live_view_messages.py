@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from watcher.console.message_line import plain_line, rich_line
-from watcher.console.message_text import LONGEST_TEXT, message_text, printable, short_key
+from watcher.terminal.message_line import plain_line, rich_line
+from watcher.terminal.message_text import LONGEST_TEXT, message_text, printable, short_key
 
 HEAD = {"database": "dashboard", "collection": "users", "timestamp": "2024-01-01T12:00:00.000Z", "watcher": "w", "sequence": 3}
 KEY = {"_id": "65f0c1a2b3c4d5e6f7a8b9c0"}

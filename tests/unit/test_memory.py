@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from watcher.stream.memory import Rest
+from watcher.worker.memory import Rest
 
 
 def trims(looks: str) -> list[int]:

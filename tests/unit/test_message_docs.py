@@ -12,11 +12,11 @@ import pytest
 from tests.unit.bson_types import TYPES
 from tests.unit.change_events import EVENT_ID, change, encoder, recorded
 from watcher.config.topic_name import escape
-from watcher.stream.message import BODY, TOO_LARGE
-from watcher.stream.model import Message
-from watcher.stream.position_change import notice_of
-from watcher.stream.position_history import PositionChange
-from watcher.stream.tolerant_stream import gap_notice
+from watcher.messages.encoder import BODY, TOO_LARGE
+from watcher.model import Message
+from watcher.position.change import notice_of
+from watcher.position.history import PositionChange
+from watcher.stream.loss_policies import gap_notice
 
 TEXT = (Path(__file__).parents[2] / "docs" / "message-format.md").read_text(encoding="utf-8")
 EXAMPLES = dict(re.findall(r"^### (\w+)\n.*?```json\n(.*?)```", TEXT, re.MULTILINE | re.DOTALL))

@@ -21,16 +21,16 @@ from watcher.fleet.status import Row
 from watcher.fleet.status import State as ShownState
 from watcher.fleet.supervisord import Process
 from watcher.fleet.survey import Survey
-from watcher.stream import standing
-from watcher.stream.exposition import Metric, exposition
-from watcher.stream.message import TOO_LARGE
-from watcher.stream.metrics import METRICS, metrics
-from watcher.stream.model import Batch, Message, Owner, Position
-from watcher.stream.oplog import Oplog
-from watcher.stream.past import Past
-from watcher.stream.progress import Progress
-from watcher.stream.snapshot import snapshot
-from watcher.stream.status_file import StatusFile
+from watcher.messages.encoder import TOO_LARGE
+from watcher.model import Batch, Message, Owner, Position
+from watcher.oplog import Oplog
+from watcher.worker.previous_run import Past
+from watcher.worker.reporting import lag as standing
+from watcher.worker.reporting.exposition import Metric, exposition
+from watcher.worker.reporting.metrics import METRICS, metrics
+from watcher.worker.reporting.progress import Progress
+from watcher.worker.reporting.status_file import StatusFile
+from watcher.worker.reporting.status_report import snapshot
 
 ROOT = Path(__file__).parents[2]
 TEXT = (ROOT / "docs" / "metrics.md").read_text(encoding="utf-8")

@@ -11,7 +11,7 @@ import pytest
 
 from watcher.cli import watcherctl
 from watcher.verification.mapping import load_mapping
-from watcher.verification.telling import old_told, our_told
+from watcher.verification.normalizing import old_told, our_told
 
 TEXT = (Path(__file__).parents[2] / "docs" / "migration.md").read_text(encoding="utf-8")
 COMMANDS = re.findall(r"(?:^|`)watcherctl ([^`#\n]+)", TEXT, re.MULTILINE)

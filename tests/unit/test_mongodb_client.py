@@ -16,9 +16,9 @@ from pymongo.server_description import ServerDescription
 from watcher.config import Settings
 from watcher.config.mongodb_options import BOUNDED, FIXED, driver_options
 from watcher.errors import ConfigurationError, Outage
-from watcher.stream.mongodb_client import Reader, SameServer
-from watcher.stream.mongodb_errors import translated
-from watcher.stream.timeline import PositionRefused, Timeline
+from watcher.mongodb.client import Reader, SameServer
+from watcher.mongodb.errors import translated
+from watcher.mongodb.timeline import PositionRefused, Timeline
 
 PAGE = Path(__file__).parents[2] / "docs" / "configuration.md"
 

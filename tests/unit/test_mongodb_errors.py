@@ -28,8 +28,8 @@ from watcher.errors import (
     UnsupportedServer,
     WatcherError,
 )
-from watcher.stream.mongodb_codes import BY_CODE, KINDS, LARGE, POSITION, STANDALONE, TOKEN, UNKNOWN, UNKNOWN_HINT, Kind
-from watcher.stream.mongodb_errors import BUGS, CUT_OFF, EventNotFound, EventTooLarge, translated
+from watcher.mongodb.error_codes import BY_CODE, KINDS, LARGE, POSITION, STANDALONE, TOKEN, UNKNOWN, UNKNOWN_HINT, Kind
+from watcher.mongodb.errors import BUGS, CUT_OFF, EventNotFound, EventTooLarge, translated
 
 
 def translation(error: Exception, *, after_token: bool = False) -> WatcherError:

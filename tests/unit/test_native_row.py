@@ -16,7 +16,7 @@ from tests.unit.bson_types import TYPES, Sample, raw, raw_document, raw_string
 from tests.unit.change_events import change, encoder, recorded
 from tests.unit.random_bson import documents
 from watcher.errors import UndeliverableEvent
-from watcher.stream.message import native_row
+from watcher.messages.encoder import native_row
 
 pytestmark = pytest.mark.skipif(
     native_row is None and not os.environ.get("CI"), reason="the part in C was not compiled: no C compiler, or no Python.h"

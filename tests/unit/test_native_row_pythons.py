@@ -23,7 +23,7 @@ from tests.support.fault_matrix import SEED_VARIABLE
 from tests.support.pythons import Python, claimed, find_python
 from tests.unit.change_events import change, encoder, recorded
 from tests.unit.random_bson import documents
-from watcher.stream.message import native_row
+from watcher.messages.encoder import native_row
 
 ROOT = Path(__file__).parents[2]
 WATCHER = b'"dashboard-watcher"'

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from watcher.stream.oplog import Oplog
+from watcher.oplog import Oplog
 
 HOUR = 3600
 NOW = 100 * HOUR

@@ -16,10 +16,10 @@ from hypothesis import strategies as st
 from tests.support.waiting import eventually
 from tests.unit.change_events import change, encoder
 from watcher.errors import Outage, UndeliverableEvent
-from watcher.stream.model import Batch, Message, Owner, Position, ResumeToken
+from watcher.model import Batch, Message, Owner, Position, ResumeToken
+from watcher.mongodb.split_events import event_token
 from watcher.stream.overlap import SWITCH_SECONDS, take_short_turns
 from watcher.stream.pipeline import Pipeline
-from watcher.stream.split_events import event_token
 
 START = Position("dashboard", Owner("9f3c", "host-1", 4711), token={"_data": "8200000000"}, sequence=0)
 TIMEOUT_S = 20.0

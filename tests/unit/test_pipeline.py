@@ -11,10 +11,10 @@ import pytest
 
 from tests.unit.change_events import change, encoder
 from watcher.errors import UndeliverableEvent
+from watcher.model import Batch, Message, Notice, Owner, Position, ResumeToken
+from watcher.mongodb.split_events import event_token
 from watcher.stream import pipeline as module
-from watcher.stream.model import Batch, Message, Notice, Owner, Position, ResumeToken
 from watcher.stream.pipeline import IDLE_COMMIT_SECONDS, Pipeline
-from watcher.stream.split_events import event_token
 
 START = Position("dashboard", Owner("9f3c", "host-1", 4711), token={"_data": "8200"}, sequence=0)
 

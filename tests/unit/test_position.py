@@ -10,8 +10,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from watcher.errors import PositionLost
-from watcher.stream.model import Owner, Position, token_seconds
-from watcher.stream.position import dump, load
+from watcher.kafka.position import dump, load
+from watcher.model import Owner, Position, token_seconds
 
 OWNER = Owner(instance="9f3c", host="host-1", pid=4711)
 TOKEN = {"_data": "826592A940000000012B0229296E04"}

@@ -6,7 +6,7 @@ import pytest
 
 from tests.support.doctoring import as_settings
 from watcher.errors import PositionUnsafe
-from watcher.stream.position_topic import POSITION_TOPIC_CONFIG, check_position_topic, deletion_limits
+from watcher.kafka.position_topic import POSITION_TOPIC_CONFIG, check_position_topic, deletion_limits
 
 SETTINGS = as_settings({"mongodb_uri": "mongodb://h/shop", "kafka_brokers": "h:9092", "kafka_client_id": "shop"})
 WEEK = "604800000"

@@ -14,11 +14,11 @@ import pytest
 from watcher.cli.position import Token, _agreed
 from watcher.cli.position_view import as_document, as_text, plan_as_text
 from watcher.config import Settings
-from watcher.stream.model import Owner, Position
-from watcher.stream.oplog import Oplog
-from watcher.stream.position import Saved
-from watcher.stream.position_change import Look
-from watcher.stream.position_history import PositionChange
+from watcher.kafka.position import Saved
+from watcher.model import Owner, Position
+from watcher.oplog import Oplog
+from watcher.position.change import Look
+from watcher.position.history import PositionChange
 
 NOON = {"_data": "826592A940000000012B0229296E04"}
 ONE = {"_data": "826592B750000000012B0229296E04"}

@@ -20,7 +20,7 @@ from watcher.fleet.files import DisabledMarks, ProgramFiles
 from watcher.fleet.launch import prepare
 from watcher.fleet.lock import fleet_lock
 from watcher.private import make_directory, replace_file
-from watcher.stream.process import no_worker, only_one
+from watcher.worker.process import no_worker, only_one
 
 
 def mode(path: Path) -> int:

@@ -16,12 +16,12 @@ import pytest
 
 from tests.support.waiting import eventually
 from watcher.errors import NotOwner
-from watcher.stream import process as module
-from watcher.stream.process import only_one
+from watcher.worker import process as module
+from watcher.worker.process import only_one
 
 HEAD = """
 import os, signal, sys, threading, time
-from watcher.stream import process
+from watcher.worker import process
 stopping = threading.Event()
 """
 ENDS_BY_ITSELF = """

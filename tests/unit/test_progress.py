@@ -18,14 +18,14 @@ from tests.support.waiting import eventually
 from watcher.config import Settings
 from watcher.errors import NotPermitted, Outage
 from watcher.log import iso
-from watcher.stream import standing as module
-from watcher.stream import status_file
-from watcher.stream.model import Batch, Message, Owner, Position
-from watcher.stream.oplog import Oplog
-from watcher.stream.past import Past
-from watcher.stream.progress import Progress, State
-from watcher.stream.snapshot import snapshot
-from watcher.stream.status_file import StatusFile, log_status
+from watcher.model import Batch, Message, Owner, Position
+from watcher.oplog import Oplog
+from watcher.worker.previous_run import Past
+from watcher.worker.reporting import lag as module
+from watcher.worker.reporting import status_file
+from watcher.worker.reporting.progress import Progress, State
+from watcher.worker.reporting.status_file import StatusFile, log_status
+from watcher.worker.reporting.status_report import snapshot
 
 OWNER = Owner("9f3c", "host-1", 4711)
 MONGODB_AWAY = Outage("MongoDB does not answer.", hint="Is it running?", component="mongodb")

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from watcher.errors import ConfigurationError, NotPermitted, Outage, WatcherError
-from watcher.stream.model import Message
-from watcher.stream.refusals import NEVER, oldest_allowed_ms, reason
+from watcher.kafka.refusals import NEVER, oldest_allowed_ms, reason
+from watcher.model import Message
 
 HOUR_MS = 3_600_000
 OLD = Message("t", b"1", b"{}", int(time.time() * 1000) - HOUR_MS, "insert")

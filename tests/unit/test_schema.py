@@ -18,7 +18,7 @@ from tests.support.schema import VALIDATOR, faults
 from tests.unit.bson_types import TYPES
 from tests.unit.change_events import change, encoder
 from tests.unit.test_message_docs import examples
-from watcher.stream.model import Message
+from watcher.model import Message
 
 ASYNCAPI = yaml.safe_load((DOCS / "asyncapi.yaml").read_text(encoding="utf-8"))
 EXAMPLES = examples()

@@ -11,7 +11,7 @@ from bson.regex import Regex
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from watcher.stream.selection import event_stage, glob_to_regex, match_stage
+from watcher.mongodb.selection import event_stage, glob_to_regex, match_stage
 
 NAMES = st.text(alphabet="abz019._-^]![\\ü*?{}\t ", min_size=1, max_size=6)
 GLOBS = st.text(alphabet="ab9*?[]!^-\\.&~|:ü{}\t ", max_size=8)

@@ -8,7 +8,7 @@ import pytest
 
 from tests.support.doctoring import as_settings
 from watcher.config.topic_name import folded
-from watcher.stream.kafka_topics import NameTaken, Topics
+from watcher.kafka.topics import NameTaken, Topics
 
 PLAIN, APART, OTHER = "x.order.items", "x.order_x2e_items", "x.order_items"
 SETTINGS = {"mongodb_uri": "mongodb://h/shop", "kafka_brokers": "127.0.0.1:1", "kafka_client_id": "x"}

@@ -14,16 +14,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from watcher.errors import ConfigurationError
-from watcher.stream.json_text import DIALECTS
+from watcher.messages.bson_json import DIALECTS
 from watcher.verification import verifier
 from watcher.verification.difference import NOTHING, at_path, changes
 from watcher.verification.keys import created_seconds, is_certain, possible_ids
 from watcher.verification.lineage import Lineage
 from watcher.verification.mapping import TopicMapping, load_mapping
+from watcher.verification.normalizing import old_told, our_told
 from watcher.verification.pairing import Pairing, Told, paired
 from watcher.verification.sequences import SeenNumbers, SequenceReport, report
 from watcher.verification.state import ABSENT, Doubt, Known, StateStore
-from watcher.verification.telling import old_told, our_told
 
 HERE = ("topic", 0)
 

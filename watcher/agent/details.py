@@ -14,9 +14,9 @@ from watcher.agent.lanes import Lane
 from watcher.agent.view import view_of
 from watcher.config import Deployment, Loaded
 from watcher.config.in_force import values_in_force
-from watcher.console.message_text import message_text, printable, short
 from watcher.errors import WatcherError
 from watcher.fleet.logs import NO_TIME, Line, Wanted, last_lines, pairs
+from watcher.terminal.message_text import message_text, printable, short
 
 if TYPE_CHECKING:
     from watcher.config import Settings

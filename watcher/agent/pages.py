@@ -16,7 +16,7 @@ from starlette.staticfiles import StaticFiles
 
 from watcher import __version__
 from watcher.agent.details import faults_shown, log_shown, settings_shown
-from watcher.agent.shown import (
+from watcher.agent.page_model import (
     SPARK_STEPS,
     Shown,
     age_in_words,
@@ -28,9 +28,9 @@ from watcher.agent.shown import (
     summary,
 )
 from watcher.agent.view import FleetView, view_of
-from watcher.console.durations import seconds_in_words
-from watcher.console.message_text import printable
 from watcher.fleet.status import Row
+from watcher.terminal.durations import seconds_in_words
+from watcher.terminal.message_text import printable
 
 PAGE_DIR = Path(__file__).parent / "page"
 LOG_LINES = 100

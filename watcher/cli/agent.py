@@ -25,7 +25,7 @@ def agent(fleet: Fleet) -> int:
 
     from watcher.agent.server import run_agent
     from watcher.log import logging_to, standard_output
-    from watcher.stream.process import die_with_parent
+    from watcher.worker.process import die_with_parent
 
     die_with_parent()
     with logging_to(standard_output(), "info", watcher=AGENT):

@@ -10,14 +10,14 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from watcher.config import Settings
-from watcher.console.live_view import WatcherLine
-from watcher.console.message_text import Message
-from watcher.console.picture import picture
 from watcher.consumer.delivered import Delivered
 from watcher.consumer.reader import Reader
 from watcher.fleet.control import Fleet
 from watcher.fleet.status import Row
 from watcher.fleet.survey import survey
+from watcher.terminal.live_view import WatcherLine
+from watcher.terminal.message_text import Message
+from watcher.terminal.picture import picture
 
 POLL_SECONDS = 0.1
 SURVEY_SECONDS = 0.5

@@ -10,8 +10,8 @@ from contextlib import AbstractContextManager, contextmanager
 import click
 
 from watcher.cli.demo_audience import Scene
-from watcher.console.live_view import live_view, status_line
-from watcher.console.message_line import plain_line
+from watcher.terminal.live_view import live_view, status_line
+from watcher.terminal.message_line import plain_line
 
 STATUS_SECONDS = 5.0
 MOST_LINES = 30

@@ -23,11 +23,11 @@ from watcher.log import iso
 from watcher.private import make_directory
 
 if TYPE_CHECKING:
-    from watcher.stream.model import Delivered, ResumeToken
-    from watcher.stream.oplog import Oplog
-    from watcher.stream.position_change import Look
-    from watcher.stream.status_file import StatusFile
-    from watcher.stream.timeline import Timeline
+    from watcher.model import Delivered, ResumeToken
+    from watcher.mongodb.timeline import Timeline
+    from watcher.oplog import Oplog
+    from watcher.position.change import Look
+    from watcher.worker.reporting.status_file import StatusFile
 
 ResumePoint = tuple["ResumeToken", str]
 """A token, and why it is the one, for people."""
@@ -43,7 +43,7 @@ class Token(click.ParamType["ResumeToken"]):
     def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> ResumeToken:
         from bson import json_util
 
-        from watcher.stream.model import token_seconds
+        from watcher.model import token_seconds
 
         text = str(value)
         try:
@@ -102,8 +102,8 @@ def show(deployment: Deployment, name: str, as_json: bool) -> int:
     settings = load_one(deployment.conf_dir, select_one(deployment, name))
 
     from watcher.cli.position_view import as_document, as_text
-    from watcher.stream.position_change import look
-    from watcher.stream.timeline import Timeline
+    from watcher.mongodb.timeline import Timeline
+    from watcher.position.change import look
 
     with librdkafka_silent():
         seen = look(settings, _delivered(deployment, settings))
@@ -147,7 +147,7 @@ def reset(deployment: Deployment, name: str, how: How) -> int:
 
 def _back_to(moment: datetime) -> Choose:
     def choose(seen: Look, timeline: Timeline) -> ResumePoint:
-        from watcher.stream.position_change import is_step_back
+        from watcher.position.change import is_step_back
 
         token = timeline.at(moment)
         if seen.token and not is_step_back(seen.token, token):
@@ -174,7 +174,7 @@ def _undo(seen: Look, timeline: Timeline) -> ResumePoint:
 
 def time_of(token: ResumeToken) -> str:
     """When the change was made after which the stream goes on, in whole seconds."""
-    from watcher.stream.model import token_seconds
+    from watcher.model import token_seconds
 
     return iso(token_seconds(token))
 
@@ -193,13 +193,13 @@ def librdkafka_silent() -> Iterator[None]:
 
 def _delivered(deployment: Deployment, settings: Settings) -> Delivered:
     """What the last worker on this host has left."""
-    from watcher.stream.past import Past
+    from watcher.worker.previous_run import Past
 
     return Past.read(_status_file(deployment, settings).previous(), settings.kafka_client_id).delivered
 
 
 def _status_file(deployment: Deployment, settings: Settings) -> StatusFile:
-    from watcher.stream.status_file import StatusFile
+    from watcher.worker.reporting.status_file import StatusFile
 
     return StatusFile(deployment.run_dir / f"{settings.name}.json")
 
@@ -209,8 +209,8 @@ def _ask_mongodb(timeline: Timeline, seen: Look) -> tuple[Look, int | None, Oplo
 
     None without an answer: what Kafka has is shown all the same.
     """
-    from watcher.stream.model import token_seconds
-    from watcher.stream.timeline import PositionRefused
+    from watcher.model import token_seconds
+    from watcher.mongodb.timeline import PositionRefused
 
     try:
         now, oplog = token_seconds(timeline.now()), timeline.oplog()
@@ -229,8 +229,8 @@ def _change(deployment: Deployment, name: str, how: How, choose: Choose) -> int:
     settings = load_one(deployment.conf_dir, select_one(deployment, name))
 
     from watcher.cli.position_view import change_as_document, plan_as_text
-    from watcher.stream.position_change import change, look
-    from watcher.stream.timeline import Timeline
+    from watcher.mongodb.timeline import Timeline
+    from watcher.position.change import change, look
 
     with librdkafka_silent(), _while_stopped(deployment, settings):
         delivered = _delivered(deployment, settings)
@@ -255,7 +255,7 @@ def _change(deployment: Deployment, name: str, how: How, choose: Choose) -> int:
 @contextmanager
 def _while_stopped(deployment: Deployment, settings: Settings) -> Iterator[None]:
     from watcher.fleet.launch import check_ours
-    from watcher.stream.process import no_worker
+    from watcher.worker.process import no_worker
 
     check_ours(deployment)
     make_directory(deployment.run_dir)

@@ -9,12 +9,12 @@ import orjson
 from bson import json_util
 
 from watcher.config import Settings
-from watcher.console.durations import NOTHING, headroom_in_words, seconds_in_words
 from watcher.log import iso
-from watcher.stream.model import ResumeToken, token_seconds
-from watcher.stream.oplog import Oplog
-from watcher.stream.position_change import Look, is_step_back
-from watcher.stream.position_history import PositionChange
+from watcher.model import ResumeToken, token_seconds
+from watcher.oplog import Oplog
+from watcher.position.change import Look, is_step_back
+from watcher.position.history import PositionChange
+from watcher.terminal.durations import NOTHING, headroom_in_words, seconds_in_words
 
 VERSION = 1
 """Of the JSON form: goes up when a key goes away or changes its meaning; new keys may come without that."""

@@ -33,7 +33,7 @@ def run(deployment: Deployment, name: str | None, env_file: Path | None) -> int:
         return _run_fleet(deployment)
     settings = _settings(deployment, name, env_file)
 
-    from watcher.stream.worker import run_worker
+    from watcher.worker.worker import run_worker
 
     return run_worker(settings, deployment.run_dir)
 

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
-from watcher.console.durations import NOTHING, duration_in_words, headroom_in_words, seconds_in_words
 from watcher.fleet.status import Row, State
 from watcher.fleet.survey import Survey
+from watcher.terminal.durations import NOTHING, duration_in_words, headroom_in_words, seconds_in_words
 
 if TYPE_CHECKING:
     from rich.console import Group

@@ -141,7 +141,7 @@ def _show_json(delivered: Delivered) -> None:
 def _pretty() -> Show:
     from rich.console import Console
 
-    from watcher.console.message_line import rich_line
+    from watcher.terminal.message_line import rich_line
 
     console = Console(highlight=False)
     return lambda delivered: console.print(rich_line(delivered.message), no_wrap=True, overflow="ellipsis", crop=True)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from watcher.console.durations import seconds_in_words
 from watcher.doctor.check import Finding, failed, ok, warning
+from watcher.terminal.durations import seconds_in_words
 
 SKEW_SECONDS = 5.0
 MOST_SKEW_SECONDS = 3600.0

@@ -19,10 +19,10 @@ from watcher.config.fault import BUILT_IN
 from watcher.config.topic_name import topic_name
 from watcher.doctor.check import Check, Finding, failed, ok
 from watcher.errors import Outage, WatcherError
-from watcher.stream.kafka_config import admin_config
-from watcher.stream.kafka_error_table import CREDENTIALS_HINT
-from watcher.stream.kafka_errors import UNREACHABLE, explained, translated
-from watcher.stream.kafka_topics import Topics
+from watcher.kafka.error_table import CREDENTIALS_HINT
+from watcher.kafka.errors import UNREACHABLE, explained, translated
+from watcher.kafka.properties import admin_config
+from watcher.kafka.topics import Topics
 
 ANSWER_SECONDS = 4.5
 CONNECT_SECONDS = 3.0

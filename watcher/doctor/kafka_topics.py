@@ -13,9 +13,9 @@ from watcher.doctor.clocks import judge_skew
 from watcher.doctor.kafka import ANSWER_SECONDS, ANSWERING, Kafka
 from watcher.doctor.kafka_copies import judge_copies
 from watcher.errors import ConfigurationError, NotPermitted, WatcherError
-from watcher.stream.kafka_errors import translated
-from watcher.stream.kafka_sink import DEFAULT_MESSAGE_MAX_BYTES
-from watcher.stream.kafka_topics import UnseenTopic
+from watcher.kafka.errors import translated
+from watcher.kafka.sink import DEFAULT_MESSAGE_MAX_BYTES
+from watcher.kafka.topics import UnseenTopic
 
 RIGHTS = {AclOperation.WRITE: "Write", AclOperation.READ: "Read", AclOperation.DESCRIBE_CONFIGS: "DescribeConfigs"}
 NO_TOPICS = "because none of the topics exists yet"

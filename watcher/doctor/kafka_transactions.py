@@ -11,8 +11,8 @@ from watcher.doctor.check import Check, Finding, failed, not_checked, ok
 from watcher.doctor.kafka import ANSWER_SECONDS, ANSWERING, Kafka
 from watcher.doctor.kafka_copies import judge_copies
 from watcher.errors import NotPermitted, WatcherError
-from watcher.stream.kafka_config import producer_config, reader_config
-from watcher.stream.kafka_errors import translated
+from watcher.kafka.errors import translated
+from watcher.kafka.properties import producer_config, reader_config
 
 PROBE_MS = 10_000
 """How long the coordinator keeps the probe's transaction, should we die in the middle of it."""

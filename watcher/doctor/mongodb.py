@@ -15,14 +15,14 @@ from pymongo.uri_parser import parse_uri
 
 from watcher.config import Origin, Settings
 from watcher.config.fault import BUILT_IN
-from watcher.console.durations import seconds_in_words
 from watcher.doctor.check import Check, Finding, failed, not_checked, ok, warning
 from watcher.doctor.clocks import judge_skew
 from watcher.errors import WatcherError
-from watcher.stream.change_stream import can_split
-from watcher.stream.mongodb_client import connect
-from watcher.stream.mongodb_codes import CREDENTIALS_HINT, REPLICA_SET_HINT
-from watcher.stream.mongodb_errors import REACH_HINT, translated
+from watcher.mongodb.change_stream import can_split
+from watcher.mongodb.client import connect
+from watcher.mongodb.error_codes import CREDENTIALS_HINT, REPLICA_SET_HINT
+from watcher.mongodb.errors import REACH_HINT, translated
+from watcher.terminal.durations import seconds_in_words
 
 OLDEST_VERSION = 6
 MEMBERS_SECONDS = 2.0

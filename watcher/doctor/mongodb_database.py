@@ -9,12 +9,12 @@ from typing import Any
 from watcher.config import Settings
 from watcher.config.collections import is_glob, is_watched
 from watcher.config.fault import did_you_mean
-from watcher.console.durations import seconds_in_words
 from watcher.doctor.check import Check, Finding, failed, not_checked, ok, warning
 from watcher.doctor.mongodb import LOGGED_IN, Document, Mongodb, grant
 from watcher.errors import NotPermitted, WatcherError
-from watcher.stream.change_stream import ChangeStream
-from watcher.stream.mongodb_errors import translated
+from watcher.mongodb.change_stream import ChangeStream
+from watcher.mongodb.errors import translated
+from watcher.terminal.durations import seconds_in_words
 
 GOOD_OPLOG_SECONDS = 24 * 3600
 """A weekend would be better; a night is what one may be away at least."""

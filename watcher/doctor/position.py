@@ -12,20 +12,20 @@ from pathlib import Path
 from confluent_kafka import KafkaError
 
 from watcher.config import Settings
-from watcher.console.durations import headroom_in_words, seconds_in_words
 from watcher.doctor.check import Check, Finding, failed, not_checked, ok, warning
 from watcher.errors import PositionLost
 from watcher.fleet.polling import command_line, is_alive, is_still
 from watcher.fleet.report import read_report
+from watcher.kafka.position import PositionReader, Saved
+from watcher.kafka.sink import check_database, position_gone
+from watcher.kafka.topics import Topics
 from watcher.log import iso
-from watcher.stream.kafka_sink import check_database, position_gone
-from watcher.stream.kafka_topics import Topics
-from watcher.stream.model import Owner, token_seconds
-from watcher.stream.oplog import Oplog
-from watcher.stream.past import Past
-from watcher.stream.position import PositionReader, Saved
-from watcher.stream.resuming_stream import ResumingStream
-from watcher.stream.status_file import StatusFile
+from watcher.model import Owner, token_seconds
+from watcher.mongodb.resuming_stream import ResumingStream
+from watcher.oplog import Oplog
+from watcher.terminal.durations import headroom_in_words, seconds_in_words
+from watcher.worker.previous_run import Past
+from watcher.worker.reporting.status_file import StatusFile
 
 LONG_SECONDS = 600
 """A watcher that is less behind than this is only being restarted."""

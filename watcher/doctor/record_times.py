@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from contextlib import closing
 
-from watcher.console.durations import seconds_in_words
 from watcher.doctor.check import Check, Finding, failed, not_checked, ok, warning
 from watcher.doctor.kafka import Kafka
 from watcher.doctor.kafka_topics import NO_TOPICS
 from watcher.doctor.position import SAVED, SavedPosition
-from watcher.stream.change_stream import ChangeStream
-from watcher.stream.model import token_seconds
-from watcher.stream.position_topic import deletes_by_age_ms
-from watcher.stream.refusals import NEVER, OLDEST_SETTINGS, oldest_allowed_ms
+from watcher.kafka.position_topic import deletes_by_age_ms
+from watcher.kafka.refusals import NEVER, OLDEST_SETTINGS, oldest_allowed_ms
+from watcher.model import token_seconds
+from watcher.mongodb.change_stream import ChangeStream
+from watcher.terminal.durations import seconds_in_words
 
 ARRIVAL = "message.timestamp.type=LogAppendTime"
 ARRIVAL_REMARK = "then a record's time is that of its arrival, for stream processors too"

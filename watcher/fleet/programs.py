@@ -16,7 +16,7 @@ from watcher.fleet.errors import FleetError
 STOP_WAIT_SECONDS = 20
 """When supervisord loses patience after SIGTERM and sends SIGKILL.
 
-Longer than the worker's own patience, DRAIN_SECONDS of `watcher/stream/process.py`, after which it ends by itself. The fleet knows
+Longer than the worker's own patience, DRAIN_SECONDS of `watcher/worker/process.py`, after which it ends by itself. The fleet knows
 nothing of the stream, so the number is written down here, and a test holds the one to the other.
 """
 

@@ -15,8 +15,8 @@ import time
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 
-from watcher.stream.ends import Observer, Sink, Source
-from watcher.stream.model import Batch, Message, Position, ResumeToken
+from watcher.model import Batch, Message, Position, ResumeToken
+from watcher.stream.ports import Observer, Sink, Source
 
 SWITCH_SECONDS = 0.0005
 """How long a thread keeps the interpreter while another waits for it. By default, 5 ms, the one that reads waits for all of a batch

@@ -7,10 +7,10 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 
 from watcher.errors import UndeliverableEvent
-from watcher.stream.ends import Observer, Sink, Source
-from watcher.stream.message import Encoder
-from watcher.stream.model import Batch, Message, Position, ResumeToken
+from watcher.messages.encoder import Encoder
+from watcher.model import Batch, Message, Position, ResumeToken
 from watcher.stream.overlap import ReadAhead, WriteBehind
+from watcher.stream.ports import Observer, Sink, Source
 
 IDLE_COMMIT_SECONDS = 10.0
 """How often a position that moved without events is saved; else a quiet database's position would fall off the oplog."""

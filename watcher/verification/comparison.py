@@ -17,9 +17,9 @@ from confluent_kafka import Message as Record
 from watcher.config import Settings
 from watcher.verification.difference import Change, is_same, shown
 from watcher.verification.mapping import MappingFile
+from watcher.verification.normalizing import ABSENT, old_told, or_null, our_told
 from watcher.verification.pairing import Pair, Pairing, Told
 from watcher.verification.records import TopicReader
-from watcher.verification.telling import ABSENT, old_told, or_null, our_told
 
 VERSION = 1
 EXAMPLES = 10

@@ -17,9 +17,9 @@ from pymongo.command_cursor import CommandCursor
 from watcher.config import Settings
 from watcher.config.fields import split_field
 from watcher.errors import Outage
-from watcher.stream.json_text import DIALECTS
-from watcher.stream.mongodb_client import connect
-from watcher.stream.mongodb_errors import translated
+from watcher.messages.bson_json import DIALECTS
+from watcher.mongodb.client import connect
+from watcher.mongodb.errors import translated
 from watcher.verification.keys import possible_ids
 
 CHUNK = 1000

@@ -13,13 +13,13 @@ from datetime import datetime
 from pathlib import Path
 
 from watcher.config import Settings
-from watcher.stream.model import Position
-from watcher.stream.position import PositionReader
+from watcher.kafka.position import PositionReader
+from watcher.model import Position
 from watcher.verification.errors import NothingDelivered
 from watcher.verification.keys import is_certain
+from watcher.verification.rechecking import POLL_SECONDS, Progress, Settling
 from watcher.verification.result import Example, Result, Verdict
 from watcher.verification.sequences import SequenceReport
-from watcher.verification.settling import POLL_SECONDS, Progress, Settling
 from watcher.verification.source import CHUNK, Document, Source
 from watcher.verification.state import Doubt, Known, StateStore, digest_of
 from watcher.verification.topics import Topics

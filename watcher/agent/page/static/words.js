@@ -1,4 +1,4 @@
-// Durations in the words of watcher/console/durations.py; a test holds the two together.
+// Durations in the words of watcher/terminal/durations.py; a test holds the two together.
 
 const UNITS = [["d", 86400], ["h", 3600], ["m", 60], ["s", 1]];
 

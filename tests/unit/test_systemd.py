@@ -1,0 +1,146 @@
+"""What systemd hears, on a real socket: sd_notify(3)."""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from watcher.worker import systemd as notify
+from watcher.worker.systemd import Notifier
+
+WATCHDOG_SECONDS = 10
+
+
+class Clock:
+    """A clock that stands still until it is moved."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.now = 1000.0
+        monkeypatch.setattr(notify.time, "monotonic", lambda: self.now)
+
+
+class Systemd:
+    """The other end of $NOTIFY_SOCKET."""
+
+    def __init__(self, address: str) -> None:
+        self.environment = {"NOTIFY_SOCKET": address.replace("\0", "@"), "WATCHDOG_USEC": str(WATCHDOG_SECONDS * 1_000_000)}
+        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self._socket.bind(address)
+        self._socket.setblocking(False)
+
+    def heard(self) -> list[str]:
+        """The lines of one datagram; none if none has come."""
+        try:
+            return self._socket.recv(4096).decode().split("\n")
+        except BlockingIOError:
+            return []
+
+    def close(self) -> None:
+        self._socket.close()
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    return Clock(monkeypatch)
+
+
+@pytest.fixture(params=["path", "abstract"])
+def systemd(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Systemd]:
+    address = str(tmp_path / "notify") if request.param == "path" else f"\0watcher-test-{os.getpid()}"
+    listener = Systemd(address)
+    yield listener
+    listener.close()
+
+
+def status(state: str = "streaming", **values: Any) -> dict[str, Any]:
+    return {"state": state, "reopens": 0, "lastCommitAt": None, "lastError": None, "queueMessages": 0, "lastPollAt": None, **values}
+
+
+def test_ready_is_said_when_it_streams_and_only_what_is_new(systemd: Systemd) -> None:
+    notifier = Notifier(systemd.environment)
+    heard = []
+    for state in ("opening", "streaming", "streaming", "waiting", "streaming", "stopping", "stopped"):
+        notifier.tell(status(state))
+        heard.append(systemd.heard())
+    assert heard == [
+        ["STATUS=opening"],
+        ["READY=1", "STATUS=streaming"],
+        [],
+        ["STATUS=waiting"],
+        ["READY=1", "STATUS=streaming"],
+        ["STOPPING=1", "STATUS=stopping"],
+        ["STOPPING=1", "STATUS=stopped"],
+    ]
+
+
+def test_the_status_tells_in_one_line_what_it_waits_for(systemd: Systemd) -> None:
+    notifier = Notifier(systemd.environment)
+    notifier.tell(status("waiting", lastError={"message": "Kafka does not answer:\nlocalhost:9092"}))
+    assert systemd.heard() == ["STATUS=waiting: Kafka does not answer: localhost:9092"]
+    notifier.tell(status("streaming", lastError={"message": "Kafka does not answer:\nlocalhost:9092"}))
+    assert systemd.heard() == ["READY=1", "STATUS=streaming"]
+
+
+@pytest.mark.parametrize(
+    ("sign", "counts"),
+    [
+        ({"lastPollAt": "12:00:01"}, True),
+        ({"lastCommitAt": "12:00:01"}, True),
+        ({"state": "waiting"}, True),
+        ({"reopens": 1}, True),
+        ({}, False),
+        ({"lastPollAt": "12:00:01", "queueMessages": 3}, False),
+        ({"lastCommitAt": "12:00:01", "queueMessages": 3}, True),
+    ],
+    ids=["an answer", "a commit", "another state", "another opening", "nothing", "an answer, but no commit of what came", "a part"],
+)
+def test_the_watchdog_is_fed_only_while_it_gets_on(sign: dict[str, Any], counts: bool, systemd: Systemd, clock: Clock) -> None:
+    notifier = Notifier(systemd.environment)
+    clock.now += WATCHDOG_SECONDS
+    notifier.tell(status())
+    assert "WATCHDOG=1" in systemd.heard()
+    clock.now += WATCHDOG_SECONDS
+    notifier.tell(status(**sign))
+    assert ("WATCHDOG=1" in systemd.heard()) is counts
+
+
+def test_the_watchdog_is_fed_twice_as_often_as_it_wants(systemd: Systemd, clock: Clock) -> None:
+    notifier = Notifier(systemd.environment)
+    fed = []
+    for second in range(1, 3 * WATCHDOG_SECONDS + 1):
+        clock.now += 1
+        notifier.tell(status(lastPollAt=second))
+        if "WATCHDOG=1" in systemd.heard():
+            fed.append(second)
+    assert fed == [5, 10, 15, 20, 25, 30]
+
+
+@pytest.mark.parametrize("unwanted", [{"WATCHDOG_USEC": "0"}, {"WATCHDOG_PID": "1"}], ids=["no watchdog", "another process"])
+def test_a_watchdog_that_is_not_for_us_is_not_fed(unwanted: dict[str, str], systemd: Systemd, clock: Clock) -> None:
+    notifier = Notifier(systemd.environment | unwanted)
+    clock.now += WATCHDOG_SECONDS
+    notifier.tell(status())
+    assert systemd.heard() == ["READY=1", "STATUS=streaming"]
+
+
+@pytest.mark.parametrize("environment", [{}, {"NOTIFY_SOCKET": "vsock:2:1"}, {"NOTIFY_SOCKET": "/nowhere/notify"}])
+def test_without_a_socket_that_can_be_reached_nothing_happens(environment: dict[str, str]) -> None:
+    Notifier(environment).tell(status())
+
+
+def test_what_systemd_was_too_busy_to_hear_is_said_again(systemd: Systemd, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(notify, "SEND_SECONDS", 0.01)
+    chatterer, notifier = Notifier(systemd.environment), Notifier(systemd.environment)
+    queue = int(Path("/proc/sys/net/unix/max_dgram_qlen").read_text())
+    for number in range(queue + 2):
+        chatterer.tell(status(f"state {number}"))
+    notifier.tell(status())
+    while heard := systemd.heard():
+        assert heard != ["READY=1", "STATUS=streaming"]
+    notifier.tell(status())
+    assert systemd.heard() == ["READY=1", "STATUS=streaming"]

@@ -1,0 +1,216 @@
+"""A fleet in the words and colours of the page. Pure: a survey and its history in, what the templates print out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from watcher.config import ROW_OPERATIONS
+from watcher.fleet.report import LastError
+from watcher.fleet.status import Row, State
+from watcher.fleet.survey import Survey
+from watcher.terminal.durations import headroom_in_words, seconds_in_words
+
+RECENT = timedelta(hours=1)
+"""How long an error is shown that is over."""
+
+LAG_SECONDS = 60.0
+HEADROOM_SECONDS = 3600.0
+HEADROOM_SHARE = 0.25
+YOUNG = timedelta(hours=1)
+"""Lag, and headroom in seconds or as a share of the oplog, from which on they are marked: as the alerts do it, which also wait for
+an hour."""
+
+SPARK_STEPS = 60
+SPARK_WIDTH = 120
+SPARK_HEIGHT = 24
+
+History = Mapping[str, Sequence[float | None]]
+"""What `/api/watchers/{name}/history` gives: lists of equal length, one value a step."""
+
+
+class Level(StrEnum):
+    """How much attention something needs, and so its colour and shape; most urgent first."""
+
+    BAD = "bad"
+    WARN = "warn"
+    BUSY = "busy"
+    DOWN = "down"
+    GOOD = "good"
+    OFF = "off"
+
+
+_LEVELS = {
+    State.FAILED: Level.BAD,
+    State.STALLED: Level.BAD,
+    State.HUNG: Level.BAD,
+    State.UNKNOWN: Level.BAD,
+    State.WAITING: Level.WARN,
+    State.BACKING_OFF: Level.WARN,
+    State.OPENING: Level.BUSY,
+    State.STOPPING: Level.BUSY,
+    State.STOPPED: Level.DOWN,
+    State.NOT_STARTED: Level.DOWN,
+    State.STREAMING: Level.GOOD,
+    State.DISABLED: Level.OFF,
+}
+_URGENCY = list(Level)
+
+_MEANINGS = {
+    State.STREAMING: "changes go to Kafka",
+    State.OPENING: "connecting, and finding its position",
+    State.WAITING: "MongoDB or Kafka is away; it goes on by itself when they are back",
+    State.BACKING_OFF: "it ended several times within a minute, and waits before it tries again",
+    State.STOPPING: "finishing the transaction in hand",
+    State.STALLED: "it streams and MongoDB moves on, but no position has been committed for a minute",
+    State.HUNG: "the process runs, but has not written its status for 20 seconds",
+    State.STOPPED: "it ran, and was stopped",
+    State.FAILED: "it ended with an error, or its configuration has faults",
+    State.DISABLED: "not running, and not meant to",
+    State.NOT_STARTED: "it has never run",
+    State.UNKNOWN: "the process runs, but has not written a status that could be read",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Spark:
+    """The course of a rate as an SVG polyline's points, and in words."""
+
+    points: str
+    words: str
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """One watcher as the page shows it. `row` has the numbers, `headroom` that one in words."""
+
+    row: Row
+    headroom: str
+    is_near_loss: bool
+    level: Level
+    error: LastError | None
+    spark: Spark
+
+    @property
+    def state(self) -> str:
+        """What it does, in a word or two."""
+        return self.row.state.value
+
+    @property
+    def meaning(self) -> str:
+        """What that word means."""
+        return _MEANINGS[self.row.state]
+
+    @property
+    def is_behind(self) -> bool:
+        """Whether the lag is worth marking."""
+        lag = self.row.live.lag_seconds if self.row.live else None
+        return lag is not None and lag >= LAG_SECONDS
+
+
+def shown(row: Row, at: datetime, history: History) -> Shown:
+    """One watcher at the moment `at`."""
+    headroom = headroom_in_words(row.headroom_seconds(at), row.report.oplog_full if row.report else None)
+    return Shown(
+        row,
+        headroom,
+        _is_near_loss(row, at),
+        _LEVELS[row.state],
+        _error(row, at),
+        spark(_rates(history), is_live=row.live is not None),
+    )
+
+
+def most_urgent_first(watchers: Sequence[Shown]) -> list[Shown]:
+    """In the order in which somebody should look at them; by name where that is equal."""
+    return sorted(watchers, key=lambda watcher: (_URGENCY.index(watcher.level), watcher.row.name))
+
+
+def overall(survey: Survey, watchers: Sequence[Shown]) -> Level:
+    """The fleet's level: that of its most urgent watcher; a disabled one counts as nothing."""
+    if survey.supervisord_pid is None:
+        return Level.BAD
+    return min((watcher.level for watcher in watchers), key=_URGENCY.index, default=Level.OFF)
+
+
+def summary(survey: Survey, watchers: Sequence[Shown]) -> str:
+    """The fleet in a sentence."""
+    if survey.lost_pid:
+        return f"{survey.trouble}: nobody can start or stop a watcher; watcherctl down ends it"
+    if survey.supervisord_pid is None:
+        return "supervisord does not run: no watcher is started, or started again"
+    meant = [watcher for watcher in watchers if watcher.level is not Level.OFF]
+    if not meant:
+        return "no watcher is meant to run" if watchers else "conf.d holds no watcher"
+    if parts := list(_counts(meant)):
+        return f"of {_number(len(meant), 'watcher')}, {', '.join(parts)}"
+    return "the watcher streams" if len(meant) == 1 else f"all {len(meant)} watchers stream"
+
+
+def _is_near_loss(row: Row, at: datetime) -> bool:
+    """Whether the headroom is worth marking, also while no worker runs; a disabled watcher's is not."""
+    report, headroom = row.report, row.headroom_seconds(at)
+    if report is None or headroom is None or report.oplog_full is False or row.state is State.DISABLED:
+        return False
+    is_young = report.updated_at - report.started_at < YOUNG
+    oplog = (report.headroom_seconds or 0) + (report.lag_seconds or 0)
+    return headroom < HEADROOM_SHARE * oplog or (headroom < HEADROOM_SECONDS and not is_young)
+
+
+def spark(rates: Sequence[float | None], *, is_live: bool = True) -> Spark:
+    """The last rates from left to right; steps without a number are drawn as none. The last one is that of now if `is_live`."""
+    known = [rate for rate in rates if rate is not None]
+    if not known:
+        return Spark("", "events per second: nothing known")
+    top = max(*known, 1.0)
+    step = SPARK_WIDTH / (SPARK_STEPS - 1)
+    left = SPARK_WIDTH - step * (len(rates) - 1)
+    heights = [1 + (SPARK_HEIGHT - 2) * (1 - (rate or 0.0) / top) for rate in rates]
+    points = " ".join(f"{left + number * step:.1f},{height:.1f}" for number, height in enumerate(heights))
+    now = f"now {known[-1]:.1f}, " if is_live else ""
+    return Spark(points, f"events per second, last 5 minutes: {now}highest {max(known):.1f}")
+
+
+def _rates(history: History) -> list[float | None]:
+    """Events per second of all operations together."""
+    columns = [history.get(operation, ()) for operation in ROW_OPERATIONS]
+    return [_sum(step) for step in zip(*columns, strict=True)]
+
+
+def _sum(values: Sequence[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return sum(known) if known else None
+
+
+def _error(row: Row, at: datetime) -> LastError | None:
+    """What is over for long is left out of the overview."""
+    return None if row.error and row.is_over and at - row.error.at >= RECENT else row.error
+
+
+def _counts(watchers: Sequence[Shown]) -> Iterator[str]:
+    """`1 failed`, `2 waiting`, the most urgent first; nothing about those that stream."""
+    states = [watcher.state for watcher in most_urgent_first(watchers) if watcher.level is not Level.GOOD]
+    return (f"{states.count(state)} {state}" for state in dict.fromkeys(states))
+
+
+def _number(count: int, thing: str) -> str:
+    return f"{count} {thing}{'' if count == 1 else 's'}"
+
+
+def rate_in_words(rate: float | None) -> str:
+    """Per second: with a tenth while it is small, with thousands set apart when it is large."""
+    if rate is None:
+        return "-"
+    return f"{rate:.1f}" if rate < 100 else count_in_words(round(rate))
+
+
+def count_in_words(count: float | None) -> str:
+    """A whole number, thousands set apart by a narrow space."""
+    return "-" if count is None else f"{round(count):,}".replace(",", "\u202f")
+
+
+def age_in_words(moment: datetime | None, now: datetime) -> str:
+    """`12s ago`; `-` where it is not known."""
+    return "-" if moment is None else f"{seconds_in_words((now - moment).total_seconds())} ago"

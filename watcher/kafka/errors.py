@@ -1,0 +1,80 @@
+"""What Kafka's errors mean for a worker: ride it out, or stop and say what to do."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterable, Iterator, Mapping
+
+from confluent_kafka import KafkaError, KafkaException
+
+from watcher.errors import ConfigurationError, CredentialsRefused, NotPermitted, Outage, Stop, UnsupportedServer, WatcherError
+from watcher.kafka.error_table import CREDENTIALS_HINT, MEANINGS, UNKNOWN, Answer
+
+NOT_AUTHORISED = {
+    KafkaError.TOPIC_AUTHORIZATION_FAILED,
+    KafkaError.GROUP_AUTHORIZATION_FAILED,
+    KafkaError.CLUSTER_AUTHORIZATION_FAILED,
+    KafkaError.TRANSACTIONAL_ID_AUTHORIZATION_FAILED,
+}
+"""The codes for a right that is missing."""
+
+AUTHENTICATION_FAILED = {KafkaError.SASL_AUTHENTICATION_FAILED, KafkaError._AUTHENTICATION}
+UNREACHABLE = {KafkaError._TRANSPORT, KafkaError._RESOLVE, KafkaError._SSL}
+SILENT = {"_TRANSPORT", "_TIMED_OUT"}
+"""What calls say, by name, when a broker takes the connection and no more."""
+
+STOPS: Mapping[Answer, type[Stop]] = {
+    Answer.NOT_PERMITTED: NotPermitted,
+    Answer.UNSUPPORTED: UnsupportedServer,
+    Answer.CONFIGURATION: ConfigurationError,
+}
+
+CERTIFICATE_REFUSED = "certificate verify failed"
+"""OpenSSL's words; librdkafka's codes don't tell a wrong certificate from a handshake that was cut."""
+
+CERTIFICATE_HINT = "Check ssl.ca.location in the [kafka] table, and that the broker's certificate is for its host and still valid."
+
+
+@contextlib.contextmanager
+def translated(doing: str) -> Iterator[None]:
+    """Turn librdkafka's errors into ours; `doing` completes the sentence "Kafka: … failed"."""
+    try:
+        yield
+    except KafkaException as error:
+        raise as_watcher_error(error.args[0], doing) from error
+
+
+def as_watcher_error(error: KafkaError, doing: str) -> WatcherError:
+    """Only what a person must mend is a stop; all else, fatal errors too, is answered by opening again.
+
+    That holds for being fenced as well. Codes and flags don't say by whom (librdkafka reports a coordinator's time-out and a
+    real takeover alike), so the opening finds out: it reads whose name stands in the position.
+    """
+    text = f"Kafka: {doing} failed: {error.str()}"
+    meaning = MEANINGS.get(error.code(), UNKNOWN)
+    if meaning.answer is Answer.CREDENTIALS:
+        return CredentialsRefused(text, hint=meaning.hint, component="kafka")
+    if meaning.answer is Answer.OUTAGE:
+        return Outage(text, hint=meaning.hint, component="kafka", code=error.name())
+    return STOPS.get(meaning.answer, WatcherError)(text, hint=meaning.hint)
+
+
+def explained(outage: Outage, troubles: Iterable[KafkaError]) -> WatcherError:
+    """The outage with its reason, which librdkafka tells only beside the call that times out.
+
+    A certificate does not mend itself; but one broker may have a bad one while the good ones are away. So that is a stop only if
+    nothing else was met with.
+    """
+    failures = list(troubles)
+    if refused := [failure for failure in failures if failure.code() in AUTHENTICATION_FAILED]:
+        return CredentialsRefused(f"Kafka refuses the connection: {refused[0].str()}", hint=CREDENTIALS_HINT, component="kafka")
+    unreachable = [failure for failure in failures if failure.code() in UNREACHABLE]
+    if not unreachable and outage.code in SILENT:
+        text = f"Kafka does not answer: {str(outage).removeprefix('Kafka: ')}"
+        return Outage(text, hint=outage.hint, component=outage.component, code=outage.code)
+    if not unreachable:
+        return outage
+    first = unreachable[0]
+    if all(CERTIFICATE_REFUSED in failure.str() for failure in unreachable):
+        return NotPermitted(f"Kafka's certificate cannot be trusted: {first.str()}", hint=CERTIFICATE_HINT)
+    return Outage(f"Kafka does not answer: {first.str()}", hint=outage.hint, component=outage.component, code=first.name())

@@ -1,0 +1,200 @@
+"""The position in Kafka: its text, and reading back the last committed one.
+
+It lives in a compacted topic with one partition that belongs to one watcher alone. In a shared partition another watcher's open
+transaction would hide it: a read_committed reader stops at the last stable offset.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from typing import Any, TypeVar
+
+import orjson
+from bson import json_util
+from confluent_kafka import Consumer, IsolationLevel, KafkaError, TopicPartition
+from confluent_kafka.admin import AdminClient, OffsetSpec
+
+from watcher.config import Settings
+from watcher.errors import Outage, PositionLost
+from watcher.kafka.errors import as_watcher_error, translated
+from watcher.kafka.position_topic import POSITION_PARTITION
+from watcher.kafka.properties import ErrorCallback, admin_config, reader_config
+from watcher.model import Owner, Position, token_seconds
+
+T = TypeVar("T")
+
+POSITION_KEY = b"position"
+CLAIM_KEY = b"claim"
+"""A claim says only who the owner is. It is the first thing that a new owner writes, before it has read anything."""
+HISTORY_KEY = b"history"
+"""The last changes that were made by hand, written in the transactions that make them; `position_history` has its text."""
+
+VERSION = 1
+READ_SECONDS = 15.0
+TAIL = 64
+"""Records from the end to look at first; a position and its transaction's marker are two."""
+
+
+def dump(position: Position) -> bytes:
+    """The position as JSON text; the resume token in MongoDB Extended JSON."""
+    return orjson.dumps(
+        {
+            "version": VERSION,
+            "database": position.database,
+            "sequence": position.sequence,
+            "token": orjson.loads(json_util.dumps(position.token)),
+            "owner": asdict(position.owner),
+        }
+    )
+
+
+def dump_claim(owner: Owner) -> bytes:
+    """A claim as JSON text."""
+    return orjson.dumps({"version": VERSION, "owner": asdict(owner)})
+
+
+def load(text: bytes) -> Position:
+    """The position from its JSON text. Errors: PositionLost when it is none of ours."""
+    return _load(text, _position)
+
+
+def load_owner(text: bytes) -> Owner:
+    """The owner from the JSON text of a position or a claim. Errors: PositionLost when it is neither."""
+    return _load(text, _owner)
+
+
+def _load(text: bytes, part: Callable[[dict[str, Any]], T]) -> T:
+    try:
+        return part(json_util.loads(text))
+    except Exception as error:  # json_util raises whatever it stumbles over
+        raise PositionLost(
+            f"The saved position cannot be read ({type(error).__name__}: {error}): {text[:120]!r}",
+            hint="Something else has written to the position topic. `watcherctl position` sets it anew: set, rewind or reset.",
+        ) from error
+
+
+def _owner(data: dict[str, Any]) -> Owner:
+    if data["version"] != VERSION:
+        raise ValueError(f"version {data['version']}")
+    return Owner(**data["owner"])
+
+
+def _position(data: dict[str, Any]) -> Position:
+    owner = _owner(data)
+    token, sequence = data["token"], data["sequence"]
+    if token is not None:
+        token_seconds(token)
+    if not isinstance(sequence, int) or sequence < 0:
+        raise ValueError(f"sequence {sequence!r}")
+    return Position(database=data["database"], owner=owner, token=token, sequence=sequence)
+
+
+@dataclass(frozen=True, slots=True)
+class Saved:
+    """What the position topic says: the last position, None if there is none, and who wrote or claimed last.
+
+    `emptied` says that there is none because Kafka has deleted the topic's beginning.
+    """
+
+    position: Position | None = None
+    owner: Owner | None = None
+    emptied: bool = False
+
+
+class PositionReader:
+    """Reads the tail of a watcher's position topic, without disturbing whoever writes it."""
+
+    def __init__(self, settings: Settings, on_error: ErrorCallback, partition: int = POSITION_PARTITION) -> None:
+        """In another `partition` a position may lie that an older release wrote there after somebody had added partitions."""
+        self._settings = settings
+        self._topic = settings.position_topic
+        self._partition = partition
+        self._on_error = on_error
+
+    def read(self) -> Saved:
+        """What has been committed up to the topic's end as it is now.
+
+        Errors: Outage, also when the end cannot be reached in time: that is never taken for "no position"; PositionLost.
+        """
+        first, end = self._offsets()
+        return self._read(first, end, wanted=end)
+
+    def read_so_far(self) -> Saved:
+        """As `read`, but without waiting for a transaction that is open: good enough to see who the owner is."""
+        first, end = self._offsets()
+        return self._read(first, end, wanted=first)
+
+    def read_history(self) -> bytes | None:
+        """The text of the last history, None if there is none; it may lie far before the end. Errors: Outage."""
+        first, end = self._offsets()
+        _, text = self._last_records(first, end, first, HISTORY_KEY).get(HISTORY_KEY, (0, None))
+        return text
+
+    def _offsets(self) -> tuple[int, int]:
+        """First and end offset. The end from the admin client: the consumer's watermarks stop at the last stable offset."""
+        admin = AdminClient(admin_config(self._settings, self._on_error))
+        partition = TopicPartition(self._topic, self._partition)
+        offsets = []
+        for spec in (OffsetSpec.earliest(), OffsetSpec.latest()):
+            with translated(f"asking for the offsets of {self._topic}"):
+                futures = admin.list_offsets(
+                    {partition: spec}, isolation_level=IsolationLevel.READ_UNCOMMITTED, request_timeout=READ_SECONDS
+                )
+                offsets.append(int(futures[partition].result().offset))
+        return offsets[0], offsets[1]
+
+    def _read(self, first: int, end: int, *, wanted: int) -> Saved:
+        last = self._last_records(first, end, wanted, POSITION_KEY)
+        newest = max((last[key] for key in (POSITION_KEY, CLAIM_KEY) if key in last), default=None)
+        return Saved(
+            position=load(last[POSITION_KEY][1]) if POSITION_KEY in last else None,
+            owner=load_owner(newest[1]) if newest else None,
+            emptied=POSITION_KEY not in last and first > 0,
+        )
+
+    def _last_records(self, first: int, end: int, wanted: int, key: bytes) -> dict[bytes, tuple[int, bytes]]:
+        """By key, from where `key` is among them, if it is at all.
+
+        Looks from the tail backwards in growing steps: aborted transactions and compaction leave offsets without a record.
+        """
+        if first == end:
+            return {}
+        with translated(f"reading {self._topic}"):
+            consumer = Consumer(reader_config(self._settings, self._on_error))
+            try:
+                span = TAIL
+                while key not in (last := self._last_since(consumer, max(first, end - span), wanted)) and end - span > first:
+                    span *= 8
+                return last
+            finally:
+                consumer.close()
+
+    def _last_since(self, consumer: Consumer, start: int, wanted: int) -> dict[bytes, tuple[int, bytes]]:
+        """By key, the last record from `start` on, with its offset; up to the first end of partition at or after `wanted`."""
+        consumer.assign([TopicPartition(self._topic, self._partition, start)])
+        deadline = time.monotonic() + READ_SECONDS
+        last: dict[bytes, tuple[int, bytes]] = {}
+        while True:
+            message = consumer.poll(max(0.0, deadline - time.monotonic()))
+            if message is None:
+                raise self._too_late()
+            offset = message.offset() or 0
+            if (error := message.error()) is None:
+                last[message.key() or POSITION_KEY] = (offset, message.value() or b"")
+            elif error.code() == KafkaError.GROUP_AUTHORIZATION_FAILED:
+                continue  # librdkafka looks for the group's coordinator, though no group is ever used: no right is needed for that
+            elif error.code() != KafkaError._PARTITION_EOF:
+                raise as_watcher_error(error, f"reading {self._topic}")
+            # Only the end-of-partition event's offset counts the markers of transactions, which no message shows.
+            elif offset >= wanted:
+                return last
+
+    def _too_late(self) -> Outage:
+        return Outage(
+            f"Kafka: {self._topic} could not be read to its end within {READ_SECONDS:.0f} s.",
+            hint="A transaction may still be open there; the worker tries again.",
+            component="kafka",
+            code="position_not_read",
+        )

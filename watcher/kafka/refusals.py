@@ -1,0 +1,83 @@
+"""The reasons why Kafka did not take a write, where its error says too little: the topics are asked afterwards.
+
+librdkafka tries again by itself what may pass, and says in the end only that messages have timed out.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Iterator, Mapping, Sequence
+
+from watcher.errors import ConfigurationError, NotPermitted, Outage, WatcherError
+from watcher.kafka.error_table import COPIES_HINT, MOVING_HINT
+from watcher.kafka.topics import Topics
+from watcher.model import Message
+
+TIMED_OUT = {"_MSG_TIMED_OUT", "_TIMED_OUT", "REQUEST_TIMED_OUT"}
+
+NEVER = 2**63 - 1
+"""Kafka's default for the age at which it refuses a record, in milliseconds."""
+
+OLDEST_SETTINGS = ("message.timestamp.before.max.ms", "message.timestamp.difference.max.ms")
+"""How old a record may be that carries its own time; the second before Kafka 3.6 (KIP-937)."""
+
+
+def reason(error: Outage, topics: Topics, messages: Sequence[Message]) -> WatcherError:
+    """Better error for a write of `messages` that ended with `error`, if Kafka answers and has one; else that."""
+    with contextlib.suppress(WatcherError):
+        return next(_reasons(error, topics, messages), error)
+    return error
+
+
+def oldest_allowed_ms(config: Mapping[str, str]) -> int:
+    """Age up to which a topic with these settings takes records, in milliseconds; NEVER where it is not known."""
+    if config.get("message.timestamp.type") == "LogAppendTime":
+        return NEVER
+    return min(int(config.get(name, NEVER)) for name in OLDEST_SETTINGS)
+
+
+def _reasons(error: Outage, topics: Topics, messages: Sequence[Message]) -> Iterator[WatcherError]:
+    names = sorted({message.topic for message in messages})
+    if error.code == "INVALID_TIMESTAMP":
+        yield from _too_old(topics, messages)
+    elif error.code == "MSG_SIZE_TOO_LARGE":
+        yield from _unknown_limit(error, topics, names)
+    elif error.code in TIMED_OUT:
+        yield from _unwritable(error, topics, names)
+
+
+def _too_old(topics: Topics, messages: Sequence[Message]) -> Iterator[WatcherError]:
+    oldest = {message.topic: message.timestamp_ms for message in sorted(messages, key=lambda message: -message.timestamp_ms)}
+    for name, timestamp_ms in oldest.items():
+        allowed_ms = oldest_allowed_ms(topics.config(name))
+        if time.time() * 1000 - timestamp_ms > allowed_ms:
+            yield ConfigurationError(
+                f"Kafka: topic {name} takes no change that is older than {allowed_ms / 1000:.0f} s.",
+                hint=f"kafka-configs.sh --alter --entity-type topics --entity-name {name} --delete-config {OLDEST_SETTINGS[0]} "
+                f"(before Kafka 3.6 {OLDEST_SETTINGS[1]}), or raise it.",
+            )
+
+
+def _unknown_limit(error: Outage, topics: Topics, names: Sequence[str]) -> Iterator[WatcherError]:
+    if any(topics.max_message_bytes(name) is None for name in names):
+        yield NotPermitted(
+            f"{error}; and how large one may be is not known.",
+            hint="Grant DescribeConfigs on the topic, so that on_large_event can be applied; or set "
+            '"message.max.bytes" in [kafka] to its limit.',
+        )
+
+
+def _unwritable(error: Outage, topics: Topics, names: Sequence[str]) -> Iterator[WatcherError]:
+    for name in names:
+        partitions = topics.partitions(name).values()
+        if any(partition.leader < 0 for partition in partitions):
+            yield _explained(error, f"a partition of {name} has no leader", MOVING_HINT)
+        in_step = min((len(partition.isrs) for partition in partitions), default=0)
+        wanted = int(topics.config(name).get("min.insync.replicas", 1))
+        if partitions and in_step < wanted:
+            yield _explained(error, f"copies of {name} in step: {in_step}, and min.insync.replicas is {wanted}", COPIES_HINT)
+
+
+def _explained(error: Outage, why: str, hint: str) -> Outage:
+    return Outage(f"{str(error).rstrip('.')}: {why}.", hint=hint, component=error.component, code=error.code)

@@ -1,0 +1,268 @@
+"""Messages and position -> Kafka, together.
+
+The order of the lines in `open` and `_claim` is half of the guarantee, the writer's transaction the other half: a position is never
+visible without its messages, nor they without it, and a worker that has lost its watcher to another one writes no more.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections import deque
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import replace
+from functools import lru_cache
+
+from confluent_kafka import KafkaError
+
+from watcher.config import Settings
+from watcher.config.topic_name import topic_name
+from watcher.errors import ConfigurationError, NotOwner, Outage, PositionLost, UndeliverableEvent
+from watcher.kafka.errors import explained
+from watcher.kafka.position import CLAIM_KEY, HISTORY_KEY, POSITION_KEY, PositionReader, dump, dump_claim
+from watcher.kafka.position_topic import POSITION_PARTITION
+from watcher.kafka.properties import producer_config
+from watcher.kafka.refusals import reason
+from watcher.kafka.topics import Topics
+from watcher.kafka.transaction_size import TransactionSize
+from watcher.kafka.writer import IdempotentWriter, TransactionalWriter, Writer
+from watcher.model import Delivered, Message, Owner, Position
+
+RECORD_OVERHEAD = 512
+"""Bytes that a record batch adds to key and value, generously."""
+
+NEW_COUNT = 1_000_000
+"""Where a stream does not go on as it was left, messages are counted on from a multiple of this, and the jump shows."""
+
+UNKNOWN_COUNT = NEW_COUNT // 2
+"""More messages than can have been written since the last number was noted: what is known of it may be old, and no number may come
+twice."""
+
+LOOK_SECONDS = 15.0
+"""How often to look at the settings of the position topic; two questions to Kafka take some milliseconds."""
+
+DEFAULT_MESSAGE_MAX_BYTES = 1_000_000
+"""librdkafka's message.max.bytes, and its batch.size too."""
+
+
+class KafkaSink:
+    """Where a watcher's messages go. `open` may be called again after any error."""
+
+    def __init__(self, settings: Settings, owner: Owner, delivered: Delivered) -> None:
+        """If the watcher has `delivered` before, the lack of a position means its loss."""
+        self._settings = settings
+        self._owner = owner
+        self._expects_position = delivered.any
+        self._last_sequence = delivered.sequence
+        self._owned = False
+        self._writer: Writer | None = None
+        self._troubles: deque[KafkaError] = deque(maxlen=16)
+        self._batch_bytes = DEFAULT_MESSAGE_MAX_BYTES
+        self._size = TransactionSize()
+        self._limits: dict[str, int] = {}
+        self._look_due = 0.0
+        self.topic_of = lru_cache(maxsize=4096)(self._topic_of)
+
+    @property
+    def transaction_bytes(self) -> int:
+        """With so many bytes of messages a transaction is full."""
+        return self._size.limit
+
+    def use(self, settings: Settings) -> None:
+        """Go by `settings` from the next `open` on; they may differ from those of before in credentials alone."""
+        self._settings = settings
+
+    def open(self) -> Position:
+        """Take over the watcher; returns its last committed position, in our name.
+
+        The first time, an older worker is fenced and its open transaction aborted. From then on the position topic has to carry our
+        name: being fenced doesn't say by whom, and without that check two workers would fence each other for ever.
+
+        Errors: Outage, NotOwner, NotPermitted, UnsupportedServer, ConfigurationError, PositionLost, PositionUnsafe.
+        """
+        with self._opening() as reader:
+            if self._owned:
+                self._check_owner(reader.read_so_far().owner)
+            self._claim()
+            saved = reader.read()
+        if saved.position is None and (self._expects_position or saved.emptied):
+            raise position_gone(self._settings)
+        position = saved.position or Position(self._settings.database, self._owner)
+        check_database(self._settings, position)
+        return replace(position, owner=self._owner)
+
+    def open_anew(self) -> Position:
+        """Take over the watcher without its position, which is lost; the count of messages jumps. Errors: as `open`."""
+        with self._opening():
+            self._claim()
+        return Position(self._settings.database, self._owner, sequence=counted_anew(self._last_sequence))
+
+    def deliver(self, messages: Sequence[Message], position: Position) -> None:
+        """Write messages and the position after them; returns when both are committed.
+
+        Errors: Outage when that failed, or its fate is unknown: open again; NotPermitted, ConfigurationError;
+        UndeliverableEvent when the position itself is too large; PositionUnsafe.
+        """
+        self._look_at_position_topic()
+        self._prepare_topics({message.topic for message in messages})
+        record = self._record(POSITION_KEY, dump(position))
+        begun = time.monotonic()
+        try:
+            self._write(messages, record)
+        except Outage:
+            self._size.failed()
+            raise
+        self._size.committed(sum(len(message.value) for message in messages), time.monotonic() - begun)
+        self._last_sequence = position.sequence
+
+    def rest(self) -> None:
+        """Return when Kafka is ready for the next `deliver`: some milliseconds after the last one."""
+        self._opened().rest()
+
+    def reposition(self, messages: Sequence[Message], position: Position, history: bytes) -> None:
+        """As `deliver`, for a position that was chosen by hand; `history` tells of that, as text. Errors: as `deliver`."""
+        self._prepare_topics({message.topic for message in messages})
+        self._write([*messages, self._record(HISTORY_KEY, history)], self._record(POSITION_KEY, dump(position)))
+        self._last_sequence = position.sequence
+
+    def takes(self, message: Message) -> bool:
+        """Whether the message is small enough for its topic.
+
+        To be asked before: librdkafka refuses a large message and the broker another one, both too late for the transaction.
+
+        Errors: as `deliver`.
+        """
+        size = len(message.value) + len(message.key or b"") + RECORD_OVERHEAD
+        return size <= (self._limits.get(message.topic) or self._limit(message.topic))
+
+    def _topic_of(self, template: str, operation: str, database: str, collection: str) -> str:
+        """The topic for a change, as `topic_name` has it unless that collides; one that is named after the collection exists then.
+
+        To be asked as `topic_of`, which remembers it, while the sink is open. Errors: as `deliver`.
+        """
+        name = topic_name(template, operation, database, collection)
+        if "{collection}" not in template:
+            return name
+        return self._topics.ensure_one_of(name, topic_name(template, operation, database, collection, apart=True))
+
+    def close(self) -> None:
+        """Drop what is not committed; it will be read from MongoDB again."""
+        if self._writer:
+            self._writer.close()
+        self._writer = None
+
+    def _look_at_position_topic(self) -> None:
+        """Now and then, since somebody may change it under the worker."""
+        if time.monotonic() >= self._look_due:
+            self._topics.check_position_topic()
+            self._look_due = time.monotonic() + LOOK_SECONDS
+
+    def _prepare_topics(self, topics: Collection[str]) -> None:
+        self._topics.ensure(topics)
+        if self._shrink_batches(topics):
+            raise Outage(
+                f"Kafka: one of {', '.join(sorted(topics))} takes only {self._batch_bytes} bytes at once.",
+                hint="Nothing to do: the worker opens again, and sends no more at once than that.",
+                component="kafka",
+                code="batches_too_large",
+            )
+
+    @contextlib.contextmanager
+    def _opening(self) -> Iterator[PositionReader]:
+        """Begin anew with everything that is Kafka's; the topics exist then whose names are known."""
+        self.close()
+        self._troubles.clear()
+        self._limits.clear()
+        self.topic_of.cache_clear()
+        self._topics = Topics(self._settings, self._troubles.append)
+        try:
+            self._topics.ensure_position_topic()
+            self._look_due = time.monotonic() + LOOK_SECONDS
+            fixed = [topic for topic in self._settings.topic_templates.values() if "{" not in topic]
+            self._topics.ensure_configured(fixed)
+            self._shrink_batches(fixed)
+            yield PositionReader(self._settings, self._troubles.append)
+        except Outage as error:
+            self._topics.report_troubles()
+            raise explained(error, self._troubles) from error
+
+    def _claim(self) -> None:
+        """Fence whoever was before, and say who has: before the position is read.
+
+        The transaction also ends one of this watcher's that a broker killed between a commit and its marker has left open; reading
+        would stand still at that.
+        """
+        self._writer = self._new_writer()
+        self._write((), self._record(CLAIM_KEY, dump_claim(self._owner)))
+        self._owned = True
+
+    def _write(self, messages: Sequence[Message], position: Message) -> None:
+        try:
+            self._opened().write(messages, position)
+        except Outage as error:
+            raise reason(error, self._topics, (*messages, position)) from error
+
+    def _new_writer(self) -> Writer:
+        config = producer_config(self._settings, self._troubles.append)
+        config["batch.size"] = min(self._batch_bytes, int(config.get("batch.size", DEFAULT_MESSAGE_MAX_BYTES)))
+        return TransactionalWriter(config) if self._settings.delivery == "exactly-once" else IdempotentWriter(config)
+
+    def _opened(self) -> Writer:
+        if self._writer is None:
+            raise RuntimeError("the sink is not open")
+        return self._writer
+
+    def _check_owner(self, owner: Owner | None) -> None:
+        if owner is None:
+            raise position_gone(self._settings)
+        if owner.instance != self._owner.instance:
+            raise NotOwner(
+                f"Another worker has taken over this watcher: process {owner.pid} on {owner.host}.",
+                hint=f"Only one worker may use {self._settings.kafka_client_id}. Stop the other, then start this one.",
+            )
+
+    def _limit(self, topic: str) -> int:
+        self._topics.ensure([topic])
+        ours = int(self._settings.kafka.get("message.max.bytes", DEFAULT_MESSAGE_MAX_BYTES))
+        limit = self._limits[topic] = min(ours, self._topics.max_message_bytes(topic) or ours)
+        return limit
+
+    def _shrink_batches(self, topics: Iterable[str]) -> bool:
+        """Whether one of `topics` takes less at once than librdkafka would send: the broker refuses such a batch as a whole."""
+        before = self._batch_bytes
+        self._batch_bytes = min([before, *(self._limit(topic) for topic in topics)])
+        return self._batch_bytes < before
+
+    def _record(self, key: bytes, value: bytes) -> Message:
+        """A resume token holds the key of a document, twice as long as it is, so a position has a size too."""
+        time_ms = int(time.time() * 1000)
+        record = Message(self._settings.position_topic, key, value, time_ms, "position", POSITION_PARTITION)
+        if not self.takes(record):
+            raise UndeliverableEvent(
+                f"The position is {len(record.value)} bytes, too large for topic {record.topic}: it holds the key of a document.",
+                hint=f'Raise max.message.bytes of {record.topic} and "message.max.bytes" in [kafka].',
+            )
+        return record
+
+
+def counted_anew(last: int) -> int:
+    """Where to count on from when the last number is about `last`."""
+    return ((last + UNKNOWN_COUNT) // NEW_COUNT + 1) * NEW_COUNT
+
+
+def position_gone(settings: Settings) -> PositionLost:
+    """The error for a watcher that has delivered before, and has no position."""
+    return PositionLost(
+        f"This watcher has delivered before, but {settings.position_topic} holds no position.",
+        hint='Was the topic deleted? on_position_lost = "restart" starts anew from now, '
+        f"`watcherctl position reset {settings.name}` from start_from, and `position rewind` at a time.",
+    )
+
+
+def check_database(settings: Settings, saved: Position) -> None:
+    """Raise ConfigurationError for a position that is another database's."""
+    if saved.database != settings.database:
+        raise ConfigurationError(
+            f"The saved position of {settings.kafka_client_id} belongs to database {saved.database}, not to {settings.database}.",
+            hint="Give each database a kafka_client_id of its own.",
+        )

@@ -1,0 +1,216 @@
+"""The topics a watcher writes to: that they exist, and how large a message they take."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from concurrent.futures import Future
+from typing import Any
+
+from confluent_kafka import KafkaError, KafkaException, TopicCollection
+from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic, PartitionMetadata, ResourceType
+
+from watcher.config import Settings
+from watcher.config.configured_topics import is_internal
+from watcher.config.topic_name import folded
+from watcher.errors import ConfigurationError, NotPermitted, WatcherError
+from watcher.kafka.errors import NOT_AUTHORISED, as_watcher_error, translated
+from watcher.kafka.position_topic import POSITION_TOPIC_CONFIG, check_position_topic
+from watcher.kafka.properties import ErrorCallback, admin_config
+
+REQUEST_SECONDS = 6.0
+
+
+class NameTaken(ConfigurationError):
+    """Kafka refuses a topic's name: another topic's differs from it only in `.` and `_`."""
+
+
+class UnseenTopic(NotPermitted):
+    """Kafka shows a topic only to those who have a right on it."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message, hint="Grant Write on it, and Read as well on the position topic: each has Describe in it.")
+
+
+class Topics:
+    """Creates what is missing, once per name. A broker's auto-creation could not make the position topic compacted."""
+
+    def __init__(self, settings: Settings, on_error: ErrorCallback) -> None:
+        self._settings = settings
+        self._admin = AdminClient(admin_config(settings, on_error))
+        self._known: set[str] = set()
+        self._limits: dict[str, int | None] = {}
+
+    def ensure(self, names: Collection[str]) -> None:
+        """Create the topics that are missing, with `topic_partitions` and `topic_replication_factor`. Cheap when all are known.
+
+        Errors: Outage; NotPermitted when they're missing and may not be created; ConfigurationError when the numbers are refused.
+        """
+        if not self._known.issuperset(names):
+            self._create(self._missing(names))
+
+    def ensure_one_of(self, plain: str, apart: str) -> str:
+        """Create a collection's topic if it's missing; returns the one of its two possible names that it has.
+
+        It is `plain`, unless Kafka has another topic that differs only in `.` and `_`, or the name is for something else. What
+        exists decides: so the choice is the same after a restart, on another host, and when the other topic is gone.
+
+        Errors: as `ensure`; ConfigurationError when neither can be.
+        """
+        if self._known.isdisjoint({plain, apart}):
+            self._existing()
+        name = apart if apart in self._known or self._is_taken(plain) else plain
+        try:
+            self.ensure([name])
+        except NameTaken:
+            if name == apart:
+                raise
+            name = apart  # the other topic was made a moment ago, or this principal may not see it
+            self.ensure([name])
+        return name
+
+    def ensure_configured(self, names: Collection[str]) -> None:
+        """As `ensure`, for topics that the settings name. Errors: also ConfigurationError for another watcher's position topic."""
+        self.ensure(names)
+        if kept := sorted(filter(self._keeps_a_position, names)):
+            raise ConfigurationError(
+                f"Kafka: topic {kept[0]} is where a watcher keeps its position.", hint="Name another topic in the settings."
+            )
+
+    def try_ensure(self, names: Collection[str]) -> list[str]:
+        """The topics that are missing, when Kafka says that `ensure` may create them; none is created.
+
+        Errors: as `ensure`; UnseenTopic.
+        """
+        missing = self._missing(names)
+        self._create(missing, only_try=True)
+        return [topic.topic for topic in missing]
+
+    def ensure_position_topic(self) -> None:
+        """Create `<kafka_client_id>.position` if it's missing: compacted, one partition.
+
+        Errors: as `ensure`; those of `check_position_topic`.
+        """
+        self._create(self._missing_position_topic())
+
+    def check_position_topic(self) -> None:
+        """Look at it again, if it's there. Errors: Outage; PositionUnsafe."""
+        self._missing_position_topic()
+
+    def try_ensure_position_topic(self) -> bool:
+        """Whether it's there, after Kafka was asked whether it may be created if not. Errors: as `ensure_position_topic`."""
+        missing = self._missing_position_topic()
+        self._create(missing, only_try=True)
+        return not missing
+
+    def exists(self, name: str) -> bool:
+        """Whether there is a topic of this name, without creating it. Errors: Outage; UnseenTopic."""
+        if name in self._existing():
+            return True
+        try:
+            self._admin.describe_topics(TopicCollection([name]), request_timeout=REQUEST_SECONDS)[name].result()
+        except KafkaException as error:
+            failure: KafkaError = error.args[0]
+            if failure.code() == KafkaError.UNKNOWN_TOPIC_OR_PART:
+                return False
+            if failure.code() in NOT_AUTHORISED:
+                raise UnseenTopic(f"Kafka: whether topic {name} exists is not for this principal to know.") from error
+            raise as_watcher_error(failure, f"asking for topic {name}") from error
+        return True
+
+    def partitions(self, name: str) -> Mapping[int, PartitionMetadata]:
+        """Partitions of the topic, none when there is no such topic; none is created. Errors: Outage."""
+        return self._existing().get(name, {})
+
+    def max_message_bytes(self, name: str) -> int | None:
+        """The topic's `max.message.bytes`; None when the broker doesn't tell."""
+        if name not in self._limits:
+            limit = self.config(name).get("max.message.bytes")
+            self._limits[name] = int(limit) if limit else None
+        return self._limits[name]
+
+    def config(self, name: str) -> dict[str, str]:
+        """The topic's settings; empty without the right DescribeConfigs."""
+        resource = ConfigResource(ResourceType.TOPIC, name)
+        try:
+            entries = self._admin.describe_configs([resource], request_timeout=REQUEST_SECONDS)[resource].result()
+        except KafkaException:
+            return {}
+        return {key: str(entry.value) for key, entry in entries.items() if entry.value is not None}
+
+    def report_troubles(self) -> None:
+        """Let librdkafka tell `on_error` what it has met with; during the calls above it only collects."""
+        self._admin.poll(0)
+
+    def _is_taken(self, name: str) -> bool:
+        """Whether a topic of this name would be something else, or one to Kafka with another topic."""
+        if is_internal(name) or folded(name) == folded(self._settings.position_topic) or self._keeps_a_position(name):
+            return True
+        others = (*self._known, *self._settings.configured_topics)
+        return name not in self._known and any(folded(other) == folded(name) and other != name for other in others)
+
+    def _keeps_a_position(self, name: str) -> bool:
+        """Whether a watcher does, here or elsewhere: by the name, and by the settings that such a topic is made with."""
+        return folded(name).endswith(folded(".position")) and POSITION_TOPIC_CONFIG.items() <= self.config(name).items()
+
+    def _existing(self) -> dict[str, dict[int, PartitionMetadata]]:
+        """The topics, and the partitions of each."""
+        with translated("asking for the topics"):
+            topics = self._admin.list_topics(timeout=REQUEST_SECONDS).topics
+        self._known = set(topics)
+        return {name: topic.partitions for name, topic in topics.items()}
+
+    def _missing(self, names: Collection[str]) -> list[NewTopic]:
+        missing = set(names) - self._existing().keys()
+        return [
+            NewTopic(name, self._settings.topic_partitions, self._settings.topic_replication_factor) for name in sorted(missing)
+        ]
+
+    def _missing_position_topic(self) -> list[NewTopic]:
+        name = self._settings.position_topic
+        partitions = self._existing().get(name)
+        if partitions is None:
+            return [NewTopic(name, 1, self._settings.topic_replication_factor, config=POSITION_TOPIC_CONFIG)]
+        check_position_topic(self._settings, len(partitions), self.config(name))
+        return []
+
+    def _create(self, topics: list[NewTopic], *, only_try: bool = False) -> None:
+        if not topics:
+            return
+        futures = self._admin.create_topics(
+            topics, operation_timeout=REQUEST_SECONDS, request_timeout=REQUEST_SECONDS, validate_only=only_try
+        )
+        for name, future in futures.items():
+            is_there = self._finish_creation(name, future)
+            if is_there and only_try:
+                raise UnseenTopic(f"Kafka: topic {name} exists, and this principal may not see it.")
+            if not only_try:
+                self._known.add(name)
+
+    def _finish_creation(self, name: str, future: Future[Any]) -> bool:
+        """Whether it was there already."""
+        try:
+            future.result()
+        except KafkaException as error:
+            failure: KafkaError = error.args[0]
+            if failure.code() != KafkaError.TOPIC_ALREADY_EXISTS:
+                raise _creation_error(name, failure) from error
+            return True
+        return False
+
+
+def _made_how(name: str) -> str:
+    return " with one partition and cleanup.policy=compact" if name.endswith(".position") else ""
+
+
+def _creation_error(name: str, failure: KafkaError) -> WatcherError:
+    if failure.code() in NOT_AUTHORISED:
+        return NotPermitted(
+            f"Kafka: topic {name} does not exist, and this principal may not create it.",
+            hint=f"Have an administrator create {name}{_made_how(name)}, or grant Create on it. "
+            "If it does exist, this principal cannot see it: grant Write.",
+        )
+    refusal = f"Kafka refuses to create topic {name}: {failure.str()}"
+    if failure.code() == KafkaError.TOPIC_EXCEPTION:
+        return NameTaken(refusal, hint="To Kafka . and _ are the same in a topic's name. Give this topic another name.")
+    error = as_watcher_error(failure, f"creating topic {name}")
+    return ConfigurationError(refusal, hint=error.hint) if isinstance(error, ConfigurationError) else error

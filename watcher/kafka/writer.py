@@ -1,0 +1,160 @@
+"""A producer that writes a batch together with the position after it: in a transaction, or position last.
+
+Any error leaves a writer useless: a late EndTxn of its could commit or abort a later transaction (KAFKA-17754). So there is no
+way back in here; a new one is opened, which costs 50 to 500 ms.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, Protocol
+
+from confluent_kafka import KafkaError, Producer
+from confluent_kafka.cimpl import Message as DeliveredMessage
+
+from watcher.errors import Outage, WatcherError
+from watcher.kafka.errors import as_watcher_error, translated
+from watcher.kafka.transaction_pause import TransactionPause
+from watcher.model import Message
+
+DeliveryCallback = Callable[[KafkaError | None, DeliveredMessage], None]
+
+BYSTANDERS = {KafkaError._PURGE_QUEUE, KafkaError._PURGE_INFLIGHT, KafkaError._INVALID_DIFFERENT_RECORD}
+"""Codes of messages that were dropped or refused because of others."""
+
+RECORD_BYTES = 64
+"""What a record has besides key and value, at most: lengths, offset, time (KIP-98), and what librdkafka reckons with."""
+
+OPEN_SECONDS = 15.0
+WRITE_SECONDS = 40.0
+"""Longer than a transaction lives, so that its fate is known by then, or nobody will ever know it."""
+
+
+class Writer(Protocol):
+    """What the sink needs of a producer."""
+
+    def write(self, messages: Sequence[Message], position: Message) -> None:
+        """Return when messages and position are safe. Errors: Outage, NotPermitted."""
+
+    def rest(self) -> None:
+        """Return when the next `write` will not meet Kafka at work for the last one; to be called between them."""
+
+    def close(self) -> None:
+        """Drop what is still queued, at once."""
+
+
+class TransactionalWriter:
+    """Exactly once: messages and position are committed together. Opening it fences the writer before it."""
+
+    def __init__(self, config: dict[str, Any]) -> None:
+        """Errors: Outage, NotPermitted, UnsupportedServer, ConfigurationError."""
+        self._failures: list[WatcherError] = []
+        self._request_bytes: int = config["batch.size"]
+        self._pause = TransactionPause()
+        with translated("opening the producer"):
+            self._producer = Producer(config)
+            try:
+                self._producer.init_transactions(OPEN_SECONDS)
+            finally:
+                self._producer.poll(0)  # now librdkafka tells what it has met with meanwhile
+
+    def write(self, messages: Sequence[Message], position: Message) -> None:
+        try:
+            with translated("a transaction"):
+                self._producer.begin_transaction()
+                *before, last = requests([*messages, position], self._request_bytes)
+                for request in before:
+                    enqueue(self._producer, request, self._delivered)
+                    self._producer.flush(WRITE_SECONDS)
+                begun = time.monotonic()
+                enqueue(self._producer, last, self._delivered)
+                self._producer.commit_transaction(WRITE_SECONDS)
+                self._producer.poll(0)  # librdkafka's log lines wait for it
+        except Outage as error:
+            # Of messages that were refused the transaction says no more than how many.
+            raise next(iter(self._failures), error) from error
+        self._pause.committed(time.monotonic() - begun)
+
+    def rest(self) -> None:
+        time.sleep(self._pause.seconds)
+
+    def close(self) -> None:
+        self._producer.purge()
+
+    def _delivered(self, error: KafkaError | None, message: DeliveredMessage) -> None:
+        self._failures.extend(failures(error, message))
+
+
+class IdempotentWriter:
+    """At least once, for brokers without transactions: the position follows when its messages are acknowledged."""
+
+    def __init__(self, config: dict[str, Any]) -> None:
+        """Errors: ConfigurationError."""
+        self._failures: list[WatcherError] = []
+        self._request_bytes: int = config["batch.size"]
+        with translated("opening the producer"):
+            self._producer = Producer(config)
+
+    def write(self, messages: Sequence[Message], position: Message) -> None:
+        with translated("writing"):
+            for request in (*requests(messages, self._request_bytes), [position]):
+                enqueue(self._producer, request, self._delivered)
+                self._flush()
+
+    def rest(self) -> None:
+        """Nothing is left to be done."""
+
+    def close(self) -> None:
+        self._producer.purge()
+
+    def _delivered(self, error: KafkaError | None, message: DeliveredMessage) -> None:
+        self._failures.extend(failures(error, message))
+
+    def _flush(self) -> None:
+        pending = self._producer.flush(WRITE_SECONDS)
+        if self._failures:
+            raise self._failures[0]
+        if pending:
+            raise as_watcher_error(KafkaError(KafkaError._TIMED_OUT), "writing")
+
+
+def failures(error: KafkaError | None, message: DeliveredMessage) -> Iterator[WatcherError]:
+    """Error that a delivery report is about, if any; none where another message is at fault."""
+    if error and error.code() not in BYSTANDERS:
+        yield as_watcher_error(error, f"writing to {message.topic()}")
+
+
+def requests(messages: Sequence[Message], size: int) -> Iterator[Sequence[Message]]:
+    """The messages in pieces that fit into one request of `size` bytes each; a message that is larger alone.
+
+    Of an idempotent producer librdkafka has one request for each partition on its way, and while another one is ready it polls for
+    the answer without pause: 2.2 µs of processor time an event in a backlog (2.16.0).
+    """
+    first = filled = 0
+    for number, message in enumerate(messages):
+        length = len(message.value) + len(message.key or b"") + RECORD_BYTES
+        if filled + length > size and number > first:
+            yield messages[first:number]
+            first, filled = number, 0
+        filled += length
+    if messages:
+        yield messages[first:]
+
+
+def enqueue(producer: Producer, messages: Sequence[Message], on_delivery: DeliveryCallback | None = None) -> None:
+    """Hand messages to librdkafka, in order.
+
+    Arguments by position cost little more than half of those by name, 1.2 instead of 2.1 µs. (`produce_batch` takes no timestamps.)
+    The fifth is `callback`: with None there, `on_delivery`, its other name, would be ignored.
+
+    Raises KafkaException for a message that it refuses, such as one that is too large: the transaction must not commit without it.
+    """
+    produce = producer.produce
+    for topic, key, value, timestamp_ms, _, partition in messages:
+        while True:
+            try:
+                produce(topic, value, key, partition, on_delivery, None, timestamp_ms)
+                break
+            except BufferError:  # the queue is full: wait until librdkafka has sent some of it
+                producer.poll(0.1)

@@ -1,0 +1,137 @@
+"""BSON values as JSON text, in the two dialects of `json_format`. The table of all types is in docs/message-format.md.
+
+Both dialects are one `bson.decode` and one `orjson.dumps`, because this is the hot path: orjson writes most values itself and
+asks the dialect's `default` for the rest. `benchmarks/encode.py` has the numbers behind the choices made here.
+"""
+
+from __future__ import annotations
+
+import math
+from base64 import b64encode
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import bson
+import orjson
+from bson import json_util
+from bson.binary import UUID_SUBTYPE, Binary, UuidRepresentation
+from bson.code import Code
+from bson.codec_options import CodecOptions, DatetimeConversion, TypeDecoder, TypeRegistry
+from bson.datetime_ms import DatetimeMS
+from bson.dbref import DBRef
+from bson.decimal128 import Decimal128
+from bson.objectid import ObjectId
+
+from watcher.messages.iso_time import iso_time
+from watcher.messages.large_json import PIECE, LargeJson
+
+ORJSON_BYTES = 4096
+"""What orjson's result holds on to, however short the text is. A transaction's keys and values would be 8 MB, and their page faults
+would cost 2 to 5 µs an event; copying the short ones costs 0.2 µs."""
+
+Convert = Callable[[Any], Any]
+"""From a value that orjson can't write to one it can."""
+
+
+@dataclass(frozen=True, slots=True)
+class JsonDialect:
+    """One way of writing BSON as JSON: how to decode it, and what becomes of the values JSON has no type for."""
+
+    codec: CodecOptions[dict[str, Any]]
+    default: Convert
+
+    def decode(self, document: bytes, opened: Collection[str] = ()) -> dict[str, Any]:
+        """The BSON document as a dict for `dumps`. Errors: bson.errors.InvalidBSON.
+
+        In a document of more than PIECE bytes, large values are JSON already, but for those of the fields in `opened`: they are
+        dicts too.
+        """
+        if len(document) <= PIECE:
+            return bson.decode(document, self.codec)
+        return LargeJson(partial(bson.decode, codec_options=self.codec), self.dumps).decode(document, opened)
+
+    def dumps(self, value: object) -> bytes:
+        """`value` as compact UTF-8 JSON. Errors: orjson.JSONEncodeError when it's nested deeper than orjson writes (254 levels)."""
+        text = orjson.dumps(value, self.default)
+        return text if len(text) >= ORJSON_BYTES else bytes(memoryview(text))
+
+
+class _Replaced(TypeDecoder):
+    """Replaces the values of one type while decoding: the types that orjson would write itself, but not as the dialect wants."""
+
+    def __init__(self, bson_type: type, replacement: Convert) -> None:
+        self._bson_type = bson_type
+        self._replacement = replacement
+
+    @property
+    def bson_type(self) -> type:
+        return self._bson_type
+
+    def transform_bson(self, value: Any) -> Any:
+        return self._replacement(value)
+
+
+def _codec(replacements: Mapping[type, Convert]) -> CodecOptions[dict[str, Any]]:
+    return CodecOptions(
+        document_class=dict,
+        # A binary of subtype 4 need not have 16 bytes, and decoding such a one to uuid.UUID raises.
+        uuid_representation=UuidRepresentation.UNSPECIFIED,
+        unicode_decode_error_handler="replace",
+        # The one form that holds every BSON date, and no slower than datetime.
+        datetime_conversion=DatetimeConversion.DATETIME_MS,
+        type_registry=TypeRegistry([_Replaced(kind, replacement) for kind, replacement in replacements.items()]),
+    )
+
+
+def _plain_code(code: Code) -> dict[str, Any]:
+    return {"code": str(code)} if code.scope is None else {"code": str(code), "scope": code.scope}
+
+
+def _plain_binary(data: bytes) -> str:
+    return b64encode(data).decode()
+
+
+def _plain_typed_binary(data: Binary) -> str:
+    if data.subtype == UUID_SUBTYPE and len(data) == 16:
+        return str(data.as_uuid(UuidRepresentation.STANDARD))
+    return _plain_binary(data)
+
+
+_extended_form = partial(json_util.default, json_options=json_util.RELAXED_JSON_OPTIONS)
+
+_PLAIN: dict[type, Convert] = {
+    ObjectId: str,
+    Decimal128: str,
+    bytes: _plain_binary,
+    Binary: _plain_typed_binary,
+    DBRef: DBRef.as_doc,
+}
+
+
+def _plain_default(value: Any) -> Any:
+    kind = type(value)
+    if kind is DatetimeMS:
+        return iso_time(int(value))
+    return _PLAIN.get(kind, _extended_form)(value)
+
+
+def _extended_code(code: Code) -> dict[str, Any]:
+    return {"$code": str(code)} if code.scope is None else {"$code": str(code), "$scope": code.scope}
+
+
+def _extended_float(value: float) -> Any:
+    return value if math.isfinite(value) else _extended_form(value)
+
+
+def _extended_default(value: Any) -> Any:
+    # json_util walks a DBRef's fields itself, on Python's stack; orjson goes deeper.
+    return value.as_doc() if type(value) is DBRef else _extended_form(value)
+
+
+DIALECTS = {
+    "plain": JsonDialect(_codec({Code: _plain_code}), _plain_default),
+    "extended": JsonDialect(_codec({Code: _extended_code, float: _extended_float}), _extended_default),
+}
+"""By the value of `json_format`."""

@@ -1,0 +1,240 @@
+"""MongoDB's change stream as batches of raw change events. With its errors' translation, all that knows pymongo in the data path.
+
+The stream is read by `aggregate` and `getMore` themselves instead of `Database.watch()`: that costs 3 µs an event instead of 10,
+keeps the events as raw BSON, and shows plainly (cursor id 0) when the server has closed the stream. There is no resuming in
+here, but from a secondary to the primary: whoever gets an `Outage` opens again from the last committed position.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any, TypeVar
+
+from bson import Int64, Timestamp
+
+from watcher.config import Settings
+from watcher.errors import NotPermitted, PositionLost
+from watcher.model import Batch, ResumeToken, token_ticks
+from watcher.mongodb.client import Reader
+from watcher.mongodb.cursor_reply import take_apart
+from watcher.mongodb.errors import lacking, translated, understood
+from watcher.mongodb.field_exclusion import exclusion_stages
+from watcher.mongodb.oplog_reader import oldest_entry, read_oplog
+from watcher.mongodb.reply_size import BatchSize, is_backlog
+from watcher.mongodb.selection import after_stage, event_stage, match_stage
+from watcher.mongodb.split_events import FragmentJoiner, event_token
+from watcher.oplog import Oplog
+
+AWAIT_MS = 1000
+"""How long a getMore waits for the first event; it bounds how late a request to stop is noticed."""
+
+FIND_SECONDS = 5.0
+"""How long to look for an event whose time is known. It's over sooner, unless that time is still to come, as it may be in a token
+of another MongoDB."""
+
+OPLOG_SECONDS = 30.0
+"""How often to ask for the oplog; that takes mongod 8 ms."""
+
+TIME_FIRST = "82"
+"""How resume tokens begin: with a cluster time, of this type in MongoDB's KeyString. Their order and time are read from them."""
+
+Opened = TypeVar("Opened")
+
+logger = logging.getLogger("watcher")
+
+Stages = Sequence[Mapping[str, Any]]
+
+
+class ChangeStream:
+    """The change stream of one database, from one position on."""
+
+    def __init__(self, settings: Settings) -> None:
+        """Errors: ConfigurationError when the URI cannot be used."""
+        self._settings = settings
+        self._reader = Reader(settings)
+        self._cursor_id = 0
+        self._reached: ResumeToken = {}
+        self._left_out: Sequence[str] = ()
+        self._after: Stages = ()
+        self._size = BatchSize(settings.batch_size)
+        self._oplog_due = 0.0
+        self._oplog: Oplog | None = None
+
+    def open(self, token: ResumeToken | None, leave_out: Sequence[str] = ()) -> ResumeToken:
+        """Open after `token`, or where `start_from` says; returns the position at which the stream stands.
+
+        The events come without the top-level fields that are named in `leave_out`.
+
+        Errors: Outage, PositionLost, NotPermitted, UnsupportedServer.
+        """
+        self._left_out, self._after = leave_out, ()
+        return self._from_a_member(lambda: self._open_at(token))
+
+    def open_by_time(self, token: ResumeToken, leave_out: Sequence[str] = ()) -> None:
+        """As `open`, but `token` need not be that of an event of this stream.
+
+        MongoDB starts before all events of the token's time, and those up to it are left out: several if they are of one
+        transaction. Whether MongoDB still has that time is for the caller to know: a replica set that is younger starts too.
+        """
+        self._left_out, self._after = leave_out, [after_stage(token)]
+        self._from_a_member(lambda: self._open_from(token))
+
+    def find(self, token: ResumeToken) -> ResumeToken | None:
+        """The event of `token` in the oplog, selected by the settings or not: its token as the server writes it now.
+
+        No `next` may follow, but an `open`. Errors: as `open`.
+        """
+        return self._from_a_member(lambda: self._find(token))
+
+    def open_now(self) -> ResumeToken:
+        """Open at the present; returns that position. Errors: as `open`."""
+        self._left_out, self._after = (), ()
+        with translated():
+            return self._open({})
+
+    def next(self, limit: int | None = None) -> Batch:
+        """The next change events, at most `limit` or else `batch_size`. Waits at most a second for the first one.
+
+        Errors: Outage, PositionLost, NotPermitted, EventTooLarge, UndeliverableEvent.
+        """
+        try:
+            batch = self._next(limit or self._size.limit)
+        except PositionLost as error:
+            self._turn_to_primary(error)
+            self._open_at(self._reached)
+            batch = self._next(limit or self._size.limit)
+        self._reached = batch.token
+        return batch
+
+    def _next(self, limit: int) -> Batch:
+        with translated():
+            events, token = self._read(self._get_more(limit))
+            if time.monotonic() >= self._oplog_due:
+                self._oplog = self.oplog()
+        size = sum(map(len, events))
+        self._size.learn(len(events), size)
+        whole, token = self._joiner.join(events, token)
+        ended = self._cursor_id == 0
+        more = not ended and is_backlog(len(events), size, limit)
+        return replace(self.standing_at(token), events=whole, ended=ended, more=more, size=size, token_of=event_token)
+
+    def standing_at(self, token: ResumeToken) -> Batch:
+        """A batch without events, at `token`."""
+        return Batch((), token, server_seconds=self._server_seconds, oplog=self._oplog)
+
+    def oplog(self) -> Oplog | None:
+        """What MongoDB tells of its oplog; None without the role clusterMonitor, or on a router. Errors: Outage."""
+        self._oplog_due = time.monotonic() + OPLOG_SECONDS
+        return read_oplog(self._reader)
+
+    def oldest_oplog_seconds(self) -> int | None:
+        """The time of the oldest oplog entry, in seconds since 1970; None where MongoDB does not tell. Errors: Outage."""
+        oldest = oldest_entry(self._reader)
+        return oldest.time if oldest else None
+
+    def close(self) -> None:
+        """Give the connection back."""
+        self._reader.close()
+
+    @property
+    def splits(self) -> bool:
+        """Whether the server splits what is too large for it. Errors: as `open`."""
+        about = self._reader.command("admin", {"buildInfo": 1})
+        with understood():
+            return can_split(about["versionArray"])
+
+    def _from_a_member(self, opening: Callable[[], Opened]) -> Opened:
+        """What `opening` gives. Members have oplogs of different lengths: one that was synchronised anew has nothing of before."""
+        try:
+            return opening()
+        except PositionLost as error:
+            self._turn_to_primary(error)
+            return opening()
+
+    def _turn_to_primary(self, error: PositionLost) -> None:
+        if not self._reader.turn_to_primary():
+            raise error
+        logger.warning("the member that is read from has lost the position; trying the primary: %s", error)
+
+    def _open_at(self, token: ResumeToken | None) -> ResumeToken:
+        with translated(after_token=token is not None):
+            # startAfter rather than resumeAfter: it takes the token of an invalidate as well.
+            return self._open({"startAfter": dict(token)} if token else self._first_start())
+
+    def _open(self, start: Mapping[str, Any]) -> ResumeToken:
+        self._reached = self._aggregate(self._pipeline(start))
+        self._joiner = FragmentJoiner(self._reached)
+        return self._reached
+
+    def _open_from(self, token: ResumeToken) -> ResumeToken:
+        with translated(after_token=True):
+            return self._open(start_at(token))
+
+    def _find(self, token: ResumeToken) -> ResumeToken | None:
+        deadline = time.monotonic() + FIND_SECONDS
+        with translated(after_token=True):
+            self._aggregate([{"$changeStream": start_at(token)}, event_stage(token), {"$project": {"_id": 1}}])
+            while time.monotonic() < deadline:
+                events, reached = self._read(self._get_more(1))
+                if events or reached["_data"] > token["_data"]:
+                    return event_token(events[0]) if events else None
+        return None
+
+    def _aggregate(self, stages: Stages) -> ResumeToken:
+        # It has to be the last; and there for all streams, since the server writes its tokens otherwise where it is.
+        split: Stages = [{"$changeStreamSplitLargeEvent": {}}] if self.splits else []
+        _, token = self._read({"aggregate": 1, "pipeline": [*stages, *split], "cursor": {"batchSize": 0}})
+        return token
+
+    def _pipeline(self, start: Mapping[str, Any]) -> Stages:
+        stage = {**start, "fullDocument": self._settings.full_document}
+        if self._settings.full_document_before_change != "off":
+            stage["fullDocumentBeforeChange"] = self._settings.full_document_before_change
+        wanted = match_stage(self._settings.watch_collections, self._settings.exclude_collections)
+        exclusions = exclusion_stages(self._settings.exclude_fields)
+        unset = [{"$unset": [*self._left_out]}] if self._left_out else []
+        return [{"$changeStream": stage}, *wanted, *self._after, *exclusions, *unset]
+
+    def _get_more(self, limit: int) -> dict[str, Any]:
+        return {"getMore": Int64(self._cursor_id), "collection": "$cmd.aggregate", "batchSize": limit, "maxTimeMS": AWAIT_MS}
+
+    def _first_start(self) -> dict[str, Any]:
+        """The option for a stream that has no position yet."""
+        start_from = self._settings.start_from
+        if start_from == "now":
+            return {}
+        if start_from == "earliest":
+            oldest = oldest_entry(self._reader)
+            if oldest is None:
+                raise NotPermitted(
+                    'start_from = "earliest" needs to know the oldest oplog entry.',
+                    hint="Grant the role clusterMonitor, or give a time instead.",
+                )
+            return {"startAtOperationTime": oldest}  # not a moment before it: that may be gone
+        return {"startAtOperationTime": Timestamp(int(start_from.timestamp()), 1)}
+
+    def _read(self, command: dict[str, Any]) -> tuple[list[bytes], ResumeToken]:
+        """The events of the reply, and the server's position after them."""
+        reply = self._reader.command(self._settings.database, command)
+        with understood():
+            events, cursor = take_apart(bytes(reply["cursor"].raw))
+            self._cursor_id = cursor["id"]
+            self._server_seconds: int = reply["operationTime"].time
+            token: ResumeToken = cursor["postBatchResumeToken"]
+            if not str(token["_data"]).startswith(TIME_FIRST):
+                raise lacking(f"its resume tokens are not MongoDB's: {token}")
+        return events, token
+
+
+def start_at(token: ResumeToken) -> Mapping[str, Any]:
+    """The option for a stream from the time of a token on."""
+    return {"startAtOperationTime": Timestamp(*token_ticks(token))}
+
+
+def can_split(version: Sequence[int]) -> bool:
+    """Whether a server of this version knows `$changeStreamSplitLargeEvent`: 7.0 and newer, and 6.0 from 6.0.9 on."""
+    major, minor, patch = version[:3]
+    return major >= 7 or ((major, minor) == (6, 0) and patch >= 9)

@@ -1,0 +1,93 @@
+"""The connection to a watcher's MongoDB."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import pymongo
+from bson.codec_options import CodecOptions
+from bson.raw_bson import RawBSONDocument
+from pymongo import MongoClient
+from pymongo.errors import ConfigurationError as DriverConfigurationError
+from pymongo.read_preferences import ReadPreference
+from pymongo.server_description import ServerDescription
+from pymongo.server_type import SERVER_TYPE
+
+from watcher.config import Settings
+from watcher.config.mongodb_options import driver_options
+from watcher.errors import ConfigurationError
+from watcher.mongodb.errors import NO_SESSIONS, URI_HINT, lacking, translated
+
+PYMONGO_VERSION: str = pymongo.version
+
+RAW: CodecOptions[RawBSONDocument] = CodecOptions(document_class=RawBSONDocument)
+
+
+def connect(settings: Settings) -> MongoClient[dict[str, Any]]:
+    """A client for the watcher's URI; it connects at the first command.
+
+    Errors: ConfigurationError when the URI cannot be used.
+    """
+    uri = settings.mongodb_uri.get_secret_value()
+    try:
+        with translated():
+            return MongoClient(
+                uri, appname=settings.kafka_client_id, server_selector=SameServer(), connect=False, **driver_options(uri)
+            )
+    except (OSError, ValueError) as error:  # of a file that an option names, or a number
+        raise ConfigurationError(f"mongodb_uri: {error}", hint=URI_HINT) from error
+
+
+class SameServer:
+    """The driver's choice among the servers that a read preference allows: the nearest, and from then on that one while it's there.
+
+    A cursor lives on the server that opened it, be it a member or a router of a sharded cluster.
+    """
+
+    def __init__(self) -> None:
+        self._address: tuple[str, int | None] | None = None
+
+    def __call__(self, servers: list[ServerDescription]) -> list[ServerDescription]:
+        if not any(server.address == self._address for server in servers):
+            nearest = min(servers, key=lambda server: server.round_trip_time or 0.0, default=None)
+            self._address = nearest.address if nearest else None
+        return [server for server in servers if server.address == self._address]
+
+
+class Reader:
+    """Sends commands to the server that the URI's read preference leads to, always the same, in one session."""
+
+    def __init__(self, settings: Settings) -> None:
+        """Errors: ConfigurationError when the URI cannot be used."""
+        self.client = connect(settings)
+        self._preference = self.client.read_preference
+        # The server lets no other session use a cursor, so aggregate and getMore share one.
+        self._session = self.client.start_session()
+
+    def command(self, database: str, command: Mapping[str, Any]) -> RawBSONDocument:
+        """The reply. Errors: the driver's; UnsupportedServer."""
+        try:
+            return self.client[database].command(
+                dict(command), session=self._session, read_preference=self._preference, codec_options=RAW
+            )
+        except DriverConfigurationError as error:
+            if NO_SESSIONS in str(error) and not self._is_uninitiated():
+                raise lacking("it has no sessions") from error
+            raise
+
+    def turn_to_primary(self) -> bool:
+        """From now on read from the primary; False if that's what was read from already."""
+        if self._preference == ReadPreference.PRIMARY:
+            return False
+        self._preference = ReadPreference.PRIMARY
+        return True
+
+    def close(self) -> None:
+        """Give the connection back; the server drops the cursor with the session."""
+        self._session.end_session()
+        self.client.close()
+
+    def _is_uninitiated(self) -> bool:
+        servers = self.client.topology_description.server_descriptions().values()
+        return any(server.server_type == SERVER_TYPE.RSGhost for server in servers)

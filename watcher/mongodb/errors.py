@@ -1,0 +1,214 @@
+"""MongoDB's errors and its driver's as ours, which say what to do: ride it out, or stop. `mongodb_codes.py` has the table."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+from collections.abc import Iterator, Mapping
+
+from bson.errors import InvalidBSON
+from pymongo.errors import (
+    AutoReconnect,
+    CollectionInvalid,
+    ConnectionFailure,
+    EncryptionError,
+    InvalidName,
+    InvalidOperation,
+    InvalidURI,
+    NotPrimaryError,
+    OperationFailure,
+    ProtocolError,
+    PyMongoError,
+    ServerSelectionTimeoutError,
+)
+from pymongo.errors import ConfigurationError as DriverConfigurationError
+
+from watcher.errors import (
+    ConfigurationError,
+    CredentialsRefused,
+    NotPermitted,
+    Outage,
+    PositionLost,
+    UndeliverableEvent,
+    UnsupportedServer,
+    WatcherError,
+)
+from watcher.mongodb.error_codes import (
+    ELECTION,
+    LARGE,
+    REPLICA_SET_HINT,
+    SERVER_HINT,
+    STANDALONE,
+    UNKNOWN,
+    Kind,
+    kind_of,
+)
+
+EVENT_NOT_FOUND = {280}
+
+CERTIFICATE_REFUSED = "CERTIFICATE_VERIFY_FAILED"
+
+NO_SESSIONS = "Sessions are not supported"
+SASLPREP = "SASLprep"
+"""The driver's word for a password that no server could take, in a plain ValueError."""
+
+TOO_OLD = "wire version"
+"""Of the driver's words for a server whose protocol is older than the driver."""
+
+NOT_THIS_REPLICA_SET = ("available for replica set name", "configured to connect to a replica set")
+"""Of the driver's words for a standalone server, or a member of another replica set."""
+
+NO_SUCH_MEMBER = "match selector"
+"""Of the driver's words for a read preference that no member fits which is there."""
+
+URI_HINT = "Check its options, and in user and password the characters written as %XX."
+CERTIFICATE_HINT = "Check tlsCAFile in mongodb_uri, and that the server's certificate is for its host and still valid."
+PREFERENCE_HINT = (
+    "mongodb_uri's readPreference, with its tags and maxStalenessSeconds, allows no member that is there. secondaryPreferred reads "
+    "from the primary where there is no other. The worker keeps trying."
+)
+ID_TOO_LARGE_HINT = (
+    "The `_id` of the document alone is too large: MongoDB tells it twice or more in an event. Leave its collection out with "
+    "exclude_collections, or set the position after it with `watcherctl position`."
+)
+CUT_OFF = AutoReconnect.__name__
+"""The code of an outage that began with a connection closed by the other end. It's also how mongod answers where an event fits into
+a reply, but not the token after it as well, which holds the document's `_id` (of 8 kB and more) twice as long."""
+REACH_HINT = "Is mongod running, and are host and port in mongodb_uri right? The worker keeps trying."
+
+URI_REFUSED = Kind(ConfigurationError, "mongodb_uri", URI_HINT, {})
+UNREACHABLE = Kind(Outage, "MongoDB does not answer", REACH_HINT, {})
+CONNECTION_FAILED = Kind(Outage, "MongoDB's connection failed", REACH_HINT, {})
+REPLY_UNREADABLE = Kind(Outage, "MongoDB's reply cannot be read", UNKNOWN.hint, {})
+
+DRIVER_ERRORS: Mapping[type[Exception], Kind] = {
+    InvalidURI: URI_REFUSED,
+    DriverConfigurationError: URI_REFUSED,
+    ValueError: URI_REFUSED,
+    ServerSelectionTimeoutError: UNREACHABLE,
+    NotPrimaryError: ELECTION,
+    ConnectionFailure: CONNECTION_FAILED,
+    ProtocolError: REPLY_UNREADABLE,
+    InvalidBSON: REPLY_UNREADABLE,
+    PyMongoError: Kind(Outage, "MongoDB's driver failed", UNKNOWN.hint, {}),
+}
+"""What the driver's exceptions mean, by the nearest class. What the server has answered (`OperationFailure`) goes by its code."""
+
+BUGS = (InvalidOperation, InvalidName, CollectionInvalid, EncryptionError)
+"""The driver's words for calls that make no sense: ours to mend, and nobody else's."""
+
+
+class EventTooLarge(UndeliverableEvent):
+    """One of the events that were asked for is larger than a BSON document may be, or all together with their token."""
+
+
+class EventNotFound(PositionLost):
+    """The event after which a stream was opened is not in it: it's gone, or the stream's filter leaves it out."""
+
+
+@contextlib.contextmanager
+def translated(*, after_token: bool = False) -> Iterator[None]:
+    """Turn pymongo's errors into ours; `after_token` says that a stream is being opened after a saved position."""
+    try:
+        yield
+    except BUGS:
+        raise
+    except OperationFailure as error:
+        raise _from_server(error, after_token=after_token) from error
+    except (PyMongoError, InvalidBSON) as error:
+        raise _from_driver(error) from error
+    except ValueError as error:
+        if SASLPREP not in str(error):
+            raise
+        raise _from_driver(error) from error
+
+
+@contextlib.contextmanager
+def understood() -> Iterator[None]:
+    """Errors: UnsupportedServer, naming what a reply lacks of all that MongoDB's own replies hold."""
+    try:
+        yield
+    except KeyError as error:
+        raise lacking(f"its replies have no {error.args[0]}") from error
+    except (AttributeError, TypeError, ValueError) as error:
+        raise lacking(f"its replies are none of a change stream: {error}") from error
+
+
+def lacking(what: str) -> UnsupportedServer:
+    """For a server that lacks something which every MongoDB has; `what` completes the sentence."""
+    return UnsupportedServer(f"This is no MongoDB that watchers can read: {what}.", hint=SERVER_HINT)
+
+
+def _from_server(error: OperationFailure, *, after_token: bool) -> WatcherError:
+    text = _server_text(error)
+    kind = kind_of(error.code, text, after_token=after_token)
+    if kind is LARGE:
+        size, *_ = text.split(" First element: ")  # what follows is the beginning of the event, with a user's data
+        return EventTooLarge(f"{kind.says}: {size}", hint=kind.hint)
+    if error.code in EVENT_NOT_FOUND:
+        return EventNotFound(f"{kind.says} (error {error.code}): {text}", hint=kind.hint)
+    if kind is STANDALONE:
+        return kind.becomes(f"{kind.says}.", hint=kind.hint)
+    if kind.becomes is CredentialsRefused:
+        return CredentialsRefused(f"{kind.says}: {text}", hint=kind.hint, component="mongodb")
+    if issubclass(kind.becomes, NotPermitted):
+        return kind.becomes(f"{kind.says}: {text}", hint=kind.hint)
+    return _made(kind, f"{kind.says} (error {error.code}): {text}", str((error.details or {}).get("codeName", error.code)))
+
+
+def _from_driver(error: Exception) -> WatcherError:
+    """What the driver says by itself; where its classes don't tell things apart, its words do."""
+    text = str(error)
+    if isinstance(error, ServerSelectionTimeoutError) and (known := _unreachable(error)):
+        return known
+    if type(error.__cause__).__module__.startswith("dns."):  # to the driver a fault of the URI, which leaves the hosts to DNS
+        return _outage(f"DNS does not tell where MongoDB is: {_first_sentence(error)}", REACH_HINT, "DNS")
+    if TOO_OLD in text:
+        return UnsupportedServer(f"This MongoDB is too old: {_first_sentence(error)}", hint=SERVER_HINT)
+    if NO_SESSIONS in text:  # of a configuration error, and yet the driver has asked a server: one of no replica set yet
+        return _not_initiated()
+    kind = next(DRIVER_ERRORS[of] for of in type(error).__mro__ if of in DRIVER_ERRORS)
+    return _made(kind, f"{kind.says}: {_first_sentence(error)}", type(error).__name__)
+
+
+def _made(kind: Kind, text: str, code: str) -> WatcherError:
+    return _outage(text, kind.hint, code) if kind.becomes is Outage else kind.becomes(text, hint=kind.hint)
+
+
+def _not_initiated() -> Outage:
+    return _outage("MongoDB's replica set is not initiated yet.", REPLICA_SET_HINT, "NotYetInitialized")
+
+
+def _unreachable(error: ServerSelectionTimeoutError) -> WatcherError | None:
+    """The driver's text names each server with its error and then repeats the topology; the first half is for people."""
+    if _no_certificate_is_trusted(str(error)):
+        return NotPermitted(f"MongoDB's certificate cannot be trusted: {_first_sentence(error)}", hint=CERTIFICATE_HINT)
+    if "RSGhost" in str(error):  # the driver's name for a member of no replica set yet; its sentence says nothing of that
+        return _not_initiated()
+    if any(words in str(error) for words in NOT_THIS_REPLICA_SET):
+        text = f"No server of mongodb_uri is in the replica set that it names: {_first_sentence(error)}"
+        return _outage(text, REPLICA_SET_HINT, "NotThisReplicaSet")
+    if NO_SUCH_MEMBER in str(error) and "Primary()" not in _first_sentence(error):
+        return _outage(f"No member of MongoDB may be read from: {_first_sentence(error)}", PREFERENCE_HINT, "NoSuchMember")
+    return None
+
+
+def _outage(text: str, hint: str, code: str) -> Outage:
+    return Outage(text, hint=hint, component="mongodb", code=code)
+
+
+def _no_certificate_is_trusted(text: str) -> bool:
+    """Certificates don't mend themselves; but one member may have a bad one while the good ones are away, which is an outage."""
+    _, _, topology = text.partition("Topology Description:")
+    servers = topology.split("<ServerDescription")[1:]
+    return bool(servers) and all(CERTIFICATE_REFUSED in server for server in servers)
+
+
+def _server_text(error: OperationFailure) -> str:
+    """The server's sentence; one about a missing right goes on with the whole command, signature and all."""
+    details = error.details or {}
+    return str(details.get("errmsg") or error).split(" to execute command ")[0].strip().rstrip(".")
+
+
+def _first_sentence(error: Exception) -> str:
+    return re.split(r" \(configured timeouts|, Timeout: |, full error: |\n", str(error))[0]

@@ -1,0 +1,117 @@
+"""Fields that must not leave MongoDB, as pipeline stages that remove them from the change events inside the server.
+
+The server's own `$unset` does the removing: it follows a path through arrays and arrays of arrays, to any depth. Around it two
+things are needed. It knows no condition, so the events of the collection concerned are lifted into a field that no other event
+has. And `updatedFields` has paths as names, so its entries are sorted first: what lies inside an excluded field goes at once, and
+what may hold one is put under a name of its own, below which `$unset` removes the rest of the path.
+
+Only `$replaceWith` and `$unset` are used, which MongoDB has since 4.2. There is no regular expression on names of fields: one
+name that is not valid UTF-8 would end the stream (error 51156).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+from watcher.config.collections import TEMPORARY, is_glob
+from watcher.config.fields import split_field
+from watcher.mongodb.selection import glob_to_regex
+
+Path = tuple[str, ...]
+Expression = Mapping[str, Any]
+
+LIFTED = "excluding"
+ENTRIES = "updatedEntries"
+"""Where an event is while fields are removed from it. No change event has fields of these names."""
+
+DOCUMENTS = ("fullDocument", "fullDocumentBeforeChange")
+DIGITS = "0123456789"
+
+
+def exclusion_stages(exclude_fields: Iterable[str]) -> list[dict[str, Any]]:
+    """The stages to follow `$changeStream`, for fields as `exclude_fields` names them; none when there are none."""
+    paths: dict[str, set[Path]] = {}
+    for collection, path in map(split_field, exclude_fields):
+        paths.setdefault(collection, set()).add(path)
+    return [stage for collection, chosen in paths.items() for stage in _stages(collection, _outermost(chosen))]
+
+
+def _outermost(paths: set[Path]) -> list[Path]:
+    """The paths that lie inside no other one; `$unset` refuses those that do."""
+    return sorted(path for path in paths if paths.isdisjoint(path[:length] for length in range(1, len(path))))
+
+
+def _stages(collection: str, paths: list[Path]) -> Iterator[dict[str, Any]]:
+    parents = sorted({path[:length] for path in paths for length in range(1, len(path))})
+    lifted = {LIFTED: "$$ROOT", ENTRIES: _sorted_entries(paths, parents)}
+    yield {"$replaceWith": {"$cond": [_is_in(collection), lifted, "$$ROOT"]}}
+    yield {"$unset": [*_in_documents(paths), *_in_entries(paths, parents)]}
+    yield {"$replaceWith": {"$cond": [{"$eq": [{"$type": f"${LIFTED}"}, "missing"]}, "$$ROOT", _lowered()]}}
+
+
+def _is_in(collection: str) -> Expression:
+    """Whether an event is about the collection or one that matches the glob, or about a temporary one that may yet get the name."""
+    named = _matches(glob_to_regex(collection)) if is_glob(collection) else {"$eq": ["$ns.coll", collection]}
+    return {"$or": [named, _matches(TEMPORARY)]}
+
+
+def _matches(regex: str) -> Expression:
+    return {"$regexMatch": {"input": "$ns.coll", "regex": f"^(?:{regex})$", "options": "s"}}
+
+
+def _in_documents(paths: list[Path]) -> Iterator[str]:
+    for document in DOCUMENTS:
+        yield from (".".join([LIFTED, document, *path]) for path in paths)
+
+
+def _in_entries(paths: list[Path], parents: list[Path]) -> Iterator[str]:
+    for parent in parents:
+        depth = len(parent)
+        yield from (".".join([ENTRIES, _under(parents, parent), *path[depth:]]) for path in paths if path[:depth] == parent)
+
+
+def _under(parents: list[Path], parent: Path) -> str:
+    """The name under which the values of entries that set `parent` are put."""
+    return f"under{parents.index(parent)}"
+
+
+def _sorted_entries(paths: list[Path], parents: list[Path]) -> Expression:
+    """The entries of `updatedFields` that may stay, as `{k, v}` or `{k, under…}`; null when there is no `updatedFields`."""
+    # Most entries have nothing to do with any path, which their first name tells at once.
+    concerned = {"$in": [{"$arrayElemAt": ["$$parts", 0]}, sorted({path[0] for path in paths})]}
+    either = {"$cond": [concerned, _sorted_entry(paths, parents), "$$entry"]}
+    entry = {"$let": {"vars": {"parts": {"$split": ["$$entry.k", "."]}}, "in": either}}
+    entries = {"$map": {"input": {"$objectToArray": "$updateDescription.updatedFields"}, "as": "entry", "in": entry}}
+    return {"$filter": {"input": entries, "as": "entry", "cond": {"$ne": ["$$entry", None]}}}
+
+
+def _sorted_entry(paths: list[Path], parents: list[Path]) -> Expression:
+    """One entry: null when it lies inside an excluded field, with its value under another name when such a field may be in it."""
+    inside = [{"$eq": [{"$slice": ["$$names", len(path)]}, path]} for path in paths]
+    branches: list[Expression] = [{"case": {"$or": inside}, "then": None}]
+    for parent in parents:
+        kept = {"k": "$$entry.k", _under(parents, parent): "$$entry.v"}
+        branches.append({"case": {"$eq": ["$$names", parent]}, "then": kept})
+    return {"$let": {"vars": {"names": _names("$$parts")}, "in": {"$switch": {"branches": branches, "default": "$$entry"}}}}
+
+
+def _names(parts: str) -> Expression:
+    """The names of fields among the parts of a path such as `contacts.0.phone`: not the positions in arrays."""
+    is_name = {"$or": [{"$eq": ["$$part", ""]}, {"$ne": [{"$trim": {"input": "$$part", "chars": DIGITS}}, ""]}]}
+    return {"$filter": {"input": parts, "as": "part", "cond": is_name}}
+
+
+def _lowered() -> Expression:
+    """The event as it was, with what is left of its `updatedFields`. `$mergeObjects` keeps the order of the fields."""
+    updated = {"updatedFields": {"$arrayToObject": {"$map": {"input": f"${ENTRIES}", "as": "entry", "in": _key_and_value()}}}}
+    description = {"$mergeObjects": [f"${LIFTED}.updateDescription", updated]}
+    changed = {"updateDescription": {"$cond": [{"$isArray": f"${ENTRIES}"}, description, "$$REMOVE"]}}
+    return {"$mergeObjects": [f"${LIFTED}", changed]}
+
+
+def _key_and_value() -> Expression:
+    """An entry with its value back at `v`, under whatever name it was: it's the second of the entry's two fields."""
+    second = {"$arrayElemAt": [{"$objectToArray": "$$entry"}, 1]}
+    restored = {"$let": {"vars": {"second": second}, "in": {"k": "$$entry.k", "v": "$$second.v"}}}
+    return {"$cond": [{"$eq": [{"$type": "$$entry.v"}, "missing"]}, restored, "$$entry"]}

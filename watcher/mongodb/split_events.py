@@ -1,0 +1,70 @@
+"""Change events that `$changeStreamSplitLargeEvent` has cut into fragments, made whole again.
+
+A fragment holds some of the event's top-level fields, an `_id` of its own, and `splitEvent: {fragment: 1, of: 2}`. A position
+between two fragments would be refused at every later start, so the token stays at the last whole event until the next is complete.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import bson
+from bson.raw_bson import RawBSONDocument
+
+from watcher.model import ResumeToken
+
+MARK = b"\x03splitEvent\x00"
+"""An embedded document of that name, as BSON writes it. The server puts it right after `_id`, in all versions that split events.
+Looking for it there costs 0.2 µs an event; searching the event 0.5 to 0.7 µs for each 550 bytes, parsing its top level 5 µs."""
+
+ID_START = 9
+"""Bytes before the document `_id`, an event's first field: the event's length, the field's type, its name."""
+
+
+class FragmentJoiner:
+    """Joins the fragments of one stream's events, also over several batches."""
+
+    def __init__(self, token: ResumeToken) -> None:
+        """`token` is where the stream stands."""
+        self._token = token
+        self._fragments: list[RawBSONDocument] = []
+
+    def join(self, events: Iterable[bytes], token: ResumeToken) -> tuple[list[bytes], ResumeToken]:
+        """The whole events among `events`, and the position after them; `token` is the server's own position after all of them."""
+        whole: list[bytes] = []
+        for event in events:
+            if not is_fragment(event):
+                whole.append(event)
+            elif joined := self._add(event):
+                whole.append(joined)
+        if not self._fragments:
+            self._token = token
+        elif whole:
+            self._token = event_token(whole[-1])
+        return whole, self._token
+
+    def _add(self, part: bytes) -> bytes | None:
+        fragment = RawBSONDocument(part)
+        self._fragments.append(fragment)
+        number = fragment["splitEvent"]
+        if number["fragment"] < number["of"]:
+            return None
+        event: dict[str, Any] = {}
+        for each in self._fragments:
+            event.update(each.items())
+        del event["splitEvent"]
+        self._fragments.clear()
+        return bson.encode(event)  # its `_id` is the last fragment's
+
+
+def is_fragment(event: bytes) -> bool:
+    """Whether a raw change event is one part of several."""
+    id_bytes = int.from_bytes(event[ID_START : ID_START + 4], "little")
+    return event.startswith(MARK, ID_START + id_bytes)
+
+
+def event_token(event: bytes) -> ResumeToken:
+    """The resume token of a raw change event."""
+    token: ResumeToken = dict(RawBSONDocument(event)["_id"])
+    return token

@@ -1,0 +1,173 @@
+"""A change stream that goes on after what would break it, where the policies allow that, and says what it has cost."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+from dataclasses import replace
+
+from bson import json_util
+from bson.raw_bson import RawBSONDocument
+
+from watcher.config import Settings
+from watcher.errors import Outage, PositionLost
+from watcher.log import iso
+from watcher.model import Batch, Notice, ResumeToken, token_seconds
+from watcher.mongodb.error_codes import LARGE_HINT
+from watcher.mongodb.errors import CUT_OFF, ID_TOO_LARGE_HINT, EventTooLarge
+from watcher.mongodb.reply_size import FIRST_EVENTS
+from watcher.mongodb.resuming_stream import ResumingStream
+from watcher.mongodb.split_events import event_token
+from watcher.stream.gaps import Gaps
+
+KEY_SHOWN = 100
+"""Characters of a document's key and of a token in an error's text."""
+
+HUGE_TOKEN = 16_000
+"""Characters of a token that a reply may have no room for: it may be 16 kB larger than an event."""
+
+BARE_REPLIES = 5
+"""How many replies to wait for an event without its documents: it may come in fragments, or the server still look for it."""
+
+logger = logging.getLogger("watcher")
+
+
+class TolerantStream:
+    """A source for the pipeline: a `ResumingStream`, with the policies on_position_lost and on_large_event."""
+
+    def __init__(
+        self, stream: ResumingStream, settings: Settings, gaps: Gaps, *, lost_position: str = "", cut_off: bool = False
+    ) -> None:
+        """`lost_position`: how the saved position was lost, when it's known before that the stream begins with a gap.
+
+        `cut_off`: the last stream ended with a closed connection, for which a reply that was too large may have been the reason.
+        """
+        self._stream = stream
+        self._settings = settings
+        self._gaps = gaps
+        self._lost_position = lost_position
+        self._token: ResumeToken = {}
+        self._one_by_one = FIRST_EVENTS if cut_off else 0
+        """How many events are to be read one at a time, as a large one is among them."""
+
+    def open(self, token: ResumeToken | None) -> Batch:
+        """As `ChangeStream.open`; a position that is lost is answered by policy. The batch says where the stream stands."""
+        gap_is_known = token is None and self._lost_position
+        batch = self._open_after_gap(self._lost_position, None) if gap_is_known else self._open(token)
+        self._token = batch.token
+        return batch
+
+    def next(self) -> Batch:
+        """As `ChangeStream.next`; what breaks the stream is answered by policy. Errors: those, and UndeliverableEvent."""
+        try:
+            batch = self._next()
+        except PositionLost as error:
+            batch = self._restart(error, self._token)
+        self._token = batch.token
+        return batch
+
+    def _next(self) -> Batch:
+        try:
+            batch = self._stream.next(1 if self._one_by_one else None)
+        except EventTooLarge as error:
+            return self._next_large(error) if self._one_by_one else self._slow_down()
+        except Outage as error:
+            if self._one_by_one and error.code == CUT_OFF and self._next_token_is_huge():
+                return self._next_large(EventTooLarge("A change event is too large for MongoDB's reply", hint=LARGE_HINT))
+            raise
+        self._one_by_one = max(0, self._one_by_one - len(batch.events))
+        return batch
+
+    def _open(self, token: ResumeToken | None) -> Batch:
+        try:
+            return self._stream.standing_at(self._stream.open(token))
+        except PositionLost as error:
+            return self._restart(error, token)
+
+    def _restart(self, error: PositionLost, token: ResumeToken | None) -> Batch:
+        """Go on from now, with a gap that is told; or not, by policy."""
+        if token is None or self._settings.on_position_lost == "fail" or not self._gaps.allowed:
+            raise self._advised(error, token) from error
+        return self._open_after_gap(str(error), token)
+
+    def _open_after_gap(self, reason: str, before: ResumeToken | None) -> Batch:
+        after = self._stream.open_now()
+        logger.warning("changes are missing up to now: %s", reason)
+        return replace(self._stream.standing_at(after), notices=[gap_notice(reason, before, after)])
+
+    def _advised(self, error: PositionLost, token: ResumeToken | None) -> PositionLost:
+        if token is None:
+            return error
+        oldest = self._stream.oldest_oplog_seconds()
+        known = f" MongoDB's oldest change is of {iso(oldest)}." if oldest else ""
+        again = "" if self._gaps.allowed else f" There was a gap at {self._gaps.last_at} already, within the hour."
+        return PositionLost(f"{error}. The position is of {iso(token_seconds(token))}.{known}{again}", hint=error.hint)
+
+    def _slow_down(self) -> Batch:
+        """One by one from here: a whole reply is lost with a large event, and only alone it's sure which one that is."""
+        self._one_by_one = self._settings.batch_size
+        return self._stream.standing_at(self._stream.open(self._token))
+
+    def _next_token_is_huge(self) -> bool:
+        """Whether it was for the next event that the connection was closed, and not by chance twice."""
+        with contextlib.suppress(EventTooLarge):
+            return any(len(event_token(event)["_data"]) >= HUGE_TOKEN for event in self._read_bare().events)
+        return False
+
+    def _next_large(self, error: EventTooLarge) -> Batch:
+        """The next event, which is too large, less its documents."""
+        batch = self._read_bare()
+        for event in batch.events:
+            if self._settings.on_large_event == "fail":
+                raise EventTooLarge(f"{error}: {described(event)}", hint=error.hint)
+            logger.warning("an event is too large; its documents are left out", extra={"eventId": event_token(event)["_data"]})
+            self._one_by_one = 0
+        self._stream.open(batch.token)
+        return batch
+
+    def _read_bare(self) -> Batch:
+        """The next event without its documents; without what an update did as well, if it has to be."""
+        documents = self._documents()
+        try:
+            return self._next_without(documents)
+        except EventTooLarge:
+            return self._read_barest((*documents, "updateDescription"))
+
+    def _read_barest(self, fields: tuple[str, ...]) -> Batch:
+        try:
+            return self._next_without(fields)
+        except EventTooLarge as error:
+            raise EventTooLarge(f"{error}, even without {', '.join(fields)}", hint=ID_TOO_LARGE_HINT) from error
+
+    def _next_without(self, fields: tuple[str, ...]) -> Batch:
+        self._stream.open(self._token, leave_out=fields)
+        for _ in range(BARE_REPLIES):
+            if (batch := self._next_bare()).events:
+                break
+        return replace(batch, missing=fields)
+
+    def _next_bare(self) -> Batch:
+        try:
+            return self._stream.next(1)
+        except Outage as error:
+            if error.code == CUT_OFF:  # right after it has opened a stream: so it's alive
+                raise EventTooLarge("A change event is too large for MongoDB's reply", hint=LARGE_HINT) from error
+            raise
+
+    def _documents(self) -> tuple[str, ...]:
+        before_change = self._settings.full_document_before_change != "off"
+        return ("fullDocument", "fullDocumentBeforeChange") if before_change else ("fullDocument",)
+
+
+def described(event: bytes) -> str:
+    """A raw change event in words, for an error: what was done to which document, without that itself."""
+    fields = RawBSONDocument(event)
+    key = json_util.dumps(fields["documentKey"])[:KEY_SHOWN]
+    return f"the {fields['operationType']} of {key} in {fields['ns']['coll']}, event {event_token(event)['_data'][:KEY_SHOWN]}"
+
+
+def gap_notice(reason: str, before: ResumeToken | None, after: ResumeToken) -> Notice:
+    """The control message for the changes missed between two positions; `before` is None when that one is gone too."""
+    end = token_seconds(after)
+    known = {"from": iso(token_seconds(before)), "lastEventId": before["_data"]} if before else {}
+    return Notice("gap", end * 1000, {"reason": reason, **known, "to": iso(end)})

@@ -1,0 +1,44 @@
+"""A delivered message as one coloured line of a terminal."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from watcher.terminal.message_text import Message, message_text, short_key
+
+if TYPE_CHECKING:
+    from rich.text import Text
+
+OPERATION_WIDTH = 7
+"""`replace`, the longest of the row operations."""
+
+OPERATION_STYLES = {"insert": "green", "update": "yellow", "replace": "magenta", "delete": "red"}
+OTHER_OPERATION_STYLE = "bold cyan"
+
+
+def operation_style(operation: str) -> str:
+    """The colour that an operation has everywhere."""
+    return OPERATION_STYLES.get(operation, OTHER_OPERATION_STYLE)
+
+
+def rich_line(message: Message) -> Text:
+    """`time operation collection key what`, to be cut where the terminal ends."""
+    from rich.text import Text
+
+    text = message_text(message)
+    parts = (
+        (text.timestamp, "dim"),
+        (text.operation.ljust(OPERATION_WIDTH), operation_style(text.operation)),
+        (text.collection, "bold"),
+        (text.key, "cyan"),
+        (text.what, ""),
+    )
+    return Text(" ", no_wrap=True, overflow="ellipsis").join(Text(*part) for part in parts if part[0].strip())
+
+
+def plain_line(message: Message) -> str:
+    """`time operation database.collection key what`, with a short key and without colours."""
+    text = message_text(message)
+    namespace = ".".join(filter(None, (text.database, text.collection)))
+    parts = (text.timestamp, text.operation.ljust(OPERATION_WIDTH), namespace, short_key(text.key), text.what)
+    return " ".join(part for part in parts if part.strip())

@@ -1,0 +1,159 @@
+"""What becomes of documents in doubt: settled, or counted as what is wrong with them.
+
+A doubt is looked at again and again: read the document; wait until the watcher's position is past that moment; read the new
+messages. It is settled when the newest message agrees with the document, or one of the new ones does: a document that changes
+all the time is never as the newest message has it. It counts when two looks in a row found the same document and the same
+message: then nothing happened to it in between, and nothing about it is on its way.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import orjson
+from bson.timestamp import Timestamp
+
+from watcher.config import Settings
+from watcher.kafka.position import PositionReader
+from watcher.verification.difference import changes
+from watcher.verification.keys import created_seconds, is_certain
+from watcher.verification.result import DIFFS, Example, Result, Verdict
+from watcher.verification.source import CHUNK, Document, Source, id_value
+from watcher.verification.state import ABSENT, Doubt, Known, StateStore, digest_of
+from watcher.verification.topics import Topics
+
+POLL_SECONDS = 0.25
+LOOKS = 20
+"""A document that has changed at each of so many looks is left alone, as unsettled."""
+
+FOLLOWED = 10_000
+"""Of more documents not every new state is remembered, only the newest: most of so many settle at the first look."""
+
+Progress = Callable[[str, int, int], None]
+"""Told of a phase, how much of it is done, and of how much; 0 when that is not known."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settling:
+    """The doubts in `store`, and all that it takes to settle them.
+
+    `begin`: from when on every change has its message in the topics, in seconds since 1970. `complete`: no document is older.
+    `patience_s`: how long to wait, each time, for the watcher's position to pass a moment.
+    """
+
+    settings: Settings
+    source: Source
+    topics: Topics
+    store: StateStore
+    result: Result
+    positions: PositionReader
+    begin: float
+    complete: bool
+    patience_s: float
+    progress: Progress
+
+    def settle(self) -> None:
+        """Look at the doubts until none is left, or too often, or the watcher does not come after."""
+        for look in range(1, LOOKS + 1):
+            if not self.store.doubt_count() or self.result.stalled:
+                break
+            moment = self._look(look)
+            self.result.stalled = not self._wait_until_past(moment)
+            if not self.result.stalled:
+                self.topics.read()
+                self._judge()
+        for doubts in self.store.doubts(CHUNK):
+            for doubt in doubts:
+                self.result.judge(Verdict.UNSETTLED, Example(doubt.collection, doubt.key))
+
+    def _look(self, number: int) -> Timestamp:
+        """Read the documents in doubt again; returns a moment after that."""
+        total = self.store.doubt_count()
+        for done, doubts in enumerate(self.store.doubts(CHUNK)):
+            self.progress(f"looking again ({number})", min(done * CHUNK, total), total)
+            found = self._found(doubts)
+            if total <= FOLLOWED:
+                self.topics.follow((doubt.collection, doubt.key) for doubt in doubts)
+            self.store.doubt(
+                doubt._replace(looked=digest_of(found[doubt.key].text) if doubt.key in found else ABSENT) for doubt in doubts
+            )
+        return self.source.time()
+
+    def _found(self, doubts: list[Doubt]) -> dict[bytes, Document]:
+        """The documents that are there. Of one that only the topics know, the type of its `_id` has to be guessed."""
+        collection = doubts[0].collection
+        with_id = self.source.by_ids(collection, [doubt.id for doubt in doubts if doubt.id is not None])
+        return with_id | self.source.by_keys(collection, [doubt.key for doubt in doubts if doubt.id is None])
+
+    def _wait_until_past(self, moment: Timestamp) -> bool:
+        """Whether the watcher's position comes to lie after `moment` in time; then the messages up to it are in the topics."""
+        deadline = time.monotonic() + self.patience_s
+        while time.monotonic() < deadline:
+            position = self.positions.read().position
+            if position and position.token and _moment(position.token) > moment:
+                return True
+            self.progress("waiting for the watcher", 0, 0)
+            time.sleep(POLL_SECONDS)
+        return False
+
+    def _judge(self) -> None:
+        for doubts in self.store.doubts(CHUNK):
+            known = self.store.known(doubts[0].collection, [doubt.key for doubt in doubts])
+            open_doubts = [doubt for doubt in doubts if not self._is_settled(doubt, known.get(doubt.key))]
+            self.store.settle(doubts)
+            self.store.doubt(
+                doubt._replace(sequence=known[doubt.key].sequence if doubt.key in known else 0, digest=doubt.looked)
+                for doubt in open_doubts
+            )
+
+    def _is_settled(self, doubt: Doubt, newest: Known | None) -> bool:
+        """Whether nothing more is to be found out; what is wrong then is counted."""
+        if not {doubt.collection, "*"}.isdisjoint(self.result.reshaped):
+            return True
+        if (newest.digest if newest else ABSENT) == doubt.looked or self.topics.has_told(doubt.collection, doubt.key, doubt.looked):
+            return True
+        if (doubt.sequence, doubt.digest) != (newest.sequence if newest else 0, doubt.looked):
+            if self._is_findable(doubt):
+                return False
+            self.result.judge(Verdict.UNSETTLED, Example(doubt.collection, doubt.key))
+            return True
+        verdict = self._verdict(doubt, newest)
+        self.result.judge(verdict, self._example(verdict, doubt, newest))
+        return True
+
+    def _is_findable(self, doubt: Doubt) -> bool:
+        return doubt.id is not None or is_certain(doubt.key, self.settings.json_format)
+
+    def _verdict(self, doubt: Doubt, newest: Known | None) -> Verdict:
+        if doubt.looked == ABSENT:
+            return Verdict.EXTRA
+        if newest is None:
+            return self.without_message(doubt.collection, doubt.id)
+        if newest.digest is None:
+            return Verdict.NOT_COMPARABLE
+        return Verdict.MISSING if newest.digest == ABSENT else Verdict.DIFFERENT
+
+    def without_message(self, collection: str, id_: bytes | None) -> Verdict:
+        """What to say of a document about which there is no message at all."""
+        if self.complete:
+            return Verdict.MISSING
+        if self.topics.lineage.has_older_documents(collection):
+            return Verdict.OLDER
+        created = created_seconds(id_value(id_)) if id_ else None
+        if created is None:
+            return Verdict.UNDATED
+        return Verdict.OLDER if created <= self.begin else Verdict.MISSING
+
+    def _example(self, verdict: Verdict, doubt: Doubt, newest: Known | None) -> Example:
+        if verdict is not Verdict.DIFFERENT or newest is None or self.result.verdicts[verdict] >= DIFFS:
+            return Example(doubt.collection, doubt.key)
+        document = self._found([doubt]).get(doubt.key)
+        source = orjson.loads(document.text) if document else None
+        return Example(doubt.collection, doubt.key, changes(source, self.topics.document(newest)))
+
+
+def _moment(token: Mapping[str, str]) -> Timestamp:
+    """The cluster time inside a resume token: bytes 1 to 8 of `_data`, big-endian."""
+    return Timestamp(int(token["_data"][2:10], 16), int(token["_data"][10:18], 16))

@@ -1,0 +1,124 @@
+"""What the status file of the worker before tells the new one. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from watcher.errors import ExitCode
+from watcher.model import Delivered
+
+HEALTHY_SECONDS = 60
+"""A worker that has lived this long did not fail at once, whatever it died of."""
+
+FREE_CRASHES = 3
+LONGEST_WAIT_SECONDS = 60
+
+
+@dataclass(frozen=True, slots=True)
+class LastHeadroom:
+    """How much older the position could become when the worker wrote that, at `written` (seconds since 1970); see lag.py."""
+
+    seconds: float
+    oplog_full: bool | None
+    written: float
+
+    @classmethod
+    def read(cls, previous: Mapping[str, Any]) -> LastHeadroom | None:
+        """From a status file; None where the worker did not know."""
+        seconds, written = previous.get("headroomSeconds"), _seconds(previous.get("updatedAt"))
+        return None if seconds is None or written is None else cls(seconds, previous.get("oplogFull"), written)
+
+    def at(self, now: float) -> int | None:
+        """Reckoned on to `now`; None where nothing is known any more."""
+        left = int(self.seconds - max(now - self.written, 0.0))
+        return None if left <= 0 and self.oplog_full is False else left
+
+
+@dataclass(frozen=True, slots=True)
+class Past:
+    """What this watcher has been through.
+
+    `restarts`: crashes since somebody last started it, `bugs` of them by a bug and the others by a signal; `fruitless`: how many of
+    the last ones delivered nothing. `sequence` and `last_commit_at` (ISO 8601) are those of its last commit: with either of them
+    there has to be a position in Kafka.
+    `last_gap_at` (ISO 8601) is when changes were missed last.
+    """
+
+    restarts: int = 0
+    fruitless: int = 0
+    sequence: int = 0
+    last_commit_at: str | None = None
+    last_gap_at: str | None = None
+    bugs: int = 0
+    headroom: LastHeadroom | None = None
+
+    @classmethod
+    def read(cls, previous: Mapping[str, Any], client_id: str) -> Past:
+        """From the content of the status file that the worker before left; empty if there is none of this client id."""
+        if previous.get("clientId") != client_id:
+            return cls()
+        crashed = _crashed(previous)
+        return cls(
+            restarts=previous.get("restarts", 0) + 1 if crashed else 0,
+            fruitless=previous.get("fruitless", 0) + 1 if crashed and _achieved_nothing(previous) else 0,
+            sequence=previous.get("sequence", 0),
+            last_commit_at=previous.get("lastCommitAt"),
+            last_gap_at=previous.get("lastGapAt"),
+            bugs=previous.get("bugs", 0) + _ended_by_a_bug(previous) if crashed else 0,
+            headroom=LastHeadroom.read(previous),
+        )
+
+    @property
+    def has_delivered(self) -> bool:
+        """Whether a position has been committed before."""
+        return self.sequence > 0 or self.last_commit_at is not None
+
+    @property
+    def delivered(self) -> Delivered:
+        """What this host knows of the messages before."""
+        return Delivered(self.has_delivered, self.sequence)
+
+    @property
+    def last_commit_seconds(self) -> float | None:
+        """When that was, in seconds since 1970; None also for what is not a time."""
+        return _seconds(self.last_commit_at)
+
+    @property
+    def wait_seconds(self) -> int:
+        """How long to hold back before the work: supervisord itself would start a crashing worker anew every second, for ever."""
+        excess = self.fruitless - FREE_CRASHES
+        return min(2**excess, LONGEST_WAIT_SECONDS) if excess > 0 else 0
+
+
+def _crashed(previous: Mapping[str, Any]) -> bool:
+    """Killed, but while it was stopping, or ended by a bug; those are the ends after which supervisord starts a worker anew."""
+    if previous.get("state") == "failed":
+        return _ended_by_a_bug(previous)
+    return previous.get("state") not in ("stopping", "stopped")
+
+
+def _ended_by_a_bug(previous: Mapping[str, Any]) -> bool:
+    return previous.get("state") == "failed" and (previous.get("lastError") or {}).get("exitCode") == ExitCode.BUG
+
+
+def _achieved_nothing(previous: Mapping[str, Any]) -> bool:
+    lived = _seconds_between(previous.get("startedAt"), previous.get("updatedAt"))
+    return not previous.get("messagesCommitted") and lived < HEALTHY_SECONDS
+
+
+def _seconds(moment: Any) -> float | None:
+    """Since 1970; None for what is not a time."""
+    try:
+        return datetime.fromisoformat(moment).timestamp()
+    except (TypeError, ValueError):
+        return None
+
+
+def _seconds_between(start: Any, end: Any) -> float:
+    try:
+        return (datetime.fromisoformat(end) - datetime.fromisoformat(start)).total_seconds()
+    except (TypeError, ValueError):
+        return 0.0

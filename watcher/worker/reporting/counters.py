@@ -1,0 +1,120 @@
+"""What a worker counts, from its start on.
+
+Each message takes part in several counts, and there are tens of thousands a second. So they are counted one field after the
+other, in C, and nothing else of them is looked at: their values are no longer in the processor's caches.
+`benchmarks/status_cost.py` measures what that costs.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import Counter, deque
+from collections.abc import Sequence
+from operator import attrgetter
+
+import orjson
+
+from watcher.config import ROW_OPERATIONS
+from watcher.errors import Outage, WatcherError
+from watcher.messages.encoder import TOO_LARGE, TOO_LARGE_FOR_MONGODB
+from watcher.model import Batch, Message
+from watcher.worker.reporting.histogram import Histogram
+
+CONTROL = "control"
+"""Operations that are no row's are counted as one."""
+
+DEAD_LETTER = "deadLetter"
+
+AGE_BOUNDS_SECONDS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 3600.0, 86400.0)
+COMMIT_BOUNDS_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
+MESSAGES_BOUNDS = (1, 10, 100, 250, 500, 1000, 2500, 5000, 10_000, 100_000)
+
+DEAD_LETTERS = {TOO_LARGE: "too_large_for_kafka", TOO_LARGE_FOR_MONGODB: "too_large_for_mongodb"}
+"""What a dead letter says, and the label for it."""
+
+INVALIDATE = "invalidate"
+"""MongoDB has closed the stream because the database was dropped."""
+
+
+RATE_SECONDS = 10.0
+"""Events per second are those of this long."""
+
+
+_topic, _timestamp_ms, _operation = map(attrgetter, ("topic", "timestamp_ms", "operation"))
+
+
+class Counts:
+    """Counters and histograms; each is written by one thread at a time, and stands alone."""
+
+    def __init__(self) -> None:
+        self.operations: Counter[str] = Counter(dict.fromkeys((*ROW_OPERATIONS, CONTROL), 0))
+        self.topics: Counter[str] = Counter()
+        self.messages = 0
+        self.source_bytes = 0
+        self.dead_letters: Counter[str] = Counter(dict.fromkeys(DEAD_LETTERS.values(), 0))
+        self.transactions: Counter[str] = Counter(committed=0, aborted=0)
+        self.reopens: Counter[str] = Counter({"mongodb": 0, "kafka": 0, INVALIDATE: 0})
+        self.errors: Counter[tuple[str, str]] = Counter()
+        self.backpressure_seconds = 0.0
+        self.age_seconds = Histogram(AGE_BOUNDS_SECONDS)
+        self.commit_seconds = Histogram(COMMIT_BOUNDS_SECONDS)
+        self.transaction_messages = Histogram(MESSAGES_BOUNDS)
+
+    @property
+    def outages(self) -> int:
+        """How often MongoDB or Kafka was lost."""
+        return self.reopens["mongodb"] + self.reopens["kafka"]
+
+    def received(self, batch: Batch) -> None:
+        """The source has answered."""
+        self.source_bytes += batch.size
+        self.reopens[INVALIDATE] += batch.ended
+
+    def committed(self, messages: Sequence[Message], seconds: float) -> Counter[str]:
+        """A transaction is in Kafka, and took so long. Returns how often each operation is in it."""
+        self.transactions["committed"] += 1
+        self.commit_seconds.observe(seconds)
+        self.transaction_messages.observe(len(messages))
+        return self._delivered(messages) if messages else Counter()
+
+    def lost(self, outage: Outage, aborted: int) -> None:
+        """Stream and producer are opened again; so many transactions came to nothing, or their fate is unknown."""
+        self.transactions["aborted"] += aborted
+        self.reopens[outage.component] += 1
+        self.errors[outage.component, outage.code] += 1
+
+    def failed(self, error: BaseException, aborted: int) -> None:
+        """The worker ends."""
+        self.transactions["aborted"] += aborted
+        self.errors["worker", type(error).__name__ if isinstance(error, WatcherError) else "bug"] += 1
+
+    def _delivered(self, messages: Sequence[Message]) -> Counter[str]:
+        self.messages += len(messages)
+        self.topics.update(map(_topic, messages))
+        self.age_seconds.observe_ages(map(_timestamp_ms, messages), int(time.time() * 1000))
+        numbers = Counter(map(_operation, messages))
+        for operation, number in numbers.items():
+            self.operations[operation if operation in ROW_OPERATIONS else CONTROL] += number
+        if DEAD_LETTER in numbers:
+            self.dead_letters.update(_reasons(messages))
+        return numbers
+
+
+class Rate:
+    """How many a second, lately."""
+
+    def __init__(self) -> None:
+        self._samples = deque([(time.monotonic(), 0)])
+
+    def at(self, count: int) -> float:
+        """With the count as it is now. To be asked again and again, by one thread: only at these times is the count known."""
+        now = time.monotonic()
+        self._samples.append((now, count))
+        while now - self._samples[0][0] > RATE_SECONDS:
+            self._samples.popleft()
+        return round((count - self._samples[0][1]) / RATE_SECONDS, 1)
+
+
+def _reasons(messages: Sequence[Message]) -> list[str]:
+    dead_letters = (message.value for message in messages if message.operation == DEAD_LETTER)
+    return [DEAD_LETTERS.get(orjson.loads(value).get("reason"), "other") for value in dead_letters]

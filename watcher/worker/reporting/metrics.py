@@ -1,0 +1,158 @@
+"""`run/<name>.prom`: what a worker tells Prometheus. `docs/metrics.md` has the same table, with the agent's own metrics."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Mapping
+
+from watcher import __version__
+from watcher.kafka.properties import LIBRDKAFKA_VERSION
+from watcher.log import dropped_records
+from watcher.mongodb.client import PYMONGO_VERSION
+from watcher.worker.reporting import resources
+from watcher.worker.reporting.exposition import Metric, Value, exposition
+from watcher.worker.reporting.progress import Progress, State
+
+BUILD = (__version__, sys.version.split()[0], LIBRDKAFKA_VERSION, PYMONGO_VERSION)
+
+Reader = Callable[[Progress], Value]
+
+IDENTITY: Mapping[Metric, Reader] = {
+    Metric(
+        "watcher_build_info", "gauge", "Always 1; the labels are versions.", ("version", "python", "librdkafka", "pymongo")
+    ): lambda _: {BUILD: 1},
+    Metric(
+        "watcher_info", "gauge", "Always 1; the labels say what the watcher is.", ("database", "client_id", "host")
+    ): lambda worker: {(worker.settings.database, worker.settings.kafka_client_id, worker.owner.host): 1},
+    Metric("watcher_state", "gauge", "1 for the state of the worker, 0 for the other states.", ("state",)): lambda worker: {
+        state.value: int(state is worker.shown_state) for state in State
+    },
+    Metric(
+        "watcher_restarts_total",
+        "counter",
+        "Starts after a crash, since somebody last started the watcher: by a `bug`, or `killed` by a signal.",
+        ("reason",),
+    ): lambda worker: {"bug": worker.past.bugs, "killed": worker.past.restarts - worker.past.bugs},
+}
+
+TRAFFIC: Mapping[Metric, Reader] = {
+    Metric(
+        "watcher_events_total", "counter", "Messages committed, by operation; what is no row's is `control`.", ("operation",)
+    ): lambda worker: dict(worker.counts.operations),
+    Metric(
+        "watcher_events_filtered_total",
+        "counter",
+        "Events that the worker itself left out. Always 0: MongoDB does the filtering, and does not count.",
+    ): lambda _: 0,
+    Metric("watcher_source_bytes_total", "counter", "Bytes of change events read from MongoDB, as BSON."): lambda worker: (
+        worker.counts.source_bytes
+    ),
+    Metric("watcher_messages_committed_total", "counter", "Messages committed, by topic.", ("topic",)): lambda worker: dict(
+        worker.counts.topics
+    ),
+    Metric("watcher_sequence", "gauge", "Number of the last message, over all processes."): lambda worker: worker.sequence,
+    Metric(
+        "watcher_event_age_seconds",
+        "histogram",
+        "From the change, by MongoDB's clock, to its commit in Kafka, by this host's.",
+    ): lambda worker: worker.counts.age_seconds,
+}
+
+STANDING: Mapping[Metric, Reader] = {
+    Metric("watcher_lag_seconds", "gauge", "How far Kafka is behind MongoDB, by MongoDB's clock."): lambda worker: (
+        worker.standing.lag_seconds
+    ),
+    Metric("watcher_last_event_timestamp_seconds", "gauge", "When the last committed change was made."): lambda worker: (
+        worker.last_event_at
+    ),
+    Metric(
+        "watcher_last_commit_timestamp_seconds", "gauge", "When the last transaction was committed, also one without messages."
+    ): lambda worker: worker.last_commit_at,
+    Metric("watcher_last_poll_timestamp_seconds", "gauge", "When MongoDB last answered."): lambda worker: worker.standing.polled_at,
+    Metric("watcher_server_timestamp_seconds", "gauge", "MongoDB's own time at its last answer."): lambda worker: (
+        worker.standing.server_seconds
+    ),
+    Metric("watcher_resume_token_timestamp_seconds", "gauge", "MongoDB's time of the committed position."): lambda worker: (
+        worker.standing.saved_seconds
+    ),
+    Metric(
+        "watcher_oplog_window_seconds",
+        "gauge",
+        "How long MongoDB's oplog holds changes, or longer until it is full. Absent where MongoDB does not tell.",
+    ): lambda worker: worker.standing.window_seconds,
+    Metric(
+        "watcher_oplog_full",
+        "gauge",
+        "1 if MongoDB's oplog forgets old changes for new ones, 0 until it is full. Absent where MongoDB does not tell.",
+    ): lambda worker: None if worker.standing.oplog_full is None else int(worker.standing.oplog_full),
+    Metric(
+        "watcher_oplog_headroom_seconds",
+        "gauge",
+        "How much older the position may become, or more until the oplog is full; below 0 it is lost. Absent as the others.",
+    ): lambda worker: worker.standing.headroom_seconds,
+}
+
+DELIVERY: Mapping[Metric, Reader] = {
+    Metric(
+        "watcher_transactions_total",
+        "counter",
+        "Transactions: `committed`, or `aborted` when the commit failed or its fate is unknown.",
+        ("result",),
+    ): lambda worker: dict(worker.counts.transactions),
+    Metric("watcher_transaction_commit_seconds", "histogram", "From the begin of a transaction to its end."): lambda worker: (
+        worker.counts.commit_seconds
+    ),
+    Metric(
+        "watcher_transaction_messages", "histogram", "Messages of a committed transaction; 0 when it saved the position alone."
+    ): lambda worker: worker.counts.transaction_messages,
+    Metric("watcher_queue_messages", "gauge", "Messages that wait for their commit."): lambda worker: worker.under_way.messages,
+    Metric("watcher_queue_bytes", "gauge", "Bytes of the messages that wait for their commit."): lambda worker: (
+        worker.under_way.bytes
+    ),
+    Metric(
+        "watcher_backpressure_seconds_total", "counter", "How long reading was held back because Kafka was behind."
+    ): lambda worker: worker.counts.backpressure_seconds,
+}
+
+TROUBLES: Mapping[Metric, Reader] = {
+    Metric(
+        "watcher_reopens_total",
+        "counter",
+        "Streams opened again: after an outage of `mongodb` or `kafka`, or an `invalidate`, when the database was dropped.",
+        ("reason",),
+    ): lambda worker: dict(worker.counts.reopens),
+    Metric(
+        "watcher_errors_total",
+        "counter",
+        "Errors of `mongodb` and `kafka` by their own or their driver's name, and of the `worker` by its error's.",
+        ("component", "code"),
+    ): lambda worker: dict(worker.counts.errors),
+    Metric(
+        "watcher_dead_letters_total",
+        "counter",
+        "Events that were delivered without all of their content: `too_large_for_kafka` or `too_large_for_mongodb`.",
+        ("reason",),
+    ): lambda worker: dict(worker.counts.dead_letters),
+    Metric("watcher_gaps_total", "counter", "Gaps in the stream that the watcher went on after: changes are missing."): (
+        lambda worker: worker.gaps.total
+    ),
+    Metric("watcher_log_dropped_total", "counter", "Log records that were not written, because nobody read them in time."): (
+        lambda _: dropped_records()
+    ),
+}
+
+PROCESS: Mapping[Metric, Reader] = {
+    Metric("watcher_process_resident_memory_bytes", "gauge", "Resident memory."): lambda _: resources.resident_bytes(),
+    Metric("watcher_process_cpu_seconds_total", "counter", "CPU time, user's and system's."): lambda _: resources.cpu_seconds(),
+    Metric("watcher_process_start_time_seconds", "gauge", "When the worker was started."): lambda worker: worker.started_at,
+    Metric("watcher_process_open_fds", "gauge", "Open file descriptors."): lambda _: resources.open_files(),
+    Metric("watcher_process_threads", "gauge", "Threads, those of the libraries too."): lambda _: resources.threads(),
+}
+
+METRICS: Mapping[Metric, Reader] = {**IDENTITY, **TRAFFIC, **STANDING, **DELIVERY, **TROUBLES, **PROCESS}
+
+
+def metrics(progress: Progress) -> str:
+    """The file's content now, in Prometheus' text format."""
+    values = {metric: read(progress) for metric, read in METRICS.items()}
+    return exposition(values, {"watcher": progress.settings.name})

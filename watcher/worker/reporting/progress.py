@@ -1,0 +1,184 @@
+"""What a worker knows about itself: state, connections, counts, standing, last error. The pipeline and the worker tell it.
+
+`status_report.py` writes it down for the fleet, `metrics.py` for Prometheus, and the log has what is news.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from enum import StrEnum
+from typing import Any
+
+from watcher.config import Settings
+from watcher.errors import Outage, WatcherError
+from watcher.log import iso
+from watcher.model import Batch, Message, Owner, Position
+from watcher.pids import birth_of
+from watcher.stream.gaps import Gaps
+from watcher.worker.previous_run import Past
+from watcher.worker.reporting.counters import Counts, Rate
+from watcher.worker.reporting.in_flight import UnderWay
+from watcher.worker.reporting.lag import Standing
+
+logger = logging.getLogger("watcher")
+
+
+class State(StrEnum):
+    """What a worker is doing."""
+
+    BACKING_OFF = "backing_off"
+    OPENING = "opening"
+    STREAMING = "streaming"
+    WAITING = "waiting"
+    STOPPING = "stopping"
+    STOPPED = "stopped"
+    FAILED = "failed"
+
+
+class Progress:
+    """One worker's account of itself. Written by the worker's threads and read by the status file's; each field stands alone."""
+
+    def __init__(self, settings: Settings, owner: Owner, past: Past, on_change: Callable[[], None]) -> None:
+        self.settings = settings
+        self.owner = owner
+        self.birth = birth_of(owner.pid)
+        self.past = past
+        self.gaps = Gaps(past.last_gap_at)
+        self.counts = Counts()
+        self.rate = Rate()
+        self.standing = Standing(past.headroom)
+        self.under_way = UnderWay()
+        self.started_at = time.time()
+        self.state = State.OPENING
+        self.mongo_connected = False
+        self.kafka_connected = False
+        self.sequence = past.sequence
+        self.batch_size = 0
+        self.commit_seconds: float | None = None
+        self.last_commit_at = past.last_commit_seconds
+        self.last_event_at: float | None = None
+        self.last_error: dict[str, Any] | None = None
+        self._on_change = on_change
+        self._stopping = threading.Event()
+        self._away_since: float | None = None
+
+    @contextlib.contextmanager
+    def account_for(self, stopping: threading.Event) -> Iterator[None]:
+        """For the worker's whole work: tells that it's stopping, and in the end how it went."""
+        self._stopping = stopping
+        try:
+            yield
+        except BaseException as error:
+            self._failed(error)
+            raise
+        self._ended(State.STOPPED)
+
+    @property
+    def shown_state(self) -> State:
+        """The state as others should see it: one that was told to stop is stopping until it has."""
+        return State.STOPPING if self._stopping.is_set() and not self.has_ended else self.state
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether this is the last that is heard of the worker."""
+        return self.state in (State.STOPPED, State.FAILED)
+
+    @property
+    def events_per_second(self) -> float:
+        """How many lately; to be asked by one thread. None flow when it has ended."""
+        return 0.0 if self.has_ended else self.rate.at(self.counts.messages)
+
+    def enter(self, state: State) -> None:
+        """The worker does something else now."""
+        self.state = state
+        self._on_change()
+
+    def opened(self, position: Position) -> None:
+        """The sink is open, at its last committed position."""
+        self.kafka_connected = True
+        self.sequence = position.sequence
+        self.standing.saved(position.token)
+
+    def streaming(self) -> None:
+        """The change stream is open too."""
+        self.mongo_connected = True
+        logger.info("streaming", extra={"sequence": self.sequence, **self._downtime()})
+        self._away_since = None
+        self.enter(State.STREAMING)
+
+    def received(self, batch: Batch) -> None:
+        """The source has answered."""
+        self.standing.answered(batch)
+        self.counts.received(batch)
+        self.under_way.received(len(batch.events))
+        if logger.isEnabledFor(logging.DEBUG):
+            logger.debug("batch", extra={"events": len(batch.events), "bytes": batch.size})
+
+    def encoded(self, messages: int, size: int) -> None:
+        """The messages of one transaction, of `size` bytes, now wait to be in Kafka."""
+        self.under_way.encoded(messages, size)
+
+    def committed(self, messages: Sequence[Message], position: Position, seconds: float) -> None:
+        """Messages and position are in Kafka; delivering them took so long."""
+        first = messages and self.counts.messages == 0
+        self.last_commit_at = time.time()
+        self.sequence = position.sequence
+        self.commit_seconds = seconds
+        self.standing.saved(position.token)
+        self.under_way.committed()
+        operations = self.counts.committed(messages, seconds)
+        self.gaps.count(operations["gap"])
+        if messages:
+            self.batch_size = len(messages)
+            self.last_event_at = messages[-1].timestamp_ms / 1000
+        if first:
+            self._on_change()  # if we crash in a moment, our successor shall know that we were of use, and not hold back
+        if logger.isEnabledFor(logging.DEBUG):
+            self._log_commit(messages, seconds)
+
+    def waited(self, seconds: float) -> None:
+        """The source was held back for so long, because the sink is behind."""
+        self.counts.backpressure_seconds += seconds
+
+    def lost(self, error: Outage) -> None:
+        """MongoDB or Kafka is away: said once, until streaming again or until it's the other one."""
+        self.counts.lost(error, self.under_way.dropped())
+        component = error.component
+        self.mongo_connected &= component != "mongodb"
+        self.kafka_connected &= component != "kafka"
+        known = self._away_since is not None and self.last_error is not None and self.last_error["component"] == component
+        logger.log(logging.DEBUG if known else logging.WARNING, str(error), extra={"component": component, "hint": error.hint})
+        self._away_since = self._away_since or time.monotonic()
+        self._remember(error, component, None)
+        self.enter(State.WAITING)
+
+    def _failed(self, error: BaseException) -> None:
+        self.counts.failed(error, self.under_way.dropped())
+        exit_code = error.exit_code if isinstance(error, WatcherError) else 1
+        self._remember(error, "worker", int(exit_code))
+        self._ended(State.FAILED)
+
+    def _ended(self, state: State) -> None:
+        """What is written down now stays: nothing is connected, and nothing flows any more."""
+        self.mongo_connected = self.kafka_connected = False
+        self.enter(state)
+
+    def _remember(self, error: BaseException, component: str, exit_code: int | None) -> None:
+        hint = error.hint if isinstance(error, WatcherError) else "This is a bug; the traceback is in the log."
+        message = str(error) if isinstance(error, WatcherError) else f"{type(error).__name__}: {error}"
+        self.last_error = {"at": iso(time.time()), "message": message, "hint": hint, "component": component, "exitCode": exit_code}
+
+    def _downtime(self) -> dict[str, float]:
+        return {} if self._away_since is None else {"downtimeSeconds": round(time.monotonic() - self._away_since, 1)}
+
+    def _log_commit(self, messages: Sequence[Message], seconds: float) -> None:
+        size = sum(len(message.value) for message in messages)
+        told = {"messages": len(messages), "bytes": size, "ms": round(seconds * 1000, 1), "sequence": self.sequence}
+        logger.debug("committed", extra=told)
+        if self.settings.log_documents:
+            for message in messages:
+                logger.debug("message", extra={"topic": message.topic, "value": message.value.decode()})

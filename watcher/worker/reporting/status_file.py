@@ -1,0 +1,131 @@
+"""`run/<name>.json` and `run/<name>.prom`: written atomically every two seconds.
+
+All that shows a fleet reads the one, which is written at each change of state and soon after messages as well. Prometheus gets the
+other by way of the agent.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from watcher.model import ResumeToken, token_seconds
+from watcher.private import replace_file
+from watcher.worker.memory import Rest
+from watcher.worker.reporting.metrics import metrics
+from watcher.worker.reporting.progress import Progress
+from watcher.worker.reporting.status_report import snapshot
+from watcher.worker.systemd import Notifier
+
+WRITE_SECONDS = 2.0
+LIVE_SECONDS = 0.25
+"""While messages are delivered it is written this often: whoever looks on sees them within a second."""
+
+LOG_SECONDS = 30.0
+
+STATUS_LINE = (
+    "mongoConnected",
+    "kafkaConnected",
+    "bufferSize",
+    "database",
+    "lagSeconds",
+    "headroomSeconds",
+    "eventsPerSecond",
+    "sequence",
+)
+
+logger = logging.getLogger("watcher")
+
+
+class StatusFile:
+    """Writes a worker's progress from a thread of its own: it goes on while the worker waits for a server."""
+
+    def __init__(self, path: Path) -> None:
+        """`path`: the JSON file; the metrics lie beside it."""
+        self._path = path
+        self._changed = threading.Event()
+        self._ended = threading.Event()
+        self._complained = False
+        self._notifier = Notifier()
+        self._metrics_due = 0.0
+        self._rest = Rest()
+
+    def previous(self) -> dict[str, Any]:
+        """What the worker before us wrote last; empty if there's none that can be read."""
+        with contextlib.suppress(OSError, ValueError):
+            data = orjson.loads(self._path.read_bytes())
+            return data if isinstance(data, dict) else {}
+        return {}
+
+    def moved(self, token: ResumeToken) -> None:
+        """A command has set the position, and the headroom that was written down is that of the old one. Errors: OSError."""
+        status = self.previous()
+        before, headroom, now = status.get("positionTime"), status.get("headroomSeconds"), token_seconds(token)
+        if before is None:
+            return
+        status["positionTime"] = now
+        status["headroomSeconds"] = None if headroom is None else headroom + now - before
+        replace_file(self._path, orjson.dumps(status, option=orjson.OPT_INDENT_2))
+
+    def changed(self) -> None:
+        """Write soon."""
+        self._changed.set()
+
+    @contextlib.contextmanager
+    def kept(self, progress: Progress) -> Iterator[None]:
+        """Keep the files up to date, log the status line every 30 s, and write a last time at the end."""
+        thread = threading.Thread(target=self._keep, args=(progress,), name="status", daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            self._ended.set()
+            self._changed.set()
+            thread.join()
+            self._write(progress)
+
+    def _keep(self, progress: Progress) -> None:
+        next_line = time.monotonic() + LOG_SECONDS
+        while not self._ended.is_set():
+            written = progress.sequence
+            self._write(progress)
+            if time.monotonic() >= next_line:
+                log_status(progress)
+                next_line += LOG_SECONDS
+            self._wait(progress, written)
+            self._rest.look((progress.state, progress.sequence))
+
+    def _wait(self, progress: Progress, written: int) -> None:
+        """For WRITE_SECONDS, or until something has changed: at once after `changed`, soon after messages beyond `written`."""
+        deadline = time.monotonic() + WRITE_SECONDS
+        while not self._changed.wait(LIVE_SECONDS) and progress.sequence == written and time.monotonic() < deadline:
+            pass
+        self._changed.clear()
+
+    def _write(self, progress: Progress) -> None:
+        status = snapshot(progress)
+        self._notifier.tell(status)
+        try:
+            replace_file(self._path, orjson.dumps(status, option=orjson.OPT_INDENT_2))
+            if self._ended.is_set() or time.monotonic() >= self._metrics_due:
+                replace_file(self._path.with_suffix(".prom"), metrics(progress).encode())
+                self._metrics_due = time.monotonic() + WRITE_SECONDS
+            self._complained = False
+        except OSError as error:  # a full disk doesn't stop the stream
+            if not self._complained:
+                logger.warning("the status file cannot be written: %s", error)
+            self._complained = True
+
+
+def log_status(progress: Progress) -> None:
+    """The guide's status line."""
+    status = snapshot(progress)
+    running = status["state"] == "streaming"
+    logger.info("status", extra={"isRunning": running, **{key: status[key] for key in STATUS_LINE}})

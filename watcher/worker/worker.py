@@ -1,0 +1,146 @@
+"""One worker: one process that runs one watcher, the same under supervisord as alone in a terminal.
+
+Opening is the only way of recovery. Whatever happens to MongoDB or Kafka, both are closed, and opened again from the last committed
+position.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import secrets
+import socket
+import threading
+import time
+from pathlib import Path
+
+from watcher import __version__
+from watcher.config import Settings
+from watcher.errors import CredentialsRefused, ExitCode, Outage, PositionLost, Stop
+from watcher.kafka.sink import KafkaSink
+from watcher.log import logging_to, standard_output
+from watcher.messages.encoder import Encoder, MessageFormat
+from watcher.model import Owner, Position
+from watcher.mongodb.errors import CUT_OFF
+from watcher.mongodb.resuming_stream import ResumingStream
+from watcher.private import make_directory
+from watcher.stream.loss_policies import TolerantStream
+from watcher.stream.overlap import take_short_turns
+from watcher.stream.pipeline import Pipeline
+from watcher.worker.backoff import Backoff
+from watcher.worker.credentials import Credentials
+from watcher.worker.memory import give_memory_back
+from watcher.worker.previous_run import Past
+from watcher.worker.process import StopRequest, die_with_parent, only_one, stop_requested
+from watcher.worker.reporting.progress import Progress, State
+from watcher.worker.reporting.status_file import StatusFile
+
+STEADY_SECONDS = 10.0
+"""A stream that lasted this long was a success: the next outage begins with the shortest wait again."""
+
+logger = logging.getLogger("watcher")
+
+
+def run_worker(settings: Settings, run_dir: Path) -> ExitCode:
+    """Stream one database until SIGTERM or SIGINT; status file and lock file lie in `run_dir`. Returns the exit code."""
+    die_with_parent()
+    give_memory_back()
+    take_short_turns()
+    stopping = StopRequest()
+    with (
+        stop_requested(stopping),  # first: threads started before would not have the signals blocked
+        logging_to(
+            standard_output(),
+            settings.log_level,
+            documents=settings.log_documents,
+            watcher=settings.name,
+            database=settings.database,
+        ),
+    ):
+        try:
+            return _run_alone(settings, run_dir, stopping)
+        except Stop as error:
+            logger.error(str(error), extra={"hint": error.hint, "exitCode": int(error.exit_code)})
+            return error.exit_code
+        except Exception:
+            logger.exception("this is a bug in Database Watcher; please report it")
+            return ExitCode.BUG
+
+
+def _run_alone(settings: Settings, run_dir: Path, stopping: StopRequest) -> ExitCode:
+    with contextlib.suppress(OSError):  # it's told below, when files in it cannot be written
+        make_directory(run_dir)
+    with only_one(run_dir / f"{settings.name}.lock", stopping):
+        status_file = StatusFile(run_dir / f"{settings.name}.json")
+        past = Past.read(status_file.previous(), settings.kafka_client_id)
+        owner = Owner(instance=secrets.token_hex(8), host=socket.gethostname(), pid=os.getpid())
+        progress = Progress(settings, owner, past, status_file.changed)
+        stopping.on_set = status_file.changed  # a second signal, which ends us at once, shall find that written
+        with status_file.kept(progress), progress.account_for(stopping):
+            logger.info("starting", extra={"version": __version__, "pid": owner.pid, "restarts": past.restarts})
+            _hold_back(past, progress, stopping)
+            Worker(settings, owner, past, progress, stopping).run()
+            logger.info("stopped")
+    return ExitCode.STOPPED
+
+
+def _hold_back(past: Past, progress: Progress, stopping: threading.Event) -> None:
+    if past.wait_seconds:
+        logger.warning("the last %d starts delivered nothing; waiting %d s", past.fruitless, past.wait_seconds)
+        progress.enter(State.BACKING_OFF)
+        stopping.wait(past.wait_seconds)
+        progress.enter(State.OPENING)
+
+
+class Worker:
+    """Opens, streams, and opens again after an outage."""
+
+    def __init__(self, settings: Settings, owner: Owner, past: Past, progress: Progress, stopping: threading.Event) -> None:
+        self._credentials = Credentials(settings)
+        self._progress = progress
+        self._stopping = stopping
+        self._sink = KafkaSink(settings, owner, past.delivered)
+        self._encoder = Encoder(MessageFormat.of(settings), topic_of=self._sink.topic_of)
+        self._cut_off = False
+
+    def run(self) -> None:
+        """Until told to stop; outages are ridden out in here. Errors: Stop."""
+        backoff = Backoff()
+        while not self._stopping.is_set():
+            opened = time.monotonic()
+            try:
+                self._stream(self._credentials.settings)
+            except (Outage, CredentialsRefused) as error:
+                outage = self._as_outage(error)
+                if time.monotonic() - opened > STEADY_SECONDS:
+                    backoff.reset()
+                self._cut_off = outage.code == CUT_OFF
+                self._progress.lost(outage)
+                self._stopping.wait(backoff.next_seconds())
+        self._sink.close()
+
+    def _as_outage(self, error: Outage | CredentialsRefused) -> Outage:
+        """Refused credentials may have been replaced, so that is an outage for a while. Errors: CredentialsRefused."""
+        if self._progress.state is State.STREAMING:
+            self._credentials.accepted()
+        return error if isinstance(error, Outage) else self._credentials.refused(error)
+
+    def _stream(self, settings: Settings) -> None:
+        self._sink.use(settings)
+        position, loss = self._open_sink()
+        self._progress.opened(position)
+        with contextlib.closing(ResumingStream(settings)) as stream:
+            source = TolerantStream(stream, settings, self._progress.gaps, lost_position=loss, cut_off=self._cut_off)
+            fail_on_large = settings.on_large_event == "fail"
+            pipeline = Pipeline(source, self._encoder, self._sink, self._progress, fail_on_large=fail_on_large)
+            pipeline.run(position, self._stopping.is_set)
+
+    def _open_sink(self) -> tuple[Position, str]:
+        """The position, and how the last one was lost if it was, and the policy is to go on."""
+        try:
+            return self._sink.open(), ""
+        except PositionLost as error:
+            if self._credentials.settings.on_position_lost == "fail" or not self._progress.gaps.allowed:
+                raise
+            return self._sink.open_anew(), str(error)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import os
 import stat
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -41,7 +42,7 @@ def open_file(path: Path, flags: int) -> int:
 
 def replace_file(path: Path, content: bytes, mode: int = FILE_MODE) -> None:
     """Write a file; readers find the old content or the new, and a full disk leaves the old. Errors: OSError, of `path`."""
-    temporary = path.with_name(f"{path.name}.{os.getpid()}.new")
+    temporary = path.with_name(f"{path.name}.{threading.get_native_id()}.new")
     with naming(path):
         try:
             with os.fdopen(open_file(temporary, os.O_WRONLY | os.O_TRUNC), "wb") as file:

@@ -64,16 +64,14 @@ def test_options_of_the_uri_that_the_driver_refuses(options: str, fault: str, de
     file.write_text(file.read_text().replace("/db", f"/db?{options}"))
     done = check(deployment)
     assert done.returncode == 78
-    assert done.stdout.startswith("conf.d/a.toml:1 mongodb_uri: the driver says: ")
+    assert done.stdout.startswith("conf.d/a.toml:1 mongodb_uri: ")
     assert fault in done.stdout
     assert "hunter2" not in done.stdout + done.stderr
 
 
 def test_options_that_are_not_used_are_no_faults(deployment: Path) -> None:
     file = deployment / "conf.d" / "a.toml"
-    file.write_text(
-        file.read_text().replace("/db", "/db?socketTimeoutMS=1&minPoolSize=200&heartbeatFrequencyMS=1&tls=perhaps&foo=1")
-    )
+    file.write_text(file.read_text().replace("/db", "/db?socketTimeoutMS=1&minPoolSize=200&heartbeatFrequencyMS=1&foo=1"))
     assert (check(deployment).returncode, check(deployment).stderr) == (0, "")
 
 

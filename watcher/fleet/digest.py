@@ -33,9 +33,10 @@ def _plain(value: object) -> str:
 
 def load_or_make_key(path: Path) -> bytes:
     """The deployment's key, made on first use with mode 0600; one that a full disk has cut short is made again. Errors: OSError."""
-    with os.fdopen(open_file(path, os.O_RDONLY), "rb") as file:
-        if len(key := file.read()) == _KEY_BYTES:
-            return bytes(key)
+    if os.path.lexists(path):
+        with os.fdopen(open_file(path, os.O_RDONLY), "rb") as file:
+            if len(key := file.read()) == _KEY_BYTES:
+                return bytes(key)
     key = secrets.token_bytes(_KEY_BYTES)
     replace_file(path, key)
     return key

@@ -142,7 +142,8 @@ class TolerantStream:
     def _next_without(self, fields: tuple[str, ...]) -> Batch:
         self._stream.open(self._token, leave_out=fields)
         for _ in range(BARE_REPLIES):
-            if (batch := self._next_bare()).events:
+            batch = self._next_bare()
+            if batch.events or token_seconds(batch.token) >= batch.server_seconds:  # there is none
                 break
         return replace(batch, missing=fields)
 

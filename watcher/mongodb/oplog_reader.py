@@ -1,4 +1,5 @@
-"""Asking MongoDB for its oplog. It tells only those with the role clusterMonitor, and a sharded cluster's router has none."""
+"""Reads the state of MongoDB's oplog. MongoDB tells it only to users with the role clusterMonitor; a sharded cluster's router has
+no oplog."""
 
 from __future__ import annotations
 
@@ -16,13 +17,13 @@ HOUR = 3600
 
 
 def oldest_entry(reader: Reader) -> Timestamp | None:
-    """The time of the oldest entry; None where MongoDB does not tell. Errors: Outage."""
+    """Read the time of the oldest entry; None if MongoDB does not tell. Errors: Outage."""
     oldest: Timestamp | None = _server_status(reader).get("oplog", {}).get("earliestOptime")
     return oldest
 
 
 def read_oplog(reader: Reader) -> Oplog | None:
-    """All that MongoDB tells; None where it tells nothing. Takes it 8 ms. Errors: Outage."""
+    """Read all that MongoDB tells of its oplog, None if it tells nothing. This takes mongod some milliseconds. Errors: Outage."""
     status = _server_status(reader)
     oldest: Timestamp | None = status.get("oplog", {}).get("earliestOptime")
     if oldest is None:
@@ -43,7 +44,7 @@ def _server_status(reader: Reader) -> Mapping[str, Any]:
 
 
 def _sizes(reader: Reader) -> tuple[int | None, int | None]:
-    """What it takes, and what it may take."""
+    """The size of the oplog and its largest size, in bytes; None if MongoDB does not permit the question."""
     try:
         with translated():
             stats = reader.command("local", {"collStats": "oplog.rs"})

@@ -6,15 +6,15 @@ REPLY_BYTES = 3 * 1024 * 1024
 """Wanted size of a reply: a transaction's worth, less what JSON adds. MongoDB itself stops only at 16 MB."""
 
 FIRST_EVENTS = 100
-"""Events in the first request, when the size of none is known: 2,000 events of 16 kB would fill the largest reply that MongoDB gives,
-and be the most that a worker ever holds."""
+"""Events in the first request, when the size of none is known. 2,000 events of 16 kB would fill the largest reply that MongoDB
+gives, and be the most that a worker ever holds."""
 
 BACKLOG_BYTES = 2 * REPLY_BYTES
 """Largest reply after which the next one is read ahead. Larger replies are held in memory one at a time."""
 
 
 class BatchSize:
-    """Limit for the next request: at most `highest` events, and about REPLY_BYTES, judged by the size of the last reply's events."""
+    """Limit for the next request: at most `highest` events, and about REPLY_BYTES, judged by the last reply's events."""
 
     def __init__(self, highest: int) -> None:
         self._highest = highest

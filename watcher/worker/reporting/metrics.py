@@ -1,4 +1,4 @@
-"""`run/<name>.prom`: what a worker tells Prometheus. `docs/metrics.md` has the same table, with the agent's own metrics."""
+"""Metrics of a worker for Prometheus, in `run/<name>.prom`. `docs/metrics.md` has the same table, with the agent's own metrics."""
 
 from __future__ import annotations
 
@@ -153,6 +153,6 @@ METRICS: Mapping[Metric, Reader] = {**IDENTITY, **TRAFFIC, **STANDING, **DELIVER
 
 
 def metrics(progress: Progress) -> str:
-    """The file's content now, in Prometheus' text format."""
+    """Return the present content of the file, in Prometheus' text format."""
     values = {metric: read(progress) for metric, read in METRICS.items()}
     return exposition(values, {"watcher": progress.settings.name})

@@ -162,6 +162,33 @@ def test_no_package_has_grown_beyond_what_a_list_shows() -> None:
     assert {path.name: count for path, count in crowded.items() if count > MOST_MODULES.get(path.name, 20)} == {}
 
 
+def public_classes(package: Path) -> Iterator[tuple[str, str]]:
+    """Name and file of each public class at the top level of a module."""
+    for source in sorted(package.rglob("*.py")):
+        for node in ast.parse(source.read_text(encoding="utf-8")).body:
+            if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+                yield node.name, source.relative_to(package).as_posix()
+
+
+def classes_with_one_name(package: Path) -> dict[str, list[str]]:
+    """Files by the names that several public classes have."""
+    files: dict[str, list[str]] = {}
+    for name, file in public_classes(package):
+        files.setdefault(name, []).append(file)
+    return {name: where for name, where in files.items() if len(where) > 1}
+
+
+def test_no_two_public_classes_have_one_name() -> None:
+    assert classes_with_one_name(PACKAGE) == {}
+
+
+def test_the_check_finds_two_classes_of_one_name(tmp_path: Path) -> None:
+    for name in ("one.py", "other.py"):
+        (tmp_path / name).write_text("class Source:\n    pass\n\n\nclass _Hidden:\n    pass\n")
+
+    assert classes_with_one_name(tmp_path) == {"Source": ["one.py", "other.py"]}
+
+
 def test_supervisor_directory_does_not_shadow_the_package() -> None:
     assert list((ROOT / "supervisor").rglob("*.py")) == []
 

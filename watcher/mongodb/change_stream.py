@@ -19,7 +19,7 @@ from bson import Int64, Timestamp
 from watcher.config import Settings
 from watcher.errors import NotPermitted, PositionLost
 from watcher.model import Batch, ResumeToken, token_ticks
-from watcher.mongodb.client import Reader
+from watcher.mongodb.client import CommandSession
 from watcher.mongodb.cursor_reply import take_apart
 from watcher.mongodb.errors import lacking, translated, understood
 from watcher.mongodb.field_exclusion import exclusion_stages
@@ -55,7 +55,7 @@ class ChangeStream:
     def __init__(self, settings: Settings) -> None:
         """Errors: ConfigurationError when the URI cannot be used."""
         self._settings = settings
-        self._reader = Reader(settings)
+        self._session = CommandSession(settings)
         self._cursor_id = 0
         self._reached: ResumeToken = {}
         self._left_out: Sequence[str] = ()
@@ -131,21 +131,21 @@ class ChangeStream:
     def oplog(self) -> Oplog | None:
         """Read the state of MongoDB's oplog; None without the role clusterMonitor, or on a router. Errors: Outage."""
         self._oplog_due = time.monotonic() + OPLOG_SECONDS
-        return read_oplog(self._reader)
+        return read_oplog(self._session)
 
     def oldest_oplog_seconds(self) -> int | None:
         """Read the time of the oldest oplog entry, in seconds since 1970; None if MongoDB does not tell. Errors: Outage."""
-        oldest = oldest_entry(self._reader)
+        oldest = oldest_entry(self._session)
         return oldest.time if oldest else None
 
     def close(self) -> None:
         """Close the connection."""
-        self._reader.close()
+        self._session.close()
 
     @property
     def splits(self) -> bool:
         """True if the server splits events that are too large for it. Errors: as `open`."""
-        about = self._reader.command("admin", {"buildInfo": 1})
+        about = self._session.command("admin", {"buildInfo": 1})
         with understood():
             return can_split(about["versionArray"])
 
@@ -159,7 +159,7 @@ class ChangeStream:
             return opening()
 
     def _turn_to_primary(self, error: PositionLost) -> None:
-        if not self._reader.turn_to_primary():
+        if not self._session.turn_to_primary():
             raise error
         logger.warning("the member that is read from has lost the position; trying the primary: %s", error)
 
@@ -211,7 +211,7 @@ class ChangeStream:
         if start_from == "now":
             return {}
         if start_from == "earliest":
-            oldest = oldest_entry(self._reader)
+            oldest = oldest_entry(self._session)
             if oldest is None:
                 raise NotPermitted(
                     'start_from = "earliest" needs to know the oldest oplog entry.',
@@ -222,7 +222,7 @@ class ChangeStream:
 
     def _read(self, command: dict[str, Any]) -> tuple[list[bytes], ResumeToken]:
         """Run a command; returns the events of the reply and the server's position after them."""
-        reply = self._reader.command(self._settings.database, command)
+        reply = self._session.command(self._settings.database, command)
         with understood():
             events, cursor = take_apart(bytes(reply["cursor"].raw))
             self._cursor_id = cursor["id"]

@@ -56,7 +56,7 @@ class SameServer:
         return [server for server in servers if server.address == self._address]
 
 
-class Reader:
+class CommandSession:
     """Sends commands, in one session and always to the same server; the URI's read preference chooses it."""
 
     def __init__(self, settings: Settings) -> None:

@@ -9,45 +9,45 @@ from typing import Any
 from bson import Timestamp
 
 from watcher.errors import NotPermitted
-from watcher.mongodb.client import Reader
+from watcher.mongodb.client import CommandSession
 from watcher.mongodb.errors import translated
 from watcher.oplog import Oplog
 
 HOUR = 3600
 
 
-def oldest_entry(reader: Reader) -> Timestamp | None:
+def oldest_entry(session: CommandSession) -> Timestamp | None:
     """Read the time of the oldest entry; None if MongoDB does not tell. Errors: Outage."""
-    oldest: Timestamp | None = _server_status(reader).get("oplog", {}).get("earliestOptime")
+    oldest: Timestamp | None = _server_status(session).get("oplog", {}).get("earliestOptime")
     return oldest
 
 
-def read_oplog(reader: Reader) -> Oplog | None:
+def read_oplog(session: CommandSession) -> Oplog | None:
     """Read all that MongoDB tells of its oplog, None if it tells nothing. This takes mongod some milliseconds. Errors: Outage."""
-    status = _server_status(reader)
+    status = _server_status(session)
     oldest: Timestamp | None = status.get("oplog", {}).get("earliestOptime")
     if oldest is None:
         return None
-    size, max_size = _sizes(reader)
+    size, max_size = _sizes(session)
     truncation = status.get("oplogTruncation", {})
     retention_seconds = int(truncation.get("oplogMinRetentionHours", 0) * HOUR)
     return Oplog(oldest.time, size, max_size, retention_seconds, truncation.get("truncateCount", 0))
 
 
-def _server_status(reader: Reader) -> Mapping[str, Any]:
+def _server_status(session: CommandSession) -> Mapping[str, Any]:
     try:
         with translated():
-            status = reader.command("admin", {"serverStatus": 1, "oplog": 1})
+            status = session.command("admin", {"serverStatus": 1, "oplog": 1})
     except NotPermitted:
         return {}
     return status
 
 
-def _sizes(reader: Reader) -> tuple[int | None, int | None]:
+def _sizes(session: CommandSession) -> tuple[int | None, int | None]:
     """The size of the oplog and its largest size, in bytes; None if MongoDB does not permit the question."""
     try:
         with translated():
-            stats = reader.command("local", {"collStats": "oplog.rs"})
+            stats = session.command("local", {"collStats": "oplog.rs"})
     except NotPermitted:
         return None, None
     return stats.get("size"), stats.get("maxSize")

@@ -33,7 +33,7 @@ from watcher.worker.credentials import Credentials
 from watcher.worker.memory import give_memory_back
 from watcher.worker.previous_run import Past
 from watcher.worker.process import StopRequest, die_with_parent, only_one, stop_requested
-from watcher.worker.reporting.progress import Progress, State
+from watcher.worker.reporting.progress import Progress, WorkerState
 from watcher.worker.reporting.status_file import StatusFile
 
 STEADY_SECONDS = 10.0
@@ -88,9 +88,9 @@ def _run_alone(settings: Settings, run_dir: Path, stopping: StopRequest) -> Exit
 def _hold_back(past: Past, progress: Progress, stopping: threading.Event) -> None:
     if past.wait_seconds:
         logger.warning("the last %d starts delivered nothing; waiting %d s", past.fruitless, past.wait_seconds)
-        progress.enter(State.BACKING_OFF)
+        progress.enter(WorkerState.BACKING_OFF)
         stopping.wait(past.wait_seconds)
-        progress.enter(State.OPENING)
+        progress.enter(WorkerState.OPENING)
 
 
 class Worker:
@@ -122,7 +122,7 @@ class Worker:
 
     def _as_outage(self, error: Outage | CredentialsRefused) -> Outage:
         """Treat refused credentials as an outage for a while, because they may have been replaced. Errors: CredentialsRefused."""
-        if self._progress.state is State.STREAMING:
+        if self._progress.state is WorkerState.STREAMING:
             self._credentials.accepted()
         return error if isinstance(error, Outage) else self._credentials.refused(error)
 

@@ -43,7 +43,7 @@ RATE_SECONDS = 10.0
 _topic, _timestamp_ms, _operation = map(attrgetter, ("topic", "timestamp_ms", "operation"))
 
 
-class Counts:
+class Counters:
     """Counters and histograms. One thread at a time writes each of them, and each is independent of the others."""
 
     def __init__(self) -> None:

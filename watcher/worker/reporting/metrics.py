@@ -11,7 +11,7 @@ from watcher.log import dropped_records
 from watcher.mongodb.client import PYMONGO_VERSION
 from watcher.worker.reporting import resources
 from watcher.worker.reporting.exposition import Metric, Value, exposition
-from watcher.worker.reporting.progress import Progress, State
+from watcher.worker.reporting.progress import Progress, WorkerState
 
 BUILD = (__version__, sys.version.split()[0], LIBRDKAFKA_VERSION, PYMONGO_VERSION)
 
@@ -25,7 +25,7 @@ IDENTITY: Mapping[Metric, Reader] = {
         "watcher_info", "gauge", "Always 1; the labels say what the watcher is.", ("database", "client_id", "host")
     ): lambda worker: {(worker.settings.database, worker.settings.kafka_client_id, worker.owner.host): 1},
     Metric("watcher_state", "gauge", "1 for the state of the worker, 0 for the other states.", ("state",)): lambda worker: {
-        state.value: int(state is worker.shown_state) for state in State
+        state.value: int(state is worker.shown_state) for state in WorkerState
     },
     Metric(
         "watcher_restarts_total",

@@ -20,14 +20,14 @@ from watcher.model import Batch, Message, Owner, Position
 from watcher.pids import birth_of
 from watcher.stream.gaps import Gaps
 from watcher.worker.previous_run import Past
-from watcher.worker.reporting.counters import Counts, Rate
+from watcher.worker.reporting.counters import Counters, Rate
 from watcher.worker.reporting.in_flight import UnderWay
 from watcher.worker.reporting.lag import Standing
 
 logger = logging.getLogger("watcher")
 
 
-class State(StrEnum):
+class WorkerState(StrEnum):
     """Activity of a worker."""
 
     BACKING_OFF = "backing_off"
@@ -49,12 +49,12 @@ class Progress:
         self.birth = birth_of(owner.pid)
         self.past = past
         self.gaps = Gaps(past.last_gap_at)
-        self.counts = Counts()
+        self.counts = Counters()
         self.rate = Rate()
         self.standing = Standing(past.headroom)
         self.under_way = UnderWay()
         self.started_at = time.time()
-        self.state = State.OPENING
+        self.state = WorkerState.OPENING
         self.mongo_connected = False
         self.kafka_connected = False
         self.sequence = past.sequence
@@ -76,24 +76,24 @@ class Progress:
         except BaseException as error:
             self._failed(error)
             raise
-        self._ended(State.STOPPED)
+        self._ended(WorkerState.STOPPED)
 
     @property
-    def shown_state(self) -> State:
+    def shown_state(self) -> WorkerState:
         """State as others should see it: a worker that was told to stop is stopping until it has stopped."""
-        return State.STOPPING if self._stopping.is_set() and not self.has_ended else self.state
+        return WorkerState.STOPPING if self._stopping.is_set() and not self.has_ended else self.state
 
     @property
     def has_ended(self) -> bool:
         """True if the worker's state is final."""
-        return self.state in (State.STOPPED, State.FAILED)
+        return self.state in (WorkerState.STOPPED, WorkerState.FAILED)
 
     @property
     def events_per_second(self) -> float:
         """Recent events a second; 0 after the worker has ended. Only one thread may ask."""
         return 0.0 if self.has_ended else self.rate.at(self.counts.messages)
 
-    def enter(self, state: State) -> None:
+    def enter(self, state: WorkerState) -> None:
         """Change the state."""
         self.state = state
         self._on_change()
@@ -109,7 +109,7 @@ class Progress:
         self.mongo_connected = True
         logger.info("streaming", extra={"sequence": self.sequence, **self._downtime()})
         self._away_since = None
-        self.enter(State.STREAMING)
+        self.enter(WorkerState.STREAMING)
 
     def received(self, batch: Batch) -> None:
         """Note an answer of the source."""
@@ -156,15 +156,15 @@ class Progress:
         logger.log(logging.DEBUG if known else logging.WARNING, str(error), extra={"component": component, "hint": error.hint})
         self._away_since = self._away_since or time.monotonic()
         self._remember(error, component, None)
-        self.enter(State.WAITING)
+        self.enter(WorkerState.WAITING)
 
     def _failed(self, error: BaseException) -> None:
         self.counts.failed(error, self.under_way.dropped())
         exit_code = error.exit_code if isinstance(error, WatcherError) else 1
         self._remember(error, "worker", int(exit_code))
-        self._ended(State.FAILED)
+        self._ended(WorkerState.FAILED)
 
-    def _ended(self, state: State) -> None:
+    def _ended(self, state: WorkerState) -> None:
         """Enter the final state, which stays written down: nothing is connected, and nothing flows any more."""
         self.mongo_connected = self.kafka_connected = False
         self.enter(state)

@@ -29,7 +29,7 @@ from watcher.messages.large_json import PIECE, LargeJson
 
 ORJSON_BYTES = 4096
 """Bytes that orjson's result holds on to, however short the text is. A transaction's keys and values would take several times their
-size, and the page faults would cost more than copying the short ones does (docs/decisions.md)."""
+size, and the page faults would cost more than copying the short ones does (docs/performance.md)."""
 
 Convert = Callable[[Any], Any]
 """Turns a value that orjson cannot write into one that it can."""

@@ -3,8 +3,8 @@
 Kafka answers a commit before its work is done: it still writes a marker into each partition of the transaction, and then notes that
 the transaction is complete. A transaction that begins earlier is refused (CONCURRENT_TRANSACTIONS), and librdkafka tries again only
 after 20 ms. The time that Kafka needs grows with the duration of a small transaction, for one broker as for three far apart, so
-that duration is the measure. Waiting for half of it was best (docs/performance.md). Of a large transaction only the last request and
-the commit count, because sending the others says nothing about Kafka's work afterwards.
+that duration is the measure. Waiting for half of it was best (docs/performance.md). Of a large transaction only the last request
+and the commit count, because sending the others says nothing about Kafka's work afterwards.
 """
 
 from __future__ import annotations

@@ -28,7 +28,7 @@ class Oplog:
 
     @property
     def is_full(self) -> bool:
-        """True if new entries cost old ones. Until then nothing is forgotten, and the oplog's final reach is unknown."""
+        """Return True if new entries cost old ones. Until then nothing is forgotten, and the oplog's final reach is unknown."""
         if self.size is None or self.max_size is None:
             return self.truncations > 0
         return self.size >= FULL * self.max_size

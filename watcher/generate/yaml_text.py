@@ -51,7 +51,7 @@ def _is_nested(value: Any) -> bool:
 
 
 def _fits_a_block(text: str) -> bool:
-    """True if the text consists of lines that a block gives back unchanged."""
+    """Return True if the text consists of lines that a block gives back unchanged."""
     *lines, rest = text.split("\n")
     return bool(lines) and rest == "" and all(line.isprintable() and line[:1] not in ("", " ") for line in lines)
 

@@ -127,7 +127,7 @@ class KafkaSink:
         self._last_sequence = position.sequence
 
     def takes(self, message: Message) -> bool:
-        """True if the message is small enough for its topic.
+        """Return True if the message is small enough for its topic.
 
         Ask before `deliver`: librdkafka refuses some large messages and the broker others, both too late for the transaction.
 

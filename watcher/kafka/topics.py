@@ -98,13 +98,14 @@ class Topics:
         self._missing_position_topic()
 
     def try_ensure_position_topic(self) -> bool:
-        """True if the position topic exists. If not, ask Kafka whether it may be created. Errors: as `ensure_position_topic`."""
+        """Return True if the position topic exists; if not, ask Kafka whether it may be created. Errors: as
+        `ensure_position_topic`."""
         missing = self._missing_position_topic()
         self._create(missing, only_try=True)
         return not missing
 
     def exists(self, name: str) -> bool:
-        """True if there is a topic of this name; none is created. Errors: Outage; UnseenTopic."""
+        """Return True if there is a topic of this name; none is created. Errors: Outage; UnseenTopic."""
         if name in self._existing():
             return True
         try:
@@ -143,14 +144,14 @@ class Topics:
         self._admin.poll(0)
 
     def _is_taken(self, name: str) -> bool:
-        """True if the name serves something else, or if Kafka would take it for another topic's."""
+        """Return True if the name serves something else, or if Kafka would take it for another topic's."""
         if is_internal(name) or folded(name) == folded(self._settings.position_topic) or self._keeps_a_position(name):
             return True
         others = (*self._known, *self._settings.configured_topics)
         return name not in self._known and any(folded(other) == folded(name) and other != name for other in others)
 
     def _keeps_a_position(self, name: str) -> bool:
-        """True if a watcher, here or elsewhere, keeps its position in this topic, judged by the topic's name and settings."""
+        """Return True if a watcher, here or elsewhere, keeps its position in this topic, judged by its name and settings."""
         return folded(name).endswith(folded(".position")) and POSITION_TOPIC_CONFIG.items() <= self.config(name).items()
 
     def _existing(self) -> dict[str, dict[int, PartitionMetadata]]:

@@ -197,6 +197,6 @@ class _Names:
 
 
 def _is_dbref(data: bytes, fields: dict[str, int]) -> bool:
-    """True if an object is a DBRef by pymongo's rule: by the types of its fields, whose places are given."""
+    """Return True if an object is a DBRef by pymongo's rule: by the types of its fields, whose places are given."""
     kinds = {name: data[fields[name]] for name in DBREF if name in fields}
     return kinds.get("$ref") in STRINGS and "$id" in kinds and kinds.get("$db", NULL) in (*STRINGS, *NOTHING)

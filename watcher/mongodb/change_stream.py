@@ -144,7 +144,7 @@ class ChangeStream:
 
     @property
     def splits(self) -> bool:
-        """True if the server splits events that are too large for it. Errors: as `open`."""
+        """Return True if the server splits events that are too large for it. Errors: as `open`."""
         about = self._session.command("admin", {"buildInfo": 1})
         with understood():
             return can_split(about["versionArray"])
@@ -239,6 +239,6 @@ def start_at(token: ResumeToken) -> Mapping[str, Any]:
 
 
 def can_split(version: Sequence[int]) -> bool:
-    """True if this version of the server knows `$changeStreamSplitLargeEvent`: 7.0 and newer, and 6.0 from 6.0.9 on."""
+    """Return True if this version of the server knows `$changeStreamSplitLargeEvent`: 7.0 and newer, and 6.0 from 6.0.9 on."""
     major, minor, patch = version[:3]
     return major >= 7 or ((major, minor) == (6, 0) and patch >= 9)

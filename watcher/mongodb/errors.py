@@ -204,7 +204,7 @@ def _outage(text: str, hint: str, code: str) -> Outage:
 
 
 def _no_certificate_is_trusted(text: str) -> bool:
-    """True if every server's certificate is refused. Certificates do not mend themselves. But one member may have a bad
+    """Return True if every server's certificate is refused. Certificates do not mend themselves. But one member may have a bad
     certificate while the members with good ones are down: that is an outage."""
     _, _, topology = text.partition("Topology Description:")
     servers = topology.split("<ServerDescription")[1:]

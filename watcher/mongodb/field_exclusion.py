@@ -51,7 +51,8 @@ def _stages(collection: str, paths: list[Path]) -> Iterator[dict[str, Any]]:
 
 
 def _is_in(collection: str) -> Expression:
-    """True if an event is about the collection, or one that the glob matches, or a temporary one that may still get the name."""
+    """Make the test for an event about the collection, or one that the glob matches, or a temporary one that may yet get the
+    name."""
     named = _matches(glob_to_regex(collection)) if is_glob(collection) else {"$eq": ["$ns.coll", collection]}
     return {"$or": [named, _matches(TEMPORARY)]}
 

@@ -27,5 +27,6 @@ class BatchSize:
 
 
 def is_backlog(events: int, size: int, limit: int) -> bool:
-    """True if a reply to a request for `limit` events shows that more events wait already, and it is small enough to read ahead."""
+    """Return True if a reply to a request for `limit` events shows that more events already wait, and it is small enough to read
+    ahead."""
     return events == limit and size <= BACKLOG_BYTES

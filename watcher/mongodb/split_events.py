@@ -59,7 +59,7 @@ class FragmentJoiner:
 
 
 def is_fragment(event: bytes) -> bool:
-    """True if a raw change event is one fragment of several."""
+    """Return True if a raw change event is one fragment of several."""
     id_bytes = int.from_bytes(event[ID_START : ID_START + 4], "little")
     return event.startswith(MARK, ID_START + id_bytes)
 

@@ -138,7 +138,7 @@ def notice_of(made: PositionChange) -> Notice:
 
 
 def is_step_back(before: ResumeToken | None, after: ResumeToken) -> bool:
-    """True if changes come again. As text, tokens sort in the order of the stream."""
+    """Return True if changes come again. As text, tokens sort in the order of the stream."""
     return before is not None and after["_data"] < before["_data"]
 
 

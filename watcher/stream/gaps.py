@@ -22,7 +22,7 @@ class Gaps:
 
     @property
     def allowed(self) -> bool:
-        """True if the stream may go on with another gap."""
+        """Return True if the stream may go on with another gap."""
         try:
             last = datetime.fromisoformat(self.last_at or "").timestamp()
         except ValueError:

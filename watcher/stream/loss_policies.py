@@ -110,7 +110,7 @@ class TolerantStream:
         return self._stream.standing_at(self._stream.open(self._token))
 
     def _next_token_is_huge(self) -> bool:
-        """True if the connection was closed because of the next event, and not by chance twice."""
+        """Return True if the connection was closed because of the next event, and not by chance twice."""
         with contextlib.suppress(EventTooLarge):
             return any(len(event_token(event)["_data"]) >= HUGE_TOKEN for event in self._read_bare().events)
         return False

@@ -33,7 +33,7 @@ class Sink(Protocol):
         """Wait, after `deliver`, until the sink is ready for more."""
 
     def takes(self, message: Message) -> bool:
-        """True if the message is small enough."""
+        """Return True if the message is small enough."""
 
 
 class Observer(Protocol):

@@ -74,7 +74,7 @@ class Past:
 
     @property
     def has_delivered(self) -> bool:
-        """True if a position has been committed before."""
+        """Return True if a position has been committed before."""
         return self.sequence > 0 or self.last_commit_at is not None
 
     @property
@@ -95,7 +95,7 @@ class Past:
 
 
 def _crashed(previous: Mapping[str, Any]) -> bool:
-    """True if the worker ended by a bug, or was killed other than while it was stopping. After these ends supervisord starts a
+    """Return True if the worker ended by a bug, or was killed while it was not stopping. After these ends supervisord starts a
     worker again."""
     if previous.get("state") == "failed":
         return _ended_by_a_bug(previous)

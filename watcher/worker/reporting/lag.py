@@ -70,7 +70,7 @@ class Standing:
 
     @property
     def oplog_full(self) -> bool | None:
-        """True if MongoDB's oplog forgets an old change for each new one."""
+        """Return True if MongoDB's oplog forgets an old change for each new one."""
         if self._server is None:
             return self._before.oplog_full if self._before else None
         return self._oplog.is_full if self._oplog else None

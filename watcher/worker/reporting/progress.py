@@ -85,7 +85,7 @@ class Progress:
 
     @property
     def has_ended(self) -> bool:
-        """True if the worker's state is final."""
+        """Return True if the worker's state is final."""
         return self.state in (WorkerState.STOPPED, WorkerState.FAILED)
 
     @property

@@ -30,20 +30,22 @@ import bson
 import orjson
 from bson import Int64, Timestamp
 from bson.raw_bson import RawBSONDocument
+from pymongo.read_preferences import ReadPreference
 
 from benchmarks.encode import EVENT, encoder
 from watcher.config import Settings
 from watcher.kafka.properties import producer_config
 from watcher.kafka.writer import TransactionalWriter
 from watcher.model import Message, Owner, Position
-from watcher.mongodb import change_stream
+from watcher.mongodb import client
 from watcher.mongodb.resuming_stream import ResumingStream
+from watcher.private import replace_file
 from watcher.stream.loss_policies import TolerantStream
 from watcher.stream.pipeline import Pipeline
 from watcher.worker.previous_run import Past
 from watcher.worker.reporting.metrics import metrics
 from watcher.worker.reporting.progress import Progress
-from watcher.worker.reporting.status_file import LIVE_SECONDS, WRITE_SECONDS, replace
+from watcher.worker.reporting.status_file import LIVE_SECONDS, WRITE_SECONDS
 from watcher.worker.reporting.status_report import snapshot
 
 BATCH_EVENTS, BATCHES = 1000, 20
@@ -89,16 +91,14 @@ class Server:
         now = Timestamp(int(time.time()), 1)
         batch = [RawBSONDocument(EVENT)] * BATCH_EVENTS
         cursor = {"id": Int64(7), "ns": "dashboard.$cmd.aggregate", "nextBatch": batch, "postBatchResumeToken": TOKEN}
-        self.reply = bson.encode({"cursor": cursor, "ok": 1.0, "operationTime": now})
-        self.admin = self
+        # One reply to all commands: to buildInfo as well.
+        self.reply = bson.encode({"cursor": cursor, "ok": 1.0, "operationTime": now, "versionArray": [8, 0, 0]})
+        self.read_preference = ReadPreference.PRIMARY
         self.answers = 0
 
     def command(self, command: dict[str, Any], **_: Any) -> RawBSONDocument:
         self.answers += "getMore" in command
         return RawBSONDocument(self.reply)
-
-    def server_info(self) -> dict[str, Any]:
-        return {"versionArray": [8, 0, 0]}
 
     def start_session(self) -> None:
         return None
@@ -131,7 +131,7 @@ class Sink:
 def one_round(progress: Progress, sink: Sink) -> tuple[float, float]:
     """CPU seconds of the observer and of the data path, an event."""
     server, own, elsewhere, before = Server(), Clock(), Clock(), progress.counts.messages
-    change_stream.connect = lambda _: server  # type: ignore[assignment]
+    client.connect = lambda _: server  # type: ignore[assignment]
     source = TolerantStream(ResumingStream(SETTINGS), SETTINGS, progress.gaps)
     source.next = elsewhere.in_other_threads(source.next)  # type: ignore[method-assign]
     sink.deliver = elsewhere.in_other_threads(partial(Sink.deliver, sink))  # type: ignore[method-assign]
@@ -147,7 +147,7 @@ def seconds_of_writing(directory: Path, content: Callable[[], bytes]) -> float:
     """CPU seconds of writing a file once."""
     begun = time.thread_time()
     for _ in range(WRITES):
-        replace(directory / "dashboard.json", content())
+        replace_file(directory / "dashboard.json", content())
     return (time.thread_time() - begun) / WRITES
 
 

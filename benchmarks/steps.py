@@ -22,7 +22,7 @@ from benchmarks.load import document
 from watcher.kafka.writer import enqueue, requests
 from watcher.mongodb.cursor_reply import take_apart
 from watcher.mongodb.split_events import FragmentJoiner
-from watcher.worker.reporting.counters import Counts
+from watcher.worker.reporting.counters import Counters
 
 EVENTS = 1_000
 ROUNDS = 30
@@ -59,7 +59,7 @@ def steps() -> dict[str, Callable[[], object]]:
     encode, in_python = encoder("plain").encode, encoder("plain", native=False).encode
     messages = [encode(event, number) for number, event in enumerate(events)]
     producer = Producer({"bootstrap.servers": "127.0.0.1:1", "queue.buffering.max.messages": 10_000_000, "log_level": 0})
-    joiner, counts = FragmentJoiner({"_data": "82"}), Counts()
+    joiner, counts = FragmentJoiner({"_data": "82"}), Counters()
     return {
         "take the reply apart": lambda: take_apart(cursor),
         "… as pymongo would": lambda: [bytes(event.raw) for event in RawBSONDocument(cursor, RAW)["nextBatch"]],

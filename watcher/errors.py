@@ -1,7 +1,7 @@
-"""What can go wrong, by what to do about it.
+"""Errors, grouped by what to do about them.
 
-The type of an error is the decision: an `Outage` is ridden out, a `Stop` ends the worker with its exit code and is not restarted,
-and anything else is a bug. Every error says what happened in one sentence and, in `hint`, what to do about it.
+The type of an error is the decision. After an `Outage` the worker keeps trying. A `Stop` ends the worker with its exit code, and it
+is not restarted. Anything else is a bug. Every error says in one sentence what happened, and in `hint` what to do about it.
 """
 
 from __future__ import annotations
@@ -30,11 +30,11 @@ NOT_RESTARTED = tuple(code for code in ExitCode if code is not ExitCode.BUG)
 DISK_FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 
 KEEPS_TRYING = "The worker keeps trying."
-"""How the hint of an outage ends."""
+"""Last sentence of the hint of an outage."""
 
 
 class WatcherError(Exception):
-    """An error with a message for people and a hint what to do."""
+    """An error with a message for people, and a hint that says what to do."""
 
     exit_code: ExitCode = ExitCode.BUG
 
@@ -44,14 +44,15 @@ class WatcherError(Exception):
 
 
 def command_hint(error: WatcherError) -> str:
-    """The hint for somebody who has run a command: unlike a worker it does not try again."""
+    """Return the hint for somebody who has run a command. Unlike a worker, a command does not try again."""
     return error.hint.removesuffix(KEEPS_TRYING).rstrip()
 
 
 class Outage(WatcherError):
-    """MongoDB or Kafka is away or in an unknown state: close both, wait, open again.
+    """MongoDB or Kafka is unavailable or in an unknown state: close both, wait, open again.
 
-    `component` is "mongodb" or "kafka". `code` names the error as they or their driver do: one of a known set, for counting.
+    `component` is "mongodb" or "kafka". `code` is the name that the server or its driver gives the error: one of a known set, for
+    counting.
     """
 
     def __init__(self, message: str, *, hint: str = "", component: str, code: str = "other") -> None:
@@ -83,7 +84,8 @@ class NotPermitted(Stop):
 
 
 class CredentialsRefused(NotPermitted):
-    """User and password, or what stands for them, are not accepted: wrong, or replaced by others. `component` as of `Outage`."""
+    """User and password, or other credentials, are not accepted: they are wrong, or have been replaced. `component` as in
+    `Outage`."""
 
     def __init__(self, message: str, *, hint: str = "", component: str) -> None:
         super().__init__(message, hint=hint)
@@ -103,7 +105,7 @@ class PositionLost(Stop):
 
 
 class PositionUnsafe(Stop):
-    """The position would not be kept safely, so that nothing is written at all."""
+    """The position would not be kept safely, so nothing is written at all."""
 
     exit_code = ExitCode.POSITION_LOST
 

@@ -1,4 +1,4 @@
-"""What the project knows of librdkafka's properties, for all who make Kafka clients; imports nothing."""
+"""Knowledge of librdkafka's properties, for all modules that make Kafka clients. Imports nothing of the project."""
 
 from __future__ import annotations
 
@@ -14,5 +14,6 @@ COMMON_PREFIXES = (
 
 
 def common_properties(properties: Mapping[str, V]) -> dict[str, V]:
-    """Those that every kind of client takes; librdkafka warns of a producer's in a consumer, and the other way round."""
+    """Return the properties that every kind of client takes. librdkafka warns of a producer's properties in a consumer, and the
+    other way round."""
     return {key: value for key, value in properties.items() if key.startswith(COMMON_PREFIXES)}

@@ -1,7 +1,7 @@
-"""Logging of a worker: JSON lines, or coloured text on a terminal; pymongo's and librdkafka's records come out the same way.
+"""Logging of a worker: JSON lines, or coloured text on a terminal. Records of pymongo and librdkafka are written the same way.
 
-Records go through a bounded queue to a thread of their own, so that a log pipe that nobody reads never stops the stream: what does
-not fit is dropped and counted.
+Records go through a bounded queue to a thread of their own. So a log pipe that nobody reads never stops the stream: records that do
+not fit are dropped and counted.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ QUEUE_RECORDS = 10_000
 DRAIN_SECONDS = 2.0
 
 LIBRARIES = ("pymongo", "librdkafka")
-"""Loggers that tell every failed connection; the worker says it once, in its own words, so they speak at level debug only."""
+"""Loggers that report every failed connection. The worker reports it once in its own words, so these write only at level debug."""
 
 WITH_DOCUMENTS = ("pymongo.command",)
-"""Of these, the ones that show what travels: commands with their replies, and those hold documents."""
+"""Those of the libraries' loggers that show commands and their replies, which hold documents."""
 
 LEVEL_COLOURS = {"debug": "2", "info": "32", "warning": "33", "error": "31", "critical": "31;1"}
 DIM = "2"
@@ -36,9 +36,9 @@ _STANDARD = set(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskN
 
 @contextlib.contextmanager
 def logging_to(stream: TextIO, level: str, *, documents: bool = False, **fields: str) -> Iterator[None]:
-    """Log to `stream` from `level` up, with `fields` on every line; flushed at the end, for at most two seconds.
+    """Log to `stream` from `level` up, with `fields` on every line. At the end flush the log, for at most two seconds.
 
-    Only with `documents` may anything be logged that shows what is in them.
+    The content of documents may be logged only with `documents`.
     """
     handler = _QueueHandler(stream, _TextFormatter() if stream.isatty() else _JsonFormatter(fields))
     root = logging.getLogger()
@@ -58,7 +58,7 @@ def logging_to(stream: TextIO, level: str, *, documents: bool = False, **fields:
 
 
 def dropped_records() -> int:
-    """How many log records of this process were not written, because nobody read them in time or the disk was full."""
+    """Number of log records of this process that were not written, because nobody read them in time or the disk was full."""
     return sum(handler.dropped for handler in logging.getLogger().handlers if isinstance(handler, _QueueHandler))
 
 
@@ -73,7 +73,7 @@ class _QueueHandler(logging.Handler):
         self._refused = 0  # counted by the callers' threads, under the handler's lock
         self._unwritten = 0  # counted by the writer
         self._told = 0
-        # A daemon: with a full pipe it hangs in write() for ever, and that must not keep the process alive.
+        # A daemon thread: with a full pipe it hangs in write() for ever, and that must not keep the process alive.
         self._writer = threading.Thread(target=self._write, name="log", daemon=True)
         self._writer.start()
 
@@ -95,7 +95,7 @@ class _QueueHandler(logging.Handler):
             self.handleError(record)
 
     def close(self) -> None:
-        """Let the writer finish; not for ever."""
+        """Let the writer finish, for at most DRAIN_SECONDS."""
         with contextlib.suppress(queue.Full):
             self._lines.put_nowait(None)
             self._writer.join(DRAIN_SECONDS)
@@ -106,12 +106,12 @@ class _QueueHandler(logging.Handler):
             try:
                 self._stream.write(line + "\n")
                 self._stream.flush()
-            except (OSError, ValueError):  # a full disk or a closed pipe: the stream of changes goes on without its log
+            except (OSError, ValueError):  # full disk or closed pipe: the stream of changes goes on without its log
                 self._unwritten += 1
 
 
 class _JsonFormatter(logging.Formatter):
-    """`{"ts", "level", "event", "watcher", "database", …}` and whatever `extra=` brought."""
+    """Writes `{"ts", "level", "event", "watcher", "database", …}` and the fields of `extra=`."""
 
     def __init__(self, fields: dict[str, str]) -> None:
         super().__init__()
@@ -137,14 +137,14 @@ class _JsonFormatter(logging.Formatter):
 
 
 class _TextFormatter(logging.Formatter):
-    """For people: time, level in colour (https://no-color.org), text, then the rest as key=value."""
+    """Writes for people: time, level in colour (https://no-color.org), text, then the rest as key=value."""
 
     def __init__(self) -> None:
         super().__init__()
         self._coloured = not os.environ.get("NO_COLOR")
 
     def format(self, record: logging.LogRecord) -> str:
-        """One line, and a traceback below it where there is one."""
+        """One line, followed by the traceback if there is one."""
         level = record.levelname.lower()
         extra = "".join(f"  {self._colour(DIM, key + '=')}{value}" for key, value in _extra(record).items())
         clock = datetime.fromtimestamp(record.created).strftime("%H:%M:%S")
@@ -160,11 +160,11 @@ def _extra(record: logging.LogRecord) -> dict[str, Any]:
 
 
 def iso(seconds: float) -> str:
-    """Seconds since 1970 as `2024-01-01T12:00:00.000Z`."""
+    """Write seconds since 1970 as `2024-01-01T12:00:00.000Z`."""
     return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def standard_output() -> TextIO:
-    """Standard output for logs: a character that the locale cannot hold is no reason to fail."""
+    """Return standard output for logs. Characters that the locale cannot encode are escaped instead of failing."""
     sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
     return sys.stdout

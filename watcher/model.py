@@ -1,4 +1,4 @@
-"""The three values that travel the data path."""
+"""The values that travel the data path."""
 
 from __future__ import annotations
 
@@ -9,26 +9,26 @@ from typing import Any, NamedTuple
 from watcher.oplog import Oplog
 
 ResumeToken = Mapping[str, Any]
-"""MongoDB's position in a change stream, as the server gave it: `{"_data": "82…"}`."""
+"""A position in MongoDB's change stream, as the server gave it: `{"_data": "82…"}`."""
 
 
 ANY_PARTITION = -1
-"""The partitioner's choice."""
+"""Leaves the partition to the partitioner."""
 
 
 def token_seconds(token: ResumeToken) -> int:
-    """The cluster time inside a resume token, in seconds since 1970 (bytes 1 to 4 of `_data`, big-endian)."""
+    """Return the cluster time in a resume token, in seconds since 1970 (bytes 1 to 4 of `_data`, big-endian)."""
     return int(token["_data"][2:10], 16)
 
 
 def token_ticks(token: ResumeToken) -> tuple[int, int]:
-    """The whole cluster time inside a resume token: seconds, and which operation within the second."""
+    """Return the whole cluster time in a resume token: seconds since 1970, and the number of the operation within the second."""
     return token_seconds(token), int(token["_data"][10:18], 16)
 
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """What the watcher itself has to tell its consumers, as a control message: `gap`."""
+    """News from the watcher itself to its consumers, sent as a control message: `gap` or `rewind`."""
 
     operation: str
     timestamp_ms: int
@@ -36,20 +36,20 @@ class Notice:
 
 
 def no_token(event: bytes) -> ResumeToken:
-    """For a batch without events."""
+    """The `token_of` of a batch that does not know the positions within it, because it has no events."""
     raise LookupError(f"a batch that does not know the positions within it: {len(event)} bytes")
 
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """What one bounded wait on the change stream gave; without events it is an idle tick.
+    """The result of one bounded wait on the change stream; without events it is an idle tick.
 
     `events` are raw BSON documents in stream order. `token` is the position after the last of them. `server_seconds` is the
-    server's own operation time at the reply, in seconds since 1970, so that lag needs no client clock, and `oplog` what MongoDB
-    told of its oplog lately, None where it doesn't tell. `ended` means that the server has closed the stream (after an
-    invalidate): go on by opening it again after `token`. `notices` come before the events. `missing` names the fields that the
-    events lack because they were too large for MongoDB itself. `more` means that as many events came as were asked for, so that
-    the next ones are most likely there already. `size` is what came over the network, in bytes. `token_of` tells the position after
+    server's own operation time at the reply, in seconds since 1970, so that lag needs no client clock. `oplog` is the last known
+    state of MongoDB's oplog, None if MongoDB does not tell. `ended` means that the server has closed the stream (after an
+    invalidate event): open it again after `token`. `notices` come before the events. `missing` names the fields that the events
+    lack because they were too large for MongoDB itself. `more` means that as many events came as were requested, so the next ones
+    are most likely there already. `size` is the number of bytes that came over the network. `token_of` returns the position after
     one of the events.
     """
 
@@ -65,15 +65,15 @@ class Batch:
     token_of: Callable[[bytes], ResumeToken] = no_token
 
     def position_after(self, events: int) -> ResumeToken:
-        """The position after the first `events`, which are one at least."""
+        """Return the position after the first `events` of the batch; `events` is at least one."""
         return self.token_of(self.events[events - 1])
 
 
 class Message(NamedTuple):
     """One Kafka record to be written; `timestamp_ms` is the change event's time, in milliseconds since 1970.
 
-    `operation` is the event's operationType, for counting. It isn't written by itself: consumers find it in the value.
-    `partition` is the partitioner's choice unless it's given.
+    `operation` is the event's operationType, for counting. It is not written separately: consumers find it in the value. The
+    partitioner chooses the partition unless `partition` is given.
     """
 
     topic: str
@@ -86,7 +86,7 @@ class Message(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Owner:
-    """The worker that wrote a position last; `instance` is random and new for each process."""
+    """The worker that last wrote a position; `instance` is random and new for each process."""
 
     instance: str
     host: str
@@ -95,7 +95,7 @@ class Owner:
 
 @dataclass(frozen=True, slots=True)
 class Delivered:
-    """What is known of the messages before, beyond what Kafka tells: whether there were `any`, and the number of the last one."""
+    """Knowledge of earlier messages, beyond what Kafka tells: `any` if there were some, and the sequence number of the last one."""
 
     any: bool = False
     sequence: int = 0
@@ -103,7 +103,7 @@ class Delivered:
 
 @dataclass(frozen=True, slots=True)
 class Position:
-    """How far a watcher has come: everything up to `token` is in Kafka, as messages numbered up to `sequence`.
+    """The progress of a watcher: everything up to `token` is in Kafka, as messages numbered up to `sequence`.
 
     `token` is None until the change stream has been opened for the first time.
     """
@@ -114,5 +114,5 @@ class Position:
     sequence: int = 0
 
     def moved(self, token: ResumeToken, messages: int = 0) -> Position:
-        """The position after `messages` more messages, at `token`."""
+        """Return the position at `token`, after `messages` more messages."""
         return replace(self, token=token, sequence=self.sequence + messages)

@@ -1,6 +1,6 @@
-"""Files and directories for their owner alone: what all parts keep in `run/` and `log/`.
+"""Files and directories that only their owner may open: all parts keep theirs so in `run/` and `log/`.
 
-An open file is enough to lock it (flock(2)), so a lock file that others may read is one that they can hold.
+An open file is enough to lock it (flock(2)), so others could hold a lock file that they may read.
 """
 
 from __future__ import annotations
@@ -15,13 +15,14 @@ from pathlib import Path
 DIRECTORY_MODE = 0o700
 FILE_MODE = 0o600
 UMASK = 0o077
-"""The same for what other programs make; see umask(2)."""
+"""The same for files that other programs make; see umask(2)."""
 
 _OTHERS = ~DIRECTORY_MODE & 0o777
 
 
 def make_directory(path: Path) -> None:
-    """Make it, and those above it as usual. One that is there, ours, and open to others is closed. Errors: OSError."""
+    """Make the directory; missing parents get the usual mode. A directory of ours that is open to others is closed to them. Errors:
+    OSError."""
     path.mkdir(mode=DIRECTORY_MODE, parents=True, exist_ok=True)
     status = path.stat()
     if status.st_uid == os.geteuid() and status.st_mode & _OTHERS:
@@ -29,7 +30,8 @@ def make_directory(path: Path) -> None:
 
 
 def open_file(path: Path, flags: int) -> int:
-    """Open a file as open(2) does, but by no symbolic link as its last part. It's made if missing, and closed to others if ours.
+    """Open a file as open(2) does, but refuse a symbolic link as the last part. Make it if it is missing; if it is ours, close it
+    to others.
 
     Errors: OSError.
     """
@@ -41,7 +43,7 @@ def open_file(path: Path, flags: int) -> int:
 
 
 def replace_file(path: Path, content: bytes, mode: int = FILE_MODE) -> None:
-    """Write a file; readers find the old content or the new, and a full disk leaves the old. Errors: OSError, of `path`."""
+    """Write a file. Readers find the old content or the new; a full disk leaves the old. Errors: OSError about `path`."""
     temporary = path.with_name(f"{path.name}.{threading.get_native_id()}.new")
     with naming(path):
         try:
@@ -56,7 +58,7 @@ def replace_file(path: Path, content: bytes, mode: int = FILE_MODE) -> None:
 
 @contextlib.contextmanager
 def naming(path: Path) -> Iterator[None]:
-    """Errors of the system say that they are about `path`; of a full disk they would say nothing."""
+    """Make the system's errors name `path`; that of a full disk would name no file."""
     try:
         yield
     except OSError as error:

@@ -18,13 +18,13 @@ import pytest
 
 from tests.integration import fleet_worker
 from watcher.config import Deployment, Settings
-from watcher.fleet.arrival import Arrival, Result, arrivals
+from watcher.fleet.arrival import Arrival, StartResult, arrivals
 from watcher.fleet.control import Fleet
 from watcher.fleet.errors import FleetError, NotRunning
 from watcher.fleet.foreground import run_fleet
 from watcher.fleet.logs import Line
 from watcher.fleet.polling import is_alive, wait_for
-from watcher.fleet.status import Row, State
+from watcher.fleet.status import Row, WatcherState
 from watcher.fleet.supervisord import Process
 from watcher.fleet.survey import survey
 
@@ -59,7 +59,7 @@ class StandIns(Fleet):
         return {arrival.name: arrival for arrival in arrivals(self, names, seconds, _quiet)}
 
     def streaming(self, *names: str) -> None:
-        assert {arrival.result for arrival in self.wait(*names).values()} == {Result.STREAMING}
+        assert {arrival.result for arrival in self.wait(*names).values()} == {StartResult.STREAMING}
 
     def process(self, name: str) -> Process:
         return self.supervisord.processes()[name]
@@ -118,28 +118,28 @@ def test_a_configuration_error_is_not_restarted_and_is_told(fleet: StandIns) -> 
     fleet.behave("c", "exit 77")
     fleet.start([settings("a"), settings("b"), settings("c")])
     arrived = fleet.wait("a", "b", "c")
-    assert (arrived["b"].result, arrived["c"].result) == (Result.STREAMING, Result.FAILED)
+    assert (arrived["b"].result, arrived["c"].result) == (StartResult.STREAMING, StartResult.FAILED)
     assert (arrived["a"].result, arrived["a"].message, arrived["a"].hint) == (
-        Result.MISCONFIGURED, "wrong password", fleet_worker.HINT,
+        StartResult.MISCONFIGURED, "wrong password", fleet_worker.HINT,
     )  # fmt: skip
     assert (fleet.process("a").state, fleet.process("a").exit_status) == ("EXITED", 78)
-    assert fleet.row("a").state is State.FAILED
+    assert fleet.row("a").state is WatcherState.FAILED
 
 
 def test_a_bug_is_restarted_until_one_gives_up_waiting(fleet: StandIns) -> None:
     fleet.behave("a", "silent 1")
     fleet.start([settings("a")])
     arrived = fleet.wait("a")["a"]
-    assert arrived.result is Result.FAILED
+    assert arrived.result is StartResult.FAILED
     assert "watcherctl logs a" in arrived.hint
     fleet.behave("a", "stream")
-    assert wait_for(lambda: fleet.row("a").state is State.STREAMING, DEADLINE_SECONDS)
+    assert wait_for(lambda: fleet.row("a").state is WatcherState.STREAMING, DEADLINE_SECONDS)
 
 
 def test_an_old_error_is_not_taken_for_a_new_one(fleet: StandIns) -> None:
     fleet.behave("a", "exit 77")
     fleet.start([settings("a")])
-    assert fleet.wait("a")["a"].result is Result.FAILED
+    assert fleet.wait("a")["a"].result is StartResult.FAILED
     fleet.behave("a", "stream")
     fleet.start([settings("a")])
     fleet.streaming("a")
@@ -148,7 +148,7 @@ def test_an_old_error_is_not_taken_for_a_new_one(fleet: StandIns) -> None:
 def test_waiting_ends_in_time(fleet: StandIns) -> None:
     fleet.behave("a", "open")
     fleet.start([settings("a")])
-    assert fleet.wait("a", seconds=1)["a"].result is Result.TIMED_OUT
+    assert fleet.wait("a", seconds=1)["a"].result is StartResult.TIMED_OUT
 
 
 def test_a_killed_worker_comes_back(fleet: StandIns) -> None:
@@ -164,7 +164,7 @@ def test_stop_leaves_supervisord_and_the_others(fleet: StandIns) -> None:
     fleet.streaming("a", "b")
     fleet.stop(["a"])
     assert fleet.process("a").state == "STOPPED"
-    assert fleet.row("b").state is State.STREAMING
+    assert fleet.row("b").state is WatcherState.STREAMING
     fleet.stop(["b"])
     assert fleet.supervisord.is_running()
 
@@ -220,7 +220,7 @@ def test_disabled_watchers_start_only_by_name(fleet: StandIns) -> None:
     fleet.disable(["a", "b"])
     assert fleet.apply([settings("a"), settings("b")]).unchanged == ("a",)
     assert fleet.pid("a") == pid
-    assert fleet.row("b").state is State.DISABLED
+    assert fleet.row("b").state is WatcherState.DISABLED
     fleet.start([settings("b")])
     fleet.streaming("b")
     fleet.enable(["b"])

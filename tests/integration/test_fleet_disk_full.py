@@ -10,7 +10,7 @@ import pytest
 from tests.integration.test_fleet_control import StandIns, settings
 from tests.support.disk import filled, small_disk
 from watcher.cli import run_command_line
-from watcher.fleet.arrival import Result
+from watcher.fleet.arrival import StartResult
 from watcher.fleet.digest import load_or_make_key
 from watcher.fleet.errors import FleetError
 
@@ -57,7 +57,7 @@ def test_whoever_waits_for_a_worker_that_cannot_write_is_told(fleet: StandIns) -
     with filled(fleet.base):
         fleet.restart([settings("a")])
         arrival = fleet.wait("a", seconds=2)["a"]
-        assert (arrival.result, DISK_FULL in arrival.message) == (Result.TIMED_OUT, True)
+        assert (arrival.result, DISK_FULL in arrival.message) == (StartResult.TIMED_OUT, True)
     fleet.streaming("a")
 
 

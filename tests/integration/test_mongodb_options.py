@@ -28,7 +28,7 @@ from watcher.errors import Outage
 from watcher.model import Batch
 from watcher.mongodb.change_stream import ChangeStream
 from watcher.sandbox.mongod import Mongod, ReplicaSet
-from watcher.verification.source import Source
+from watcher.verification.source import CollectionReader
 
 pytest_plugins = ["tests.support.mongodb_fixtures"]
 
@@ -166,7 +166,7 @@ def test_a_secondary_that_has_lost_the_position_is_left_for_the_primary(pair: Re
 def test_verify_never_takes_a_secondary_that_lags_for_the_truth(pair: ReplicaSet) -> None:
     secondary = secondary_of(pair)
     assert secondary is not None
-    with Source(settings_of(pair.uri("shop") + "&readPreference=secondary")) as source, pair.client() as client:
+    with CollectionReader(settings_of(pair.uri("shop") + "&readPreference=secondary")) as source, pair.client() as client:
         users = client.shop.get_collection("users", write_concern=WriteConcern(w="majority"))
         users.insert_one({"_id": "known", "state": "old"})
         with secondary.client() as control:

@@ -20,7 +20,7 @@ from tests.support.records import QUIET
 from tests.support.worker import Inbox, Launch, WorkerProcess
 from watcher.config import load_one
 from watcher.sandbox.kafka import ApacheKafka
-from watcher.verification.result import Result, Verdict
+from watcher.verification.result import Verdict, VerificationResult
 from watcher.verification.verifier import Verifier
 
 pytest_plugins = ["tests.support.worker_fixtures"]
@@ -40,7 +40,7 @@ def worker(launch: Launch, settings: Document) -> WorkerProcess:
 
 def verified(
     directory: Path, db: Db, happens: dict[str, Callable[[], object]] | None = None, *, since: datetime | None = None
-) -> Result:
+) -> VerificationResult:
     """The result when each of `happens` happens once, as soon as its phase begins.
 
     An idle worker saves its position every 10 s only; so that nobody has to wait for that, there are writes to another collection.
@@ -60,7 +60,7 @@ def verified(
     return result
 
 
-def counts(result: Result) -> dict[Verdict, int]:
+def counts(result: VerificationResult) -> dict[Verdict, int]:
     return {verdict: result.verdicts[verdict] for verdict in Verdict}
 
 

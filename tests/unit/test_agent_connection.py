@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from watcher.agent import connection
-from watcher.agent.connection import DEAF_SECONDS, MOST_CONNECTIONS, SILENT_SECONDS, Connection, most_connections
+from watcher.agent.connection import DEAF_SECONDS, MOST_CONNECTIONS, SILENT_SECONDS, HttpConnection, most_connections
 from watcher.agent.lanes import Crowded, Lane
 from watcher.agent.server import OutOfFiles
 
@@ -33,14 +33,14 @@ class Cycle:
     response_complete = False
 
 
-def accepted(connections: set[Any], *, asked: bool = False, since: float = 0.0) -> Connection:
-    made = Connection.__new__(Connection)
+def accepted(connections: set[Any], *, asked: bool = False, since: float = 0.0) -> HttpConnection:
+    made = HttpConnection.__new__(HttpConnection)
     made.connections, made.transport, made.cycle, made.idle_since = connections, Transport(), Cycle() if asked else None, since  # type: ignore[assignment]
     connections.add(made)
     return made
 
 
-def is_ended(made: Connection) -> bool:
+def is_ended(made: HttpConnection) -> bool:
     return made.transport.aborted and made not in made.connections  # type: ignore[attr-defined]
 
 
@@ -74,7 +74,7 @@ def test_whoever_asks_nothing_gives_way_first_and_then_whoever_has_been_deaf_for
     deaf = accepted(connections, asked=True, since=1)
     served = accepted(connections, asked=True, since=8)
     silent, new = accepted(connections, since=5), accepted(connections, since=9)
-    assert sorted(connections, key=Connection.urgency) == [silent, new, deaf, served]
+    assert sorted(connections, key=HttpConnection.urgency) == [silent, new, deaf, served]
 
 
 @pytest.mark.parametrize(("files", "expected"), [(1024, MOST_CONNECTIONS), (256, 85), (resource.RLIM_INFINITY, MOST_CONNECTIONS)])

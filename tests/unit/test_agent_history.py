@@ -7,7 +7,7 @@ from typing import Any
 
 from watcher.agent.history import SERIES, STEPS, History
 from watcher.fleet.report import Report
-from watcher.fleet.status import Row, State
+from watcher.fleet.status import Row, WatcherState
 from watcher.fleet.supervisord import Process
 
 NOW = datetime(2024, 1, 1, 12, tzinfo=UTC)
@@ -20,7 +20,7 @@ def report(seconds: float, inserts: int, **changes: Any) -> Report:
     return Report.model_validate({**values, "events": {"insert": inserts}, **changes})
 
 
-def row(written: Report | None, state: State = State.STREAMING, name: str = "a") -> Row:
+def row(written: Report | None, state: WatcherState = WatcherState.STREAMING, name: str = "a") -> Row:
     return Row(name, state, enabled=True, process=Process(name, "RUNNING", pid=7), report=written)
 
 
@@ -54,7 +54,7 @@ def test_values_as_they_stand_in_the_status_file() -> None:
 
 def test_nothing_is_known_of_one_that_is_gone_or_hangs() -> None:
     written = report(0, 5, lagSeconds=1)
-    course = history_of(row(written), row(written, State.HUNG), row(written, State.STOPPED), row(None))
+    course = history_of(row(written), row(written, WatcherState.HUNG), row(written, WatcherState.STOPPED), row(None))
     assert {len(series) for series in course.values()} == {4}
     assert course["lagSeconds"] == [1.0, None, None, None]
     assert course["insert"][1:] == [None, None, None]

@@ -10,7 +10,7 @@ import pytest
 
 from watcher.agent.hung import can_write, overdue
 from watcher.fleet.report import Report
-from watcher.fleet.status import State, row
+from watcher.fleet.status import WatcherState, row
 from watcher.fleet.supervisord import Process
 from watcher.fleet.survey import Survey
 
@@ -32,7 +32,7 @@ def test_silent_for_long_enough(seconds: float, after: float, expected: list[str
 
 
 def test_one_that_somebody_runs_by_hand_is_not_ours() -> None:
-    assert silent_for(100).rows[0].state is State.HUNG
+    assert silent_for(100).rows[0].state is WatcherState.HUNG
     assert overdue(silent_for(100), {}, 30) == []
 
 

@@ -16,9 +16,9 @@ from prometheus_client.parser import text_string_to_metric_families
 from tests.support.programs import find_program
 from watcher.agent.exposition import merge, parse
 from watcher.agent.metrics import WorkerMetrics, agent_metrics, fleet_metrics
-from watcher.agent.own_metrics import Counts
+from watcher.agent.own_metrics import AgentCounts
 from watcher.fleet.report import Report
-from watcher.fleet.status import Row, State
+from watcher.fleet.status import Row, WatcherState
 from watcher.fleet.supervisord import Process
 from watcher.fleet.survey import Survey
 
@@ -52,13 +52,13 @@ def promtool_accepts(text: str) -> bool:
     return True
 
 
-def running(name: str, state: State = State.STREAMING) -> Row:
+def running(name: str, state: WatcherState = WatcherState.STREAMING) -> Row:
     report = Report.model_validate({"pid": 7, "state": "streaming", "startedAt": NOW, "updatedAt": NOW})
     return Row(name, state, enabled=True, process=Process(name, "RUNNING", pid=7, started_at=1), report=report)
 
 
 def ended(name: str) -> Row:
-    return Row(name, State.FAILED, enabled=False, process=Process(name, "EXITED", started_at=1, exit_status=80))
+    return Row(name, WatcherState.FAILED, enabled=False, process=Process(name, "EXITED", started_at=1, exit_status=80))
 
 
 def test_merging_keeps_every_sample_and_each_family_once() -> None:
@@ -110,11 +110,11 @@ def test_only_workers_that_run_and_write_have_series_but_all_are_up_or_not(tmp_p
     os.utime(tmp_path / "old.prom", (long_ago, long_ago))
     rows = (
         running("a"),
-        running("hung", State.HUNG),
+        running("hung", WatcherState.HUNG),
         ended("gone"),
         running("old"),
-        running("unknown", State.UNKNOWN),
-        running("stalled", State.STALLED),
+        running("unknown", WatcherState.UNKNOWN),
+        running("stalled", WatcherState.STALLED),
     )
     text = fleet_metrics(Survey(NOW, 4700, rows), WorkerMetrics(tmp_path))
     values = {(name, dict(labels).get("watcher")): value for name, labels, value in samples(text)}
@@ -139,12 +139,12 @@ def test_a_file_is_read_again_when_it_has_changed(tmp_path: Path) -> None:
 
 
 def test_the_agent_adds_what_it_has_counted_and_itself(tmp_path: Path) -> None:
-    counts = Counts()
+    counts = AgentCounts()
     counts.note([running("a")])
     counts.note([running("a")])
-    counts.note([Row("a", State.FAILED, enabled=True, process=Process("a", "EXITED"))])
+    counts.note([Row("a", WatcherState.FAILED, enabled=True, process=Process("a", "EXITED"))])
     again = running("a")
-    counts.note([Row("a", State.STREAMING, enabled=True, process=Process("a", "RUNNING", pid=8), report=again.report)])
+    counts.note([Row("a", WatcherState.STREAMING, enabled=True, process=Process("a", "RUNNING", pid=8), report=again.report)])
     counts.hung_restarts["a"] += 1
     text = agent_metrics(Survey(NOW + timedelta(seconds=1), None, (again,)), WorkerMetrics(tmp_path), counts)
     values = {(name, dict(labels).get("watcher")): value for name, labels, value in samples(text)}

@@ -33,7 +33,7 @@ from watcher.config import ROW_OPERATIONS, Deployment
 from watcher.config.agent_settings import AgentSettings
 from watcher.fleet.control import Fleet
 from watcher.fleet.report import Report
-from watcher.fleet.status import Row, State
+from watcher.fleet.status import Row, WatcherState
 from watcher.fleet.supervisord import Process
 from watcher.fleet.survey import Survey
 
@@ -60,8 +60,8 @@ def error(message: str, hint: str = "", age: timedelta = timedelta(minutes=2)) -
     return {"at": NOW - age, "message": message, "hint": hint, "component": "kafka", "exitCode": None}
 
 
-def row(name: str, state: State, fault: str = "", **changes: Any) -> Row:
-    return Row(name, state, state is not State.DISABLED, Process(name, "RUNNING", pid=4711), report(**changes), fault)
+def row(name: str, state: WatcherState, fault: str = "", **changes: Any) -> Row:
+    return Row(name, state, state is not WatcherState.DISABLED, Process(name, "RUNNING", pid=4711), report(**changes), fault)
 
 
 class Page:
@@ -116,9 +116,16 @@ def names_in_order(text: str) -> list[str]:
 
 def test_the_most_urgent_watcher_comes_first_with_its_error_and_what_to_do(page: Page) -> None:
     page.show(
-        row("billing", State.STREAMING, eventsPerSecond=12.5, lagSeconds=0.4, lastEventAt=NOW - timedelta(seconds=3), restarts=7),
-        row("crm", State.WAITING),
-        row("shop", State.FAILED, lastError=error("the position is lost", "reset it")),
+        row(
+            "billing",
+            WatcherState.STREAMING,
+            eventsPerSecond=12.5,
+            lagSeconds=0.4,
+            lastEventAt=NOW - timedelta(seconds=3),
+            restarts=7,
+        ),
+        row("crm", WatcherState.WAITING),
+        row("shop", WatcherState.FAILED, lastError=error("the position is lost", "reset it")),
     )
     answer = page.get()
     words = " ".join(Elements(answer.text).text.split())
@@ -134,17 +141,17 @@ def test_the_most_urgent_watcher_comes_first_with_its_error_and_what_to_do(page:
 @pytest.mark.parametrize(
     ("states", "sentence", "level"),
     [
-        ([State.STREAMING] * 3, "all 3 watchers stream", Level.GOOD),
-        ([State.STREAMING, State.DISABLED], "the watcher streams", Level.GOOD),
-        ([State.STALLED, State.HUNG, State.STREAMING], "of 3 watchers, 1 stalled, 1 hung", Level.BAD),
-        ([State.BACKING_OFF], "of 1 watcher, 1 backing off", Level.WARN),
-        ([State.OPENING, State.STREAMING], "of 2 watchers, 1 opening", Level.BUSY),
-        ([State.STOPPED], "of 1 watcher, 1 stopped", Level.DOWN),
-        ([State.DISABLED], "no watcher is meant to run", Level.OFF),
+        ([WatcherState.STREAMING] * 3, "all 3 watchers stream", Level.GOOD),
+        ([WatcherState.STREAMING, WatcherState.DISABLED], "the watcher streams", Level.GOOD),
+        ([WatcherState.STALLED, WatcherState.HUNG, WatcherState.STREAMING], "of 3 watchers, 1 stalled, 1 hung", Level.BAD),
+        ([WatcherState.BACKING_OFF], "of 1 watcher, 1 backing off", Level.WARN),
+        ([WatcherState.OPENING, WatcherState.STREAMING], "of 2 watchers, 1 opening", Level.BUSY),
+        ([WatcherState.STOPPED], "of 1 watcher, 1 stopped", Level.DOWN),
+        ([WatcherState.DISABLED], "no watcher is meant to run", Level.OFF),
         ([], "conf.d holds no watcher", Level.OFF),
     ],
 )
-def test_the_fleet_in_a_sentence(states: list[State], sentence: str, level: Level) -> None:
+def test_the_fleet_in_a_sentence(states: list[WatcherState], sentence: str, level: Level) -> None:
     watchers = [shown(row(f"w{number}", state), NOW, {}) for number, state in enumerate(states)]
     survey = Survey(NOW, 4700, tuple(watcher.row for watcher in watchers))
     assert summary(survey, watchers) == sentence
@@ -159,7 +166,7 @@ def test_without_supervisord_nothing_is_well() -> None:
 
 
 def test_each_state_has_its_level_and_its_meaning() -> None:
-    for state in State:
+    for state in WatcherState:
         watcher = shown(row("shop", state), NOW, {})
         assert watcher.level in Level
         assert watcher.meaning
@@ -167,9 +174,9 @@ def test_each_state_has_its_level_and_its_meaning() -> None:
 
 def test_what_is_over_for_long_is_left_out_of_the_overview() -> None:
     recent, old = (error("oops", age=timedelta(minutes=minutes)) for minutes in (59, 61))
-    assert shown(row("shop", State.STREAMING, lastError=recent), NOW, {}).error is not None
-    assert shown(row("shop", State.STREAMING, lastError=old), NOW, {}).error is None
-    assert shown(row("shop", State.FAILED, lastError=old), NOW, {}).error is not None
+    assert shown(row("shop", WatcherState.STREAMING, lastError=recent), NOW, {}).error is not None
+    assert shown(row("shop", WatcherState.STREAMING, lastError=old), NOW, {}).error is None
+    assert shown(row("shop", WatcherState.FAILED, lastError=old), NOW, {}).error is not None
 
 
 @pytest.mark.parametrize(
@@ -183,14 +190,14 @@ def test_what_is_over_for_long_is_left_out_of_the_overview() -> None:
     ],
 )
 def test_a_watcher_that_is_behind_or_near_loss_is_marked(lag: int, headroom: int, behind: bool, near_loss: bool) -> None:
-    watcher = shown(row("shop", State.STREAMING, lagSeconds=lag, headroomSeconds=headroom), NOW, {})
+    watcher = shown(row("shop", WatcherState.STREAMING, lagSeconds=lag, headroomSeconds=headroom), NOW, {})
     assert (watcher.is_behind, watcher.is_near_loss) == (behind, near_loss)
 
 
 def test_an_oplog_that_was_made_just_now_is_given_time() -> None:
     young = {"startedAt": NOW - timedelta(minutes=59), "headroomSeconds": 10}
-    assert not shown(row("shop", State.STREAMING, lagSeconds=0, **young), NOW, {}).is_near_loss
-    assert shown(row("shop", State.STREAMING, lagSeconds=40, **young), NOW, {}).is_near_loss
+    assert not shown(row("shop", WatcherState.STREAMING, lagSeconds=0, **young), NOW, {}).is_near_loss
+    assert shown(row("shop", WatcherState.STREAMING, lagSeconds=40, **young), NOW, {}).is_near_loss
 
 
 def test_the_sparkline_says_in_words_what_it_draws() -> None:
@@ -203,16 +210,18 @@ def test_the_sparkline_says_in_words_what_it_draws() -> None:
 
 def test_the_sparkline_adds_up_the_operations() -> None:
     history = {"insert": [1.0, 2.0, None], "update": [1.0, None, None], "replace": [0.0] * 2 + [None], "delete": [0.5, 0.5, None]}
-    assert "now 2.5, highest 2.5" in shown(row("shop", State.STREAMING), NOW, history).spark.words
+    assert "now 2.5, highest 2.5" in shown(row("shop", WatcherState.STREAMING), NOW, history).spark.words
 
 
 def test_a_stopped_watcher_has_no_rate_of_now(page: Page) -> None:
     assert spark([0.0, 40.0, 10.0, None], is_live=False).words == "events per second, last 5 minutes: highest 40.0"
-    assert "now" not in shown(row("shop", State.STOPPED), NOW, {operation: [1.0] for operation in ROW_OPERATIONS}).spark.words
+    assert (
+        "now" not in shown(row("shop", WatcherState.STOPPED), NOW, {operation: [1.0] for operation in ROW_OPERATIONS}).spark.words
+    )
     live = {"eventsPerSecond": 7.6, "lagSeconds": 3, "mongoConnected": True}
-    page.show(row("shop", State.STREAMING, **live))
+    page.show(row("shop", WatcherState.STREAMING, **live))
     assert "data-live" in page.get("/watchers/shop").text
-    page.show(row("shop", State.STOPPED, **live))
+    page.show(row("shop", WatcherState.STOPPED, **live))
     stopped = page.get("/watchers/shop").text
     assert "data-live" not in stopped
     assert "7.6" not in stopped
@@ -220,7 +229,7 @@ def test_a_stopped_watcher_has_no_rate_of_now(page: Page) -> None:
 
 
 def test_what_is_over_has_no_hint(page: Page) -> None:
-    page.show(row("shop", State.STREAMING, lastError=error("Kafka was away", "The worker keeps trying.")))
+    page.show(row("shop", WatcherState.STREAMING, lastError=error("Kafka was away", "The worker keeps trying.")))
     for path in ("/", "/watchers/shop"):
         text = page.get(path).text
         assert "Kafka was away" in text
@@ -230,16 +239,16 @@ def test_what_is_over_has_no_hint(page: Page) -> None:
 
 def test_the_headroom_of_a_stopped_watcher_is_shown_and_marked(page: Page) -> None:
     hours = {"updatedAt": NOW - timedelta(hours=9, minutes=30), "headroomSeconds": 36_000, "oplogFull": True}
-    assert shown(row("shop", State.STOPPED, **hours), NOW, {}).is_near_loss
-    assert not shown(row("shop", State.DISABLED, **hours), NOW, {}).is_near_loss
-    page.show(row("shop", State.STOPPED, **hours))
+    assert shown(row("shop", WatcherState.STOPPED, **hours), NOW, {}).is_near_loss
+    assert not shown(row("shop", WatcherState.DISABLED, **hours), NOW, {}).is_near_loss
+    page.show(row("shop", WatcherState.STOPPED, **hours))
     assert 'data-headroom="30m"' in page.get().text
 
 
 def test_until_the_oplog_is_full_the_headroom_is_more_than_that(page: Page) -> None:
     new = {"headroomSeconds": 12, "oplogFull": False, "lagSeconds": 10}
-    assert not shown(row("shop", State.STREAMING, **new), NOW, {}).is_near_loss
-    page.show(row("shop", State.STREAMING, **new))
+    assert not shown(row("shop", WatcherState.STREAMING, **new), NOW, {}).is_near_loss
+    page.show(row("shop", WatcherState.STREAMING, **new))
     assert 'data-headroom="more than 12s"' in page.get().text
 
 
@@ -250,7 +259,9 @@ def test_numbers_in_words() -> None:
 
 def test_hostile_texts_are_only_ever_text(page: Page) -> None:
     (page.deployment.log_dir / "shop.log").write_text(json.dumps({"event": EVIL, "level": EVIL, EVIL: EVIL}) + f"\n{EVIL}\n")
-    page.show(row("shop", State.FAILED, fault=EVIL, database=EVIL, lastError=error(EVIL, EVIL)), row(EVIL, State.FAILED))
+    page.show(
+        row("shop", WatcherState.FAILED, fault=EVIL, database=EVIL, lastError=error(EVIL, EVIL)), row(EVIL, WatcherState.FAILED)
+    )
     for path in ("/", "/watchers/shop", f"/watchers/{EVIL}"):
         elements = Elements(page.get(path.replace(" ", "%20")).text)
         assert elements.of("img") == []
@@ -259,14 +270,14 @@ def test_hostile_texts_are_only_ever_text(page: Page) -> None:
 
 
 def test_hostile_texts_cannot_turn_the_line_around(page: Page) -> None:
-    page.show(row("shop", State.FAILED, lastError=error(EVIL)))
+    page.show(row("shop", WatcherState.FAILED, lastError=error(EVIL)))
     text = page.get().text
     assert "\u202e" not in text
     assert "\\u202e" in text
 
 
 def test_the_page_holds_no_script_and_no_style_of_its_own(page: Page) -> None:
-    page.show(row("shop", State.STREAMING))
+    page.show(row("shop", WatcherState.STREAMING))
     for path in ("/", "/watchers/shop", "/nowhere"):
         answer = page.get(path)
         elements = Elements(answer.text)
@@ -288,14 +299,14 @@ def test_every_file_that_a_page_names_is_there_and_comes_with_the_policy(page: P
 
 
 def test_the_first_view_is_small_without_compression(page: Page) -> None:
-    page.show(*(row(f"shop{number}", State.STREAMING, lastError=error("x" * 80, "y" * 80)) for number in range(20)))
+    page.show(*(row(f"shop{number}", WatcherState.STREAMING, lastError=error("x" * 80, "y" * 80)) for number in range(20)))
     scripts = [file for file in (PAGE_DIR / "static").iterdir() if file.suffix in {".js", ".css"}]
     size = len(page.get().body) + sum(file.stat().st_size for file in scripts)
     assert size < FIRST_VIEW_BYTES
 
 
 def test_tables_headings_and_landmarks(page: Page) -> None:
-    page.show(row("shop", State.STREAMING))
+    page.show(row("shop", WatcherState.STREAMING))
     for path in ("/", "/watchers/shop"):
         elements = Elements(page.get(path).text)
         assert len(elements.of("h1")) == 1
@@ -309,18 +320,18 @@ def test_tables_headings_and_landmarks(page: Page) -> None:
 
 
 def test_buttons_only_where_there_is_a_token(tmp_path: Path, page: Page) -> None:
-    page.show(row("shop", State.STREAMING), row("crm", State.STOPPED))
+    page.show(row("shop", WatcherState.STREAMING), row("crm", WatcherState.STOPPED))
     actions = [button["data-action"] for button in Elements(page.get().text).of("button") if "data-action" in button]
     assert actions == ["start", "restart", "stop"]
     without = Page(tmp_path)
-    without.show(row("shop", State.STREAMING))
+    without.show(row("shop", WatcherState.STREAMING))
     assert "data-action" not in without.get().text
     assert "sets no token" in without.get().text
 
 
 def test_off_the_loopback_a_browser_is_asked_for_the_token(tmp_path: Path) -> None:
     page = Page(tmp_path, host="192.0.2.1", token=TOKEN)
-    page.show(row("shop", State.STREAMING))
+    page.show(row("shop", WatcherState.STREAMING))
     for path in ("/", "/watchers/shop"):
         answer = page.get(path)
         assert answer.status == 401
@@ -339,7 +350,7 @@ def test_a_page_for_what_is_not_there(page: Page) -> None:
 
 
 def test_settings_are_masked(page: Page) -> None:
-    page.show(row("shop", State.STREAMING))
+    page.show(row("shop", WatcherState.STREAMING))
     for path in ("/api/watchers/shop/settings", "/watchers/shop"):
         text = page.get(path).text
         assert "mongodb://user:***@localhost:27017/shop" in text
@@ -362,7 +373,7 @@ def test_a_watcher_with_faults_shows_them(page: Page) -> None:
 def test_the_log(page: Page) -> None:
     lines = [json.dumps({"ts": f"2024-01-01T12:00:0{n}.000Z", "level": "info", "event": f"e{n}", "lag": n}) for n in range(3)]
     (page.deployment.log_dir / "shop.log").write_text("\n".join([*lines, "Traceback", ""]))
-    page.show(row("shop", State.STREAMING))
+    page.show(row("shop", WatcherState.STREAMING))
     told = page.get("/api/watchers/shop/log?n=2").json["lines"]
     assert told == [
         {"at": "2024-01-01T12:00:02.000Z", "level": "info", "event": "e2", "rest": "lag=2"},

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -160,6 +161,55 @@ def test_no_package_has_grown_beyond_what_a_list_shows() -> None:
     for path in PACKAGE.rglob("*.py"):
         crowded[path.parent] += path.name != "__init__.py"
     assert {path.name: count for path, count in crowded.items() if count > MOST_MODULES.get(path.name, 20)} == {}
+
+
+def public_classes(package: Path) -> Iterator[tuple[str, str]]:
+    """Name and file of each public class at the top level of a module."""
+    for source in sorted(package.rglob("*.py")):
+        for node in ast.parse(source.read_text(encoding="utf-8")).body:
+            if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+                yield node.name, source.relative_to(package).as_posix()
+
+
+def classes_with_one_name(package: Path) -> dict[str, list[str]]:
+    """Files by the names that several public classes have."""
+    files: dict[str, list[str]] = {}
+    for name, file in public_classes(package):
+        files.setdefault(name, []).append(file)
+    return {name: where for name, where in files.items() if len(where) > 1}
+
+
+def test_no_two_public_classes_have_one_name() -> None:
+    assert classes_with_one_name(PACKAGE) == {}
+
+
+def test_the_check_finds_two_classes_of_one_name(tmp_path: Path) -> None:
+    for name in ("one.py", "other.py"):
+        (tmp_path / name).write_text("class Source:\n    pass\n\n\nclass _Hidden:\n    pass\n")
+
+    assert classes_with_one_name(tmp_path) == {"Source": ["one.py", "other.py"]}
+
+
+def repeated_keys(source: Path) -> list[str]:
+    """Keys that a dict literal of the file gives twice: only the last value of such a key counts."""
+    literals = [node for node in ast.walk(ast.parse(source.read_text(encoding="utf-8"))) if isinstance(node, ast.Dict)]
+    return [
+        key
+        for literal in literals
+        for key, times in Counter(ast.unparse(key) for key in literal.keys if key is not None).items()
+        if times > 1
+    ]
+
+
+def test_no_dict_literal_has_a_key_twice() -> None:
+    found = {source.relative_to(PACKAGE).as_posix(): repeated_keys(source) for source in PACKAGE.rglob("*.py")}
+    assert {file: keys for file, keys in found.items() if keys} == {}
+
+
+def test_the_check_finds_a_repeated_key(tmp_path: Path) -> None:
+    source = tmp_path / "page_model.py"
+    source.write_text("MEANINGS = {State.STALLED: 1, State.HUNG: 2, State.STALLED: 3, **MORE, **OTHERS}\n")
+    assert repeated_keys(source) == ["State.STALLED"]
 
 
 def test_supervisor_directory_does_not_shadow_the_package() -> None:

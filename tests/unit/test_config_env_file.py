@@ -10,11 +10,11 @@ from hypothesis import strategies as st
 
 from watcher.config.env_file import read_env
 from watcher.config.fault import Origin
-from watcher.config.source import Source
+from watcher.config.source import SettingsSource
 
 
-def read(text: str) -> Source:
-    source = Source(Origin(Path("a.env")), spell=str.upper)
+def read(text: str) -> SettingsSource:
+    source = SettingsSource(Origin(Path("a.env")), spell=str.upper)
     read_env(source, text)
     return source
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from watcher.config.env_file import read_env
 from watcher.config.fault import Origin
 from watcher.config.settings import KEYS
-from watcher.config.source import Source
+from watcher.config.source import SettingsSource
 from watcher.config.toml_lines import key_lines
 
 DOCUMENT = '''\
@@ -91,8 +91,8 @@ def test_key_lines_of_any_document(statements: list[tuple[str, str, bool]]) -> N
     assert key_lines(document) == expected
 
 
-def env_source(text: str) -> Source:
-    source = Source(Origin(Path("dashboard.env")), spell=str.upper)
+def env_source(text: str) -> SettingsSource:
+    source = SettingsSource(Origin(Path("dashboard.env")), spell=str.upper)
     read_env(source, text)
     return source
 

@@ -13,7 +13,7 @@ from watcher.config import Loaded, Settings, load, load_env_file, load_environme
 from watcher.config.draft import Draft
 from watcher.config.fault import Origin
 from watcher.config.in_force import values_in_force
-from watcher.config.source import Source
+from watcher.config.source import SettingsSource
 from watcher.errors import ConfigurationError, ExitCode
 
 GUIDES_ENV = """\
@@ -123,8 +123,8 @@ layer = st.dictionaries(st.sampled_from(["batch_size", "log_level", "kafka.linge
 
 @given(own=layer, defaults=layer)
 def test_each_key_comes_from_the_nearest_layer(own: dict[str, int], defaults: dict[str, int]) -> None:
-    def source(place: str, values: dict[str, int]) -> Source:
-        made = Source(Origin(place))
+    def source(place: str, values: dict[str, int]) -> SettingsSource:
+        made = SettingsSource(Origin(place))
         for line, (key, value) in enumerate(values.items(), 1):
             made.add_entry(key, value, line)
         return made

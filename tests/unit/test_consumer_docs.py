@@ -8,7 +8,7 @@ import re
 from pathlib import Path
 
 from watcher.consumer import Change, ConsumerOptions, DatabaseChangeConsumer
-from watcher.consumer.dispatcher import Counts
+from watcher.consumer.dispatcher import ConsumerCounts
 
 ROOT = Path(__file__).parents[2]
 TEXT = (ROOT / "docs" / "consumer.md").read_text(encoding="utf-8")
@@ -38,7 +38,7 @@ def test_every_field_and_count_is_named() -> None:
     fields = {each.name for each in dataclasses.fields(Change)} | {
         name for name in vars(Change) if isinstance(vars(Change)[name], property)
     }
-    counts = {each.name for each in dataclasses.fields(Counts)}
+    counts = {each.name for each in dataclasses.fields(ConsumerCounts)}
     assert [name for name in sorted(fields | counts) if f"`{name}`" not in TEXT and f"`change.{name}`" not in TEXT] == []
 
 

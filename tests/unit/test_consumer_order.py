@@ -10,16 +10,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from watcher.consumer.delivered import Delivered, Partition, Tail, parse
+from watcher.consumer.delivered import DeliveredMessage, Partition, Tail, parse
 from watcher.consumer.in_order import PATIENCE_S, InOrder
 from watcher.consumer.merge import HELD_BYTES, Merge
 
 
-def delivered(sequence: int, partition: int = 0, **fields: Any) -> Delivered:
-    return Delivered(("t", partition), b"", {"sequence": sequence, **fields})
+def delivered(sequence: int, partition: int = 0, **fields: Any) -> DeliveredMessage:
+    return DeliveredMessage(("t", partition), b"", {"sequence": sequence, **fields})
 
 
-def numbers(messages: list[Delivered]) -> list[int]:
+def numbers(messages: list[DeliveredMessage]) -> list[int]:
     return [message.sequence for message in messages]
 
 
@@ -51,7 +51,7 @@ class Log:
     """Partitions, each in order, together all numbers from 1 up; every third message is red."""
 
     def __init__(self, where: list[int]) -> None:
-        self.partitions: dict[Partition, list[Delivered]] = {}
+        self.partitions: dict[Partition, list[DeliveredMessage]] = {}
         for sequence, partition in enumerate(where, start=1):
             self.partitions.setdefault(("t", partition), []).append(delivered(sequence, partition, red=sequence % 3 == 0))
 
@@ -73,7 +73,7 @@ def test_partitions_are_merged_in_order_however_they_are_read(data: Any) -> None
     everything = sorted(m.sequence for messages in log.partitions.values() for m in messages if m.message["red"])
     left = {partition: list(messages) for partition, messages in log.partitions.items()}
     merge = Merge(left)
-    found: list[Delivered] = []
+    found: list[DeliveredMessage] = []
     while not merge.is_finished:
         partition = data.draw(st.sampled_from(sorted(left)))
         if left[partition]:
@@ -92,9 +92,9 @@ def test_a_partition_that_is_ahead_is_held_back_until_half_of_it_has_gone() -> N
     merge = Merge([ahead, behind])
     assert list(merge.ready()) == []
     for number in range(1, 5):
-        merge.add(Delivered(ahead, b"x" * (HELD_BYTES // 8), {"sequence": number}), wanted=True)
+        merge.add(DeliveredMessage(ahead, b"x" * (HELD_BYTES // 8), {"sequence": number}), wanted=True)
     assert (merge.overfull(set()), list(merge.ready())) == ({ahead}, [])
-    merge.add(Delivered(behind, b"", {"sequence": 2}), wanted=True)
+    merge.add(DeliveredMessage(behind, b"", {"sequence": 2}), wanted=True)
     assert (numbers(list(merge.ready())), merge.overfull({ahead}), merge.overfull(set())) == ([1, 2], {ahead}, set())
     merge.finish(behind)
     assert (numbers(list(merge.ready())), merge.overfull({ahead})) == ([3, 4], set())

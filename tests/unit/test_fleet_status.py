@@ -11,7 +11,7 @@ import pytest
 
 from watcher.fleet.polling import is_still
 from watcher.fleet.report import Report, read_report
-from watcher.fleet.status import HUNG_AFTER, State, row
+from watcher.fleet.status import HUNG_AFTER, WatcherState, row
 from watcher.fleet.supervisord import Process
 from watcher.pids import birth_of
 
@@ -31,40 +31,40 @@ def report(state: str = "streaming", **changes: Any) -> Report:
     return Report.model_validate({**values, **changes})
 
 
-def state(supervised: Process | None, written: Report | None, **options: Any) -> State:
+def state(supervised: Process | None, written: Report | None, **options: Any) -> WatcherState:
     return row("dashboard", supervised, written, now=NOW, **options).state
 
 
 @pytest.mark.parametrize(
     ("written", "expected"),
     [
-        ("streaming", State.STREAMING),
-        ("opening", State.OPENING),
-        ("waiting", State.WAITING),
-        ("backing_off", State.BACKING_OFF),
-        ("stopping", State.STOPPING),
-        ("something new", State.UNKNOWN),
+        ("streaming", WatcherState.STREAMING),
+        ("opening", WatcherState.OPENING),
+        ("waiting", WatcherState.WAITING),
+        ("backing_off", WatcherState.BACKING_OFF),
+        ("stopping", WatcherState.STOPPING),
+        ("something new", WatcherState.UNKNOWN),
     ],
 )
-def test_a_running_worker_is_what_it_says(written: str, expected: State) -> None:
+def test_a_running_worker_is_what_it_says(written: str, expected: WatcherState) -> None:
     assert state(process(), report(written)) is expected
 
 
 def test_a_worker_that_no_longer_writes_is_hung() -> None:
-    assert state(process(), report(updatedAt=NOW - HUNG_AFTER - timedelta(seconds=1))) is State.HUNG
+    assert state(process(), report(updatedAt=NOW - HUNG_AFTER - timedelta(seconds=1))) is WatcherState.HUNG
 
 
 def test_the_report_of_an_earlier_process_does_not_count() -> None:
-    assert state(process(started_at=int(NOW.timestamp())), report(pid=6)) is State.OPENING
-    assert state(process(), report(pid=6)) is State.UNKNOWN
+    assert state(process(started_at=int(NOW.timestamp())), report(pid=6)) is WatcherState.OPENING
+    assert state(process(), report(pid=6)) is WatcherState.UNKNOWN
 
 
 def test_the_report_of_an_earlier_process_with_the_same_id_does_not_count() -> None:
     """As after a container's restart."""
     started = int(NOW.timestamp())
-    assert state(process(started_at=started, birth="boot/900"), report(birth="boot/100")) is State.OPENING
-    assert state(process(started_at=started), report()) is State.OPENING  # written by a worker that does not tell its birth
-    assert state(process(birth="boot/100"), report(birth="boot/100")) is State.STREAMING
+    assert state(process(started_at=started, birth="boot/900"), report(birth="boot/100")) is WatcherState.OPENING
+    assert state(process(started_at=started), report()) is WatcherState.OPENING  # written by a worker that does not tell its birth
+    assert state(process(birth="boot/100"), report(birth="boot/100")) is WatcherState.STREAMING
 
 
 def test_the_birth_tells_a_process_from_others_of_its_id() -> None:
@@ -79,25 +79,25 @@ def test_the_birth_tells_a_process_from_others_of_its_id() -> None:
 @pytest.mark.parametrize(
     ("supervised", "written", "options", "expected"),
     [
-        (None, None, {}, State.NOT_STARTED),
-        (None, report("stopped"), {}, State.STOPPED),
-        (None, report("failed"), {}, State.FAILED),
-        (None, None, {"fault": "unknown key"}, State.FAILED),
-        (None, None, {"enabled": False}, State.DISABLED),
-        (process("STOPPED", started_at=0), None, {}, State.NOT_STARTED),
-        (process("STOPPED"), report("stopped"), {}, State.STOPPED),
-        (process("STOPPED"), report("stopped"), {"enabled": False}, State.DISABLED),
-        (process("EXITED"), report("stopped"), {}, State.STOPPED),
-        (process("EXITED", exit_status=78), None, {}, State.FAILED),
-        (process("EXITED", exit_status=78), None, {"enabled": False}, State.FAILED),
-        (process("BACKOFF"), None, {}, State.FAILED),
-        (process("FATAL"), None, {}, State.FAILED),
-        (process("STOPPING"), report(), {}, State.STOPPING),
-        (process(), report(), {"enabled": False}, State.STREAMING),
-        (process(), report(), {"fault": "unknown key"}, State.STREAMING),
+        (None, None, {}, WatcherState.NOT_STARTED),
+        (None, report("stopped"), {}, WatcherState.STOPPED),
+        (None, report("failed"), {}, WatcherState.FAILED),
+        (None, None, {"fault": "unknown key"}, WatcherState.FAILED),
+        (None, None, {"enabled": False}, WatcherState.DISABLED),
+        (process("STOPPED", started_at=0), None, {}, WatcherState.NOT_STARTED),
+        (process("STOPPED"), report("stopped"), {}, WatcherState.STOPPED),
+        (process("STOPPED"), report("stopped"), {"enabled": False}, WatcherState.DISABLED),
+        (process("EXITED"), report("stopped"), {}, WatcherState.STOPPED),
+        (process("EXITED", exit_status=78), None, {}, WatcherState.FAILED),
+        (process("EXITED", exit_status=78), None, {"enabled": False}, WatcherState.FAILED),
+        (process("BACKOFF"), None, {}, WatcherState.FAILED),
+        (process("FATAL"), None, {}, WatcherState.FAILED),
+        (process("STOPPING"), report(), {}, WatcherState.STOPPING),
+        (process(), report(), {"enabled": False}, WatcherState.STREAMING),
+        (process(), report(), {"fault": "unknown key"}, WatcherState.STREAMING),
     ],
 )
-def test_states(supervised: Process | None, written: Report | None, options: dict[str, Any], expected: State) -> None:
+def test_states(supervised: Process | None, written: Report | None, options: dict[str, Any], expected: WatcherState) -> None:
     assert state(supervised, written, **options) is expected
 
 
@@ -121,22 +121,22 @@ SERVER = int(NOW.timestamp())
 @pytest.mark.parametrize(
     ("behind_s", "committed_s", "written", "expected"),
     [
-        (10, 10, {}, State.STREAMING),  # idle: the position is saved every 10 s
-        (0, 3600, {}, State.STREAMING),  # MongoDB's own time stands still
-        (3600, 1, {}, State.STREAMING),  # a backlog that is being worked off
-        (60, 60, {}, State.STREAMING),
-        (61, 61, {}, State.STALLED),
-        (3600, 3600, {}, State.STALLED),
-        (3600, 3600, {"state": "waiting"}, State.WAITING),  # MongoDB or Kafka is away
-        (3600, 3600, {"state": "opening"}, State.OPENING),
-        (3600, 3600, {"startedAt": NOW - timedelta(seconds=5)}, State.STREAMING),  # just started, at an old position
-        (3600, 3600, {"lastError": {"at": NOW - timedelta(seconds=5), "message": "away"}}, State.STREAMING),  # just back
-        (3600, 3600, {"lastError": {"at": NOW - timedelta(seconds=90), "message": "away"}}, State.STALLED),
-        (3600, 3600, {"updatedAt": NOW - timedelta(seconds=30)}, State.HUNG),
+        (10, 10, {}, WatcherState.STREAMING),  # idle: the position is saved every 10 s
+        (0, 3600, {}, WatcherState.STREAMING),  # MongoDB's own time stands still
+        (3600, 1, {}, WatcherState.STREAMING),  # a backlog that is being worked off
+        (60, 60, {}, WatcherState.STREAMING),
+        (61, 61, {}, WatcherState.STALLED),
+        (3600, 3600, {}, WatcherState.STALLED),
+        (3600, 3600, {"state": "waiting"}, WatcherState.WAITING),  # MongoDB or Kafka is away
+        (3600, 3600, {"state": "opening"}, WatcherState.OPENING),
+        (3600, 3600, {"startedAt": NOW - timedelta(seconds=5)}, WatcherState.STREAMING),  # just started, at an old position
+        (3600, 3600, {"lastError": {"at": NOW - timedelta(seconds=5), "message": "away"}}, WatcherState.STREAMING),  # just back
+        (3600, 3600, {"lastError": {"at": NOW - timedelta(seconds=90), "message": "away"}}, WatcherState.STALLED),
+        (3600, 3600, {"updatedAt": NOW - timedelta(seconds=30)}, WatcherState.HUNG),
     ],
 )
 def test_health_is_progress(
-    behind_s: int, committed_s: int, written: dict[str, Any], expected: State, clock_difference_s: int
+    behind_s: int, committed_s: int, written: dict[str, Any], expected: WatcherState, clock_difference_s: int
 ) -> None:
     server = SERVER + clock_difference_s
     values = {"serverTime": server, "positionTime": server - behind_s, "lastCommitAt": NOW - timedelta(seconds=committed_s)}
@@ -144,9 +144,9 @@ def test_health_is_progress(
 
 
 def test_without_times_nothing_is_called_stalled() -> None:
-    assert state(process(), report(lastCommitAt=NOW - timedelta(hours=1), positionTime=1)) is State.STREAMING
-    assert state(process(), report(lastCommitAt=NOW - timedelta(hours=1), serverTime=SERVER)) is State.STREAMING
+    assert state(process(), report(lastCommitAt=NOW - timedelta(hours=1), positionTime=1)) is WatcherState.STREAMING
+    assert state(process(), report(lastCommitAt=NOW - timedelta(hours=1), serverTime=SERVER)) is WatcherState.STREAMING
 
 
 def test_a_first_position_that_is_never_committed_is_a_stall() -> None:
-    assert state(process(), report(serverTime=SERVER, positionTime=SERVER - 200)) is State.STALLED
+    assert state(process(), report(serverTime=SERVER, positionTime=SERVER - 200)) is WatcherState.STALLED

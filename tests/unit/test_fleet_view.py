@@ -19,7 +19,7 @@ from watcher.cli.status_view import cells, errors, plain, rich_view
 from watcher.fleet.agent_state import AgentState
 from watcher.fleet.logs import Line, parse
 from watcher.fleet.report import Report
-from watcher.fleet.status import Row, State, row
+from watcher.fleet.status import Row, WatcherState, row
 from watcher.fleet.status_json import as_json
 from watcher.fleet.supervisord import Process
 from watcher.fleet.survey import Survey
@@ -77,7 +77,7 @@ def stopped(**changes: Any) -> Row:
     return row("dashboard", None, written(state="stopped", **changes), now=NOW)
 
 
-def in_state(state: State) -> Row:
+def in_state(state: WatcherState) -> Row:
     return Row(state.value, state, enabled=True)
 
 
@@ -89,17 +89,17 @@ def test_json_is_what_the_documentation_says() -> None:
 
 def test_the_documentation_names_every_state() -> None:
     text = DOCUMENT.read_text()
-    assert [state for state in State if f"| `{state.replace(' ', '_')}` |" not in text] == []
+    assert [state for state in WatcherState if f"| `{state.replace(' ', '_')}` |" not in text] == []
 
 
 def test_json_of_a_watcher_that_never_ran_has_the_same_keys() -> None:
-    never, ran = (as_json(survey_of(each))["watchers"][0] for each in (in_state(State.NOT_STARTED), dashboard()))
+    never, ran = (as_json(survey_of(each))["watchers"][0] for each in (in_state(WatcherState.NOT_STARTED), dashboard()))
     assert list(never) == list(ran)
 
 
 def test_a_line_of_the_table() -> None:
     assert cells(dashboard(), NOW) == ("dashboard", "streaming", "5m", "0.4s", "12.5", "1.0s ago", "1d", "1", "0")
-    assert cells(in_state(State.NOT_STARTED), NOW) == ("NOT_STARTED".lower().replace("_", " "), "not started", *["-"] * 7)
+    assert cells(in_state(WatcherState.NOT_STARTED), NOW) == ("NOT_STARTED".lower().replace("_", " "), "not started", *["-"] * 7)
 
 
 @pytest.mark.parametrize(
@@ -147,7 +147,7 @@ def test_the_error_that_ended_a_worker_stays_with_its_hint() -> None:
 def test_the_error_of_an_earlier_process_is_not_shown() -> None:
     again = Process("dashboard", "RUNNING", pid=4712, started_at=int(NOW.timestamp()))
     opening = row("dashboard", again, written(), now=NOW)
-    assert opening.state is State.OPENING
+    assert opening.state is WatcherState.OPENING
     assert list(errors(survey_of(opening))) == []
     assert cells(opening, NOW)[3:5] == ("-", "-")
 
@@ -160,7 +160,7 @@ def test_why_a_worker_could_not_be_started_is_shown() -> None:
 
 def test_a_hung_worker_has_no_rate_and_no_lag() -> None:
     hung = dashboard(updatedAt=NOW - timedelta(minutes=1))
-    assert hung.state is State.HUNG
+    assert hung.state is WatcherState.HUNG
     assert cells(hung, NOW)[3:5] == ("-", "-")
 
 
@@ -190,20 +190,20 @@ def test_old_errors_of_a_streaming_watcher_are_not_shown() -> None:
 @pytest.mark.parametrize(
     ("states", "expected"),
     [
-        ([State.STREAMING, State.DISABLED], CliExitCode.OK),
-        ([State.STREAMING, State.WAITING], CliExitCode.UNHEALTHY),
-        ([State.HUNG], CliExitCode.UNHEALTHY),
-        ([State.HUNG, State.FAILED], CliExitCode.NOT_RUNNING),
-        ([State.STREAMING, State.NOT_STARTED], CliExitCode.NOT_RUNNING),
+        ([WatcherState.STREAMING, WatcherState.DISABLED], CliExitCode.OK),
+        ([WatcherState.STREAMING, WatcherState.WAITING], CliExitCode.UNHEALTHY),
+        ([WatcherState.HUNG], CliExitCode.UNHEALTHY),
+        ([WatcherState.HUNG, WatcherState.FAILED], CliExitCode.NOT_RUNNING),
+        ([WatcherState.STREAMING, WatcherState.NOT_STARTED], CliExitCode.NOT_RUNNING),
     ],
 )
-def test_exit_codes(states: list[State], expected: CliExitCode) -> None:
+def test_exit_codes(states: list[WatcherState], expected: CliExitCode) -> None:
     assert exit_code(survey_of(*map(in_state, states))) is expected
 
 
 def test_exit_code_without_supervisord() -> None:
-    assert exit_code(survey_of(in_state(State.STOPPED), supervisord_pid=None)) is CliExitCode.NO_SUPERVISORD
-    assert exit_code(survey_of(in_state(State.STREAMING), supervisord_pid=None)) is CliExitCode.OK
+    assert exit_code(survey_of(in_state(WatcherState.STOPPED), supervisord_pid=None)) is CliExitCode.NO_SUPERVISORD
+    assert exit_code(survey_of(in_state(WatcherState.STREAMING), supervisord_pid=None)) is CliExitCode.OK
 
 
 def test_a_failure_outweighs_a_time_out() -> None:

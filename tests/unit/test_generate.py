@@ -343,6 +343,11 @@ values = st.recursive(
 )
 
 
+@pytest.mark.parametrize("word", ["y", "N", "yes", "off", "null", "~", "1e3", "0o7"])
+def test_yaml_marks_as_text_what_kubectl_would_read_otherwise(word: str) -> None:
+    assert yaml_text({"args": [word]}) == f'args:\n  - "{word}"\n'
+
+
 @given(st.dictionaries(texts, values, min_size=1, max_size=4))
 def test_yaml_gives_back_what_was_put_in(document: dict[str, Any]) -> None:
     assert yaml.safe_load(yaml_text(document)) == document

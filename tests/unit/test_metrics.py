@@ -14,11 +14,11 @@ from prometheus_client import Metric as Parsed
 from prometheus_client.parser import text_string_to_metric_families
 
 from tests.support.programs import find_program
-from watcher.agent.own_metrics import Counts, fleet_exposition, process_exposition
+from watcher.agent.own_metrics import AgentCounts, fleet_exposition, process_exposition
 from watcher.config import Settings
 from watcher.errors import NotPermitted, Outage
 from watcher.fleet.status import Row
-from watcher.fleet.status import State as ShownState
+from watcher.fleet.status import WatcherState as ShownState
 from watcher.fleet.supervisord import Process
 from watcher.fleet.survey import Survey
 from watcher.messages.encoder import TOO_LARGE
@@ -108,7 +108,7 @@ def test_every_metric_of_a_worker_is_documented_as_it_is_and_no_other() -> None:
 def test_every_metric_of_the_agent_is_documented_and_no_other() -> None:
     ended = Process(name="a", state="EXITED", pid=0, started_at=1, exit_status=77)
     survey = Survey(datetime.now(UTC), 1, (Row("a", ShownState.FAILED, enabled=True, process=ended),))
-    counts = Counts()
+    counts = AgentCounts()
     counts.note(survey.rows)
     families = parsed(fleet_exposition(survey, counts) + process_exposition())
     told = {name: (family.type, tuple(family.samples[0].labels)) for name, family in families.items()}

@@ -16,7 +16,7 @@ from pymongo.server_description import ServerDescription
 from watcher.config import Settings
 from watcher.config.mongodb_options import BOUNDED, FIXED, driver_options
 from watcher.errors import ConfigurationError, Outage
-from watcher.mongodb.client import Reader, SameServer
+from watcher.mongodb.client import CommandSession, SameServer
 from watcher.mongodb.errors import translated
 from watcher.mongodb.timeline import PositionRefused, Timeline
 
@@ -89,7 +89,7 @@ def test_behind_a_load_balancer_there_is_one_connection_since_the_next_may_lead_
 )
 @pytest.mark.filterwarnings("ignore")  # the driver warns of values that it leaves out
 def test_no_such_option_keeps_a_watcher_from_connecting(option: str) -> None:
-    Reader(settings(f"mongodb://host/shop?{option}")).close()
+    CommandSession(settings(f"mongodb://host/shop?{option}")).close()
 
 
 @pytest.mark.parametrize(("seconds", "taken"), [("30", 90), ("90", None), ("600", None), ("-1", None)])
@@ -99,7 +99,7 @@ def test_a_staleness_that_the_driver_would_never_fulfil_is_raised(seconds: str, 
 
 def test_a_file_that_is_not_there_is_a_fault_of_the_configuration() -> None:
     with pytest.raises(ConfigurationError, match=r"/none\.pem"):
-        Reader(settings("mongodb://host/shop?tls=true&tlsCAFile=/none.pem"))
+        CommandSession(settings("mongodb://host/shop?tls=true&tlsCAFile=/none.pem"))
 
 
 @pytest.mark.parametrize("answer", [NXDOMAIN(), LifetimeTimeout(timeout=5.0, errors=[])])  # type: ignore[no-untyped-call]
@@ -108,7 +108,7 @@ def test_dns_that_does_not_answer_is_an_outage(answer: Exception, monkeypatch: p
         raise answer
 
     monkeypatch.setattr("pymongo.synchronous.srv_resolver._resolve", resolve)
-    reader = Reader(settings("mongodb+srv://cluster.example.net/shop"))
+    reader = CommandSession(settings("mongodb+srv://cluster.example.net/shop"))
     with closing(reader), pytest.raises(Outage, match="DNS"), translated():
         reader.command("admin", {"ping": 1})
 

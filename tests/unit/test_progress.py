@@ -23,7 +23,7 @@ from watcher.oplog import Oplog
 from watcher.worker.previous_run import Past
 from watcher.worker.reporting import lag as module
 from watcher.worker.reporting import status_file
-from watcher.worker.reporting.progress import Progress, State
+from watcher.worker.reporting.progress import Progress, WorkerState
 from watcher.worker.reporting.status_file import StatusFile, log_status
 from watcher.worker.reporting.status_report import snapshot
 
@@ -266,7 +266,7 @@ def test_after_an_outage_the_last_error_stays(progress: Progress) -> None:
 def test_a_worker_that_was_told_to_stop_shows_it_until_it_has(progress: Progress) -> None:
     stopping = threading.Event()
     with progress.account_for(stopping):
-        progress.enter(State.STREAMING)
+        progress.enter(WorkerState.STREAMING)
         stopping.set()
         assert snapshot(progress)["state"] == "stopping"
     assert snapshot(progress)["state"] == "stopped"

@@ -7,7 +7,7 @@ import contextlib
 from collections.abc import Iterator
 
 
-class Changes:
+class ChangeSignal:
     """Wakes all that wait. Only for the event loop's thread."""
 
     def __init__(self) -> None:

@@ -35,7 +35,7 @@ DEAF_SECONDS = 30.0
 SWEEP_SECONDS = 1.0
 
 
-class Connection(H11Protocol):
+class HttpConnection(H11Protocol):
     """One connection, and since when it has not got on: no request came, or nothing of the answer was taken."""
 
     idle_since = 0.0
@@ -44,7 +44,7 @@ class Connection(H11Protocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Take its place; where there is none left, the one that has not got on for longest gives up its own."""
         if len(self.connections) >= most_connections():
-            min(_own(self.connections), key=Connection.urgency).end()
+            min(_own(self.connections), key=HttpConnection.urgency).end()
         super().connection_made(transport)
         self.idle_since = time.monotonic()
 
@@ -91,6 +91,6 @@ async def sweep(connections: Iterable[object]) -> None:
             connection.look(now)
 
 
-def _own(connections: Iterable[object]) -> Iterable[Connection]:
+def _own(connections: Iterable[object]) -> Iterable[HttpConnection]:
     """uvicorn's set, which holds nothing else."""
-    return cast("Iterable[Connection]", connections)
+    return cast("Iterable[HttpConnection]", connections)

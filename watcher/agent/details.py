@@ -20,7 +20,7 @@ from watcher.terminal.message_text import message_text, printable, short
 
 if TYPE_CHECKING:
     from watcher.config import Settings
-    from watcher.consumer.delivered import Delivered, Message
+    from watcher.consumer.delivered import DeliveredMessage, Message
 
 DEFAULT_MESSAGES = 20
 MOST_MESSAGES = 200
@@ -87,19 +87,19 @@ def log_shown(deployment: Deployment, name: str, count: int) -> list[dict[str, A
 
 def _read(settings: Settings, count: int) -> tuple[list[Message], bool]:
     """The newest messages, newest first, and whether no older one was left out."""
-    from watcher.consumer.reader import Reader
+    from watcher.consumer.reader import MessageReader
 
-    with Reader(settings) as reader:
+    with MessageReader(settings) as reader:
         latest = reader.last(count, shrink=_shrink, most_bytes=MOST_READ_BYTES)
         return [delivered.message for delivered in reversed(latest)], reader.found_all
 
 
-def _shrink(delivered: Delivered) -> Delivered:
+def _shrink(delivered: DeliveredMessage) -> DeliveredMessage:
     """What is shown of a message: the whole of it may have megabytes."""
     return replace(delivered, text=b"", message=_shown(delivered))
 
 
-def _shown(delivered: Delivered) -> Message:
+def _shown(delivered: DeliveredMessage) -> Message:
     text = message_text(delivered.message)
     return {
         "sequence": delivered.sequence,

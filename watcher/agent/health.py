@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
-from watcher.fleet.status import AS_IT_SHOULD_BE, Row, State
+from watcher.fleet.status import AS_IT_SHOULD_BE, Row, WatcherState
 from watcher.fleet.survey import Survey
 
 _REASONS = {
-    State.STALLED: "MongoDB moves on, and no position has been committed for a minute",
-    State.HUNG: "the process runs, but has not written its status for 20 seconds",
-    State.STOPPED: "it was stopped",
-    State.NOT_STARTED: "it has never run",
-    State.UNKNOWN: "the process runs, but has not written a status that can be read",
+    WatcherState.STALLED: "MongoDB moves on, and no position has been committed for a minute",
+    WatcherState.HUNG: "the process runs, but has not written its status for 20 seconds",
+    WatcherState.STOPPED: "it was stopped",
+    WatcherState.NOT_STARTED: "it has never run",
+    WatcherState.UNKNOWN: "the process runs, but has not written a status that can be read",
 }
 
 

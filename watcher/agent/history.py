@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from watcher.config import ROW_OPERATIONS
 from watcher.fleet.report import Report
-from watcher.fleet.status import Row, State
+from watcher.fleet.status import Row, WatcherState
 
 STEP_SECONDS = 5.0
 STEPS = 720
@@ -53,7 +53,7 @@ class History:
         courses = {row.name: self._courses.get(row.name) or _Course() for row in rows}
         for row in rows:
             course = courses[row.name]
-            report = row.report if row.is_running and row.state not in (State.HUNG, State.UNKNOWN) else None
+            report = row.report if row.is_running and row.state not in (WatcherState.HUNG, WatcherState.UNKNOWN) else None
             course.add(at, _values(report, course.before) if report else {})
             course.before = row.report
         self._courses = courses

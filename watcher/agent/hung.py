@@ -12,7 +12,7 @@ from pathlib import Path
 from watcher.fleet.control import Fleet
 from watcher.fleet.errors import FleetError
 from watcher.fleet.files import why_unwritable
-from watcher.fleet.status import State
+from watcher.fleet.status import WatcherState
 from watcher.fleet.supervisord import Process
 from watcher.fleet.survey import Survey
 
@@ -27,7 +27,7 @@ def overdue(survey: Survey, processes: Mapping[str, Process], after_seconds: flo
     return [
         row.name
         for row in survey.rows
-        if row.state is State.HUNG and row.name in processes and row.report and survey.at - row.report.updated_at > patience
+        if row.state is WatcherState.HUNG and row.name in processes and row.report and survey.at - row.report.updated_at > patience
     ]
 
 

@@ -8,11 +8,11 @@ from pathlib import Path
 
 from watcher.agent.exposition import Family, merge, parse
 from watcher.agent.files import FileCache
-from watcher.agent.own_metrics import Counts, fleet_exposition, process_exposition
-from watcher.fleet.status import HUNG_AFTER, Row, State
+from watcher.agent.own_metrics import AgentCounts, fleet_exposition, process_exposition
+from watcher.fleet.status import HUNG_AFTER, Row, WatcherState
 from watcher.fleet.survey import Survey
 
-_SILENT = {State.HUNG, State.UNKNOWN}
+_SILENT = {WatcherState.HUNG, WatcherState.UNKNOWN}
 
 
 class WorkerMetrics:
@@ -52,6 +52,6 @@ def fleet_metrics(survey: Survey, workers: WorkerMetrics) -> str:
     return merge([parse(fleet_exposition(survey)), *workers.of(survey)])
 
 
-def agent_metrics(survey: Survey, workers: WorkerMetrics, counts: Counts) -> str:
+def agent_metrics(survey: Survey, workers: WorkerMetrics, counts: AgentCounts) -> str:
     """The same, with what the agent has counted and what it costs itself."""
     return merge([parse(fleet_exposition(survey, counts)), *workers.of(survey), parse(process_exposition())])

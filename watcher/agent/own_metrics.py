@@ -11,14 +11,14 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
-from watcher.fleet.status import Row, State
+from watcher.fleet.status import Row, WatcherState
 from watcher.fleet.survey import Survey
 
 _ENDED = {"EXITED", "FATAL"}
 
 
 @dataclass(slots=True)
-class Counts:
+class AgentCounts:
     """What the agent has counted by watcher since it was started: processes that it saw, and its restarts of hung ones."""
 
     starts: Counter[str] = field(default_factory=Counter)
@@ -32,7 +32,7 @@ class Counts:
         self._seen |= seen
 
 
-def fleet_exposition(survey: Survey, counts: Counts | None = None) -> str:
+def fleet_exposition(survey: Survey, counts: AgentCounts | None = None) -> str:
     """The metrics of the fleet in Prometheus' text format."""
     return _text(_Fleet(survey, counts))
 
@@ -43,7 +43,7 @@ def process_exposition() -> str:
 
 
 class _Fleet(Collector):
-    def __init__(self, survey: Survey, counts: Counts | None) -> None:
+    def __init__(self, survey: Survey, counts: AgentCounts | None) -> None:
         self._survey = survey
         self._counts = counts
 
@@ -53,11 +53,13 @@ class _Fleet(Collector):
             "watcher_supervisor_up", "Whether supervisord runs.", value=float(self._survey.supervisord_pid is not None)
         )
         yield _gauge("up", "Whether a worker process is there and not hung.", {row.name: _is_up(row) for row in rows})
-        yield _gauge("hung", "Whether the worker no longer writes its status.", {row.name: row.state is State.HUNG for row in rows})
+        yield _gauge(
+            "hung", "Whether the worker no longer writes its status.", {row.name: row.state is WatcherState.HUNG for row in rows}
+        )
         yield _gauge(
             "stalled",
             "Whether MongoDB's time moves and the position does not.",
-            {row.name: row.state is State.STALLED for row in rows},
+            {row.name: row.state is WatcherState.STALLED for row in rows},
         )
         yield _gauge("enabled", "Whether the watcher starts with supervisord.", {row.name: row.enabled for row in rows})
         yield _gauge("exit_code", "Exit code of the last process; absent while one runs.", _exit_codes(rows))
@@ -73,7 +75,7 @@ def _text(collector: Collector) -> str:
 
 
 def _is_up(row: Row) -> bool:
-    return row.is_running and row.state is not State.HUNG
+    return row.is_running and row.state is not WatcherState.HUNG
 
 
 def _exit_codes(rows: Iterable[Row]) -> dict[str, float]:

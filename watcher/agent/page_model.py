@@ -9,7 +9,7 @@ from enum import StrEnum
 
 from watcher.config import ROW_OPERATIONS
 from watcher.fleet.report import LastError
-from watcher.fleet.status import Row, State
+from watcher.fleet.status import Row, WatcherState
 from watcher.fleet.survey import Survey
 from watcher.terminal.durations import headroom_in_words, seconds_in_words
 
@@ -43,34 +43,34 @@ class Level(StrEnum):
 
 
 _LEVELS = {
-    State.FAILED: Level.BAD,
-    State.STALLED: Level.BAD,
-    State.HUNG: Level.BAD,
-    State.UNKNOWN: Level.BAD,
-    State.WAITING: Level.WARN,
-    State.BACKING_OFF: Level.WARN,
-    State.OPENING: Level.BUSY,
-    State.STOPPING: Level.BUSY,
-    State.STOPPED: Level.DOWN,
-    State.NOT_STARTED: Level.DOWN,
-    State.STREAMING: Level.GOOD,
-    State.DISABLED: Level.OFF,
+    WatcherState.FAILED: Level.BAD,
+    WatcherState.STALLED: Level.BAD,
+    WatcherState.HUNG: Level.BAD,
+    WatcherState.UNKNOWN: Level.BAD,
+    WatcherState.WAITING: Level.WARN,
+    WatcherState.BACKING_OFF: Level.WARN,
+    WatcherState.OPENING: Level.BUSY,
+    WatcherState.STOPPING: Level.BUSY,
+    WatcherState.STOPPED: Level.DOWN,
+    WatcherState.NOT_STARTED: Level.DOWN,
+    WatcherState.STREAMING: Level.GOOD,
+    WatcherState.DISABLED: Level.OFF,
 }
 _URGENCY = list(Level)
 
 _MEANINGS = {
-    State.STREAMING: "changes go to Kafka",
-    State.OPENING: "connecting, and finding its position",
-    State.WAITING: "MongoDB or Kafka is away; it goes on by itself when they are back",
-    State.BACKING_OFF: "it ended several times within a minute, and waits before it tries again",
-    State.STOPPING: "finishing the transaction in hand",
-    State.STALLED: "it streams and MongoDB moves on, but no position has been committed for a minute",
-    State.HUNG: "the process runs, but has not written its status for 20 seconds",
-    State.STOPPED: "it ran, and was stopped",
-    State.FAILED: "it ended with an error, or its configuration has faults",
-    State.DISABLED: "not running, and not meant to",
-    State.NOT_STARTED: "it has never run",
-    State.UNKNOWN: "the process runs, but has not written a status that could be read",
+    WatcherState.STREAMING: "changes go to Kafka",
+    WatcherState.OPENING: "connecting, and finding its position",
+    WatcherState.WAITING: "MongoDB or Kafka is away; it goes on by itself when they are back",
+    WatcherState.BACKING_OFF: "it ended several times within a minute, and waits before it tries again",
+    WatcherState.STOPPING: "finishing the transaction in hand",
+    WatcherState.STALLED: "it streams and MongoDB moves on, but no position has been committed for a minute",
+    WatcherState.HUNG: "the process runs, but has not written its status for 20 seconds",
+    WatcherState.STOPPED: "it ran, and was stopped",
+    WatcherState.FAILED: "it ended with an error, or its configuration has faults",
+    WatcherState.DISABLED: "not running, and not meant to",
+    WatcherState.NOT_STARTED: "it has never run",
+    WatcherState.UNKNOWN: "the process runs, but has not written a status that could be read",
 }
 
 
@@ -152,7 +152,7 @@ def summary(survey: Survey, watchers: Sequence[Shown]) -> str:
 def _is_near_loss(row: Row, at: datetime) -> bool:
     """Whether the headroom is worth marking, also while no worker runs; a disabled watcher's is not."""
     report, headroom = row.report, row.headroom_seconds(at)
-    if report is None or headroom is None or report.oplog_full is False or row.state is State.DISABLED:
+    if report is None or headroom is None or report.oplog_full is False or row.state is WatcherState.DISABLED:
         return False
     is_young = report.updated_at - report.started_at < YOUNG
     oplog = (report.headroom_seconds or 0) + (report.lag_seconds or 0)

@@ -16,7 +16,7 @@ import uvicorn
 
 from watcher.agent.address import listen, published, url_of
 from watcher.agent.app import create_app
-from watcher.agent.connection import ACCEPTED_AT_ONCE, WAITING_CONNECTIONS, Connection, sweep
+from watcher.agent.connection import ACCEPTED_AT_ONCE, WAITING_CONNECTIONS, HttpConnection, sweep
 from watcher.agent.freshness import keep_fresh
 from watcher.agent.view import FleetView
 from watcher.config.agent_settings import AgentSettings
@@ -131,7 +131,7 @@ async def _answer(view: FleetView, listening: socket.socket, stopping: asyncio.E
         lifespan="off",
         ws="none",
         loop="asyncio",
-        http=Connection,
+        http=HttpConnection,
         backlog=ACCEPTED_AT_ONCE,
         proxy_headers=False,
         server_header=False,

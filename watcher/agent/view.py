@@ -8,11 +8,11 @@ from datetime import UTC, datetime, timedelta
 
 from starlette.requests import Request
 
-from watcher.agent.changes import Changes
+from watcher.agent.changes import ChangeSignal
 from watcher.agent.files import ConfDirCache, FileCache
 from watcher.agent.history import History
 from watcher.agent.metrics import WorkerMetrics, agent_metrics
-from watcher.agent.own_metrics import Counts
+from watcher.agent.own_metrics import AgentCounts
 from watcher.config import Deployment, Loaded, Settings
 from watcher.config.agent_settings import AgentSettings
 from watcher.fleet.control import Fleet
@@ -38,8 +38,8 @@ class FleetView:
         self.fleet = fleet
         self.agent = agent
         self.history = History()
-        self.changes = Changes()
-        self.counts = Counts()
+        self.changes = ChangeSignal()
+        self.counts = AgentCounts()
         self.supervised = Supervised()
         self.trouble = ""
         self._asked_at = LONG_AGO

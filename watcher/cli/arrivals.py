@@ -14,10 +14,10 @@ from watcher.cli.exit_codes import CliExitCode
 from watcher.cli.fleet_common import show, show_agent
 from watcher.config.conf_dir import AGENT
 from watcher.fleet.agent_state import AgentState, agent_state
-from watcher.fleet.arrival import Arrival, Result, arrivals
+from watcher.fleet.arrival import Arrival, StartResult, arrivals
 from watcher.fleet.control import Fleet
 from watcher.fleet.polling import wait_for
-from watcher.fleet.status import Row, State
+from watcher.fleet.status import Row, WatcherState
 from watcher.fleet.survey import ask
 
 DEFAULT_WAIT_SECONDS = 60.0
@@ -25,10 +25,10 @@ AGENT_SECONDS = 5.0
 """How much longer than the workers the agent may take until it listens."""
 
 _CODES = {
-    Result.STREAMING: CliExitCode.OK,
-    Result.FAILED: CliExitCode.FAILED,
-    Result.MISCONFIGURED: CliExitCode.CONFIGURATION,
-    Result.TIMED_OUT: CliExitCode.TIMED_OUT,
+    StartResult.STREAMING: CliExitCode.OK,
+    StartResult.FAILED: CliExitCode.FAILED,
+    StartResult.MISCONFIGURED: CliExitCode.CONFIGURATION,
+    StartResult.TIMED_OUT: CliExitCode.TIMED_OUT,
 }
 _WORST_FIRST = (CliExitCode.FAILED, CliExitCode.CONFIGURATION, CliExitCode.TIMED_OUT, CliExitCode.OK)
 
@@ -81,10 +81,10 @@ def wait_for_workers(fleet: Fleet, names: Collection[str], wait_seconds: float) 
 
 
 def _show_arrival(arrival: Arrival) -> None:
-    if arrival.result is Result.STREAMING:
+    if arrival.result is StartResult.STREAMING:
         show(arrival.name, "streaming", f"{arrival.seconds:.1f}s")
         return
-    word = "timed out" if arrival.result is Result.TIMED_OUT else "failed"
+    word = "timed out" if arrival.result is StartResult.TIMED_OUT else "failed"
     hint = [f"hint: {arrival.hint}"] if arrival.hint else []
     show(arrival.name, word, arrival.message, *hint)
 
@@ -133,5 +133,5 @@ def _progress() -> Iterator[_Progress]:
 
 def _doing(row: Row) -> str:
     state = "starting" if not row.is_running else str(row.state)
-    error = row.error.message if row.error and row.state is State.WAITING else ""
+    error = row.error.message if row.error and row.state is WatcherState.WAITING else ""
     return f"{row.name}: {state}" + (f" ({error})" if error else "")

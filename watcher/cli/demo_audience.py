@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from watcher.config import Settings
-from watcher.consumer.delivered import Delivered
-from watcher.consumer.reader import Reader
+from watcher.consumer.delivered import DeliveredMessage
+from watcher.consumer.reader import MessageReader
 from watcher.fleet.control import Fleet
 from watcher.fleet.status import Row
 from watcher.fleet.survey import survey
@@ -38,7 +38,7 @@ class Scene:
 class _Seat:
     """One watcher's reader, and what has come through it."""
 
-    reader: Reader
+    reader: MessageReader
     delivered: int = 0
     last_sequence: int = 0
     unbroken: bool = True
@@ -50,7 +50,7 @@ class _Seat:
             self._count(delivered)
         return [delivered.message for delivered in arrived]
 
-    def _count(self, delivered: Delivered) -> None:
+    def _count(self, delivered: DeliveredMessage) -> None:
         self.delivered += 1
         self.unbroken &= delivered.sequence == self.last_sequence + 1
         self.last_sequence = delivered.sequence
@@ -77,7 +77,7 @@ class Audience:
         self._next_survey = 0.0
         self._latest: deque[Message] = deque(maxlen=LATEST)
         with ExitStack() as readers:
-            self._seats = {each.name: _Seat(readers.enter_context(Reader(each))) for each in watchers}
+            self._seats = {each.name: _Seat(readers.enter_context(MessageReader(each))) for each in watchers}
             self._readers = readers.pop_all()
 
     def close(self) -> None:

@@ -22,7 +22,7 @@ from watcher.cli.init import starter_file
 from watcher.cli.interruption import Interruption
 from watcher.config import Deployment, Settings, load
 from watcher.errors import WatcherError
-from watcher.fleet.arrival import Result, arrivals
+from watcher.fleet.arrival import StartResult, arrivals
 from watcher.fleet.control import Fleet
 from watcher.fleet.launch import config_path
 from watcher.fleet.polling import wait_for
@@ -113,7 +113,7 @@ class Demo:
             fleet.start(watchers)
         self._tell("supervisord, and under it a worker for each watcher and the agent")
         for arrival in arrivals(fleet, [settings.name for settings in watchers], START_SECONDS, lambda _: None):
-            if arrival.result is not Result.STREAMING:
+            if arrival.result is not StartResult.STREAMING:
                 raise WatcherError(f"{arrival.name} does not stream: {arrival.message}", hint=arrival.hint)
             self._tell(f"{arrival.name} streams")
         return fleet

@@ -18,7 +18,7 @@ from watcher.cli.status import exit_code, survey_of
 from watcher.config.fault import configuration_error
 from watcher.fleet.control import Fleet
 from watcher.fleet.errors import FleetError, NotRunning
-from watcher.fleet.status import AS_IT_SHOULD_BE, State
+from watcher.fleet.status import AS_IT_SHOULD_BE, WatcherState
 from watcher.fleet.survey import Survey, whole_survey
 
 
@@ -99,7 +99,7 @@ def health(fleet: Fleet, names: Sequence[str]) -> int:
 
 
 def _streaming(seen: Survey) -> str:
-    count = sum(row.state is State.STREAMING for row in seen.rows)
+    count = sum(row.state is WatcherState.STREAMING for row in seen.rows)
     return "1 watcher streams" if count == 1 else f"{count} watchers stream"
 
 

@@ -15,7 +15,7 @@ from watcher.cli.fleet_common import load_watchers, show_agent, with_fleet
 from watcher.cli.options import names_argument, select
 from watcher.cli.status_view import errors, plain, rich_view
 from watcher.fleet.control import Fleet
-from watcher.fleet.status import AS_IT_SHOULD_BE, Row, State
+from watcher.fleet.status import AS_IT_SHOULD_BE, Row, WatcherState
 from watcher.fleet.status_json import as_json
 from watcher.fleet.survey import Survey, whole_survey
 
@@ -64,7 +64,7 @@ def exit_code(seen: Survey) -> CliExitCode:
     """The worst that is true of the fleet. A disabled watcher that does not run is as it should be."""
     if seen.supervisord_pid is None and not _all_run(seen.rows):
         return CliExitCode.NO_SUPERVISORD
-    if not _all_run(row for row in seen.rows if row.state is not State.DISABLED):
+    if not _all_run(row for row in seen.rows if row.state is not WatcherState.DISABLED):
         return CliExitCode.NOT_RUNNING
     return CliExitCode.OK if {row.state for row in seen.rows} <= AS_IT_SHOULD_BE else CliExitCode.UNHEALTHY
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
-from watcher.fleet.status import Row, State
+from watcher.fleet.status import Row, WatcherState
 from watcher.fleet.survey import Survey
 from watcher.terminal.durations import NOTHING, duration_in_words, headroom_in_words, seconds_in_words
 
@@ -20,15 +20,15 @@ RECENT = timedelta(hours=1)
 
 _NUMBERS = {"UPTIME", "LAG", "EV/S", "LAST-EVENT", "HEADROOM", "ERRORS", "RESTARTS"}
 _COLOURS = {
-    State.STREAMING: "green",
-    State.OPENING: "cyan",
-    State.STOPPING: "cyan",
-    State.WAITING: "yellow",
-    State.BACKING_OFF: "yellow",
-    State.STALLED: "red",
-    State.HUNG: "red",
-    State.FAILED: "red",
-    State.UNKNOWN: "red",
+    WatcherState.STREAMING: "green",
+    WatcherState.OPENING: "cyan",
+    WatcherState.STOPPING: "cyan",
+    WatcherState.WAITING: "yellow",
+    WatcherState.BACKING_OFF: "yellow",
+    WatcherState.STALLED: "red",
+    WatcherState.HUNG: "red",
+    WatcherState.FAILED: "red",
+    WatcherState.UNKNOWN: "red",
 }
 
 

@@ -17,8 +17,8 @@ from watcher.cli.standard_output import reader_may_leave
 from watcher.config import Deployment, load_one
 
 if TYPE_CHECKING:
-    from watcher.consumer.delivered import Delivered, Message
-    from watcher.consumer.reader import Reader
+    from watcher.consumer.delivered import DeliveredMessage, Message
+    from watcher.consumer.reader import MessageReader
 
 DEFAULT_COUNT = 10
 POLL_SECONDS = 0.1
@@ -28,7 +28,7 @@ OPERATIONS = (
 )  # fmt: skip
 """What messages are about; a server may have more kinds, which nobody can ask for."""
 
-Show = Callable[["Delivered"], None]
+Show = Callable[["DeliveredMessage"], None]
 Wanted = Callable[["Message"], bool]
 
 
@@ -73,11 +73,11 @@ def tail(
     settings = load_one(deployment.conf_dir, select_one(deployment, name))
 
     from watcher.consumer.filter import Filter
-    from watcher.consumer.reader import Reader
+    from watcher.consumer.reader import MessageReader
 
     wanted = Filter(collection, operations, key, since)
     show = _show_json if json_ or not sys.stdout.isatty() else _pretty()
-    with reader_may_leave(), Reader(settings, since) as reader:
+    with reader_may_leave(), MessageReader(settings, since) as reader:
         if since and lines is None:
             _show_all(reader, wanted, show)
         else:
@@ -87,7 +87,7 @@ def tail(
     return CliExitCode.OK
 
 
-def _show_last(reader: Reader, count: int, wanted: Wanted, show: Show) -> None:
+def _show_last(reader: MessageReader, count: int, wanted: Wanted, show: Show) -> None:
     last = reader.last(count, wanted, shrink=_text_alone if show is _show_json else _message_alone)
     for delivered in last:
         show(delivered)
@@ -95,17 +95,17 @@ def _show_last(reader: Reader, count: int, wanted: Wanted, show: Show) -> None:
         _say_nothing()
 
 
-def _text_alone(delivered: Delivered) -> Delivered:
+def _text_alone(delivered: DeliveredMessage) -> DeliveredMessage:
     """What `_show_json` needs: a message may have megabytes, and is both in memory as text and parsed."""
     return replace(delivered, message={"sequence": delivered.sequence})
 
 
-def _message_alone(delivered: Delivered) -> Delivered:
+def _message_alone(delivered: DeliveredMessage) -> DeliveredMessage:
     """What a line for people needs."""
     return replace(delivered, text=b"")
 
 
-def _show_all(reader: Reader, wanted: Wanted, show: Show) -> None:
+def _show_all(reader: MessageReader, wanted: Wanted, show: Show) -> None:
     """As they come: there may be more than memory holds."""
     is_empty = True
     for delivered in reader.all(wanted):
@@ -119,7 +119,7 @@ def _say_nothing() -> None:
     click.echo("nothing has been delivered yet", err=True)
 
 
-def _follow(reader: Reader, wanted: Wanted, show: Show) -> None:
+def _follow(reader: MessageReader, wanted: Wanted, show: Show) -> None:
     answers = True
     try:
         while True:
@@ -133,7 +133,7 @@ def _follow(reader: Reader, wanted: Wanted, show: Show) -> None:
         return
 
 
-def _show_json(delivered: Delivered) -> None:
+def _show_json(delivered: DeliveredMessage) -> None:
     sys.stdout.buffer.write(delivered.text + b"\n")
     sys.stdout.buffer.flush()
 

@@ -17,7 +17,7 @@ from watcher.cli.since import Since
 from watcher.config import Deployment, load_one
 
 if TYPE_CHECKING:
-    from watcher.verification.result import Example, Result
+    from watcher.verification.result import DocumentExample, VerificationResult
 
 WORDS = {
     "missing": "in the source, and not in the topics",
@@ -97,7 +97,7 @@ def verify(
     return CliExitCode.OK if result.is_equal else CliExitCode.FAILED
 
 
-def _print(result: Result) -> None:
+def _print(result: VerificationResult) -> None:
     documents = sum(result.compared.values())
     click.echo(f"{documents} documents in {len(result.compared)} collections, {result.messages} messages, {result.seconds:.1f} s")
     _print_verdicts(result)
@@ -109,21 +109,21 @@ def _print(result: Result) -> None:
     click.echo("equal" if result.is_equal else "not equal")
 
 
-def _print_verdicts(result: Result) -> None:
+def _print_verdicts(result: VerificationResult) -> None:
     for verdict, named in result.examples.items():
         click.echo(f"{result.verdicts[verdict]} {WORDS[verdict]}")
         for example in named:
             _print_example(example)
 
 
-def _print_example(example: Example) -> None:
+def _print_example(example: DocumentExample) -> None:
     click.echo(f"  {example.collection} {example.key.decode()}")
     for change in example.changes:
         source, topics = ("nothing" if value is None else value for value in (change.left, change.right))
         click.echo(f"    {change.path or 'the document'}: source {source}, topics {topics}")
 
 
-def _print_sequences(result: Result) -> None:
+def _print_sequences(result: VerificationResult) -> None:
     numbers = result.sequences
     if numbers is None or numbers.first is None:
         click.echo("sequence: no messages")

@@ -15,7 +15,7 @@ from watcher.config.conf_dir import AGENT_FILE, read_file
 from watcher.config.fault import BUILT_IN, Fault, Invalid, Origin, Refused
 from watcher.config.masking import Secret, masked
 from watcher.config.secret_file import read_secret, secret_path
-from watcher.config.source import Entry, Source
+from watcher.config.source import Entry, SettingsSource
 
 TOKEN_CHARACTERS = 16
 """The shortest token that is taken: one that can be guessed would be none."""
@@ -124,7 +124,7 @@ def load_agent(conf_dir: Path, environment: Mapping[str, str] | None = None) -> 
     return LoadedAgent(settings, tuple(sorted(source.faults, key=lambda fault: fault.origin.line or 0)), origins)
 
 
-def _read_token_file(source: Source, conf_dir: Path) -> None:
+def _read_token_file(source: SettingsSource, conf_dir: Path) -> None:
     """Put the content of `token_file` in the place of `token`. A relative path starts at conf.d."""
     entry = source.entries.pop("token_file", None)
     if entry is None:
@@ -141,7 +141,7 @@ def _read_token_file(source: Source, conf_dir: Path) -> None:
         source.entries["token"] = Entry(token, entry.origin)
 
 
-def _checked(source: Source) -> AgentSettings | None:
+def _checked(source: SettingsSource) -> AgentSettings | None:
     settings = None
     try:
         settings = AgentSettings(**{key: entry.value for key, entry in source.entries.items()})
@@ -150,12 +150,12 @@ def _checked(source: Source) -> AgentSettings | None:
     return None if source.faults else settings
 
 
-def _follows(source: Source, refused: Refused) -> bool:
+def _follows(source: SettingsSource, refused: Refused) -> bool:
     """A host without a token is no fault of its own where something is wrong with the token."""
     return not refused.key and bool(source.settled & {"token", "host"})
 
 
-def _fault(source: Source, refused: Refused) -> Fault:
+def _fault(source: SettingsSource, refused: Refused) -> Fault:
     """What is wrong with the whole is wrong with the host."""
     key = refused.key or "host"
     entry = source.entries.get(key)

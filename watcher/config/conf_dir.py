@@ -11,7 +11,7 @@ from pathlib import Path
 from watcher.config.env_file import read_env
 from watcher.config.fault import Fault, Origin, why_unread
 from watcher.config.settings import KEYS
-from watcher.config.source import Source
+from watcher.config.source import SettingsSource
 from watcher.config.toml_file import read_toml
 
 DEFAULTS = "defaults"
@@ -99,10 +99,10 @@ def _near_miss(file_name: str) -> str:
     return f"rename it to {stem}{near[0]}" if near else ""
 
 
-def read_file(path: Path, environment: Mapping[str, str], keys: Collection[str] = KEYS) -> Source:
+def read_file(path: Path, environment: Mapping[str, str], keys: Collection[str] = KEYS) -> SettingsSource:
     """What the `.toml` file at `path` says, or the `.env` file under any other name. Every fault is recorded, none is raised."""
     is_toml = path.suffix == ".toml"
-    source = Source(Origin(path), spell=str if is_toml else str.upper, keys=keys)
+    source = SettingsSource(Origin(path), spell=str if is_toml else str.upper, keys=keys)
     try:
         text = path.read_bytes().decode("utf-8-sig")
     except OSError as error:

@@ -14,7 +14,7 @@ from watcher.config.fault import Fault, Invalid, Origin, Refused
 from watcher.config.kafka_client import producer_properties
 from watcher.config.secret_file import SUFFIX, secret_of, secret_path
 from watcher.config.settings import Settings
-from watcher.config.source import KAFKA_TABLE, Entry, Source
+from watcher.config.source import KAFKA_TABLE, Entry, SettingsSource
 
 _PROPERTY_PREFIX = f"{KAFKA_TABLE}."
 
@@ -38,7 +38,7 @@ class Draft:
     secret_files: dict[str, Path] = field(default_factory=dict)
 
     @classmethod
-    def layered(cls, name: str, own: Source, defaults: Source) -> Draft:
+    def layered(cls, name: str, own: SettingsSource, defaults: SettingsSource) -> Draft:
         """The watcher's own source over the defaults, with what lies in a file of its own read from there."""
         hidden = {rival for key in own.entries for rival in _rivals(key)}
         entries = {key: entry for key, entry in defaults.entries.items() if key not in hidden}

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 
 from watcher.config.fault import ENVIRONMENT
 from watcher.config.settings import KEYS
-from watcher.config.source import KAFKA_TABLE, Source
+from watcher.config.source import KAFKA_TABLE, SettingsSource
 
 _BLANKS = r"[^\S\n]*"
 _ENTRY = re.compile(
@@ -23,7 +23,7 @@ _QUOTED = re.compile(r"=\s*[\"']")
 _QUOTE_HINT = "what stands in quotes is literal and ends at the next quote of that kind; use the other kind around it, or none"
 
 
-def read_env(source: Source, text: str) -> None:
+def read_env(source: SettingsSource, text: str) -> None:
     """Take the keys of an `.env` file into `source`; faults are recorded, and never repeat the line: it may hold a password."""
     text = text.replace("\r\n", "\n").replace("\r", "\n")
     seen: dict[str, int] = {}
@@ -40,7 +40,7 @@ def read_env(source: Source, text: str) -> None:
         at = end
 
 
-def _take_once(source: Source, entry: re.Match[str], line: int, seen: dict[str, int]) -> None:
+def _take_once(source: SettingsSource, entry: re.Match[str], line: int, seen: dict[str, int]) -> None:
     key = entry["key"]
     if key in seen:
         source.add_fault(key, f"is set twice, first in line {seen[key]}", line=line)
@@ -49,19 +49,19 @@ def _take_once(source: Source, entry: re.Match[str], line: int, seen: dict[str, 
     _take(source, key, entry["double"] or entry["single"] or (entry["bare"] or "").strip(), line)
 
 
-def _report(source: Source, written: str, line: int) -> None:
+def _report(source: SettingsSource, written: str, line: int) -> None:
     source.add_fault("", "is not KEY=value", line=line, hint=_QUOTE_HINT if _QUOTED.search(written) else "")
 
 
-def read_environment(environment: Mapping[str, str]) -> Source:
+def read_environment(environment: Mapping[str, str]) -> SettingsSource:
     """What the process environment says; variables that are not ours are nobody's fault."""
-    source = Source(ENVIRONMENT, spell=str.upper)
+    source = SettingsSource(ENVIRONMENT, spell=str.upper)
     for key in KEYS:
         _take(source, key.upper(), environment.get(key.upper(), ""), None)
     return source
 
 
-def _take(source: Source, written: str, value: str, line: int | None) -> None:
+def _take(source: SettingsSource, written: str, value: str, line: int | None) -> None:
     key = written.lower()
     if key not in KEYS or written != written.upper():
         source.add_unknown(written, line)
@@ -73,7 +73,7 @@ def _take(source: Source, written: str, value: str, line: int | None) -> None:
         source.add_entry(key, value, line)
 
 
-def _take_kafka(source: Source, value: str, line: int | None) -> None:
+def _take_kafka(source: SettingsSource, value: str, line: int | None) -> None:
     """There are no tables here, so `KAFKA` holds the `[kafka]` table as JSON."""
     try:
         properties = json.loads(value)

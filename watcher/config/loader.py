@@ -15,7 +15,7 @@ from watcher.config.fault import Fault, Origin, Refused, configuration_error, di
 from watcher.config.mongodb_uri import parse_uri
 from watcher.config.settings import Settings
 from watcher.config.shared_topics import refuse_shared_topics
-from watcher.config.source import Source
+from watcher.config.source import SettingsSource
 from watcher.errors import ConfigurationError
 
 
@@ -112,11 +112,11 @@ def _place(fault: Fault) -> tuple[str, int]:
     return str(fault.origin.source), fault.origin.line or 0
 
 
-def _read_defaults(path: Path, environment: Mapping[str, str]) -> Source:
-    return read_file(path, environment) if os.path.lexists(path) else Source(Origin(path))
+def _read_defaults(path: Path, environment: Mapping[str, str]) -> SettingsSource:
+    return read_file(path, environment) if os.path.lexists(path) else SettingsSource(Origin(path))
 
 
-def _draft(name: str, paths: list[Path], defaults: Source, environment: Mapping[str, str]) -> Draft:
+def _draft(name: str, paths: list[Path], defaults: SettingsSource, environment: Mapping[str, str]) -> Draft:
     draft = Draft.layered(name, read_file(paths[0], environment), defaults)
     draft.faults.extend(same_name_faults(paths))
     return draft
@@ -142,8 +142,8 @@ def _refuse_client_id(draft: Draft, others: list[Draft]) -> None:
     draft.faults.append(Fault(entry.origin, draft.spell("kafka_client_id"), text, "give each watcher its own"))
 
 
-def _single(source: Source, name: str | None) -> Settings:
-    draft = Draft.layered("", source, Source(source.place))
+def _single(source: SettingsSource, name: str | None) -> Settings:
+    draft = Draft.layered("", source, SettingsSource(source.place))
     draft.name = _single_name(draft, name)
     settings = draft.settings()
     if settings is None:

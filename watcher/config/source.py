@@ -21,7 +21,7 @@ class Entry:
 
 
 @dataclass(slots=True)
-class Source:
+class SettingsSource:
     """What one place says. `spell` writes a key as that place does; a property of `[kafka]` has a key like `kafka.linger.ms`.
 
     `settled` holds the keys about which a fault has been found already, so that nobody reports them as missing as well. `keys` are

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from watcher.config.fault import Refused
-from watcher.config.source import KAFKA_TABLE, Source
+from watcher.config.source import KAFKA_TABLE, SettingsSource
 from watcher.config.toml_lines import KeyPath, key_lines
 from watcher.config.variables import expand
 
@@ -20,7 +20,7 @@ _HINTS = {
 }
 
 
-def read_toml(source: Source, text: str, environment: Mapping[str, str]) -> None:
+def read_toml(source: SettingsSource, text: str, environment: Mapping[str, str]) -> None:
     """Take the keys of a TOML document into `source`, with `${NAME}` replaced from `environment`; faults are recorded."""
     try:
         document = tomllib.loads(text)
@@ -32,7 +32,7 @@ def read_toml(source: Source, text: str, environment: Mapping[str, str]) -> None
         _take(source, path, value, _line_of(path, lines), environment)
 
 
-def _take(source: Source, path: KeyPath, value: Any, line: int | None, environment: Mapping[str, str]) -> None:
+def _take(source: SettingsSource, path: KeyPath, value: Any, line: int | None, environment: Mapping[str, str]) -> None:
     key = ".".join(path)
     if path[0] not in source.keys:
         source.add_unknown(path[0], line)
@@ -67,7 +67,7 @@ def _line_of(path: KeyPath, lines: Mapping[KeyPath, int]) -> int | None:
     return next((lines[path[:end]] for end in range(len(path), 0, -1) if path[:end] in lines), None)
 
 
-def _report(source: Source, message: str, text: str) -> None:
+def _report(source: SettingsSource, message: str, text: str) -> None:
     what = _PLACE.sub("", message)
     place = _PLACE.search(message)
     at_end = place is None or place["line"] is None

@@ -13,7 +13,7 @@ from typing import Any, Self, TypeVar
 
 from watcher.consumer.change import Change, Gap
 from watcher.consumer.consumer import BATCH_SIZE, BATCH_WAIT_MS, DEFAULT_OPTIONS, DatabaseChangeConsumer
-from watcher.consumer.dispatcher import Counts
+from watcher.consumer.dispatcher import ConsumerCounts
 from watcher.consumer.environment import read_environment
 from watcher.consumer.handlers import check_coroutine_handler, coroutine_of
 from watcher.consumer.operations import ANY
@@ -48,7 +48,7 @@ class AsyncDatabaseChangeConsumer:
         return cls(brokers, group_id, topics, options=options, kafka=kafka)
 
     @property
-    def counts(self) -> Counts:
+    def counts(self) -> ConsumerCounts:
         """What has become of the messages."""
         return self._consumer.counts
 

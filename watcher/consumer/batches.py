@@ -14,7 +14,7 @@ Collected = tuple[str, str | None]
 
 
 @dataclass(slots=True)
-class Batch:
+class HandlerBatch:
     """What one handler will get."""
 
     route: Route
@@ -32,7 +32,7 @@ class Batches:
     """At most one batch for each handler. `now_s` is any clock's."""
 
     def __init__(self) -> None:
-        self._open: dict[int, Batch] = {}
+        self._open: dict[int, HandlerBatch] = {}
         self._waiting: dict[tuple[str, int], str | None] = {}
 
     def has(self, change: Change) -> bool:
@@ -40,17 +40,17 @@ class Batches:
         number = (change.watcher, change.sequence)
         return number in self._waiting and self._waiting[number] == change.event_id
 
-    def add(self, route: Route, change: Change, now_s: float) -> Batch:
+    def add(self, route: Route, change: Change, now_s: float) -> HandlerBatch:
         """Put it into the handler's batch."""
         batch = self._open.get(id(route))
         if batch is None:
-            batch = self._open[id(route)] = Batch(route, now_s + route.wait_s)
+            batch = self._open[id(route)] = HandlerBatch(route, now_s + route.wait_s)
         batch.changes.append(change)
         batch.collections.add((change.database, change.collection))
         self._waiting[change.watcher, change.sequence] = change.event_id
         return batch
 
-    def before(self, change: Change, route: Route | None) -> list[Batch]:
+    def before(self, change: Change, route: Route | None) -> list[HandlerBatch]:
         """What must go first, to keep the order: other handlers' batches with this collection; for a control message, all."""
         if not self._open:
             return []
@@ -61,7 +61,7 @@ class Batches:
             if batch.route is not route and (change.collection is None or own in batch.collections)
         ]
 
-    def due(self, now_s: float) -> list[Batch]:
+    def due(self, now_s: float) -> list[HandlerBatch]:
         """Those that have waited long enough."""
         return [batch for batch in self._open.values() if batch.due_s <= now_s] if self._open else []
 
@@ -69,7 +69,7 @@ class Batches:
         """When the first of them will be."""
         return min((batch.due_s for batch in self._open.values()), default=None)
 
-    def close(self, batch: Batch) -> None:
+    def close(self, batch: HandlerBatch) -> None:
         """It goes to its handler now; what comes next begins another."""
         self._open.pop(id(batch.route), None)
         self._forget(batch.changes)

@@ -9,7 +9,7 @@ from typing import Any, Self, TypeVar
 
 from watcher.consumer.change import Change, Gap
 from watcher.consumer.connection import check_properties
-from watcher.consumer.dispatcher import Counts
+from watcher.consumer.dispatcher import ConsumerCounts
 from watcher.consumer.environment import read_environment
 from watcher.consumer.handlers import Result, check_handler, checked
 from watcher.consumer.names import check_dead_letter_topic, check_topics
@@ -51,7 +51,7 @@ class DatabaseChangeConsumer:
         self._kafka = dict(kafka or {})
         self._routes = Routes()
         self._stopping = threading.Event()
-        self.counts = Counts()
+        self.counts = ConsumerCounts()
         if not (brokers and group_id and self._topics):
             raise ValueError("brokers, group_id and topics must not be empty")
         check_topics(self._topics)

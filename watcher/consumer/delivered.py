@@ -16,7 +16,7 @@ Message = Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
-class Delivered:
+class DeliveredMessage:
     """One message; `text` is its JSON as it lies in Kafka."""
 
     partition: Partition
@@ -29,7 +29,7 @@ class Delivered:
         return int(self.message["sequence"])
 
 
-def parse(partition: Partition, text: bytes | None, watcher: str) -> Delivered | None:
+def parse(partition: Partition, text: bytes | None, watcher: str) -> DeliveredMessage | None:
     """The message in a record, if it is one that `watcher` (its kafka_client_id) wrote: topics are shared, also with strangers."""
     try:
         message = orjson.loads(text or b"null")
@@ -37,10 +37,10 @@ def parse(partition: Partition, text: bytes | None, watcher: str) -> Delivered |
         return None
     if not isinstance(message, dict) or message.get("watcher") != watcher or not isinstance(message.get("sequence"), int):
         return None
-    return Delivered(partition, text or b"", message)
+    return DeliveredMessage(partition, text or b"", message)
 
 
-def whole(delivered: Delivered) -> Delivered:
+def whole(delivered: DeliveredMessage) -> DeliveredMessage:
     """All of it."""
     return delivered
 
@@ -48,16 +48,18 @@ def whole(delivered: Delivered) -> Delivered:
 class Tail:
     """The `count` newest wanted ones of the messages that are added, in whatever order they come; of each what `shrink` leaves."""
 
-    def __init__(self, count: int, wanted: Callable[[Message], bool], shrink: Callable[[Delivered], Delivered] = whole) -> None:
+    def __init__(
+        self, count: int, wanted: Callable[[Message], bool], shrink: Callable[[DeliveredMessage], DeliveredMessage] = whole
+    ) -> None:
         self._count = count
         self._wanted = wanted
         self._shrink = shrink
-        self._kept: dict[int, Delivered] = {}
+        self._kept: dict[int, DeliveredMessage] = {}
         self._oldest_first: list[int] = []
         self._seen: set[int] = set()
         self._lowest: dict[Partition, int] = {}
 
-    def add(self, delivered: Delivered) -> None:
+    def add(self, delivered: DeliveredMessage) -> None:
         """Keep it, if it is wanted and among the newest."""
         number = delivered.sequence
         self._seen.add(number)
@@ -69,11 +71,11 @@ class Tail:
         if len(self._kept) > self._count:
             del self._kept[heapq.heappop(self._oldest_first)]
 
-    def messages(self) -> list[Delivered]:
+    def messages(self) -> list[DeliveredMessage]:
         """What is kept, oldest first."""
         return [self._kept[number] for number in sorted(self._kept)]
 
-    def certain(self) -> list[Delivered]:
+    def certain(self) -> list[DeliveredMessage]:
         """Those of them that are newer than anything that may be missing, oldest first."""
         first = self.newest_sequence() or 0
         while first - 1 in self._seen:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from confluent_kafka import Message as Record
 
 from watcher.consumer.attempts import Attempts, Call
-from watcher.consumer.batches import Batch, Batches
+from watcher.consumer.batches import Batches, HandlerBatch
 from watcher.consumer.change import NO_OFFSET, Change, Gap, NotOurs, gap_before
 from watcher.consumer.dead_letters import DeadLetters
 from watcher.consumer.delivered import Partition
@@ -24,7 +24,7 @@ _log = logging.getLogger("watcher.consumer")
 
 
 @dataclass(slots=True)
-class Counts:
+class ConsumerCounts:
     """What has become of the messages since the start."""
 
     handled: int = 0
@@ -45,7 +45,7 @@ class Dispatcher:
         dead_letters: DeadLetters,
         attempts: Attempts,
     ) -> None:
-        self.counts = Counts()
+        self.counts = ConsumerCounts()
         self._routes = routes
         self._options = options
         self._offsets = offsets
@@ -137,13 +137,13 @@ class Dispatcher:
             _log.warning("no handler takes %s%s, so such messages are passed over%s", change.operation, about, hint)
         self._done(change)
 
-    def _flush_before(self, batches: list[Batch], change: Change) -> bool:
+    def _flush_before(self, batches: list[HandlerBatch], change: Change) -> bool:
         """Hand these over; whether the change is still ours then. Between two attempts partitions may go to another member."""
         for batch in batches:
             self._flush(batch)
         return bool(self._offsets.ours([change]))
 
-    def _flush(self, batch: Batch) -> None:
+    def _flush(self, batch: HandlerBatch) -> None:
         self._batches.close(batch)
         if batch.changes:  # none, if all were revoked while another batch was tried again
             self._call(batch.route.handler, batch.changes)

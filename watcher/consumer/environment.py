@@ -17,7 +17,7 @@ ROW_TOPICS = {
 }
 
 
-class Connection(NamedTuple):
+class KafkaConnection(NamedTuple):
     """Where to read, and as whom."""
 
     brokers: str
@@ -26,13 +26,13 @@ class Connection(NamedTuple):
     kafka: dict[str, Any]
 
 
-def read_environment(environment: Mapping[str, str]) -> Connection:
+def read_environment(environment: Mapping[str, str]) -> KafkaConnection:
     """What the variables say; an empty one counts as not set. Raises ConfigurationError."""
     group_id = environment.get("KAFKA_GROUP_ID")
     if not group_id:
         raise ConfigurationError("KAFKA_GROUP_ID is not set.", hint="It names the group of consumers, such as profession-service.")
     brokers = environment.get("KAFKA_BROKERS") or DEFAULT_BROKERS
-    return Connection(brokers, group_id, _topics(environment), _properties(environment.get("KAFKA") or "{}"))
+    return KafkaConnection(brokers, group_id, _topics(environment), _properties(environment.get("KAFKA") or "{}"))
 
 
 def _topics(environment: Mapping[str, str]) -> list[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import heapq
 
-from watcher.consumer.delivered import Delivered
+from watcher.consumer.delivered import DeliveredMessage
 
 PATIENCE_S = 3.0
 """How long a message waits for the ones before it: until a topic that is new has been found. What was deleted never comes."""
@@ -15,15 +15,15 @@ class InOrder:
 
     def __init__(self, next_sequence: int | None = None) -> None:
         self._next = next_sequence
-        self._waiting: list[tuple[int, int, float, Delivered]] = []
+        self._waiting: list[tuple[int, int, float, DeliveredMessage]] = []
         self._arrivals = 0
 
-    def add(self, delivered: Delivered, now: float) -> None:
+    def add(self, delivered: DeliveredMessage, now: float) -> None:
         """Take a message that arrived at `now`, in seconds of any clock."""
         self._arrivals += 1
         heapq.heappush(self._waiting, (delivered.sequence, self._arrivals, now, delivered))
 
-    def ready(self, now: float) -> list[Delivered]:
+    def ready(self, now: float) -> list[DeliveredMessage]:
         """The messages whose turn it is, and those that have waited for PATIENCE_S."""
         released = []
         while self._waiting and self._is_due(now):

@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 
-from watcher.consumer.delivered import Delivered, Partition
+from watcher.consumer.delivered import DeliveredMessage, Partition
 
 HELD_BYTES = 8 * 1024 * 1024
 """How much JSON may be held; as Python objects it is a few times that."""
@@ -18,7 +18,7 @@ OVERHEAD = 200
 
 @dataclass(slots=True)
 class _Queue:
-    held: deque[tuple[int, int, Delivered | None]] = field(default_factory=deque)
+    held: deque[tuple[int, int, DeliveredMessage | None]] = field(default_factory=deque)
     weight: int = 0
 
 
@@ -33,7 +33,7 @@ class Merge:
         self._unfinished = set(self._queues)
         self._last: int | None = None
 
-    def add(self, delivered: Delivered, *, wanted: bool) -> None:
+    def add(self, delivered: DeliveredMessage, *, wanted: bool) -> None:
         """The next one of its partition. What is not wanted is not kept, but says how far the partition is."""
         partition, number = delivered.partition, delivered.sequence
         queue = self._queues[partition]
@@ -49,7 +49,7 @@ class Merge:
         self._unfinished.discard(partition)
         self._awaited.discard(partition)
 
-    def ready(self) -> Iterator[Delivered]:
+    def ready(self) -> Iterator[DeliveredMessage]:
         """Those whose turn it is. One that was written twice comes once."""
         while self._heads and not self._awaited:
             number, partition = heapq.heappop(self._heads)
@@ -77,7 +77,7 @@ class Merge:
         """The highest number that has gone, when the numbers rise."""
         return self._last
 
-    def _pop(self, partition: Partition) -> Delivered | None:
+    def _pop(self, partition: Partition) -> DeliveredMessage | None:
         queue = self._queues[partition]
         _, weight, delivered = queue.held.popleft()
         queue.weight -= weight

@@ -17,7 +17,7 @@ from confluent_kafka.admin import AdminClient, OffsetSpec
 from watcher.config import Settings
 from watcher.config.kafka_client import client_properties, reading_properties
 from watcher.config.topic_name import topic_pattern
-from watcher.consumer.delivered import Delivered, Message, Partition, Tail, parse, whole
+from watcher.consumer.delivered import DeliveredMessage, Message, Partition, Tail, parse, whole
 from watcher.consumer.in_order import InOrder
 from watcher.consumer.kafka_errors import BAD_SETTING, LOGIN_REFUSED, read_error
 from watcher.consumer.merge import Merge
@@ -55,7 +55,7 @@ NO_FAULT = {
 }
 
 
-class Reader:
+class MessageReader:
     """The messages of one watcher, on all its topics, read_committed, in order of `sequence`. Close it, or use `with`.
 
     Everything raises NotPermitted, ConfigurationError or ReadError.
@@ -93,9 +93,9 @@ class Reader:
         count: int,
         wanted: Callable[[Message], bool] = lambda _: True,
         *,
-        shrink: Callable[[Delivered], Delivered] = whole,
+        shrink: Callable[[DeliveredMessage], DeliveredMessage] = whole,
         most_bytes: float = math.inf,
-    ) -> list[Delivered]:
+    ) -> list[DeliveredMessage]:
         """The newest `count` messages that are `wanted`, oldest first; of each what `shrink` leaves. `poll` goes on after them.
 
         What is read is the ends of the topics, and more and more of them until it is certain that nothing is missing, or the next
@@ -117,7 +117,7 @@ class Reader:
         self._order = InOrder(newest + 1 if newest is not None and count else None)
         return tail.messages() if self._found_all else tail.certain()
 
-    def all(self, wanted: Callable[[Message], bool] = lambda _: True) -> Iterator[Delivered]:
+    def all(self, wanted: Callable[[Message], bool] = lambda _: True) -> Iterator[DeliveredMessage]:
         """All messages that are `wanted`, oldest first, up to the ends as they are now. `poll` goes on after them.
 
         They come while they are read, so there may be any number of them.
@@ -143,7 +143,7 @@ class Reader:
         newest = merge.newest
         self._order = InOrder(newest + 1 if newest is not None else None)
 
-    def poll(self, timeout_s: float) -> list[Delivered]:
+    def poll(self, timeout_s: float) -> list[DeliveredMessage]:
         """What has come since `last`, or since the very first message without it; waits for `timeout_s` seconds.
 
         Topics that are new are taken up. While Kafka is away nothing comes.
@@ -256,7 +256,7 @@ class Reader:
             self._consumer.incremental_assign([TopicPartition(*partition, OFFSET_BEGINNING) for partition in new])
             self._assigned |= new
 
-    def _delivered(self, record: Record) -> Delivered | None:
+    def _delivered(self, record: Record) -> DeliveredMessage | None:
         """The message in it, if it is this watcher's."""
         error = record.error()
         if error is None:

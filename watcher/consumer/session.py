@@ -17,7 +17,7 @@ from watcher.consumer.connection import common_properties, consumer_properties, 
 from watcher.consumer.continuity import Continuity
 from watcher.consumer.dead_letters import DeadLetters
 from watcher.consumer.delivered import Partition
-from watcher.consumer.dispatcher import Counts, Dispatcher
+from watcher.consumer.dispatcher import ConsumerCounts, Dispatcher
 from watcher.consumer.ends import Ends
 from watcher.consumer.feed import Feed
 from watcher.consumer.offsets import Offsets
@@ -85,7 +85,7 @@ class Session:
         )
 
     @property
-    def counts(self) -> Counts:
+    def counts(self) -> ConsumerCounts:
         """What has become of the messages."""
         return self._dispatcher.counts
 

@@ -10,14 +10,14 @@ from enum import Enum, auto
 from watcher.errors import ExitCode
 from watcher.fleet.control import Fleet
 from watcher.fleet.polling import STEP_SECONDS
-from watcher.fleet.status import Row, State, belongs_to
+from watcher.fleet.status import Row, WatcherState, belongs_to
 from watcher.fleet.survey import survey
 
 RESPAWNS = 3
 """A worker that supervisord had to start this often while we looked will not make it."""
 
 
-class Result(Enum):
+class StartResult(Enum):
     """How a start went; MISCONFIGURED is a failure for which the worker itself found the configuration at fault."""
 
     STREAMING = auto()
@@ -31,7 +31,7 @@ class Arrival:
     """The end of waiting for one watcher; `message` and `hint` are empty when it streams."""
 
     name: str
-    result: Result
+    result: StartResult
     seconds: float
     message: str = ""
     hint: str = ""
@@ -44,18 +44,18 @@ class _Waiting:
     names: set[str]
     pids: dict[str, set[int]] = field(default_factory=dict)
 
-    def result(self, row: Row) -> Result | None:
-        if row.state is State.STREAMING:
-            return Result.STREAMING
+    def result(self, row: Row) -> StartResult | None:
+        if row.state is WatcherState.STREAMING:
+            return StartResult.STREAMING
         process = row.process
         if process is None or not process.started_at:
             return None
         if process.pid:
             self.pids.setdefault(row.name, set()).add(process.pid)
         crashes = len(self.pids.get(row.name, ())) >= RESPAWNS
-        if not crashes and row.state not in {State.FAILED, State.STOPPED, State.DISABLED}:
+        if not crashes and row.state not in {WatcherState.FAILED, WatcherState.STOPPED, WatcherState.DISABLED}:
             return None
-        return Result.MISCONFIGURED if process.exit_status == ExitCode.CONFIGURATION else Result.FAILED
+        return StartResult.MISCONFIGURED if process.exit_status == ExitCode.CONFIGURATION else StartResult.FAILED
 
 
 def arrivals(fleet: Fleet, names: Collection[str], wait_seconds: float, progress: Callable[[list[Row]], None]) -> Iterator[Arrival]:
@@ -71,7 +71,7 @@ def arrivals(fleet: Fleet, names: Collection[str], wait_seconds: float, progress
         for row in rows:
             result = waiting.result(row)
             if result is None and time.monotonic() - begin >= wait_seconds:
-                result = Result.TIMED_OUT
+                result = StartResult.TIMED_OUT
             if result is not None:
                 waiting.names.discard(row.name)
                 yield _arrival(row, result, time.monotonic() - begin, seen.unwritable)
@@ -80,13 +80,13 @@ def arrivals(fleet: Fleet, names: Collection[str], wait_seconds: float, progress
             time.sleep(STEP_SECONDS)
 
 
-def _arrival(row: Row, result: Result, seconds: float, unwritable: str) -> Arrival:
-    if result is Result.STREAMING:
+def _arrival(row: Row, result: StartResult, seconds: float, unwritable: str) -> Arrival:
+    if result is StartResult.STREAMING:
         return Arrival(row.name, result, seconds)
     own = row.process is not None and belongs_to(row.report, row.process)
     if own and row.error:
         return Arrival(row.name, result, seconds, row.error.message, row.error.hint)
-    if result is Result.TIMED_OUT and unwritable:
+    if result is StartResult.TIMED_OUT and unwritable:
         return Arrival(row.name, result, seconds, f"it runs, and {unwritable}", "make space, and see watcherctl status")
     return Arrival(row.name, result, seconds, _without_words(row), f"watcherctl logs {row.name}")
 

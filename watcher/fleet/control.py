@@ -34,7 +34,7 @@ AGENT_START_SECONDS = 5
 
 
 @dataclass(frozen=True, slots=True)
-class Changes:
+class ConfigChanges:
     """How `conf.d/` differs from what supervisord runs: names, sorted. `started` are those of them that `apply` starts."""
 
     added: tuple[str, ...]
@@ -44,11 +44,13 @@ class Changes:
     started: tuple[str, ...] = ()
 
 
-def compare(wanted: Mapping[str, str], current: Mapping[str, str], known: Collection[str], faulty: Collection[str] = ()) -> Changes:
+def compare(
+    wanted: Mapping[str, str], current: Mapping[str, str], known: Collection[str], faulty: Collection[str] = ()
+) -> ConfigChanges:
     """Program texts that should be against those that are. A faulty watcher is neither removed nor changed: it runs on as it is."""
     both = wanted.keys() & set(known)
     changed = {name for name in both if not same_worker(current.get(name, ""), wanted[name])}
-    return Changes(
+    return ConfigChanges(
         added=tuple(sorted(wanted.keys() - set(known))),
         changed=tuple(sorted(changed)),
         removed=tuple(sorted(set(known) - wanted.keys() - set(faulty))),
@@ -150,7 +152,7 @@ class Fleet:
         with self._lock():
             self._programs.verify(self._render(watchers))
 
-    def apply(self, watchers: Iterable[Settings], faulty: Collection[str] = (), *, dry_run: bool = False) -> Changes:
+    def apply(self, watchers: Iterable[Settings], faulty: Collection[str] = (), *, dry_run: bool = False) -> ConfigChanges:
         """Make supervisord run what conf.d says, touching only what differs. What was stopped by hand stays stopped."""
         with self._lock():
             known = self.supervisord.processes()
@@ -161,12 +163,12 @@ class Fleet:
                 self._carry_out(changes, texts)
         return changes
 
-    def _with_started(self, changes: Changes, known: Mapping[str, Process]) -> Changes:
+    def _with_started(self, changes: ConfigChanges, known: Mapping[str, Process]) -> ConfigChanges:
         added = [name for name in changes.added if name not in self.disabled]
         changed = [name for name in changes.changed if known[name].state != "STOPPED"]
         return replace(changes, started=tuple(sorted((*added, *changed))))
 
-    def _carry_out(self, changes: Changes, texts: Mapping[str, str]) -> None:
+    def _carry_out(self, changes: ConfigChanges, texts: Mapping[str, str]) -> None:
         """Files are written after the old workers have gone: an apply that is cut short is found and finished by the next one."""
         restarted = sorted(set(changes.changed) & set(changes.started))
         self._programs.verify(texts)

@@ -22,7 +22,7 @@ _CLOCK_STEP = timedelta(seconds=1)
 """supervisord rounds a process's start down to a second."""
 
 
-class State(StrEnum):
+class WatcherState(StrEnum):
     """What a watcher does, in the words users read."""
 
     STREAMING = "streaming"
@@ -40,17 +40,17 @@ class State(StrEnum):
 
 
 _REPORTED = {
-    "opening": State.OPENING,
-    "streaming": State.STREAMING,
-    "waiting": State.WAITING,
-    "backing_off": State.BACKING_OFF,
-    "stopping": State.STOPPING,
-    "stopped": State.STOPPING,  # it still runs: the last thing it does
-    "failed": State.STOPPING,
+    "opening": WatcherState.OPENING,
+    "streaming": WatcherState.STREAMING,
+    "waiting": WatcherState.WAITING,
+    "backing_off": WatcherState.BACKING_OFF,
+    "stopping": WatcherState.STOPPING,
+    "stopped": WatcherState.STOPPING,  # it still runs: the last thing it does
+    "failed": WatcherState.STOPPING,
 }
-_RUNNING = {*_REPORTED.values(), State.STALLED, State.HUNG, State.UNKNOWN}
-_NOT_STREAMING_YET = {State.OPENING, State.WAITING, State.BACKING_OFF}
-AS_IT_SHOULD_BE = {State.STREAMING, State.DISABLED}
+_RUNNING = {*_REPORTED.values(), WatcherState.STALLED, WatcherState.HUNG, WatcherState.UNKNOWN}
+_NOT_STREAMING_YET = {WatcherState.OPENING, WatcherState.WAITING, WatcherState.BACKING_OFF}
+AS_IT_SHOULD_BE = {WatcherState.STREAMING, WatcherState.DISABLED}
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +58,7 @@ class Row:
     """One watcher. `report` is what the present or last process wrote; `fault` is what is wrong with its configuration."""
 
     name: str
-    state: State
+    state: WatcherState
     enabled: bool
     process: Process | None = None
     report: Report | None = None
@@ -72,7 +72,7 @@ class Row:
     @property
     def live(self) -> Report | None:
         """The report if it says how things are now: the worker that runs wrote it, and not long ago."""
-        return self._own if self.is_running and self.state is not State.HUNG else None
+        return self._own if self.is_running and self.state is not WatcherState.HUNG else None
 
     @property
     def error(self) -> LastError | None:
@@ -96,14 +96,14 @@ class Row:
         if self.error is None or self.error.exit_code is not None or self.state in _NOT_STREAMING_YET:
             return False
         committed = self.report.last_commit_at if self.report else None
-        return self.state is State.STREAMING or (committed is not None and committed > self.error.at)
+        return self.state is WatcherState.STREAMING or (committed is not None and committed > self.error.at)
 
     @property
     def hint(self) -> str:
         """What to do about the error; nothing where it is over, and of an outage nothing where no worker waits for its end."""
         if self.error is None or self.is_over:
             return ""
-        helps = self.is_running or self.state is State.FAILED or self.error.exit_code is not None
+        helps = self.is_running or self.state is WatcherState.FAILED or self.error.exit_code is not None
         return self.error.hint if helps else ""
 
     def headroom_seconds(self, now: datetime) -> float | None:
@@ -154,32 +154,32 @@ def row(name: str, process: Process | None, report: Report | None, *, now: datet
     return Row(name, _state(process, report, now, enabled=enabled, fault=fault), enabled, process, report, fault)
 
 
-def _state(process: Process | None, report: Report | None, now: datetime, *, enabled: bool, fault: str) -> State:
+def _state(process: Process | None, report: Report | None, now: datetime, *, enabled: bool, fault: str) -> WatcherState:
     if process and process.is_running:
         return _running_state(process, report, now)
     if process and (process.state in {"BACKOFF", "FATAL"} or (process.state == "EXITED" and process.exit_status)):
-        return State.FAILED
+        return WatcherState.FAILED
     if not enabled:
-        return State.DISABLED
+        return WatcherState.DISABLED
     if fault:
-        return State.FAILED
+        return WatcherState.FAILED
     return _state_at_rest(process, report)
 
 
-def _running_state(process: Process, report: Report | None, now: datetime) -> State:
+def _running_state(process: Process, report: Report | None, now: datetime) -> WatcherState:
     if process.state == "STOPPING":
-        return State.STOPPING
+        return WatcherState.STOPPING
     if report is None or not belongs_to(report, process):
         age = now - datetime.fromtimestamp(process.started_at, UTC)
-        return State.OPENING if age < HUNG_AFTER else State.UNKNOWN
+        return WatcherState.OPENING if age < HUNG_AFTER else WatcherState.UNKNOWN
     if now - report.updated_at > HUNG_AFTER:
-        return State.HUNG
-    state = _REPORTED.get(report.state, State.UNKNOWN)
-    return State.STALLED if state is State.STREAMING and is_stalled(report) else state
+        return WatcherState.HUNG
+    state = _REPORTED.get(report.state, WatcherState.UNKNOWN)
+    return WatcherState.STALLED if state is WatcherState.STREAMING and is_stalled(report) else state
 
 
-def _state_at_rest(process: Process | None, report: Report | None) -> State:
+def _state_at_rest(process: Process | None, report: Report | None) -> WatcherState:
     if report and report.state == "failed" and not (process and process.started_at and not belongs_to(report, process)):
-        return State.FAILED
+        return WatcherState.FAILED
     has_run = report is not None or (process is not None and process.started_at > 0)
-    return State.STOPPED if has_run else State.NOT_STARTED
+    return WatcherState.STOPPED if has_run else WatcherState.NOT_STARTED

@@ -1,6 +1,7 @@
-"""Every error of Kafka's protocol and of librdkafka: what a worker does about it, and what a person can. docs/errors.md shows it.
+"""Table of every error of Kafka's protocol and of librdkafka: what a worker does about it, and what a person can do. docs/errors.md
+shows the same table.
 
-Sources: `org.apache.kafka.common.protocol.Errors` of Kafka 4.3, and `rd_kafka_resp_err_t` of librdkafka, whose names these are.
+Sources: `org.apache.kafka.common.protocol.Errors` of Kafka 4.3, and `rd_kafka_resp_err_t` of librdkafka, whose names are used here.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ UNNAMED = {
     "NEW_LEADER_ELECTED": 108,
     "OFFSET_MOVED_TO_TIERED_STORAGE": 109,
 }
-"""Errors of Kafka's that librdkafka has no name for."""
+"""Errors of Kafka for which librdkafka has no name."""
 
 RIGHTS_PAGE = "docs/permissions.md lists all rights."
 CREDENTIALS_HINT = "Check the sasl.* and ssl.* settings in the [kafka] table."
@@ -44,7 +45,7 @@ NEUTRAL_HINT = "Kafka answers, but not as expected. The brokers' logs tell more.
 
 
 class Answer(StrEnum):
-    """What a worker does about an error."""
+    """Response of a worker to an error."""
 
     OUTAGE = "keeps trying"
     NOT_PERMITTED = "stops with 77"
@@ -56,7 +57,7 @@ class Answer(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Meaning:
-    """What the errors in `names`, separated by spaces, mean."""
+    """Meaning of the errors in `names`, which are separated by spaces."""
 
     answer: Answer
     hint: str
@@ -125,7 +126,7 @@ TABLE = (
     Meaning(
         Answer.OUTAGE,
         NEUTRAL_HINT,
-        # Below UNKNOWN what answers requests that a worker does not make: groups, shares, streams, Kafka's own quorum.
+        # The names after UNKNOWN answer requests that a worker does not make: groups, shares, streams, Kafka's own quorum.
         "UNKNOWN OPERATION_NOT_ATTEMPTED FETCH_SESSION_ID_NOT_FOUND INVALID_FETCH_SESSION_EPOCH FETCH_SESSION_TOPIC_ID_ERROR "
         "RESOURCE_NOT_FOUND DUPLICATE_RESOURCE TOPIC_DELETION_DISABLED OFFSET_METADATA_TOO_LARGE ILLEGAL_GENERATION "
         "INCONSISTENT_GROUP_PROTOCOL INVALID_GROUP_ID UNKNOWN_MEMBER_ID INVALID_SESSION_TIMEOUT REBALANCE_IN_PROGRESS "
@@ -206,11 +207,11 @@ TABLE = (
 )
 
 UNKNOWN = Meaning(Answer.OUTAGE, NEUTRAL_HINT, "")
-"""What any error means that is not in the table."""
+"""Meaning of every error that is not in the table."""
 
 
 def code_of(name: str) -> int | None:
-    """The number of an error; None if this librdkafka does not know it yet."""
+    """Return the number of an error; None if this librdkafka does not know it yet."""
     code: int | None = UNNAMED.get(name, getattr(KafkaError, name, None))
     return code
 

@@ -1,4 +1,4 @@
-"""What Kafka's errors mean for a worker: ride it out, or stop and say what to do."""
+"""Translation of Kafka's errors into ours, whose type tells a worker to keep trying, or to stop and say what to do."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ NOT_AUTHORISED = {
     KafkaError.CLUSTER_AUTHORIZATION_FAILED,
     KafkaError.TRANSACTIONAL_ID_AUTHORIZATION_FAILED,
 }
-"""The codes for a right that is missing."""
+"""Codes that report a missing right."""
 
 AUTHENTICATION_FAILED = {KafkaError.SASL_AUTHENTICATION_FAILED, KafkaError._AUTHENTICATION}
 UNREACHABLE = {KafkaError._TRANSPORT, KafkaError._RESOLVE, KafkaError._SSL}
 SILENT = {"_TRANSPORT", "_TIMED_OUT"}
-"""What calls say, by name, when a broker takes the connection and no more."""
+"""Names of the errors that calls end with when a broker accepts the connection and then says nothing."""
 
 STOPS: Mapping[Answer, type[Stop]] = {
     Answer.NOT_PERMITTED: NotPermitted,
@@ -30,7 +30,7 @@ STOPS: Mapping[Answer, type[Stop]] = {
 }
 
 CERTIFICATE_REFUSED = "certificate verify failed"
-"""OpenSSL's words; librdkafka's codes don't tell a wrong certificate from a handshake that was cut."""
+"""OpenSSL's words. librdkafka's codes do not tell a bad certificate from a handshake that was cut off."""
 
 CERTIFICATE_HINT = "Check ssl.ca.location in the [kafka] table, and that the broker's certificate is for its host and still valid."
 
@@ -45,10 +45,11 @@ def translated(doing: str) -> Iterator[None]:
 
 
 def as_watcher_error(error: KafkaError, doing: str) -> WatcherError:
-    """Only what a person must mend is a stop; all else, fatal errors too, is answered by opening again.
+    """Translate an error. Only errors that a person must mend become a stop; for all others, even fatal ones, the worker opens
+    again.
 
-    That holds for being fenced as well. Codes and flags don't say by whom (librdkafka reports a coordinator's time-out and a
-    real takeover alike), so the opening finds out: it reads whose name stands in the position.
+    This includes being fenced. Codes and flags do not say by whom: librdkafka reports a coordinator's time-out and a real takeover
+    alike. The next opening finds out, because it reads the owner's name in the position topic.
     """
     text = f"Kafka: {doing} failed: {error.str()}"
     meaning = MEANINGS.get(error.code(), UNKNOWN)
@@ -60,10 +61,10 @@ def as_watcher_error(error: KafkaError, doing: str) -> WatcherError:
 
 
 def explained(outage: Outage, troubles: Iterable[KafkaError]) -> WatcherError:
-    """The outage with its reason, which librdkafka tells only beside the call that times out.
+    """Return the outage with its reason, which librdkafka does not report through the call that times out.
 
-    A certificate does not mend itself; but one broker may have a bad one while the good ones are away. So that is a stop only if
-    nothing else was met with.
+    A certificate does not mend itself. But one broker may have a bad one while the brokers with good ones are down. So bad
+    certificates are a stop only if there was no other trouble.
     """
     failures = list(troubles)
     if refused := [failure for failure in failures if failure.code() in AUTHENTICATION_FAILED]:

@@ -1,7 +1,7 @@
-"""The position in Kafka: its text, and reading back the last committed one.
+"""Writes the position as text, and reads the last committed one back from Kafka.
 
-It lives in a compacted topic with one partition that belongs to one watcher alone. In a shared partition another watcher's open
-transaction would hide it: a read_committed reader stops at the last stable offset.
+The position is in a compacted topic that has one partition and belongs to one watcher alone. In a shared partition another
+watcher's open transaction would hide it: a read_committed reader stops at the last stable offset.
 """
 
 from __future__ import annotations
@@ -27,18 +27,18 @@ T = TypeVar("T")
 
 POSITION_KEY = b"position"
 CLAIM_KEY = b"claim"
-"""A claim says only who the owner is. It is the first thing that a new owner writes, before it has read anything."""
+"""Key of a claim, which says only who the owner is. A new owner writes it first, before it has read anything."""
 HISTORY_KEY = b"history"
-"""The last changes that were made by hand, written in the transactions that make them; `position_history` has its text."""
+"""Key of the last changes made by hand, which is written in their transactions; `watcher.position.history` makes the text."""
 
 VERSION = 1
 READ_SECONDS = 15.0
 TAIL = 64
-"""Records from the end to look at first; a position and its transaction's marker are two."""
+"""Offsets before the end at which to start looking. A position and its transaction's marker take two."""
 
 
 def dump(position: Position) -> bytes:
-    """The position as JSON text; the resume token in MongoDB Extended JSON."""
+    """Write the position as JSON text; the resume token is in MongoDB Extended JSON."""
     return orjson.dumps(
         {
             "version": VERSION,
@@ -51,24 +51,24 @@ def dump(position: Position) -> bytes:
 
 
 def dump_claim(owner: Owner) -> bytes:
-    """A claim as JSON text."""
+    """Write a claim as JSON text."""
     return orjson.dumps({"version": VERSION, "owner": asdict(owner)})
 
 
 def load(text: bytes) -> Position:
-    """The position from its JSON text. Errors: PositionLost when it is none of ours."""
+    """Read the position from its JSON text. Errors: PositionLost if the text is not one of ours."""
     return _load(text, _position)
 
 
 def load_owner(text: bytes) -> Owner:
-    """The owner from the JSON text of a position or a claim. Errors: PositionLost when it is neither."""
+    """Read the owner from the JSON text of a position or a claim. Errors: PositionLost if the text is neither."""
     return _load(text, _owner)
 
 
 def _load(text: bytes, part: Callable[[dict[str, Any]], T]) -> T:
     try:
         return part(json_util.loads(text))
-    except Exception as error:  # json_util raises whatever it stumbles over
+    except Exception as error:  # json_util may raise anything
         raise PositionLost(
             f"The saved position cannot be read ({type(error).__name__}: {error}): {text[:120]!r}",
             hint="Something else has written to the position topic. `watcherctl position` sets it anew: set, rewind or reset.",
@@ -93,9 +93,9 @@ def _position(data: dict[str, Any]) -> Position:
 
 @dataclass(frozen=True, slots=True)
 class Saved:
-    """What the position topic says: the last position, None if there is none, and who wrote or claimed last.
+    """Content of the position topic: the last position, None if there is none, and the last owner to write or claim.
 
-    `emptied` says that there is none because Kafka has deleted the topic's beginning.
+    `emptied`: there is no position, and Kafka has deleted the topic's beginning.
     """
 
     position: Position | None = None
@@ -104,36 +104,37 @@ class Saved:
 
 
 class PositionReader:
-    """Reads the tail of a watcher's position topic, without disturbing whoever writes it."""
+    """Reads the tail of a watcher's position topic without disturbing its writer."""
 
     def __init__(self, settings: Settings, on_error: ErrorCallback, partition: int = POSITION_PARTITION) -> None:
-        """In another `partition` a position may lie that an older release wrote there after somebody had added partitions."""
+        """Another `partition` may hold a position that an older release wrote after somebody had added partitions."""
         self._settings = settings
         self._topic = settings.position_topic
         self._partition = partition
         self._on_error = on_error
 
     def read(self) -> Saved:
-        """What has been committed up to the topic's end as it is now.
+        """Read what has been committed up to the topic's present end.
 
-        Errors: Outage, also when the end cannot be reached in time: that is never taken for "no position"; PositionLost.
+        Errors: Outage, also if the end cannot be reached in time, which never counts as "no position"; PositionLost.
         """
         first, end = self._offsets()
         return self._read(first, end, wanted=end)
 
     def read_so_far(self) -> Saved:
-        """As `read`, but without waiting for a transaction that is open: good enough to see who the owner is."""
+        """Read as `read` does, but without waiting for an open transaction. That is enough to see who the owner is."""
         first, end = self._offsets()
         return self._read(first, end, wanted=first)
 
     def read_history(self) -> bytes | None:
-        """The text of the last history, None if there is none; it may lie far before the end. Errors: Outage."""
+        """Read the text of the last history, None if there is none. It may lie far before the end. Errors: Outage."""
         first, end = self._offsets()
         _, text = self._last_records(first, end, first, HISTORY_KEY).get(HISTORY_KEY, (0, None))
         return text
 
     def _offsets(self) -> tuple[int, int]:
-        """First and end offset. The end from the admin client: the consumer's watermarks stop at the last stable offset."""
+        """Read the first offset and the end offset from the admin client: a consumer's watermarks stop at the last stable
+        offset."""
         admin = AdminClient(admin_config(self._settings, self._on_error))
         partition = TopicPartition(self._topic, self._partition)
         offsets = []
@@ -155,9 +156,10 @@ class PositionReader:
         )
 
     def _last_records(self, first: int, end: int, wanted: int, key: bytes) -> dict[bytes, tuple[int, bytes]]:
-        """By key, from where `key` is among them, if it is at all.
+        """Read the last record of each key, from far enough back that `key` is among them, if it exists.
 
-        Looks from the tail backwards in growing steps: aborted transactions and compaction leave offsets without a record.
+        The search goes backwards from the tail in growing steps, because aborted transactions and compaction leave offsets without
+        a record.
         """
         if first == end:
             return {}
@@ -172,7 +174,8 @@ class PositionReader:
                 consumer.close()
 
     def _last_since(self, consumer: Consumer, start: int, wanted: int) -> dict[bytes, tuple[int, bytes]]:
-        """By key, the last record from `start` on, with its offset; up to the first end of partition at or after `wanted`."""
+        """Read the last record of each key from `start` on, with its offset, up to the first end of partition at or after
+        `wanted`."""
         consumer.assign([TopicPartition(self._topic, self._partition, start)])
         deadline = time.monotonic() + READ_SECONDS
         last: dict[bytes, tuple[int, bytes]] = {}
@@ -184,10 +187,10 @@ class PositionReader:
             if (error := message.error()) is None:
                 last[message.key() or POSITION_KEY] = (offset, message.value() or b"")
             elif error.code() == KafkaError.GROUP_AUTHORIZATION_FAILED:
-                continue  # librdkafka looks for the group's coordinator, though no group is ever used: no right is needed for that
+                continue  # librdkafka asks for the group's coordinator, but no group is used, so the right is not needed
             elif error.code() != KafkaError._PARTITION_EOF:
                 raise as_watcher_error(error, f"reading {self._topic}")
-            # Only the end-of-partition event's offset counts the markers of transactions, which no message shows.
+            # Only the offset of the end-of-partition event counts the markers of transactions, which no message shows.
             elif offset >= wanted:
                 return last
 

@@ -1,4 +1,4 @@
-"""The topic of a watcher's position: the settings that it is made with, and those that could lose the position. Pure."""
+"""The topic of a watcher's position: the settings with which it is created, and those that could lose the position. Pure."""
 
 from __future__ import annotations
 
@@ -8,25 +8,25 @@ from watcher.config import Settings
 from watcher.errors import PositionUnsafe
 
 POSITION_PARTITION = 0
-"""Where the position is written and looked for, however many partitions there are."""
+"""Partition in which the position is written and looked for, however many partitions there are."""
 
 POSITION_TOPIC_CONFIG = {
     "cleanup.policy": "compact",
-    # Else a worker whose clock is an hour ahead of the broker's could not save its position (message.timestamp.after.max.ms).
+    # Otherwise a worker whose clock is an hour ahead of the broker's could not save its position (message.timestamp.after.max.ms).
     "message.timestamp.type": "LogAppendTime",
-    # Small segments, so that compaction gets at a record a transaction soon and the topic stays small.
+    # Small segments, so that compaction soon reaches the records (one for each transaction) and the topic stays small.
     "segment.bytes": str(16 * 1024 * 1024),
     "min.cleanable.dirty.ratio": "0.1",
 }
 
 RETENTION_DEFAULTS = {"retention.ms": "604800000", "retention.bytes": "-1"}
-"""Kafka's own; a limit of -1 is none."""
+"""Kafka's defaults; -1 means no limit."""
 
 
 def check_position_topic(settings: Settings, partitions: int, config: Mapping[str, str]) -> None:
-    """Raise PositionUnsafe when Kafka would delete the position, or another program could look for it in the wrong partition.
+    """Raise PositionUnsafe if Kafka would delete the position, or another program could look for it in the wrong partition.
 
-    `config` holds the topic's settings; it is empty where the broker does not tell them.
+    `config` holds the topic's settings; it is empty if the broker does not tell them.
     """
     name = settings.position_topic
     if limits := deletion_limits(config):
@@ -45,7 +45,7 @@ def check_position_topic(settings: Settings, partitions: int, config: Mapping[st
 
 
 def deletion_limits(config: Mapping[str, str]) -> list[str]:
-    """Settings by which Kafka deletes what is in a topic, compacted or not; none for a position topic of ours.
+    """Return the settings by which Kafka deletes a topic's records, compacted or not; none for a position topic of ours.
 
     Without `delete` in cleanup.policy neither retention nor DeleteRecords removes anything (Kafka's topic configs; KIP-107).
     """
@@ -56,7 +56,7 @@ def deletion_limits(config: Mapping[str, str]) -> list[str]:
 
 
 def deletes_by_age_ms(config: Mapping[str, str]) -> int | None:
-    """Time for which Kafka keeps records, from their own time on, in milliseconds; None if it keeps them at any age."""
+    """Return the age in milliseconds, by their own time, up to which Kafka keeps records; None if it keeps them at any age."""
     age = int(config.get("retention.ms", RETENTION_DEFAULTS["retention.ms"]))
     return age if age >= 0 and "delete" in _policies(config) else None
 

@@ -1,4 +1,4 @@
-"""librdkafka properties for each client a worker has; the reasons stand beside them."""
+"""librdkafka properties for each client of a worker, with their reasons beside them."""
 
 from __future__ import annotations
 
@@ -19,23 +19,23 @@ ErrorCallback = Callable[[KafkaError], None]
 
 
 def producer_config(settings: Settings, on_error: ErrorCallback) -> dict[str, Any]:
-    """For `delivery`'s producer: transactional, or idempotent alone."""
+    """Make the producer's properties. `delivery` decides whether it is transactional or only idempotent."""
     transactional_id = settings.kafka_client_id if settings.delivery == "exactly-once" else ""
     return {**producer_properties(settings.kafka, transactional_id), **client_properties(settings), **_callbacks(on_error)}
 
 
 def reader_config(settings: Settings, on_error: ErrorCallback) -> dict[str, Any]:
-    """For reading the position back: one partition, assigned, up to its end."""
+    """Make the properties of the consumer that reads the position back: one assigned partition, up to its end."""
     return {
         **reading_properties(settings),
         **_callbacks(on_error),
         "auto.offset.reset": "error",
-        "fetch.wait.max.ms": 10,  # the end is told only after a fetch came back empty
+        "fetch.wait.max.ms": 10,  # the end is reported only after an empty fetch
     }
 
 
 def admin_config(settings: Settings, on_error: ErrorCallback) -> dict[str, Any]:
-    """For looking at topics and creating them."""
+    """Make the properties of the admin client, which looks at topics and creates them."""
     return {**client_properties(settings), **_callbacks(on_error)}
 
 

@@ -1,6 +1,6 @@
-"""The reasons why Kafka did not take a write, where its error says too little: the topics are asked afterwards.
+"""Finds out why Kafka refused a write, by asking about the topics afterwards, if the error itself says too little.
 
-librdkafka tries again by itself what may pass, and says in the end only that messages have timed out.
+librdkafka retries by itself after errors that may pass, and in the end says only that messages have timed out.
 """
 
 from __future__ import annotations
@@ -17,21 +17,21 @@ from watcher.model import Message
 TIMED_OUT = {"_MSG_TIMED_OUT", "_TIMED_OUT", "REQUEST_TIMED_OUT"}
 
 NEVER = 2**63 - 1
-"""Kafka's default for the age at which it refuses a record, in milliseconds."""
+"""Kafka's default for the age from which it refuses a record, in milliseconds."""
 
 OLDEST_SETTINGS = ("message.timestamp.before.max.ms", "message.timestamp.difference.max.ms")
-"""How old a record may be that carries its own time; the second before Kafka 3.6 (KIP-937)."""
+"""Settings for the largest age of a record that carries its own time. Before Kafka 3.6 it is the second (KIP-937)."""
 
 
 def reason(error: Outage, topics: Topics, messages: Sequence[Message]) -> WatcherError:
-    """Better error for a write of `messages` that ended with `error`, if Kafka answers and has one; else that."""
+    """Return a better error for a write of `messages` that ended with `error`, or `error` itself if Kafka tells no reason."""
     with contextlib.suppress(WatcherError):
         return next(_reasons(error, topics, messages), error)
     return error
 
 
 def oldest_allowed_ms(config: Mapping[str, str]) -> int:
-    """Age up to which a topic with these settings takes records, in milliseconds; NEVER where it is not known."""
+    """Return the age in milliseconds up to which a topic with these settings takes records; NEVER if it is not known."""
     if config.get("message.timestamp.type") == "LogAppendTime":
         return NEVER
     return min(int(config.get(name, NEVER)) for name in OLDEST_SETTINGS)

@@ -1,7 +1,8 @@
-"""Messages and position -> Kafka, together.
+"""Writes messages and position to Kafka, together.
 
-The order of the lines in `open` and `_claim` is half of the guarantee, the writer's transaction the other half: a position is never
-visible without its messages, nor they without it, and a worker that has lost its watcher to another one writes no more.
+The order of the lines in `open` and `_claim` is half of the guarantee; the writer's transaction is the other half. A position is
+never visible without its messages, nor messages without their position. A worker that has lost its watcher to another worker writes
+no more.
 """
 
 from __future__ import annotations
@@ -29,27 +30,27 @@ from watcher.kafka.writer import IdempotentWriter, TransactionalWriter, Writer
 from watcher.model import Delivered, Message, Owner, Position
 
 RECORD_OVERHEAD = 512
-"""Bytes that a record batch adds to key and value, generously."""
+"""Bytes that a record batch adds to key and value, rounded up generously."""
 
 NEW_COUNT = 1_000_000
-"""Where a stream does not go on as it was left, messages are counted on from a multiple of this, and the jump shows."""
+"""If a stream does not go on where it was left, its messages are counted on from a multiple of this, so that the jump shows."""
 
 UNKNOWN_COUNT = NEW_COUNT // 2
-"""More messages than can have been written since the last number was noted: what is known of it may be old, and no number may come
+"""More messages than can have been written since the last number was noted. The known number may be old, and no number may be given
 twice."""
 
 LOOK_SECONDS = 15.0
-"""How often to look at the settings of the position topic; two questions to Kafka take some milliseconds."""
+"""Interval between two looks at the settings of the position topic. Its two questions to Kafka take some milliseconds."""
 
 DEFAULT_MESSAGE_MAX_BYTES = 1_000_000
-"""librdkafka's message.max.bytes, and its batch.size too."""
+"""librdkafka's default for message.max.bytes, and for batch.size too."""
 
 
 class KafkaSink:
-    """Where a watcher's messages go. `open` may be called again after any error."""
+    """Delivers a watcher's messages. `open` may be called again after any error."""
 
     def __init__(self, settings: Settings, owner: Owner, delivered: Delivered) -> None:
-        """If the watcher has `delivered` before, the lack of a position means its loss."""
+        """`delivered` is what is known of earlier messages: if there were any, a missing position is a lost one."""
         self._settings = settings
         self._owner = owner
         self._expects_position = delivered.any
@@ -65,18 +66,18 @@ class KafkaSink:
 
     @property
     def transaction_bytes(self) -> int:
-        """With so many bytes of messages a transaction is full."""
+        """Bytes of messages at which a transaction is full."""
         return self._size.limit
 
     def use(self, settings: Settings) -> None:
-        """Go by `settings` from the next `open` on; they may differ from those of before in credentials alone."""
+        """Use `settings` from the next `open` on. They may differ from the earlier ones only in credentials."""
         self._settings = settings
 
     def open(self) -> Position:
-        """Take over the watcher; returns its last committed position, in our name.
+        """Take over the watcher; returns its last committed position, with this worker as the owner.
 
-        The first time, an older worker is fenced and its open transaction aborted. From then on the position topic has to carry our
-        name: being fenced doesn't say by whom, and without that check two workers would fence each other for ever.
+        The first call fences an older worker and aborts its open transaction. From then on the position topic must carry our name.
+        An error about fencing does not say who did it; without this check two workers would fence each other for ever.
 
         Errors: Outage, NotOwner, NotPermitted, UnsupportedServer, ConfigurationError, PositionLost, PositionUnsafe.
         """
@@ -92,7 +93,7 @@ class KafkaSink:
         return replace(position, owner=self._owner)
 
     def open_anew(self) -> Position:
-        """Take over the watcher without its position, which is lost; the count of messages jumps. Errors: as `open`."""
+        """Take over a watcher whose position is lost; the sequence number jumps. Errors: as `open`."""
         with self._opening():
             self._claim()
         return Position(self._settings.database, self._owner, sequence=counted_anew(self._last_sequence))
@@ -100,8 +101,8 @@ class KafkaSink:
     def deliver(self, messages: Sequence[Message], position: Position) -> None:
         """Write messages and the position after them; returns when both are committed.
 
-        Errors: Outage when that failed, or its fate is unknown: open again; NotPermitted, ConfigurationError;
-        UndeliverableEvent when the position itself is too large; PositionUnsafe.
+        Errors: Outage if that failed or its outcome is unknown (open again); NotPermitted; ConfigurationError; UndeliverableEvent
+        if the position itself is too large; PositionUnsafe.
         """
         self._look_at_position_topic()
         self._prepare_topics({message.topic for message in messages})
@@ -116,19 +117,19 @@ class KafkaSink:
         self._last_sequence = position.sequence
 
     def rest(self) -> None:
-        """Return when Kafka is ready for the next `deliver`: some milliseconds after the last one."""
+        """Wait until Kafka is ready for the next `deliver`, some milliseconds after the last one."""
         self._opened().rest()
 
     def reposition(self, messages: Sequence[Message], position: Position, history: bytes) -> None:
-        """As `deliver`, for a position that was chosen by hand; `history` tells of that, as text. Errors: as `deliver`."""
+        """Deliver a position that was chosen by hand; `history` is the text of such changes. Errors: as `deliver`."""
         self._prepare_topics({message.topic for message in messages})
         self._write([*messages, self._record(HISTORY_KEY, history)], self._record(POSITION_KEY, dump(position)))
         self._last_sequence = position.sequence
 
     def takes(self, message: Message) -> bool:
-        """Whether the message is small enough for its topic.
+        """Return True if the message is small enough for its topic.
 
-        To be asked before: librdkafka refuses a large message and the broker another one, both too late for the transaction.
+        Ask before `deliver`: librdkafka refuses some large messages and the broker others, both too late for the transaction.
 
         Errors: as `deliver`.
         """
@@ -136,9 +137,10 @@ class KafkaSink:
         return size <= (self._limits.get(message.topic) or self._limit(message.topic))
 
     def _topic_of(self, template: str, operation: str, database: str, collection: str) -> str:
-        """The topic for a change, as `topic_name` has it unless that collides; one that is named after the collection exists then.
+        """Return the topic for a change: the one of `topic_name`, unless it collides with another. A topic that is named after the
+        collection is created if it is missing.
 
-        To be asked as `topic_of`, which remembers it, while the sink is open. Errors: as `deliver`.
+        Call `topic_of` instead, which remembers the answer, while the sink is open. Errors: as `deliver`.
         """
         name = topic_name(template, operation, database, collection)
         if "{collection}" not in template:
@@ -146,13 +148,13 @@ class KafkaSink:
         return self._topics.ensure_one_of(name, topic_name(template, operation, database, collection, apart=True))
 
     def close(self) -> None:
-        """Drop what is not committed; it will be read from MongoDB again."""
+        """Drop everything that is not committed; it will be read from MongoDB again."""
         if self._writer:
             self._writer.close()
         self._writer = None
 
     def _look_at_position_topic(self) -> None:
-        """Now and then, since somebody may change it under the worker."""
+        """Check the position topic now and then, because somebody may change it while the worker runs."""
         if time.monotonic() >= self._look_due:
             self._topics.check_position_topic()
             self._look_due = time.monotonic() + LOOK_SECONDS
@@ -169,7 +171,7 @@ class KafkaSink:
 
     @contextlib.contextmanager
     def _opening(self) -> Iterator[PositionReader]:
-        """Begin anew with everything that is Kafka's; the topics exist then whose names are known."""
+        """Start afresh with everything of Kafka's, and make sure that the topics with known names exist."""
         self.close()
         self._troubles.clear()
         self._limits.clear()
@@ -187,10 +189,10 @@ class KafkaSink:
             raise explained(error, self._troubles) from error
 
     def _claim(self) -> None:
-        """Fence whoever was before, and say who has: before the position is read.
+        """Fence the previous worker and write the new owner's name, before the position is read.
 
-        The transaction also ends one of this watcher's that a broker killed between a commit and its marker has left open; reading
-        would stand still at that.
+        A broker that was killed between a commit and its marker may have left a transaction of this watcher open, and reading would
+        stop there. This transaction also ends that one.
         """
         self._writer = self._new_writer()
         self._write((), self._record(CLAIM_KEY, dump_claim(self._owner)))
@@ -228,13 +230,15 @@ class KafkaSink:
         return limit
 
     def _shrink_batches(self, topics: Iterable[str]) -> bool:
-        """Whether one of `topics` takes less at once than librdkafka would send: the broker refuses such a batch as a whole."""
+        """Shrink the batches to the limits of `topics`, because a broker refuses a larger batch as a whole. Returns True if one of
+        the topics takes less at once than before."""
         before = self._batch_bytes
         self._batch_bytes = min([before, *(self._limit(topic) for topic in topics)])
         return self._batch_bytes < before
 
     def _record(self, key: bytes, value: bytes) -> Message:
-        """A resume token holds the key of a document, twice as long as it is, so a position has a size too."""
+        """Make a record for the position topic. A resume token holds a document's key at twice its length, so even a position may
+        be too large. Errors: UndeliverableEvent."""
         time_ms = int(time.time() * 1000)
         record = Message(self._settings.position_topic, key, value, time_ms, "position", POSITION_PARTITION)
         if not self.takes(record):
@@ -246,12 +250,12 @@ class KafkaSink:
 
 
 def counted_anew(last: int) -> int:
-    """Where to count on from when the last number is about `last`."""
+    """Return the number to count on from if the last sequence number is about `last`."""
     return ((last + UNKNOWN_COUNT) // NEW_COUNT + 1) * NEW_COUNT
 
 
 def position_gone(settings: Settings) -> PositionLost:
-    """The error for a watcher that has delivered before, and has no position."""
+    """Make the error for a watcher that has delivered before and has no position."""
     return PositionLost(
         f"This watcher has delivered before, but {settings.position_topic} holds no position.",
         hint='Was the topic deleted? on_position_lost = "restart" starts anew from now, '
@@ -260,7 +264,7 @@ def position_gone(settings: Settings) -> PositionLost:
 
 
 def check_database(settings: Settings, saved: Position) -> None:
-    """Raise ConfigurationError for a position that is another database's."""
+    """Raise ConfigurationError if the position belongs to another database."""
     if saved.database != settings.database:
         raise ConfigurationError(
             f"The saved position of {settings.kafka_client_id} belongs to database {saved.database}, not to {settings.database}.",

@@ -1,4 +1,4 @@
-"""The topics a watcher writes to: that they exist, and how large a message they take."""
+"""The topics to which a watcher writes: creates them, and reads the size of the messages that they take."""
 
 from __future__ import annotations
 
@@ -21,18 +21,18 @@ REQUEST_SECONDS = 6.0
 
 
 class NameTaken(ConfigurationError):
-    """Kafka refuses a topic's name: another topic's differs from it only in `.` and `_`."""
+    """Kafka refuses a topic's name, because another topic's name differs from it only in `.` and `_`."""
 
 
 class UnseenTopic(NotPermitted):
-    """Kafka shows a topic only to those who have a right on it."""
+    """A topic exists, but Kafka shows it only to principals with a right on it."""
 
     def __init__(self, message: str) -> None:
         super().__init__(message, hint="Grant Write on it, and Read as well on the position topic: each has Describe in it.")
 
 
 class Topics:
-    """Creates what is missing, once per name. A broker's auto-creation could not make the position topic compacted."""
+    """Creates missing topics, once per name. A broker's auto-creation could not make the position topic compacted."""
 
     def __init__(self, settings: Settings, on_error: ErrorCallback) -> None:
         self._settings = settings
@@ -41,20 +41,20 @@ class Topics:
         self._limits: dict[str, int | None] = {}
 
     def ensure(self, names: Collection[str]) -> None:
-        """Create the topics that are missing, with `topic_partitions` and `topic_replication_factor`. Cheap when all are known.
+        """Create the missing topics, with `topic_partitions` and `topic_replication_factor`. This is cheap if all are known.
 
-        Errors: Outage; NotPermitted when they're missing and may not be created; ConfigurationError when the numbers are refused.
+        Errors: Outage; NotPermitted if one is missing and may not be created; ConfigurationError if Kafka refuses the numbers.
         """
         if not self._known.issuperset(names):
             self._create(self._missing(names))
 
     def ensure_one_of(self, plain: str, apart: str) -> str:
-        """Create a collection's topic if it's missing; returns the one of its two possible names that it has.
+        """Create a collection's topic if it is missing; returns the one of two possible names that it has.
 
-        It is `plain`, unless Kafka has another topic that differs only in `.` and `_`, or the name is for something else. What
-        exists decides: so the choice is the same after a restart, on another host, and when the other topic is gone.
+        The name is `plain`, unless Kafka has another topic that differs only in `.` and `_`, or the name serves something else. The
+        existing topics decide: so the choice is the same after a restart, on another host, and when the other topic is gone.
 
-        Errors: as `ensure`; ConfigurationError when neither can be.
+        Errors: as `ensure`; ConfigurationError if neither name is possible.
         """
         if self._known.isdisjoint({plain, apart}):
             self._existing()
@@ -69,7 +69,8 @@ class Topics:
         return name
 
     def ensure_configured(self, names: Collection[str]) -> None:
-        """As `ensure`, for topics that the settings name. Errors: also ConfigurationError for another watcher's position topic."""
+        """Create the missing ones of the topics that the settings name. Errors: as `ensure`; ConfigurationError for another
+        watcher's position topic."""
         self.ensure(names)
         if kept := sorted(filter(self._keeps_a_position, names)):
             raise ConfigurationError(
@@ -77,7 +78,7 @@ class Topics:
             )
 
     def try_ensure(self, names: Collection[str]) -> list[str]:
-        """The topics that are missing, when Kafka says that `ensure` may create them; none is created.
+        """Return the missing topics, if Kafka says that `ensure` may create them; none is created.
 
         Errors: as `ensure`; UnseenTopic.
         """
@@ -86,24 +87,25 @@ class Topics:
         return [topic.topic for topic in missing]
 
     def ensure_position_topic(self) -> None:
-        """Create `<kafka_client_id>.position` if it's missing: compacted, one partition.
+        """Create `<kafka_client_id>.position` if it is missing: compacted, with one partition.
 
         Errors: as `ensure`; those of `check_position_topic`.
         """
         self._create(self._missing_position_topic())
 
     def check_position_topic(self) -> None:
-        """Look at it again, if it's there. Errors: Outage; PositionUnsafe."""
+        """Check the position topic again, if it exists. Errors: Outage; PositionUnsafe."""
         self._missing_position_topic()
 
     def try_ensure_position_topic(self) -> bool:
-        """Whether it's there, after Kafka was asked whether it may be created if not. Errors: as `ensure_position_topic`."""
+        """Return True if the position topic exists; if not, ask Kafka whether it may be created. Errors: as
+        `ensure_position_topic`."""
         missing = self._missing_position_topic()
         self._create(missing, only_try=True)
         return not missing
 
     def exists(self, name: str) -> bool:
-        """Whether there is a topic of this name, without creating it. Errors: Outage; UnseenTopic."""
+        """Return True if there is a topic of this name; none is created. Errors: Outage; UnseenTopic."""
         if name in self._existing():
             return True
         try:
@@ -118,18 +120,18 @@ class Topics:
         return True
 
     def partitions(self, name: str) -> Mapping[int, PartitionMetadata]:
-        """Partitions of the topic, none when there is no such topic; none is created. Errors: Outage."""
+        """Return the partitions of the topic, none if there is no such topic. No topic is created. Errors: Outage."""
         return self._existing().get(name, {})
 
     def max_message_bytes(self, name: str) -> int | None:
-        """The topic's `max.message.bytes`; None when the broker doesn't tell."""
+        """Return the topic's `max.message.bytes`; None if the broker does not tell."""
         if name not in self._limits:
             limit = self.config(name).get("max.message.bytes")
             self._limits[name] = int(limit) if limit else None
         return self._limits[name]
 
     def config(self, name: str) -> dict[str, str]:
-        """The topic's settings; empty without the right DescribeConfigs."""
+        """Return the topic's settings; empty without the right DescribeConfigs."""
         resource = ConfigResource(ResourceType.TOPIC, name)
         try:
             entries = self._admin.describe_configs([resource], request_timeout=REQUEST_SECONDS)[resource].result()
@@ -138,22 +140,22 @@ class Topics:
         return {key: str(entry.value) for key, entry in entries.items() if entry.value is not None}
 
     def report_troubles(self) -> None:
-        """Let librdkafka tell `on_error` what it has met with; during the calls above it only collects."""
+        """Let librdkafka report its troubles to `on_error`; during the other calls it only collects them."""
         self._admin.poll(0)
 
     def _is_taken(self, name: str) -> bool:
-        """Whether a topic of this name would be something else, or one to Kafka with another topic."""
+        """Return True if the name serves something else, or if Kafka would take it for another topic's."""
         if is_internal(name) or folded(name) == folded(self._settings.position_topic) or self._keeps_a_position(name):
             return True
         others = (*self._known, *self._settings.configured_topics)
         return name not in self._known and any(folded(other) == folded(name) and other != name for other in others)
 
     def _keeps_a_position(self, name: str) -> bool:
-        """Whether a watcher does, here or elsewhere: by the name, and by the settings that such a topic is made with."""
+        """Return True if a watcher, here or elsewhere, keeps its position in this topic, judged by its name and settings."""
         return folded(name).endswith(folded(".position")) and POSITION_TOPIC_CONFIG.items() <= self.config(name).items()
 
     def _existing(self) -> dict[str, dict[int, PartitionMetadata]]:
-        """The topics, and the partitions of each."""
+        """Ask Kafka for its topics; returns the partitions of each."""
         with translated("asking for the topics"):
             topics = self._admin.list_topics(timeout=REQUEST_SECONDS).topics
         self._known = set(topics)
@@ -187,7 +189,7 @@ class Topics:
                 self._known.add(name)
 
     def _finish_creation(self, name: str, future: Future[Any]) -> bool:
-        """Whether it was there already."""
+        """Wait for the creation of a topic; returns True if the topic existed already."""
         try:
             future.result()
         except KafkaException as error:

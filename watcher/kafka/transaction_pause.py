@@ -1,11 +1,10 @@
-"""How long to wait after a transaction before the next one begins. Pure.
+"""Time to wait after a transaction before the next one begins. Pure.
 
-Kafka answers a commit before it is done: it still writes a marker into each partition of the transaction and then notes that it is
-complete. A transaction that begins earlier is refused (CONCURRENT_TRANSACTIONS), and librdkafka tries again after 20 ms: with
-transactions end to end one in seven took 22 ms instead of 3. How long Kafka needs grows with what a small transaction takes, be it
-one broker or three far apart; so that is the measure. To wait for half of it was best: at 1,000 writes/s p50 and p99 were 11 and
-39 ms, for all of it 13 and 45, without a wait 13 and 74 (benchmarks/latency.py, 2026-11-24). Of a large transaction only the last
-request and the commit count: sending the others says nothing of Kafka's work afterwards.
+Kafka answers a commit before its work is done: it still writes a marker into each partition of the transaction, and then notes that
+the transaction is complete. A transaction that begins earlier is refused (CONCURRENT_TRANSACTIONS), and librdkafka tries again only
+after 20 ms. The time that Kafka needs grows with the duration of a small transaction, for one broker as for three far apart, so
+that duration is the measure. Waiting for half of it was best (docs/performance.md). Of a large transaction only the last request
+and the commit count, because sending the others says nothing about Kafka's work afterwards.
 """
 
 from __future__ import annotations
@@ -13,26 +12,26 @@ from __future__ import annotations
 from collections import deque
 
 RECENT = 50
-"""Transactions; what was true of older ones may not be any more."""
+"""Number of transactions to judge by. Older ones may no longer be typical."""
 
 SHARE = 0.5
-"""Of the fastest transaction."""
+"""Share of the fastest transaction's duration to wait for."""
 
 LONGEST_SECONDS = 0.02
-"""To wait longer than librdkafka would gains nothing."""
+"""Longest wait. Waiting longer than librdkafka would gains nothing."""
 
 
 class TransactionPause:
-    """Half as long as the fastest one of the last transactions took, from its last request on."""
+    """Pause of half the duration of the fastest recent transaction, counted from its last request on."""
 
     def __init__(self) -> None:
         self._recent: deque[float] = deque(maxlen=RECENT)
 
     def committed(self, seconds: float) -> None:
-        """The last request of a transaction and its commit have taken so long."""
+        """Note how many seconds the last request of a transaction and its commit have taken."""
         self._recent.append(seconds)
 
     @property
     def seconds(self) -> float:
-        """After the last one."""
+        """Length of the pause after the last transaction."""
         return min(SHARE * min(self._recent), LONGEST_SECONDS) if self._recent else 0.0

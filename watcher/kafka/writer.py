@@ -1,7 +1,7 @@
-"""A producer that writes a batch together with the position after it: in a transaction, or position last.
+"""Producers that write a batch together with the position after it: in one transaction, or with the position last.
 
-Any error leaves a writer useless: a late EndTxn of its could commit or abort a later transaction (KAFKA-17754). So there is no
-way back in here; a new one is opened, which costs 50 to 500 ms.
+Any error leaves a writer useless: its late EndTxn could commit or abort a later transaction (KAFKA-17754). So a writer never
+recovers; a new one is opened, which takes a fraction of a second.
 """
 
 from __future__ import annotations
@@ -21,27 +21,27 @@ from watcher.model import Message
 DeliveryCallback = Callable[[KafkaError | None, DeliveredMessage], None]
 
 BYSTANDERS = {KafkaError._PURGE_QUEUE, KafkaError._PURGE_INFLIGHT, KafkaError._INVALID_DIFFERENT_RECORD}
-"""Codes of messages that were dropped or refused because of others."""
+"""Codes of messages that were dropped or refused because of other messages."""
 
 RECORD_BYTES = 64
-"""What a record has besides key and value, at most: lengths, offset, time (KIP-98), and what librdkafka reckons with."""
+"""Largest size of a record beyond key and value: lengths, offset, time (KIP-98), and what librdkafka counts on top."""
 
 OPEN_SECONDS = 15.0
 WRITE_SECONDS = 40.0
-"""Longer than a transaction lives, so that its fate is known by then, or nobody will ever know it."""
+"""Longer than a transaction lives, so that its outcome is known by then, or never will be."""
 
 
 class Writer(Protocol):
-    """What the sink needs of a producer."""
+    """Interface of a producer for the sink."""
 
     def write(self, messages: Sequence[Message], position: Message) -> None:
-        """Return when messages and position are safe. Errors: Outage, NotPermitted."""
+        """Write messages and position; returns when both are safe. Errors: Outage, NotPermitted."""
 
     def rest(self) -> None:
-        """Return when the next `write` will not meet Kafka at work for the last one; to be called between them."""
+        """Wait until Kafka has finished its work for the last `write`. Call this between two writes."""
 
     def close(self) -> None:
-        """Drop what is still queued, at once."""
+        """Drop all queued messages at once."""
 
 
 class TransactionalWriter:
@@ -57,7 +57,7 @@ class TransactionalWriter:
             try:
                 self._producer.init_transactions(OPEN_SECONDS)
             finally:
-                self._producer.poll(0)  # now librdkafka tells what it has met with meanwhile
+                self._producer.poll(0)  # librdkafka now reports its troubles
 
     def write(self, messages: Sequence[Message], position: Message) -> None:
         try:
@@ -72,7 +72,7 @@ class TransactionalWriter:
                 self._producer.commit_transaction(WRITE_SECONDS)
                 self._producer.poll(0)  # librdkafka's log lines wait for it
         except Outage as error:
-            # Of messages that were refused the transaction says no more than how many.
+            # About refused messages the transaction's error says only how many they are.
             raise next(iter(self._failures), error) from error
         self._pause.committed(time.monotonic() - begun)
 
@@ -87,7 +87,7 @@ class TransactionalWriter:
 
 
 class IdempotentWriter:
-    """At least once, for brokers without transactions: the position follows when its messages are acknowledged."""
+    """At least once, for brokers without transactions: the position follows once its messages are acknowledged."""
 
     def __init__(self, config: dict[str, Any]) -> None:
         """Errors: ConfigurationError."""
@@ -103,7 +103,7 @@ class IdempotentWriter:
                 self._flush()
 
     def rest(self) -> None:
-        """Nothing is left to be done."""
+        """Do nothing: Kafka has no work left."""
 
     def close(self) -> None:
         self._producer.purge()
@@ -120,16 +120,16 @@ class IdempotentWriter:
 
 
 def failures(error: KafkaError | None, message: DeliveredMessage) -> Iterator[WatcherError]:
-    """Error that a delivery report is about, if any; none where another message is at fault."""
+    """Yield the error of a delivery report, if there is one; none if another message is at fault."""
     if error and error.code() not in BYSTANDERS:
         yield as_watcher_error(error, f"writing to {message.topic()}")
 
 
 def requests(messages: Sequence[Message], size: int) -> Iterator[Sequence[Message]]:
-    """The messages in pieces that fit into one request of `size` bytes each; a message that is larger alone.
+    """Cut the messages into pieces that each fit into one request of `size` bytes; a larger message is a piece of its own.
 
-    Of an idempotent producer librdkafka has one request for each partition on its way, and while another one is ready it polls for
-    the answer without pause: 2.2 µs of processor time an event in a backlog (2.16.0).
+    For an idempotent producer librdkafka has one request per partition in flight. While another request is ready, it polls for the
+    answer without pause, which costs much processor time in a backlog (docs/performance.md).
     """
     first = filled = 0
     for number, message in enumerate(messages):
@@ -145,10 +145,11 @@ def requests(messages: Sequence[Message], size: int) -> Iterator[Sequence[Messag
 def enqueue(producer: Producer, messages: Sequence[Message], on_delivery: DeliveryCallback | None = None) -> None:
     """Hand messages to librdkafka, in order.
 
-    Arguments by position cost little more than half of those by name, 1.2 instead of 2.1 µs. (`produce_batch` takes no timestamps.)
-    The fifth is `callback`: with None there, `on_delivery`, its other name, would be ignored.
+    Arguments by position cost little more than half as much as arguments by name. (`produce_batch` takes no timestamps.) The fifth
+    is `callback`: with None there, `on_delivery`, its other name, would be ignored.
 
-    Raises KafkaException for a message that it refuses, such as one that is too large: the transaction must not commit without it.
+    Raises KafkaException for a message that librdkafka refuses, such as one that is too large: the transaction must not commit
+    without it.
     """
     produce = producer.produce
     for topic, key, value, timestamp_ms, _, partition in messages:

@@ -1,4 +1,4 @@
-"""The elements of a BSON document, without their values being decoded (https://bsonspec.org/spec.html)."""
+"""Finds the elements of a BSON document without decoding their values (https://bsonspec.org/spec.html)."""
 
 from __future__ import annotations
 
@@ -12,24 +12,25 @@ STRING, DOCUMENT, ARRAY, BINARY, UNDEFINED, NULL, REGEX, POINTER, CODE, SYMBOL, 
     0x02, 0x03, 0x04, 0x05, 0x06, 0x0A, 0x0B, 0x0C, 0x0D, 0x0E, 0x0F
 )  # fmt: skip
 SEVERAL = -1
-"""Instead of a type: several elements that lie together."""
+"""Stands in the place of a type for several neighbouring elements."""
 
 LENGTH = 4
-"""Bytes of the length that a document, an array, a string and others begin with."""
+"""Bytes of the length with which a document, an array, a string and others begin."""
 
 _FIXED = {0x01: 8, UNDEFINED: 0, 0x07: 12, 0x08: 1, 0x09: 8, NULL: 0, 0x10: 4, 0x11: 8, 0x12: 8, 0x13: 16, 0x7F: 0, 0xFF: 0}
 _BESIDE = {STRING: 4, DOCUMENT: 0, ARRAY: 0, BINARY: 5, POINTER: 16, CODE: 4, SYMBOL: 4, SCOPED_CODE: 0}
-"""Bytes that a value has beside those that its length counts."""
+"""Bytes of a value beyond those that its length counts."""
 
 _FIXED_ONES = re.compile(
     rb"(?:[\x01\x09\x11\x12][^\0]*+\0.{8}|\x10[^\0]*+\0.{4}|[\x06\x0a\x7f\xff][^\0]*+\0|\x08[^\0]*+\0.|\x07[^\0]*+\0.{12}|\x13[^\0]*+\0.{16})++",
     re.DOTALL,
 )
-"""Elements of a fixed size: 0.03 µs each, instead of 0.6."""
+"""Matches a run of elements of fixed size, far faster than one by one in Python."""
 
 
 class Element(NamedTuple):
-    """Where an element stands: from its type at `start`, its value from `value`, to `end`. `kind` is its type, or SEVERAL."""
+    """Place of an element: its type is at `start`, its value begins at `value` and ends before `end`. `kind` is its type, or
+    SEVERAL."""
 
     kind: int
     start: int
@@ -38,7 +39,7 @@ class Element(NamedTuple):
 
 
 def runs(data: bytes, at: int, most: int) -> Iterator[Element]:
-    """The elements of the document or array at `at`: SEVERAL together up to `most` bytes, a larger one by itself.
+    """Yield the elements of the document or array at `at`: SEVERAL together up to `most` bytes, a larger one by itself.
 
     Errors: InvalidBSON.
     """
@@ -62,7 +63,7 @@ def runs(data: bytes, at: int, most: int) -> Iterator[Element]:
 
 
 def elements(data: bytes, at: int) -> Iterator[Element]:
-    """The elements of the document or array at `at`, one by one. Errors: InvalidBSON."""
+    """Yield the elements of the document or array at `at`, one by one. Errors: InvalidBSON."""
     last = _last(data, at)
     at += LENGTH
     while at < last:
@@ -72,7 +73,7 @@ def elements(data: bytes, at: int) -> Iterator[Element]:
 
 
 def joined(found: Iterable[Element], most: int) -> Iterator[Element]:
-    """Neighbours as SEVERAL, up to `most` bytes together; a larger one by itself."""
+    """Join neighbours into SEVERAL, up to `most` bytes together; a larger element stays by itself."""
     start = end = -1
     for element in found:
         if element.start == end and element.end - start <= most:
@@ -94,22 +95,22 @@ def element_at(data: bytes, at: int, document_at: int) -> Element:
 
 
 def name_of(data: bytes, element: Element) -> str:
-    """The element's name; bytes that are no UTF-8 become U+FFFD."""
+    """Return the element's name; bytes that are not UTF-8 become U+FFFD."""
     return data[element.start + 1 : element.value - 1].decode(errors="replace")
 
 
 def document(content: bytes) -> bytes:
-    """A document of these elements."""
+    """Make a document of these elements."""
     return (LENGTH + len(content) + 1).to_bytes(LENGTH, "little") + content + b"\0"
 
 
 def length(data: bytes, at: int) -> int:
-    """The length that stands at `at`."""
+    """Read the length at `at`."""
     return int.from_bytes(data[at : at + LENGTH], "little")
 
 
 def _last(data: bytes, at: int) -> int:
-    """Where the zero byte is that ends the document at `at`."""
+    """Return the place of the zero byte that ends the document at `at`. Errors: InvalidBSON."""
     last = at + length(data, at) - 1
     if not at + LENGTH <= last < len(data) or data[last]:
         raise InvalidBSON("a document does not end where its length says")
@@ -117,7 +118,8 @@ def _last(data: bytes, at: int) -> int:
 
 
 def _value(data: bytes, at: int, last: int) -> tuple[int, int]:
-    """Where the value of the element at `at` begins and ends, in a document whose last byte is at `last`."""
+    """Return the begin and end of the value of the element at `at`, in a document whose last byte is at `last`. Errors:
+    InvalidBSON."""
     kind = data[at]
     value = data.find(0, at + 1, last) + 1
     if (fixed := _FIXED.get(kind)) is not None:

@@ -1,7 +1,7 @@
 """BSON values as JSON text, in the two dialects of `json_format`. The table of all types is in docs/message-format.md.
 
-Both dialects are one `bson.decode` and one `orjson.dumps`, because this is the hot path: orjson writes most values itself and
-asks the dialect's `default` for the rest. `benchmarks/encode.py` has the numbers behind the choices made here.
+Both dialects are one `bson.decode` and one `orjson.dumps`, because this is the hot path. orjson writes most values itself and
+asks the dialect's `default` for the rest. `benchmarks/encode.py` measures the choices made here.
 """
 
 from __future__ import annotations
@@ -28,24 +28,24 @@ from watcher.messages.iso_time import iso_time
 from watcher.messages.large_json import PIECE, LargeJson
 
 ORJSON_BYTES = 4096
-"""What orjson's result holds on to, however short the text is. A transaction's keys and values would be 8 MB, and their page faults
-would cost 2 to 5 µs an event; copying the short ones costs 0.2 µs."""
+"""Bytes that orjson's result holds on to, however short the text is. A transaction's keys and values would take several times their
+size, and the page faults would cost more than copying the short ones does (docs/performance.md)."""
 
 Convert = Callable[[Any], Any]
-"""From a value that orjson can't write to one it can."""
+"""Turns a value that orjson cannot write into one that it can."""
 
 
 @dataclass(frozen=True, slots=True)
 class JsonDialect:
-    """One way of writing BSON as JSON: how to decode it, and what becomes of the values JSON has no type for."""
+    """One way of writing BSON as JSON: `codec` decodes it, `default` converts the values for which JSON has no type."""
 
     codec: CodecOptions[dict[str, Any]]
     default: Convert
 
     def decode(self, document: bytes, opened: Collection[str] = ()) -> dict[str, Any]:
-        """The BSON document as a dict for `dumps`. Errors: bson.errors.InvalidBSON.
+        """Decode a BSON document to a dict for `dumps`. Errors: bson.errors.InvalidBSON.
 
-        In a document of more than PIECE bytes, large values are JSON already, but for those of the fields in `opened`: they are
+        In a document of more than PIECE bytes, large values are already JSON, except those of the fields in `opened`, which are
         dicts too.
         """
         if len(document) <= PIECE:
@@ -53,13 +53,15 @@ class JsonDialect:
         return LargeJson(partial(bson.decode, codec_options=self.codec), self.dumps).decode(document, opened)
 
     def dumps(self, value: object) -> bytes:
-        """`value` as compact UTF-8 JSON. Errors: orjson.JSONEncodeError when it's nested deeper than orjson writes (254 levels)."""
+        """Write `value` as compact UTF-8 JSON. Errors: orjson.JSONEncodeError if it is nested deeper than orjson writes (254
+        levels)."""
         text = orjson.dumps(value, self.default)
         return text if len(text) >= ORJSON_BYTES else bytes(memoryview(text))
 
 
 class _Replaced(TypeDecoder):
-    """Replaces the values of one type while decoding: the types that orjson would write itself, but not as the dialect wants."""
+    """Replaces the values of one type while decoding. It serves the types that orjson would write itself, but not as the dialect
+    wants."""
 
     def __init__(self, bson_type: type, replacement: Convert) -> None:
         self._bson_type = bson_type
@@ -76,10 +78,10 @@ class _Replaced(TypeDecoder):
 def _codec(replacements: Mapping[type, Convert]) -> CodecOptions[dict[str, Any]]:
     return CodecOptions(
         document_class=dict,
-        # A binary of subtype 4 need not have 16 bytes, and decoding such a one to uuid.UUID raises.
+        # A binary of subtype 4 need not have 16 bytes; decoding one of another size to uuid.UUID would raise.
         uuid_representation=UuidRepresentation.UNSPECIFIED,
         unicode_decode_error_handler="replace",
-        # The one form that holds every BSON date, and no slower than datetime.
+        # The only form that holds every BSON date; it is no slower than datetime.
         datetime_conversion=DatetimeConversion.DATETIME_MS,
         type_registry=TypeRegistry([_Replaced(kind, replacement) for kind, replacement in replacements.items()]),
     )
@@ -134,4 +136,4 @@ DIALECTS = {
     "plain": JsonDialect(_codec({Code: _plain_code}), _plain_default),
     "extended": JsonDialect(_codec({Code: _extended_code, float: _extended_float}), _extended_default),
 }
-"""By the value of `json_format`."""
+"""The dialects by the value of `json_format`."""

@@ -1,7 +1,7 @@
-"""From a change event to the Kafka message, as docs/message-format.md describes it. Pure: bytes and numbers in, a value out.
+"""Turns a change event into a Kafka message, as docs/message-format.md describes it. Pure: bytes and numbers in, a value out.
 
-Most messages of row changes in the plain dialect are made by `_row.c`, where it could be compiled: the same ones, at a quarter of
-the cost. What it leaves alone is made here, and so is every message where it is missing.
+If `_row.c` could be compiled, it makes most messages of row changes in the plain dialect: the same bytes at a fraction of the cost.
+The other messages are made here, and so is every message if `_row.c` is missing.
 """
 
 from __future__ import annotations
@@ -31,29 +31,30 @@ except ImportError:
     native_row = None
 
 BODY = ("fullDocument", "fullDocumentBeforeChange", "updateDescription")
-"""What a row message takes over from the change event as it is, in this order."""
+"""Fields that a row message takes over from the change event unchanged, in this order."""
 
 OPENED = ("_id", "documentKey")
-"""Fields of which a message takes a part, however large they are."""
+"""Fields of which a message uses a part, however large they are."""
 
 REMOVABLE = ("fullDocumentBeforeChange", "fullDocument", "updateDescription")
-"""What a message that is too large can do without, the dearest last: a consumer can read the document by its key."""
+"""Fields that are removed from a message that is too large, the most valuable last. A consumer can read the document by its key."""
 
 TOO_LARGE = "The message was too large for Kafka."
 TOO_LARGE_FOR_MONGODB = "The change event was too large for MongoDB."
 
 _TOP_LEVEL: CodecOptions[RawBSONDocument] = CodecOptions(document_class=RawBSONDocument, unicode_decode_error_handler="replace")
 _UNREADABLE = (InvalidBSON, LookupError, TypeError, AttributeError)
-"""How a damaged event fails: as BSON, by a field that is missing or of another type, by what orjson can't write (a TypeError)."""
+"""Errors from a damaged event: of its BSON, of a field that is missing or of another type, of a value that orjson cannot write (a
+TypeError)."""
 
 
 TopicNaming = Callable[[str, str, str, str], str]
-"""From template, operation, database and collection to the topic."""
+"""Names a topic from template, operation, database and collection."""
 
 
 @dataclass(frozen=True, slots=True)
 class MessageFormat:
-    """What the messages of one watcher have in common. Topics may hold `{database}`, `{collection}` and `{operation}`."""
+    """Properties that the messages of one watcher share. Topics may hold `{database}`, `{collection}` and `{operation}`."""
 
     watcher: str
     database: str
@@ -65,7 +66,7 @@ class MessageFormat:
 
     @classmethod
     def of(cls, settings: Settings) -> Self:
-        """That of a watcher's settings."""
+        """The message format of a watcher's settings."""
         topics = settings.topic_templates
         return cls(
             watcher=settings.kafka_client_id,
@@ -79,7 +80,7 @@ class MessageFormat:
 
 
 class Encoder:
-    """Makes the messages of one watcher; `native` allows for `_row.c`."""
+    """Makes the messages of one watcher; `native` allows the use of `_row.c`."""
 
     def __init__(self, message_format: MessageFormat, *, native: bool = True, topic_of: TopicNaming = topic_name) -> None:
         """`topic_of` names the topics of row changes."""
@@ -95,11 +96,11 @@ class Encoder:
             "replace": ("replace", message_format.topic_update),
             "delete": ("delete", message_format.topic_delete),
         }
-        """By operation, its name and topic. The name is one object for all messages, which makes counting them twice as fast."""
+        """Name and topic by operation. All messages share one object for the name, which makes counting them much faster."""
         self._watcher_text = self._dialect.dumps(self._watcher)
 
     def encode(self, event: bytes, sequence: int) -> Message:
-        """The message for a raw BSON change event. Errors: UndeliverableEvent when the event cannot be read."""
+        """Make the message for a raw BSON change event. Errors: UndeliverableEvent if the event cannot be read."""
         if self._native_row and (made := self._native_row(event, self._watcher_text, sequence)):
             operation, database, collection, key, value, time_ms = made
             operation, topic = self._rows[operation]
@@ -120,12 +121,12 @@ class Encoder:
         missing: Sequence[str] = (),
         size: int | None = None,
     ) -> list[Message]:
-        """For an event that is too large: its message without some `REMOVABLE` fields, and a dead letter that tells of it.
+        """Make the messages for an event that is too large: its own without some `REMOVABLE` fields, and a dead letter about it.
 
-        `missing` names the fields that MongoDB itself had to leave out, `size` is what the message's value had, if it was encoded
-        whole: to do that again would take much memory. As many more are removed as it takes for `takes` to
-        be true. When not even the document's key fits, the dead letter comes alone. An event that is no row change has nothing to
-        remove. The messages are numbered from `sequence`. Errors: as `encode`.
+        `missing` names the fields that MongoDB itself had to leave out. `size` is the size of the message's value in bytes, if it
+        was encoded whole; encoding it again would take much memory. More fields are removed until `takes` is true. If not even the
+        document's key fits, the dead letter comes alone. An event that is not a row change has nothing to remove. The messages are
+        numbered from `sequence`. Errors: as `encode`.
         """
         try:
             change = self._dialect.decode(event, OPENED)
@@ -145,9 +146,9 @@ class Encoder:
         event_id: str | None = None,
         **fields: Any,
     ) -> Message:
-        """A message of the watcher's own on the control topic: a gap, an event that could not be delivered.
+        """Make a message of the watcher's own for the control topic: a gap, or an event that could not be delivered.
 
-        `fields` are written after `timestamp`, in the order given. `timestamp_ms` is in milliseconds since 1970.
+        `fields` are written after `timestamp`, in the given order. `timestamp_ms` is in milliseconds since 1970.
         """
         head = _present({"operationType": operation, "database": self._database, "collection": collection})
         return self._control(head, fields, timestamp_ms, event_id, sequence)
@@ -215,7 +216,7 @@ class Encoder:
         namespace, target = change.get("ns", {}), change.get("to")
         head = {
             "operationType": change["operationType"],
-            # An invalidate names no database.
+            # An invalidate event names no database.
             "database": namespace.get("db", self._database),
             "collection": namespace.get("coll"),
             "to": target and {"database": target["db"], "collection": target["coll"]},
@@ -234,13 +235,13 @@ class Encoder:
 
 
 def event_time_ms(change: dict[str, Any]) -> int:
-    """When the change was made, in milliseconds since 1970; servers before 6.0 give whole seconds only."""
+    """Return the time of the change, in milliseconds since 1970; servers before 6.0 give only whole seconds."""
     wall_time = change.get("wallTime")
     return int(wall_time) if isinstance(wall_time, DatetimeMS) else change["clusterTime"].time * 1000
 
 
 def _kafka_time_ms(time_ms: int) -> int:
-    # Kafka refuses negative times; neither they nor times beyond JavaScript's come from a server whose clock is set.
+    # Kafka refuses negative times. A server whose clock is set gives neither those nor times beyond JavaScript's.
     if 0 <= time_ms <= LATEST_MS:
         return time_ms
     return 0 if time_ms < 0 else LATEST_MS
@@ -258,7 +259,7 @@ def _unreadable(event: bytes, error: Exception) -> UndeliverableEvent:
 
 
 def _subject(event: bytes) -> str:
-    """Collection and key, when at least the event's top level can be read."""
+    """Name the collection and the key, if at least the event's top level can be read."""
     try:
         fields = RawBSONDocument(event, _TOP_LEVEL)
         namespace, key = fields["ns"], fields["documentKey"]

@@ -1,4 +1,4 @@
-"""Milliseconds since 1970 as JavaScript's `Date.prototype.toISOString` writes them."""
+"""Writes milliseconds since 1970 as JavaScript's `Date.prototype.toISOString` does."""
 
 from __future__ import annotations
 
@@ -20,7 +20,8 @@ _MILLISECONDS = [f"{millisecond:03}" for millisecond in range(1000)]
 
 
 def iso_time(ms: int) -> str | None:
-    """`2024-01-01T12:00:00.000Z`; years outside 0 to 9999 as `+012345` or `-000001`; None where JavaScript has no date."""
+    """Write `2024-01-01T12:00:00.000Z`, and years outside 0 to 9999 as `+012345` or `-000001`; None if JavaScript has no such
+    date."""
     if not -LATEST_MS <= ms <= LATEST_MS:
         return None
     days, ms = divmod(ms, _DAY_MS)
@@ -30,7 +31,7 @@ def iso_time(ms: int) -> str | None:
 
 @lru_cache(maxsize=4096)
 def _iso_date(days: int) -> str:
-    # The calendar repeats after 400 years, and datetime.date knows all days of one such era.
+    # The calendar repeats every 400 years, and datetime.date knows all days of one such era.
     eras, day = divmod(days + _DAYS_BEFORE_1970, _ERA_DAYS)
     in_era = date.fromordinal(day + 1)
     return f"{_iso_year(in_era.year + eras * _ERA_YEARS)}-{in_era.month:02}-{in_era.day:02}"

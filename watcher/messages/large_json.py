@@ -1,7 +1,7 @@
-"""Large BSON documents as JSON, piece by piece.
+"""Writes large BSON documents as JSON, piece by piece.
 
 bson and orjson let no other thread run while they decode and write, and together they would take half a second for a document of
-16 MB. Here each call gets a piece, and takes some milliseconds. The text is the same as that of the whole.
+16 MB. Here each call gets a piece, and takes some milliseconds. The text is the same as if the document were written whole.
 """
 
 from __future__ import annotations
@@ -36,27 +36,27 @@ PIECE = 256 * 1024
 """Bytes of BSON that are decoded and written at once."""
 
 PIECE_OF_STRING = 64 * 1024
-"""Characters; each may become six bytes."""
+"""Characters of a string that are written at once; each may become six bytes."""
 
 DEEPEST = 250
-"""Levels of nesting; orjson writes 254, MongoDB stores 180."""
+"""Levels of nesting that are written; orjson writes 254, MongoDB stores 180."""
 
 SHARDS = 64
-"""A set of millions takes too long to grow and to go away: names are in so many."""
+"""Number of sets that share the names. One set of millions takes too long to grow and to free."""
 
 DBREF = ("$ref", "$id", "$db")
 STRINGS, NOTHING = (STRING, SYMBOL), (NULL, UNDEFINED)
 
 
 class LargeJson:
-    """What a dialect does with a large document; `decode` and `dumps` are the dialect's for its pieces."""
+    """Treatment of a large document in a dialect; `decode` and `dumps` are the dialect's own, for the pieces."""
 
     def __init__(self, decode: Callable[[bytes], dict[str, Any]], dumps: Callable[[object], bytes]) -> None:
         self._decode = decode
         self._dumps = dumps
 
     def decode(self, data: bytes, opened: Collection[str] = ()) -> dict[str, Any]:
-        """The document as a dict. Large values are orjson.Fragments, but those of the fields in `opened` are decoded like this.
+        """Decode the document to a dict. Large values are orjson.Fragments; those of the fields in `opened` are decoded like this.
 
         Errors: InvalidBSON.
         """
@@ -99,7 +99,8 @@ class LargeJson:
         parts.append(b"}")
 
     def _fields(self, data: bytes, at: int, *, dbref: bool) -> Iterable[bytes | Element]:
-        """Fields as text, large ones as elements. Of those of one name it is the last, in the place of the first."""
+        """Return the fields as text, large ones as elements. Of several fields of one name the last counts, in the place of the
+        first."""
         names = _Names()
         fields: list[bytes | Element] = []
         for run in runs(data, at, PIECE):
@@ -115,7 +116,7 @@ class LargeJson:
         return fields if as_they_are else self._rearranged(data, at, dbref=dbref)
 
     def _rearranged(self, data: bytes, at: int, *, dbref: bool) -> Iterator[bytes | Element]:
-        """The fields of an object with names that come twice, or of a DBRef, which has an order of its own."""
+        """Yield the fields of an object with repeated names, or of a DBRef, which has an order of its own."""
         fields = {name_of(data, element): element.start for element in elements(data, at)}
         if dbref and _is_dbref(data, fields):
             fields = {name: fields[name] for name in DBREF if name in fields} | fields
@@ -123,7 +124,7 @@ class LargeJson:
                 del fields["$db"]
         for run in joined((element_at(data, start, at) for start in fields.values()), PIECE):
             yield run if run.kind != SEVERAL else self._dumps(self._small(data, run))[1:-1]
-        while fields:  # a million at once takes too long
+        while fields:  # freeing a million at once takes too long
             fields.popitem()
 
     def _write_array(self, parts: list[bytes], data: bytes, at: int, depth: int) -> None:
@@ -139,7 +140,8 @@ class LargeJson:
         parts.append(b"]")
 
     def _write_scoped_code(self, parts: list[bytes], data: bytes, element: Element, depth: int) -> None:
-        """Its value is a length, the code as a string, and a document; the code is decoded with an empty one."""
+        """Add the text of code with a scope. Its value is a length, the code as a string, and a document; the code is decoded with
+        an empty document."""
         scope = element.value + 2 * LENGTH + length(data, element.value + LENGTH)
         code = data[element.value + LENGTH : scope] + document(b"")
         decoded = self._value(SCOPED_CODE, (LENGTH + len(code)).to_bytes(LENGTH, "little") + code)
@@ -151,7 +153,7 @@ class LargeJson:
         parts.append(b"}")
 
     def _write_decoded(self, parts: list[bytes], value: Any) -> None:
-        """Add what is no larger in Python than in BSON: a string, code, binary."""
+        """Add a value that is no larger in Python than in BSON: a string, code, binary."""
         if isinstance(value, dict):
             self._write_code(parts, value)
         elif isinstance(value, str):
@@ -174,7 +176,7 @@ class LargeJson:
 
 
 class _Names:
-    """The names of an object's fields. `repeated`: one of them was added twice."""
+    """The names of an object's fields. `repeated` is true if one of them was added twice."""
 
     def __init__(self) -> None:
         self.repeated = False
@@ -195,6 +197,6 @@ class _Names:
 
 
 def _is_dbref(data: bytes, fields: dict[str, int]) -> bool:
-    """Decided as pymongo does, by the types of the fields, whose places are given."""
+    """Return True if an object is a DBRef by pymongo's rule: by the types of its fields, whose places are given."""
     kinds = {name: data[fields[name]] for name in DBREF if name in fields}
     return kinds.get("$ref") in STRINGS and "$id" in kinds and kinds.get("$db", NULL) in (*STRINGS, *NOTHING)

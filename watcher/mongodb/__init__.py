@@ -1,5 +1,5 @@
 """The MongoDB end: change_stream reads, by way of client and cursor_reply; selection and field_exclusion let the server filter.
 
-It imports pymongo, and of the project only the values that travel and what all share. What is known of MongoDB belongs here: its
-change stream, its errors, its oplog; what becomes of an event does not.
+It imports pymongo; from the project it imports only the values that travel and the modules that all parts share. Knowledge of
+MongoDB belongs here: its change streams, its errors, its oplog. What becomes of a change event does not.
 """

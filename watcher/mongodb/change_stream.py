@@ -1,8 +1,9 @@
-"""MongoDB's change stream as batches of raw change events. With its errors' translation, all that knows pymongo in the data path.
+"""MongoDB's change stream as batches of raw change events.
 
-The stream is read by `aggregate` and `getMore` themselves instead of `Database.watch()`: that costs 3 µs an event instead of 10,
-keeps the events as raw BSON, and shows plainly (cursor id 0) when the server has closed the stream. There is no resuming in
-here, but from a secondary to the primary: whoever gets an `Outage` opens again from the last committed position.
+The stream is read with plain `aggregate` and `getMore` commands instead of `Database.watch()`. That costs less per event, keeps
+the events as raw BSON, and shows plainly (cursor id 0) that the server has closed the stream. This module does not resume a
+stream, except on the primary after a secondary has lost the position: the caller that gets an `Outage` opens again from the last
+committed position.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from bson import Int64, Timestamp
 from watcher.config import Settings
 from watcher.errors import NotPermitted, PositionLost
 from watcher.model import Batch, ResumeToken, token_ticks
-from watcher.mongodb.client import Reader
+from watcher.mongodb.client import CommandSession
 from watcher.mongodb.cursor_reply import take_apart
 from watcher.mongodb.errors import lacking, translated, understood
 from watcher.mongodb.field_exclusion import exclusion_stages
@@ -29,17 +30,17 @@ from watcher.mongodb.split_events import FragmentJoiner, event_token
 from watcher.oplog import Oplog
 
 AWAIT_MS = 1000
-"""How long a getMore waits for the first event; it bounds how late a request to stop is noticed."""
+"""Longest wait of a getMore for the first event, in milliseconds. It bounds how late a request to stop is noticed."""
 
 FIND_SECONDS = 5.0
-"""How long to look for an event whose time is known. It's over sooner, unless that time is still to come, as it may be in a token
-of another MongoDB."""
+"""Longest search for an event whose time is known. The search ends sooner unless that time is in the future, as it may be in a
+resume token from another MongoDB."""
 
 OPLOG_SECONDS = 30.0
-"""How often to ask for the oplog; that takes mongod 8 ms."""
+"""Interval between two questions about the oplog; each takes mongod some milliseconds."""
 
 TIME_FIRST = "82"
-"""How resume tokens begin: with a cluster time, of this type in MongoDB's KeyString. Their order and time are read from them."""
+"""Beginning of every resume token: the type of a cluster time in MongoDB's KeyString. Order and time are read from the tokens."""
 
 Opened = TypeVar("Opened")
 
@@ -54,7 +55,7 @@ class ChangeStream:
     def __init__(self, settings: Settings) -> None:
         """Errors: ConfigurationError when the URI cannot be used."""
         self._settings = settings
-        self._reader = Reader(settings)
+        self._session = CommandSession(settings)
         self._cursor_id = 0
         self._reached: ResumeToken = {}
         self._left_out: Sequence[str] = ()
@@ -64,9 +65,9 @@ class ChangeStream:
         self._oplog: Oplog | None = None
 
     def open(self, token: ResumeToken | None, leave_out: Sequence[str] = ()) -> ResumeToken:
-        """Open after `token`, or where `start_from` says; returns the position at which the stream stands.
+        """Open after `token`, or at `start_from` if there is no token; returns the position of the stream.
 
-        The events come without the top-level fields that are named in `leave_out`.
+        The events come without the top-level fields named in `leave_out`.
 
         Errors: Outage, PositionLost, NotPermitted, UnsupportedServer.
         """
@@ -74,18 +75,20 @@ class ChangeStream:
         return self._from_a_member(lambda: self._open_at(token))
 
     def open_by_time(self, token: ResumeToken, leave_out: Sequence[str] = ()) -> None:
-        """As `open`, but `token` need not be that of an event of this stream.
+        """Open as `open` does, but `token` need not belong to an event of this stream.
 
-        MongoDB starts before all events of the token's time, and those up to it are left out: several if they are of one
-        transaction. Whether MongoDB still has that time is for the caller to know: a replica set that is younger starts too.
+        MongoDB starts before all events of the token's time; a stage drops the events up to the token. There are several of them
+        if the time is that of a transaction. The caller must know that MongoDB still holds that time, because a younger replica
+        set opens without an error.
         """
         self._left_out, self._after = leave_out, [after_stage(token)]
         self._from_a_member(lambda: self._open_from(token))
 
     def find(self, token: ResumeToken) -> ResumeToken | None:
-        """The event of `token` in the oplog, selected by the settings or not: its token as the server writes it now.
+        """Find the event of `token` in the oplog, whether the settings select it or not; returns its token as the server writes it
+        now, None if there is no such event.
 
-        No `next` may follow, but an `open`. Errors: as `open`.
+        Call `open` afterwards, not `next`. Errors: as `open`.
         """
         return self._from_a_member(lambda: self._find(token))
 
@@ -96,7 +99,7 @@ class ChangeStream:
             return self._open({})
 
     def next(self, limit: int | None = None) -> Batch:
-        """The next change events, at most `limit` or else `batch_size`. Waits at most a second for the first one.
+        """Read the next change events: at most `limit`, or `batch_size` by default. Waits at most one second for the first.
 
         Errors: Outage, PositionLost, NotPermitted, EventTooLarge, UndeliverableEvent.
         """
@@ -122,32 +125,33 @@ class ChangeStream:
         return replace(self.standing_at(token), events=whole, ended=ended, more=more, size=size, token_of=event_token)
 
     def standing_at(self, token: ResumeToken) -> Batch:
-        """A batch without events, at `token`."""
+        """Return a batch without events, at `token`."""
         return Batch((), token, server_seconds=self._server_seconds, oplog=self._oplog)
 
     def oplog(self) -> Oplog | None:
-        """What MongoDB tells of its oplog; None without the role clusterMonitor, or on a router. Errors: Outage."""
+        """Read the state of MongoDB's oplog; None without the role clusterMonitor, or on a router. Errors: Outage."""
         self._oplog_due = time.monotonic() + OPLOG_SECONDS
-        return read_oplog(self._reader)
+        return read_oplog(self._session)
 
     def oldest_oplog_seconds(self) -> int | None:
-        """The time of the oldest oplog entry, in seconds since 1970; None where MongoDB does not tell. Errors: Outage."""
-        oldest = oldest_entry(self._reader)
+        """Read the time of the oldest oplog entry, in seconds since 1970; None if MongoDB does not tell. Errors: Outage."""
+        oldest = oldest_entry(self._session)
         return oldest.time if oldest else None
 
     def close(self) -> None:
-        """Give the connection back."""
-        self._reader.close()
+        """Close the connection."""
+        self._session.close()
 
     @property
     def splits(self) -> bool:
-        """Whether the server splits what is too large for it. Errors: as `open`."""
-        about = self._reader.command("admin", {"buildInfo": 1})
+        """Return True if the server splits events that are too large for it. Errors: as `open`."""
+        about = self._session.command("admin", {"buildInfo": 1})
         with understood():
             return can_split(about["versionArray"])
 
     def _from_a_member(self, opening: Callable[[], Opened]) -> Opened:
-        """What `opening` gives. Members have oplogs of different lengths: one that was synchronised anew has nothing of before."""
+        """Call `opening`, and again on the primary if the position is lost. Members have oplogs of different lengths: one that has
+        just been resynchronised holds nothing from before."""
         try:
             return opening()
         except PositionLost as error:
@@ -155,13 +159,13 @@ class ChangeStream:
             return opening()
 
     def _turn_to_primary(self, error: PositionLost) -> None:
-        if not self._reader.turn_to_primary():
+        if not self._session.turn_to_primary():
             raise error
         logger.warning("the member that is read from has lost the position; trying the primary: %s", error)
 
     def _open_at(self, token: ResumeToken | None) -> ResumeToken:
         with translated(after_token=token is not None):
-            # startAfter rather than resumeAfter: it takes the token of an invalidate as well.
+            # startAfter, not resumeAfter, because it also accepts the token of an invalidate event.
             return self._open({"startAfter": dict(token)} if token else self._first_start())
 
     def _open(self, start: Mapping[str, Any]) -> ResumeToken:
@@ -184,7 +188,7 @@ class ChangeStream:
         return None
 
     def _aggregate(self, stages: Stages) -> ResumeToken:
-        # It has to be the last; and there for all streams, since the server writes its tokens otherwise where it is.
+        # This must be the last stage. All streams need it, because the server writes other tokens in a stream that has it.
         split: Stages = [{"$changeStreamSplitLargeEvent": {}}] if self.splits else []
         _, token = self._read({"aggregate": 1, "pipeline": [*stages, *split], "cursor": {"batchSize": 0}})
         return token
@@ -202,23 +206,23 @@ class ChangeStream:
         return {"getMore": Int64(self._cursor_id), "collection": "$cmd.aggregate", "batchSize": limit, "maxTimeMS": AWAIT_MS}
 
     def _first_start(self) -> dict[str, Any]:
-        """The option for a stream that has no position yet."""
+        """The `$changeStream` option for a stream that has no position yet."""
         start_from = self._settings.start_from
         if start_from == "now":
             return {}
         if start_from == "earliest":
-            oldest = oldest_entry(self._reader)
+            oldest = oldest_entry(self._session)
             if oldest is None:
                 raise NotPermitted(
                     'start_from = "earliest" needs to know the oldest oplog entry.',
                     hint="Grant the role clusterMonitor, or give a time instead.",
                 )
-            return {"startAtOperationTime": oldest}  # not a moment before it: that may be gone
+            return {"startAtOperationTime": oldest}  # not a moment earlier: that may be gone
         return {"startAtOperationTime": Timestamp(int(start_from.timestamp()), 1)}
 
     def _read(self, command: dict[str, Any]) -> tuple[list[bytes], ResumeToken]:
-        """The events of the reply, and the server's position after them."""
-        reply = self._reader.command(self._settings.database, command)
+        """Run a command; returns the events of the reply and the server's position after them."""
+        reply = self._session.command(self._settings.database, command)
         with understood():
             events, cursor = take_apart(bytes(reply["cursor"].raw))
             self._cursor_id = cursor["id"]
@@ -230,11 +234,11 @@ class ChangeStream:
 
 
 def start_at(token: ResumeToken) -> Mapping[str, Any]:
-    """The option for a stream from the time of a token on."""
+    """The `$changeStream` option to start at the time of a resume token."""
     return {"startAtOperationTime": Timestamp(*token_ticks(token))}
 
 
 def can_split(version: Sequence[int]) -> bool:
-    """Whether a server of this version knows `$changeStreamSplitLargeEvent`: 7.0 and newer, and 6.0 from 6.0.9 on."""
+    """Return True if this version of the server knows `$changeStreamSplitLargeEvent`: 7.0 and newer, and 6.0 from 6.0.9 on."""
     major, minor, patch = version[:3]
     return major >= 7 or ((major, minor) == (6, 0) and patch >= 9)

@@ -25,7 +25,7 @@ RAW: CodecOptions[RawBSONDocument] = CodecOptions(document_class=RawBSONDocument
 
 
 def connect(settings: Settings) -> MongoClient[dict[str, Any]]:
-    """A client for the watcher's URI; it connects at the first command.
+    """Make a client for the watcher's URI. It connects at the first command.
 
     Errors: ConfigurationError when the URI cannot be used.
     """
@@ -35,14 +35,15 @@ def connect(settings: Settings) -> MongoClient[dict[str, Any]]:
             return MongoClient(
                 uri, appname=settings.kafka_client_id, server_selector=SameServer(), connect=False, **driver_options(uri)
             )
-    except (OSError, ValueError) as error:  # of a file that an option names, or a number
+    except (OSError, ValueError) as error:  # from a file that an option names, or from a number
         raise ConfigurationError(f"mongodb_uri: {error}", hint=URI_HINT) from error
 
 
 class SameServer:
-    """The driver's choice among the servers that a read preference allows: the nearest, and from then on that one while it's there.
+    """Server selector for the driver: of the servers that the read preference allows it picks the nearest, and keeps to that one
+    for as long as it is available.
 
-    A cursor lives on the server that opened it, be it a member or a router of a sharded cluster.
+    A cursor lives on the server that opened it, whether that is a member or a router of a sharded cluster.
     """
 
     def __init__(self) -> None:
@@ -55,8 +56,8 @@ class SameServer:
         return [server for server in servers if server.address == self._address]
 
 
-class Reader:
-    """Sends commands to the server that the URI's read preference leads to, always the same, in one session."""
+class CommandSession:
+    """Sends commands, in one session and always to the same server; the URI's read preference chooses it."""
 
     def __init__(self, settings: Settings) -> None:
         """Errors: ConfigurationError when the URI cannot be used."""
@@ -66,7 +67,7 @@ class Reader:
         self._session = self.client.start_session()
 
     def command(self, database: str, command: Mapping[str, Any]) -> RawBSONDocument:
-        """The reply. Errors: the driver's; UnsupportedServer."""
+        """Run a command; returns the reply. Errors: the driver's; UnsupportedServer."""
         try:
             return self.client[database].command(
                 dict(command), session=self._session, read_preference=self._preference, codec_options=RAW
@@ -77,14 +78,14 @@ class Reader:
             raise
 
     def turn_to_primary(self) -> bool:
-        """From now on read from the primary; False if that's what was read from already."""
+        """Read from the primary from now on. Returns False if the reader already did."""
         if self._preference == ReadPreference.PRIMARY:
             return False
         self._preference = ReadPreference.PRIMARY
         return True
 
     def close(self) -> None:
-        """Give the connection back; the server drops the cursor with the session."""
+        """Close the connection; the server drops the cursor with the session."""
         self._session.end_session()
         self.client.close()
 

@@ -1,6 +1,6 @@
-"""MongoDB's error codes that can reach a watcher, as one table: what a worker does about each, and what a person can do.
+"""Table of MongoDB's error codes that can reach a watcher: what a worker does about each, and what a person can do.
 
-Numbers and names are those of the server's `src/mongo/base/error_codes.yml` (6.0 to 8.0), and of the asserts in its code for change
+Numbers and names come from the server's `src/mongo/base/error_codes.yml` (6.0 to 8.0), and from the asserts in its code for change
 streams and resume tokens, which it names `Location<number>`. docs/errors.md shows the same table.
 """
 
@@ -44,7 +44,8 @@ UNKNOWN_HINT = "MongoDB's log tells more. The worker keeps trying; if this does 
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """Errors that mean the same to a worker: `becomes` decides what it does, `says` begins the sentence, `codes` have names."""
+    """Errors that mean the same to a worker. `becomes` decides what it does, `says` begins the sentence, `codes` maps each code to
+    its name."""
 
     becomes: type[WatcherError]
     says: str
@@ -53,7 +54,7 @@ class Kind:
 
 
 def _locations(*numbers: int | Iterable[int]) -> dict[int, str]:
-    """Codes of the server's asserts, which have no other name than their number."""
+    """Name the codes of the server's asserts, which have no name but their number."""
     flat = [number for item in numbers for number in ([item] if isinstance(item, int) else item)]
     return {number: f"Location{number}" for number in flat}
 
@@ -187,7 +188,7 @@ LARGE = Kind(
     UndeliverableEvent,
     "A change event is too large for MongoDB",
     LARGE_HINT,
-    # The second is of servers that split: a single field is larger than what the token leaves of a fragment.
+    # Servers that split events raise the second: a single field is larger than the room that the token leaves in a fragment.
     {10334: "BSONObjectTooLarge", **_locations(7182500)},
 )
 POSITION = Kind(
@@ -208,7 +209,8 @@ TOKEN = Kind(
         ),
     },
 )  # fmt: skip
-"""A token that is none of this server's, or of a newer release. Only while opening: in mid-stream the position is not at fault."""
+"""A token that is not from this server, or from a newer release. Applies only while a stream is being opened: in mid-stream the
+position is not at fault."""
 
 UNKNOWN = Kind(Outage, "MongoDB answered with an error", UNKNOWN_HINT, {})
 
@@ -224,18 +226,19 @@ BY_WORDS: tuple[tuple[frozenset[int | None], re.Pattern[str], Kind], ...] = (
     (frozenset({20}), re.compile("^(?!.*replica set)"), UNSUPPORTED),
     (frozenset({303}), re.compile("not supported", re.IGNORECASE), UNSUPPORTED),
 )
-"""Codes that mean several things. 8000 is all that Atlas' own proxy refuses; 303 is DocumentDB's "Feature not supported" too."""
+"""Codes with several meanings, told apart by their text. 8000 is everything that Atlas' own proxy refuses; 303 is also DocumentDB's
+"Feature not supported"."""
 
 LACKS = re.compile(
     r"not (currently |yet )?(supported|implemented|enabled)|unsupported|unrecogni[sz]ed|unknown (field|option|command)"
     r"|no such command",
     re.IGNORECASE,
 )
-"""How servers say that they cannot do something. Imitations have codes of their own for it, or none."""
+"""Words with which servers say that they cannot do something. Imitations of MongoDB use codes of their own for it, or none."""
 
 
 def kind_of(code: int | None, text: str, *, after_token: bool = False) -> Kind:
-    """What the server's error `code` with its `text` means; `after_token`: a stream is being opened after a saved position."""
+    """Return the kind of the server's error `code` with its `text`. `after_token`: a stream is being opened after a position."""
     if after_token and code in TOKEN.codes:
         return TOKEN
     for codes, words, kind in BY_WORDS:

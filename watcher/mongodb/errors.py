@@ -1,4 +1,7 @@
-"""MongoDB's errors and its driver's as ours, which say what to do: ride it out, or stop. `mongodb_codes.py` has the table."""
+"""Translation of MongoDB's and its driver's errors into ours, whose type says what to do: keep trying, or stop.
+
+`error_codes.py` has the table of the server's codes.
+"""
 
 from __future__ import annotations
 
@@ -50,16 +53,16 @@ CERTIFICATE_REFUSED = "CERTIFICATE_VERIFY_FAILED"
 
 NO_SESSIONS = "Sessions are not supported"
 SASLPREP = "SASLprep"
-"""The driver's word for a password that no server could take, in a plain ValueError."""
+"""The driver's word for a password that no server could accept, in a plain ValueError."""
 
 TOO_OLD = "wire version"
-"""Of the driver's words for a server whose protocol is older than the driver."""
+"""Words of the driver's error about a server whose protocol is too old for the driver."""
 
 NOT_THIS_REPLICA_SET = ("available for replica set name", "configured to connect to a replica set")
-"""Of the driver's words for a standalone server, or a member of another replica set."""
+"""Words of the driver's error about a standalone server, or a member of another replica set."""
 
 NO_SUCH_MEMBER = "match selector"
-"""Of the driver's words for a read preference that no member fits which is there."""
+"""Words of the driver's error about a read preference that no available member satisfies."""
 
 URI_HINT = "Check its options, and in user and password the characters written as %XX."
 CERTIFICATE_HINT = "Check tlsCAFile in mongodb_uri, and that the server's certificate is for its host and still valid."
@@ -72,8 +75,8 @@ ID_TOO_LARGE_HINT = (
     "exclude_collections, or set the position after it with `watcherctl position`."
 )
 CUT_OFF = AutoReconnect.__name__
-"""The code of an outage that began with a connection closed by the other end. It's also how mongod answers where an event fits into
-a reply, but not the token after it as well, which holds the document's `_id` (of 8 kB and more) twice as long."""
+"""Code of an outage that began when the other end closed the connection. mongod also does this when an event fits into a reply but
+the token after it does not: the token holds the document's `_id` at twice its length, which matters from 8 kB on."""
 REACH_HINT = "Is mongod running, and are host and port in mongodb_uri right? The worker keeps trying."
 
 URI_REFUSED = Kind(ConfigurationError, "mongodb_uri", URI_HINT, {})
@@ -92,23 +95,23 @@ DRIVER_ERRORS: Mapping[type[Exception], Kind] = {
     InvalidBSON: REPLY_UNREADABLE,
     PyMongoError: Kind(Outage, "MongoDB's driver failed", UNKNOWN.hint, {}),
 }
-"""What the driver's exceptions mean, by the nearest class. What the server has answered (`OperationFailure`) goes by its code."""
+"""Meaning of the driver's exceptions, by the nearest class. An answer of the server (`OperationFailure`) goes by its code."""
 
 BUGS = (InvalidOperation, InvalidName, CollectionInvalid, EncryptionError)
-"""The driver's words for calls that make no sense: ours to mend, and nobody else's."""
+"""The driver's exceptions for calls that make no sense. They are bugs of ours."""
 
 
 class EventTooLarge(UndeliverableEvent):
-    """One of the events that were asked for is larger than a BSON document may be, or all together with their token."""
+    """One of the requested events is larger than a BSON document may be, or all of them are together with their token."""
 
 
 class EventNotFound(PositionLost):
-    """The event after which a stream was opened is not in it: it's gone, or the stream's filter leaves it out."""
+    """The event after which a stream was opened is not in it: it is gone, or the stream's filter leaves it out."""
 
 
 @contextlib.contextmanager
 def translated(*, after_token: bool = False) -> Iterator[None]:
-    """Turn pymongo's errors into ours; `after_token` says that a stream is being opened after a saved position."""
+    """Turn pymongo's errors into ours. `after_token`: a stream is being opened after a saved position."""
     try:
         yield
     except BUGS:
@@ -125,7 +128,7 @@ def translated(*, after_token: bool = False) -> Iterator[None]:
 
 @contextlib.contextmanager
 def understood() -> Iterator[None]:
-    """Errors: UnsupportedServer, naming what a reply lacks of all that MongoDB's own replies hold."""
+    """Raise UnsupportedServer if a reply lacks something that MongoDB's own replies always have; the error names it."""
     try:
         yield
     except KeyError as error:
@@ -135,7 +138,7 @@ def understood() -> Iterator[None]:
 
 
 def lacking(what: str) -> UnsupportedServer:
-    """For a server that lacks something which every MongoDB has; `what` completes the sentence."""
+    """Make the error for a server that lacks something every MongoDB has; `what` completes the sentence."""
     return UnsupportedServer(f"This is no MongoDB that watchers can read: {what}.", hint=SERVER_HINT)
 
 
@@ -143,7 +146,7 @@ def _from_server(error: OperationFailure, *, after_token: bool) -> WatcherError:
     text = _server_text(error)
     kind = kind_of(error.code, text, after_token=after_token)
     if kind is LARGE:
-        size, *_ = text.split(" First element: ")  # what follows is the beginning of the event, with a user's data
+        size, *_ = text.split(" First element: ")  # the rest is the beginning of the event, with a user's data
         return EventTooLarge(f"{kind.says}: {size}", hint=kind.hint)
     if error.code in EVENT_NOT_FOUND:
         return EventNotFound(f"{kind.says} (error {error.code}): {text}", hint=kind.hint)
@@ -157,15 +160,15 @@ def _from_server(error: OperationFailure, *, after_token: bool) -> WatcherError:
 
 
 def _from_driver(error: Exception) -> WatcherError:
-    """What the driver says by itself; where its classes don't tell things apart, its words do."""
+    """Translate an error of the driver's own: by its class, or by its words where classes do not tell errors apart."""
     text = str(error)
     if isinstance(error, ServerSelectionTimeoutError) and (known := _unreachable(error)):
         return known
-    if type(error.__cause__).__module__.startswith("dns."):  # to the driver a fault of the URI, which leaves the hosts to DNS
+    if type(error.__cause__).__module__.startswith("dns."):  # the driver blames the URI, which leaves the hosts to DNS
         return _outage(f"DNS does not tell where MongoDB is: {_first_sentence(error)}", REACH_HINT, "DNS")
     if TOO_OLD in text:
         return UnsupportedServer(f"This MongoDB is too old: {_first_sentence(error)}", hint=SERVER_HINT)
-    if NO_SESSIONS in text:  # of a configuration error, and yet the driver has asked a server: one of no replica set yet
+    if NO_SESSIONS in text:  # a configuration error to the driver, though it has asked a server, which is in no replica set yet
         return _not_initiated()
     kind = next(DRIVER_ERRORS[of] for of in type(error).__mro__ if of in DRIVER_ERRORS)
     return _made(kind, f"{kind.says}: {_first_sentence(error)}", type(error).__name__)
@@ -180,10 +183,13 @@ def _not_initiated() -> Outage:
 
 
 def _unreachable(error: ServerSelectionTimeoutError) -> WatcherError | None:
-    """The driver's text names each server with its error and then repeats the topology; the first half is for people."""
+    """Translate a failed server selection, None if it is of no known kind.
+
+    The driver's text names each server with its error and then repeats the topology. The first half is for people.
+    """
     if _no_certificate_is_trusted(str(error)):
         return NotPermitted(f"MongoDB's certificate cannot be trusted: {_first_sentence(error)}", hint=CERTIFICATE_HINT)
-    if "RSGhost" in str(error):  # the driver's name for a member of no replica set yet; its sentence says nothing of that
+    if "RSGhost" in str(error):  # the driver's name for a server in no replica set yet; its sentence does not mention that
         return _not_initiated()
     if any(words in str(error) for words in NOT_THIS_REPLICA_SET):
         text = f"No server of mongodb_uri is in the replica set that it names: {_first_sentence(error)}"
@@ -198,14 +204,15 @@ def _outage(text: str, hint: str, code: str) -> Outage:
 
 
 def _no_certificate_is_trusted(text: str) -> bool:
-    """Certificates don't mend themselves; but one member may have a bad one while the good ones are away, which is an outage."""
+    """Return True if every server's certificate is refused. Certificates do not mend themselves. But one member may have a bad
+    certificate while the members with good ones are down: that is an outage."""
     _, _, topology = text.partition("Topology Description:")
     servers = topology.split("<ServerDescription")[1:]
     return bool(servers) and all(CERTIFICATE_REFUSED in server for server in servers)
 
 
 def _server_text(error: OperationFailure) -> str:
-    """The server's sentence; one about a missing right goes on with the whole command, signature and all."""
+    """The server's own sentence. One about a missing right continues with the whole command and its signature; that is cut off."""
     details = error.details or {}
     return str(details.get("errmsg") or error).split(" to execute command ")[0].strip().rstrip(".")
 

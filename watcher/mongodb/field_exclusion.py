@@ -1,12 +1,12 @@
-"""Fields that must not leave MongoDB, as pipeline stages that remove them from the change events inside the server.
+"""Pipeline stages that remove excluded fields from the change events inside the server, so that they never leave MongoDB.
 
-The server's own `$unset` does the removing: it follows a path through arrays and arrays of arrays, to any depth. Around it two
-things are needed. It knows no condition, so the events of the collection concerned are lifted into a field that no other event
-has. And `updatedFields` has paths as names, so its entries are sorted first: what lies inside an excluded field goes at once, and
-what may hold one is put under a name of its own, below which `$unset` removes the rest of the path.
+The server's own `$unset` removes the fields: it follows a path through arrays and arrays of arrays, to any depth. Two things are
+needed around it. `$unset` takes no condition, so the events of the collection concerned are first lifted into a field that no other
+event has. And the names in `updatedFields` are paths, so its entries are sorted first: an entry inside an excluded field is dropped
+at once, and an entry that may hold one is put under a name of its own, below which `$unset` removes the rest of the path.
 
-Only `$replaceWith` and `$unset` are used, which MongoDB has since 4.2. There is no regular expression on names of fields: one
-name that is not valid UTF-8 would end the stream (error 51156).
+Only `$replaceWith` and `$unset` are used, which MongoDB has had since 4.2. Names of fields are never matched with regular
+expressions: one name that is not valid UTF-8 would end the stream (error 51156).
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ Expression = Mapping[str, Any]
 
 LIFTED = "excluding"
 ENTRIES = "updatedEntries"
-"""Where an event is while fields are removed from it. No change event has fields of these names."""
+"""Places of an event and its updated fields while fields are removed. No change event has fields with these names."""
 
 DOCUMENTS = ("fullDocument", "fullDocumentBeforeChange")
 DIGITS = "0123456789"
 
 
 def exclusion_stages(exclude_fields: Iterable[str]) -> list[dict[str, Any]]:
-    """The stages to follow `$changeStream`, for fields as `exclude_fields` names them; none when there are none."""
+    """Make the stages that follow `$changeStream`, for fields as named in `exclude_fields`; none if there are no fields."""
     paths: dict[str, set[Path]] = {}
     for collection, path in map(split_field, exclude_fields):
         paths.setdefault(collection, set()).add(path)
@@ -38,7 +38,7 @@ def exclusion_stages(exclude_fields: Iterable[str]) -> list[dict[str, Any]]:
 
 
 def _outermost(paths: set[Path]) -> list[Path]:
-    """The paths that lie inside no other one; `$unset` refuses those that do."""
+    """The paths that lie inside no other path; `$unset` refuses paths that do."""
     return sorted(path for path in paths if paths.isdisjoint(path[:length] for length in range(1, len(path))))
 
 
@@ -51,7 +51,8 @@ def _stages(collection: str, paths: list[Path]) -> Iterator[dict[str, Any]]:
 
 
 def _is_in(collection: str) -> Expression:
-    """Whether an event is about the collection or one that matches the glob, or about a temporary one that may yet get the name."""
+    """Make the test for an event about the collection, or one that the glob matches, or a temporary one that may yet get the
+    name."""
     named = _matches(glob_to_regex(collection)) if is_glob(collection) else {"$eq": ["$ns.coll", collection]}
     return {"$or": [named, _matches(TEMPORARY)]}
 
@@ -72,13 +73,13 @@ def _in_entries(paths: list[Path], parents: list[Path]) -> Iterator[str]:
 
 
 def _under(parents: list[Path], parent: Path) -> str:
-    """The name under which the values of entries that set `parent` are put."""
+    """The name that holds the values of entries that set `parent`."""
     return f"under{parents.index(parent)}"
 
 
 def _sorted_entries(paths: list[Path], parents: list[Path]) -> Expression:
-    """The entries of `updatedFields` that may stay, as `{k, v}` or `{k, under…}`; null when there is no `updatedFields`."""
-    # Most entries have nothing to do with any path, which their first name tells at once.
+    """The entries of `updatedFields` that may stay, as `{k, v}` or `{k, under…}`; null if there is no `updatedFields`."""
+    # Most entries have nothing to do with any path; their first name shows it at once.
     concerned = {"$in": [{"$arrayElemAt": ["$$parts", 0]}, sorted({path[0] for path in paths})]}
     either = {"$cond": [concerned, _sorted_entry(paths, parents), "$$entry"]}
     entry = {"$let": {"vars": {"parts": {"$split": ["$$entry.k", "."]}}, "in": either}}
@@ -87,7 +88,7 @@ def _sorted_entries(paths: list[Path], parents: list[Path]) -> Expression:
 
 
 def _sorted_entry(paths: list[Path], parents: list[Path]) -> Expression:
-    """One entry: null when it lies inside an excluded field, with its value under another name when such a field may be in it."""
+    """One entry: null if it lies inside an excluded field, with its value under another name if it may hold such a field."""
     inside = [{"$eq": [{"$slice": ["$$names", len(path)]}, path]} for path in paths]
     branches: list[Expression] = [{"case": {"$or": inside}, "then": None}]
     for parent in parents:
@@ -97,13 +98,13 @@ def _sorted_entry(paths: list[Path], parents: list[Path]) -> Expression:
 
 
 def _names(parts: str) -> Expression:
-    """The names of fields among the parts of a path such as `contacts.0.phone`: not the positions in arrays."""
+    """The field names among the parts of a path such as `contacts.0.phone`, without the positions in arrays."""
     is_name = {"$or": [{"$eq": ["$$part", ""]}, {"$ne": [{"$trim": {"input": "$$part", "chars": DIGITS}}, ""]}]}
     return {"$filter": {"input": parts, "as": "part", "cond": is_name}}
 
 
 def _lowered() -> Expression:
-    """The event as it was, with what is left of its `updatedFields`. `$mergeObjects` keeps the order of the fields."""
+    """The event in its old place, with the remaining `updatedFields`. `$mergeObjects` keeps the order of the fields."""
     updated = {"updatedFields": {"$arrayToObject": {"$map": {"input": f"${ENTRIES}", "as": "entry", "in": _key_and_value()}}}}
     description = {"$mergeObjects": [f"${LIFTED}.updateDescription", updated]}
     changed = {"updateDescription": {"$cond": [{"$isArray": f"${ENTRIES}"}, description, "$$REMOVE"]}}
@@ -111,7 +112,7 @@ def _lowered() -> Expression:
 
 
 def _key_and_value() -> Expression:
-    """An entry with its value back at `v`, under whatever name it was: it's the second of the entry's two fields."""
+    """An entry with its value back at `v`. Whatever its name, the value is the second of the entry's two fields."""
     second = {"$arrayElemAt": [{"$objectToArray": "$$entry"}, 1]}
     restored = {"$let": {"vars": {"second": second}, "in": {"k": "$$entry.k", "v": "$$second.v"}}}
     return {"$cond": [{"$eq": [{"$type": "$$entry.v"}, "missing"]}, restored, "$$entry"]}

@@ -1,30 +1,32 @@
-"""How many events to ask MongoDB for at once, so that a reply has a size that is cheap to handle and bounded in memory."""
+"""Number of events to request from MongoDB at once, chosen so that a reply is cheap to handle and bounded in memory."""
 
 from __future__ import annotations
 
 REPLY_BYTES = 3 * 1024 * 1024
-"""What a reply should hold: a transaction's worth, less what JSON adds. MongoDB itself stops at 16 MB only."""
+"""Wanted size of a reply: a transaction's worth, less what JSON adds. MongoDB itself stops only at 16 MB."""
 
 FIRST_EVENTS = 100
-"""Before the size of any is known: 2,000 of 16 kB would be as much as MongoDB gives at once, and the most a worker ever holds."""
+"""Events in the first request, when the size of none is known. 2,000 events of 16 kB would fill the largest reply that MongoDB
+gives, and be the most that a worker ever holds."""
 
 BACKLOG_BYTES = 2 * REPLY_BYTES
-"""Replies up to this size are read ahead of; memory has to hold larger ones one by one."""
+"""Largest reply after which the next one is read ahead. Larger replies are held in memory one at a time."""
 
 
 class BatchSize:
-    """At most `highest` events, and about REPLY_BYTES, judged by the events of the last reply."""
+    """Limit for the next request: at most `highest` events, and about REPLY_BYTES, judged by the last reply's events."""
 
     def __init__(self, highest: int) -> None:
         self._highest = highest
         self.limit = min(FIRST_EVENTS, highest)
 
     def learn(self, events: int, size: int) -> None:
-        """So many have come, of so many bytes. A reply with none says nothing of those to come."""
+        """Note a reply of so many events and bytes. A reply without events says nothing about the next one."""
         if events:
             self.limit = max(1, min(self._highest, REPLY_BYTES * events // size))
 
 
 def is_backlog(events: int, size: int, limit: int) -> bool:
-    """Whether a reply to a request for `limit` events says that the next ones are there already, and it's small enough."""
+    """Return True if a reply to a request for `limit` events shows that more events already wait, and it is small enough to read
+    ahead."""
     return events == limit and size <= BACKLOG_BYTES

@@ -1,8 +1,8 @@
-"""A change stream that goes on after any position whose event MongoDB still holds, also where its own filter leaves that event out.
+"""A change stream that resumes after any position whose event MongoDB still holds, even if the stream's own filter drops it.
 
-A resume token works only in a stream that has its event. That is not so any more after the settings have changed (a collection is
-no longer watched), nor where a split event comes whole or the reverse (its document has changed, or which documents are asked for).
-Then the stream is opened by the token's time. What follows is the same, so a position is lost only if its event is.
+A resume token works only in a stream that contains its event. It stops working when the settings change (a collection is no longer
+watched), and when a split event now comes whole or the reverse (its document has changed, or other documents are requested). The
+stream is then opened at the token's time. The events that follow are the same, so a position is lost only if its event is.
 """
 
 from __future__ import annotations
@@ -22,18 +22,18 @@ logger = logging.getLogger("watcher")
 
 
 class ResumingStream(ChangeStream):
-    """As `ChangeStream`, but it raises PositionLost only if MongoDB no longer holds the event of the position."""
+    """A `ChangeStream` that raises PositionLost only if MongoDB no longer holds the event of the position."""
 
     def __init__(self, settings: Settings) -> None:
         """Errors: ConfigurationError when the URI cannot be used."""
         super().__init__(settings)
         self._unproven: ResumeToken | None = None
-        """The token after which it was opened, until an event has come: the server looks for it no sooner."""
+        """The token after which the stream was opened, until an event has arrived: only then has the server looked for it."""
         self._leave_out: Sequence[str] = ()
         self._token: ResumeToken = {}
 
     def open(self, token: ResumeToken | None, leave_out: Sequence[str] = ()) -> ResumeToken:
-        """As `ChangeStream.open`."""
+        """Open as `ChangeStream.open` does."""
         self._unproven, self._leave_out, self._token = token, leave_out, token or {}
         try:
             self._token = super().open(token, leave_out)
@@ -42,13 +42,13 @@ class ResumingStream(ChangeStream):
         return self._token
 
     def open_now(self) -> ResumeToken:
-        """As `ChangeStream.open_now`."""
+        """Open as `ChangeStream.open_now` does."""
         self._unproven, self._leave_out = None, ()
         self._token = super().open_now()
         return self._token
 
     def next(self, limit: int | None = None) -> Batch:
-        """As `ChangeStream.next`."""
+        """Read as `ChangeStream.next` does."""
         try:
             batch = super().next(limit)
         except (EventNotFound, EventTooLarge) as error:
@@ -56,22 +56,22 @@ class ResumingStream(ChangeStream):
             batch = super().next(limit)
         if batch.events:
             self._unproven = None
-        elif batch.token["_data"] < self._token["_data"]:  # opened by time, and not past the position yet
+        elif batch.token["_data"] < self._token["_data"]:  # opened by time, and not yet past the position
             batch = replace(batch, token=self._token)
         self._token = batch.token
         return batch
 
     def try_open(self, token: ResumeToken | None) -> ResumeToken:
-        """As `open`, and reads on once: some positions are refused only then. Errors: those of both, but EventTooLarge."""
+        """Open as `open` does, and read once: some positions are refused only then. Errors: those of both, except EventTooLarge."""
         opened = self.open(token)
         with contextlib.suppress(EventTooLarge):  # the worker has a policy for those
             self.next(1)
         return opened
 
     def _open_otherwise(self, error: WatcherError) -> None:
-        """By time, once, if what failed may be the event of the position itself; else raises `error`."""
+        """Open by time, once, if the event of the position itself may have failed; otherwise raise `error`."""
         token, self._unproven = self._unproven, None
-        # Only where it splits does the server measure again what it has delivered already.
+        # Only a server that splits events measures an event again that it has already delivered.
         if token is None or (isinstance(error, EventTooLarge) and not self.splits) or not (found := self.find(token)):
             raise error
         logger.info("the event of the position does not come any more as it did; going on by its time")

@@ -1,4 +1,4 @@
-"""Which change events a watcher wants, as the `$match` stage that lets MongoDB do the filtering."""
+"""Selection of the change events that a watcher wants, as a `$match` stage, so that MongoDB does the filtering."""
 
 from __future__ import annotations
 
@@ -12,24 +12,24 @@ from watcher.config.collections import is_glob, unmeant
 from watcher.model import ResumeToken
 
 WHOLE_DATABASE = ("dropDatabase", "invalidate")
-"""Change events without a collection; without them the end of a stream would go unseen."""
+"""Change events without a collection. They are always wanted: without them the end of a stream would go unseen."""
 
 BREAKS_REWRITING = {*map(chr, range(0x20)), "\x7f", "'", '"', "\\"}
-"""Characters that must not stand in a regular expression: MongoDB writes it as JSON into a filter of its oplog, and fails (6.0)."""
+"""Characters that must not stand in a regular expression: MongoDB 6.0 writes it as JSON into a filter of its oplog, and fails."""
 
 
 VERSION = slice(18, 22)
-"""Where a resume token's version is, in hexadecimal as all of it: behind a type of one byte and a time of eight."""
+"""Place of the version in a resume token, which is hexadecimal: after a type of one byte and a time of eight."""
 
 UUID_MARK = "5A1004"
-"""KeyString's for the 16 bytes of a UUID, which follow."""
+"""KeyString's mark before the 16 bytes of a UUID."""
 
 
 def match_stage(watch: Iterable[str], exclude: Iterable[str]) -> list[dict[str, Any]]:
-    """The pipeline stages for names or globs to watch (none: all) and to exclude (exclude wins).
+    """Make the pipeline stages for names or globs to watch (none means all) and to exclude (exclusion wins).
 
-    The test is on `ns.coll` alone: MongoDB rewrites it into a filter on the oplog itself, and the database is the stream's anyway.
-    A rename counts by its target too: it replaces what consumers know under that name.
+    They test `ns.coll` alone, because MongoDB rewrites that into a filter on the oplog itself; the stream has only one database.
+    A rename is also selected by its target, since it replaces what consumers know under that name.
     """
     exclude = (*exclude, *unmeant(watch))
     by_name, by_target = _names("ns.coll", watch, exclude), _names("to.coll", watch, exclude, present=True)
@@ -37,15 +37,16 @@ def match_stage(watch: Iterable[str], exclude: Iterable[str]) -> list[dict[str, 
 
 
 def after_stage(token: ResumeToken) -> dict[str, Any]:
-    """The stage for the events after a resume token: as text, tokens sort in the order of the stream."""
+    """Make the stage for the events after a resume token. As text, tokens sort in the order of the stream."""
     return {"$match": {"_id._data": {"$gt": token["_data"]}}}
 
 
 def event_stage(token: ResumeToken) -> dict[str, Any]:
-    """The stage for the event of a resume token alone, whatever its token is like today.
+    """Make the stage for the one event of a resume token, however the server writes its token today.
 
-    The token's beginning tells the event from all others: its time, its place in a transaction, and the UUID of the collection.
-    Not the version in between, which a server may write otherwise after an upgrade; nor the end, where a fragment has its number.
+    The beginning of the token tells the event from all others: its time, its place in a transaction, and the UUID of the
+    collection. Two parts are ignored: the version in between, which a server may write differently after an upgrade, and the end,
+    where a fragment has its number.
     """
     data = token["_data"]
     uuid = data.find(UUID_MARK, VERSION.stop)
@@ -65,10 +66,10 @@ def _names(field: str, watch: Iterable[str], exclude: Iterable[str], *, present:
 
 
 def _pattern(name: str) -> str | Regex[str]:
-    """A plain name as it is (an equality is the cheapest test), a glob as an anchored regular expression.
+    """Return a plain name as it is (equality is the cheapest test), and a glob as an anchored regular expression.
 
-    So is a name with a brace. MongoDB makes a regular expression of an equality by itself, to filter its oplog, and does not escape
-    braces there: it would look for `aa` in the place of `a{2}` (6.0).
+    A name with a brace becomes a regular expression too. To filter its oplog, MongoDB 6.0 turns an equality into a regular
+    expression by itself and does not escape braces: it would look for `aa` instead of `a{2}`.
     """
     if is_glob(name) or "{" in name:
         return Regex(f"^{glob_to_regex(name)}$", "s")
@@ -76,7 +77,8 @@ def _pattern(name: str) -> str | Regex[str]:
 
 
 def glob_to_regex(glob: str) -> str:
-    """A shell glob (`*`, `?`, `[ab]`, `[!ab]`), as fnmatch reads it, in the syntax that Python's and MongoDB's engines share."""
+    """Translate a shell glob (`*`, `?`, `[ab]`, `[!ab]`), read as fnmatch does, into syntax that Python's and MongoDB's regular
+    expression engines share."""
     parts = re.findall(r"\[!?+\]?+[^\]]*\]|.", glob, re.DOTALL)
     return "".join(_part_to_regex(part) for part in parts)
 
@@ -94,10 +96,11 @@ def _escape(character: str) -> str:
 
 
 def _set_to_regex(members: str) -> str:
-    """`[ab]`. All is escaped: `^` means something only in regular expressions, and `[:digit:]` only in MongoDB's."""
+    """Translate the members of `[ab]`. Everything is escaped: `^` has a meaning only in regular expressions, and `[:digit:]` only
+    in MongoDB's."""
     negated = members.startswith("!")
     spans = re.findall(r"(.)-(.)|(.)", members[negated:], re.DOTALL)
     text = "".join(f"{_escape(first)}-{_escape(last)}" if first else _escape(one) for first, last, one in spans if first <= last)
-    if not text:  # an empty span, as in [z-a], is no character at all
+    if not text:  # an empty span, as in [z-a], matches no character
         return "." if negated else "(?!)"
     return f"[{'^' * negated}{text}]"

@@ -1,7 +1,7 @@
-"""Change events that `$changeStreamSplitLargeEvent` has cut into fragments, made whole again.
+"""Joins the fragments into which `$changeStreamSplitLargeEvent` has cut a change event.
 
 A fragment holds some of the event's top-level fields, an `_id` of its own, and `splitEvent: {fragment: 1, of: 2}`. A position
-between two fragments would be refused at every later start, so the token stays at the last whole event until the next is complete.
+between two fragments would be refused at every later start. So the token stays at the last whole event until the next is complete.
 """
 
 from __future__ import annotations
@@ -15,23 +15,23 @@ from bson.raw_bson import RawBSONDocument
 from watcher.model import ResumeToken
 
 MARK = b"\x03splitEvent\x00"
-"""An embedded document of that name, as BSON writes it. The server puts it right after `_id`, in all versions that split events.
-Looking for it there costs 0.2 µs an event; searching the event 0.5 to 0.7 µs for each 550 bytes, parsing its top level 5 µs."""
+"""Type and name of the embedded document `splitEvent` in BSON. All servers that split events put it right after `_id`. Looking for
+it there is far cheaper than searching the event or parsing its top level (docs/performance.md)."""
 
 ID_START = 9
-"""Bytes before the document `_id`, an event's first field: the event's length, the field's type, its name."""
+"""Bytes before the document `_id`, which is an event's first field: the event's length, the field's type and its name."""
 
 
 class FragmentJoiner:
-    """Joins the fragments of one stream's events, also over several batches."""
+    """Joins the fragments of one stream's events, even across batches."""
 
     def __init__(self, token: ResumeToken) -> None:
-        """`token` is where the stream stands."""
+        """`token` is the position of the stream."""
         self._token = token
         self._fragments: list[RawBSONDocument] = []
 
     def join(self, events: Iterable[bytes], token: ResumeToken) -> tuple[list[bytes], ResumeToken]:
-        """The whole events among `events`, and the position after them; `token` is the server's own position after all of them."""
+        """Return the events that are now whole, and the position after them. `token`: the server's position after all `events`."""
         whole: list[bytes] = []
         for event in events:
             if not is_fragment(event):
@@ -59,12 +59,12 @@ class FragmentJoiner:
 
 
 def is_fragment(event: bytes) -> bool:
-    """Whether a raw change event is one part of several."""
+    """Return True if a raw change event is one fragment of several."""
     id_bytes = int.from_bytes(event[ID_START : ID_START + 4], "little")
     return event.startswith(MARK, ID_START + id_bytes)
 
 
 def event_token(event: bytes) -> ResumeToken:
-    """The resume token of a raw change event."""
+    """Return the resume token of a raw change event."""
     token: ResumeToken = dict(RawBSONDocument(event)["_id"])
     return token

@@ -1,4 +1,4 @@
-"""Which positions MongoDB can go on from: asked by opening the watcher's own change stream there, and reading on once."""
+"""Tests positions: opens the watcher's own change stream there and reads once, to see whether MongoDB can go on."""
 
 from __future__ import annotations
 
@@ -17,28 +17,29 @@ from watcher.oplog import Oplog
 
 
 class PositionRefused(WatcherError):
-    """MongoDB cannot go on from there."""
+    """MongoDB cannot go on from this position."""
 
 
 class Timeline:
-    """What MongoDB holds of the past of a watcher's database. Errors of all methods, besides theirs: Outage, NotPermitted, …"""
+    """The past of a watcher's database, as far as MongoDB holds it. All methods also raise Outage, NotPermitted and the like."""
 
     def __init__(self, settings: Settings) -> None:
         """Errors: ConfigurationError when the URI cannot be used."""
         self._settings = settings
 
     def now(self) -> ResumeToken:
-        """The present."""
+        """The position of the present."""
         with self._stream() as stream:
             return stream.open_now()
 
     def oplog(self) -> Oplog | None:
-        """What MongoDB tells of its oplog; None without the role clusterMonitor."""
+        """The state of MongoDB's oplog; None without the role clusterMonitor."""
         with self._stream() as stream:
             return stream.oplog()
 
     def at(self, moment: datetime) -> ResumeToken:
-        """Before all changes from `moment` on, in whole seconds. Errors: PositionRefused, with the oldest possible time."""
+        """The position before all changes from `moment` on, in whole seconds. Errors: PositionRefused, with the oldest possible
+        time."""
         wanted = int(moment.timestamp())
         if wanted >= TIMES_END:
             raise PositionRefused(f"MongoDB's timestamps end before {iso(wanted)}.")
@@ -51,7 +52,7 @@ class Timeline:
             raise _too_old(wanted, oldest) from error
 
     def after(self, token: ResumeToken) -> ResumeToken:
-        """`token` itself. Errors: PositionRefused."""
+        """Return `token` itself if MongoDB can go on after it. Errors: PositionRefused."""
         try:
             self._tried(token, self._settings)
         except PositionLost as error:
@@ -59,7 +60,7 @@ class Timeline:
         return token
 
     def start(self) -> ResumeToken:
-        """Where a watcher without a position begins, by `start_from`. Errors: PositionRefused."""
+        """The position at which a watcher without one begins, by `start_from`. Errors: PositionRefused."""
         start_from = self._settings.start_from
         return self.at(start_from) if isinstance(start_from, datetime) else self._tried(None, self._settings)
 
@@ -68,7 +69,7 @@ class Timeline:
         return oplog.oldest_seconds if oplog else None
 
     def _tried(self, token: ResumeToken | None, settings: Settings) -> ResumeToken:
-        """Where a stream stands that was opened there."""
+        """Open a stream after `token` and read once; returns the position of the stream."""
         with self._stream(settings) as stream:
             return stream.try_open(token)
 

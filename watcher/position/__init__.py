@@ -1,5 +1,5 @@
-"""A watcher's position, set by hand: change does it, fenced and in one transaction with history.
+"""A watcher's position, set by hand: change sets it, fenced and in one transaction with its history.
 
-It imports the Kafka end and messages. What `watcherctl position` does to Kafka belongs here; what MongoDB says of a position is
-mongodb/timeline.
+It imports the Kafka end and messages. The work of `watcherctl position` on Kafka belongs here; mongodb/timeline asks MongoDB about
+a position.
 """

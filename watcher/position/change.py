@@ -1,8 +1,8 @@
-"""Looking at a watcher's position, and changing it by hand, while no worker runs.
+"""Reads a watcher's position, and changes it by hand while no worker runs.
 
-A change goes the way of every position: under the watcher's own transactional id, so that a worker that still runs on another host
-is fenced and ends, and in one transaction with its history and with the control message that tells consumers of it. Where the
-position goes, `timeline` has asked MongoDB before.
+A change is written as every position is: under the watcher's own transactional id. So a worker that still runs on another host is
+fenced and ends. The change, its history and the control message that tells consumers of it are one transaction. `timeline` has
+asked MongoDB about the new position before.
 """
 
 from __future__ import annotations
@@ -33,9 +33,9 @@ from watcher.stream.loss_policies import gap_notice
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """What Kafka holds of a watcher's position. `history` is oldest first.
+    """A watcher's position as Kafka holds it. `history` is oldest first.
 
-    `fault` says why no worker could go on from it, if that is so, and `hint` what to do then.
+    If no worker could go on from it, `fault` says why and `hint` what to do; otherwise both are empty.
     """
 
     saved: Saved
@@ -45,12 +45,12 @@ class Look:
 
     @property
     def token(self) -> ResumeToken | None:
-        """That of the position, if there is one."""
+        """The resume token of the position; None if there is no position."""
         return self.saved.position.token if self.saved.position else None
 
 
 def look(settings: Settings, delivered: Delivered) -> Look:
-    """Read it, without disturbing a worker; `delivered` tells whether there has to be one. Errors: Outage, NotPermitted."""
+    """Read the position without disturbing a worker; `delivered` tells whether there must be one. Errors: Outage, NotPermitted."""
     troubles: deque[KafkaError] = deque(maxlen=16)
     topics = Topics(settings, troubles.append)
     try:
@@ -73,12 +73,12 @@ def _look_at(settings: Settings, delivered: Delivered, reader: PositionReader) -
 
 
 def _newness(seen: Look) -> tuple[int, str, str]:
-    """How new it is among the partitions of the topic; there is one, unless somebody has added some."""
+    """Sort key, newest last, for what the partitions of the topic hold; there is one partition unless somebody has added some."""
     return (seen.saved.position.sequence if seen.saved.position else -1, str((seen.token or {}).get("_data", "")), seen.fault)
 
 
 def _judged(settings: Settings, delivered: Delivered, saved: Saved, history: tuple[PositionChange, ...]) -> Look:
-    """With what a worker that opens there would say of it."""
+    """Add the fault that a worker would find if it opened there."""
     try:
         if saved.position is None and (delivered.any or saved.emptied):
             raise position_gone(settings)
@@ -90,12 +90,12 @@ def _judged(settings: Settings, delivered: Delivered, saved: Saved, history: tup
 
 
 def change(settings: Settings, delivered: Delivered, target: ResumeToken, what: str) -> PositionChange:
-    """Set the position to `target`; `what` says why, for people. No worker may run on this host.
+    """Set the position to `target`; `what` tells people the reason. No worker may run on this host.
 
-    The count of messages jumps, as no number may be given to two changes: after a step back the same changes come again, and a
-    consumer that knows messages by their number has to take them.
+    The sequence numbers of the messages jump, because no number may be given twice: after a step back the same changes come again,
+    and a consumer that recognises messages by their number has to accept them.
 
-    Errors: Outage, and then nothing is known of the outcome; as `KafkaSink.open`.
+    Errors: Outage, which leaves the outcome unknown; those of `KafkaSink.open`.
     """
     owner = Owner(secrets.token_hex(8), socket.gethostname(), os.getpid())
     sink = KafkaSink(settings, owner, delivered)
@@ -109,7 +109,8 @@ def change(settings: Settings, delivered: Delivered, target: ResumeToken, what: 
 
 
 def _taken_over(sink: KafkaSink) -> tuple[Position, bool]:
-    """The position so far, and whether it is lost: then one without a token, which counts on from a number not used yet."""
+    """Take the watcher over; returns its position, and True if it is lost. A lost position has no token, and counts on from a
+    number that has not been used yet."""
     try:
         return sink.open(), False
     except PositionLost:
@@ -117,7 +118,8 @@ def _taken_over(sink: KafkaSink) -> tuple[Position, bool]:
 
 
 def _told(settings: Settings, position: Position, made: PositionChange, *, lost: bool) -> tuple[list[Message], Position]:
-    """The new position, and the control message before it; a watcher that has not begun yet has nobody to tell."""
+    """Return the control message about the change, and the new position after it. A watcher that has not begun yet has nobody to
+    tell: then there is no message."""
     if position.token is None and not lost:
         return [], position.moved(made.after)
     sequence = position.sequence if lost else counted_anew(position.sequence)
@@ -129,13 +131,14 @@ def _told(settings: Settings, position: Position, made: PositionChange, *, lost:
 
 
 def notice_of(made: PositionChange) -> Notice:
-    """`rewind`: the changes up to where the stream stood come again. `gap`: those up to where it goes on are left out."""
+    """Make the notice of a change. `rewind`: the changes up to the old position come again. `gap`: the changes up to the new
+    position are left out."""
     notice = gap_notice(f"The position was changed by hand: {made.what}, by {made.by}.", made.before, made.after)
     return replace(notice, operation="rewind") if is_step_back(made.before, made.after) else notice
 
 
 def is_step_back(before: ResumeToken | None, after: ResumeToken) -> bool:
-    """Whether changes come again; tokens sort as text in the order of the stream."""
+    """Return True if changes come again. As text, tokens sort in the order of the stream."""
     return before is not None and after["_data"] < before["_data"]
 
 

@@ -1,6 +1,6 @@
-"""Which changes of a watcher's position were made by hand, and by whom. Pure.
+"""History of the changes of a watcher's position that people made by hand. Pure.
 
-It lies in the position topic, under a key of its own: whoever loses the host, or runs the watcher on another one, still has it.
+It is kept in the position topic, under a key of its own. So it survives the loss of a host, and a move to another one.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ from watcher.model import ResumeToken, token_seconds
 
 VERSION = 1
 LIMIT = 20
-"""So many changes are remembered."""
+"""Number of changes that are kept."""
 
 
 @dataclass(frozen=True, slots=True)
 class PositionChange:
-    """One change: `at` a time (ISO 8601), `by` user@host, from one token to another; `before` is None where there was none."""
+    """One change: `at` a time (ISO 8601), `by` user@host, from one token to another; `before` is None if there was none."""
 
     at: str
     by: str
@@ -32,14 +32,14 @@ class PositionChange:
 
 
 def dump_history(changes: Sequence[PositionChange]) -> bytes:
-    """The last `LIMIT` changes as JSON text, oldest first; the tokens in MongoDB Extended JSON."""
+    """Write the last `LIMIT` changes as JSON text, oldest first; tokens are in MongoDB Extended JSON."""
     entries = [asdict(change) for change in changes[-LIMIT:]]
     return orjson.dumps({"version": VERSION, "changes": orjson.loads(json_util.dumps(entries))})
 
 
 def load_history(text: bytes | None) -> tuple[PositionChange, ...]:
-    """The changes from their text; none if it is missing, or none of ours: a history must not be in the way of a repair."""
-    with contextlib.suppress(Exception):  # json_util raises whatever it stumbles over
+    """Read the changes from their text. Returns none if the text is missing or is not ours: a history must not block a repair."""
+    with contextlib.suppress(Exception):  # json_util may raise anything
         data = json_util.loads(text or b"")
         if data["version"] == VERSION:
             return tuple(map(_change, data["changes"]))

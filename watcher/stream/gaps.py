@@ -1,4 +1,4 @@
-"""How often a watcher has missed changes, and when last, over all its lives."""
+"""Number of times that a watcher has missed changes, and the last time, which outlives its processes."""
 
 from __future__ import annotations
 
@@ -9,20 +9,20 @@ from typing import Any
 from watcher.log import iso
 
 GAP_SECONDS = 3600.0
-"""One gap an hour is a misfortune; more are a fault that somebody has to look at."""
+"""Shortest time between two gaps. One gap an hour is a misfortune; more are a fault that somebody has to look at."""
 
 
 class Gaps:
-    """A gap counts when the message that tells of it is in Kafka: one whose delivery failed has not happened."""
+    """Counts gaps. A gap counts once its control message is in Kafka; one whose delivery failed has not happened."""
 
     def __init__(self, last_at: Any) -> None:
-        """`last_at`: what an earlier life left as its `last_at`; what is not a time counts as none."""
+        """`last_at` is the `last_at` of an earlier process; a value that is not a time counts as no gap."""
         self.last_at: str | None = last_at if isinstance(last_at, str) else None
         self.total = 0
 
     @property
     def allowed(self) -> bool:
-        """Whether the stream may go on with another gap."""
+        """Return True if the stream may go on with another gap."""
         try:
             last = datetime.fromisoformat(self.last_at or "").timestamp()
         except ValueError:
@@ -30,7 +30,7 @@ class Gaps:
         return not 0 <= time.time() - last < GAP_SECONDS
 
     def count(self, gaps: int) -> None:
-        """So many have been delivered just now."""
+        """Note so many gaps that have just been delivered."""
         if gaps:
             self.total += gaps
             self.last_at = iso(time.time())

@@ -1,4 +1,4 @@
-"""A change stream that goes on after what would break it, where the policies allow that, and says what it has cost."""
+"""A change stream that goes on after errors that would break it, if the policies allow that, and reports the loss."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ from watcher.mongodb.split_events import event_token
 from watcher.stream.gaps import Gaps
 
 KEY_SHOWN = 100
-"""Characters of a document's key and of a token in an error's text."""
+"""Characters of a document's key, and of a token, that an error's text shows."""
 
 HUGE_TOKEN = 16_000
-"""Characters of a token that a reply may have no room for: it may be 16 kB larger than an event."""
+"""Characters from which on a reply may have no room for a token: a reply may be 16 kB larger than an event."""
 
 BARE_REPLIES = 5
-"""How many replies to wait for an event without its documents: it may come in fragments, or the server still look for it."""
+"""Replies to wait for an event without its documents: it may come in fragments, or the server may still be looking for it."""
 
 logger = logging.getLogger("watcher")
 
@@ -38,9 +38,9 @@ class TolerantStream:
     def __init__(
         self, stream: ResumingStream, settings: Settings, gaps: Gaps, *, lost_position: str = "", cut_off: bool = False
     ) -> None:
-        """`lost_position`: how the saved position was lost, when it's known before that the stream begins with a gap.
+        """`lost_position` says how the saved position was lost, if it is known beforehand that the stream begins with a gap.
 
-        `cut_off`: the last stream ended with a closed connection, for which a reply that was too large may have been the reason.
+        `cut_off`: the last stream ended with a closed connection, and a reply that was too large may have been the reason.
         """
         self._stream = stream
         self._settings = settings
@@ -48,17 +48,18 @@ class TolerantStream:
         self._lost_position = lost_position
         self._token: ResumeToken = {}
         self._one_by_one = FIRST_EVENTS if cut_off else 0
-        """How many events are to be read one at a time, as a large one is among them."""
+        """Number of events still to be read one at a time, because a large one is among them."""
 
     def open(self, token: ResumeToken | None) -> Batch:
-        """As `ChangeStream.open`; a position that is lost is answered by policy. The batch says where the stream stands."""
+        """Open as `ChangeStream.open` does; the policy decides about a lost position. The batch holds the stream's position."""
         gap_is_known = token is None and self._lost_position
         batch = self._open_after_gap(self._lost_position, None) if gap_is_known else self._open(token)
         self._token = batch.token
         return batch
 
     def next(self) -> Batch:
-        """As `ChangeStream.next`; what breaks the stream is answered by policy. Errors: those, and UndeliverableEvent."""
+        """Read as `ChangeStream.next` does; the policies decide about errors that break the stream. Errors: as `ChangeStream.next`;
+        UndeliverableEvent."""
         try:
             batch = self._next()
         except PositionLost as error:
@@ -85,7 +86,7 @@ class TolerantStream:
             return self._restart(error, token)
 
     def _restart(self, error: PositionLost, token: ResumeToken | None) -> Batch:
-        """Go on from now, with a gap that is told; or not, by policy."""
+        """Go on from now with a reported gap, or raise `error`, as the policy says."""
         if token is None or self._settings.on_position_lost == "fail" or not self._gaps.allowed:
             raise self._advised(error, token) from error
         return self._open_after_gap(str(error), token)
@@ -104,18 +105,18 @@ class TolerantStream:
         return PositionLost(f"{error}. The position is of {iso(token_seconds(token))}.{known}{again}", hint=error.hint)
 
     def _slow_down(self) -> Batch:
-        """One by one from here: a whole reply is lost with a large event, and only alone it's sure which one that is."""
+        """Read one by one from here. A large event costs the whole reply, and only an event read alone is known to be the one."""
         self._one_by_one = self._settings.batch_size
         return self._stream.standing_at(self._stream.open(self._token))
 
     def _next_token_is_huge(self) -> bool:
-        """Whether it was for the next event that the connection was closed, and not by chance twice."""
+        """Return True if the connection was closed because of the next event, and not by chance twice."""
         with contextlib.suppress(EventTooLarge):
             return any(len(event_token(event)["_data"]) >= HUGE_TOKEN for event in self._read_bare().events)
         return False
 
     def _next_large(self, error: EventTooLarge) -> Batch:
-        """The next event, which is too large, less its documents."""
+        """Read the next event, which is too large, without its documents."""
         batch = self._read_bare()
         for event in batch.events:
             if self._settings.on_large_event == "fail":
@@ -126,7 +127,7 @@ class TolerantStream:
         return batch
 
     def _read_bare(self) -> Batch:
-        """The next event without its documents; without what an update did as well, if it has to be."""
+        """Read the next event without its documents; if necessary, without the description of the update too."""
         documents = self._documents()
         try:
             return self._next_without(documents)
@@ -151,7 +152,7 @@ class TolerantStream:
         try:
             return self._stream.next(1)
         except Outage as error:
-            if error.code == CUT_OFF:  # right after it has opened a stream: so it's alive
+            if error.code == CUT_OFF:  # right after it opened a stream: so the server is alive
                 raise EventTooLarge("A change event is too large for MongoDB's reply", hint=LARGE_HINT) from error
             raise
 
@@ -161,14 +162,14 @@ class TolerantStream:
 
 
 def described(event: bytes) -> str:
-    """A raw change event in words, for an error: what was done to which document, without that itself."""
+    """Describe a raw change event for an error: the operation and the key of the document, without the document."""
     fields = RawBSONDocument(event)
     key = json_util.dumps(fields["documentKey"])[:KEY_SHOWN]
     return f"the {fields['operationType']} of {key} in {fields['ns']['coll']}, event {event_token(event)['_data'][:KEY_SHOWN]}"
 
 
 def gap_notice(reason: str, before: ResumeToken | None, after: ResumeToken) -> Notice:
-    """The control message for the changes missed between two positions; `before` is None when that one is gone too."""
+    """Make the control message for the changes missed between two positions. `before` is None if that position is gone too."""
     end = token_seconds(after)
     known = {"from": iso(token_seconds(before)), "lastEventId": before["_data"]} if before else {}
     return Notice("gap", end * 1000, {"reason": reason, **known, "to": iso(end)})

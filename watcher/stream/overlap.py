@@ -1,11 +1,11 @@
-"""Catching up: MongoDB reads the next batch and Kafka commits the last transaction while the batch in hand is encoded.
+"""Overlap while catching up: MongoDB gives the next batch and Kafka commits the last transaction while a batch is encoded.
 
-Each end has a thread, and at most one thing under way. So memory holds one batch ahead and one transaction behind, and only one
-transaction is open at a time. What fails in a thread is raised in its turn: that a batch could not be read after all before it has
-been delivered, that a transaction could not be committed before the next one begins.
+Each end has a thread, with at most one task in flight. So memory holds one batch ahead and one transaction behind, and only one
+transaction is open at a time. An error in a thread is raised in its turn: one of reading after all earlier batches have been
+delivered, one of a commit before the next transaction begins.
 
 Only a backlog is overlapped (`Batch.more`). A stream that has caught up goes on step by step in the caller's thread: changes gather
-while a transaction is committed, instead of becoming a transaction each. docs/performance.md has what this gains.
+while a transaction is committed, instead of becoming a transaction each. docs/performance.md says what the overlap gains.
 """
 
 from __future__ import annotations
@@ -19,13 +19,12 @@ from watcher.model import Batch, Message, Position, ResumeToken
 from watcher.stream.ports import Observer, Sink, Source
 
 SWITCH_SECONDS = 0.0005
-"""How long a thread keeps the interpreter while another waits for it. By default, 5 ms, the one that reads waits for all of a batch
-to be encoded before it can ask for the next, and mongod waits with it: catching up then reached 0.72 of the drain, and 0.86 so
-(median of 4 and 5 runs of benchmarks/catchup.py, 2026-11-24; 0.83 with 1 ms, and no more with 0.2 ms)."""
+"""Time for which a thread keeps the interpreter while another waits for it. With Python's default of 5 ms, the reading thread waits
+until a whole batch is encoded before it can ask for the next, and mongod waits with it (docs/performance.md)."""
 
 
 def take_short_turns() -> None:
-    """Let this process's threads take turns every SWITCH_SECONDS."""
+    """Make the threads of this process take turns every SWITCH_SECONDS."""
     sys.setswitchinterval(SWITCH_SECONDS)
 
 
@@ -39,17 +38,17 @@ class ReadAhead:
         self._ahead: Future[tuple[Batch, float]] | None = None
 
     def open(self, token: ResumeToken | None) -> Batch:
-        """As the source's. To be called first, or after a batch that has ended: no batch is ahead then."""
+        """Open the source. Call this first, or after a batch with `ended`: no batch has been read ahead then."""
         return self._source.open(token)
 
     def next(self) -> Batch:
-        """As the source's."""
+        """Return the source's next batch."""
         batch = self._take(self._ahead) if self._ahead else self._source.next()
         self._ahead = self._thread.submit(self._read) if batch.more else None
         return batch
 
     def close(self) -> None:
-        """Drop what is ahead. Returns when the source is not used any more, after a bounded wait such as `next` has."""
+        """Drop the batch ahead. Returns when the source is no longer in use; the wait is bounded as that of `next` is."""
         self._thread.shutdown()
 
     def _read(self) -> tuple[Batch, float]:
@@ -62,7 +61,7 @@ class ReadAhead:
 
 
 class WriteBehind:
-    """A sink that may go on delivering while the next transaction is made."""
+    """A sink that may go on delivering while the next transaction is prepared."""
 
     def __init__(self, sink: Sink, observer: Observer) -> None:
         self._sink = sink
@@ -71,9 +70,10 @@ class WriteBehind:
         self._behind: Future[None] | None = None
 
     def deliver(self, messages: Sequence[Message], position: Position, *, behind: bool) -> None:
-        """Once all before is committed, write both or neither; with `behind` return while that is under way.
+        """Wait until all earlier transactions are committed, then write both or neither. With `behind`, return while that is in
+        flight.
 
-        Errors: as the sink's, for what was under way before: then this has not begun; or for this.
+        Errors: the sink's, either for the delivery before (this one has not begun then) or for this one.
         """
         self.settle()
         if behind:
@@ -82,7 +82,7 @@ class WriteBehind:
             self._deliver(messages, position)
 
     def settle(self) -> None:
-        """Return when nothing is under way any more. Errors: as the sink's, once for each delivery that failed."""
+        """Return when nothing is in flight. Errors: the sink's, once for each delivery that failed."""
         behind, self._behind = self._behind, None
         if behind:
             behind.result()
@@ -98,4 +98,4 @@ class WriteBehind:
         begun = time.monotonic()
         self._sink.deliver(messages, position)
         self._observer.committed(messages, position, time.monotonic() - begun)
-        self._sink.rest()  # here: the changes that come meanwhile are read together
+        self._sink.rest()  # in this place, so that the changes that come meanwhile are read together

@@ -13,11 +13,11 @@ from watcher.stream.overlap import ReadAhead, WriteBehind
 from watcher.stream.ports import Observer, Sink, Source
 
 IDLE_COMMIT_SECONDS = 10.0
-"""How often a position that moved without events is saved; else a quiet database's position would fall off the oplog."""
+"""Interval at which a position that moved without events is saved; else a quiet database's position would fall off the oplog."""
 
 
 KEY_SHOWN = 100
-"""Bytes of a document's key in an error's text."""
+"""Bytes of a document's key that an error's text shows."""
 
 
 class Pipeline:
@@ -32,13 +32,14 @@ class Pipeline:
         self._last_commit = time.monotonic()
 
     def run(self, position: Position, stopping: Callable[[], bool]) -> None:
-        """Go on after `position`, an opened sink's. Returns between two transactions once `stopping()`, with none under way.
+        """Go on after `position`, which an opened sink gave. Once `stopping()` is true, returns between two transactions, with none
+        in flight.
 
-        Errors: what source and sink raise; UndeliverableEvent. The first in the order of the changes, if it's several.
+        Errors: those of source and sink; UndeliverableEvent. If there are several, the first in the order of the changes.
         """
         with (
             closing(ReadAhead(self._source, self._observer)) as source,
-            closing(WriteBehind(self._sink, self._observer)) as sink,  # so it's settled first, and its error comes first
+            closing(WriteBehind(self._sink, self._observer)) as sink,  # closed first, so that its error comes first
         ):
             batch = source.open(position.token)
             position = self._deliver(batch, sink, position, stopping)
@@ -51,7 +52,7 @@ class Pipeline:
                 position = self._deliver(batch, sink, position, stopping)
 
     def _deliver(self, batch: Batch, sink: WriteBehind, position: Position, stopping: Callable[[], bool]) -> Position:
-        """Returns the position after the batch; what leads there may be under way still if there is more behind the batch."""
+        """Deliver a batch; returns the position after it. The delivery may still be in flight if the batch has `more` behind it."""
         for messages, size, after in self._transactions(batch, position):
             self._observer.encoded(len(messages), size)
             sink.deliver(messages, after, behind=batch.more)
@@ -62,9 +63,9 @@ class Pipeline:
         return position
 
     def _transactions(self, batch: Batch, position: Position) -> Iterator[tuple[list[Message], int, Position]]:
-        """The batch cut at the size of a transaction, each with the bytes of its messages.
+        """Cut the batch into transactions: the messages, their bytes, and the position after them.
 
-        Without events the position alone, when it's time for that.
+        Without events, yields the position alone when it is due.
         """
         messages = [
             self._encoder.control(notice.operation, timestamp_ms=notice.timestamp_ms, sequence=sequence, **notice.fields)
@@ -87,7 +88,7 @@ class Pipeline:
         return position.token is None or (token != position.token and idle_seconds >= IDLE_COMMIT_SECONDS)
 
     def _encode(self, event: bytes, sequence: int, missing: Sequence[str]) -> list[Message]:
-        """One message; two for an event that is too large: what is left of it, and a control message that tells."""
+        """Make one message; for an event that is too large, the rest of it and a control message that reports it."""
         if missing:
             return self._truncated(event, sequence, missing)
         message = self._encoder.encode(event, sequence)
@@ -96,13 +97,13 @@ class Pipeline:
         if self._fail_on_large:
             raise _too_large(message, 'or on_large_event = "dead-letter" delivers it without its document')
         size = len(message.value)
-        del message  # of 10 MB or more, while the event is decoded once more
+        del message  # it may hold 10 MB or more, and the event is decoded once again
         return self._truncated(event, sequence, size=size)
 
     def _truncated(self, event: bytes, sequence: int, missing: Sequence[str] = (), size: int | None = None) -> list[Message]:
         messages = self._encoder.encode_truncated(event, sequence, self._sink.takes, missing, size)
         for message in messages:
-            if not self._sink.takes(message):  # the id of an event holds the document's key, so a dead letter has a size too
+            if not self._sink.takes(message):  # an event's id holds the document's key, so even a dead letter may be too large
                 raise _too_large(message, "the key of the document alone is too large")
         return messages
 

@@ -1,4 +1,4 @@
-"""What the pipeline needs of the world: its two ends, and who watches it."""
+"""Interfaces that the pipeline needs: its two ends, and an observer."""
 
 from __future__ import annotations
 
@@ -9,34 +9,35 @@ from watcher.model import Batch, Message, Position, ResumeToken
 
 
 class Source(Protocol):
-    """Where batches come from. One thread uses it at a time, but not always the same one."""
+    """The origin of the batches. One thread uses it at a time, but not always the same one."""
 
     def open(self, token: ResumeToken | None) -> Batch:
-        """Open after `token`; a batch without events says at which position the stream stands."""
+        """Open after `token`; returns a batch without events that holds the position of the stream."""
 
     def next(self) -> Batch:
-        """The next batch, after a bounded wait; empty when nothing has happened."""
+        """Read the next batch, after a bounded wait; it is empty if nothing has happened."""
 
 
 class Sink(Protocol):
-    """Where messages go. One thread delivers at a time, but not always the same one; the rest is asked meanwhile."""
+    """The destination of the messages. One thread delivers at a time, but not always the same one; another thread may use the other
+    methods meanwhile."""
 
     @property
     def transaction_bytes(self) -> int:
-        """With so many bytes of messages a transaction is full."""
+        """Bytes of messages at which a transaction is full."""
 
     def deliver(self, messages: Sequence[Message], position: Position) -> None:
         """Write both or neither."""
 
     def rest(self) -> None:
-        """Return when it is ready for more, after `deliver`."""
+        """Wait, after `deliver`, until the sink is ready for more."""
 
     def takes(self, message: Message) -> bool:
-        """Whether the message is small enough."""
+        """Return True if the message is small enough."""
 
 
 class Observer(Protocol):
-    """Who wants to know how it goes. May be called from several threads at once."""
+    """An object that is told of the pipeline's progress. Several threads may call it at once."""
 
     def streaming(self) -> None:
         """The source is open."""
@@ -45,10 +46,10 @@ class Observer(Protocol):
         """The source has answered."""
 
     def encoded(self, messages: int, size: int) -> None:
-        """So many messages, of `size` bytes, now wait to be in Kafka."""
+        """So many messages, of `size` bytes together, now wait for their delivery to Kafka."""
 
     def committed(self, messages: Sequence[Message], position: Position, seconds: float) -> None:
-        """Messages and position are in Kafka; delivering them took so long."""
+        """Messages and position are in Kafka; their delivery took so many seconds."""
 
     def waited(self, seconds: float) -> None:
-        """The source was held back for so long, because the sink is behind."""
+        """The source was held back for so many seconds, because the sink is behind."""

@@ -15,7 +15,7 @@ import orjson
 from confluent_kafka import Message as Record
 
 from watcher.config import Settings
-from watcher.verification.difference import Change, is_same, shown
+from watcher.verification.difference import Difference, is_same, shown
 from watcher.verification.mapping import MappingFile
 from watcher.verification.normalizing import ABSENT, old_told, or_null, our_told
 from watcher.verification.pairing import Pair, Pairing, Told
@@ -33,8 +33,8 @@ Row = tuple[str, str]
 
 
 @dataclass(frozen=True, slots=True)
-class Example:
-    """One change that the two sides do not agree on; of a `Change`, `left` is the old side. `topic` is that of the old message."""
+class ChangeExample:
+    """One change on which the two sides do not agree. Of a `Difference`, `left` is the old side. `topic` is the old message's."""
 
     outcome: str
     collection: str
@@ -42,7 +42,7 @@ class Example:
     topic: str | None
     key: str
     time_ms: int
-    changes: tuple[Change, ...] = ()
+    changes: tuple[Difference, ...] = ()
 
     def as_json(self) -> dict[str, Any]:
         """As `--json` has it."""
@@ -63,7 +63,7 @@ class Comparison:
     or were sent before both sides ran."""
 
     counts: dict[Row, Counter[str]] = field(default_factory=dict)
-    examples: list[Example] = field(default_factory=list)
+    examples: list[ChangeExample] = field(default_factory=list)
     unread: int = 0
     outside: int = 0
 
@@ -72,12 +72,12 @@ class Comparison:
         """Whether both told the same, and anything at all."""
         return any(self.counts.values()) and not any(counts[fault] for counts in self.counts.values() for fault in FAULTS)
 
-    def add(self, outcome: str, told: Told, changes: tuple[Change, ...] = ()) -> None:
+    def add(self, outcome: str, told: Told, changes: tuple[Difference, ...] = ()) -> None:
         """Count one change; of each outcome the first few are named."""
         self.counts.setdefault((told.collection, told.operation), Counter())[outcome] += 1
         if outcome in FAULTS and sum(example.outcome == outcome for example in self.examples) < EXAMPLES:
             topic = None if told.ours else told.topic
-            self.examples.append(Example(outcome, told.collection, told.operation, topic, told.key, told.time_ms, changes))
+            self.examples.append(ChangeExample(outcome, told.collection, told.operation, topic, told.key, told.time_ms, changes))
 
     def as_json(self) -> dict[str, Any]:
         """As `--json` has it; docs/verification.md says what the keys mean."""
@@ -190,12 +190,12 @@ def _judge(pair: Pair, result: Comparison, begin_ms: int, last_ms: int) -> None:
         result.outside += 1
 
 
-def _changes(old: Told, ours: Told) -> Iterable[Change]:
+def _changes(old: Told, ours: Told) -> Iterable[Difference]:
     """The mapped fields that differ; null and no field at all are the same, as they are to most who read JSON."""
     for path, value in old.values.items():
         other = ours.values.get(path, ABSENT)
         if not is_same(or_null(value), or_null(other)):
-            yield Change(path, _shown(value), _shown(other))
+            yield Difference(path, _shown(value), _shown(other))
 
 
 def _shown(value: Any) -> str | None:

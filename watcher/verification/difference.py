@@ -14,7 +14,7 @@ NOTHING = object()
 """Instead of a value: there is no such field."""
 
 
-class Change(NamedTuple):
+class Difference(NamedTuple):
     """One place; the values as JSON text, shortened when they are long, None where there is none."""
 
     path: str
@@ -26,11 +26,11 @@ class Change(NamedTuple):
         return {"path": self.path, "left": self.left, "right": self.right}
 
 
-def changes(left: Any, right: Any) -> tuple[Change, ...]:
+def changes(left: Any, right: Any) -> tuple[Difference, ...]:
     """The first few places where they differ; of two that differ in the order of their fields alone, that."""
     found = tuple(islice(_walk("", left, right), MOST))
     if not found and orjson.dumps(left) != orjson.dumps(right):
-        return (Change("", "the same fields", "in another order"),)
+        return (Difference("", "the same fields", "in another order"),)
     return found
 
 
@@ -59,7 +59,7 @@ def shown(value: Any) -> str | None:
     return text if len(text) <= LONGEST else f"{text[:LONGEST]}…"
 
 
-def _walk(path: str, left: Any, right: Any) -> Iterator[Change]:
+def _walk(path: str, left: Any, right: Any) -> Iterator[Difference]:
     if isinstance(left, dict) and isinstance(right, dict):
         for name in [*left, *(name for name in right if name not in left)]:
             yield from _walk(f"{path}.{name}" if path else name, left.get(name, NOTHING), right.get(name, NOTHING))
@@ -67,7 +67,7 @@ def _walk(path: str, left: Any, right: Any) -> Iterator[Change]:
         for number in range(max(len(left), len(right))):
             yield from _walk(f"{path}.{number}" if path else str(number), _element(left, number), _element(right, number))
     elif type(left) is not type(right) or left != right:
-        yield Change(path, shown(left), shown(right))
+        yield Difference(path, shown(left), shown(right))
 
 
 def _element(values: list[Any], number: int) -> Any:

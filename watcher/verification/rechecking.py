@@ -19,10 +19,10 @@ from watcher.config import Settings
 from watcher.kafka.position import PositionReader
 from watcher.verification.difference import changes
 from watcher.verification.keys import created_seconds, is_certain
-from watcher.verification.result import DIFFS, Example, Result, Verdict
-from watcher.verification.source import CHUNK, Document, Source, id_value
+from watcher.verification.result import DIFFS, DocumentExample, Verdict, VerificationResult
+from watcher.verification.source import CHUNK, CollectionReader, Document, id_value
 from watcher.verification.state import ABSENT, Doubt, Known, StateStore, digest_of
-from watcher.verification.topics import Topics
+from watcher.verification.topics import TopicReplay
 
 POLL_SECONDS = 0.25
 LOOKS = 20
@@ -44,10 +44,10 @@ class Settling:
     """
 
     settings: Settings
-    source: Source
-    topics: Topics
+    source: CollectionReader
+    topics: TopicReplay
     store: StateStore
-    result: Result
+    result: VerificationResult
     positions: PositionReader
     begin: float
     complete: bool
@@ -66,7 +66,7 @@ class Settling:
                 self._judge()
         for doubts in self.store.doubts(CHUNK):
             for doubt in doubts:
-                self.result.judge(Verdict.UNSETTLED, Example(doubt.collection, doubt.key))
+                self.result.judge(Verdict.UNSETTLED, DocumentExample(doubt.collection, doubt.key))
 
     def _look(self, number: int) -> Timestamp:
         """Read the documents in doubt again; returns a moment after that."""
@@ -117,7 +117,7 @@ class Settling:
         if (doubt.sequence, doubt.digest) != (newest.sequence if newest else 0, doubt.looked):
             if self._is_findable(doubt):
                 return False
-            self.result.judge(Verdict.UNSETTLED, Example(doubt.collection, doubt.key))
+            self.result.judge(Verdict.UNSETTLED, DocumentExample(doubt.collection, doubt.key))
             return True
         verdict = self._verdict(doubt, newest)
         self.result.judge(verdict, self._example(verdict, doubt, newest))
@@ -146,12 +146,12 @@ class Settling:
             return Verdict.UNDATED
         return Verdict.OLDER if created <= self.begin else Verdict.MISSING
 
-    def _example(self, verdict: Verdict, doubt: Doubt, newest: Known | None) -> Example:
+    def _example(self, verdict: Verdict, doubt: Doubt, newest: Known | None) -> DocumentExample:
         if verdict is not Verdict.DIFFERENT or newest is None or self.result.verdicts[verdict] >= DIFFS:
-            return Example(doubt.collection, doubt.key)
+            return DocumentExample(doubt.collection, doubt.key)
         document = self._found([doubt]).get(doubt.key)
         source = orjson.loads(document.text) if document else None
-        return Example(doubt.collection, doubt.key, changes(source, self.topics.document(newest)))
+        return DocumentExample(doubt.collection, doubt.key, changes(source, self.topics.document(newest)))
 
 
 def _moment(token: Mapping[str, str]) -> Timestamp:

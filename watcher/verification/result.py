@@ -9,7 +9,7 @@ from typing import Any
 
 import orjson
 
-from watcher.verification.difference import Change
+from watcher.verification.difference import Difference
 from watcher.verification.sequences import SequenceReport
 
 VERSION = 1
@@ -38,12 +38,12 @@ FAULTS = (Verdict.MISSING, Verdict.EXTRA, Verdict.DIFFERENT, Verdict.UNSETTLED)
 
 
 @dataclass(frozen=True, slots=True)
-class Example:
+class DocumentExample:
     """One document; `changes` are the first few places where source and topics differ."""
 
     collection: str
     key: bytes
-    changes: tuple[Change, ...] = ()
+    changes: tuple[Difference, ...] = ()
 
     def as_json(self) -> dict[str, Any]:
         """As `--json` has it."""
@@ -55,7 +55,7 @@ class Example:
 
 
 @dataclass(slots=True)
-class Result:
+class VerificationResult:
     """Counted while it goes on; `sequences` comes at the end."""
 
     watcher: str
@@ -63,7 +63,7 @@ class Result:
     compared: Counter[str] = field(default_factory=Counter)
     """Documents that were looked at in the source, by collection."""
     verdicts: Counter[Verdict] = field(default_factory=Counter)
-    examples: dict[Verdict, list[Example]] = field(default_factory=dict)
+    examples: dict[Verdict, list[DocumentExample]] = field(default_factory=dict)
     reshaped: set[str] = field(default_factory=set)
     """Collections that were dropped or renamed meanwhile, and so not compared."""
     stalled: bool = False
@@ -76,7 +76,7 @@ class Result:
     sequences: SequenceReport | None = None
     seconds: float = 0.0
 
-    def judge(self, verdict: Verdict, example: Example) -> None:
+    def judge(self, verdict: Verdict, example: DocumentExample) -> None:
         """Count one document; the first few are named."""
         self.verdicts[verdict] += 1
         named = self.examples.setdefault(verdict, [])

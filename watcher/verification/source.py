@@ -61,7 +61,7 @@ def id_value(id_: bytes) -> Any:
     return RawBSONDocument(id_, EXACT)[""]
 
 
-class Source:
+class CollectionReader:
     """The watched database. Everything raises Outage, NotPermitted or ConfigurationError. Close it, or use `with`."""
 
     def __init__(self, settings: Settings) -> None:

@@ -14,7 +14,7 @@ from watcher.config import Settings
 from watcher.consumer.delivered import Partition, parse
 from watcher.verification.lineage import RESHAPING, Lineage, touched
 from watcher.verification.records import Progress, TopicReader, partition_of, topics_of
-from watcher.verification.result import Result
+from watcher.verification.result import VerificationResult
 from watcher.verification.sequences import SeenNumbers, SequenceReport, report
 from watcher.verification.state import ABSENT, Known, StateStore, digest_of
 
@@ -27,10 +27,10 @@ Row = tuple[str, bytes, Known]
 Message = Mapping[str, Any]
 
 
-class Topics:
+class TopicReplay:
     """Reads one watcher's topics into `store`, and keeps account of their numbers in `result`. Errors: as TopicReader."""
 
-    def __init__(self, settings: Settings, store: StateStore, result: Result) -> None:
+    def __init__(self, settings: Settings, store: StateStore, result: VerificationResult) -> None:
         self._settings = settings
         self._store = store
         self._result = result

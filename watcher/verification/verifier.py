@@ -18,11 +18,11 @@ from watcher.model import Position
 from watcher.verification.errors import NothingDelivered
 from watcher.verification.keys import is_certain
 from watcher.verification.rechecking import POLL_SECONDS, Progress, Settling
-from watcher.verification.result import Example, Result, Verdict
+from watcher.verification.result import DocumentExample, Verdict, VerificationResult
 from watcher.verification.sequences import SequenceReport
-from watcher.verification.source import CHUNK, Document, Source
+from watcher.verification.source import CHUNK, CollectionReader, Document
 from watcher.verification.state import Doubt, Known, StateStore, digest_of
-from watcher.verification.topics import Topics
+from watcher.verification.topics import TopicReplay
 
 ARRIVAL_SECONDS = 5.0
 """After this long a message that is missing below a newer one is lost."""
@@ -57,15 +57,18 @@ class Verifier:
         self._patience_s = patience_s
         self._progress = progress
         self._positions = PositionReader(settings, lambda _error: None)
-        self._result = Result(settings.name, settings.database, sampled=sample is not None)
+        self._result = VerificationResult(settings.name, settings.database, sampled=sample is not None)
         self._result.repeats_allowed = settings.delivery == "at-least-once"
         self._store = StateStore(directory)
 
-    def run(self) -> Result:
+    def run(self) -> VerificationResult:
         """Everything. Errors: NothingDelivered, Outage, ReadError, NotPermitted, ConfigurationError."""
         started = time.monotonic()
         try:
-            with Source(self._settings) as self._source, Topics(self._settings, self._store, self._result) as self._topics:
+            with (
+                CollectionReader(self._settings) as self._source,
+                TopicReplay(self._settings, self._store, self._result) as self._topics,
+            ):
                 self._verify()
         finally:
             self._store.close()
@@ -127,7 +130,7 @@ class Verifier:
         verdict = Verdict.NOT_COMPARABLE if known else self._settling.without_message(collection, document.id)
         if verdict not in (Verdict.NOT_COMPARABLE, Verdict.OLDER):
             return True
-        self._result.judge(verdict, Example(collection, document.key))
+        self._result.judge(verdict, DocumentExample(collection, document.key))
         return False
 
     def _doubt_extras(self, collection: str) -> None:
@@ -142,7 +145,7 @@ class Verifier:
             self._store.doubt(Doubt(collection, key, None) for key in chunk if key not in found)
 
 
-def settled_sequences(topics: Topics, counted: int) -> SequenceReport:
+def settled_sequences(topics: TopicReplay, counted: int) -> SequenceReport:
     """What the numbers prove, when the watcher has counted up to `counted`.
 
     Kafka ends a transaction partition by partition, so of the newest messages some can be read a moment before others. What is

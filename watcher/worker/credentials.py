@@ -1,4 +1,4 @@
-"""Credentials that are replaced while a worker runs: what to do when they are refused."""
+"""Handling of credentials that are replaced while a worker runs, and so are refused for a while."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from watcher.config import Settings, reread
 from watcher.errors import CredentialsRefused, Outage
 
 PATIENCE_SECONDS = 60.0
-"""How long credentials may be refused on end. Server and file do not change at once, and Kubernetes takes up to a minute to bring a
-changed secret into its file."""
+"""Longest time for which credentials may be refused without a break. Server and file do not change at the same moment, and
+Kubernetes takes up to a minute to write a changed secret to its file."""
 
 CODE = "credentials_refused"
 
 
 class Credentials:
-    """The settings of now: their secret files are read again while the credentials in them are refused."""
+    """The current settings. Their secret files are read again while the credentials in them are refused."""
 
     def __init__(self, settings: Settings, clock: Callable[[], float] = time.monotonic) -> None:
         self.settings = settings
@@ -24,13 +24,13 @@ class Credentials:
         self._refused_since: float | None = None
 
     def accepted(self) -> None:
-        """Both servers have taken them."""
+        """Note that both servers have accepted the credentials."""
         self._refused_since = None
 
     def refused(self, error: CredentialsRefused) -> Outage:
-        """Read the files again; returns the refusal as an outage to be ridden out.
+        """Read the files again; returns the refusal as an outage, after which the worker tries again.
 
-        Errors: `error` itself if there is no file to read, or when PATIENCE_SECONDS have not helped.
+        Errors: `error` itself if there is no file to read, or if PATIENCE_SECONDS have not helped.
         """
         now = self._clock()
         if self._refused_since is None:

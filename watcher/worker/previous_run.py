@@ -1,4 +1,4 @@
-"""What the status file of the worker before tells the new one. Pure."""
+"""Knowledge that a new worker takes from the status file of the previous one. Pure."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from watcher.errors import ExitCode
 from watcher.model import Delivered
 
 HEALTHY_SECONDS = 60
-"""A worker that has lived this long did not fail at once, whatever it died of."""
+"""Lifetime from which a worker did not fail at once, whatever it died of."""
 
 FREE_CRASHES = 3
 LONGEST_WAIT_SECONDS = 60
@@ -19,7 +19,8 @@ LONGEST_WAIT_SECONDS = 60
 
 @dataclass(frozen=True, slots=True)
 class LastHeadroom:
-    """How much older the position could become when the worker wrote that, at `written` (seconds since 1970); see lag.py."""
+    """Headroom that the previous worker wrote down, at `written` (seconds since 1970): the time by which its position could become
+    older; see reporting/lag.py."""
 
     seconds: float
     oplog_full: bool | None
@@ -27,24 +28,24 @@ class LastHeadroom:
 
     @classmethod
     def read(cls, previous: Mapping[str, Any]) -> LastHeadroom | None:
-        """From a status file; None where the worker did not know."""
+        """Read it from a status file; None if the worker did not know it."""
         seconds, written = previous.get("headroomSeconds"), _seconds(previous.get("updatedAt"))
         return None if seconds is None or written is None else cls(seconds, previous.get("oplogFull"), written)
 
     def at(self, now: float) -> int | None:
-        """Reckoned on to `now`; None where nothing is known any more."""
+        """Return the headroom at `now`, as far as it can be extrapolated; None if nothing is known any more."""
         left = int(self.seconds - max(now - self.written, 0.0))
         return None if left <= 0 and self.oplog_full is False else left
 
 
 @dataclass(frozen=True, slots=True)
 class Past:
-    """What this watcher has been through.
+    """History of a watcher's earlier processes.
 
-    `restarts`: crashes since somebody last started it, `bugs` of them by a bug and the others by a signal; `fruitless`: how many of
-    the last ones delivered nothing. `sequence` and `last_commit_at` (ISO 8601) are those of its last commit: with either of them
-    there has to be a position in Kafka.
-    `last_gap_at` (ISO 8601) is when changes were missed last.
+    `restarts` counts the crashes since somebody last started the watcher: `bugs` of them by a bug, the others by a signal.
+    `fruitless` counts the latest of them in a row that delivered nothing. `sequence` and `last_commit_at` (ISO 8601) are those of
+    the last commit: if either is set, there must be a position in Kafka. `last_gap_at` (ISO 8601) is the last time that changes
+    were missed.
     """
 
     restarts: int = 0
@@ -57,7 +58,7 @@ class Past:
 
     @classmethod
     def read(cls, previous: Mapping[str, Any], client_id: str) -> Past:
-        """From the content of the status file that the worker before left; empty if there is none of this client id."""
+        """Read it from the content of the previous worker's status file; empty if the file is not of this client id."""
         if previous.get("clientId") != client_id:
             return cls()
         crashed = _crashed(previous)
@@ -73,28 +74,29 @@ class Past:
 
     @property
     def has_delivered(self) -> bool:
-        """Whether a position has been committed before."""
+        """Return True if a position has been committed before."""
         return self.sequence > 0 or self.last_commit_at is not None
 
     @property
     def delivered(self) -> Delivered:
-        """What this host knows of the messages before."""
+        """Knowledge of this host about earlier messages."""
         return Delivered(self.has_delivered, self.sequence)
 
     @property
     def last_commit_seconds(self) -> float | None:
-        """When that was, in seconds since 1970; None also for what is not a time."""
+        """Time of the last commit, in seconds since 1970; None if there is none, or if it is not a time."""
         return _seconds(self.last_commit_at)
 
     @property
     def wait_seconds(self) -> int:
-        """How long to hold back before the work: supervisord itself would start a crashing worker anew every second, for ever."""
+        """Seconds to wait before starting work. supervisord itself would restart a crashing worker every second, for ever."""
         excess = self.fruitless - FREE_CRASHES
         return min(2**excess, LONGEST_WAIT_SECONDS) if excess > 0 else 0
 
 
 def _crashed(previous: Mapping[str, Any]) -> bool:
-    """Killed, but while it was stopping, or ended by a bug; those are the ends after which supervisord starts a worker anew."""
+    """Return True if the worker ended by a bug, or was killed while it was not stopping. After these ends supervisord starts a
+    worker again."""
     if previous.get("state") == "failed":
         return _ended_by_a_bug(previous)
     return previous.get("state") not in ("stopping", "stopped")
@@ -110,7 +112,7 @@ def _achieved_nothing(previous: Mapping[str, Any]) -> bool:
 
 
 def _seconds(moment: Any) -> float | None:
-    """Since 1970; None for what is not a time."""
+    """Turn an ISO 8601 time into seconds since 1970; None if it is not a time."""
     try:
         return datetime.fromisoformat(moment).timestamp()
     except (TypeError, ValueError):

@@ -1,4 +1,4 @@
-"""What a worker needs of the operating system: to hear that it should stop, to die with supervisord, to be the only one here."""
+"""Services of the operating system for a worker: it hears that it should stop, ends with supervisord, and is alone on this host."""
 
 from __future__ import annotations
 
@@ -20,24 +20,24 @@ from watcher.private import open_file
 STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 DRAIN_SECONDS = 12.0
-"""After this long a worker that was told to stop ends at once, whatever call it hangs in. That's safe at any point: an open
-transaction is aborted by the next worker, and what it held is read again."""
+"""Time after which a worker that was told to stop ends at once, whatever call it hangs in. That is safe at any point: the next
+worker aborts an open transaction, and reads its changes again."""
 
 SAME_STOP_SECONDS = 1.0
-"""Signals this close together are one wish: a terminal's Ctrl-C and timeout(1) reach a process twice."""
+"""Time within which several signals count as one request: a terminal's Ctrl-C and timeout(1) reach a process twice."""
 
 LOCK_SECONDS = 20.0
-"""How long to wait for the worker before us; that of a killed supervisord may still be draining."""
+"""Longest wait for the previous worker to end; a worker of a killed supervisord may still be draining."""
 
 PR_SET_PDEATHSIG = 1
 SUPERVISED = "SUPERVISOR_ENABLED"
-"""supervisord sets this variable for its children."""
+"""Environment variable that supervisord sets for its children."""
 
 logger = logging.getLogger("watcher")
 
 
 class StopRequest(threading.Event):
-    """Is set when the worker shall stop; `on_set` is called then, by the thread that has heard of it."""
+    """Event that is set when the worker should stop. The thread that sets it then calls `on_set`."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -50,9 +50,9 @@ class StopRequest(threading.Event):
 
 @contextlib.contextmanager
 def stop_requested(stopping: threading.Event) -> Iterator[None]:
-    """SIGTERM and SIGINT set `stopping`. A second signal ends the process at once, and so do DRAIN_SECONDS more.
+    """Set `stopping` on SIGTERM or SIGINT. A second signal ends the process at once; so does the end of DRAIN_SECONDS.
 
-    A thread waits for the signals (sigwait(3)): handlers would have to wait for the main thread, and that may hang in librdkafka.
+    A thread waits for the signals (sigwait(3)). Handlers would have to wait for the main thread, which may hang in librdkafka.
     """
 
     def listen() -> None:
@@ -72,18 +72,19 @@ def stop_requested(stopping: threading.Event) -> Iterator[None]:
 
 
 def die_with_parent() -> None:
-    """Under supervisord: be told to stop when it is killed, else its successor would start a second set of workers (prctl(2))."""
+    """Under supervisord, ask for SIGTERM when supervisord is killed (prctl(2)). Otherwise its successor would start a second set of
+    workers."""
     if SUPERVISED not in os.environ:
         return
     parent = os.getppid()
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
-    if os.getppid() != parent:  # it died before we had asked
+    if os.getppid() != parent:  # it died before we asked
         os.kill(os.getpid(), signal.SIGTERM)
 
 
 @contextlib.contextmanager
 def only_one(path: Path, stopping: threading.Event) -> Iterator[None]:
-    """Hold the watcher's lock file. Errors: NotOwner when another worker on this host keeps it for LOCK_SECONDS."""
+    """Hold the watcher's lock file. Errors: NotOwner if another worker on this host keeps it for LOCK_SECONDS."""
     with contextlib.ExitStack() as stack:
         try:
             lock: TextIO | None = stack.enter_context(_opened(path))
@@ -97,7 +98,7 @@ def only_one(path: Path, stopping: threading.Event) -> Iterator[None]:
 
 @contextlib.contextmanager
 def no_worker(path: Path) -> Iterator[None]:
-    """Hold the watcher's lock file, so that no worker starts meanwhile. Errors: NotOwner when one runs; OSError."""
+    """Hold the watcher's lock file, so that no worker starts meanwhile. Errors: NotOwner if one runs; OSError."""
     with _opened(path) as lock:
         _acquire(lock, threading.Event(), patience_seconds=0)
         yield

@@ -1,4 +1,4 @@
-"""What systemd is told, where it asks for it: ready, what the worker does, and that it is alive (sd_notify(3))."""
+"""Messages to systemd, if it asks for them: that the worker is ready, what it does, and that it is alive (sd_notify(3))."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ WATCHDOG_PID = "WATCHDOG_PID"
 
 MICROSECOND = 1e-6
 SEND_SECONDS = 0.5
-"""How long to wait for a systemd that is busy. The status file waits too, the stream does not."""
+"""Longest wait for a busy systemd. The status file waits too, but the stream does not."""
 
 ENDING = ("stopping", "stopped", "failed")
 
 
 class Notifier:
-    """Tells systemd what the status file tells everybody else. Does nothing without $NOTIFY_SOCKET."""
+    """Tells systemd what the status file tells everyone else. Does nothing without $NOTIFY_SOCKET."""
 
     def __init__(self, environment: Mapping[str, str] = os.environ) -> None:
         self._address = _address(environment.get(SOCKET, ""))
@@ -30,25 +30,25 @@ class Notifier:
         self._last_beat = time.monotonic()
 
     def tell(self, status: Mapping[str, Any]) -> None:
-        """Tell what is new, given what the status file holds now. To be called every few seconds, and when the state changes."""
+        """Tell what is new; `status` is the status file's present content. Call this every few seconds, and on changes of state."""
         if not self._address:
             return
         lines = [*self._announcements(status), *self._heartbeat(status)]
         if lines and not _send(self._address, "\n".join(lines)):
-            self._told = ""  # so it's said again
+            self._told = ""  # so that it is sent again
 
     def _announcements(self, status: Mapping[str, Any]) -> Iterator[str]:
         if (text := _in_words(status)) == self._told:
             return
         self._told = text
         if status["state"] == "streaming":
-            yield "READY=1"  # from the second time on it means nothing
+            yield "READY=1"  # systemd ignores it from the second time on
         if status["state"] in ENDING:
             yield "STOPPING=1"
         yield f"STATUS={text}"
 
     def _heartbeat(self, status: Mapping[str, Any]) -> Iterator[str]:
-        """Twice as often as systemd wants it, as it recommends; but only if there was a sign of life since the last time."""
+        """Send a heartbeat twice as often as systemd wants it, as it recommends, but only after a new sign of life."""
         sign = _sign_of_life(status)
         due = self._watchdog_seconds and time.monotonic() - self._last_beat >= self._watchdog_seconds / 2
         if due and sign != self._last_sign:
@@ -57,34 +57,36 @@ class Notifier:
 
 
 def _sign_of_life(status: Mapping[str, Any]) -> tuple[Any, ...]:
-    """Differs when the worker got on: committed, met an outage, or heard from MongoDB with nothing left to commit."""
+    """Return a value that changes whenever the worker makes progress: it commits, meets an outage, or hears from MongoDB with
+    nothing left to commit."""
     polled = None if status.get("queueMessages") else status.get("lastPollAt")
     return (status["state"], status["reopens"], status["lastCommitAt"], polled)
 
 
 def _in_words(status: Mapping[str, Any]) -> str:
-    """For `systemctl status`: one line, with the error where that is what it's about."""
+    """Write one line for `systemctl status`: the state, with the error if that is the reason for the state."""
     state = str(status["state"])
     error = status["lastError"] if state in ("waiting", "failed") else None
     return " ".join(f"{state}: {error['message']}".split()) if error else state
 
 
 def _address(name: str) -> str:
-    """As connect(2) wants it. systemd names a path, or with `@` a socket without one; other kinds are not for us."""
+    """Return the address for connect(2). systemd gives a path, or a name with `@` for an abstract socket; other kinds are
+    ignored."""
     if name.startswith("@"):
         return f"\0{name[1:]}"
     return name if name.startswith("/") else ""
 
 
 def _watchdog_seconds(environment: Mapping[str, str]) -> float:
-    """Within which time systemd wants a sign of life from this process; 0 if it wants none."""
+    """Return the seconds within which systemd wants a sign of life from this process; 0 if it wants none."""
     if environment.get(WATCHDOG_PID, str(os.getpid())) != str(os.getpid()):
         return 0.0
     return int(environment.get(WATCHDOG_USEC, 0)) * MICROSECOND
 
 
 def _send(address: str, text: str) -> bool:
-    """Whether it was sent."""
+    """Send a message to systemd; returns True if it was sent."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as to_systemd:
         to_systemd.settimeout(SEND_SECONDS)
         try:

@@ -1,7 +1,7 @@
-"""One worker: one process that runs one watcher, the same under supervisord as alone in a terminal.
+"""One worker: a process that runs one watcher, in the same way under supervisord as alone in a terminal.
 
-Opening is the only way of recovery. Whatever happens to MongoDB or Kafka, both are closed, and opened again from the last committed
-position.
+Opening is the only recovery. Whatever happens to MongoDB or Kafka, the worker closes both and opens them again from the last
+committed position.
 """
 
 from __future__ import annotations
@@ -33,23 +33,23 @@ from watcher.worker.credentials import Credentials
 from watcher.worker.memory import give_memory_back
 from watcher.worker.previous_run import Past
 from watcher.worker.process import StopRequest, die_with_parent, only_one, stop_requested
-from watcher.worker.reporting.progress import Progress, State
+from watcher.worker.reporting.progress import Progress, WorkerState
 from watcher.worker.reporting.status_file import StatusFile
 
 STEADY_SECONDS = 10.0
-"""A stream that lasted this long was a success: the next outage begins with the shortest wait again."""
+"""Time after which a stream counts as a success: the next outage begins with the shortest wait again."""
 
 logger = logging.getLogger("watcher")
 
 
 def run_worker(settings: Settings, run_dir: Path) -> ExitCode:
-    """Stream one database until SIGTERM or SIGINT; status file and lock file lie in `run_dir`. Returns the exit code."""
+    """Stream one database until SIGTERM or SIGINT; status file and lock file are in `run_dir`. Returns the exit code."""
     die_with_parent()
     give_memory_back()
     take_short_turns()
     stopping = StopRequest()
     with (
-        stop_requested(stopping),  # first: threads started before would not have the signals blocked
+        stop_requested(stopping),  # first: threads that were started before it would not block the signals
         logging_to(
             standard_output(),
             settings.log_level,
@@ -69,14 +69,14 @@ def run_worker(settings: Settings, run_dir: Path) -> ExitCode:
 
 
 def _run_alone(settings: Settings, run_dir: Path, stopping: StopRequest) -> ExitCode:
-    with contextlib.suppress(OSError):  # it's told below, when files in it cannot be written
+    with contextlib.suppress(OSError):  # reported below, when files in it cannot be written
         make_directory(run_dir)
     with only_one(run_dir / f"{settings.name}.lock", stopping):
         status_file = StatusFile(run_dir / f"{settings.name}.json")
         past = Past.read(status_file.previous(), settings.kafka_client_id)
         owner = Owner(instance=secrets.token_hex(8), host=socket.gethostname(), pid=os.getpid())
         progress = Progress(settings, owner, past, status_file.changed)
-        stopping.on_set = status_file.changed  # a second signal, which ends us at once, shall find that written
+        stopping.on_set = status_file.changed  # so that this is written before a second signal ends the process at once
         with status_file.kept(progress), progress.account_for(stopping):
             logger.info("starting", extra={"version": __version__, "pid": owner.pid, "restarts": past.restarts})
             _hold_back(past, progress, stopping)
@@ -88,9 +88,9 @@ def _run_alone(settings: Settings, run_dir: Path, stopping: StopRequest) -> Exit
 def _hold_back(past: Past, progress: Progress, stopping: threading.Event) -> None:
     if past.wait_seconds:
         logger.warning("the last %d starts delivered nothing; waiting %d s", past.fruitless, past.wait_seconds)
-        progress.enter(State.BACKING_OFF)
+        progress.enter(WorkerState.BACKING_OFF)
         stopping.wait(past.wait_seconds)
-        progress.enter(State.OPENING)
+        progress.enter(WorkerState.OPENING)
 
 
 class Worker:
@@ -105,7 +105,7 @@ class Worker:
         self._cut_off = False
 
     def run(self) -> None:
-        """Until told to stop; outages are ridden out in here. Errors: Stop."""
+        """Work until told to stop; this includes trying again after outages. Errors: Stop."""
         backoff = Backoff()
         while not self._stopping.is_set():
             opened = time.monotonic()
@@ -121,8 +121,8 @@ class Worker:
         self._sink.close()
 
     def _as_outage(self, error: Outage | CredentialsRefused) -> Outage:
-        """Refused credentials may have been replaced, so that is an outage for a while. Errors: CredentialsRefused."""
-        if self._progress.state is State.STREAMING:
+        """Treat refused credentials as an outage for a while, because they may have been replaced. Errors: CredentialsRefused."""
+        if self._progress.state is WorkerState.STREAMING:
             self._credentials.accepted()
         return error if isinstance(error, Outage) else self._credentials.refused(error)
 
@@ -137,7 +137,8 @@ class Worker:
             pipeline.run(position, self._stopping.is_set)
 
     def _open_sink(self) -> tuple[Position, str]:
-        """The position, and how the last one was lost if it was, and the policy is to go on."""
+        """Open the sink; returns the position. If the last one was lost and the policy is to go on, also returns how it was
+        lost."""
         try:
             return self._sink.open(), ""
         except PositionLost as error:

@@ -1,8 +1,8 @@
-"""What a worker counts, from its start on.
+"""Counters of a worker, from its start on.
 
-Each message takes part in several counts, and there are tens of thousands a second. So they are counted one field after the
-other, in C, and nothing else of them is looked at: their values are no longer in the processor's caches.
-`benchmarks/status_cost.py` measures what that costs.
+Each message takes part in several counts, and there are tens of thousands of messages a second. So messages are counted one field
+after the other, in C, and no other field is read: their values are no longer in the processor's caches.
+`benchmarks/status_cost.py` measures the cost.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from watcher.model import Batch, Message
 from watcher.worker.reporting.histogram import Histogram
 
 CONTROL = "control"
-"""Operations that are no row's are counted as one."""
+"""Common name of all operations that are not row changes."""
 
 DEAD_LETTER = "deadLetter"
 
@@ -30,21 +30,21 @@ COMMIT_BOUNDS_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0
 MESSAGES_BOUNDS = (1, 10, 100, 250, 500, 1000, 2500, 5000, 10_000, 100_000)
 
 DEAD_LETTERS = {TOO_LARGE: "too_large_for_kafka", TOO_LARGE_FOR_MONGODB: "too_large_for_mongodb"}
-"""What a dead letter says, and the label for it."""
+"""Label of a dead letter by its reason."""
 
 INVALIDATE = "invalidate"
-"""MongoDB has closed the stream because the database was dropped."""
+"""Reason of a reopening: MongoDB has closed the stream because the database was dropped."""
 
 
 RATE_SECONDS = 10.0
-"""Events per second are those of this long."""
+"""Period over which events per second are averaged."""
 
 
 _topic, _timestamp_ms, _operation = map(attrgetter, ("topic", "timestamp_ms", "operation"))
 
 
-class Counts:
-    """Counters and histograms; each is written by one thread at a time, and stands alone."""
+class Counters:
+    """Counters and histograms. One thread at a time writes each of them, and each is independent of the others."""
 
     def __init__(self) -> None:
         self.operations: Counter[str] = Counter(dict.fromkeys((*ROW_OPERATIONS, CONTROL), 0))
@@ -62,29 +62,30 @@ class Counts:
 
     @property
     def outages(self) -> int:
-        """How often MongoDB or Kafka was lost."""
+        """Number of times that MongoDB or Kafka was lost."""
         return self.reopens["mongodb"] + self.reopens["kafka"]
 
     def received(self, batch: Batch) -> None:
-        """The source has answered."""
+        """Count a batch from the source."""
         self.source_bytes += batch.size
         self.reopens[INVALIDATE] += batch.ended
 
     def committed(self, messages: Sequence[Message], seconds: float) -> Counter[str]:
-        """A transaction is in Kafka, and took so long. Returns how often each operation is in it."""
+        """Count a transaction that is in Kafka, and took so many seconds. Returns the number of messages by operation."""
         self.transactions["committed"] += 1
         self.commit_seconds.observe(seconds)
         self.transaction_messages.observe(len(messages))
         return self._delivered(messages) if messages else Counter()
 
     def lost(self, outage: Outage, aborted: int) -> None:
-        """Stream and producer are opened again; so many transactions came to nothing, or their fate is unknown."""
+        """Count an outage, after which stream and producer are opened again. `aborted` transactions came to nothing, or their
+        outcome is unknown."""
         self.transactions["aborted"] += aborted
         self.reopens[outage.component] += 1
         self.errors[outage.component, outage.code] += 1
 
     def failed(self, error: BaseException, aborted: int) -> None:
-        """The worker ends."""
+        """Count the error that ends the worker, and its aborted transactions."""
         self.transactions["aborted"] += aborted
         self.errors["worker", type(error).__name__ if isinstance(error, WatcherError) else "bug"] += 1
 
@@ -101,13 +102,14 @@ class Counts:
 
 
 class Rate:
-    """How many a second, lately."""
+    """Number of messages a second, over the last RATE_SECONDS."""
 
     def __init__(self) -> None:
         self._samples = deque([(time.monotonic(), 0)])
 
     def at(self, count: int) -> float:
-        """With the count as it is now. To be asked again and again, by one thread: only at these times is the count known."""
+        """Return the rate, given the present count. One thread must ask again and again, because the count is known only at these
+        times."""
         now = time.monotonic()
         self._samples.append((now, count))
         while now - self._samples[0][0] > RATE_SECONDS:

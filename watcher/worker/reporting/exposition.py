@@ -1,6 +1,6 @@
-"""Prometheus' text format 0.0.4. Pure.
+"""Writes Prometheus' text format 0.0.4. Pure.
 
-prometheus-client would write it as well; `docs/decisions.md` says why it does not in a worker.
+prometheus-client could write it too; `docs/decisions.md` says why a worker does not use it.
 """
 
 from __future__ import annotations
@@ -13,12 +13,12 @@ from watcher.worker.reporting.histogram import Histogram
 
 Number = float | int
 Value = Number | None | Histogram | Mapping[Any, Number]
-"""A number, None for one that is unknown; or numbers by the label's value, by a tuple of values where there are more labels."""
+"""A number, or None if it is unknown; or numbers by the label's value, by a tuple of values if there are several labels."""
 
 
 @dataclass(frozen=True, slots=True)
 class Metric:
-    """One metric. `labels` are those beside the common ones; `meaning` says the unit, where the name does not."""
+    """One metric. `labels` are those beside the common ones; `meaning` says the unit if the name does not."""
 
     name: str
     kind: Literal["counter", "gauge", "histogram"]
@@ -27,7 +27,7 @@ class Metric:
 
 
 def exposition(values: Mapping[Metric, Value], common: Mapping[str, str]) -> str:
-    """The text of all metrics; each sample has the labels `common`, which are one or more."""
+    """Write the text of all metrics. Each sample has the labels `common`; there must be at least one."""
     first = ",".join(f'{name}="{_quoted(value)}"' for name, value in common.items())
     return "".join(f"{line}\n" for metric, value in values.items() for line in _lines(metric, value, first))
 

@@ -1,4 +1,4 @@
-"""Prometheus' histogram, that takes the thousands of observations of a transaction at once."""
+"""A Prometheus histogram that takes the thousands of observations of a transaction at once."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from typing import NamedTuple
 
 
 class Observed(NamedTuple):
-    """`buckets` tell how many observations were at most each bound, so they rise; `total` is the sum of all `number` of them."""
+    """State of a histogram. `buckets` count the observations up to each bound, so they rise; `total` is the sum of all `number`
+    observations."""
 
     buckets: tuple[int, ...]
     total: float
@@ -17,10 +18,10 @@ class Observed(NamedTuple):
 
 
 class Histogram:
-    """Observations by size. Written by one thread; `observed` is a whole at any moment."""
+    """Observations by size. One thread writes it; `observed` is consistent at any moment."""
 
     def __init__(self, bounds: Sequence[float]) -> None:
-        """`bounds` rise; what is larger than the last one is in no bucket."""
+        """`bounds` must rise. An observation above the last bound is in no bucket."""
         self.bounds = bounds
         self.observed = Observed((0,) * len(bounds), 0.0, 0)
 
@@ -29,7 +30,8 @@ class Histogram:
         self._add([value <= bound for bound in self.bounds], value, 1)
 
     def observe_ages(self, times_ms: Iterable[int], now_ms: int) -> None:
-        """Add how long ago each time was, by bounds in seconds. Not by computing the ages: that would cost ten times as much."""
+        """Add the age of each time at `now_ms`; bounds are in seconds, times in milliseconds. The ages themselves are not computed:
+        that would cost many times as much."""
         times_ms = sorted(times_ms)
         number = len(times_ms)
         younger = [number - bisect_left(times_ms, now_ms - bound * 1000) for bound in self.bounds]

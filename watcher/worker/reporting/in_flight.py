@@ -1,4 +1,4 @@
-"""What has been read from MongoDB and is not in Kafka yet."""
+"""Account of everything that has been read from MongoDB and is not yet in Kafka."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from collections import deque
 
 
 class UnderWay:
-    """Events that are not messages yet, and the transactions whose messages wait for their commit.
+    """Events that are not messages yet, and transactions whose messages wait for their commit.
 
-    `received` and `encoded` are called by one thread, `committed` by one that may be another; each count is written by one of them.
+    One thread calls `received` and `encoded`; `committed` may be called by another. Only one of them writes each count.
     """
 
     def __init__(self) -> None:
@@ -18,21 +18,22 @@ class UnderWay:
         self._removed = (0, 0)
 
     def received(self, events: int) -> None:
-        """A batch is about to become messages."""
+        """Note that a batch of so many events is about to become messages."""
         self._unencoded = events
 
     def encoded(self, messages: int, size: int) -> None:
-        """The messages of one transaction wait; `size` in bytes."""
+        """Note that the messages of one transaction wait for their commit; `size` is in bytes."""
         self._unencoded = max(0, self._unencoded - messages)
         self._transactions.append((messages, size))
         self._added = _sum(self._added, (messages, size))
 
     def committed(self) -> None:
-        """The oldest transaction is in Kafka."""
+        """Note that the oldest transaction is in Kafka."""
         self._removed = _sum(self._removed, self._transactions.popleft())
 
     def dropped(self) -> int:
-        """All will be read again; returns how many transactions came to nothing. No other thread may be at work."""
+        """Forget everything, because it will be read again; returns the number of transactions that came to nothing. No other
+        thread may be at work."""
         transactions = len(self._transactions)
         self._transactions.clear()
         self._unencoded, self._removed = 0, self._added
@@ -40,17 +41,17 @@ class UnderWay:
 
     @property
     def messages(self) -> int:
-        """Messages that wait."""
+        """Number of messages that wait for their commit."""
         return max(0, self._added[0] - self._removed[0])
 
     @property
     def bytes(self) -> int:
-        """Their size."""
+        """Size of the messages that wait, in bytes."""
         return max(0, self._added[1] - self._removed[1])
 
     @property
     def events(self) -> int:
-        """Everything that is not in Kafka yet: events and messages."""
+        """Number of events and messages that are not yet in Kafka."""
         return self._unencoded + self.messages
 
 

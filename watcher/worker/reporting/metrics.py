@@ -1,4 +1,4 @@
-"""`run/<name>.prom`: what a worker tells Prometheus. `docs/metrics.md` has the same table, with the agent's own metrics."""
+"""Metrics of a worker for Prometheus, in `run/<name>.prom`. `docs/metrics.md` has the same table, with the agent's own metrics."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from watcher.log import dropped_records
 from watcher.mongodb.client import PYMONGO_VERSION
 from watcher.worker.reporting import resources
 from watcher.worker.reporting.exposition import Metric, Value, exposition
-from watcher.worker.reporting.progress import Progress, State
+from watcher.worker.reporting.progress import Progress, WorkerState
 
 BUILD = (__version__, sys.version.split()[0], LIBRDKAFKA_VERSION, PYMONGO_VERSION)
 
@@ -25,7 +25,7 @@ IDENTITY: Mapping[Metric, Reader] = {
         "watcher_info", "gauge", "Always 1; the labels say what the watcher is.", ("database", "client_id", "host")
     ): lambda worker: {(worker.settings.database, worker.settings.kafka_client_id, worker.owner.host): 1},
     Metric("watcher_state", "gauge", "1 for the state of the worker, 0 for the other states.", ("state",)): lambda worker: {
-        state.value: int(state is worker.shown_state) for state in State
+        state.value: int(state is worker.shown_state) for state in WorkerState
     },
     Metric(
         "watcher_restarts_total",
@@ -153,6 +153,6 @@ METRICS: Mapping[Metric, Reader] = {**IDENTITY, **TRAFFIC, **STANDING, **DELIVER
 
 
 def metrics(progress: Progress) -> str:
-    """The file's content now, in Prometheus' text format."""
+    """Return the present content of the file, in Prometheus' text format."""
     values = {metric: read(progress) for metric, read in METRICS.items()}
     return exposition(values, {"watcher": progress.settings.name})

@@ -1,6 +1,6 @@
-"""What a worker knows about itself: state, connections, counts, standing, last error. The pipeline and the worker tell it.
+"""A worker's account of itself: state, connections, counters, lag, last error. The pipeline and the worker report to it.
 
-`status_report.py` writes it down for the fleet, `metrics.py` for Prometheus, and the log has what is news.
+`status_report.py` writes it for the fleet, and `metrics.py` for Prometheus. News goes to the log.
 """
 
 from __future__ import annotations
@@ -20,15 +20,15 @@ from watcher.model import Batch, Message, Owner, Position
 from watcher.pids import birth_of
 from watcher.stream.gaps import Gaps
 from watcher.worker.previous_run import Past
-from watcher.worker.reporting.counters import Counts, Rate
+from watcher.worker.reporting.counters import Counters, Rate
 from watcher.worker.reporting.in_flight import UnderWay
 from watcher.worker.reporting.lag import Standing
 
 logger = logging.getLogger("watcher")
 
 
-class State(StrEnum):
-    """What a worker is doing."""
+class WorkerState(StrEnum):
+    """Activity of a worker."""
 
     BACKING_OFF = "backing_off"
     OPENING = "opening"
@@ -40,7 +40,8 @@ class State(StrEnum):
 
 
 class Progress:
-    """One worker's account of itself. Written by the worker's threads and read by the status file's; each field stands alone."""
+    """One worker's account of itself. The worker's threads write it and the status file's thread reads it; each field is
+    independent of the others."""
 
     def __init__(self, settings: Settings, owner: Owner, past: Past, on_change: Callable[[], None]) -> None:
         self.settings = settings
@@ -48,12 +49,12 @@ class Progress:
         self.birth = birth_of(owner.pid)
         self.past = past
         self.gaps = Gaps(past.last_gap_at)
-        self.counts = Counts()
+        self.counts = Counters()
         self.rate = Rate()
         self.standing = Standing(past.headroom)
         self.under_way = UnderWay()
         self.started_at = time.time()
-        self.state = State.OPENING
+        self.state = WorkerState.OPENING
         self.mongo_connected = False
         self.kafka_connected = False
         self.sequence = past.sequence
@@ -68,50 +69,50 @@ class Progress:
 
     @contextlib.contextmanager
     def account_for(self, stopping: threading.Event) -> Iterator[None]:
-        """For the worker's whole work: tells that it's stopping, and in the end how it went."""
+        """Span the worker's whole work: note that it is stopping, and in the end how it went."""
         self._stopping = stopping
         try:
             yield
         except BaseException as error:
             self._failed(error)
             raise
-        self._ended(State.STOPPED)
+        self._ended(WorkerState.STOPPED)
 
     @property
-    def shown_state(self) -> State:
-        """The state as others should see it: one that was told to stop is stopping until it has."""
-        return State.STOPPING if self._stopping.is_set() and not self.has_ended else self.state
+    def shown_state(self) -> WorkerState:
+        """State as others should see it: a worker that was told to stop is stopping until it has stopped."""
+        return WorkerState.STOPPING if self._stopping.is_set() and not self.has_ended else self.state
 
     @property
     def has_ended(self) -> bool:
-        """Whether this is the last that is heard of the worker."""
-        return self.state in (State.STOPPED, State.FAILED)
+        """Return True if the worker's state is final."""
+        return self.state in (WorkerState.STOPPED, WorkerState.FAILED)
 
     @property
     def events_per_second(self) -> float:
-        """How many lately; to be asked by one thread. None flow when it has ended."""
+        """Recent events a second; 0 after the worker has ended. Only one thread may ask."""
         return 0.0 if self.has_ended else self.rate.at(self.counts.messages)
 
-    def enter(self, state: State) -> None:
-        """The worker does something else now."""
+    def enter(self, state: WorkerState) -> None:
+        """Change the state."""
         self.state = state
         self._on_change()
 
     def opened(self, position: Position) -> None:
-        """The sink is open, at its last committed position."""
+        """Note that the sink is open, at its last committed position."""
         self.kafka_connected = True
         self.sequence = position.sequence
         self.standing.saved(position.token)
 
     def streaming(self) -> None:
-        """The change stream is open too."""
+        """Note that the change stream is open too."""
         self.mongo_connected = True
         logger.info("streaming", extra={"sequence": self.sequence, **self._downtime()})
         self._away_since = None
-        self.enter(State.STREAMING)
+        self.enter(WorkerState.STREAMING)
 
     def received(self, batch: Batch) -> None:
-        """The source has answered."""
+        """Note an answer of the source."""
         self.standing.answered(batch)
         self.counts.received(batch)
         self.under_way.received(len(batch.events))
@@ -119,11 +120,11 @@ class Progress:
             logger.debug("batch", extra={"events": len(batch.events), "bytes": batch.size})
 
     def encoded(self, messages: int, size: int) -> None:
-        """The messages of one transaction, of `size` bytes, now wait to be in Kafka."""
+        """Note that the messages of one transaction, of `size` bytes, now wait for their delivery to Kafka."""
         self.under_way.encoded(messages, size)
 
     def committed(self, messages: Sequence[Message], position: Position, seconds: float) -> None:
-        """Messages and position are in Kafka; delivering them took so long."""
+        """Note that messages and position are in Kafka; their delivery took so many seconds."""
         first = messages and self.counts.messages == 0
         self.last_commit_at = time.time()
         self.sequence = position.sequence
@@ -136,16 +137,17 @@ class Progress:
             self.batch_size = len(messages)
             self.last_event_at = messages[-1].timestamp_ms / 1000
         if first:
-            self._on_change()  # if we crash in a moment, our successor shall know that we were of use, and not hold back
+            self._on_change()  # if we crash in a moment, our successor should know that we delivered something, and not hold back
         if logger.isEnabledFor(logging.DEBUG):
             self._log_commit(messages, seconds)
 
     def waited(self, seconds: float) -> None:
-        """The source was held back for so long, because the sink is behind."""
+        """Note that the source was held back for so many seconds, because the sink is behind."""
         self.counts.backpressure_seconds += seconds
 
     def lost(self, error: Outage) -> None:
-        """MongoDB or Kafka is away: said once, until streaming again or until it's the other one."""
+        """Note that MongoDB or Kafka is unavailable. This is logged once, until the worker streams again or until it is the other
+        one."""
         self.counts.lost(error, self.under_way.dropped())
         component = error.component
         self.mongo_connected &= component != "mongodb"
@@ -154,16 +156,16 @@ class Progress:
         logger.log(logging.DEBUG if known else logging.WARNING, str(error), extra={"component": component, "hint": error.hint})
         self._away_since = self._away_since or time.monotonic()
         self._remember(error, component, None)
-        self.enter(State.WAITING)
+        self.enter(WorkerState.WAITING)
 
     def _failed(self, error: BaseException) -> None:
         self.counts.failed(error, self.under_way.dropped())
         exit_code = error.exit_code if isinstance(error, WatcherError) else 1
         self._remember(error, "worker", int(exit_code))
-        self._ended(State.FAILED)
+        self._ended(WorkerState.FAILED)
 
-    def _ended(self, state: State) -> None:
-        """What is written down now stays: nothing is connected, and nothing flows any more."""
+    def _ended(self, state: WorkerState) -> None:
+        """Enter the final state, which stays written down: nothing is connected, and nothing flows any more."""
         self.mongo_connected = self.kafka_connected = False
         self.enter(state)
 

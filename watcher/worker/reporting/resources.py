@@ -1,4 +1,4 @@
-"""What the worker's process takes of the machine, from proc(5). None where that can't be read: file descriptors may run out."""
+"""Resources that the worker's process uses, from proc(5); None if they cannot be read, because file descriptors may run out."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ SELF = Path("/proc/self")
 
 
 def resident_bytes() -> int | None:
-    """Memory in RAM."""
+    """Resident memory, in bytes."""
     try:
         return int((SELF / "statm").read_text().split()[1]) * PAGE_BYTES
     except OSError:
@@ -19,17 +19,17 @@ def resident_bytes() -> int | None:
 
 
 def cpu_seconds() -> float:
-    """CPU time, user's and system's, of all threads."""
+    """CPU time of all threads, user and system, in seconds."""
     return time.process_time()
 
 
 def open_files() -> int | None:
-    """Open file descriptors; that of the looking is one of them."""
+    """Number of open file descriptors, including the one used for counting."""
     return _entries("fd")
 
 
 def threads() -> int | None:
-    """Threads, those of the libraries too."""
+    """Number of threads, including those of the libraries."""
     return _entries("task")
 
 

@@ -1,7 +1,7 @@
-"""`run/<name>.json` and `run/<name>.prom`: written atomically every two seconds.
+"""Writes `run/<name>.json` and `run/<name>.prom` atomically every two seconds.
 
-All that shows a fleet reads the one, which is written at each change of state and soon after messages as well. Prometheus gets the
-other by way of the agent.
+Everything that shows a fleet reads the JSON file, which is also written at each change of state and soon after messages. Prometheus
+gets the other file from the agent.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from watcher.worker.systemd import Notifier
 
 WRITE_SECONDS = 2.0
 LIVE_SECONDS = 0.25
-"""While messages are delivered it is written this often: whoever looks on sees them within a second."""
+"""Interval at which the file is written while messages are delivered, so that onlookers see them within a second."""
 
 LOG_SECONDS = 30.0
 
@@ -45,10 +45,10 @@ logger = logging.getLogger("watcher")
 
 
 class StatusFile:
-    """Writes a worker's progress from a thread of its own: it goes on while the worker waits for a server."""
+    """Writes a worker's progress from a thread of its own, which goes on while the worker waits for a server."""
 
     def __init__(self, path: Path) -> None:
-        """`path`: the JSON file; the metrics lie beside it."""
+        """`path` is the JSON file; the metrics are beside it."""
         self._path = path
         self._changed = threading.Event()
         self._ended = threading.Event()
@@ -58,14 +58,14 @@ class StatusFile:
         self._rest = Rest()
 
     def previous(self) -> dict[str, Any]:
-        """What the worker before us wrote last; empty if there's none that can be read."""
+        """Return what the previous worker last wrote; empty if it cannot be read."""
         with contextlib.suppress(OSError, ValueError):
             data = orjson.loads(self._path.read_bytes())
             return data if isinstance(data, dict) else {}
         return {}
 
     def moved(self, token: ResumeToken) -> None:
-        """A command has set the position, and the headroom that was written down is that of the old one. Errors: OSError."""
+        """Correct the file after a command has set the position: its headroom is that of the old position. Errors: OSError."""
         status = self.previous()
         before, headroom, now = status.get("positionTime"), status.get("headroomSeconds"), token_seconds(token)
         if before is None:
@@ -103,7 +103,8 @@ class StatusFile:
             self._rest.look((progress.state, progress.sequence))
 
     def _wait(self, progress: Progress, written: int) -> None:
-        """For WRITE_SECONDS, or until something has changed: at once after `changed`, soon after messages beyond `written`."""
+        """Wait WRITE_SECONDS, or until something has changed: return at once after `changed`, soon after messages beyond
+        `written`."""
         deadline = time.monotonic() + WRITE_SECONDS
         while not self._changed.wait(LIVE_SECONDS) and progress.sequence == written and time.monotonic() < deadline:
             pass
@@ -118,14 +119,14 @@ class StatusFile:
                 replace_file(self._path.with_suffix(".prom"), metrics(progress).encode())
                 self._metrics_due = time.monotonic() + WRITE_SECONDS
             self._complained = False
-        except OSError as error:  # a full disk doesn't stop the stream
+        except OSError as error:  # a full disk does not stop the stream
             if not self._complained:
                 logger.warning("the status file cannot be written: %s", error)
             self._complained = True
 
 
 def log_status(progress: Progress) -> None:
-    """The guide's status line."""
+    """Log the guide's status line."""
     status = snapshot(progress)
     running = status["state"] == "streaming"
     logger.info("status", extra={"isRunning": running, **{key: status[key] for key in STATUS_LINE}})

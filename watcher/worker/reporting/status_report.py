@@ -1,4 +1,4 @@
-"""`run/<name>.json`: what a worker knows about itself, as the fleet reads it."""
+"""Content of `run/<name>.json`: a worker's knowledge of itself, as the fleet reads it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ VERSION = 1
 
 
 def snapshot(progress: Progress) -> dict[str, Any]:
-    """The status file's content. Times are ISO 8601; `serverTime` and `positionTime` are MongoDB's, in seconds since 1970."""
+    """Make the status file's content. Times are ISO 8601, except `serverTime` and `positionTime`: these are MongoDB's, in seconds
+    since 1970."""
     settings, owner, past, gaps = progress.settings, progress.owner, progress.past, progress.gaps
     counts, standing, under_way = progress.counts, progress.standing, progress.under_way
     return {

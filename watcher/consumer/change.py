@@ -102,7 +102,7 @@ class Change:
         return tuple(self.message.get("truncated", ()))
 
     def document(self, model: Model[T_co]) -> T_co | None:
-        """Return `full_document` as the user's own pydantic model, or None without a document. Raises pydantic's ValidationError."""
+        """Return `full_document` as the user's own pydantic model; None without a document. Raises pydantic's ValidationError."""
         return None if self.full_document is None else model.model_validate(self.full_document)
 
 

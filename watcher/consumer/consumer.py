@@ -111,7 +111,7 @@ class DatabaseChangeConsumer:
         return register
 
     def on_gap(self, handler: G) -> G:
-        """Register the decorated function for gaps, that is for changes that are missing. The control topic must be among `topics`."""
+        """Register the decorated function for gaps, which tell of missing changes. The control topic must be among `topics`."""
         check_handler(handler)
         told = checked(handler)
         self._routes.add(Route(_one(lambda change: told(Gap.of(change))), operations=("gap",)))

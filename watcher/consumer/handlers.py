@@ -1,4 +1,4 @@
-"""Refuses functions that cannot be handlers, at registration or with the first message. Messages are never silently lost to them."""
+"""Refuses functions that cannot be handlers, at registration or with the first message, so that no message is silently lost."""
 
 from __future__ import annotations
 

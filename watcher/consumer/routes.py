@@ -19,7 +19,7 @@ REMEMBERED = 10_000
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """A handler and the messages that it takes. `batch_size` is the most changes it takes at once, or 0 if it takes single changes."""
+    """A handler and the messages that it takes. `batch_size` is the most changes it takes at once, or 0 for single changes."""
 
     handler: Callable[[list[Change]], object]
     collection: str = ANY

@@ -99,7 +99,7 @@ class Starts:
         return TopicPartition(assigned.topic, assigned.partition, offset)
 
     def _ask_for_ids(self, topics: set[str]) -> dict[str, str]:
-        """Ask Kafka for the ids of topics; those that fail are left out. The client is closed again, because assignments are rare."""
+        """Ask Kafka for the ids of topics; those that fail are left out. The client is closed again, as assignments are rare."""
         admin = AdminClient(self._properties, logger=client_log)
         answers = admin.describe_topics(TopicCollection(sorted(topics)), request_timeout=ANSWER_SECONDS) if topics else {}
         return {topic: id_ for topic, answer in answers.items() if (id_ := _id(answer)) is not None}

@@ -25,7 +25,7 @@ _elsewhere: dict[int, Callable[[], str]] = {}
 
 @contextmanager
 def handled_elsewhere(where: Callable[[], str]) -> Iterator[None]:
-    """Declare that in this block the calling thread only waits for a handler that runs elsewhere. `where` returns the stack there."""
+    """Declare that in this block the thread only waits for a handler that runs elsewhere. `where` returns the stack there."""
     thread = threading.get_ident()
     _elsewhere[thread] = where
     try:

@@ -14,16 +14,16 @@ from watcher.librdkafka import common_properties as common
 OFFSETS = "offsets are committed after the handlers have returned"
 CALLBACK = "the consumer needs it itself"
 OWNED = {
-    "bootstrap.servers": "it is the argument brokers",
-    "metadata.broker.list": "it is the argument brokers",
-    "group.id": "it is the argument group_id",
+    "bootstrap.servers": "use the argument brokers",
+    "metadata.broker.list": "use the argument brokers",
+    "group.id": "use the argument group_id",
     "enable.auto.commit": OFFSETS,
     "enable.auto.offset.store": OFFSETS,
     "offset.store.method": OFFSETS,
     "on_commit": CALLBACK,
     "error_cb": CALLBACK,
     "isolation.level": "messages of aborted transactions must not be seen",
-    "enable.partition.eof": "the order across topics stands on it",
+    "enable.partition.eof": "the order across topics depends on it",
 }
 """Properties that users may not set, each with the reason."""
 

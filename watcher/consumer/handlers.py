@@ -41,7 +41,9 @@ def check_coroutine_handler(handler: AnyHandler) -> None:
         return
     _refuse_generator(name, called)
     if inspect.isbuiltin(called) or (isinstance(called, FunctionType) and _returns_none(called)):
-        raise TypeError(f"{name} is no `async def`, as an AsyncDatabaseChangeConsumer needs it; a DatabaseChangeConsumer takes it.")
+        raise TypeError(
+            f"{name} is not an `async def`, which an AsyncDatabaseChangeConsumer needs; a DatabaseChangeConsumer takes it."
+        )
 
 
 def checked(handler: Callable[[T], object]) -> Callable[[T], object]:

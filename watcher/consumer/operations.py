@@ -29,16 +29,16 @@ def check_selection(collection: str, operations: Iterable[str], database: str) -
 
 def _check_pattern(what: str, pattern: str) -> None:
     if not isinstance(pattern, str):
-        raise TypeError(f'the {what} must be a text, as in on("users"), not {pattern!r}')
+        raise TypeError(f'the {what} must be a string, as in on("users"), not {pattern!r}')
     if not pattern or "\0" in pattern or MATCHES_NOTHING in fnmatch.translate(pattern):
         raise ValueError(f'no {what} can match "{pattern}"')
 
 
 def _check_operation(operation: str) -> None:
     if not isinstance(operation, str):
-        raise TypeError(f'operations are texts, one by one, such as "insert", "update"; not {operation!r}')
+        raise TypeError(f'operations are strings, given one by one, such as "insert", "update"; not {operation!r}')
     if operation != ANY and operation not in OPERATIONS:
-        raise ValueError(f'"{operation}" is no operation of a watcher\'s; {_suggestion(operation)}')
+        raise ValueError(f'"{operation}" is not an operation of a watcher; {_suggestion(operation)}')
 
 
 def near(name: str, known: Iterable[str]) -> str | None:

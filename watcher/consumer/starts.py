@@ -64,7 +64,7 @@ class Starts:
         try:
             committed = consumer.committed(assigned, timeout=ANSWER_SECONDS)
         except KafkaException as error:
-            _log.warning("whether messages are missing cannot be told: %s", error.args[0].str())
+            _log.warning("cannot tell whether messages are missing: %s", error.args[0].str())
             return None
         before = dict(self._ids)
         self._ids |= self._ask_for_ids({each.topic for each in assigned})

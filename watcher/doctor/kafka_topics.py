@@ -174,7 +174,7 @@ def clock(kafka: Kafka) -> Finding:
     positions.
     """
     name = kafka.settings.position_topic
-    unknown = not_checked("because brokers tell their time only by the positions that they have stamped, and there are none")
+    unknown = not_checked("because a broker's time shows only in the positions that it has stamped, and there are none")
     if name not in kafka.existing() or kafka.topics.config(name).get("message.timestamp.type") != "LogAppendTime":
         return unknown
     partition = TopicPartition(name, 0)

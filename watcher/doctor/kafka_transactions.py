@@ -82,7 +82,7 @@ def transaction_log(kafka: Kafka) -> Finding:
         return judge_copies({TRANSACTION_LOG: topic}, len(metadata.brokers), {})
     wanted = _broker_setting(kafka, next(iter(metadata.brokers)), LOG_COPIES)
     if wanted is None:
-        return not_checked("because it does not show itself", kafka.acl(f"--operation Describe --topic {TRANSACTION_LOG}"))
+        return not_checked("because it cannot be seen", kafka.acl(f"--operation Describe --topic {TRANSACTION_LOG}"))
     return judge_wanted_copies(int(wanted), len(metadata.brokers))
 
 

@@ -98,7 +98,7 @@ def _way_there(mongodb: Mongodb) -> str:
     given = parse_uri(uri, validate=False)["nodelist"]
     if followed := [f"{host}:{port}" for host, port in mongodb.servers if (host, port) not in given]:
         return (
-            f"the members call themselves {', '.join(followed)}, and drivers go there: let these names lead there from this host, "
+            f"the members call themselves {', '.join(followed)}, and drivers go there: make these names reachable from this host, "
             "or change them with rs.reconfig()"
         )
     return f"start it (systemctl start mongod), or correct host and port in {mongodb.uri_key}"
@@ -178,7 +178,7 @@ def judge_majority(hello: Document, silent: list[str]) -> Finding:
         return not_checked("because it is a sharded cluster, and its router does not tell")
     behind = write["opTime"]["ts"].time - write["majorityOpTime"]["ts"].time
     if behind > MAJORITY_SECONDS:
-        text = f"writes wait since {seconds_in_words(behind)} for a majority of the members, and change streams with them"
+        text = f"writes have waited {seconds_in_words(behind)} for a majority of the members, and change streams with them"
         return failed(text, f"bring back {', '.join(silent) or 'the members that lag; rs.status() shows which'}")
     if silent:
         return warning(f"no answer from {', '.join(silent)}", "start these members: without a majority the changes stop")

@@ -28,7 +28,7 @@ NO_CHANGES = {
     VIEW: ("a view", "watch the collections below the view"),
     TIME_SERIES: (
         "a time series",
-        "remove it from watch_collections; what has to reach Kafka, write to an ordinary collection as well",
+        "remove it from watch_collections; write the data that must reach Kafka to an ordinary collection as well",
     ),
 }
 """Types without a change stream, each in words and with what to do instead."""
@@ -51,9 +51,9 @@ def collections(mongodb: Mongodb) -> Finding:
         found = {c["name"]: c["type"] for c in _list_collections(mongodb, nameOnly=True, authorizedCollections=True)}
         databases = [] if found else mongodb.client.list_database_names()
     if not found:
-        near = did_you_mean(settings.database, databases) or "right if the database is still to come;"
+        near = did_you_mean(settings.database, databases) or "nothing to do if the database is still to be created;"
         text = f"there are no collections in a database {settings.database!r}"
-        return warning(text, f"{near} the name stands in {mongodb.uri_key}")
+        return warning(text, f"{near} the name is set in {mongodb.uri_key}")
     return judge_collections(found, settings)
 
 
@@ -80,7 +80,10 @@ def _unmatched(own: Mapping[str, str], settings: Settings) -> Iterator[tuple[str
     """Yield the settings' names and globs that match nothing, each with what to do."""
     for pattern in settings.watch_collections:
         if not _any(pattern, own):
-            yield f"watch_collections: {_not_there(pattern, own)}", "correct the names; right if the collections are still to come"
+            yield (
+                f"watch_collections: {_not_there(pattern, own)}",
+                "correct the names, unless the collections are still to be created",
+            )
     for pattern in settings.exclude_collections:
         if not _any(pattern, own):
             yield f"exclude_collections: {_not_there(pattern, own)}", "correct the names, or remove them"

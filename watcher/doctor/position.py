@@ -119,7 +119,7 @@ def judge_owner(last: Owner, our_worker: int | None, host: str, settings: Settin
         return warning(f"{who} wrote it last, and no worker runs here", f"if it still runs there: {fix}")
     if settings.name in command_line(last.pid):
         return warning(f"{who} wrote it last, and it runs outside this deployment", fix)
-    return ok(f"{who} wrote it last; its number is another process's now")
+    return ok(f"{who} wrote it last; another process has its number now")
 
 
 SAVED = "position.saved"

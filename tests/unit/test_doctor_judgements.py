@@ -50,7 +50,7 @@ def test_majority() -> None:
     assert judge_majority(hello(0), []).text == "all 3 members answer"
     assert judge_majority(hello(0, members=1), []).outcome is OK
     check_fix(judge_majority(hello(0), ["b:1"]), WARNING, "b:1")
-    check_fix(judge_majority(hello(60), ["b:1", "c:1"]), FAILED, "since 1m", "bring back b:1, c:1")
+    check_fix(judge_majority(hello(60), ["b:1", "c:1"]), FAILED, "waited 1m", "bring back b:1, c:1")
     assert judge_majority({"msg": "isdbgrid"}, []).outcome is NOT_CHECKED
 
 

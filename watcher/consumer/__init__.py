@@ -1,4 +1,4 @@
-"""The other end: DatabaseChangeConsumer hands a watcher's messages to functions, and `reader` shows them.
+"""The reading side: DatabaseChangeConsumer calls functions with a watcher's messages, and `reader` shows them.
 
 Importing this package needs nothing but confluent-kafka and orjson.
 """

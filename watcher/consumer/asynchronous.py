@@ -1,4 +1,4 @@
-"""The same consumer for asyncio: it reads in a thread, and its handlers are coroutines of the caller's loop."""
+"""The consumer for asyncio. It reads in a thread and runs the handlers, which are coroutines, in the caller's event loop."""
 
 from __future__ import annotations
 
@@ -26,7 +26,9 @@ Coroutines = Callable[[T], Coroutine[Any, Any, object]]
 
 
 class AsyncDatabaseChangeConsumer:
-    """As DatabaseChangeConsumer, with `async def` handlers. One message is handled at a time: the order is worth more than that."""
+    """Like DatabaseChangeConsumer, but with `async def` handlers. It handles one message at a time, because the order of messages
+    matters more than concurrency.
+    """
 
     def __init__(
         self,
@@ -43,40 +45,40 @@ class AsyncDatabaseChangeConsumer:
 
     @classmethod
     def from_env(cls, environment: Mapping[str, str] = os.environ, *, options: ConsumerOptions = DEFAULT_OPTIONS) -> Self:
-        """As DatabaseChangeConsumer.from_env."""
+        """Like DatabaseChangeConsumer.from_env."""
         brokers, group_id, topics, kafka = read_environment(environment)
         return cls(brokers, group_id, topics, options=options, kafka=kafka)
 
     @property
     def counts(self) -> ConsumerCounts:
-        """What has become of the messages."""
+        """ConsumerCounts of the messages, by what was done with them."""
         return self._consumer.counts
 
     def on(self, collection: str, *operations: str, database: str = ANY) -> Callable[[Coroutines[Change]], Coroutines[Change]]:
-        """As DatabaseChangeConsumer.on."""
+        """Like DatabaseChangeConsumer.on."""
         return self._register(self._consumer.on(collection, *operations, database=database))
 
     def on_batch(
         self, collection: str, *operations: str, database: str = ANY, size: int = BATCH_SIZE, wait_ms: int = BATCH_WAIT_MS
     ) -> Callable[[Coroutines[list[Change]]], Coroutines[list[Change]]]:
-        """As DatabaseChangeConsumer.on_batch."""
+        """Like DatabaseChangeConsumer.on_batch."""
         return self._register(self._consumer.on_batch(collection, *operations, database=database, size=size, wait_ms=wait_ms))
 
     def on_gap(self, handler: Coroutines[Gap]) -> Coroutines[Gap]:
-        """As DatabaseChangeConsumer.on_gap."""
+        """Like DatabaseChangeConsumer.on_gap."""
         self._consumer.on_gap(self._in_loop(handler))
         return handler
 
     def on_other(self, handler: Coroutines[Change]) -> Coroutines[Change]:
-        """As DatabaseChangeConsumer.on_other."""
+        """Like DatabaseChangeConsumer.on_other."""
         self._consumer.on_other(self._in_loop(handler))
         return handler
 
     async def run(self) -> None:
-        """As DatabaseChangeConsumer.run. When cancelled, it finishes the message in hand first."""
+        """Like DatabaseChangeConsumer.run. When cancelled, it finishes the message in hand first."""
         self._loop, self._loop_thread = asyncio.get_running_loop(), threading.get_ident()
         for number in STOP_SIGNALS:
-            with contextlib.suppress(RuntimeError, ValueError):  # not the main thread's loop
+            with contextlib.suppress(RuntimeError, ValueError):  # the loop does not run in the main thread
                 self._loop.add_signal_handler(number, self.stop)
         reading = asyncio.ensure_future(asyncio.to_thread(self._consumer.run))
         try:
@@ -91,7 +93,7 @@ class AsyncDatabaseChangeConsumer:
                     self._loop.remove_signal_handler(number)
 
     def stop(self) -> None:
-        """Have `run` return; from any thread, or from a handler."""
+        """Make `run` return. May be called from any thread, or from a handler."""
         self._consumer.stop()
 
     def _register(self, register: Callable[[Callable[[T], None]], object]) -> Callable[[Coroutines[T]], Coroutines[T]]:
@@ -112,7 +114,11 @@ class AsyncDatabaseChangeConsumer:
         return call
 
     def _where(self, coroutine: Coroutine[Any, Any, object]) -> str:
-        """Where it is: on the loop's own stack while it runs, else in what it awaits, and so on, as far as it is Python."""
+        """The stack of a coroutine as text.
+
+        While the coroutine runs, this is the stack of the loop's thread. Otherwise it is the chain of coroutines that it awaits, as
+        far as they are written in Python.
+        """
         if inspect.getcoroutinestate(coroutine) == inspect.CORO_RUNNING:
             return stack_of_thread(self._loop_thread)
         lines: list[str] = []

@@ -1,4 +1,4 @@
-"""Calls a handler until it returns, or as often as it may fail."""
+"""Calls a handler until it succeeds or has used up its attempts."""
 
 from __future__ import annotations
 
@@ -22,7 +22,9 @@ class Stopped(Exception):
 
 
 class Attempts:
-    """The retry policy of one consumer. `idle` waits; `ours` keeps those changes that have not been revoked meanwhile."""
+    """The retry policy of one consumer. `idle` waits for a number of seconds. `ours` filters out the changes whose partitions have
+    been revoked meanwhile.
+    """
 
     def __init__(
         self, options: ConsumerOptions, watchdog: Watchdog, idle: Idle, ours: Callable[[list[Change]], list[Change]]
@@ -33,8 +35,11 @@ class Attempts:
         self._ours = ours
 
     def call(self, handler: Call, changes: list[Change]) -> tuple[list[Change], Exception | None]:
-        """The changes that are still ours, and the last exception if all attempts failed. Raises Stopped, and HandlerFailed from
-        `checked`: what never runs fails with every message, so the dead letters would get them all.
+        """Call the handler with the changes, several times if need be. Return the changes that are still ours, and the last
+        exception if every attempt failed.
+
+        Raises Stopped. It also passes on HandlerFailed from `checked`: a handler that never runs would fail with every message, so
+        every message would go to the dead-letter topic.
         """
         for attempt in count(1):
             self._watchdog.begins(changes[0])
@@ -59,7 +64,7 @@ class Attempts:
         return changes, None
 
     def _wait(self, attempt: int, error: Exception, changes: list[Change]) -> None:
-        # A number of attempts without limit must not become a number without limit.
+        # Attempts may be unlimited, so the exponent is capped: 2 ** attempt must not grow without limit.
         milliseconds = min(self._options.backoff_ms * 2 ** min(attempt - 1, 30), self._options.longest_backoff_ms)
         _log.warning("attempt %d at %r failed; the next in %.1f s: %r", attempt, changes[0], milliseconds / 1000, error)
         self._idle(milliseconds / 1000)

@@ -1,4 +1,4 @@
-"""Changes that wait for company, for handlers that take several at once."""
+"""Changes that are being collected for handlers that take several at once."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from watcher.consumer.delivered import Partition
 from watcher.consumer.routes import Route
 
 Collected = tuple[str, str | None]
-"""Database and collection."""
+"""Database and collection; the collection is None in messages about a whole database."""
 
 
 @dataclass(slots=True)
 class HandlerBatch:
-    """What one handler will get."""
+    """The changes collected for one handler. `due_s` is the time at which they are handed over, even if the batch is not full."""
 
     route: Route
     due_s: float
@@ -24,24 +24,24 @@ class HandlerBatch:
 
     @property
     def is_full(self) -> bool:
-        """Whether it has all it may have."""
+        """True if the batch has reached its handler's limit."""
         return len(self.changes) >= self.route.batch_size
 
 
 class Batches:
-    """At most one batch for each handler. `now_s` is any clock's."""
+    """The open batches, at most one for each handler. Times named `now_s` are seconds of any one clock."""
 
     def __init__(self) -> None:
         self._open: dict[int, HandlerBatch] = {}
         self._waiting: dict[tuple[str, int], str | None] = {}
 
     def has(self, change: Change) -> bool:
-        """Whether it waits here already, from an earlier record with the same message."""
+        """True if the same message, from an earlier record, already waits in a batch."""
         number = (change.watcher, change.sequence)
         return number in self._waiting and self._waiting[number] == change.event_id
 
     def add(self, route: Route, change: Change, now_s: float) -> HandlerBatch:
-        """Put it into the handler's batch."""
+        """Add a change to the batch of its handler, and return the batch."""
         batch = self._open.get(id(route))
         if batch is None:
             batch = self._open[id(route)] = HandlerBatch(route, now_s + route.wait_s)
@@ -51,7 +51,11 @@ class Batches:
         return batch
 
     def before(self, change: Change, route: Route | None) -> list[HandlerBatch]:
-        """What must go first, to keep the order: other handlers' batches with this collection; for a control message, all."""
+        """The batches that must be handed over before this change, to keep the order.
+
+        These are the batches of other handlers that hold changes of the same collection. Before a message without a collection,
+        such as a control message, all of them are.
+        """
         if not self._open:
             return []
         own = (change.database, change.collection)
@@ -62,20 +66,20 @@ class Batches:
         ]
 
     def due(self, now_s: float) -> list[HandlerBatch]:
-        """Those that have waited long enough."""
+        """The batches that have waited long enough."""
         return [batch for batch in self._open.values() if batch.due_s <= now_s] if self._open else []
 
     def next_due_s(self) -> float | None:
-        """When the first of them will be."""
+        """The time at which the next batch is due; None without batches."""
         return min((batch.due_s for batch in self._open.values()), default=None)
 
     def close(self, batch: HandlerBatch) -> None:
-        """It goes to its handler now; what comes next begins another."""
+        """Remove a batch, which goes to its handler now. The next change for that handler begins a new one."""
         self._open.pop(id(batch.route), None)
         self._forget(batch.changes)
 
     def revoke(self, partitions: Collection[Partition]) -> None:
-        """Forget what belongs to somebody else now."""
+        """Drop the changes of partitions that were assigned to another member."""
         for batch in list(self._open.values()):
             self._forget(change for change in batch.changes if change.source in partitions)
             batch.changes = [change for change in batch.changes if change.source not in partitions]

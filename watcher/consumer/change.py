@@ -1,4 +1,4 @@
-"""What handlers get: one message of a watcher's, as a value."""
+"""The value that handlers receive: one message of a watcher."""
 
 from __future__ import annotations
 
@@ -16,26 +16,28 @@ T_co = TypeVar("T_co", covariant=True)
 
 
 NO_OFFSET = -1
-"""That of what lies nowhere in Kafka: a gap that the consumer has found itself."""
+"""Offset of a message that is not in Kafka: a gap that the consumer itself has found."""
 
 NO_TIME = "1970-01-01T00:00:00.000Z"
 _NO_KEY: dict[str, Any] = {}
 
 
 class Model(Protocol[T_co]):
-    """What `Change.document` needs of a pydantic model's class."""
+    """The part of a pydantic model's class that `Change.document` uses."""
 
     def model_validate(self, obj: Any, /) -> T_co:
-        """The object as a T, or pydantic's ValidationError."""
+        """Return the object as a T. Raises pydantic's ValidationError."""
 
 
 class NotOurs(Exception):
-    """The record is no message of a watcher's; the text says why."""
+    """The record is not a watcher's message; the text gives the reason."""
 
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """A change of one document, or a control message. `message` is all that was sent, fields we don't know of included."""
+    """A change of one document, or a control message. `message` is the whole message as it was sent, including fields that this
+    release does not know.
+    """
 
     operation: str
     database: str
@@ -49,12 +51,12 @@ class Change:
 
     @property
     def topic(self) -> str:
-        """Where it lay in Kafka; with `partition` it is `source`."""
+        """The topic that the record was read from. `source` holds topic and partition together."""
         return self.source[0]
 
     @property
     def partition(self) -> int:
-        """The number of the partition in its topic."""
+        """Number of the partition that the record was read from."""
         return self.source[1]
 
     @property
@@ -64,48 +66,52 @@ class Change:
 
     @property
     def document_key(self) -> Mapping[str, Any]:
-        """`_id`, and in a sharded collection the shard key's fields; empty in a control message."""
+        """The document's `_id`, and in a sharded collection the fields of the shard key. Empty in a control message."""
         return self.message.get("documentKey") or {}
 
     @property
     def timestamp(self) -> datetime:
-        """When the change was made, by MongoDB's clock."""
+        """Time of the change, by MongoDB's clock."""
         return datetime.fromisoformat(self.message["timestamp"])
 
     @property
     def full_document(self) -> dict[str, Any] | None:
-        """The document. None for a delete, when it was gone before it could be looked up, and when it is in `truncated`."""
+        """The document. None for a delete, if it no longer existed when it was looked up, and if it was left out as one of the
+        `truncated` fields.
+        """
         return self.message.get("fullDocument")
 
     @property
     def full_document_before_change(self) -> dict[str, Any] | None:
-        """The document before, where the watcher asks for it and the server has it."""
+        """The document before the change, if the watcher asks for it and the server has it."""
         return self.message.get("fullDocumentBeforeChange")
 
     @property
     def update_description(self) -> dict[str, Any] | None:
-        """`updatedFields`, `removedFields` and `truncatedArrays` of an update."""
+        """The `updatedFields`, `removedFields` and `truncatedArrays` of an update."""
         return self.message.get("updateDescription")
 
     @property
     def event_id(self) -> str | None:
-        """Unique, and sorts as text in the order of the changes; None in a gap."""
+        """Unique identifier of the change event. As text, the identifiers sort in the order of the changes. None in a gap."""
         return self.message.get("eventId")
 
     @property
     def truncated(self) -> tuple[str, ...]:
-        """The fields that were left out because the message was too large for Kafka."""
+        """Fields that were left out because the message was too large for Kafka."""
         return tuple(self.message.get("truncated", ()))
 
     def document(self, model: Model[T_co]) -> T_co | None:
-        """`full_document` as the user's own pydantic model, or None if there is none. Raises pydantic's ValidationError."""
+        """Return `full_document` as the user's own pydantic model; None without a document. Raises pydantic's ValidationError."""
         return None if self.full_document is None else model.model_validate(self.full_document)
 
 
 @dataclass(frozen=True, slots=True)
 class Gap:
-    """Changes are missing: whoever keeps a copy must compare it anew. MongoDB no longer had those after `last_event_id`; or the
-    consumer has found that they are not in Kafka, before the message with this `sequence`.
+    """Changes are missing, so whoever keeps a copy of the data must compare it again.
+
+    Either MongoDB no longer had the changes after `last_event_id`, or the consumer found that messages before `sequence` are not in
+    Kafka.
     """
 
     database: str
@@ -117,7 +123,7 @@ class Gap:
 
     @classmethod
     def of(cls, change: Change) -> Self:
-        """The gap that a control message tells of."""
+        """Return the gap that a control message announces."""
         return cls(
             database=change.database,
             watcher=change.watcher,
@@ -129,7 +135,7 @@ class Gap:
 
 
 def gap_before(change: Change, reason: str) -> Change:
-    """A gap that no control message tells of: something was missing when this change came."""
+    """Make a gap that no control message announces: the consumer found something missing when this change arrived."""
     timestamp = change.message["timestamp"]
     message = {
         "operationType": "gap",
@@ -144,7 +150,7 @@ def gap_before(change: Change, reason: str) -> Change:
 
 
 def read(record: Record, partition: Partition) -> Change:
-    """The message in a record; NotOurs if no watcher has written it."""
+    """Parse the message in a record. Raises NotOurs if it is not a watcher's."""
     try:
         message = orjson.loads(record.value() or b"")
     except orjson.JSONDecodeError as error:
@@ -169,7 +175,10 @@ def read(record: Record, partition: Partition) -> Change:
 
 
 def _wrong_field(change: Change) -> str | None:
-    """The first field that is not what routing, order and `Gap` stand on: one bad record must not end the consumer."""
+    """Name of the first field with a wrong type, of those that routing, ordering and `Gap` rely on; None if all are right.
+
+    One bad record must not end the consumer.
+    """
     message = change.message
     if type(change.sequence) is not int:  # True is an int too
         return "sequence"

@@ -1,4 +1,4 @@
-"""librdkafka's properties for the three clients of a consumer, with the reasons."""
+"""librdkafka's properties for the three clients of a consumer, and the reasons for them."""
 
 from __future__ import annotations
 
@@ -14,43 +14,49 @@ from watcher.librdkafka import common_properties as common
 OFFSETS = "offsets are committed after the handlers have returned"
 CALLBACK = "the consumer needs it itself"
 OWNED = {
-    "bootstrap.servers": "it is the argument brokers",
-    "metadata.broker.list": "it is the argument brokers",
-    "group.id": "it is the argument group_id",
+    "bootstrap.servers": "use the argument brokers",
+    "metadata.broker.list": "use the argument brokers",
+    "group.id": "use the argument group_id",
     "enable.auto.commit": OFFSETS,
     "enable.auto.offset.store": OFFSETS,
     "offset.store.method": OFFSETS,
     "on_commit": CALLBACK,
     "error_cb": CALLBACK,
     "isolation.level": "messages of aborted transactions must not be seen",
-    "enable.partition.eof": "the order across topics stands on it",
+    "enable.partition.eof": "the order across topics depends on it",
 }
-"""What users may not set, each with the reason."""
+"""Properties that users may not set, each with the reason."""
 
 LOGIN_CALLBACKS = ("oauth_cb",)
-"""confluent-kafka's own, which every client needs to log in."""
+"""Properties of confluent-kafka's own that every client needs to log in."""
 
 FETCH_WAIT_MS = 50
-"""The end of a partition is told only after a fetch came back empty, and messages may wait for that."""
+"""Longest time that a fetch waits at the broker, in milliseconds. librdkafka reports the end of a partition only after an empty
+fetch, and messages may be waiting for that report.
+"""
 
 NEW_TOPICS_MS = 10_000
-"""How soon a topic is noticed that did not exist when we subscribed; librdkafka's 5 minutes are for those that do."""
+"""Interval for looking for topics that did not exist at the time of the subscription, in milliseconds. librdkafka's default of 5
+minutes suits topics that already exist.
+"""
 
 QUEUE_KBYTES = 16 * 1024
 
 SESSION_MS = 10_000
-"""How soon the others take over from a member that was killed. Heartbeats come from librdkafka's thread, whatever handlers do."""
+"""Session time-out, in milliseconds, after which other members take over from one that was killed. Heartbeats come from
+librdkafka's thread, so slow handlers do not matter.
+"""
 
 TOPIC_CONFIG = "default.topic.config"
 
 DEFAULT_RESET = "earliest"
-"""A new group begins with the first message that Kafka still has."""
+"""A new group begins with the oldest message that Kafka still has."""
 
 client_log = logging.getLogger("watcher.consumer.librdkafka")
 
 
 def check_properties(properties: Mapping[str, Any], topics: Collection[str] = ()) -> None:
-    """Raise ValueError if one of them is ours to set, is none, or hides one of the topics."""
+    """Raise ValueError if a property is reserved for the consumer, has an invalid value, or hides one of the topics."""
     flat = flattened(properties)
     reset_of(flat)
     for name in flat:
@@ -62,12 +68,12 @@ def check_properties(properties: Mapping[str, Any], topics: Collection[str] = ()
 
 
 def flattened(properties: Mapping[str, Any]) -> dict[str, Any]:
-    """With those in librdkafka's old `default.topic.config` beside the others."""
+    """Return the properties with those of librdkafka's old `default.topic.config` merged in."""
     return {**(properties.get(TOPIC_CONFIG) or {}), **{name: value for name, value in properties.items() if name != TOPIC_CONFIG}}
 
 
 def reset_of(properties: Mapping[str, Any]) -> Reset:
-    """What its auto.offset.reset says. Raises ValueError."""
+    """Return the setting of auto.offset.reset. Raises ValueError."""
     return Reset.of(flattened(properties).get("auto.offset.reset", DEFAULT_RESET))
 
 
@@ -79,7 +85,10 @@ def _hides(pattern: str, topic: str) -> bool:
 
 
 def consumer_properties(brokers: str, group_id: str, properties: Mapping[str, Any], dead_letter_topic: str) -> dict[str, Any]:
-    """For reading as a member of the group. Patterns don't see the dead-letter topic: a bad record would come back for ever."""
+    """Properties for reading as a member of the group.
+
+    The dead-letter topic is hidden from subscriptions by pattern. Otherwise a bad record would come back for ever.
+    """
     flat = flattened(properties)
     return {
         "auto.offset.reset": DEFAULT_RESET,
@@ -99,7 +108,7 @@ def consumer_properties(brokers: str, group_id: str, properties: Mapping[str, An
 
 
 def is_incremental(properties: Mapping[str, Any]) -> bool:
-    """Whether partitions come and go one by one in a rebalance (KIP-429, KIP-848), and not all at once."""
+    """True if a rebalance moves partitions one by one (KIP-429, KIP-848), and not all at once."""
     return _broker_assigns(properties) or "cooperative" in str(properties.get("partition.assignment.strategy"))
 
 
@@ -108,19 +117,23 @@ def _broker_assigns(properties: Mapping[str, Any]) -> bool:
 
 
 def _membership(properties: Mapping[str, Any]) -> dict[str, Any]:
-    """How partitions are shared out: the same numbers of all topics to one member, so that a document stays whole.
+    """Properties that decide how partitions are shared out. The same partition numbers of all topics go to the same member, so that
+    all messages about a document do.
 
-    With KIP-848's group.protocol=consumer the broker does that, and sets the session's length: librdkafka refuses ours.
+    With KIP-848's group.protocol=consumer the broker does this. It also sets the session time-out, and librdkafka refuses one from
+    us.
     """
     if _broker_assigns(properties):
         return {"group.remote.assignor": "range"}
-    longest = str(properties.get("max.poll.interval.ms"))  # librdkafka refuses a session that is longer
+    longest = str(properties.get("max.poll.interval.ms"))  # librdkafka refuses a longer session time-out
     session_ms = min(SESSION_MS, int(longest)) if longest.isdecimal() else SESSION_MS
     return {"partition.assignment.strategy": "range", "session.timeout.ms": session_ms}
 
 
 def _hidden(topic: str, others: str | None) -> dict[str, str]:
-    """librdkafka's list of patterns of topics that are as if they did not exist. What cannot be a topic's name is none."""
+    """The property for librdkafka that hides a topic, as if it did not exist. `others` are the user's own patterns. A name that
+    cannot be a topic needs no pattern.
+    """
     if not is_topic(topic):
         return {}
     pattern = f"^{topic.replace('.', '[.]')}$"
@@ -128,6 +141,6 @@ def _hidden(topic: str, others: str | None) -> dict[str, str]:
 
 
 def common_properties(brokers: str, properties: Mapping[str, Any]) -> dict[str, Any]:
-    """For any client: brokers, login and TLS."""
+    """Properties that every client needs: brokers, login and TLS."""
     login = {name: properties[name] for name in LOGIN_CALLBACKS if name in properties}
     return {**common(properties), **login, "bootstrap.servers": brokers}

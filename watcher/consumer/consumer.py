@@ -1,4 +1,4 @@
-"""DatabaseChangeConsumer: handlers for the changes of collections, called by `run`."""
+"""DatabaseChangeConsumer: calls handlers with the changes of collections."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ BATCH_WAIT_MS = 100
 
 
 class DatabaseChangeConsumer:
-    """Reads what watchers have written and calls a handler with each message, in order, and again until it has worked.
+    """Reads the messages of watchers and calls a handler with each one, in order, and again if the handler fails.
 
-    `topics` are names, or regular expressions that begin with ^. `kafka` holds further properties of librdkafka, such as for
-    logging in. A message is committed after its handler has returned, so a handler sees every message at least once.
+    `topics` are names, or regular expressions that begin with ^. `kafka` holds further properties of librdkafka, such as those for
+    logging in. A message's offset is committed after its handler has returned, so a handler sees every message at least once.
     """
 
     def __init__(
@@ -63,18 +63,23 @@ class DatabaseChangeConsumer:
 
     @classmethod
     def from_env(cls, environment: Mapping[str, str] = os.environ, *, options: ConsumerOptions = DEFAULT_OPTIONS) -> Self:
-        """A consumer as KAFKA_BROKERS, KAFKA_GROUP_ID, KAFKA_TOPIC_INSERT, _UPDATE, _DELETE and _CONTROL, KAFKA_DB_CHANGES_TOPIC
-        and KAFKA (librdkafka's properties as JSON) say. Raises ConfigurationError.
+        """Make a consumer from environment variables. Raises ConfigurationError.
+
+        The variables are KAFKA_BROKERS, KAFKA_GROUP_ID, KAFKA_TOPIC_INSERT, _UPDATE, _DELETE and _CONTROL, KAFKA_DB_CHANGES_TOPIC,
+        and KAFKA with librdkafka's properties as JSON.
         """
         brokers, group_id, topics, kafka = read_environment(environment)
         return cls(brokers, group_id, topics, options=options, kafka=kafka)
 
     def on(self, collection: str, *operations: str, database: str = ANY) -> Callable[[H], H]:
-        """The decorated function takes changes of a collection: its name, a glob, or `*`, which messages without one match too.
+        """Register the decorated function for the changes of a collection. `collection` is a name, a glob, or `*`, which also
+        matches messages without a collection.
 
-        Without `operations` it takes insert, update, replace and delete; `*` is any. A message goes to one handler: that of the
-        name before that of a glob, and that before `*`. Raises ValueError where there is a handler already, and for an operation
-        that no watcher has; TypeError for what is no function, and for an `async def`.
+        Without `operations` the function takes insert, update, replace and delete; `*` stands for any operation. A message goes to
+        one handler only: a name takes precedence over a glob, and a glob over `*`.
+
+        Raises ValueError if there is a handler already, and for an operation that no watcher has. Raises TypeError for anything but
+        a function, and for an `async def`.
         """
         check_selection(collection, operations, database)
 
@@ -88,9 +93,11 @@ class DatabaseChangeConsumer:
     def on_batch(
         self, collection: str, *operations: str, database: str = ANY, size: int = BATCH_SIZE, wait_ms: int = BATCH_WAIT_MS
     ) -> Callable[[B], B]:
-        """As `on`, for a function that takes a list of changes: at most `size`, the first of which has waited about `wait_ms`.
+        """Like `on`, for a function that takes a list of changes. It gets at most `size` of them, and the first has waited for
+        about `wait_ms`.
 
-        When it has failed for good, it is called with each alone, so that one bad message goes to the dead-letter topic by itself.
+        When the attempts for a batch are used up, the function is called with each change alone, so that only the bad message goes
+        to the dead-letter topic.
         """
         if size < 1:
             raise ValueError(f"size must be at least 1, not {size}")
@@ -104,23 +111,25 @@ class DatabaseChangeConsumer:
         return register
 
     def on_gap(self, handler: G) -> G:
-        """The decorated function hears of changes that are missing. The control topic must be among `topics`."""
+        """Register the decorated function for gaps, which tell of missing changes. The control topic must be among `topics`."""
         check_handler(handler)
         told = checked(handler)
         self._routes.add(Route(_one(lambda change: told(Gap.of(change))), operations=("gap",)))
         return handler
 
     def on_other(self, handler: H) -> H:
-        """The decorated function takes what no other does: further collections, and operations that came after this release."""
+        """Register the decorated function for all messages that no other handler takes: those of other collections, and operations
+        that were added after this release.
+        """
         check_handler(handler)
         self._routes.set_other(Route(_one(checked(handler))))
         return handler
 
     def run(self) -> None:
-        """Read and handle until `stop`, SIGTERM or SIGINT; the message in hand is finished.
+        """Read and handle messages until `stop`, SIGTERM or SIGINT. The message in hand is finished first.
 
-        Raises NotPermitted, ConfigurationError, ReadError, HandlerFailed, ForeignMessage or DeadLetterFailed, each with a hint.
-        What was handled by then is committed. Signals are heard only in the main thread.
+        Raises NotPermitted, ConfigurationError, ReadError, HandlerFailed, ForeignMessage or DeadLetterFailed, each with a hint. The
+        offsets of everything handled by then are committed. Signals work in the main thread only.
         """
         with stop_on_signals(self.stop):
             session = Session(self._brokers, self._group_id, self._topics, self._routes, self._options, self._kafka, self._stopping)
@@ -128,10 +137,10 @@ class DatabaseChangeConsumer:
             session.run()
 
     def stop(self) -> None:
-        """Have `run` return; from any thread, or from a handler."""
+        """Make `run` return. May be called from any thread, or from a handler."""
         self._stopping.set()
 
 
 def _one(handler: Callable[[Change], object]) -> Callable[[list[Change]], object]:
-    """Handlers of single changes and of batches are called alike."""
+    """Wrap a handler of single changes, so that it is called like a handler of batches."""
     return lambda changes: handler(changes[0])

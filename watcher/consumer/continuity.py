@@ -1,4 +1,4 @@
-"""Notices that records are missing: a partition goes on somewhere else than where it was left. Pure."""
+"""Notices missing records: a partition continues at another offset than expected. Pure."""
 
 from __future__ import annotations
 
@@ -8,28 +8,31 @@ from watcher.consumer.delivered import Partition
 
 
 class Continuity:
-    """Knows the offset that should come next in each partition.
+    """Keeps the offset that should come next in each partition.
 
-    Offsets have gaps of their own, where transactions were marked or aborted, and where a topic is compacted. Records are missing
-    only where Kafka's first offset is behind the one that should come, or where an earlier one comes.
+    Offsets have gaps of their own, left by the markers of transactions, by aborted transactions and by compaction. Records are
+    missing only if Kafka's first offset is above the expected one, or if an offset below the expected one arrives.
     """
 
     def __init__(self, first_offset: Callable[[Partition], int]) -> None:
-        """`first_offset` is the lowest that Kafka still has, as the last answer told it; it is asked at gaps only."""
+        """`first_offset` gives the lowest offset that Kafka still has, by its last answer. It is called only at gaps."""
         self._first_offset = first_offset
         self._next: dict[Partition, int] = {}
 
     def begin(self, partition: Partition, offset: int) -> None:
-        """Reading should go on here."""
+        """Note the offset at which reading a partition should go on."""
         self._next[partition] = offset
 
     def revoke(self, partitions: Collection[Partition]) -> None:
-        """Somebody else reads these."""
+        """Forget partitions that were assigned to another member."""
         for partition in partitions:
             self._next.pop(partition, None)
 
     def came(self, partition: Partition, offset: int, following: int) -> str | None:
-        """A record, or the end of the partition, was at `offset`; `following` should come next. What is missing before, or None."""
+        """Note that a record, or the end of the partition, was at `offset`, and that `following` should come next.
+
+        Return a text about the records that are missing before `offset`, or None.
+        """
         expected = self._next.get(partition, offset)
         self._next[partition] = following
         if offset == expected:

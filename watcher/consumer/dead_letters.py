@@ -1,4 +1,4 @@
-"""The consumer's own dead-letter topic: key and value as they were, and in the headers what happened."""
+"""The consumer's own dead-letter topic. Key and value stay as they were; headers tell what happened."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from watcher.consumer.connection import client_log
 from watcher.consumer.errors import DeadLetterFailed
 
 TRACEBACK_CHARACTERS = 4000
-"""The end of it is kept: there is the cause."""
+"""Limit for a traceback, in characters. Its end is kept, because the cause stands there."""
 
 REASON_CHARACTERS = 1000
-"""The beginning of it is kept. Kafka counts headers too when it says that a message is too large."""
+"""Limit for a reason, in characters. Its beginning is kept. Kafka counts headers as part of a message's size."""
 
 RIGHTS_HINT = 'The principal needs Write and Describe on it, and Create unless it exists. Or set on_error="stop".'
 HINTS = {
@@ -28,7 +28,7 @@ HINTS = {
     KafkaError._MSG_TIMED_OUT: "Kafka has not taken it in time: is it reachable, and has the topic enough replicas in sync?",
     **dict.fromkeys((KafkaError.TOPIC_AUTHORIZATION_FAILED, KafkaError.CLUSTER_AUTHORIZATION_FAILED), RIGHTS_HINT),
 }
-"""What to do, by Kafka's error."""
+"""Hints for the user, by Kafka's error code."""
 
 OTHER_HINT = f"Does the topic exist? {RIGHTS_HINT}"
 
@@ -39,7 +39,7 @@ _log = logging.getLogger("watcher.consumer")
 
 
 class DeadLetters:
-    """Writes to one topic, which is created if missing. Raises DeadLetterFailed."""
+    """Writes records to one topic, and creates it if it is missing. Raises DeadLetterFailed."""
 
     def __init__(self, topic: str, properties: Mapping[str, Any], group_id: str) -> None:
         self.topic = topic
@@ -48,7 +48,7 @@ class DeadLetters:
         self._producer: Producer | None = None
 
     def send(self, record: Record, reason: str, error: BaseException | None = None) -> None:
-        """Put it there, and wait until Kafka has it. A value that is too large with the headers stays behind."""
+        """Write a record, and wait until Kafka has it. The value is left out if it is too large together with the headers."""
         headers = {
             "reason": reason[:REASON_CHARACTERS],
             "topic": record.topic() or "",
@@ -72,7 +72,7 @@ class DeadLetters:
             raise self._failed(failure.args[0]) from failure
 
     def _deliver(self, record: Record, value: bytes | None, headers: dict[str, str]) -> None:
-        """Raises KafkaException."""
+        """Write one message and wait for its delivery. Raises KafkaException."""
         producer = self._producer = self._producer or self._open()
         failures: list[KafkaError] = []
 
@@ -93,18 +93,20 @@ class DeadLetters:
                 **self._properties,
                 "enable.idempotence": True,
                 "partitioner": "murmur2_random",
-                "message.timeout.ms": int(DELIVERY_SECONDS * 900),  # told by a delivery report, before flush() gives up
+                "message.timeout.ms": int(DELIVERY_SECONDS * 900),  # so that a delivery report tells of it before flush() gives up
             },
             logger=client_log,
         )
 
     def _create_topic(self) -> None:
-        """Whoever may not create topics may find it there all the same. Raises KafkaException for a name that Kafka refuses."""
+        """Create the topic. Most errors are only logged: the topic may exist although the principal may not create any. Raises
+        KafkaException for a name that Kafka refuses.
+        """
         admin = AdminClient(self._properties, logger=client_log)
         created = admin.create_topics([NewTopic(self.topic, 1)], operation_timeout=CREATION_SECONDS)[self.topic]
         try:
             created.result(CREATION_SECONDS)
-        except TimeoutError:  # then writing will tell
+        except TimeoutError:  # writing will show whether it exists
             _log.warning("%s was not created: Kafka did not answer within %.0f s", self.topic, CREATION_SECONDS)
         except KafkaException as error:
             if error.args[0].code() == KafkaError.TOPIC_EXCEPTION:

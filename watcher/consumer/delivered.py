@@ -10,14 +10,14 @@ from typing import Any
 import orjson
 
 Partition = tuple[str, int]
-"""Topic, and number in it."""
+"""Topic, and the partition's number in it."""
 
 Message = Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
 class DeliveredMessage:
-    """One message; `text` is its JSON as it lies in Kafka."""
+    """One message. `text` is its JSON as it is in Kafka."""
 
     partition: Partition
     text: bytes
@@ -25,12 +25,14 @@ class DeliveredMessage:
 
     @property
     def sequence(self) -> int:
-        """Counts the watcher's messages across all its topics, without a gap."""
+        """The message's number. A watcher numbers its messages across all its topics, without gaps."""
         return int(self.message["sequence"])
 
 
 def parse(partition: Partition, text: bytes | None, watcher: str) -> DeliveredMessage | None:
-    """The message in a record, if it is one that `watcher` (its kafka_client_id) wrote: topics are shared, also with strangers."""
+    """Parse the message in a record. None if `watcher` (its kafka_client_id) did not write it: topics may be shared with other
+    writers.
+    """
     try:
         message = orjson.loads(text or b"null")
     except orjson.JSONDecodeError:
@@ -41,12 +43,14 @@ def parse(partition: Partition, text: bytes | None, watcher: str) -> DeliveredMe
 
 
 def whole(delivered: DeliveredMessage) -> DeliveredMessage:
-    """All of it."""
+    """Return the message unchanged."""
     return delivered
 
 
 class Tail:
-    """The `count` newest wanted ones of the messages that are added, in whatever order they come; of each what `shrink` leaves."""
+    """Keeps the newest `count` of the wanted messages, whatever the order in which they are added. `shrink` may reduce each one
+    that is kept.
+    """
 
     def __init__(
         self, count: int, wanted: Callable[[Message], bool], shrink: Callable[[DeliveredMessage], DeliveredMessage] = whole
@@ -60,7 +64,7 @@ class Tail:
         self._lowest: dict[Partition, int] = {}
 
     def add(self, delivered: DeliveredMessage) -> None:
-        """Keep it, if it is wanted and among the newest."""
+        """Add a message; it is kept if it is wanted and among the newest."""
         number = delivered.sequence
         self._seen.add(number)
         self._lowest[delivered.partition] = min(number, self._lowest.get(delivered.partition, number))
@@ -72,25 +76,25 @@ class Tail:
             del self._kept[heapq.heappop(self._oldest_first)]
 
     def messages(self) -> list[DeliveredMessage]:
-        """What is kept, oldest first."""
+        """The messages that are kept, oldest first."""
         return [self._kept[number] for number in sorted(self._kept)]
 
     def certain(self) -> list[DeliveredMessage]:
-        """Those of them that are newer than anything that may be missing, oldest first."""
+        """The kept messages that are newer than any that may be missing, oldest first."""
         first = self.newest_sequence() or 0
         while first - 1 in self._seen:
             first -= 1
         return [self._kept[number] for number in sorted(self._kept) if number >= first]
 
     def newest_sequence(self) -> int | None:
-        """The highest number that was added."""
+        """The highest number that was added; None without messages."""
         return max(self._seen, default=None)
 
     def is_complete(self, cut: Collection[Partition]) -> bool:
-        """Whether no other message belongs here, although the partitions in `cut` were not read from their beginning.
+        """True if no other message can belong here, although the partitions in `cut` were not read from their beginning.
 
-        A cut partition can hide only numbers below the lowest that was seen in it; where none was seen, any. So either all those
-        are older than what is kept, or they were all seen elsewhere.
+        A cut partition can hide only numbers below the lowest one seen in it. If none was seen in it, it can hide any number. So
+        the result is certain if all hidden numbers are older than the kept ones, or were all seen in other partitions.
         """
         if self._count == 0:
             return True

@@ -1,4 +1,4 @@
-"""Hands messages to their handlers, one by one or in batches, and keeps account of what is done."""
+"""Calls the handlers with messages, one by one or in batches, and keeps account of the messages that are done."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _log = logging.getLogger("watcher.consumer")
 
 @dataclass(slots=True)
 class ConsumerCounts:
-    """What has become of the messages since the start."""
+    """ConsumerCounts of the messages since the start, by what was done with them."""
 
     handled: int = 0
     repeated: int = 0
@@ -35,7 +35,7 @@ class ConsumerCounts:
 
 
 class Dispatcher:
-    """Everything between a message whose turn it is and its offset being free to commit."""
+    """Takes a message when it is its turn, up to the point where its offset may be committed."""
 
     def __init__(
         self,
@@ -57,16 +57,18 @@ class Dispatcher:
         self._passed_over: set[tuple[str | None, str]] = set()
 
     def is_repeated(self, change: Change) -> bool:
-        """Whether the same message was handled, or waits in a batch."""
+        """True if the same message was handled already, or waits in a batch."""
         return self._redeliveries.has(change) or self._batches.has(change)
 
     def missing_before(self, change: Change, reason: str) -> None:
-        """When it is this message's turn, a gap is told first."""
+        """Report a gap before this message when its turn comes."""
         place = (change.source, change.offset)
         self._missing[place] = f"{self._missing[place]}; {reason}" if place in self._missing else reason
 
     def take(self, change: Change) -> None:
-        """A message whose turn it is. Raises HandlerFailed, DeadLetterFailed, Stopped, or what a handler exits with."""
+        """Take a message whose turn it is. Raises HandlerFailed, DeadLetterFailed or Stopped, and passes on an exception with which
+        a handler ends the process, such as SystemExit.
+        """
         if self._missing and (reason := self._missing.pop((change.source, change.offset), None)):
             self._tell(gap_before(change, reason))
             if not self._offsets.ours([change]):
@@ -88,7 +90,7 @@ class Dispatcher:
             self._flush(batch)
 
     def take_foreign(self, record: Record, partition: Partition, reason: NotOurs) -> None:
-        """A record that no watcher has written. Raises ForeignMessage, DeadLetterFailed."""
+        """Take a record that no watcher has written. Raises ForeignMessage or DeadLetterFailed."""
         self.counts.foreign += 1
         where = f"{partition[0]}, partition {partition[1]}, offset {record.offset()}"
         if not record.value():
@@ -107,16 +109,16 @@ class Dispatcher:
             self._flush(batch)
 
     def next_due_s(self) -> float | None:
-        """When a batch will be due, by time.monotonic()."""
+        """Time at which the next batch is due, by time.monotonic(); None without batches."""
         return self._batches.next_due_s()
 
     def revoke(self, partitions: Collection[Partition]) -> None:
-        """Somebody else handles these now."""
+        """Forget partitions that were assigned to another member."""
         self._batches.revoke(partitions)
         self._missing = {place: reason for place, reason in self._missing.items() if place[0] not in partitions}
 
     def _tell(self, gap: Change) -> None:
-        """Of what this consumer has found to be missing; it is in the log already."""
+        """Report a gap that this consumer has found; it is already in the log."""
         route = self._routes.find(gap)
         if not self._flush_before(self._batches.before(gap, route), gap):
             return
@@ -126,7 +128,10 @@ class Dispatcher:
             self._call(route.handler, [gap])
 
     def _pass_over(self, change: Change) -> None:
-        """Nobody takes it. Told once for each collection and operation: a name may have been misspelled."""
+        """Pass over a message that no handler takes.
+
+        This is logged once for each collection and operation, because a name may have been misspelled.
+        """
         self.counts.unrouted += 1
         kind = (change.collection, change.operation)
         if kind not in self._passed_over and len(self._passed_over) < REMEMBERED:
@@ -138,14 +143,16 @@ class Dispatcher:
         self._done(change)
 
     def _flush_before(self, batches: list[HandlerBatch], change: Change) -> bool:
-        """Hand these over; whether the change is still ours then. Between two attempts partitions may go to another member."""
+        """Hand over these batches. True if the change is still ours afterwards: between two attempts its partition may go to
+        another member.
+        """
         for batch in batches:
             self._flush(batch)
         return bool(self._offsets.ours([change]))
 
     def _flush(self, batch: HandlerBatch) -> None:
         self._batches.close(batch)
-        if batch.changes:  # none, if all were revoked while another batch was tried again
+        if batch.changes:  # empty if all were revoked while another batch was tried again
             self._call(batch.route.handler, batch.changes)
 
     def _call(self, handler: Call, changes: list[Change]) -> None:
@@ -160,7 +167,7 @@ class Dispatcher:
             self._give_up(changes[0], error)
 
     def _call_one_by_one(self, handler: Call, changes: list[Change]) -> None:
-        """One message has spoilt a batch: the others must not suffer."""
+        """Call the handler with each change alone, so that one bad message does not affect the others of its batch."""
         for change in changes:
             if self._offsets.ours([change]):
                 self._call(handler, [change])

@@ -1,4 +1,4 @@
-"""Asks Kafka where partitions end, without waiting for the answer."""
+"""Asks Kafka for the ends of partitions, without waiting for the answer."""
 
 from __future__ import annotations
 
@@ -15,11 +15,13 @@ from watcher.consumer.delivered import Partition
 
 ANSWER_SECONDS = 5.0
 PAUSE_SECONDS = 0.005
-"""Between two questions: one answer serves all messages that have come by then."""
+"""Least time between two requests, in seconds. One answer serves all messages that have arrived by then."""
 
 
 class Ends:
-    """One question at a time. The ends include uncommitted records, which a consumer's watermarks do not."""
+    """Asks for the ends of partitions, with one request at a time. The ends include uncommitted records; a consumer's watermarks do
+    not.
+    """
 
     def __init__(self, properties: Mapping[str, Any]) -> None:
         self._properties = dict(properties)
@@ -29,10 +31,10 @@ class Ends:
         self._asked_at = 0.0
 
     def ask(self, partitions: Collection[Partition], round_number: int) -> None:
-        """Ask about these now, unless a question is open or the last one was a moment ago."""
+        """Ask for the ends of these partitions, unless an answer is outstanding or the last request was only a moment ago."""
         if not partitions or self._answers or time.monotonic() < self._asked_at + PAUSE_SECONDS:
             return
-        if self._admin is None:  # a client of its own: a consumer that needs no order needs no second connection
+        if self._admin is None:  # made only when needed: a consumer that needs no order needs no second connection
             self._admin = AdminClient(self._properties, logger=client_log)
         request = {TopicPartition(*partition): OffsetSpec.latest() for partition in partitions}
         self._round, self._asked_at = round_number, time.monotonic()
@@ -41,7 +43,7 @@ class Ends:
         )
 
     def answer(self) -> tuple[int, dict[Partition, int]] | None:
-        """The round in which it was asked, and the ends; None while it is not there. A partition that failed is missing."""
+        """The round of the request, and the ends. None while there is no answer. A partition whose request failed is left out."""
         if not self._answers or not all(answer.done() for answer in self._answers.values()):
             return None
         answers, self._answers = self._answers, {}

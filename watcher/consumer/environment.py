@@ -1,4 +1,4 @@
-"""The integration guide's variables, as a consumer's arguments."""
+"""Reads a consumer's arguments from the environment variables of the integration guide."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ ROW_TOPICS = {
 
 
 class KafkaConnection(NamedTuple):
-    """Where to read, and as whom."""
+    """The arguments of a consumer that environment variables set."""
 
     brokers: str
     group_id: str
@@ -27,7 +27,7 @@ class KafkaConnection(NamedTuple):
 
 
 def read_environment(environment: Mapping[str, str]) -> KafkaConnection:
-    """What the variables say; an empty one counts as not set. Raises ConfigurationError."""
+    """Read the arguments from the variables. An empty variable counts as not set. Raises ConfigurationError."""
     group_id = environment.get("KAFKA_GROUP_ID")
     if not group_id:
         raise ConfigurationError("KAFKA_GROUP_ID is not set.", hint="It names the group of consumers, such as profession-service.")
@@ -36,7 +36,7 @@ def read_environment(environment: Mapping[str, str]) -> KafkaConnection:
 
 
 def _topics(environment: Mapping[str, str]) -> list[str]:
-    """As a watcher decides: KAFKA_DB_CHANGES_TOPIC holds for the operations that have no topic of their own."""
+    """The topics, by a watcher's own rule: KAFKA_DB_CHANGES_TOPIC is used for the operations without a topic of their own."""
     everything = environment.get("KAFKA_DB_CHANGES_TOPIC")
     rows = [environment.get(name) or everything or default for name, default in ROW_TOPICS.items()]
     topics = list(dict.fromkeys([*rows, environment.get("KAFKA_TOPIC_CONTROL") or DEFAULT_CONTROL]))

@@ -1,4 +1,4 @@
-"""What can go wrong when reading from Kafka."""
+"""Errors that reading from Kafka can raise."""
 
 from __future__ import annotations
 
@@ -6,20 +6,20 @@ from watcher.errors import WatcherError
 
 
 class ReadError(WatcherError):
-    """Kafka did not answer, or what it answered cannot be read."""
+    """Kafka did not answer, or its answer cannot be read."""
 
 
 class HandlerFailed(WatcherError):
-    """A handler raised as often as it was allowed to, and `on_error` is "stop": its exception is the cause. Or it cannot run."""
+    """A handler has failed in all its attempts and `on_error` is "stop"; its exception is the cause. Or the handler cannot run."""
 
 
 class ForeignMessage(WatcherError):
-    """No watcher has written this message, and `on_foreign` is "stop"."""
+    """A record is not a watcher's message, and `on_foreign` is "stop"."""
 
 
 class DeadLetterFailed(WatcherError):
-    """The dead-letter topic could not be written; the message is read again by the next consumer."""
+    """The dead-letter topic could not be written. The next consumer reads the message again."""
 
 
 class Reject(Exception):
-    """For handlers to raise: this message will never work, so don't try again."""
+    """Raised by a handler if a message can never be handled, so that it is not tried again."""

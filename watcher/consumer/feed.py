@@ -1,4 +1,4 @@
-"""Records from Kafka, as a member of a group."""
+"""Reads records from Kafka as a member of a group."""
 
 from __future__ import annotations
 
@@ -27,10 +27,12 @@ _log = logging.getLogger("watcher.consumer")
 
 
 class Feed:
-    """Reads records and the ends of partitions. `assigned` and so on are called from within its methods; `committed` and
-    `uncommitted` say how a commit has ended, in the end.
+    """Reads records and the ends of partitions.
 
-    Outages are ridden out by librdkafka. Raises NotPermitted, ConfigurationError, or ReadError after a fatal error.
+    The callbacks `assigned`, `revoked` and `lost` are called from within its methods. `committed` and `uncommitted` report the
+    outcome of each commit.
+
+    librdkafka rides out outages. Raises NotPermitted, ConfigurationError, or ReadError after a fatal error.
     """
 
     def __init__(
@@ -66,9 +68,12 @@ class Feed:
         self._consumer.subscribe(topics, on_assign=self._on_assign, on_revoke=self._on_revoke, on_lost=self._on_lost)
 
     def read(self, timeout_s: float) -> list[Record]:
-        """What has come, or comes first within `timeout_s` seconds: messages, and ends of partitions (error _PARTITION_EOF)."""
+        """Return the records that have arrived, or else wait up to `timeout_s` seconds for the first.
+
+        They include the ends of partitions, as records with the error _PARTITION_EOF.
+        """
         records, self._kept = self._kept, []
-        if not records and (first := self._consumer.poll(timeout_s)) is not None:  # one without a value is false
+        if not records and (first := self._consumer.poll(timeout_s)) is not None:  # a record without a value is false
             records = [first]
         if records or timeout_s == 0:
             records += self._consumer.consume(RECORDS_AT_ONCE, 0)
@@ -80,7 +85,7 @@ class Feed:
         return records
 
     def check(self, record: Record, error: KafkaError) -> None:
-        """What an error among the records means; raises if going on makes no sense."""
+        """Log an error that came instead of a record. Raises if going on makes no sense."""
         if error.code() in NO_SUCH_TOPIC:
             if record.topic() not in self._missing:
                 self._missing.add(record.topic() or "")
@@ -93,29 +98,29 @@ class Feed:
             _log.warning("Kafka: %s", error.str())
 
     def idle(self, seconds: float, is_over: Callable[[], bool]) -> None:
-        """Read nothing for so long, and stay a member of the group; returns early when `is_over`."""
+        """Read nothing for `seconds`, but stay a member of the group. Return early when `is_over`."""
         deadline = time.monotonic() + seconds
         self._is_reassigned = True
         while not is_over() and (left := deadline - time.monotonic()) > 0:
-            if self._is_reassigned:  # what is assigned is not paused, whatever was before
+            if self._is_reassigned:  # partitions that are newly assigned are not paused, even if they were before
                 self._is_reassigned = False
                 self._consumer.pause(self._consumer.assignment())
             record = self._consumer.poll(min(left, IDLE_POLL_SECONDS))
-            if record is not None:  # one at most, of a partition that was assigned in this poll
+            if record is not None:  # at most one, from a partition that was assigned during this poll
                 self._kept.append(record)
         self._consumer.resume([each for each in self._consumer.assignment() if (each.topic, each.partition) not in self._paused])
 
     @property
     def held_back(self) -> set[Partition]:
-        """What `hold_back` was told last."""
+        """The partitions that are held back."""
         return self._paused
 
     def first_offset(self, partition: Partition) -> int:
-        """The lowest that Kafka still has, as its last answer told it; -1001 if there was none."""
+        """The lowest offset that Kafka still has, by its last answer; -1001 without one."""
         return self._consumer.get_watermark_offsets(TopicPartition(*partition), cached=True)[0]
 
     def hold_back(self, partitions: set[Partition]) -> None:
-        """Don't read these, and these only."""
+        """Hold back these partitions, and resume all others."""
         if partitions == self._paused:
             return
         self._consumer.pause([TopicPartition(*each) for each in partitions - self._paused])
@@ -123,7 +128,7 @@ class Feed:
         self._paused = partitions
 
     def commit(self, offsets: Mapping[Partition, int], *, wait: bool) -> None:
-        """Tell the group where to go on. Without `wait`, how that ended is told later. A failure is logged."""
+        """Commit offsets for the group. A failure is logged. Without `wait`, the outcome is reported later."""
         if not offsets:
             return
         positions = [TopicPartition(*each, offset, self._id_of(each[0])) for each, offset in offsets.items()]
@@ -140,7 +145,7 @@ class Feed:
         self._consumer.close()
 
     def _note(self, error: KafkaError) -> None:
-        """librdkafka's view of the connection."""
+        """Note an error of the connection that librdkafka reports."""
         if error.code() in HOPELESS:
             self._hopeless = error
         elif error.code() == KafkaError._ALL_BROKERS_DOWN and not self._is_away:
@@ -148,14 +153,14 @@ class Feed:
             _log.warning("Kafka does not answer; waiting for it")
 
     def _on_commit(self, error: KafkaError | None, partitions: list[TopicPartition]) -> None:
-        """How a commit has ended: as a whole, and for each partition."""
+        """Take the outcome of a commit, as a whole and for each partition."""
         failed = [each for each in partitions if error or each.error]
         self._note_commit(error or next((each.error for each in failed), None))
         self._uncommitted(_keys(failed))
         self._committed({(each.topic, each.partition): each.offset for each in partitions if not (error or each.error)})
 
     def _note_commit(self, error: KafkaError | None) -> None:
-        """Told once, and not every second."""
+        """Log when commits begin to fail or succeed again, but not each time."""
         if error and not self._commits_fail:
             _log.warning("offsets were not committed, messages may come again: %s", error.str())
         elif self._commits_fail and not error:
@@ -171,7 +176,7 @@ class Feed:
             (consumer.incremental_assign if self._is_incremental else consumer.assign)(elsewhere)
 
     def _id_of(self, topic: str) -> str:
-        """What goes into the offsets' metadata."""
+        """The topic's id, which is stored as the metadata of its offsets."""
         return self._starts.id_of(topic) if self._starts else ""
 
     def _on_revoke(self, _: Consumer, partitions: list[TopicPartition]) -> None:

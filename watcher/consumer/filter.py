@@ -1,4 +1,4 @@
-"""Which messages somebody wants to see. Pure."""
+"""Selects the messages that somebody wants to see. Pure."""
 
 from __future__ import annotations
 
@@ -13,7 +13,9 @@ from watcher.consumer.delivered import Message
 
 @dataclass(frozen=True, slots=True)
 class Filter:
-    """All that is given must hold. `key` is an `_id` as JSON, or, when it is a string or no JSON at all, as it is."""
+    """Conditions for a message; all that are given must hold. `key` is an `_id` as JSON. A string, or text that is not JSON, may be
+    given as it is.
+    """
 
     collection: str | None = None
     operations: Collection[str] = ()
@@ -21,7 +23,7 @@ class Filter:
     since: datetime | None = None
 
     def __call__(self, message: Message) -> bool:
-        """Whether the message is wanted."""
+        """True if the message is wanted."""
         return (
             (self.collection is None or message.get("collection") == self.collection)
             and (not self.operations or message.get("operationType") in self.operations)

@@ -1,4 +1,4 @@
-"""Refuses what cannot be a handler: when it is registered, or with the first message, but never by passing messages over."""
+"""Refuses functions that cannot be handlers, at registration or with the first message, so that no message is silently lost."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ from watcher.consumer.errors import HandlerFailed
 T = TypeVar("T")
 
 Result = None | bool | int | float | str | bytes | Collection[Any]
-"""What a handler may return, for type checkers; it is ignored. Types cannot say "anything but a coroutine"."""
+"""Types that a handler may return, for type checkers; the value is ignored. Types cannot express "anything but a coroutine"."""
 
 AnyHandler = Callable[..., object]
 
 NOT_RUN = (Coroutine, Generator, AsyncGenerator)
-"""What a call gives that has prepared the work, and done none of it."""
+"""Types of a result that shows that a call has only prepared its work and done none of it."""
 
 ASYNC = "An `async def` belongs to an AsyncDatabaseChangeConsumer."
 
 
 def check_handler(handler: AnyHandler) -> None:
-    """Raise TypeError for what a call does not run."""
+    """Raise TypeError for a function whose code does not run when it is called."""
     name, called = _name_and_called(handler)
     if _is_coroutine_function(handler, called):
         raise TypeError(f"{name} is an `async def`, which a DatabaseChangeConsumer does not run. {ASYNC}")
@@ -33,30 +33,36 @@ def check_handler(handler: AnyHandler) -> None:
 
 
 def check_coroutine_handler(handler: AnyHandler) -> None:
-    """Raise TypeError for what cannot give a coroutine. A function that returns one is as good as an `async def`."""
+    """Raise TypeError for a function that cannot return a coroutine. A plain function that returns one is as good as an `async
+    def`.
+    """
     name, called = _name_and_called(handler)
     if _is_coroutine_function(handler, called):
         return
     _refuse_generator(name, called)
     if inspect.isbuiltin(called) or (isinstance(called, FunctionType) and _returns_none(called)):
-        raise TypeError(f"{name} is no `async def`, as an AsyncDatabaseChangeConsumer needs it; a DatabaseChangeConsumer takes it.")
+        raise TypeError(
+            f"{name} is not an `async def`, which an AsyncDatabaseChangeConsumer needs; a DatabaseChangeConsumer takes it."
+        )
 
 
 def checked(handler: Callable[[T], object]) -> Callable[[T], object]:
-    """The handler; with HandlerFailed where its result shows that it has not run, such as a lambda that gives a coroutine."""
+    """Wrap a handler so that it raises HandlerFailed if its result shows that it has not run. An example is a lambda that returns a
+    coroutine.
+    """
 
     def call(argument: T) -> None:
         result = handler(argument)
         if result is not None and isinstance(result, NOT_RUN):
             if not isinstance(result, AsyncGenerator):
-                result.close()  # or Python warns that it was never awaited
+                result.close()  # otherwise Python warns that it was never awaited
             raise HandlerFailed(f"The handler {handler!r} has not run: it returned {type(result).__name__}.", hint=ASYNC)
 
     return call
 
 
 def coroutine_of(handler: Callable[[T], object], argument: T) -> Coroutine[Any, Any, object]:
-    """Call it; HandlerFailed where it gives something else."""
+    """Call the handler and return its coroutine. Raises HandlerFailed if it returns anything else."""
     result = handler(argument)
     if not isinstance(result, Coroutine):
         raise HandlerFailed(f"The handler {handler!r} returned {result!r}, no coroutine.", hint="It must be an `async def`.")
@@ -64,7 +70,9 @@ def coroutine_of(handler: Callable[[T], object], argument: T) -> Coroutine[Any, 
 
 
 def _name_and_called(handler: AnyHandler) -> tuple[str, Any]:
-    """What to call it in a message, and the function in it: in a functools.partial, a method, or an object's `__call__`."""
+    """The handler's name for messages, and the function behind it: that in a functools.partial, in a method, or in an object's
+    `__call__`.
+    """
     if not callable(handler):
         raise TypeError(f"a handler must be callable, and {handler!r} is not")
     inner: Any = handler
@@ -77,7 +85,7 @@ def _name_and_called(handler: AnyHandler) -> tuple[str, Any]:
 
 
 def _is_coroutine_function(handler: AnyHandler, called: Any) -> bool:
-    """Also one that inspect.markcoroutinefunction (Python 3.12) has marked."""
+    """True for an `async def`, and for a function that inspect.markcoroutinefunction (Python 3.12) has marked."""
     return inspect.iscoroutinefunction(handler) or inspect.iscoroutinefunction(called)
 
 
@@ -87,7 +95,10 @@ def _refuse_generator(name: str, called: Any) -> None:
 
 
 def _returns_none(function: FunctionType) -> bool:
-    """Whether its code returns None and nothing else; when in doubt it is not so. In 3.12 and 3.13 that is one instruction."""
+    """True if the function's code returns None and nothing else; False when in doubt.
+
+    In Python 3.12 and 3.13, returning a constant is a single instruction.
+    """
     returned: list[bool] = []
     before = None
     for instruction in dis.get_instructions(function):

@@ -1,4 +1,4 @@
-"""Puts messages that come from several partitions back in order. Pure."""
+"""Restores the order of messages from several partitions. Pure."""
 
 from __future__ import annotations
 
@@ -7,11 +7,13 @@ import heapq
 from watcher.consumer.delivered import DeliveredMessage
 
 PATIENCE_S = 3.0
-"""How long a message waits for the ones before it: until a topic that is new has been found. What was deleted never comes."""
+"""Longest time that a message waits for earlier ones, in seconds. It gives a new topic time to be found. Messages that were deleted
+never come.
+"""
 
 
 class InOrder:
-    """Releases messages by `sequence`. `next_sequence` is the number expected first; None means whatever comes."""
+    """Releases messages in the order of `sequence`. `next_sequence` is the first number expected; None accepts any."""
 
     def __init__(self, next_sequence: int | None = None) -> None:
         self._next = next_sequence
@@ -19,12 +21,12 @@ class InOrder:
         self._arrivals = 0
 
     def add(self, delivered: DeliveredMessage, now: float) -> None:
-        """Take a message that arrived at `now`, in seconds of any clock."""
+        """Add a message that arrived at `now`, in seconds of any clock."""
         self._arrivals += 1
         heapq.heappush(self._waiting, (delivered.sequence, self._arrivals, now, delivered))
 
     def ready(self, now: float) -> list[DeliveredMessage]:
-        """The messages whose turn it is, and those that have waited for PATIENCE_S."""
+        """Return the messages whose turn it is, and those that have waited for PATIENCE_S."""
         released = []
         while self._waiting and self._is_due(now):
             number, _, _, delivered = heapq.heappop(self._waiting)

@@ -1,4 +1,4 @@
-"""What Kafka's errors mean for somebody who reads."""
+"""Translates Kafka's errors for somebody who reads."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from watcher.consumer.errors import ReadError
 from watcher.errors import ConfigurationError, NotPermitted, WatcherError
 
 if TYPE_CHECKING:
-    from watcher.config import Settings  # what users of DatabaseChangeConsumer need not load
+    from watcher.config import Settings  # users of DatabaseChangeConsumer need not load it
 
 NOT_AUTHORISED = {
     KafkaError.TOPIC_AUTHORIZATION_FAILED,
@@ -21,7 +21,7 @@ LOGIN_REFUSED = {KafkaError.SASL_AUTHENTICATION_FAILED, KafkaError._AUTHENTICATI
 BAD_SETTING = {KafkaError._INVALID_ARG}
 
 FATAL = {KafkaError._FATAL, KafkaError.FENCED_INSTANCE_ID, KafkaError.UNRELEASED_INSTANCE_ID}
-"""What ends a member of a group; most often, that another one has the same group.instance.id (KIP-345)."""
+"""Errors that end a member of a group. The usual cause is another member with the same group.instance.id (KIP-345)."""
 
 NO_OFFSET_HINT = (
     'auto.offset.reset is "error". Without it, or with "earliest", reading begins with the oldest message that Kafka has; '
@@ -30,12 +30,12 @@ NO_OFFSET_HINT = (
 
 
 def read_error(error: KafkaError, settings: Settings) -> WatcherError:
-    """Our error for Kafka's, for somebody who has a watcher's settings: NotPermitted, ConfigurationError, else ReadError."""
+    """Return our error for Kafka's, for a user with a watcher's settings: NotPermitted, ConfigurationError, or else ReadError."""
     return error_for(error, settings.kafka_brokers, "the [kafka] table")
 
 
 def error_for(error: KafkaError, brokers: str, properties: str) -> WatcherError:
-    """As `read_error`; `properties` is where the user has written librdkafka's."""
+    """Like `read_error`. `properties` names the place where the user has set librdkafka's properties."""
     text = f"Kafka at {brokers}: {error.str()}"
     code = error.code()
     if code in LOGIN_REFUSED:

@@ -1,4 +1,4 @@
-"""One watcher's messages from several partitions as one stream, in order, while little of it is held. Pure."""
+"""Merges one watcher's messages from several partitions into one ordered stream, and holds few of them meanwhile. Pure."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from dataclasses import dataclass, field
 from watcher.consumer.delivered import DeliveredMessage, Partition
 
 HELD_BYTES = 8 * 1024 * 1024
-"""How much JSON may be held; as Python objects it is a few times that."""
+"""Limit for the JSON that is held, in bytes. As Python objects it takes a few times as much."""
 
 OVERHEAD = 200
-"""What a message weighs besides its JSON, in bytes, about; one that nobody wants weighs nothing else."""
+"""Approximate weight of a message besides its JSON, in bytes. An unwanted message weighs only this."""
 
 
 @dataclass(slots=True)
@@ -23,10 +23,13 @@ class _Queue:
 
 
 class Merge:
-    """In each partition the numbers rise: the lowest of all may go when every partition shows one, or was read to its end."""
+    """Merges partitions, in each of which the numbers rise.
+
+    The lowest number of all may go when every partition either shows a message or was read to its end.
+    """
 
     def __init__(self, partitions: Collection[Partition]) -> None:
-        """All that there are, also those that turn out to be empty: `finish` them."""
+        """`partitions` are all partitions, including empty ones, for which `finish` is called."""
         self._queues = {partition: _Queue() for partition in partitions}
         self._heads: list[tuple[int, Partition]] = []
         self._awaited = set(self._queues)
@@ -34,7 +37,7 @@ class Merge:
         self._last: int | None = None
 
     def add(self, delivered: DeliveredMessage, *, wanted: bool) -> None:
-        """The next one of its partition. What is not wanted is not kept, but says how far the partition is."""
+        """Add the next message of its partition. An unwanted one is not kept, but shows how far the partition was read."""
         partition, number = delivered.partition, delivered.sequence
         queue = self._queues[partition]
         weight = OVERHEAD + len(delivered.text) * wanted
@@ -45,12 +48,12 @@ class Merge:
         queue.weight += weight
 
     def finish(self, partition: Partition) -> None:
-        """It was read to its end: nothing waits for it any longer."""
+        """Note that a partition was read to its end, so that nothing waits for it any longer."""
         self._unfinished.discard(partition)
         self._awaited.discard(partition)
 
     def ready(self) -> Iterator[DeliveredMessage]:
-        """Those whose turn it is. One that was written twice comes once."""
+        """Yield the messages whose turn it is. A message that was written twice comes once."""
         while self._heads and not self._awaited:
             number, partition = heapq.heappop(self._heads)
             delivered = self._pop(partition)
@@ -59,7 +62,7 @@ class Merge:
             self._last = number
 
     def overfull(self, already: Collection[Partition]) -> set[Partition]:
-        """Those not to be read for now; what is held back `already` stays so until half of its share has gone."""
+        """The partitions that are not to be read for now. Those held back `already` stay so until half of their share has gone."""
         share = HELD_BYTES / max(1, len(self._queues))
         return {
             partition
@@ -69,12 +72,12 @@ class Merge:
 
     @property
     def is_finished(self) -> bool:
-        """Whether all partitions have been read to their ends."""
+        """True if all partitions have been read to their ends."""
         return not self._unfinished
 
     @property
     def newest(self) -> int | None:
-        """The highest number that has gone, when the numbers rise."""
+        """Number of the last message that was released, which is the highest as long as the numbers rise."""
         return self._last
 
     def _pop(self, partition: Partition) -> DeliveredMessage | None:

@@ -1,9 +1,13 @@
-"""Tells apart the times that a watcher has counted its messages from the beginning. Pure.
+"""Recognises when a watcher begins its count of messages again. Pure.
 
-A watcher whose position was deleted begins with 1 again. What follows comes after everything that it had written, although its
-numbers are lower. In one partition a watcher's numbers rise; they fall where it began again, and where it wrote messages twice
-(`delivery = "at-least-once"`): then number and event are the same. Across partitions, which are read at different speeds, event ids
-tell the counts apart: as text they sort in the order of the changes.
+A watcher whose position was deleted begins with 1 again. The messages that follow come after all that it had written before,
+although their numbers are lower.
+
+In one partition a watcher's numbers rise. They fall in two cases only. Either the watcher began again, or it wrote messages twice
+(`delivery = "at-least-once"`); then number and event id are the same as before.
+
+Partitions are read at different speeds. Across them, event ids tell the counts apart: as text they sort in the order of the
+changes.
 """
 
 from __future__ import annotations
@@ -14,11 +18,13 @@ from watcher.consumer.change import Change
 from watcher.consumer.delivered import Partition
 
 JUMP = 1_000_000
-"""Where a position was set by hand, numbers go on from a later multiple of this, and events may come again under them."""
+"""Step of the numbers after a position was set by hand: they go on from a later multiple of this. The same events may come again
+under the new numbers.
+"""
 
 
 class Numbering:
-    """The counts of one watcher: 0 is the first that was seen here, and each time it began again is one more."""
+    """The counts of one watcher. 0 is the first one seen here, and each new beginning adds one."""
 
     def __init__(self) -> None:
         self.newest = 0
@@ -27,12 +33,15 @@ class Numbering:
         self._last: dict[Partition, tuple[int, int, str | None]] = {}
 
     def forget(self, partitions: Collection[Partition]) -> None:
-        """When these are read again, it is from an earlier place."""
+        """Forget partitions: when they are read again, it is from an earlier offset."""
         for partition in partitions:
             self._last.pop(partition, None)
 
     def count_of(self, change: Change, is_repeated: Callable[[Change], bool]) -> int:
-        """The one to which the next message of its partition belongs. `is_repeated`: whether the very same was here before."""
+        """Return the count that a message belongs to; it must be the next one of its partition.
+
+        `is_repeated` tells whether the very same message was here before.
+        """
         sequence, event = change.sequence, change.event_id
         count, last, last_event = self._last.get(change.source, (0, -1, None))
         if sequence <= last and (_is_later(event, last_event) or not is_repeated(change)):
@@ -49,7 +58,9 @@ class Numbering:
         return count
 
     def _begin(self, count: int, event: str | None) -> None:
-        """Where it starts with earlier events than those before, these do not tell the counts of other partitions apart."""
+        """Begin a new count. If its events are earlier than those before, event ids cannot tell the counts of other partitions
+        apart.
+        """
         self._began = event if _is_later(event, self._highest[1]) else None
         self.newest, self._highest = count, (0, None)
 
@@ -60,7 +71,9 @@ class Numbering:
             self._began = event
 
     def _contradicts(self, sequence: int, event: str | None) -> bool:
-        """Whether a later event has a number that is not above the highest, of another partition."""
+        """True if the event is later than the highest-numbered one but its number is not higher; that one came from another
+        partition.
+        """
         highest, highest_event = self._highest
         return sequence // JUMP == highest // JUMP and _is_later(event, highest_event)
 

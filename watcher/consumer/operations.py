@@ -1,4 +1,4 @@
-"""The operations of a watcher's messages, and whether a registration names any that can come."""
+"""The operations of a watcher's messages, and the checks that a registration can match any of them."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ ANY = "*"
 ROW_CHANGES = ("insert", "update", "replace", "delete")
 OF_A_COLLECTION = (*ROW_CHANGES, "drop", "rename", "deadLetter")
 OF_A_DATABASE = ("dropDatabase", "invalidate", "gap", "rewind")
-"""Their messages name no collection."""
+"""Operations whose messages name no collection."""
 
 OPERATIONS = (*OF_A_COLLECTION, *OF_A_DATABASE)
 MATCHES_NOTHING = "(?!)"
-"""What fnmatch makes of a range that is empty, such as [z-a]."""
+"""Regular expression that fnmatch makes of an empty range, such as [z-a]."""
 
 
 def check_selection(collection: str, operations: Iterable[str], database: str) -> None:
-    """Raise TypeError or ValueError where no message could ever match."""
+    """Raise TypeError or ValueError if no message could ever match."""
     _check_pattern("collection", collection)
     _check_pattern("database", database)
     for operation in operations:
@@ -29,20 +29,20 @@ def check_selection(collection: str, operations: Iterable[str], database: str) -
 
 def _check_pattern(what: str, pattern: str) -> None:
     if not isinstance(pattern, str):
-        raise TypeError(f'the {what} must be a text, as in on("users"), not {pattern!r}')
+        raise TypeError(f'the {what} must be a string, as in on("users"), not {pattern!r}')
     if not pattern or "\0" in pattern or MATCHES_NOTHING in fnmatch.translate(pattern):
         raise ValueError(f'no {what} can match "{pattern}"')
 
 
 def _check_operation(operation: str) -> None:
     if not isinstance(operation, str):
-        raise TypeError(f'operations are texts, one by one, such as "insert", "update"; not {operation!r}')
+        raise TypeError(f'operations are strings, given one by one, such as "insert", "update"; not {operation!r}')
     if operation != ANY and operation not in OPERATIONS:
-        raise ValueError(f'"{operation}" is no operation of a watcher\'s; {_suggestion(operation)}')
+        raise ValueError(f'"{operation}" is not an operation of a watcher; {_suggestion(operation)}')
 
 
 def near(name: str, known: Iterable[str]) -> str | None:
-    """The known name most like it, whatever its case; None if none is."""
+    """Return the known name that is most similar, whatever its case; None if none is."""
     by_lower = {each.lower(): each for each in known}
     matches = difflib.get_close_matches(name.lower(), by_lower, n=1, cutoff=0.7)
     return by_lower[matches[0]] if matches else None

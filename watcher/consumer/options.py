@@ -1,4 +1,4 @@
-"""How a DatabaseChangeConsumer behaves where there is a choice."""
+"""Options of a DatabaseChangeConsumer."""
 
 from __future__ import annotations
 
@@ -10,54 +10,56 @@ MEBIBYTE = 1024 * 1024
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConsumerOptions:
-    """The defaults lose nothing. Raises ValueError for what cannot be."""
+    """Options of a consumer. With the defaults no message is lost. Raises ValueError for an impossible value."""
 
     attempts: int | None = 5
-    """How often a handler is called with the same message before `on_error`; None: until it succeeds."""
+    """Attempts for the same message before `on_error` applies. None: until the handler succeeds."""
 
     backoff_ms: int = 500
-    """How long to wait before the second attempt; doubles with each further one."""
+    """Wait before the second attempt, in milliseconds. It doubles with each further one."""
 
     longest_backoff_ms: int = 30_000
-    """The doubling ends here."""
+    """Longest wait between two attempts, in milliseconds."""
 
     on_error: Literal["dead-letter", "stop"] = "dead-letter"
-    """When the attempts are used up: put the message into `dead_letter_topic` and go on, or raise HandlerFailed."""
+    """Action when the attempts are used up: put the message into `dead_letter_topic` and go on, or raise HandlerFailed."""
 
     on_foreign: Literal["dead-letter", "skip", "stop"] = "dead-letter"
-    """What to do with what no watcher has written. "skip" where others write to the same topics."""
+    """Action for a record that no watcher has written. Use "skip" if others write to the same topics."""
 
     dead_letter_topic: str | None = None
-    """None: `<group_id>.dead-letter`."""
+    """The dead-letter topic. None: `<group_id>.dead-letter`."""
 
     ordered: bool = True
-    """Whether messages of several topics are put in order by `sequence`."""
+    """If True, messages of several topics are put in order by `sequence`."""
 
     order_wait_ms: int = 2000
-    """How long a message waits for earlier ones from a partition that has gone silent."""
+    """Longest wait of a message for earlier ones from a partition that has gone silent, in milliseconds."""
 
     buffer_bytes: int = 64 * MEBIBYTE
-    """How much may be held back at once, as JSON; partitions that are ahead are not read meanwhile."""
+    """Limit for messages that are held back at once, in bytes of JSON. Partitions that are ahead are not read meanwhile."""
 
     redelivery_window: int = 10_000
-    """How many of the latest messages of each watcher are remembered, to recognise those that come again."""
+    """Number of each watcher's latest messages that are remembered, to recognise those that come again."""
 
     commit_every_ms: int = 1000
-    """How often offsets are committed."""
+    """Interval between commits of offsets, in milliseconds."""
 
     hang_after_ms: int | None = 120_000
-    """When a handler counts as hanging; None: never."""
+    """Time after which a handler counts as hanging, in milliseconds. None: never."""
 
     on_hang: Literal["report", "exit"] = "report"
-    """Log where it hangs, or end the process with exit code 70 as well: Python cannot end a thread."""
+    """Action for a hanging handler: log where it hangs ("report"), and with "exit" end the process as well, with exit code 70.
+    Python cannot end a thread.
+    """
 
     def dead_letters_of(self, group_id: str) -> str:
-        """The dead-letter topic of this group."""
+        """Return the dead-letter topic of this group."""
         return self.dead_letter_topic or f"{group_id}.dead-letter"
 
     @property
     def has_dead_letters(self) -> bool:
-        """Whether any message can go there."""
+        """True if any message can go to the dead-letter topic."""
         return "dead-letter" in (self.on_error, self.on_foreign)
 
     def __post_init__(self) -> None:

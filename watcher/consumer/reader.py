@@ -1,4 +1,4 @@
-"""Reads what one watcher has delivered: the last messages, and those that come. Leaves no trace in Kafka: no group, no offsets."""
+"""Reads one watcher's messages: the latest ones, and new ones as they arrive. Leaves no trace in Kafka: no group, no offsets."""
 
 from __future__ import annotations
 
@@ -23,46 +23,46 @@ from watcher.consumer.kafka_errors import BAD_SETTING, LOGIN_REFUSED, read_error
 from watcher.consumer.merge import Merge
 
 CONNECT_SECONDS = 5.0
-"""How long to try to reach Kafka."""
+"""Time allowed for reaching Kafka, in seconds."""
 
 TRY_SECONDS = 2.5
 ANSWER_SECONDS = 10.0
-"""How long Kafka, once reached, may take to send more of what it has."""
+"""Longest time, in seconds, that Kafka may take to send more records once it was reached."""
 
 REFRESH_SECONDS = 1.0
-"""How often to look for topics that are new."""
+"""Interval for looking for new topics, in seconds."""
 
 READ_STEP_SECONDS = 0.1
 SMALLEST_SPAN = 64
 SPAN_GROWTH = 8
 BOUNDED_SPAN = 8
-"""Where there is a bound on what is read, the first look takes so few records of each partition: each may have megabytes."""
+"""Records per partition in the first read if the amount is limited. It is small because each record may be megabytes long."""
 
 RECORDS_AT_ONCE = 500
 RECORDS_IN_HAND = 4
-"""So many whole records are in memory while the past is read, besides what librdkafka holds."""
+"""Whole records in memory at once while the past is read, besides those that librdkafka holds."""
 
 QUEUE_KBYTES = 4 * 1024
 
 _log = logging.getLogger("watcher.consumer.librdkafka")
-_log.addHandler(logging.NullHandler())  # librdkafka's own words; what matters comes as an error
+_log.addHandler(logging.NullHandler())  # librdkafka's own log; errors that matter are raised
 
 
 NO_FAULT = {
     KafkaError._PARTITION_EOF,
-    KafkaError.UNKNOWN_TOPIC_OR_PART,  # deleted meanwhile
+    KafkaError.UNKNOWN_TOPIC_OR_PART,  # the topic was deleted meanwhile
     KafkaError.GROUP_AUTHORIZATION_FAILED,  # librdkafka looks for the group's coordinator, though no group is ever used
 }
 
 
 class MessageReader:
-    """The messages of one watcher, on all its topics, read_committed, in order of `sequence`. Close it, or use `with`.
+    """The messages of one watcher, from all its topics, read_committed, in the order of `sequence`. Close it, or use `with`.
 
-    Everything raises NotPermitted, ConfigurationError or ReadError.
+    All methods raise NotPermitted, ConfigurationError or ReadError.
     """
 
     def __init__(self, settings: Settings, since: datetime | None = None) -> None:
-        """`since`: what Kafka's timestamps place before it is not read."""
+        """`since` leaves out records whose timestamps in Kafka are earlier."""
         self._settings = settings
         self._since = since
         self._patterns = [topic_pattern(template, settings.database) for template in set(settings.topic_templates.values())]
@@ -85,7 +85,7 @@ class MessageReader:
 
     @property
     def found_all(self) -> bool:
-        """Completeness of what `last` has found: False if it stopped at its bound before."""
+        """False if `last` stopped at its limit before it had found all messages."""
         return self._found_all
 
     def last(
@@ -96,10 +96,11 @@ class MessageReader:
         shrink: Callable[[DeliveredMessage], DeliveredMessage] = whole,
         most_bytes: float = math.inf,
     ) -> list[DeliveredMessage]:
-        """The newest `count` messages that are `wanted`, oldest first; of each what `shrink` leaves. `poll` goes on after them.
+        """Return the newest `count` messages that are `wanted`, oldest first. `shrink` may reduce each one. `poll` goes on after
+        them.
 
-        What is read is the ends of the topics, and more and more of them until it is certain that nothing is missing, or the next
-        reading would be of more than about `most_bytes`: then they are fewer, see `found_all`.
+        It reads the ends of the topics, and more and more of them, until it is certain that nothing is missing. It stops earlier if
+        the next read would exceed about `most_bytes`; then there are fewer messages, see `found_all`.
         """
         partitions = self._ask_for_partitions()
         ends = self._offsets(partitions, OffsetSpec.latest())
@@ -118,9 +119,9 @@ class MessageReader:
         return tail.messages() if self._found_all else tail.certain()
 
     def all(self, wanted: Callable[[Message], bool] = lambda _: True) -> Iterator[DeliveredMessage]:
-        """All messages that are `wanted`, oldest first, up to the ends as they are now. `poll` goes on after them.
+        """Yield all messages that are `wanted`, oldest first, up to the present ends of the topics. `poll` goes on after them.
 
-        They come while they are read, so there may be any number of them.
+        Messages are yielded while they are read, so there may be any number of them.
         """
         partitions = self._ask_for_partitions()
         ends = self._offsets(partitions, OffsetSpec.latest())
@@ -144,9 +145,10 @@ class MessageReader:
         self._order = InOrder(newest + 1 if newest is not None else None)
 
     def poll(self, timeout_s: float) -> list[DeliveredMessage]:
-        """What has come since `last`, or since the very first message without it; waits for `timeout_s` seconds.
+        """Return the messages that have arrived since `last`, or from the very first one if `last` was not called. Waits up to
+        `timeout_s` seconds.
 
-        Topics that are new are taken up. While Kafka is away nothing comes.
+        New topics are included. While Kafka is away, nothing comes.
         """
         if time.monotonic() >= self._next_refresh:
             self._take_up_new_topics()
@@ -169,10 +171,10 @@ class MessageReader:
     def _config(self) -> dict[str, Any]:
         return {
             **reading_properties(self._settings),
-            "auto.offset.reset": "earliest",  # what retention has deleted meanwhile is passed over
-            "fetch.wait.max.ms": 50,  # the end of a partition is told only after a fetch came back empty
+            "auto.offset.reset": "earliest",  # records that retention has deleted meanwhile are passed over
+            "fetch.wait.max.ms": 50,  # librdkafka reports the end of a partition only after an empty fetch
             "queued.max.messages.kbytes": QUEUE_KBYTES,
-            "fetch.queue.backoff.ms": 10,  # a full queue stops fetching for a second by default, and large messages fill it at once
+            "fetch.queue.backoff.ms": 10,  # by default a full queue stops fetching for a second, and large messages fill it at once
             "error_cb": self._note,
             "logger": _log,
         }
@@ -181,13 +183,13 @@ class MessageReader:
         self._trouble = error
 
     def _ask_for_partitions(self) -> set[Partition]:
-        """The partitions that may hold messages. Tries for CONNECT_SECONDS, unless the login is refused."""
+        """Return the partitions that may hold messages. Tries for CONNECT_SECONDS, unless the login is refused."""
         deadline = time.monotonic() + CONNECT_SECONDS
         while True:
             try:
                 return self._partitions()
             except KafkaException as error:
-                self._consumer.poll(0)  # hands over to `_note` why
+                self._consumer.poll(0)  # lets librdkafka pass the reason to `_note`
                 trouble = self._trouble or error.args[0]
                 if trouble.code() in LOGIN_REFUSED | BAD_SETTING or time.monotonic() >= deadline:
                     raise read_error(trouble, self._settings) from error
@@ -198,7 +200,7 @@ class MessageReader:
         return {(name, number) for name in mine for number in topics[name].partitions}
 
     def _firsts(self, partitions: set[Partition], ends: Mapping[Partition, int]) -> dict[Partition, int]:
-        """Where to begin at the earliest."""
+        """The earliest offset to read in each partition."""
         if self._since is None:
             return self._offsets(partitions, OffsetSpec.earliest())
         found = self._offsets(partitions, OffsetSpec.for_timestamp(int(self._since.timestamp() * 1000)))
@@ -215,7 +217,9 @@ class MessageReader:
             raise read_error(error.args[0], self._settings) from error
 
     def _read(self, starts: Mapping[Partition, int], ends: Mapping[Partition, int], tail: Tail) -> int:
-        """Fill `tail` with everything from `starts` to `ends`, and a little more where more is written meanwhile. Returns bytes."""
+        """Fill `tail` with everything from `starts` to `ends`, and a little more if more is written meanwhile. Return the number of
+        bytes read.
+        """
         self._assign(starts)
         unfinished = {partition for partition, start in starts.items() if start < ends[partition]}
         read_bytes = 0
@@ -232,7 +236,7 @@ class MessageReader:
         self._assigned = set(starts)
 
     def _records(self) -> list[Record]:
-        """What comes next, while it is certain that something must come."""
+        """Return the next records. Call it only when more must come: it raises ReadError after ANSWER_SECONDS without any."""
         deadline = time.monotonic() + ANSWER_SECONDS
         while not (records := self._consumer.consume(RECORDS_IN_HAND, READ_STEP_SECONDS)):
             if time.monotonic() >= deadline:
@@ -240,7 +244,7 @@ class MessageReader:
         return records
 
     def _hold_back(self, before: set[Partition], now: set[Partition]) -> set[Partition]:
-        """Don't read these for now, and those `before` again."""
+        """Hold back the partitions in `now`, and resume the others of `before`."""
         self._consumer.pause([TopicPartition(*partition) for partition in now - before])
         self._consumer.resume([TopicPartition(*partition) for partition in before - now])
         return now
@@ -257,7 +261,7 @@ class MessageReader:
             self._assigned |= new
 
     def _delivered(self, record: Record) -> DeliveredMessage | None:
-        """The message in it, if it is this watcher's."""
+        """Return the message in a record if it is this watcher's, else None."""
         error = record.error()
         if error is None:
             return parse(_partition(record), record.value(), self._settings.kafka_client_id)
@@ -271,9 +275,9 @@ def _partition(record: Record) -> Partition:
 
 
 def _reached(record: Record, ends: Mapping[Partition, int]) -> set[Partition]:
-    """The record's partition, if that is now read to its end.
+    """Return the record's partition if it is now read to its end, else nothing.
 
-    The last offsets may be markers of transactions, which no record shows: then the end is told as an event with its offset.
+    The last offsets may be markers of transactions, for which there is no record. Then the end comes as an event with its offset.
     """
     partition, is_record = _partition(record), record.error() is None
     return {partition} if (record.offset() or 0) + is_record >= ends.get(partition, 0) else set()

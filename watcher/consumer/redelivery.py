@@ -1,4 +1,4 @@
-"""Recognises messages that come again: after a rebalance, or from a watcher that delivers at least once."""
+"""Recognises messages that come again, after a rebalance or from a watcher that delivers at least once."""
 
 from __future__ import annotations
 
@@ -8,19 +8,21 @@ from watcher.consumer.change import Change
 
 
 class RedeliveryWindow:
-    """The latest handled messages of each watcher, `size` of them. In memory: another process does not know them."""
+    """The latest `size` handled messages of each watcher. They are kept in memory, so another process does not know them."""
 
     def __init__(self, size: int) -> None:
         self._size = size
         self._handled: defaultdict[str, OrderedDict[int, str | None]] = defaultdict(OrderedDict)
 
     def has(self, change: Change) -> bool:
-        """Whether it was handled. The number alone would not do: a watcher whose position was deleted begins with 1 again."""
+        """True if the message was handled. Its number alone does not show that: a watcher whose position was deleted begins with 1
+        again.
+        """
         handled = self._handled[change.watcher]
         return change.sequence in handled and handled[change.sequence] == change.event_id
 
     def add(self, change: Change) -> None:
-        """It has been handled."""
+        """Note that a message was handled."""
         handled = self._handled[change.watcher]
         handled[change.sequence] = change.event_id
         if len(handled) > self._size:

@@ -1,4 +1,4 @@
-"""librdkafka's auto.offset.reset: where to read when the group has no offset, or one that Kafka no longer has."""
+"""librdkafka's auto.offset.reset: the place to read from if the group has no offset, or one that Kafka no longer has."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Self
 
 
 class Reset(Enum):
-    """The three ways; the values are librdkafka's names of each, as its CONFIGURATION.md has them."""
+    """The three settings. The values are librdkafka's names for each, from its CONFIGURATION.md."""
 
     EARLIEST = ("earliest", "smallest", "beginning")
     LATEST = ("latest", "largest", "end")
@@ -15,7 +15,7 @@ class Reset(Enum):
 
     @classmethod
     def of(cls, name: object) -> Self:
-        """The way of this name, whatever its case. Raises ValueError."""
+        """Return the setting of this name, whatever its case. Raises ValueError."""
         for each in cls:
             if str(name).lower() in each.value:
                 return each

@@ -1,4 +1,4 @@
-"""Which handler a message goes to: exactly one, the most specific."""
+"""Chooses the handler for a message: exactly one, the most specific."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ Handler = Callable[[Change], Result]
 BatchHandler = Callable[[list[Change]], Result]
 
 REMEMBERED = 10_000
-"""Names are data: whoever creates collections without end must not fill our memory."""
+"""Limit for remembered names. Names are data: somebody who creates collections without end must not fill our memory."""
 
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """A handler and what it takes. `batch_size` is 0 for one that takes single changes, else the most it takes at once."""
+    """A handler and the messages that it takes. `batch_size` is the most changes it takes at once, or 0 for single changes."""
 
     handler: Callable[[list[Change]], object]
     collection: str = ANY
@@ -29,7 +29,7 @@ class Route:
     wait_s: float = 0.0
 
     def takes(self, change: Change) -> bool:
-        """Whether it matches. A message without a collection matches `*` alone."""
+        """True if the handler takes this message. Only `*` matches a message without a collection."""
         return (
             (ANY in self.operations or change.operation in self.operations)
             and (self.collection == ANY or (change.collection is not None and fnmatchcase(change.collection, self.collection)))
@@ -38,7 +38,9 @@ class Route:
 
     @property
     def vagueness(self) -> tuple[int, int, int]:
-        """What is written out comes before a glob, and that before any; the collection counts first, the operation last."""
+        """Sort key that puts the most specific route first: a name before a glob, and a glob before `*`. The collection counts
+        first, the operation last.
+        """
         return _vagueness(self.collection), _vagueness(self.database), int(ANY in self.operations)
 
 
@@ -51,7 +53,7 @@ class Routes:
         self._found: dict[tuple[str, str | None, str], Route | None] = {}
 
     def add(self, route: Route) -> None:
-        """Take a handler. Raises ValueError where another one takes the very same."""
+        """Add a handler. Raises ValueError if another one takes exactly the same."""
         for known in self._routes:
             if (known.collection, known.database) == (route.collection, route.database) and (
                 both := set(known.operations) & set(route.operations)
@@ -61,14 +63,14 @@ class Routes:
         self._found.clear()
 
     def set_other(self, route: Route) -> None:
-        """The handler for what no other takes. Raises ValueError where there is one."""
+        """Set the handler for messages that no other takes. Raises ValueError if there is one already."""
         if self._other is not None:
             raise ValueError("there already is a handler for what no other takes")
         self._other = route
         self._found.clear()
 
     def find(self, change: Change) -> Route | None:
-        """Where it goes; None if nobody wants it."""
+        """Return the route for a message; None if no handler takes it."""
         what = (change.database, change.collection, change.operation)
         try:
             return self._found[what]
@@ -79,11 +81,11 @@ class Routes:
             return route
 
     def similar(self, change: Change) -> str | None:
-        """The name of a collection for which there is a handler, and which may have been meant."""
+        """Return the name of a collection with a handler that may have been meant."""
         return near(change.collection or "", (route.collection for route in self._routes if not _vagueness(route.collection)))
 
     def _choose(self, change: Change) -> Route | None:
-        """Among equals, the one that was registered first: min() keeps it."""
+        """Choose the most specific route. Among equals, min() keeps the one that was registered first."""
         taking = (route for route in self._routes if route.takes(change))
         return min(taking, key=lambda route: route.vagueness, default=self._other)
 

@@ -1,16 +1,17 @@
-"""Puts messages of several topics back in the order of their `sequence`. Pure.
+"""Restores the order of messages of several topics by their `sequence`. Pure.
 
-The rule. Each partition holds the messages of one watcher in rising order. So a message may go when nothing lower can still come:
+The rule. Each partition holds the messages of one watcher in rising order. So a message may go when no lower number can still come.
+That is so in these cases:
 
 * its number follows the last one that went; or
-* every assigned partition has either shown a higher number of this watcher's, or was read to an end that Kafka told *after* the
-  message was here. That end counts uncommitted records: a watcher writes all messages of a transaction before it commits, so
-  whatever is lower was already in its log when this one could be read; or
+* every assigned partition has either shown a higher number of this watcher, or was read to an end that Kafka reported *after* the
+  message had arrived. That end counts uncommitted records. A watcher writes all messages of a transaction before it commits, so
+  every lower number was already in its log when this message could be read; or
 * the partitions it would wait for have been silent for too long.
 
 A watcher whose position was deleted counts from 1 again. So a place in the order is a pair: the count, and the number in it.
 
-Time here is seconds spent listening to Kafka: while a handler works, nobody is silent.
+Time here is seconds spent listening to Kafka: while a handler works, no partition counts as silent.
 """
 
 from __future__ import annotations
@@ -27,20 +28,20 @@ from watcher.consumer.delivered import Partition
 from watcher.consumer.numbering import Numbering
 
 Place = tuple[float, int]
-"""The watcher's count, and the number in it."""
+"""Place in the order: the watcher's count, and the number in it."""
 
 BEFORE_ALL: Place = (0, 0)
 AFTER_ALL: Place = (math.inf, 0)
 
 MESSAGE_OVERHEAD = 1024
-"""What a message weighs besides its JSON, in bytes, about."""
+"""Approximate weight of a message besides its JSON, in bytes."""
 
 _log = logging.getLogger("watcher.consumer")
 
 
 @dataclass(slots=True)
 class _Source:
-    """A partition: how far it was read, and what Kafka said of its end."""
+    """A partition: its position, and the end that Kafka last reported."""
 
     heard_s: float
     position: int = -1
@@ -54,14 +55,16 @@ class _Source:
         self.settle()
 
     def settle(self) -> None:
-        """Read up to where it ended when we asked: whatever was here by then need not wait for it."""
+        """Note the round if the partition was read up to the end that was asked for: messages that had arrived by then need not
+        wait for it.
+        """
         if self.position >= self.end:
             self.clear_round = self.asked_round
 
 
 @dataclass(frozen=True, slots=True)
 class _Round:
-    """One time of listening to Kafka."""
+    """One read from Kafka."""
 
     number: int
     now_s: float
@@ -69,22 +72,24 @@ class _Round:
 
 @dataclass(slots=True)
 class _Queue:
-    """What is held of one watcher from one partition, oldest first, each with its round, its weight in bytes, and its place."""
+    """Messages of one watcher that are held from one partition, oldest first, each with its round, its weight in bytes, and its
+    place.
+    """
 
     source: _Source
     seen: Place = BEFORE_ALL
     held: deque[tuple[_Round, int, Place, Change]] = field(default_factory=deque)
 
     def holds(self, change: Change) -> bool:
-        """Whether the same message waits here."""
+        """True if the same message waits here."""
         return any(each.sequence == change.sequence and each.event_id == change.event_id for *_, each in self.held)
 
 
 @dataclass(slots=True)
 class _Lane:
-    """What is held of one watcher. `heads` is a heap of each queue's first place.
+    """Messages of one watcher that are held. `heads` is a heap of the first place in each queue.
 
-    `floors`, by round: nothing lower can still come before what arrived in it.
+    `floors` holds a place for each round. Nothing below it can still come before the messages that arrived in that round.
     """
 
     queues: dict[Partition, _Queue] = field(default_factory=dict)
@@ -96,16 +101,16 @@ class _Lane:
     was_late: bool = False
 
     def arrived(self) -> _Round:
-        """When the head came."""
+        """The round in which the first message arrived."""
         return self.queues[self.heads[0][1]].held[0][0]
 
     def seen(self, partition: Partition) -> Place:
-        """The highest that this partition has shown."""
+        """The highest place that this partition has shown."""
         queue = self.queues.get(partition)
         return queue.seen if queue else BEFORE_ALL
 
     def pop(self) -> tuple[Place, Change]:
-        """Take out the head."""
+        """Remove the first message, and return it with its place."""
         queue = self.queues[self.heads[0][1]]
         _, weight, place, change = queue.held.popleft()
         queue.source.held_bytes -= weight
@@ -116,7 +121,7 @@ class _Lane:
         return place, change
 
     def forget(self, partitions: Collection[Partition]) -> None:
-        """These are somebody else's now."""
+        """Forget partitions that were assigned to another member."""
         self.numbering.forget(partitions)
         for partition in partitions:
             self.queues.pop(partition, None)
@@ -125,7 +130,7 @@ class _Lane:
 
 
 class SequenceOrder:
-    """Holds messages until it is their turn. One topic needs none of this: there, as without `ordered`, all is ready at once."""
+    """Holds messages until it is their turn. With a single topic, or without `ordered`, every message is ready at once."""
 
     def __init__(
         self,
@@ -136,7 +141,9 @@ class SequenceOrder:
         is_repeated: Callable[[Change], bool] = lambda _: False,
         began_again: Callable[[Change], None] = lambda _: None,
     ) -> None:
-        """`is_repeated` knows what has gone already; `began_again` hears of the first message of a new count, before it goes."""
+        """`is_repeated` tells whether a message has gone before. `began_again` is called with the first message of a new count,
+        before it goes.
+        """
         self._ordered = ordered
         self._is_repeated = is_repeated
         self._began_again = began_again
@@ -148,7 +155,7 @@ class SequenceOrder:
         self._round = _Round(0, 0.0)
 
     def assign(self, partitions: Collection[Partition]) -> None:
-        """Read these from now on, too. They may hold what lies far back: what went last says nothing of them."""
+        """Add partitions. They may hold much earlier messages, so the last message that went says nothing about them."""
         for lane in self._lanes.values():
             lane.last = BEFORE_ALL
         for partition in partitions:
@@ -156,7 +163,7 @@ class SequenceOrder:
         self._changed()
 
     def revoke(self, partitions: Collection[Partition]) -> None:
-        """Forget these, and what is held of them."""
+        """Remove partitions, and the messages held from them."""
         for partition in partitions:
             self._sources.pop(partition, None)
         for lane in self._lanes.values():
@@ -164,13 +171,13 @@ class SequenceOrder:
         self._changed()
 
     def begin_round(self, now_s: float) -> int:
-        """What comes from here on arrives at `now_s` seconds of listening; the number of this round."""
+        """Begin a round: the messages that follow arrive at `now_s` seconds of listening. Return its number."""
         self._round = _Round(self._round.number + 1, now_s)
         self._forget_floors()
         return self._round.number
 
     def add(self, change: Change, size: int) -> None:
-        """Take a message of an assigned partition; `size` is that of its JSON, in bytes."""
+        """Add a message of an assigned partition. `size` is that of its JSON, in bytes."""
         lane = self._lanes.get(change.watcher)
         if lane is None:
             lane = self._lanes[change.watcher] = _Lane()
@@ -187,17 +194,17 @@ class SequenceOrder:
         queue.source.moved(change.offset + 1, self._round.now_s)
 
     def passed(self, partition: Partition, position: int) -> None:
-        """A partition was read up to here: a record that is no message, or its end."""
+        """Note that a partition was read up to `position`, past a record that is not a message, or to its end."""
         self._sources[partition].moved(position, self._round.now_s)
 
     def ready(self) -> Iterator[Change]:
-        """The messages whose turn it is. Partitions may be revoked between two of them."""
+        """Yield the messages whose turn it is. Partitions may be revoked between two of them."""
         for lane in sorted((lane for lane in self._lanes.values() if lane.heads), key=lambda lane: lane.arrived().number):
             while lane.heads and self._may_go(lane):
                 yield self._release(lane)
 
     def unclear(self) -> set[Partition]:
-        """The partitions whose ends are to be asked for: a message waits for them, and arrived after we last asked."""
+        """The partitions whose ends Kafka is to be asked for: a message waits for them that arrived after we last asked."""
         return {
             partition
             for lane in self._lanes.values()
@@ -207,7 +214,7 @@ class SequenceOrder:
         }
 
     def answer(self, round_number: int, ends: Mapping[Partition, int]) -> None:
-        """In round `round_number` Kafka was asked where partitions end, uncommitted records included."""
+        """Take Kafka's answer to the request of round `round_number`: the ends of partitions, uncommitted records included."""
         for partition, end in ends.items():
             if source := self._sources.get(partition):
                 source.end, source.asked_round = end, round_number
@@ -215,7 +222,7 @@ class SequenceOrder:
         self._forget_floors()
 
     def overfull(self, already: Collection[Partition]) -> set[Partition]:
-        """The partitions not to be read for now; those `already` held back stay so until half of theirs has gone."""
+        """The partitions that are not to be read for now. Those held back `already` stay so until half of their share has gone."""
         share = self._buffer_bytes / max(1, len(self._sources))
         return {
             partition
@@ -225,7 +232,7 @@ class SequenceOrder:
 
     @property
     def is_holding(self) -> bool:
-        """Whether anything waits."""
+        """True if any message waits."""
         return any(lane.heads for lane in self._lanes.values())
 
     def _may_go(self, lane: _Lane) -> bool:
@@ -240,7 +247,7 @@ class SequenceOrder:
         return place <= floor
 
     def _waited_for(self, arrived: _Round) -> Iterator[tuple[Partition, _Source]]:
-        """The partitions that may still hold something from before that round, and are not silent."""
+        """Yield the partitions that may still hold messages from before that round, and are not silent."""
         for partition, source in self._sources.items():
             silent_since = max(arrived.now_s, source.heard_s)
             if source.clear_round < arrived.number and self._round.now_s - silent_since < self._wait_s:
@@ -264,7 +271,7 @@ class SequenceOrder:
         return change
 
     def _changed(self) -> None:
-        """Other partitions than before."""
+        """Adapt to a change of the assigned partitions."""
         self._merging = self._ordered and len({topic for topic, _ in self._sources}) > 1
         self._forget_floors()
 

@@ -1,4 +1,4 @@
-"""One run of a consumer: the loop from Kafka to the handlers, and the offsets back."""
+"""One run of a consumer: the loop that takes messages from Kafka to the handlers, and offsets back to Kafka."""
 
 from __future__ import annotations
 
@@ -31,14 +31,16 @@ _log = logging.getLogger("watcher.consumer")
 
 READ_SECONDS = 0.5
 HELD_BACK_SECONDS = 0.005
-"""How often to look for Kafka's answer while messages wait for it."""
+"""Interval, in seconds, for looking for Kafka's answer while messages wait for it."""
 
 TURN_SECONDS = 1.0
-"""How long messages are handled before Kafka is listened to again: a member that does not poll loses its partitions."""
+"""Longest time, in seconds, that messages are handled before Kafka is polled again. A member that does not poll loses its
+partitions.
+"""
 
 
 class Session:
-    """Everything that belongs to one `run`."""
+    """The parts of a consumer that live as long as one `run`."""
 
     def __init__(
         self,
@@ -86,11 +88,11 @@ class Session:
 
     @property
     def counts(self) -> ConsumerCounts:
-        """What has become of the messages."""
+        """ConsumerCounts of the messages, by what was done with them."""
         return self._dispatcher.counts
 
     def run(self) -> None:
-        """Until `stopping` is set. Whatever ends it: what was handled is committed, and the group is left."""
+        """Run until `stopping` is set. However it ends, it commits the offsets of the handled messages and leaves the group."""
         try:
             with self._watchdog:
                 while not self._stopping.is_set():
@@ -104,7 +106,7 @@ class Session:
             self._feed.close()
 
     def _take_in(self) -> None:
-        """Listen to Kafka."""
+        """Read from Kafka, and ask for the ends of partitions."""
         before = time.monotonic()
         records = self._feed.read(self._patience_s(before))
         self._listened_s += time.monotonic() - before
@@ -145,19 +147,23 @@ class Session:
         self._order.add(change, size)
 
     def _look(self, partition: Partition, offset: int, following: int) -> None:
-        """Whether it follows what came before."""
+        """Check that an offset follows the one before it in its partition."""
         if reason := self._continuity.came(partition, offset, following):
             self._miss(partition, reason)
 
     def _note_new_count(self, change: Change) -> None:
-        """A watcher without a position knows nothing of what it has missed, so no control message tells of it."""
+        """Report a gap before the first message of a new count. A watcher without a position does not know what it has missed, so
+        it writes no control message about it.
+        """
         reason = f"the numbers of {change.watcher} begin again, with {change.sequence}: its position was lost or deleted"
         _log.warning("messages may be missing: %s", reason)
         self._offsets.hold(change.source)
         self._dispatcher.missing_before(change, reason)
 
     def _miss(self, partition: Partition, reason: str) -> None:
-        """Records are missing here. Handlers hear of it with the next message, which tells whose they were."""
+        """Note that records are missing. Handlers learn of it with the partition's next message, which shows the watcher that they
+        belong to.
+        """
         _log.warning("messages are missing. %s", reason)
         self._offsets.hold(partition)
         self._untold[partition] = reason
@@ -174,7 +180,7 @@ class Session:
             self._dispatcher.flush_due()
 
     def _patience_s(self, now: float) -> float:
-        """How long to wait for records: not at all while there is work."""
+        """Time to wait for records, in seconds: none while there is work."""
         if self._unfinished:
             return 0.0
         waits = [READ_SECONDS]
@@ -191,7 +197,7 @@ class Session:
             self._feed.commit(self._offsets.to_commit(), wait=False)
 
     def _idle(self, seconds: float) -> None:
-        """Wait for a handler's next attempt."""
+        """Wait until a handler's next attempt. Raises Stopped."""
         self._feed.idle(seconds, self._stopping.is_set)
         if self._stopping.is_set():
             raise Stopped
@@ -205,7 +211,7 @@ class Session:
         self._lost(partitions)
 
     def _lost(self, partitions: set[Partition]) -> None:
-        """Somebody else has them by now, and commits."""
+        """Forget partitions. Another member has them by now, and commits their offsets."""
         self._offsets.revoke(partitions)
         self._order.revoke(partitions)
         self._dispatcher.revoke(partitions)

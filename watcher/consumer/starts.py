@@ -1,4 +1,4 @@
-"""Where reading goes on in partitions that were assigned, and whether they are still those in which it stopped."""
+"""Finds the start of reading in assigned partitions, and whether they are still the ones that were read before."""
 
 from __future__ import annotations
 
@@ -25,14 +25,16 @@ from watcher.consumer.reset import Reset
 
 ANSWER_SECONDS = 5.0
 NO_ID = "AAAAAAAAAAAAAAAAAAAAAA"
-"""What a broker says that has no ids of topics (KIP-516): sixteen zeros in base 64."""
+"""Topic id reported by a broker that has no topic ids (KIP-516): sixteen zero bytes in base 64."""
 
 _log = logging.getLogger("watcher.consumer")
 
 
 class Starts:
-    """Finds them at each assignment. A topic's id goes into the group's offsets as their metadata: offsets that were committed
-    in a topic of the same name, which was deleted since, must not be gone on from.
+    """Finds the starts at each assignment.
+
+    The id of a topic is stored as the metadata of the group's offsets. A topic may be deleted and created again under the same
+    name; offsets that were committed in the old one must not be used in the new one.
     """
 
     def __init__(
@@ -43,25 +45,26 @@ class Starts:
         begins: Callable[[Partition, int], None],
         missing: Callable[[Partition, str], None],
     ) -> None:
-        """`begins` and `missing` hear what was found."""
+        """`begins` is called with the offset at which reading a partition goes on. `missing` is called if records are missing."""
         self._properties = dict(properties)
         self._reset = reset
         self._begins, self._missing = begins, missing
         self._ids: dict[str, str] = {}
 
     def id_of(self, topic: str) -> str:
-        """The id of a topic of which partitions were assigned; empty where the broker has none."""
+        """The id of a topic whose partitions were assigned; empty if the broker has none."""
         return self._ids.get(topic, "")
 
     def find(self, consumer: Consumer, assigned: list[TopicPartition]) -> list[TopicPartition] | None:
-        """Tell where reading goes on. The same partitions with offsets if that is not where the group has stopped, else None.
+        """Report where reading goes on. If a topic was created again, return all partitions, with new offsets for those of that
+        topic; else None.
 
-        Raises ReadError where a topic was created again and auto.offset.reset is "error".
+        Raises ReadError if a topic was created again and auto.offset.reset is "error".
         """
         try:
             committed = consumer.committed(assigned, timeout=ANSWER_SECONDS)
         except KafkaException as error:
-            _log.warning("whether messages are missing cannot be told: %s", error.args[0].str())
+            _log.warning("cannot tell whether messages are missing: %s", error.args[0].str())
             return None
         before = dict(self._ids)
         self._ids |= self._ask_for_ids({each.topic for each in assigned})
@@ -71,7 +74,7 @@ class Starts:
         return [self._start(each, created_again=_key(each) in again) for each in assigned] if again else None
 
     def _is_another(self, committed: TopicPartition, before: Mapping[str, str]) -> bool:
-        """Whether the topic is not the one that was read: by this group, else by this process."""
+        """True if the topic is not the one that was read before, by this group or else by this process."""
         known = committed.metadata or before.get(committed.topic)
         return known is not None and self._ids.get(committed.topic, known) != known
 
@@ -96,7 +99,7 @@ class Starts:
         return TopicPartition(assigned.topic, assigned.partition, offset)
 
     def _ask_for_ids(self, topics: set[str]) -> dict[str, str]:
-        """Those that can be had. The client is closed again: assignments are rare."""
+        """Ask Kafka for the ids of topics; those that fail are left out. The client is closed again, as assignments are rare."""
         admin = AdminClient(self._properties, logger=client_log)
         answers = admin.describe_topics(TopicCollection(sorted(topics)), request_timeout=ANSWER_SECONDS) if topics else {}
         return {topic: id_ for topic, answer in answers.items() if (id_ := _id(answer)) is not None}

@@ -1,4 +1,4 @@
-"""SIGTERM and SIGINT as a wish to stop."""
+"""Handles SIGTERM and SIGINT as a request to stop."""
 
 from __future__ import annotations
 
@@ -13,7 +13,9 @@ STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 @contextlib.contextmanager
 def stop_on_signals(stop: Callable[[], None]) -> Iterator[None]:
-    """Call `stop` at the first signal; the second one does what it did before. Only the main thread can do this (signal(3))."""
+    """Call `stop` at the first signal. A second one has the effect that it had before. This works in the main thread only, as
+    Python requires.
+    """
     if threading.current_thread() is not threading.main_thread():
         yield
         return

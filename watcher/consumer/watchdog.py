@@ -17,7 +17,7 @@ from watcher.consumer.change import Change
 
 HUNG_EXIT_CODE = 70
 LOOKS = 10
-"""How often to look within the time-out."""
+"""Number of looks within the time-out."""
 
 _log = logging.getLogger("watcher.consumer")
 _elsewhere: dict[int, Callable[[], str]] = {}
@@ -25,7 +25,7 @@ _elsewhere: dict[int, Callable[[], str]] = {}
 
 @contextmanager
 def handled_elsewhere(where: Callable[[], str]) -> Iterator[None]:
-    """In this block the calling thread only waits for a handler that runs somewhere else; `where` gives the stack there."""
+    """Declare that in this block the thread only waits for a handler that runs elsewhere. `where` returns the stack there."""
     thread = threading.get_ident()
     _elsewhere[thread] = where
     try:
@@ -35,13 +35,13 @@ def handled_elsewhere(where: Callable[[], str]) -> Iterator[None]:
 
 
 def stack_of_thread(thread: int) -> str:
-    """Where a thread is now, as text; empty if there is no such thread."""
+    """The current stack of a thread as text; empty if there is no such thread."""
     frame = sys._current_frames().get(thread)
     return "".join(traceback.format_stack(frame)) if frame else ""
 
 
 class Watchdog:
-    """Watches from a thread: between `begins` and `ends` there may be at most `timeout_s` seconds."""
+    """Watches the handlers from a thread. Between `begins` and `ends`, at most `timeout_s` seconds may pass."""
 
     def __init__(self, timeout_s: float | None, *, exits: bool) -> None:
         self._busy_with: Change | None = None
@@ -64,12 +64,12 @@ class Watchdog:
             self._thread.join()
 
     def begins(self, change: Change) -> None:
-        """A handler is called. Costs next to nothing: the clock is read by the thread."""
+        """Note that a handler is called. This costs next to nothing, because the thread reads the clock."""
         self._calls += 1
         self._busy_with = change
 
     def ends(self) -> None:
-        """It has returned, or raised."""
+        """Note that the handler has returned or raised."""
         self._busy_with = None
 
     def _watch(self) -> None:

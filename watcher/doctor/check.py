@@ -1,4 +1,4 @@
-"""What a check is, and what it can find."""
+"""The definition of a check, and of its findings."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ S = TypeVar("S")
 
 
 class Outcome(StrEnum):
-    """How a check ended. FAILED keeps a watcher from working, WARNING does not yet."""
+    """The outcome of a check. FAILED keeps a watcher from working; WARNING does not, for now."""
 
     OK = "ok"
     WARNING = "warning"
@@ -21,7 +21,9 @@ class Outcome(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What was found, and what to do about it: a command or a setting. Texts may have several lines, and never hold a secret."""
+    """The result of a check, and its remedy in `fix`: a command or a setting. Texts may have several lines, and never hold a
+    secret.
+    """
 
     outcome: Outcome
     text: str
@@ -29,30 +31,30 @@ class Finding:
 
 
 def ok(text: str) -> Finding:
-    """All is well."""
+    """Make a finding that all is well."""
     return Finding(Outcome.OK, text)
 
 
 def warning(text: str, fix: str) -> Finding:
-    """It works, but not as well or not as long as it could."""
+    """Make a finding that things work, but not as well or not for as long as they could."""
     return Finding(Outcome.WARNING, text, fix)
 
 
 def failed(text: str, fix: str) -> Finding:
-    """A watcher cannot work like this."""
+    """Make a finding that keeps a watcher from working."""
     return Finding(Outcome.FAILED, text, fix)
 
 
 def not_checked(reason: str, fix: str = "") -> Finding:
-    """Nothing is known; `reason` completes the sentence "not checked …"."""
+    """Make a finding that nothing is known. `reason` completes the sentence "not checked …"."""
     return Finding(Outcome.NOT_CHECKED, reason, fix)
 
 
 @dataclass(frozen=True, slots=True)
 class Check(Generic[S]):
-    """One question about a subject; it is asked only when the checks that it `needs` did not fail.
+    """One question about a subject. It is asked only if the checks that it `needs` did not fail.
 
-    `look` may raise a WatcherError, which is a failure with the error's hint as the fix. Names are `area.what`.
+    `look` may raise a WatcherError. This counts as a failure, with the error's hint as the fix. Names have the form `area.what`.
     """
 
     name: str
@@ -61,5 +63,5 @@ class Check(Generic[S]):
 
     @property
     def title(self) -> str:
-        """What it is about, for people."""
+        """The check's topic, in words for people."""
         return self.name.partition(".")[2].replace("-", " ")

@@ -1,4 +1,4 @@
-"""Comparing a server's clock with this host's."""
+"""Compares a server's clock with this host's."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from watcher.terminal.durations import seconds_in_words
 
 SKEW_SECONDS = 5.0
 MOST_SKEW_SECONDS = 3600.0
-"""What Kafka takes in a record's time, by default (message.timestamp.after.max.ms)."""
+"""Largest lead of a record's time that Kafka accepts by default (message.timestamp.after.max.ms), in seconds."""
 CLOCK_FIX = "timedatectl set-ntp true, on the host whose clock is wrong"
 
 
 def judge_skew(ahead_seconds: float, whose: str, error_seconds: float = 0.0) -> Finding:
-    """`ahead_seconds`: how far `whose` clock is ahead of this host's, give or take `error_seconds`."""
+    """Judge a clock. `whose` clock is `ahead_seconds` ahead of this host's, give or take `error_seconds`."""
     skew = max(abs(ahead_seconds) - error_seconds, 0.0)
     if skew <= SKEW_SECONDS:
         return ok(f"{whose}'s and this host's are at most {SKEW_SECONDS:.0f} s apart")

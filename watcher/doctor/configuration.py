@@ -1,4 +1,4 @@
-"""conf.d: its faults, client ids that are used twice, and who can read the passwords."""
+"""Checks conf.d: its faults, client ids that are used twice, and who can read the passwords."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ KEY_FILES = ("ssl.key.location", "ssl.keystore.location", "sasl.kerberos.keytab"
 
 @dataclass(frozen=True, slots=True)
 class Here:
-    """A deployment, and which of its watchers are meant; with its `agent` if all of it is."""
+    """A deployment, and the watchers of it to be checked. `agent` is set if all of the deployment is."""
 
     deployment: Deployment
     loaded: Loaded
@@ -30,18 +30,18 @@ class Here:
 
     @property
     def watchers(self) -> tuple[Settings, ...]:
-        """Those of the watchers that have no fault."""
+        """The watchers that have no fault."""
         return tuple(self.loaded.watchers[name] for name in self.names if name in self.loaded.watchers)
 
     @property
     def faults(self) -> tuple[Fault, ...]:
-        """The faults of the watchers; of conf.d itself and of the agent as well, if all is meant."""
+        """The faults of the watchers. If all of the deployment is checked, also those of conf.d itself and of the agent."""
         of_watchers = [fault for name in self.names for fault in self.loaded.broken.get(name, ())]
         return tuple(dict.fromkeys([*self.loaded.general, *of_watchers, *self.agent.faults] if self.agent else of_watchers))
 
 
 def faults(here: Here) -> Finding:
-    """conf.d can be understood."""
+    """Check that conf.d has no fault."""
     found = here.faults
     if not found:
         count = len(here.watchers)
@@ -52,7 +52,7 @@ def faults(here: Here) -> Finding:
 
 
 def client_ids(here: Here) -> Finding:
-    """Each watcher has a client id of its own."""
+    """Check that each watcher has a client id of its own."""
     shared = {client_id: users for client_id, users in here.loaded.shared_client_ids.items() if set(users) & set(here.names)}
     if shared:
         text = "\n".join(f"{client_id!r} is used by {' and '.join(users)}" for client_id, users in shared.items())
@@ -64,7 +64,7 @@ def client_ids(here: Here) -> Finding:
 
 
 def secrets(here: Here) -> Finding:
-    """Only their owner can read the files that hold passwords."""
+    """Check that other users of the host cannot read the files that hold passwords."""
     files = sorted({Path(os.path.normpath(path)) for path in _secret_files(here)})
     if open_files := [path for path in files if path.stat().st_mode & stat.S_IROTH]:
         names = " ".join(map(shown_path, open_files))
@@ -76,7 +76,9 @@ def secrets(here: Here) -> Finding:
 
 
 def _secret_files(here: Here) -> Iterator[Path]:
-    """Files in which a secret stands, not those in which `${NAME}` stands for one; and those of private keys."""
+    """Yield the files that contain a secret, and those of private keys. A file with `${NAME}` in place of the secret does not
+    count.
+    """
     for settings in here.watchers:
         files = {origin.source for origin in here.loaded.origins[settings.name].values()}
         yield from _holding({*files, *settings.secret_files.values()}, _secrets_of(settings))
@@ -87,7 +89,7 @@ def _secret_files(here: Here) -> Iterator[Path]:
 
 
 def _holding(places: Iterable[Path | str], secrets: Iterable[str]) -> Iterator[Path]:
-    """Those of the places that are files, and hold one of the secrets."""
+    """Yield those of the places that are files and hold one of the secrets."""
     if not (wanted := [re.escape(secret) for secret in secrets]):
         return
     pattern = re.compile("|".join(wanted))

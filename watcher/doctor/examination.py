@@ -1,4 +1,4 @@
-"""The whole of it: the areas side by side, since a server that is gone takes its time, and what they find in a fixed order."""
+"""Runs all checks. The areas run side by side, since a server that is down takes its time. The findings have a fixed order."""
 
 from __future__ import annotations
 
@@ -34,15 +34,15 @@ KAFKA = (*kafka.CHECKS, *kafka_transactions.CHECKS, *kafka_topics.CHECKS)
 POSITION = (*position.CHECKS, *record_times.CHECKS)
 
 TITLES = {check.name: check.title for checks in (CONFIGURATION, HOST, MONGODB, KAFKA, POSITION) for check in checks}
-"""Every check, in the order of the report."""
+"""The title of every check, in the order of the report."""
 
 Progress = Callable[[str, int, int], None]
-"""What is being looked at, how many checks are done, and of how many."""
+"""Called with the name of a check, the number of checks done, and their total."""
 
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """What was found in one area, of one `watcher` or, when that is empty, of the deployment; `place` is for people."""
+    """The findings of one area. They belong to one `watcher`, or to the deployment if that is empty. `place` is for people."""
 
     area: str
     watcher: str
@@ -52,12 +52,12 @@ class Section:
 
 @dataclass(frozen=True, slots=True)
 class Examination:
-    """All that was found."""
+    """The findings of all areas."""
 
     sections: tuple[Section, ...]
 
     def count(self, outcome: Outcome) -> int:
-        """How many checks ended so."""
+        """Return the number of checks with this outcome."""
         return sum(finding.outcome is outcome for section in self.sections for finding in section.findings.values())
 
 
@@ -74,8 +74,8 @@ class _Teller:
 
 
 def examine(here: Here, limits: Limits, progress: Progress = lambda _what, _done, _total: None) -> Examination:
-    """Ask all checks about the deployment, and about each of its watchers that has no fault."""
-    logging.getLogger("librdkafka").addHandler(logging.NullHandler())  # else Python prints what the findings say already
+    """Run all checks of the deployment, and of each of its watchers that has no fault."""
+    logging.getLogger("librdkafka").addHandler(logging.NullHandler())  # otherwise Python prints what the findings say already
     total = len(CONFIGURATION) + len(HOST) + len(here.watchers) * len((*MONGODB, *KAFKA, *POSITION))
     told = _Teller(progress, total).told
     general = begun(lambda: tuple(_of_deployment(here, limits, told)))

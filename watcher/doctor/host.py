@@ -1,4 +1,4 @@
-"""This host: what supervisord and the workers need of it."""
+"""Checks this host for the needs of supervisord and the workers."""
 
 from __future__ import annotations
 
@@ -30,32 +30,32 @@ from watcher.private import DIRECTORY_MODE
 
 OLDEST_PYTHON = (3, 11)
 SUPERVISORD = "supervisord"
-"""What its own log is called."""
+"""Name of supervisord's own log, without `.log`."""
 
 MB = 1_000_000
 LOG_BYTES = 60 * MB
-"""What one watcher's log may grow to: a file of 10 MB and five older ones."""
+"""Largest size of one watcher's logs: a file of 10 MB and five older ones."""
 LEAST_BYTES = 10 * MB
-"""Below this, a status file may be the next that cannot be written."""
+"""Free space, in bytes, below which it may soon be impossible to write a status file."""
 
 SUPERVISORD_FILES = 1024
-"""supervisord's `minfds`: it refuses to start where it may not have so many."""
+"""supervisord's `minfds`: it refuses to start if it may not open that many files."""
 FILES_PER_WATCHER = 4
-"""What supervisord keeps open for a worker: its pipes and its log."""
+"""Files that supervisord keeps open for a worker: its pipes and its log."""
 FILES_BESIDES = 50
 
 IDLE_BYTES = 60 * MB
 BUSY_BYTES = 150 * MB
-"""A worker at rest, and one under load; docs/reliability.md has the measurements."""
+"""Memory of a worker at rest, and of one under load, in bytes; docs/reliability.md has the measurements."""
 
 MEMINFO = Path("/proc/meminfo")
 CGROUP = Path("/sys/fs/cgroup")
 TIME_ERROR = 5
-"""What ntp_adjtime(3) returns of a clock that nothing keeps right."""
+"""Result of ntp_adjtime(3) for a clock that is not synchronised."""
 
 
 def python(_here: Here) -> Finding:
-    """The interpreter is new enough, and the system one that workers know."""
+    """Check that Python is new enough and runs on Linux, the system that workers are made for."""
     version = platform.python_version()
     if sys.version_info < OLDEST_PYTHON:
         return failed(f"Python {version} is too old", "install it with Python 3.11 or newer")
@@ -65,14 +65,14 @@ def python(_here: Here) -> Finding:
 
 
 def socket_place(here: Here) -> Finding:
-    """supervisord can have its unix socket. Errors: FleetError."""
+    """Check that supervisord can create its unix socket. Raises FleetError."""
     check_run_dir(here.deployment.run_dir)
     path = socket_path(here.deployment)
     return ok(f"{shown_path(path)}, {len(os.fsencode(path))} bytes long")
 
 
 def directories(here: Here) -> Finding:
-    """run/ and log/ can be written to, or be made; and so can the files in them that are there already."""
+    """Check that run/ and log/ can be written to, or created, and that the existing files in them can be written to."""
     wanted = (here.deployment.run_dir, here.deployment.log_dir)
     closed = [path for path in wanted if not os.access(_existing(path), os.W_OK | os.X_OK)]
     closed = closed or [path for path in _files(here) if path.is_dir() or not os.access(path, os.W_OK)]
@@ -84,14 +84,14 @@ def directories(here: Here) -> Finding:
 
 
 def _files(here: Here) -> Iterator[Path]:
-    """What is there of the files that supervisord, workers and agent write to: one of another user keeps a worker from starting."""
+    """The existing files that supervisord, workers and agent write to. A file of another user keeps a worker from starting."""
     run_dir, log_dir = here.deployment.run_dir, here.deployment.log_dir
     logs = (log_dir / f"{name}.log" for name in (SUPERVISORD, AGENT, *here.names))
     return (path for path in (run_dir / LOCK_FILE, *logs) if path.exists())
 
 
 def private(here: Here) -> Finding:
-    """Nobody else can read run/ and log/, or has put anything there."""
+    """Check that nobody else can read run/ and log/, or has put anything there."""
     places = [path for path in (here.deployment.run_dir, here.deployment.log_dir) if path.is_dir()]
     if not places:
         return ok("`watcherctl start` makes run/ and log/ for their owner alone")
@@ -106,7 +106,9 @@ def private(here: Here) -> Finding:
 
 
 def _is_strange(path: Path, place: Path) -> bool:
-    """Root is no stranger: a supervisord of its own writes logs for others. A file that has gone meanwhile was a temporary one."""
+    """True for a symbolic link, and for a file of another owner than its directory's. Root is no stranger, because a supervisord
+    that runs as root writes logs for others. A file that has gone meanwhile was a temporary one.
+    """
     try:
         status = path.lstat()
     except FileNotFoundError:
@@ -115,7 +117,7 @@ def _is_strange(path: Path, place: Path) -> bool:
 
 
 def disk_space(here: Here) -> Finding:
-    """There is space for status files and for logs as long as they may grow."""
+    """Check that there is space for status files, and for logs of their largest size."""
     path = _existing(here.deployment.log_dir)
     if full := [place for place in (path, _existing(here.deployment.run_dir)) if _files_left(place) == 0]:
         return failed(f"no file can be made at {full[0]}: its inodes are used up", f"remove files: df -i {full[0]}")
@@ -130,7 +132,7 @@ def disk_space(here: Here) -> Finding:
 
 
 def file_descriptors(here: Here) -> Finding:
-    """supervisord and the workers may open as many files as they need."""
+    """Check that supervisord and the workers may open as many files as they need."""
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     needed = max(SUPERVISORD_FILES, FILES_BESIDES + FILES_PER_WATCHER * len(here.watchers))
     if hard == resource.RLIM_INFINITY or hard >= needed:
@@ -140,7 +142,7 @@ def file_descriptors(here: Here) -> Finding:
 
 
 def memory(here: Here) -> Finding:
-    """There is memory for the workers that do not run yet."""
+    """Check that there is memory for the workers that do not run yet."""
     available = _available_memory()
     if available is None:
         return not_checked(f"because there is no {MEMINFO}")
@@ -158,7 +160,7 @@ def memory(here: Here) -> Finding:
 
 
 def clock(_here: Here) -> Finding:
-    """Something keeps the clock right, as the kernel sees it."""
+    """Check that the kernel considers its clock synchronised."""
     state = _clock_state()
     if state < 0:
         return not_checked("because the kernel does not tell")
@@ -168,7 +170,7 @@ def clock(_here: Here) -> Finding:
 
 
 def supervisord(here: Here) -> Finding:
-    """supervisord answers, or may be started. Errors: FleetError."""
+    """Check that supervisord answers, or may be started. Raises FleetError."""
     try:
         return ok(f"runs as process {Supervisord(socket_path(here.deployment)).pid()}")
     except NotRunning:
@@ -177,7 +179,7 @@ def supervisord(here: Here) -> Finding:
 
 
 def agent_port(here: Here) -> Finding:
-    """The port of the fleet's agent is free, or the agent's own."""
+    """Check that the port of the fleet's agent is free, or in use by the agent itself."""
     settings = here.agent.wanted if here.agent else None
     if settings is None:
         return not_checked("because no agent is meant to run" if here.agent else "because it is about the whole fleet")
@@ -196,18 +198,18 @@ def agent_port(here: Here) -> Finding:
 
 
 def _existing(path: Path) -> Path:
-    """The path itself, or the nearest directory above it that is there."""
+    """Return the path itself, or the nearest directory above it that exists."""
     return next(place for place in (path, *path.parents) if place.exists())
 
 
 def _files_left(place: Path) -> int | None:
-    """How many more files the file system takes; None where it has no fixed number of them (statvfs(3))."""
+    """Return the number of further files that the file system can hold; None if it has no fixed limit (statvfs(3))."""
     told = os.statvfs(place)
     return told.f_favail if told.f_files else None
 
 
 def _user() -> str:
-    """The user's name; the number of one that has none, as in a container that was given a `--user`."""
+    """Return the user's name, or the number of a user without a name, as in a container that was started with `--user`."""
     try:
         return pwd.getpwuid(os.geteuid()).pw_name
     except KeyError:
@@ -224,7 +226,7 @@ def _runs(here: Here, name: str) -> bool:
 
 
 def _available_memory() -> int | None:
-    """What the kernel says, or the limit of our container if that is less; in bytes."""
+    """Return the available memory in bytes: the kernel's figure, or what is left of our container's limit if that is less."""
     try:
         lines = dict(line.split(":", 1) for line in MEMINFO.read_text().splitlines())
     except FileNotFoundError:
@@ -238,7 +240,7 @@ def _available_memory() -> int | None:
 
 
 def _clock_state() -> int:
-    """ntp_adjtime(3) with nothing to adjust: 0 to 5, negative where it may not be asked."""
+    """Call ntp_adjtime(3) with nothing to adjust. Return 0 to 5, or a negative number if that is not allowed."""
     adjust = getattr(ctypes.CDLL(None), "ntp_adjtime", None)
     return int(adjust(ctypes.create_string_buffer(1024))) if adjust else -1
 

@@ -1,4 +1,4 @@
-"""A watcher's Kafka: whether it can be reached."""
+"""Checks that a watcher's Kafka can be reached."""
 
 from __future__ import annotations
 
@@ -39,12 +39,12 @@ class Kafka:
     now: Callable[[], float] = time.time
     login_trouble: WatcherError | None = None
     away: list[str] = field(default_factory=list)
-    """The addresses that brokers gave themselves, when those were what could not be reached."""
+    """Addresses that brokers advertise, if those are the ones that could not be reached."""
     troubles: deque[KafkaError] = field(default_factory=lambda: deque(maxlen=16))
 
     @cached_property
     def admin(self) -> AdminClient:
-        """For asking. Errors: ConfigurationError."""
+        """A client for requests. Raises ConfigurationError."""
         with translated("making a client"):
             return AdminClient(admin_config(self.settings, self.troubles.append))
 
@@ -54,38 +54,38 @@ class Kafka:
         return Topics(self.settings, self.troubles.append)
 
     def metadata(self) -> ClusterMetadata:
-        """Brokers and topics as they are now. Errors: as `translated`."""
+        """Return the present brokers and topics. Errors: as `translated`."""
         with translated("asking for the brokers"):
             return self.admin.list_topics(timeout=ANSWER_SECONDS)
 
     @property
     def names(self) -> list[str]:
-        """The topics of messages, with a name for those that depend on the collection."""
+        """Names of the topics for messages. In those that depend on the collection, ANY_COLLECTION takes its place."""
         return sorted(self._templates())
 
     @property
     def known_names(self) -> list[str]:
-        """Those that do not depend on the collection, and the position's."""
+        """Names of the topics that do not depend on the collection, and of the position's topic."""
         known = (name for name, template in self._templates().items() if "{collection}" not in template)
         return [*sorted(known), self.settings.position_topic]
 
     def _templates(self) -> dict[str, str]:
-        """The template of each topic."""
+        """The template of each topic, by the topic's name."""
         templates = self.settings.topic_templates.items()
         return {topic_name(text, operation, self.settings.database, ANY_COLLECTION): text for operation, text in templates}
 
     def existing(self) -> dict[str, TopicMetadata]:
-        """Of the watcher's topics those that are there, the position's included. Those named after collections are left out."""
+        """Return the watcher's topics that exist, the position's included. Topics named after collections are left out."""
         found = self.metadata().topics
         return {name: found[name] for name in (*self.names, self.settings.position_topic) if name in found}
 
     @property
     def probe(self) -> str:
-        """The transactional id, and the group, for trying: with the worker's own, its worker would be fenced."""
+        """The transactional id and group for the trial. With the worker's own, its worker would be fenced."""
         return f"{self.settings.kafka_client_id}.doctor"
 
     def acl(self, *what: str) -> str:
-        """A command that grants rights."""
+        """Return a command that grants rights."""
         user = self.settings.kafka.get("sasl.username", "NAME")
         return " ".join((f"{self._tool('acls')} --add --allow-principal User:{user}", *what))
 
@@ -93,22 +93,22 @@ class Kafka:
         return f"kafka-{name}.sh --bootstrap-server {self.settings.kafka_brokers}"
 
     def topic_setting(self, names: Iterable[str], setting: str) -> str:
-        """Commands that change a setting of topics."""
+        """Return commands that change a setting of topics."""
         return "\n".join(
             f"{self._tool('configs')} --alter --entity-type topics --entity-name {name} --add-config {setting}" for name in names
         )
 
     def creation(self, name: str, *options: str) -> str:
-        """The command that creates a topic."""
+        """Return the command that creates a topic."""
         return " ".join((f"{self._tool('topics')} --create --topic {name}", *options))
 
 
 def reachable(kafka: Kafka) -> Finding:
-    """A broker answers at the address that it was asked at."""
+    """Check that a broker answers at an address of kafka_brokers."""
     try:
         metadata = kafka.metadata()
     except Outage as error:
-        kafka.admin.poll(0)  # now librdkafka tells what it has met with meanwhile
+        kafka.admin.poll(0)  # librdkafka now reports the errors it has met with meanwhile
         trouble = explained(error, kafka.troubles)
         if trouble.hint == CREDENTIALS_HINT:
             kafka.login_trouble = trouble
@@ -124,13 +124,13 @@ def reachable(kafka: Kafka) -> Finding:
 
 
 def _away_from_home(troubles: Iterable[KafkaError]) -> list[str]:
-    """Addresses that brokers gave themselves, and that cannot be reached; librdkafka puts the broker's number after those."""
+    """Return the addresses that brokers advertise and that cannot be reached. librdkafka writes the broker's number after those."""
     named = (re.match(r"(?:.*://)?([^/\s]+)/\d+: (.*)", trouble.str()) for trouble in troubles if trouble.code() in UNREACHABLE)
     return list(dict.fromkeys(f"{name[1]} ({name[2]})" for name in named if name))
 
 
 def authentication(kafka: Kafka) -> Finding:
-    """The login is right."""
+    """Check that the login is right."""
     if kafka.login_trouble:
         raise kafka.login_trouble
     protocol = str(kafka.settings.kafka.get("security.protocol", "plaintext")).upper()
@@ -139,7 +139,7 @@ def authentication(kafka: Kafka) -> Finding:
 
 
 def brokers(kafka: Kafka) -> Finding:
-    """Each broker can be reached at the address that it gives itself: clients go there, whatever kafka_brokers says."""
+    """Check that each broker can be reached at its advertised address. Clients connect there, whatever kafka_brokers says."""
     found = [] if kafka.away else list(kafka.metadata().brokers.values())
     if closed := kafka.away or _unreachable(found):
         text = f"brokers call themselves {', '.join(closed)}, and there nobody answers"
@@ -148,14 +148,14 @@ def brokers(kafka: Kafka) -> Finding:
 
 
 def _unreachable(found: Sequence[BrokerMetadata]) -> list[str]:
-    """Those of the brokers that cannot be connected to, each with the reason."""
+    """Return the brokers that cannot be connected to, each with the reason."""
     with ThreadPoolExecutor(len(found)) as pool:
         errors = zip(found, pool.map(_connect, found), strict=True)
         return [f"{broker.host}:{broker.port} ({error})" for broker, error in errors if error]
 
 
 def _connect(broker: BrokerMetadata) -> str:
-    """Why it cannot be reached; empty if it can."""
+    """Return the reason why a broker cannot be reached; empty if it can."""
     try:
         socket.create_connection((broker.host, broker.port), timeout=CONNECT_SECONDS).close()
     except OSError as error:
@@ -165,7 +165,7 @@ def _connect(broker: BrokerMetadata) -> str:
 
 REACHED, LOGGED_IN, AT_HOME = "kafka.reachable", "kafka.authentication", "kafka.brokers"
 ANSWERING = (LOGGED_IN, AT_HOME)
-"""What all other checks of Kafka need."""
+"""Checks that all other checks of Kafka need."""
 
 CHECKS: tuple[Check[Kafka], ...] = (
     Check(REACHED, reachable),

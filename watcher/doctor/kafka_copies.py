@@ -1,4 +1,4 @@
-"""How many copies of a topic there are, and whether they are in step."""
+"""Checks the number of a topic's copies, and that they are in sync."""
 
 from __future__ import annotations
 
@@ -10,7 +10,9 @@ from watcher.doctor.check import Finding, failed, ok, warning
 
 
 def judge_copies(found: Mapping[str, TopicMetadata], broker_count: int, least: Mapping[str, int]) -> Finding:
-    """`least`: how many copies in step each topic wants before it takes a write (min.insync.replicas)."""
+    """Judge the copies of topics. `least` is the number of in-sync copies that each topic needs to accept a write
+    (min.insync.replicas).
+    """
     down = [name for name, topic in found.items() if any(p.leader < 0 for p in topic.partitions.values())]
     if down:
         return failed(f"{', '.join(down)}: a partition has no leader", "bring back the brokers that hold it")

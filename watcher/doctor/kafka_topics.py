@@ -1,4 +1,4 @@
-"""A watcher's Kafka: its topics, and what it may do with them."""
+"""Checks a watcher's topics in Kafka, and its rights on them."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ NO_TOPICS = "because none of the topics exists yet"
 
 
 def topics(kafka: Kafka) -> Finding:
-    """The topics of messages are there, or Kafka would let the worker create them."""
+    """Check that the topics for messages exist, or that Kafka would let the worker create them."""
     to_come: list[str] = []
     refused: dict[str, WatcherError] = {}
     unseen: dict[str, WatcherError] = {}
@@ -51,7 +51,9 @@ def _ways_to_create(kafka: Kafka, refused: Mapping[str, WatcherError]) -> str:
 
 
 def position_topic(kafka: Kafka) -> Finding:
-    """The position's topic is compacted and has one partition, or Kafka would let the worker create it. Errors: as Topics."""
+    """Check that the position's topic is compacted and has one partition, or that Kafka would let the worker create it. Errors: as
+    Topics.
+    """
     name = kafka.settings.position_topic
     like = "--partitions 1 --config cleanup.policy=compact --config message.timestamp.type=LogAppendTime"
     try:
@@ -70,7 +72,7 @@ def position_topic(kafka: Kafka) -> Finding:
 
 
 def judge_position_topic(name: str, config: Mapping[str, str], command: Callable[[Iterable[str], str], str]) -> Finding:
-    """`config`: its settings; `command` makes the one that changes a setting."""
+    """Judge the position's topic. `config` holds its settings. `command` makes the command that changes a setting."""
     if config.get("unclean.leader.election.enable") == "true":
         text = f"{name} may lose the last positions when brokers die, and the changes after an older one come again"
         return warning(text, command([name], "unclean.leader.election.enable=false"))
@@ -80,7 +82,10 @@ def judge_position_topic(name: str, config: Mapping[str, str], command: Callable
 
 
 def rights(kafka: Kafka) -> Finding:
-    """The principal may do what workers do on the topics that exist, and may see those to come: Kafka tells no more of them."""
+    """Check that the principal may do what workers do on the topics that exist, and may see those that do not exist yet.
+
+    Kafka tells no more about the latter.
+    """
     allowed: dict[str, set[AclOperation] | None] = {}
     for name in kafka.known_names:
         with contextlib.suppress(LookupError):
@@ -93,7 +98,9 @@ def rights(kafka: Kafka) -> Finding:
 
 
 def _allowed(kafka: Kafka, name: str) -> set[AclOperation] | None:
-    """What one may do with the topic; None where the broker does not tell. Raises LookupError where there is no such topic."""
+    """Return the rights of the principal on the topic; None if the broker does not tell. Raises LookupError if there is no such
+    topic.
+    """
     asked = kafka.admin.describe_topics(TopicCollection([name]), include_authorized_operations=True, request_timeout=ANSWER_SECONDS)
     with translated(f"asking for the rights on {name}"):
         try:
@@ -103,13 +110,13 @@ def _allowed(kafka: Kafka, name: str) -> set[AclOperation] | None:
             if code == KafkaError.UNKNOWN_TOPIC_OR_PART:
                 raise LookupError(name) from None
             if code == KafkaError.TOPIC_AUTHORIZATION_FAILED:
-                return set()  # Write and Read would have Describe in them
+                return set()  # Write and Read would include Describe
             raise
     return None if told is None else set(told)
 
 
 def judge_rights(kafka: Kafka, allowed: Mapping[str, set[AclOperation]]) -> Finding:
-    """Without Write, and Read on the position, nothing works; without DescribeConfigs sizes are not known."""
+    """Judge the rights. Without Write, and Read on the position, nothing works; without DescribeConfigs sizes are not known."""
     needed = {name: {AclOperation.WRITE} for name in allowed}
     needed.get(kafka.settings.position_topic, set()).add(AclOperation.READ)
     if missing := {name: needed[name] - allowed[name] for name in allowed if needed[name] - allowed[name]}:
@@ -133,7 +140,7 @@ def _grants(kafka: Kafka, missing: Mapping[str, set[AclOperation]]) -> str:
 
 
 def replication(kafka: Kafka) -> Finding:
-    """The topics have enough copies in step to be written to."""
+    """Check that the topics have enough in-sync copies to be written to."""
     found = kafka.existing()
     if not found:
         return not_checked(NO_TOPICS)
@@ -146,7 +153,7 @@ def replication(kafka: Kafka) -> Finding:
 
 
 def sizes(kafka: Kafka) -> Finding:
-    """The topics take messages as large as the worker may send."""
+    """Check that the topics accept messages as large as the worker may send."""
     found = kafka.existing()
     if not found:
         return not_checked(NO_TOPICS)
@@ -163,9 +170,11 @@ def sizes(kafka: Kafka) -> Finding:
 
 
 def clock(kafka: Kafka) -> Finding:
-    """The broker's clock is not ahead of this host's. It shows only in what the broker has stamped: the positions."""
+    """Check that the broker's clock is not ahead of this host's. Only records that the broker has stamped show its time: the
+    positions.
+    """
     name = kafka.settings.position_topic
-    unknown = not_checked("because brokers tell their time only by the positions that they have stamped, and there are none")
+    unknown = not_checked("because a broker's time shows only in the positions that it has stamped, and there are none")
     if name not in kafka.existing() or kafka.topics.config(name).get("message.timestamp.type") != "LogAppendTime":
         return unknown
     partition = TopicPartition(name, 0)
@@ -176,7 +185,9 @@ def clock(kafka: Kafka) -> Finding:
 
 
 def judge_stamp(ahead_seconds: float) -> Finding:
-    """By how far the newest position is stamped ahead of this host's clock; one that is old says nothing against the broker."""
+    """Judge the newest position's time stamp, which is `ahead_seconds` ahead of this host's clock. An old one proves nothing
+    against the broker.
+    """
     return judge_skew(ahead_seconds, "Kafka") if ahead_seconds > 0 else ok("Kafka's is not ahead of this host's")
 
 

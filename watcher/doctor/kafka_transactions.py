@@ -1,4 +1,4 @@
-"""A watcher's Kafka: whether transactions work. What is tried is under a name of doctor's own, and leaves no message behind."""
+"""Checks that transactions work in a watcher's Kafka. The trial uses a name of doctor's own, and leaves no message behind."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from watcher.kafka.errors import translated
 from watcher.kafka.properties import producer_config, reader_config
 
 PROBE_MS = 10_000
-"""How long the coordinator keeps the probe's transaction, should we die in the middle of it."""
+"""Time, in milliseconds, for which the coordinator keeps the trial's transaction if we die in the middle of it."""
 
 TRANSACTION_LOG = "__transaction_state"
 LOG_COPIES = "transaction.state.log.replication.factor"
 
 
 def transactions(kafka: Kafka) -> Finding:
-    """A transaction can be begun, taken part in, and ended; it is aborted, and holds no message."""
+    """Check that a transaction can be begun, joined and ended. It is aborted, and holds no message."""
     if kafka.settings.delivery != "exactly-once":
         return not_checked(f'because delivery = "{kafka.settings.delivery}" uses none')
     with_offset = kafka.settings.position_topic in kafka.metadata().topics
@@ -38,7 +38,7 @@ def transactions(kafka: Kafka) -> Finding:
 
 
 def _try_transaction(kafka: Kafka, *, with_offset: bool) -> bool:
-    """Whether the transaction held something: an offset of a group that does not exist. Raises KafkaException."""
+    """Try a transaction. True if it held something: an offset of a group that does not exist. Raises KafkaException."""
     config = producer_config(kafka.settings, kafka.troubles.append)
     config |= {"transactional.id": kafka.probe, "transaction.timeout.ms": PROBE_MS, "message.timeout.ms": PROBE_MS}
     producer = Producer(config)
@@ -62,19 +62,19 @@ def _try_transaction(kafka: Kafka, *, with_offset: bool) -> bool:
 
 
 def _forget_group(kafka: Kafka) -> None:
-    """Without the right to, Kafka forgets the empty group by itself within minutes."""
+    """Delete the empty group. Without the right to do so, Kafka removes it by itself within minutes."""
     with contextlib.suppress(KafkaException):
         kafka.admin.delete_consumer_groups([kafka.probe], request_timeout=ANSWER_SECONDS)[kafka.probe].result()
 
 
 def _code(error: WatcherError) -> int | None:
-    """librdkafka's code for what became our error."""
+    """Return librdkafka's code for the cause of our error."""
     cause = error.__cause__
     return cause.args[0].code() if isinstance(cause, KafkaException) else None
 
 
 def transaction_log(kafka: Kafka) -> Finding:
-    """The topic in which Kafka keeps transactions has its copies."""
+    """Check that the topic in which Kafka keeps transactions has its copies."""
     if kafka.settings.delivery != "exactly-once":
         return not_checked(f'because delivery = "{kafka.settings.delivery}" uses no transactions')
     metadata = kafka.metadata()
@@ -82,12 +82,12 @@ def transaction_log(kafka: Kafka) -> Finding:
         return judge_copies({TRANSACTION_LOG: topic}, len(metadata.brokers), {})
     wanted = _broker_setting(kafka, next(iter(metadata.brokers)), LOG_COPIES)
     if wanted is None:
-        return not_checked("because it does not show itself", kafka.acl(f"--operation Describe --topic {TRANSACTION_LOG}"))
+        return not_checked("because it cannot be seen", kafka.acl(f"--operation Describe --topic {TRANSACTION_LOG}"))
     return judge_wanted_copies(int(wanted), len(metadata.brokers))
 
 
 def judge_wanted_copies(copies: int, broker_count: int) -> Finding:
-    """Before the first transaction there is only the number of copies that the broker will ask for."""
+    """Judge the number of copies that the broker will ask for. Before the first transaction there is nothing else to go by."""
     if copies > broker_count:
         text = f"{LOG_COPIES} is {copies}, with {broker_count} broker{'s' if broker_count != 1 else ''}: no transaction can begin"
         fix = f"in server.properties: {LOG_COPIES}={broker_count} and transaction.state.log.min.isr=1; or start more brokers"
@@ -96,7 +96,7 @@ def judge_wanted_copies(copies: int, broker_count: int) -> Finding:
 
 
 def _broker_setting(kafka: Kafka, broker: int, name: str) -> str | None:
-    """None where the broker does not tell."""
+    """Return a setting of the broker; None if the broker does not tell."""
     wanted = ConfigResource(ResourceType.BROKER, str(broker))
     try:
         entries = kafka.admin.describe_configs([wanted], request_timeout=ANSWER_SECONDS)[wanted].result()

@@ -1,4 +1,4 @@
-"""A watcher's MongoDB: whether it can be reached, and is one that has change streams."""
+"""Checks that a watcher's MongoDB can be reached, and has change streams."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from watcher.terminal.durations import seconds_in_words
 
 OLDEST_VERSION = 6
 MEMBERS_SECONDS = 2.0
-"""How long the driver may take to hear of every member, after the first has answered."""
+"""Time, in seconds, that the driver may take to hear of every member after the first has answered."""
 MAJORITY_SECONDS = 10
 
 Document = Mapping[str, Any]
@@ -40,44 +40,44 @@ class Mongodb:
     origins: Mapping[str, Origin] = field(default_factory=dict)
     now: Callable[[], float] = time.time
     trouble: WatcherError | None = None
-    """Why the driver takes no command, although a server answers: no replica set yet, or a wrong login."""
+    """Reason why the driver accepts no command although a server answers: no replica set yet, or a wrong login."""
 
     @cached_property
     def client(self) -> MongoClient[dict[str, Any]]:
-        """The worker's own kind of connection. Errors: ConfigurationError."""
+        """A connection like the worker's own. Raises ConfigurationError."""
         return connect(self.settings)
 
     def admin(self, command: str) -> Document:
-        """The answer of the database `admin`, from where the worker reads. Errors: as `translated`."""
+        """Run a command on the database `admin`, on a server that the worker reads from. Errors: as `translated`."""
         return self.ask("admin", command)
 
     def ask(self, database: str, command: str, value: object = 1) -> Document:
-        """The answer of any database. Errors: as `translated`."""
+        """Run a command on any database. Errors: as `translated`."""
         with translated():
             return self.client[database].command(command, value, read_preference=self.client.read_preference)
 
     @property
     def uri_key(self) -> str:
-        """Where the URI is set."""
+        """The name of the setting that holds the URI, and the place where it is set."""
         return f"mongodb_uri ({self.origins.get('mongodb_uri', BUILT_IN)})"
 
     @property
     def servers(self) -> Mapping[tuple[str, int | None], ServerDescription]:
-        """What the driver knows of each server, by its address."""
+        """The driver's knowledge of each server, by its address."""
         return self.client.topology_description.server_descriptions()
 
     def server_types(self) -> dict[str, str]:
-        """What the driver takes each server for, by its address; `Unknown` has not answered."""
+        """Return the driver's type of each server, by its address. `Unknown` has not answered."""
         return {f"{host}:{port}": server.server_type_name for (host, port), server in self.servers.items()}
 
     def close(self) -> None:
-        """Give the connection back."""
+        """Close the connection."""
         if "client" in self.__dict__:
             self.client.close()
 
 
 def reachable(mongodb: Mongodb) -> Finding:
-    """A server answers the driver."""
+    """Check that a server answers the driver."""
     try:
         mongodb.admin("ping")
     except WatcherError as error:
@@ -89,21 +89,23 @@ def reachable(mongodb: Mongodb) -> Finding:
 
 
 def _way_there(mongodb: Mongodb) -> str:
-    """What to do when no server answers. Drivers leave the addresses they were given for those that members give themselves."""
+    """Return the remedy if no server answers. Drivers replace the addresses that they were given by those that the members
+    advertise.
+    """
     uri = mongodb.settings.mongodb_uri.get_secret_value()
     if uri.startswith("mongodb+srv"):
         return f"start it, or correct the host in {mongodb.uri_key}, or its records in DNS"
     given = parse_uri(uri, validate=False)["nodelist"]
     if followed := [f"{host}:{port}" for host, port in mongodb.servers if (host, port) not in given]:
         return (
-            f"the members call themselves {', '.join(followed)}, and drivers go there: let these names lead there from this host, "
+            f"the members call themselves {', '.join(followed)}, and drivers go there: make these names reachable from this host, "
             "or change them with rs.reconfig()"
         )
     return f"start it (systemctl start mongod), or correct host and port in {mongodb.uri_key}"
 
 
 def replica_set(mongodb: Mongodb) -> Finding:
-    """It is a replica set that has been initiated, or a sharded cluster: only these have change streams."""
+    """Check for a replica set that has been initiated, or a sharded cluster: only these have change streams."""
     if mongodb.trouble and mongodb.trouble.hint == REPLICA_SET_HINT:
         raise mongodb.trouble
     servers = mongodb.server_types()
@@ -117,7 +119,7 @@ def replica_set(mongodb: Mongodb) -> Finding:
 
 
 def authentication(mongodb: Mongodb) -> Finding:
-    """The login is right."""
+    """Check that the login is right."""
     if mongodb.trouble:
         return failed(str(mongodb.trouble), f"correct user, password and authSource in {mongodb.uri_key}")
     user = user_of(mongodb)
@@ -125,7 +127,7 @@ def authentication(mongodb: Mongodb) -> Finding:
 
 
 def user_of(mongodb: Mongodb) -> Mapping[str, str]:
-    """Who is logged in; empty if nobody is."""
+    """Return the user who is logged in; empty if nobody is."""
     users = mongodb.admin("connectionStatus")["authInfo"]["authenticatedUsers"]
     return users[0] if users else {}
 
@@ -139,13 +141,13 @@ def grant(mongodb: Mongodb, role: str, database: str) -> str:
 
 
 def version(mongodb: Mongodb) -> Finding:
-    """The server is new enough."""
+    """Check that the server is new enough."""
     info = mongodb.admin("buildInfo")
     return judge_version(info["version"], info["versionArray"])
 
 
 def judge_version(text: str, numbers: list[int]) -> Finding:
-    """MongoDB 6.0 has what watchers need; from 6.0.9 on it splits large events."""
+    """Judge the version. MongoDB 6.0 has what watchers need; from 6.0.9 on it splits large events."""
     if numbers[0] < OLDEST_VERSION:
         return failed(
             f"MongoDB {text} is too old", "upgrade to MongoDB 6.0 or newer; imitations of it, such as DocumentDB, are not supported"
@@ -155,7 +157,7 @@ def judge_version(text: str, numbers: list[int]) -> Finding:
 
 
 def majority(mongodb: Mongodb) -> Finding:
-    """All members answer, and what is written is soon on most of them: change streams show nothing before that."""
+    """Check that all members answer, and that writes soon reach most of them. Change streams show no write before that."""
     hello = mongodb.admin("hello")
     deadline = time.monotonic() + MEMBERS_SECONDS
     while silent := _silent(mongodb):
@@ -170,13 +172,13 @@ def _silent(mongodb: Mongodb) -> list[str]:
 
 
 def judge_majority(hello: Document, silent: list[str]) -> Finding:
-    """By what the primary says of itself, and the members that do not answer."""
+    """Judge the replica set by the primary's own report, and by the members that do not answer."""
     write = hello.get("lastWrite", {})
     if "majorityOpTime" not in write:
         return not_checked("because it is a sharded cluster, and its router does not tell")
     behind = write["opTime"]["ts"].time - write["majorityOpTime"]["ts"].time
     if behind > MAJORITY_SECONDS:
-        text = f"writes wait since {seconds_in_words(behind)} for a majority of the members, and change streams with them"
+        text = f"writes have waited {seconds_in_words(behind)} for a majority of the members, and change streams with them"
         return failed(text, f"bring back {', '.join(silent) or 'the members that lag; rs.status() shows which'}")
     if silent:
         return warning(f"no answer from {', '.join(silent)}", "start these members: without a majority the changes stop")
@@ -185,7 +187,7 @@ def judge_majority(hello: Document, silent: list[str]) -> Finding:
 
 
 def clock(mongodb: Mongodb) -> Finding:
-    """MongoDB's clock and this host's agree."""
+    """Check that MongoDB's clock and this host's agree."""
     before = mongodb.now()
     local: datetime = mongodb.admin("hello")["localTime"]
     after = mongodb.now()

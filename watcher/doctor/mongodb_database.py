@@ -1,4 +1,4 @@
-"""A watcher's MongoDB: whether a change stream on the database opens, and how long it can be gone on with."""
+"""Checks that a change stream on a watcher's database opens, and for how long it can be resumed."""
 
 from __future__ import annotations
 
@@ -17,23 +17,25 @@ from watcher.mongodb.errors import translated
 from watcher.terminal.durations import seconds_in_words
 
 GOOD_OPLOG_SECONDS = 24 * 3600
-"""A weekend would be better; a night is what one may be away at least."""
+"""Length of the oplog, in seconds, below which there is a warning. A weekend would be better, but a watcher should at least be able
+to be away for a night.
+"""
 LEAST_OPLOG_BYTES = 990 * 1024 * 1024
-"""MongoDB's own least size, which it takes on a small disk."""
+"""MongoDB's own smallest size of the oplog, which it uses on a small disk."""
 
 COLLECTION, VIEW, TIME_SERIES = "collection", "view", "timeseries"
 NO_CHANGES = {
     VIEW: ("a view", "watch the collections below the view"),
     TIME_SERIES: (
         "a time series",
-        "remove it from watch_collections; what has to reach Kafka, write to an ordinary collection as well",
+        "remove it from watch_collections; write the data that must reach Kafka to an ordinary collection as well",
     ),
 }
-"""What MongoDB has no change stream for, and what to do instead."""
+"""Types without a change stream, each in words and with what to do instead."""
 
 
 def privileges(mongodb: Mongodb) -> Finding:
-    """A change stream opens, with all that the settings ask for."""
+    """Check that a change stream opens, with everything that the settings ask for."""
     try:
         with contextlib.closing(ChangeStream(mongodb.settings)) as stream:
             stream.open_now()
@@ -43,15 +45,15 @@ def privileges(mongodb: Mongodb) -> Finding:
 
 
 def collections(mongodb: Mongodb) -> Finding:
-    """The collections that the settings name are there."""
+    """Check that the collections that the settings name exist."""
     settings = mongodb.settings
     with translated():
         found = {c["name"]: c["type"] for c in _list_collections(mongodb, nameOnly=True, authorizedCollections=True)}
         databases = [] if found else mongodb.client.list_database_names()
     if not found:
-        near = did_you_mean(settings.database, databases) or "right if the database is still to come;"
+        near = did_you_mean(settings.database, databases) or "nothing to do if the database is still to be created;"
         text = f"there are no collections in a database {settings.database!r}"
-        return warning(text, f"{near} the name stands in {mongodb.uri_key}")
+        return warning(text, f"{near} the name is set in {mongodb.uri_key}")
     return judge_collections(found, settings)
 
 
@@ -60,7 +62,7 @@ def _list_collections(mongodb: Mongodb, **options: Any) -> Iterable[Document]:
 
 
 def judge_collections(found: Mapping[str, str], settings: Settings) -> Finding:
-    """`found` holds each collection's type by its name; all that is wrong is told at once."""
+    """Judge the collections. `found` holds each one's type by its name. All faults are reported at once."""
     own = {name: kind for name, kind in found.items() if not name.startswith("system.")}
     watched = sorted(name for name, kind in own.items() if kind == COLLECTION and settings.watches(name))
     troubles = [*_unmatched(own, settings), *_without_changes(own, settings)]
@@ -75,17 +77,20 @@ def judge_collections(found: Mapping[str, str], settings: Settings) -> Finding:
 
 
 def _unmatched(own: Mapping[str, str], settings: Settings) -> Iterator[tuple[str, str]]:
-    """Names and globs of the settings that match nothing, each with what to do."""
+    """Yield the settings' names and globs that match nothing, each with what to do."""
     for pattern in settings.watch_collections:
         if not _any(pattern, own):
-            yield f"watch_collections: {_not_there(pattern, own)}", "correct the names; right if the collections are still to come"
+            yield (
+                f"watch_collections: {_not_there(pattern, own)}",
+                "correct the names, unless the collections are still to be created",
+            )
     for pattern in settings.exclude_collections:
         if not _any(pattern, own):
             yield f"exclude_collections: {_not_there(pattern, own)}", "correct the names, or remove them"
 
 
 def _without_changes(own: Mapping[str, str], settings: Settings) -> Iterator[tuple[str, str]]:
-    """What is to be watched, and is a view or a time series: MongoDB has no change stream for these."""
+    """Yield the views and time series that are to be watched, each with what to do. MongoDB has no change stream for these."""
     for pattern in settings.watch_collections:
         matching = [name for name in own if is_watched(name, [pattern], ())]
         if matching and all(own[name] != COLLECTION for name in matching):
@@ -104,7 +109,7 @@ def _not_there(pattern: str, names: Iterable[str]) -> str:
 
 
 def images(mongodb: Mongodb) -> Finding:
-    """Collections keep pre- and post-images, where the settings want the documents before or right after a change."""
+    """Check that collections keep pre- and post-images, if the settings want documents from before or right after a change."""
     wanted = {mongodb.settings.full_document, mongodb.settings.full_document_before_change} & {"required", "whenAvailable"}
     if not wanted:
         return not_checked("because the settings want none")
@@ -128,17 +133,17 @@ def images(mongodb: Mongodb) -> Finding:
 
 
 def _how_long_they_are_kept(mongodb: Mongodb) -> Finding:
-    """Images can expire before the changes themselves do, and a watcher that requires them cannot go on then."""
+    """Check how long images are kept. They can expire before the changes do, and then a watcher that requires them cannot go on."""
     try:
         parameters = mongodb.ask("admin", "getClusterParameter", "changeStreamOptions")["clusterParameters"]
-    except WatcherError:  # a right that is missing, or a MongoDB without this parameter
+    except WatcherError:  # a missing right, or a MongoDB without this parameter
         return ok("every watched collection keeps them")
     seconds = parameters[0].get("preAndPostImages", {}).get("expireAfterSeconds", "off")
     return judge_expiry(seconds, mongodb.settings)
 
 
 def judge_expiry(seconds: int | str, settings: Settings) -> Finding:
-    """`seconds` for which MongoDB keeps images, or "off": as long as the changes."""
+    """Judge the `seconds` for which MongoDB keeps images. "off" means as long as the changes."""
     if seconds == "off":
         return ok("every watched collection keeps them, as long as the changes")
     text = f"every watched collection keeps them, for {seconds_in_words(int(seconds))}"
@@ -154,7 +159,7 @@ def _keeps_images(collection: Document) -> bool:
 
 
 def oplog(mongodb: Mongodb) -> Finding:
-    """The oplog holds enough of the past for a watcher that was away."""
+    """Check that the oplog reaches back far enough for a watcher that was away."""
     with contextlib.closing(ChangeStream(mongodb.settings)) as stream:
         oplog = stream.oplog()
     if oplog is None or oplog.size is None or oplog.max_size is None:
@@ -173,7 +178,7 @@ def _unknown_oplog(mongodb: Mongodb) -> Finding:
 
 
 def judge_oplog(window_seconds: int, size: int, max_size: int, *, full: bool) -> Finding:
-    """Sizes in bytes. Only an oplog that is full has a window; before that its size alone says something."""
+    """Judge the oplog; sizes are in bytes. Only a full oplog has a window. Before that, only its size says something."""
     window, megabytes = seconds_in_words(window_seconds), max_size // 2**20
     larger = "mongosh: db.adminCommand({replSetResizeOplog: 1, size: Double(16384), minRetentionHours: 48})"
     if full and window_seconds < GOOD_OPLOG_SECONDS:

@@ -1,4 +1,4 @@
-"""A watcher's position: whether it is there, can be gone on from, and is nobody else's."""
+"""Checks that a watcher's position exists, can be resumed from, and belongs to no other watcher."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ from watcher.worker.previous_run import Past
 from watcher.worker.reporting.status_file import StatusFile
 
 LONG_SECONDS = 600
-"""A watcher that is less behind than this is only being restarted."""
+"""Lag in seconds. A watcher that is less behind than this is only being restarted."""
 
 NO_POSITION = "because there is no position yet"
 
 
 @dataclass
 class SavedPosition:
-    """One watcher's position in Kafka, and what `run/` knows of it."""
+    """One watcher's position in Kafka, and the traces of its worker in `run/`."""
 
     settings: Settings
     run_dir: Path
@@ -43,20 +43,22 @@ class SavedPosition:
 
     @cached_property
     def saved(self) -> Saved:
-        """What the position topic says; nothing where there is none. Errors: Outage, NotPermitted, PositionLost."""
+        """The content of the position topic; empty if there is no such topic. Raises Outage, NotPermitted, PositionLost."""
         if not Topics(self.settings, self.troubles.append).partitions(self.settings.position_topic):
             return Saved()
         return PositionReader(self.settings, self.troubles.append).read()
 
     @property
     def past(self) -> Past:
-        """What the last worker on this host has left."""
+        """The state that the last worker on this host has left."""
         status_file = StatusFile(self.run_dir / f"{self.settings.name}.json")
         return Past.read(status_file.previous(), self.settings.kafka_client_id)
 
 
 def saved(position: SavedPosition) -> Finding:
-    """It is there if the watcher has delivered before, can be read, and is this database's. Errors: PositionLost."""
+    """Check the position: it exists if the watcher has delivered before, can be read, and belongs to this database. Raises
+    PositionLost.
+    """
     found = position.saved.position
     if found is None and (position.past.has_delivered or position.saved.emptied):
         raise position_gone(position.settings)
@@ -67,7 +69,7 @@ def saved(position: SavedPosition) -> Finding:
 
 
 def in_oplog(position: SavedPosition) -> Finding:
-    """MongoDB still holds what follows the position."""
+    """Check that MongoDB still holds the changes that follow the position."""
     found = position.saved.position
     if found is None or found.token is None:
         return not_checked(NO_POSITION)
@@ -82,7 +84,7 @@ def in_oplog(position: SavedPosition) -> Finding:
 
 
 def judge_headroom(position: int, now: int, oplog: Oplog | None) -> Finding:
-    """Both times are MongoDB's seconds since 1970; `oplog` is None where it does not tell."""
+    """Judge the headroom. Both times are MongoDB's, in seconds since 1970. `oplog` is None if MongoDB does not tell."""
     behind = max(now - position, 0)
     text = f"MongoDB holds what follows; the position is {seconds_in_words(behind)} behind"
     if oplog is None:
@@ -94,7 +96,7 @@ def judge_headroom(position: int, now: int, oplog: Oplog | None) -> Finding:
 
 
 def owner(position: SavedPosition) -> Finding:
-    """Nobody else writes under this client id."""
+    """Check that nobody else writes under this client id."""
     last = position.saved.owner
     if last is None:
         return not_checked(NO_POSITION)
@@ -104,7 +106,7 @@ def owner(position: SavedPosition) -> Finding:
 
 
 def judge_owner(last: Owner, our_worker: int | None, host: str, settings: Settings) -> Finding:
-    """`last`: who wrote the position last; `our_worker`: the process id of the worker that runs here, if one does."""
+    """Judge the owner. `last` wrote the position last. `our_worker` is the process id of the worker that runs here, if one does."""
     who = f"process {last.pid} on {last.host}"
     fix = f"stop the other one, or give it another kafka_client_id than {settings.kafka_client_id}"
     if (last.pid, last.host) == (our_worker, host):
@@ -117,7 +119,7 @@ def judge_owner(last: Owner, our_worker: int | None, host: str, settings: Settin
         return warning(f"{who} wrote it last, and no worker runs here", f"if it still runs there: {fix}")
     if settings.name in command_line(last.pid):
         return warning(f"{who} wrote it last, and it runs outside this deployment", fix)
-    return ok(f"{who} wrote it last; its number is another process's now")
+    return ok(f"{who} wrote it last; another process has its number now")
 
 
 SAVED = "position.saved"

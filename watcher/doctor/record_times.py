@@ -1,4 +1,4 @@
-"""What topics do with old changes: records carry MongoDB's time, and by that Kafka refuses and deletes them."""
+"""Checks how topics treat old changes. Records carry MongoDB's time, and Kafka refuses and deletes them by it."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ ARRIVAL_REMARK = "then a record's time is that of its arrival, for stream proces
 
 
 def old_changes(position: SavedPosition) -> Finding:
-    """The topics take changes as old as MongoDB's oplog may still hold."""
+    """Check that the topics accept changes as old as MongoDB's oplog may still hold."""
     configs = _configs(position)
     if not configs:
         return not_checked(NO_TOPICS)
@@ -32,7 +32,11 @@ def old_changes(position: SavedPosition) -> Finding:
 
 
 def judge_oldest(limits: Mapping[str, float], behind: int, reach: int | None, fix: str) -> Finding:
-    """All in seconds: what each topic takes at most, the age of the next change, and of the oldest one where MongoDB tells."""
+    """Judge the age limits of topics. All values are in seconds.
+
+    `limits` holds the greatest age that each topic accepts. `behind` is the age of the next change, and `reach` that of MongoDB's
+    oldest one, or None if MongoDB does not tell.
+    """
     text = "; ".join(f"{name} takes no change older than {seconds_in_words(limit)}" for name, limit in limits.items())
     least = min(limits.values())
     if least < behind:
@@ -43,7 +47,7 @@ def judge_oldest(limits: Mapping[str, float], behind: int, reach: int | None, fi
 
 
 def retention(position: SavedPosition) -> Finding:
-    """Messages that arrive late are not deleted at once: retention counts from a record's time."""
+    """Check that messages that arrive late are not deleted at once. Retention counts from a record's time."""
     configs = _configs(position)
     if not configs:
         return not_checked(NO_TOPICS)
@@ -53,7 +57,7 @@ def retention(position: SavedPosition) -> Finding:
 
 
 def judge_retention(kept: Mapping[str, float], behind: int, reach: int | None, fix: str) -> Finding:
-    """As `judge_oldest`, with how long each topic keeps a message from the time of its change on."""
+    """Like `judge_oldest`. `kept` is how long each topic keeps a message, counted from the time of its change."""
     if not kept:
         return ok("it does not count from the time of the change")
     least = min(kept.values())
@@ -69,14 +73,16 @@ def _kafka(position: SavedPosition) -> Kafka:
 
 
 def _configs(position: SavedPosition) -> dict[str, dict[str, str]]:
-    """The settings of the topics of messages that exist, and tell them."""
+    """The settings of those topics for messages that exist and whose settings can be read."""
     kafka = _kafka(position)
     names = kafka.existing().keys() - {position.settings.position_topic}
     return {name: config for name in sorted(names) if (config := kafka.topics.config(name))}
 
 
 def _ages(position: SavedPosition) -> tuple[int, int | None]:
-    """How old the next change is, and the oldest that MongoDB holds, None where it does not tell; in seconds."""
+    """Return the age of the next change, and of the oldest one that MongoDB holds, in seconds. The latter is None if MongoDB does
+    not tell.
+    """
     with closing(ChangeStream(position.settings)) as stream:
         now = token_seconds(stream.open_now())
         oldest = stream.oldest_oplog_seconds()

@@ -1,4 +1,4 @@
-"""What was found, as text and as JSON. docs/doctor.md is the contract of the latter."""
+"""Reports the findings as text and as JSON. docs/doctor.md is the contract of the JSON form."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from watcher.doctor.examination import TITLES, Examination, Section
 from watcher.doctor.runner import Findings
 
 VERSION = 1
-"""Goes up when a key goes away or changes its meaning; new keys may come without that."""
+"""Version of the JSON form. It goes up when a key is removed or changes its meaning; new keys may come without that."""
 
 MARKS = {Outcome.OK: "✓", Outcome.WARNING: "!", Outcome.FAILED: "✗", Outcome.NOT_CHECKED: "–"}  # noqa: RUF001
 PLAIN_MARKS = {Outcome.OK: "+", Outcome.WARNING: "!", Outcome.FAILED: "x", Outcome.NOT_CHECKED: "-"}
-"""Where the output's encoding has no other."""
+"""Marks for an output whose encoding lacks the others."""
 AREAS = {"configuration": "Configuration", "host": "Host", "mongodb": "MongoDB", "kafka": "Kafka", "position": "Position"}
 COUNTED = {
     Outcome.FAILED: "failed",
@@ -29,7 +29,7 @@ Paint = Callable[[Outcome, str], str]
 
 
 def lines(examination: Examination, marks: Mapping[Outcome, str] = MARKS, paint: Paint = lambda _, text: text) -> Iterator[str]:
-    """A block for each area, and the counts below; `paint` colours the marks."""
+    """Yield a block for each area, and the counts below. `paint` colours the marks."""
     width = max(map(len, TITLES.values()))
     for section in examination.sections:
         yield _heading(section)
@@ -45,7 +45,7 @@ def lines(examination: Examination, marks: Mapping[Outcome, str] = MARKS, paint:
 
 
 def _rows(findings: Findings) -> Iterator[tuple[list[str], Finding]]:
-    """The findings with their titles; checks that nothing is known of, for one and the same reason, are one row."""
+    """Yield the findings with their titles. Checks that were not made for the same reason share a row."""
     for finding, names in groupby(findings, key=findings.__getitem__):
         titles = [TITLES[name] for name in names]
         if finding.outcome is Outcome.NOT_CHECKED and not finding.fix:
@@ -68,7 +68,7 @@ def _finding_lines(finding: Finding, first: str, others: str) -> Iterator[str]:
 
 
 def as_json(examination: Examination) -> dict[str, Any]:
-    """The whole document."""
+    """Return the whole document."""
     return {
         "version": VERSION,
         "ok": examination.count(Outcome.FAILED) == 0,

@@ -1,4 +1,4 @@
-"""Runs checks in order, each with a deadline: a server that swallows what it is sent must not hold up the rest."""
+"""Runs checks in order, each with a deadline. A server that accepts requests and never answers must not hold up the rest."""
 
 from __future__ import annotations
 
@@ -19,14 +19,16 @@ Told = Callable[[str, Finding], None]
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """How long one check may take, and all checks of one area together."""
+    """Time limits for one check, and for all checks of one area together."""
 
     check_seconds: float = 8.0
     area_seconds: float = 16.0
 
 
 def run_checks(checks: Iterable[Check[S]], subject: S, limits: Limits, told: Told, before: Findings | None = None) -> Findings:
-    """What the checks find, by name; `told` hears of each at once. `before` is what others have found that these may need."""
+    """Run the checks and return their findings by name. `told` is called with each finding at once. `before` holds earlier findings
+    of other checks that these may need.
+    """
     deadline = time.monotonic() + limits.area_seconds
     found: dict[str, Finding] = {}
     for check in checks:
@@ -37,7 +39,7 @@ def run_checks(checks: Iterable[Check[S]], subject: S, limits: Limits, told: Tol
 
 
 def _blocked(check: Check[S], found: Findings) -> Finding | None:
-    """Why there is no use in asking; the first failure is named, and not those that follow from it."""
+    """Return the reason why a check is pointless, or None. The reason names the first failure, not those that follow from it."""
     for need in check.needs:
         if found[need].outcome is Outcome.FAILED:
             return not_checked(f"because {need} failed")
@@ -47,7 +49,7 @@ def _blocked(check: Check[S], found: Findings) -> Finding | None:
 
 
 def _look_within(check: Check[S], subject: S, seconds: float) -> Finding:
-    """In a thread that is left behind if it does not come back: no driver's call can be broken off from outside."""
+    """Run a check in a thread, which is abandoned if it does not return: a driver's call cannot be interrupted from outside."""
     if seconds <= 0:
         return not_checked("because the checks before it took all the time", "watcherctl doctor --timeout 30")
     try:
@@ -57,7 +59,9 @@ def _look_within(check: Check[S], subject: S, seconds: float) -> Finding:
 
 
 def begun(call: Callable[[], T]) -> Future[T]:
-    """What `call` will give, from a thread that keeps nobody from leaving; an executor's are waited for when the process ends."""
+    """Start `call` in a daemon thread, and return its future result. The process can end without that thread; it would wait for an
+    executor's threads.
+    """
     future: Future[T] = Future()
 
     def work() -> None:

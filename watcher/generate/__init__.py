@@ -1,1 +1,3 @@
-"""Files for those who run the workers by other means than `watcherctl start`. Each target's text is pure; only `files` writes."""
+"""Generates files for running the workers by other means than `watcherctl start`. The code for each target is pure; only `files`
+writes.
+"""

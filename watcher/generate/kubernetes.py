@@ -1,4 +1,4 @@
-"""Manifests for Kubernetes: a Deployment of one pod and a ConfigMap per watcher. Secrets are only referred to.
+"""Manifests for Kubernetes: a Deployment of one pod, and a ConfigMap, for each watcher. Secrets are only referred to.
 
 Fields: https://kubernetes.io/docs/reference/kubernetes-api/
 """
@@ -20,27 +20,27 @@ from watcher.generate.settings_text import SettingsText, settings_text
 from watcher.generate.yaml_text import yaml_text
 
 HOME = "/var/lib/database-watcher"
-"""The image's working directory: conf.d is mounted into it, and run/ is made beside conf.d."""
+"""The image's working directory. conf.d is mounted into it, and run/ is created next to conf.d."""
 
 USER_ID = 10001
-"""Any but root's; a number, because kubelet cannot tell whether a name is root's."""
+"""User that the worker runs as; any user but root will do. It is a number because kubelet cannot tell whether a name is root's."""
 
 GRACE_SECONDS = STOP_WAIT_SECONDS + 10
-"""More than a worker takes to drain, and what the runtime adds to it."""
+"""Grace period in seconds: longer than a worker takes to drain, with a margin for the container runtime."""
 
 _UNFIT = re.compile(r"[^a-z0-9]+")
 _LONGEST_NAME = 63
 
 
 def manifest_files(watchers: Mapping[str, Mapping[str, Any]], image: str) -> list[GeneratedFile]:
-    """`<name>.yaml` for each watcher, given its settings as they were written. Errors: FleetError, for names that don't fit."""
+    """Return `<name>.yaml` for each watcher, from its settings as they were written. Raises FleetError for names that don't fit."""
     names = {name: object_name(name) for name in watchers}
     _refuse_same(names)
     return [_manifests(name, names[name], settings_text(written), image) for name, written in watchers.items()]
 
 
 def object_name(watcher: str) -> str:
-    """What the watcher's objects and its Secret are called: small letters, digits and `-` are all that Kubernetes takes."""
+    """Return the name of the watcher's objects and its Secret. Kubernetes accepts only lower-case letters, digits and `-`."""
     name = f"database-watcher-{_UNFIT.sub('-', watcher.lower()).strip('-')}"
     if len(name) > _LONGEST_NAME:
         raise FleetError(f"{name} is longer than the {_LONGEST_NAME} characters that Kubernetes takes", hint="rename the watcher")
@@ -48,7 +48,7 @@ def object_name(watcher: str) -> str:
 
 
 def next_commands(watchers: Mapping[str, Mapping[str, Any]], directory: Path) -> list[str]:
-    """What to type: a Secret for each watcher that needs one, then the manifests."""
+    """Return the commands to type: one that creates a Secret for each watcher that needs one, then one for the manifests."""
     return [
         *(
             f"kubectl create secret generic {object_name(name)} --from-env-file=FILE  # a line each: {', '.join(variables)}"
@@ -81,10 +81,10 @@ def _deployment(watcher: str, name: str, settings: SettingsText, image: str) -> 
     labels = {"app.kubernetes.io/name": "database-watcher", "app.kubernetes.io/instance": name}
     return {
         "replicas": 1,
-        "strategy": {"type": "Recreate"},  # never two workers: the second would fence the first
+        "strategy": {"type": "Recreate"},  # never two workers at once: the second would fence the first
         "selector": {"matchLabels": labels},
         "template": {
-            # The digest makes a change of the settings a new pod.
+            # With the digest, a change of the settings leads to a new pod.
             "metadata": {"labels": labels, "annotations": {"database-watcher/settings": _digest(settings.text)}},
             "spec": {
                 "terminationGracePeriodSeconds": GRACE_SECONDS,
@@ -134,7 +134,9 @@ def _digest(text: str) -> str:
 
 
 def _probes(watcher: str) -> dict[str, Any]:
-    """Ready is who streams. Alive is who writes its status file: an outage of MongoDB or Kafka is no reason to restart."""
+    """Return the probes. A pod is ready while its worker streams. It is alive while it writes its status file: an outage of MongoDB
+    or Kafka is no reason for a restart.
+    """
     written = ["sh", "-c", f'test -n "$(find run/{watcher}.json -mmin -2)"']
     return {
         "startupProbe": {"exec": {"command": written}, "periodSeconds": 2, "timeoutSeconds": 5, "failureThreshold": 30},

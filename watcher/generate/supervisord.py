@@ -1,4 +1,4 @@
-"""A `[program:x]` section per watcher, and one for the agent, for a supervisord that somebody runs already."""
+"""Sections `[program:x]`, one for each watcher and one for the agent, for a supervisord that is already in use."""
 
 from __future__ import annotations
 
@@ -13,7 +13,9 @@ from watcher.generate.files import GeneratedFile
 
 
 def program_files(names: Iterable[str], deployment: Deployment, user: str, *, agent: bool) -> list[GeneratedFile]:
-    """`<name>.conf` for each. They run as `user`, or if that is empty as supervisord does. Errors: FleetError, for odd paths."""
+    """Return `<name>.conf` for each program. Programs run as `user`, or if that is empty as supervisord's own user. Raises
+    FleetError for odd paths.
+    """
     command_of = worker_command(deployment)
     programs = [Program(name, command_of(name), deployment.log_dir / f"{name}.log", user=user) for name in names]
     if agent:
@@ -23,7 +25,7 @@ def program_files(names: Iterable[str], deployment: Deployment, user: str, *, ag
 
 
 def next_commands(directory: Path) -> tuple[str, ...]:
-    """What to do with the files in `directory`."""
+    """Return the steps that put the files in `directory` to use."""
     return (
         f"in supervisord.conf, below [include]: files = {directory.absolute()}/*.conf",
         "supervisorctl update",

@@ -22,7 +22,9 @@ AGENT_UNIT = "database-watcher-agent.service"
 UNIT_DIRECTORY = Path("/etc/systemd/system")
 
 WATCHDOG_SECONDS = 180
-"""An opening that runs into each of its time-outs takes two minutes, and gives no sign meanwhile."""
+"""Watchdog time-out in seconds. Opening a stream can take two minutes if it runs into every time-out, and the worker gives no sign
+of life meanwhile.
+"""
 
 INSTANCE = "%i"
 
@@ -55,7 +57,9 @@ UMask=0077
 
 
 def unit_files(names: Iterable[str], deployment: Deployment, user: str, *, agent: bool) -> list[GeneratedFile]:
-    """The template, the agent's unit, and the target that wants an instance for each watcher. Errors: FleetError, for odd paths."""
+    """Return the template, the agent's unit, and the target that wants an instance for each watcher. Raises FleetError for odd
+    paths.
+    """
     instances = [TEMPLATE.replace("@", f"@{name}") for name in names]
     return [
         GeneratedFile(TEMPLATE, _template(deployment, user)),
@@ -65,7 +69,7 @@ def unit_files(names: Iterable[str], deployment: Deployment, user: str, *, agent
 
 
 def next_commands(directory: Path, deployment: Deployment, user: str, *, agent: bool) -> tuple[str, ...]:
-    """What to type to install the files in `directory`."""
+    """Return the commands that install the files in `directory`."""
     files = [str(directory / name) for name in (TEMPLATE, *([AGENT_UNIT] if agent else []), TARGET)]
     return (
         shlex.join(["sudo", "install", "-d", "-o", user, "-m", "700", str(deployment.run_dir)]),
@@ -149,7 +153,7 @@ def _command(words: Sequence[str]) -> str:
 
 
 def _quoted(word: str) -> str:
-    """A word of a command line: `$` and `%` doubled, in quotes where it needs them (systemd.service(5))."""
+    """Return a word of a command line, with `$` and `%` doubled, and in quotes if it needs them (systemd.service(5))."""
     return _one_word(_printed(word).replace("$", "$$"))
 
 
@@ -158,7 +162,9 @@ def _one_word(text: str) -> str:
 
 
 def _printed(text: str | Path) -> str:
-    """`text` without specifiers. Raises FleetError for what would need escapes, which not every directive knows."""
+    """Escape systemd's specifiers in `text`. Raises FleetError for text that would need other escapes, which not every directive
+    knows.
+    """
     if not str(text).isprintable() or set(str(text)) & set("\"'\\"):
         raise FleetError(
             f"a systemd unit cannot hold this text: {str(text)!r}",

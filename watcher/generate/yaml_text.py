@@ -1,7 +1,4 @@
-"""Writes plain values as YAML for kubectl: JSON's scalars, with blocks for text of several lines.
-
-docs/decisions.md says why neither PyYAML nor JSON does this.
-"""
+"""Renders plain values as YAML that kubectl reads: JSON's scalars, and blocks for text of several lines."""
 
 from __future__ import annotations
 
@@ -12,11 +9,11 @@ from typing import Any
 
 _PLAIN = re.compile(r"[A-Za-z][A-Za-z0-9_./-]*")
 _NOT_TEXT = frozenset({"true", "false", "yes", "no", "on", "off", "y", "n", "null"})
-"""Words that YAML 1.1 does not read as text, in upper or lower case."""
+"""Words that YAML 1.1 takes for something other than text, in upper or lower case."""
 
 
 def yaml_text(document: Mapping[str, Any]) -> str:
-    """Write one document, which ends with a line break."""
+    """Render one document, which ends with a line break."""
     return "\n".join(_lines(document)) + "\n"
 
 
@@ -51,7 +48,7 @@ def _is_nested(value: Any) -> bool:
 
 
 def _fits_a_block(text: str) -> bool:
-    """Return True if the text consists of lines that a block gives back unchanged."""
+    """True if the text consists of lines that a block gives back unchanged."""
     *lines, rest = text.split("\n")
     return bool(lines) and rest == "" and all(line.isprintable() and line[:1] not in ("", " ") for line in lines)
 

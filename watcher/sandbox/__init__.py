@@ -1,1 +1,1 @@
-"""MongoDB and Kafka that we start ourselves, for the demo and the tests. Never for production data."""
+"""MongoDB and Kafka servers that we start ourselves, for the demo and the tests. Never for production data."""

@@ -29,7 +29,7 @@ class KafkaHome:
 
 
 def find_mongod() -> Path:
-    """$MONGOD, then PATH, then the wheel; raises SandboxError with a hint if there is none."""
+    """Find mongod in $MONGOD, then on PATH, then in the wheel. Raises SandboxError with a hint if there is none."""
     if named := os.environ.get("MONGOD"):
         return _executable(Path(named), "$MONGOD")
     if on_path := shutil.which("mongod"):
@@ -38,18 +38,18 @@ def find_mongod() -> Path:
 
 
 def find_noida() -> Path:
-    """The broker in the noida-db wheel (the program itself, not its Python launcher); raises SandboxError if it is missing."""
+    """Find the broker in the noida-db wheel: the program itself, not its Python launcher. Raises SandboxError if it is missing."""
     return _in_wheel("noida_db", "noida-db") or _missing("the noida-db broker", "or name an Apache Kafka in $KAFKA_HOME")
 
 
 def find_apache_kafka() -> KafkaHome | None:
-    """The Apache Kafka in $KAFKA_HOME, or None if that is not set; raises SandboxError if it is set but cannot be used."""
+    """Find the Apache Kafka in $KAFKA_HOME; None if that is not set. Raises SandboxError if it is set but cannot be used."""
     home = os.environ.get("KAFKA_HOME")
     return apache_kafka_in(Path(home)) if home else None
 
 
 def apache_kafka_in(home: Path) -> KafkaHome:
-    """The Apache Kafka whose jars are in `home`/libs; raises SandboxError without them or without a Java."""
+    """Return the Apache Kafka whose jars are in `home`/libs. Raises SandboxError if there are no jars or no Java."""
     libs = home / "libs"
     if not any(libs.glob("kafka_2*.jar")):
         raise SandboxError(f"{libs} holds no kafka_2*.jar: there is no Apache Kafka.", hint="correct KAFKA_HOME, or unset it")
@@ -71,7 +71,7 @@ def _executable(path: Path, source: str) -> Path:
 
 
 def _in_wheel(package: str, program: str) -> Path | None:
-    """The program that a wheel carries, without importing the wheel's package."""
+    """Find the program that a wheel contains, without importing the wheel's package."""
     spec = importlib.util.find_spec(package)
     folders = [Path(folder) for folder in (spec.submodule_search_locations if spec else None) or ()]
     return next((folder / program for folder in folders if (folder / program).is_file()), None)

@@ -1,7 +1,8 @@
 """`python bound.py PARENT COMMAND…` becomes COMMAND, which the kernel kills when the thread that started it ends.
 
-Linux only (`prctl(2)`, PR_SET_PDEATHSIG); elsewhere it just becomes COMMAND. A program of its own, because code between fork and
-exec (`preexec_fn`) is not safe in a process with threads. It imports nothing of this package, so that it starts in milliseconds.
+This works on Linux only (`prctl(2)`, PR_SET_PDEATHSIG); elsewhere the program just becomes COMMAND. It is a program of its own
+because code between fork and exec (`preexec_fn`) is not safe in a process with threads. It imports nothing from this package, so
+that it starts in milliseconds.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ PR_SET_PDEATHSIG = 1
 
 
 def main(parent: int, command: list[str]) -> None:
-    """Ask the kernel for SIGKILL (a stopped process would not see SIGTERM) at the parent's death, then become `command`."""
+    """Ask the kernel for SIGKILL at the parent's death, then become `command`. A stopped process would not notice SIGTERM."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
         if os.getppid() != parent:

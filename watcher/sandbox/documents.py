@@ -1,4 +1,4 @@
-"""What the demo's application stores: the collections of its two databases, and documents for them."""
+"""The data of the demo's application: the collections of its two databases, and documents for them."""
 
 from __future__ import annotations
 
@@ -35,7 +35,9 @@ CHANNELS = ("email", "push", "sms")
 
 @dataclass(frozen=True, slots=True)
 class Collection:
-    """A collection: how documents are made and changed, how often it is written to, and how many documents it may hold."""
+    """A collection of the demo. `make` and `change` make documents and changes. `weight` is how often it is written to, relative to
+    the others, and `limit` the most documents that it may hold.
+    """
 
     database: str
     name: str
@@ -46,7 +48,7 @@ class Collection:
 
 
 def user(random: Random) -> Document:
-    """A person who may log in."""
+    """Make a person who may log in."""
     first, last = random.choice(FIRST_NAMES), random.choice(LAST_NAMES)
     return {
         "name": {"first": first, "last": last},
@@ -58,18 +60,18 @@ def user(random: Random) -> Document:
 
 
 def organization(random: Random) -> Document:
-    """A customer."""
+    """Make a customer."""
     return {"name": f"{random.choice(LAST_NAMES)} Clinic", "plan": random.choice(("basic", "pro")), "seats": random.randint(5, 200)}
 
 
 def practitioner(random: Random) -> Document:
-    """Someone who treats patients."""
+    """Make someone who treats patients."""
     specialties = random.sample(SPECIALTIES, k=random.randint(1, 3))
     return {"name": f"Dr {random.choice(LAST_NAMES)}", "specialties": specialties, "rating": round(random.uniform(3, 5), 2)}
 
 
 def schedule(random: Random) -> Document:
-    """An appointment."""
+    """Make an appointment."""
     start = now() + timedelta(minutes=15 * random.randint(1, 2000))
     return {
         "startsAt": start,
@@ -81,18 +83,18 @@ def schedule(random: Random) -> Document:
 
 
 def notification(random: Random) -> Document:
-    """A message to a user."""
+    """Make a notification for a user."""
     return {"channel": random.choice(CHANNELS), "text": f"Appointment in {random.randint(1, 48)} h", "read": False, "sentAt": now()}
 
 
 def branch(random: Random) -> Document:
-    """A place of an organization."""
+    """Make a branch of an organization."""
     longitude, latitude = round(random.uniform(-9, 24), 4), round(random.uniform(41, 60), 4)
     return {"city": random.choice(CITIES), "location": {"type": "Point", "coordinates": [longitude, latitude]}, "open": True}
 
 
 def page_view(random: Random) -> Document:
-    """A page that was looked at."""
+    """Make a view of a page."""
     return {
         "page": random.choice(PAGES),
         "visitor": f"{random.getrandbits(48):012x}",
@@ -102,12 +104,12 @@ def page_view(random: Random) -> Document:
 
 
 def event(random: Random) -> Document:
-    """Something a visitor did."""
+    """Make an event: something that a visitor did."""
     return {"name": random.choice(EVENT_NAMES), "properties": {"page": random.choice(PAGES), "version": 3}, "at": now()}
 
 
 def now() -> datetime:
-    """The time as MongoDB keeps it: UTC, in milliseconds."""
+    """Return the time as MongoDB stores it: UTC, in milliseconds."""
     time = datetime.now(UTC)
     return time.replace(microsecond=time.microsecond // 1000 * 1000)
 

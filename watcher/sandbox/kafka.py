@@ -1,4 +1,4 @@
-"""A Kafka of our own: Apache Kafka (one KRaft node), or the small noida-db broker, behind one interface."""
+"""A Kafka broker of our own: Apache Kafka (one KRaft node), or the small noida-db broker, behind one interface."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from watcher.sandbox.process import Server, free_port
 ANSWER_TIMEOUT_S = 2.0
 FORMAT_TIMEOUT_S = 60.0
 CLUSTER_ID = "c2FuZGJveC1jbHVzdGVyMQ"
-# Starting fast counts more than running fast: the first compiler only, and the simplest collector.
+# A fast start matters more than fast running: the first compiler only, and the simplest garbage collector.
 JVM_OPTIONS = ("-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-Xshare:auto", "-Dorg.apache.logging.log4j.level=INFO")
 
 _log = logging.getLogger(__name__)
@@ -45,10 +45,10 @@ class Broker(Server):
         return {"bootstrap.servers": self.bootstrap}
 
     def answers(self) -> bool:
-        """Whether it lists its topics."""
+        """True if the broker lists its topics."""
         if not _accepts(self.port):
             return False
-        # librdkafka would print what it cannot reach on stderr; `logger` takes it.
+        # librdkafka would print connection errors on stderr; `logger` takes them instead.
         admin = AdminClient(self.admin_properties(), logger=_log)
         try:
             return bool(admin.list_topics(timeout=ANSWER_TIMEOUT_S).brokers)
@@ -57,31 +57,32 @@ class Broker(Server):
 
 
 class NoidaBroker(Broker):
-    """noida-db: starts in a tenth of a second and needs no Java. What it holds is saved at an orderly stop only."""
+    """The noida-db broker. It starts in a tenth of a second and needs no Java. It saves its data only at an orderly stop."""
 
     name = "noida-db"
 
     @property
     def description(self) -> str:
-        """As in `noida-db 0.2.3`."""
+        """Product and version, as in `noida-db 0.2.3`."""
         from importlib.metadata import version
 
         return f"noida-db {version('noida-db')}"
 
     def command(self) -> list[str | Path]:
-        """Only the Kafka part of it."""
+        """The command that starts only noida-db's Kafka part."""
         data = self.directory / "data"
         return [find_noida(), "start", "--only", "kafka", "--host", "127.0.0.1", "--kafka-port", str(self.port), "--data-dir", data]
 
 
 class ApacheKafka(Broker):
-    """One KRaft node, broker and controller in one. `properties` are added to its server.properties, or replace what is there.
+    """One KRaft node, broker and controller in one. `properties` are added to its server.properties, or replace the defaults there.
 
-    With `proxy_port` there is a second listener on `behind_proxy_port`, whose clients are told to connect to `proxy_port`: Kafka's
-    clients go where the broker tells them, so a proxy between the two ports sees all of their traffic, and not only its beginning.
+    With `proxy_port` there is a second listener on `behind_proxy_port`, whose clients are told to connect to `proxy_port`. Kafka's
+    clients connect to the address that the broker advertises. So a proxy between the two ports sees all of their traffic, and not
+    only its beginning.
 
-    `properties` that demand credentials need the matching librdkafka properties in `client_properties`. `jvm_options` is how Java
-    runs; it may be changed until the start.
+    `properties` that demand credentials need the matching librdkafka properties in `client_properties`. `jvm_options` are Java's
+    options; they may be changed until the start.
     """
 
     name = "kafka"
@@ -111,11 +112,11 @@ class ApacheKafka(Broker):
 
     @property
     def description(self) -> str:
-        """As in `Apache Kafka 4.3.1 (KRaft)`."""
+        """Product and version, as in `Apache Kafka 4.3.1 (KRaft)`."""
         return f"Apache Kafka {self.home.version} (KRaft)"
 
     def prepare(self) -> None:
-        """Write server.properties; format the storage at the first start."""
+        """Write server.properties. At the first start, also format the storage."""
         super().prepare()
         lines = [f"{key}={value}" for key, value in {**self._defaults(), **self._proxied(), **self.properties}.items()]
         self._config.write_text("\n".join(lines) + "\n")
@@ -123,11 +124,11 @@ class ApacheKafka(Broker):
             self._format()
 
     def command(self) -> list[str | Path]:
-        """The broker, with a heap as small as one for tests may be."""
+        """The command that starts the broker, with a heap that is small but sufficient for tests."""
         return self._java("kafka.Kafka", self._config, options=[f"-Xms{self.heap}", f"-Xmx{self.heap}"])
 
     def complaint(self, line: str) -> str | None:
-        """Anything but stack traces and the many lines about what goes well."""
+        """Return the line, except for stack traces and the many lines about what goes well."""
         return None if line.startswith("\t") or " INFO " in line else line
 
     def admin_properties(self) -> dict[str, str | int | float | bool]:
@@ -158,10 +159,10 @@ class ApacheKafka(Broker):
             "log.dirs": str(self._data),
             "auto.create.topics.enable": str(self.auto_create_topics).lower(),
             "group.initial.rebalance.delay.ms": "0",
-            # A broker that was killed may start again only when its old session has ended: by default 9 s.
+            # A broker that was killed may start again only after its old session has ended; the default is 9 s.
             "broker.session.timeout.ms": "3000",
             "broker.heartbeat.interval.ms": "500",
-            # One broker can keep only one copy of anything; few partitions of the inner topics are created faster.
+            # One broker can keep only one copy of anything. Internal topics with few partitions are created faster.
             "offsets.topic.replication.factor": "1",
             "offsets.topic.num.partitions": "4",
             "transaction.state.log.replication.factor": "1",
@@ -176,7 +177,7 @@ class ApacheKafka(Broker):
         return f"PLAINTEXT://127.0.0.1:{self.port},CONTROLLER://127.0.0.1:{self.controller_port}"
 
     def _proxied(self) -> dict[str, str]:
-        """The second listener, if there is a proxy to be told about."""
+        """The settings of the second listener, if there is a proxy."""
         if self.proxy_port is None:
             return {}
         return {
@@ -194,7 +195,7 @@ class ApacheKafka(Broker):
 
 
 def find_broker(directory: Path, port: int | None = None) -> Broker:
-    """The Apache Kafka in $KAFKA_HOME if that is set, else noida-db; not started yet."""
+    """Return the Apache Kafka in $KAFKA_HOME if that is set, else noida-db. It is not started yet."""
     home = find_apache_kafka()
     return ApacheKafka(directory, port, home=home) if home else NoidaBroker(directory, port)
 

@@ -1,4 +1,4 @@
-"""A MongoDB of our own: one mongod, or a replica set of one or more."""
+"""MongoDB servers of our own: one mongod, or a replica set of one or more."""
 
 from __future__ import annotations
 
@@ -27,25 +27,27 @@ ANSWER_TIMEOUT_MS = 2000
 
 @dataclass(frozen=True, slots=True)
 class Tls:
-    """Lets a mongod speak TLS only: `certificate` holds its private key and its certificate, `ca` that of the CA that signed it."""
+    """TLS for a mongod, which then accepts nothing else. `certificate` holds its private key and certificate, `ca` that of the CA
+    that signed it.
+    """
 
     certificate: Path
     ca: Path
 
     def server_arguments(self) -> list[str | Path]:
-        """For mongod's command line. Clients need no certificate of their own."""
+        """Arguments for mongod's command line. Clients need no certificate of their own."""
         files = ("--tlsCertificateKeyFile", self.certificate, "--tlsCAFile", self.ca)
         return ["--tlsMode", "requireTLS", *files, "--tlsAllowConnectionsWithoutCertificates"]
 
     def uri_options(self) -> str:
-        """For the end of a connection string."""
+        """Options for the end of a connection string."""
         return f"&tls=true&tlsCAFile={quote(str(self.ca))}"
 
 
 class Mongod(Server):
-    """One mongod; a standalone unless `replica_set` is given.
+    """One mongod, which is standalone unless `replica_set` is given.
 
-    `program` is another one than `find_mongod` finds; `extra_args` go to its command line as they are.
+    `program` replaces the one that `find_mongod` finds. `extra_args` are added to its command line unchanged.
     """
 
     name = "mongod"
@@ -69,16 +71,16 @@ class Mongod(Server):
         self.extra_args = tuple(extra_args)
 
     def prepare(self) -> None:
-        """Make the directory of the data."""
+        """Create the data directory."""
         (self.directory / "data").mkdir(parents=True, exist_ok=True)
 
     def command(self) -> list[str | Path]:
-        """A mongod with a small cache that listens on 127.0.0.1 alone and on no unix socket."""
+        """The command of a mongod with a small cache that listens on 127.0.0.1 only, and on no unix socket."""
         return [
             self.program or find_mongod(),
             *("--dbpath", self.directory / "data"),
             *("--bind_ip", "127.0.0.1", "--port", str(self.port), "--nounixsocket"),
-            # As primary it would wait up to 15 s for another node to take over, while we are stopping that one as well.
+            # A primary would wait up to 15 s for another node to take over, while we are stopping that one as well.
             *("--setParameter", "shutdownTimeoutMillisForSignaledShutdown=100"),
             *("--wiredTigerCacheSizeGB", CACHE_GB),
             *(("--replSet", self.replica_set) if self.replica_set else ()),
@@ -88,7 +90,7 @@ class Mongod(Server):
         ]
 
     def complaint(self, line: str) -> str | None:
-        """Errors and what is not JSON; a mongod that fails says much else in the meantime."""
+        """Return errors, and lines that are not JSON. A mongod that fails logs much else meanwhile."""
         try:
             entry = json.loads(line)
         except ValueError:
@@ -96,12 +98,12 @@ class Mongod(Server):
         return f"{entry['msg']} {json.dumps(entry.get('attr', {}))}" if entry["s"] in ("E", "F") else None
 
     def client(self, **options: Any) -> MongoClient[dict[str, Any]]:
-        """A client for this one node, whatever its state in a replica set. The caller closes it."""
+        """Open a client for this one node, whatever its state in a replica set. The caller closes it."""
         timeouts = {"serverSelectionTimeoutMS": ANSWER_TIMEOUT_MS, "socketTimeoutMS": ANSWER_TIMEOUT_MS}
         return MongoClient(self.uri(), **{**timeouts, **options})
 
     def answers(self) -> bool:
-        """Whether it answers a ping."""
+        """True if the server answers a ping."""
         try:
             with self.client() as client:
                 client.admin.command("ping")
@@ -110,12 +112,14 @@ class Mongod(Server):
         return True
 
     def uri(self, database: str = "") -> str:
-        """A connection string for this one node."""
+        """Return a connection string for this one node."""
         return f"mongodb://{self.address}/{database}?directConnection=true{_tls_options(self.tls)}"
 
 
 class ReplicaSet:
-    """A replica set of `size` nodes that initiates itself. With `user` and `password`, access control is on and that user root."""
+    """A replica set of `size` nodes that initiates itself. With `user` and `password`, access control is on and that user has the
+    role root.
+    """
 
     def __init__(
         self,
@@ -141,11 +145,11 @@ class ReplicaSet:
 
     @property
     def addresses(self) -> str:
-        """The nodes, as a connection string lists them."""
+        """Addresses of the nodes, in the form of a connection string."""
         return ",".join(node.address for node in self.nodes)
 
     def uri(self, database: str = "", *, user: str | None = None, password: str | None = None) -> str:
-        """A connection string, with the credentials of root unless others are given."""
+        """Return a connection string, with the root user's credentials unless others are given."""
         user, password = (user, password) if user else (self.user, self.password)
         options = f"replicaSet={self.name}{_tls_options(self.tls)}"
         if not user:
@@ -154,15 +158,15 @@ class ReplicaSet:
         return f"mongodb://{login}@{self.addresses}/{database}?{options}&authSource={ADMIN}"
 
     def client(self, **options: Any) -> MongoClient[dict[str, Any]]:
-        """A client for the replica set. The caller closes it."""
+        """Open a client for the replica set. The caller closes it."""
         return MongoClient(self.uri(), **options)
 
     def primary(self) -> Mongod | None:
-        """The node that takes writes, or None while there is none."""
+        """Return the node that accepts writes, or None while there is none."""
         return next((node for node in self.nodes if node.running and _is_primary(node)), None)
 
     def start(self) -> Self:
-        """Start all nodes and return when there is a primary; leaves nothing running if that fails."""
+        """Start all nodes, and return when there is a primary. Leaves nothing running if that fails."""
         try:
             self._start()
         except BaseException:
@@ -171,13 +175,13 @@ class ReplicaSet:
         return self
 
     def stop(self) -> None:
-        """Stop all nodes; a failure with one does not keep the others up."""
+        """Stop all nodes, even if one fails to stop."""
         with ExitStack() as stack:
             for node in self.nodes:
                 stack.callback(node.stop)
 
     def wait_for_primary(self, timeout_s: float = START_TIMEOUT_S) -> Mongod:
-        """The primary, as soon as there is one; raises SandboxError after `timeout_s` seconds."""
+        """Return the primary as soon as there is one. Raises SandboxError after `timeout_s` seconds."""
         if not wait_until(lambda: self.primary() is not None, timeout_s):
             raise SandboxError(
                 f"{self.addresses} elected no primary within {timeout_s:.0f} s.", hint=f"see the logs in {self.directory}"
@@ -201,7 +205,7 @@ class ReplicaSet:
             _create_root(primary, self.user, self.password or "")
 
     def _write_key_file(self) -> None:
-        """The secret by which the nodes know each other; mongod demands it for a replica set with access control."""
+        """Write the secret by which the nodes know each other. mongod demands it for a replica set with access control."""
         key_file = self.directory / "keyfile"
         if not key_file.exists():
             self.directory.mkdir(parents=True, exist_ok=True)
@@ -210,7 +214,7 @@ class ReplicaSet:
 
     def _initiate(self) -> None:
         members = [{"_id": n, "host": node.address} for n, node in enumerate(self.nodes)]
-        # The default election timeout of 10 s would make every test of a lost primary that slow.
+        # With the default election timeout of 10 s, every test of a lost primary would take that long.
         settings = {"electionTimeoutMillis": 2000}
         with self.nodes[0].client(socketTimeoutMS=None) as client:
             try:
@@ -233,13 +237,13 @@ def _is_primary(node: Mongod) -> bool:
 
 
 def _is_initiated(error: OperationFailure) -> bool:
-    """Whether a second `replSetInitiate` was refused: AlreadyInitialized, or Unauthorized once there is a user."""
+    """True if a second `replSetInitiate` was refused: AlreadyInitialized, or Unauthorized once there is a user."""
     already_initialized, unauthorized = 23, 13
     return error.code in (already_initialized, unauthorized)
 
 
 def _create_root(primary: Mongod, user: str, password: str) -> None:
-    """The first user, by the localhost exception; on a second start it is there already."""
+    """Create the first user, by the localhost exception. At a second start the user exists already."""
     with primary.client() as client:
         try:
             client.admin.command("createUser", user, pwd=password, roles=["root"])

@@ -1,4 +1,4 @@
-"""One server process: start it, wait until it answers, stop it, and hurt it (kill, pause) for fault tests."""
+"""One server process: starts it, waits until it answers, stops it, and harms it (kill, pause) for fault tests."""
 
 from __future__ import annotations
 
@@ -25,22 +25,22 @@ START_TIMEOUT_S = 60.0
 STOP_TIMEOUT_S = 15.0
 POLL_INTERVAL_S = 0.02
 LOG_LINES_SHOWN = 12
-# Below the range from which Linux and macOS take the ports of outgoing connections, so that a port is still free at a restart.
+# Ports below the range that Linux and macOS use for outgoing connections, so that a port is still free at a restart.
 PORTS = range(20_000, 32_000)
 
-# The kernel ends a bound process when the *thread* that started it ends, so all are started by one thread that lives as long as we.
+# The kernel ends a bound process when the *thread* that started it ends. So one thread, which lives as long as we do, starts all.
 _launcher = ThreadPoolExecutor(max_workers=1, thread_name_prefix="sandbox-launcher")
 
 
 def free_port() -> int:
-    """A port of 127.0.0.1 on which nobody listens at the moment."""
+    """Return a port of 127.0.0.1 on which nobody listens at the moment."""
     return next(port for port in random.sample(PORTS, len(PORTS)) if is_free(port))
 
 
 def is_free(port: int) -> bool:
-    """Whether a server could listen on that port of 127.0.0.1."""
+    """True if a server could listen on that port of 127.0.0.1."""
     with socket.socket() as probe:
-        # As the servers do: a port whose last connections are still in TIME_WAIT counts as free.
+        # The servers set this too: a port whose last connections are still in TIME_WAIT counts as free.
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind(("127.0.0.1", port))
@@ -50,7 +50,7 @@ def is_free(port: int) -> bool:
 
 
 def wait_until(predicate: Callable[[], bool], timeout_s: float) -> bool:
-    """Poll until `predicate` holds; False if it did not within `timeout_s` seconds."""
+    """Poll until `predicate` holds. Return False if it did not within `timeout_s` seconds."""
     deadline = time.monotonic() + timeout_s
     while not predicate():
         if time.monotonic() > deadline:
@@ -60,9 +60,9 @@ def wait_until(predicate: Callable[[], bool], timeout_s: float) -> bool:
 
 
 class Server(ABC):
-    """A server in a directory and on a port of its own; both stay the same when it is started again.
+    """A server with a directory and a port of its own. Both stay the same when it is started again.
 
-    It runs in a session of its own, so that a terminal's Ctrl-C reaches only us and we stop the servers in order. And it is bound
+    It runs in a session of its own, so that a terminal's Ctrl-C reaches only us, and we stop the servers in order. It is also bound
     to our life: however we end, the kernel ends it.
     """
 
@@ -76,46 +76,46 @@ class Server(ABC):
 
     @abstractmethod
     def command(self) -> Sequence[str | Path]:
-        """The program, by its absolute path, and its arguments."""
+        """The program, as an absolute path, and its arguments."""
 
     @abstractmethod
     def answers(self) -> bool:
-        """Whether the server does its work; asked repeatedly while it starts."""
+        """True if the server does its work. Asked repeatedly while it starts."""
 
     def prepare(self) -> None:
-        """Whatever must be done in the directory before each start."""
+        """Prepare the directory before each start."""
         self.directory.mkdir(parents=True, exist_ok=True)
 
     def complaint(self, line: str) -> str | None:
-        """What a line of the log says if it is worth showing when the start has failed, else None."""
+        """Return the text of a log line if it is worth showing after a failed start, else None."""
         return line
 
     @property
     def address(self) -> str:
-        """`127.0.0.1:PORT`."""
+        """The address, `127.0.0.1:PORT`."""
         return f"127.0.0.1:{self.port}"
 
     @property
     def log(self) -> Path:
-        """The file with everything that the server printed."""
+        """The file with everything that the server has printed."""
         return self.directory / f"{self.name}.log"
 
     @property
     def pid(self) -> int | None:
-        """The process id while the server runs."""
+        """The process id while the server runs, else None."""
         return self._process.pid if self._process and self.running else None
 
     @property
     def running(self) -> bool:
-        """Whether the process is there, paused or not."""
+        """True if the process exists, paused or not."""
         return self._process is not None and self._process.poll() is None
 
     def start(self) -> Self:
-        """Start the server and return when it answers; raises SandboxError and leaves nothing running if it does not."""
+        """Start the server, and return when it answers. If it does not, raise SandboxError and leave nothing running."""
         if self.running:
             return self
         if not is_free(self.port):
-            # Not left to the server: whoever has the port might answer in its place.
+            # The server must not find this out itself: whoever has the port might answer in its place.
             raise SandboxError(f"{self.name} cannot listen on {self.address}: the port is taken.", hint="choose another port")
         self.prepare()
         launching = _launcher.submit(self._launch)
@@ -129,7 +129,7 @@ class Server(ABC):
         return self
 
     def stop(self) -> None:
-        """Ask the server to end, and kill it if it has not within the deadline."""
+        """Ask the server to end, and kill it if it has not done so by the deadline."""
         if self._process is None:
             return
         try:
@@ -142,14 +142,14 @@ class Server(ABC):
             self.kill()
 
     def kill(self) -> None:
-        """kill -9: what a crash or a power cut of the server looks like to its clients."""
+        """Kill the server with SIGKILL. To its clients this looks like a crash or a power cut."""
         if self._process is not None:
             self._signal(signal.SIGKILL)
             self._process.wait()
             self._process = None
 
     def pause(self) -> None:
-        """Freeze the server: connections stay open, and nothing answers."""
+        """Freeze the server. Connections stay open, and nothing answers."""
         self._signal(signal.SIGSTOP)
 
     def resume(self) -> None:
@@ -157,7 +157,7 @@ class Server(ABC):
         self._signal(signal.SIGCONT)
 
     def restart(self) -> None:
-        """Stop and start on the same port, with the same data."""
+        """Stop the server, and start it again on the same port with the same data."""
         self.stop()
         self.start()
 
@@ -175,7 +175,7 @@ class Server(ABC):
             )
 
     def _signal(self, number: signal.Signals) -> None:
-        """Send a signal to the server and to whatever it has started."""
+        """Send a signal to the server and to every process that it has started."""
         if self._process is not None and self._process.returncode is None:
             with suppress(ProcessLookupError):
                 os.killpg(self._process.pid, number)

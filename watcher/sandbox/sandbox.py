@@ -1,4 +1,4 @@
-"""MongoDB and Kafka together, for as long as a `with` block."""
+"""Runs MongoDB and Kafka together, for as long as a `with` block."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from watcher.sandbox.mongod import ReplicaSet
 class Sandbox:
     """A replica set of one node and a Kafka broker, on free ports of 127.0.0.1.
 
-    They keep their data in `directory`, or in a temporary one that goes with them. They are taken down when the block is left, also
-    by Ctrl-C or SIGTERM, and by the kernel if this process is killed.
+    They keep their data in `directory`, or in a temporary one that is removed with them. They are stopped when the block is left,
+    also by Ctrl-C or SIGTERM, and by the kernel if this process is killed.
     """
 
     def __init__(self, directory: Path | None = None, *, mongodb_port: int | None = None, kafka_port: int | None = None) -> None:
@@ -54,7 +54,7 @@ class Sandbox:
 
 @contextmanager
 def sigterm_unwinds() -> Iterator[None]:
-    """Let SIGTERM end the process as `sys.exit` does, so that `with` blocks are left; only the main thread can arrange that."""
+    """Let SIGTERM end the process as `sys.exit` does, so that `with` blocks are left. This works in the main thread only."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return

@@ -18,16 +18,16 @@ from watcher.sandbox.documents import COLLECTIONS, Collection
 
 DEFAULT_WRITES_PER_SECOND = 20.0
 SECONDS_BETWEEN_TRIES = 0.5
-# How often each is done, in percent. A collection at its limit gets deletes only.
+# Share of each operation, in percent. A collection at its limit gets deletes only.
 OPERATIONS = {"insert": 45, "update": 35, "replace": 8, "delete": 12}
 
 Target: TypeAlias = MongoCollection[dict[str, Any]]
 
 
 class Traffic:
-    """Writes at a steady rate, in a thread for as long as a `with` block, or in the caller's with `run`.
+    """Writes at a steady rate: in a thread for as long as a `with` block, or in the caller's thread with `run`.
 
-    The choices follow from `seed` alone. `written` counts the acknowledged writes, as in `written["dashboard"]["insert"]`.
+    Its choices depend on `seed` alone. `written` counts the acknowledged writes, as in `written["dashboard"]["insert"]`.
     """
 
     def __init__(
@@ -64,12 +64,12 @@ class Traffic:
                     self.write(client)
                 except ConnectionFailure:
                     stop.wait(SECONDS_BETWEEN_TRIES)
-                # At most a second is caught up on: an outage is not followed by a flood.
+                # It catches up on at most one second, so that no flood of writes follows an outage.
                 due = max(due + 1 / self.writes_per_second, time.monotonic() - 1)
                 stop.wait(max(0.0, due - time.monotonic()))
 
     def write(self, client: MongoClient[dict[str, Any]]) -> None:
-        """One write to one collection."""
+        """Make one write to one collection."""
         collection = self._random.choices(self.collections, [each.weight for each in self.collections])[0]
         target = client[collection.database][collection.name]
         ids = self._ids_of(collection, target)
@@ -77,7 +77,9 @@ class Traffic:
         self.written[collection.database][operation] += self._do(operation, target, collection, ids)
 
     def _ids_of(self, collection: Collection, target: Target) -> list[Any]:
-        """The documents that are there; also those of an earlier run, or the collection would grow with every run."""
+        """Return the ids of the documents that exist, including those of an earlier run. Otherwise the collection would grow with
+        every run.
+        """
         if collection not in self._ids:
             self._ids[collection] = [document["_id"] for document in target.find({}, {"_id": 1})]
         return self._ids[collection]
@@ -90,7 +92,7 @@ class Traffic:
         return self._random.choices(list(OPERATIONS), list(OPERATIONS.values()))[0]
 
     def _do(self, operation: str, target: Target, collection: Collection, ids: list[Any]) -> int:
-        """Carry out one operation; the number of documents it changed, 0 or 1."""
+        """Carry out one operation. Return the number of documents it changed, 0 or 1."""
         if operation == "insert":
             ids.append(target.insert_one(collection.make(self._random)).inserted_id)
             return 1

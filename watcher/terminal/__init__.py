@@ -1,1 +1,1 @@
-"""What people look at: messages and watchers, drawn. Pure: values in, text or rich's renderables out."""
+"""Draws messages and watchers for people. Pure: values in, text or rich's renderables out."""

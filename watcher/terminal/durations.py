@@ -1,4 +1,4 @@
-"""How long something took or has been, as people read it."""
+"""Durations as people read them."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ _UNITS = (("d", 86_400), ("h", 3_600), ("m", 60), ("s", 1))
 
 
 def duration_in_words(duration: timedelta | None) -> str:
-    """The two largest units: `3d4h`, `2h5m`, `12s`; below ten seconds with a tenth."""
+    """Return the two largest units: `3d4h`, `2h5m`, `12s`. Below ten seconds, return tenths of a second."""
     return seconds_in_words(None if duration is None else duration.total_seconds())
 
 
 def seconds_in_words(seconds: float | None) -> str:
-    """As `duration_in_words`; `-` where it is not known."""
+    """Like `duration_in_words`, for seconds; `-` if they are not known."""
     if seconds is None:
         return NOTHING
     seconds = max(seconds, 0.0)
@@ -23,7 +23,7 @@ def seconds_in_words(seconds: float | None) -> str:
 
 
 def headroom_in_words(seconds: float | None, oplog_full: bool | None) -> str:
-    """As `seconds_in_words`; `more than 2h5m` while MongoDB's oplog is not full and so has forgotten nothing yet."""
+    """Like `seconds_in_words`; `more than 2h5m` while MongoDB's oplog is not full and so has forgotten nothing yet."""
     words = seconds_in_words(seconds)
     return f"more than {words}" if seconds is not None and oplog_full is False else words
 

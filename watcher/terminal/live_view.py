@@ -20,14 +20,14 @@ STATE_STYLES = {"streaming": "green", "failed": "red", "hung": "red"}
 OTHER_STATE_STYLE = "yellow"
 
 HEADER_LINES = 3
-"""Above and below the watchers' lines: two headings, and an empty line between the tables."""
+"""Lines besides the watchers' and the messages': two headings, and an empty line between the tables."""
 
 _MINUTE, _HOUR = 60, 3600
 
 
 @dataclass(frozen=True, slots=True)
 class WatcherLine:
-    """One watcher at a moment. `lag_seconds` is None while it is not known; `delivered` counts the messages read from Kafka."""
+    """One watcher at one moment. `lag_seconds` is None while it is not known. `delivered` counts the messages read from Kafka."""
 
     name: str
     state: str
@@ -38,7 +38,7 @@ class WatcherLine:
 
 
 def live_view(watchers: Sequence[WatcherLine], messages: Sequence[Message], now: datetime, lines: int) -> Group:
-    """The view, at most `lines` high; `messages` are the latest, oldest first."""
+    """Draw the view, at most `lines` high. `messages` are the latest, oldest first."""
     from rich.console import Group
     from rich.text import Text
 
@@ -47,7 +47,7 @@ def live_view(watchers: Sequence[WatcherLine], messages: Sequence[Message], now:
 
 
 def watchers_table(watchers: Sequence[WatcherLine], now: datetime) -> Table:
-    """A line for each watcher."""
+    """Draw a line for each watcher."""
     from rich.table import Table
     from rich.text import Text
 
@@ -63,14 +63,14 @@ def watchers_table(watchers: Sequence[WatcherLine], now: datetime) -> Table:
 
 
 def _apart(text: str, style: str) -> Text:
-    """Text whose style leaves out the spaces that a column puts before it: some viewers of SVG lose leading spaces."""
+    """Make a text whose style does not cover the spaces that a column puts before it: some viewers of SVG lose leading spaces."""
     from rich.text import Text
 
     return Text.assemble((text, style))
 
 
 def messages_table(messages: Sequence[Message], room: int) -> Table:
-    """A line for each of the last `room` messages, cut where the terminal ends."""
+    """Draw a line for each of the last `room` messages, cut off at the terminal's edge."""
     from rich.table import Table
     from rich.text import Text
 
@@ -78,7 +78,7 @@ def messages_table(messages: Sequence[Message], room: int) -> Table:
     texts = [message_text(message) for message in messages]
     for heading in ("TIME (UTC)", "OPERATION"):
         table.add_column(heading, no_wrap=True)
-    # As wide as the earlier messages need it too, so that the columns stand still.
+    # Wide enough for the earlier messages too, so that the columns do not move.
     table.add_column("COLLECTION", no_wrap=True, min_width=max((len(_namespace(text)) for text in texts), default=0))
     table.add_column("KEY", no_wrap=True)
     table.add_column("WHAT", no_wrap=True, overflow="ellipsis", ratio=1)
@@ -98,7 +98,7 @@ def _namespace(text: MessageText) -> str:
 
 
 def status_line(watchers: Sequence[WatcherLine], now: datetime) -> str:
-    """All watchers in one line, for where nothing can be redrawn."""
+    """Return all watchers in one line, for an output on which nothing can be redrawn."""
     return " | ".join(_in_words(watcher, now) for watcher in watchers)
 
 
@@ -113,7 +113,7 @@ def _numbers(watcher: WatcherLine, now: datetime) -> tuple[str, str, str, str]:
 
 
 def ago(moment: datetime | None, now: datetime) -> str:
-    """How long ago `moment` was, in its largest unit."""
+    """Return how long ago `moment` was, in its largest unit."""
     if moment is None:
         return NOTHING
     seconds = max((now - moment).total_seconds(), 0.0)
@@ -123,5 +123,5 @@ def ago(moment: datetime | None, now: datetime) -> str:
 
 
 def time_of_day(timestamp: str) -> str:
-    """`12:00:00.000` of `2024-01-01T12:00:00.000Z`."""
+    """Return `12:00:00.000` for `2024-01-01T12:00:00.000Z`."""
     return timestamp.partition("T")[2].removesuffix("Z") or timestamp

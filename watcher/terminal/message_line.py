@@ -1,4 +1,4 @@
-"""A delivered message as one coloured line of a terminal."""
+"""Renders a delivered message as one coloured line of a terminal."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ if TYPE_CHECKING:
     from rich.text import Text
 
 OPERATION_WIDTH = 7
-"""`replace`, the longest of the row operations."""
+"""Width of `replace`, the longest of the row operations."""
 
 OPERATION_STYLES = {"insert": "green", "update": "yellow", "replace": "magenta", "delete": "red"}
 OTHER_OPERATION_STYLE = "bold cyan"
 
 
 def operation_style(operation: str) -> str:
-    """The colour that an operation has everywhere."""
+    """Return the colour that an operation has everywhere."""
     return OPERATION_STYLES.get(operation, OTHER_OPERATION_STYLE)
 
 
 def rich_line(message: Message) -> Text:
-    """`time operation collection key what`, to be cut where the terminal ends."""
+    """Return `time operation collection key what`, which is cut off at the terminal's edge."""
     from rich.text import Text
 
     text = message_text(message)
@@ -37,7 +37,7 @@ def rich_line(message: Message) -> Text:
 
 
 def plain_line(message: Message) -> str:
-    """`time operation database.collection key what`, with a short key and without colours."""
+    """Return `time operation database.collection key what`, with a short key and without colours."""
     text = message_text(message)
     namespace = ".".join(filter(None, (text.database, text.collection)))
     parts = (text.timestamp, text.operation.ljust(OPERATION_WIDTH), namespace, short_key(text.key), text.what)

@@ -1,4 +1,4 @@
-"""A delivered message in the words of a line: time, operation, collection, key, and what is in it or has changed."""
+"""Describes a delivered message in one line: time, operation, collection, key, and its content or changes."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 LONGEST_KEY = 14
 SHORT_KEY_END = 6
 LONGEST_TEXT = 2000
-"""More than any terminal shows in a line; a document may have millions of characters."""
+"""Limit in characters: more than any terminal shows in a line. A document may have millions."""
 
 ROW_OPERATIONS = ("insert", "update", "replace", "delete")
 _HEAD = {"operationType", "database", "collection", "documentKey", "timestamp", "eventId", "watcher", "sequence"}
@@ -18,7 +18,7 @@ Message = Mapping[str, Any]
 
 
 class MessageText(NamedTuple):
-    """One message; every part is printable, none holds a line break."""
+    """One message. Every part is printable, and none holds a line break."""
 
     timestamp: str
     operation: str
@@ -29,7 +29,7 @@ class MessageText(NamedTuple):
 
 
 def message_text(message: Message) -> MessageText:
-    """The parts of a line about `message`."""
+    """Return the parts of a line about `message`."""
     return MessageText(
         timestamp=short(message.get("timestamp", "")),
         operation=short(message.get("operationType", "")),
@@ -41,17 +41,17 @@ def message_text(message: Message) -> MessageText:
 
 
 def short_key(key: str) -> str:
-    """A long key as `…` and its end: the beginning of an ObjectId is the time, and much the same for all."""
+    """Shorten a long key to `…` and its end. An ObjectId begins with the time, which is much the same for all."""
     return key if len(key) <= LONGEST_KEY else f"…{key[-SHORT_KEY_END:]}"
 
 
 def short(value: Any) -> str:
-    """A value as text, printable and at most LONGEST_TEXT long before what is not printable is escaped."""
+    """Return a value as printable text. It is cut to LONGEST_TEXT before unprintable characters are escaped."""
     return printable(str(value)[:LONGEST_TEXT])
 
 
 def printable(text: str) -> str:
-    """`text` with control characters escaped: data must not be able to drive the terminal."""
+    """Escape the control characters in `text`: data must not be able to control the terminal."""
     return text if text.isprintable() else "".join(char if char.isprintable() else _escaped(char) for char in text)
 
 
@@ -79,7 +79,7 @@ def _fields(document: Mapping[str, Any]) -> str:
 
 
 def _bare(value: Any) -> str:
-    """Text as it is, everything else as JSON."""
+    """Return text as it is, and everything else as JSON."""
     return short(value) if isinstance(value, str) else _json(value)
 
 

@@ -1,4 +1,4 @@
-"""The live view as a picture, for the README."""
+"""Draws the live view as a picture, for the README."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ LINES = 24
 
 
 def picture(watchers: Sequence[WatcherLine], messages: Sequence[Message], now: datetime) -> str:
-    """The view as an SVG of COLUMNS by at most LINES characters."""
+    """Return the view as an SVG of COLUMNS by at most LINES characters."""
     from rich.console import Console
 
     console = Console(record=True, width=COLUMNS, file=io.StringIO(), force_terminal=True, color_system="truecolor")
     console.print(live_view(watchers, messages, now, LINES - 1))
-    console.print()  # the frame cuts off whatever hangs below the last line
+    console.print()  # the frame cuts off whatever extends below the last line
     return _tidy(console.export_svg(title="watcherctl demo"))
 
 
 def _tidy(svg: str) -> str:
-    """Without spaces at the ends of lines, and without fonts from a web server, so that looking at the picture asks nobody."""
+    """Remove spaces at the ends of lines. Also remove fonts from a web server, so that viewing the picture sends no request."""
     return re.sub(r"@font-face \{.*?\}|[ ]+$", "", svg, flags=re.DOTALL | re.MULTILINE)

@@ -1,1 +1,1 @@
-"""Proof that source and topics agree: `watcherctl verify`, and `watcherctl compare` for running in parallel."""
+"""Checks that source and topics agree: `watcherctl verify`, and `watcherctl compare` for running two watchers in parallel."""

@@ -1,4 +1,4 @@
-"""An old watcher's messages beside ours, for the time when both run."""
+"""Compares an old watcher's messages with ours, for the time when both run."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ Row = tuple[str, str]
 
 @dataclass(frozen=True, slots=True)
 class ChangeExample:
-    """One change on which the two sides do not agree. Of a `Difference`, `left` is the old side. `topic` is the old message's."""
+    """One change on which the two sides disagree. In a `Difference`, `left` is the old side. `topic` is that of the old message."""
 
     outcome: str
     collection: str
@@ -45,7 +45,7 @@ class ChangeExample:
     changes: tuple[Difference, ...] = ()
 
     def as_json(self) -> dict[str, Any]:
-        """As `--json` has it."""
+        """The example in the form of `--json`."""
         return {
             "outcome": self.outcome,
             "collection": self.collection,
@@ -59,8 +59,9 @@ class ChangeExample:
 
 @dataclass(slots=True)
 class Comparison:
-    """What both sides told. `unread` messages could not be brought into the mapping's form; `outside` ones have no counterpart yet,
-    or were sent before both sides ran."""
+    """The outcome of a comparison. `unread` counts messages that could not be brought into the mapping's form. `outside` counts
+    messages that have no counterpart yet, or were sent before both sides ran.
+    """
 
     counts: dict[Row, Counter[str]] = field(default_factory=dict)
     examples: list[ChangeExample] = field(default_factory=list)
@@ -69,18 +70,18 @@ class Comparison:
 
     @property
     def agrees(self) -> bool:
-        """Whether both told the same, and anything at all."""
+        """True if both sides reported the same changes, and at least one."""
         return any(self.counts.values()) and not any(counts[fault] for counts in self.counts.values() for fault in FAULTS)
 
     def add(self, outcome: str, told: Told, changes: tuple[Difference, ...] = ()) -> None:
-        """Count one change; of each outcome the first few are named."""
+        """Count one change. The first few of each outcome are kept as examples."""
         self.counts.setdefault((told.collection, told.operation), Counter())[outcome] += 1
         if outcome in FAULTS and sum(example.outcome == outcome for example in self.examples) < EXAMPLES:
             topic = None if told.ours else told.topic
             self.examples.append(ChangeExample(outcome, told.collection, told.operation, topic, told.key, told.time_ms, changes))
 
     def as_json(self) -> dict[str, Any]:
-        """As `--json` has it; docs/verification.md says what the keys mean."""
+        """The comparison in the form of `--json`; docs/verification.md describes the keys."""
         rows = [
             {"collection": collection, "operation": operation, **{outcome: counts[outcome] for outcome in OUTCOMES}}
             for (collection, operation), counts in sorted(self.counts.items())
@@ -97,7 +98,9 @@ class Comparison:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What to compare. `our_topics` says which topics are ours, `watcher` whose messages there; None: anybody's."""
+    """The two sides to compare. `our_topics` tells which topics are ours. `watcher` is the one whose messages count there; None:
+    all.
+    """
 
     settings: Settings
     mapping: MappingFile
@@ -108,7 +111,7 @@ class Request:
 
 
 def compare(request: Request, directory: Path, progress: Callable[[str, int, int], None]) -> Comparison:
-    """Read both sides up to now, and compare. Errors: ReadError, NotPermitted, ConfigurationError."""
+    """Read both sides up to now and compare them. Raises ReadError, NotPermitted, ConfigurationError."""
     result = Comparison()
     pairing = Pairing(directory)
     now_ms = int(time.time() * 1000)
@@ -150,7 +153,7 @@ def _read_side(
 
 
 def _old_record(request: Request, record: Record) -> Told | None:
-    """What it tells, if it can be read."""
+    """The change that an old record reports, or None if it cannot be read."""
     try:
         value = orjson.loads(record.value() or b"null")
     except orjson.JSONDecodeError:
@@ -160,7 +163,7 @@ def _old_record(request: Request, record: Record) -> Told | None:
 
 
 def _our_record(request: Request, record: Record, number: int) -> Iterable[Told]:
-    """What it tells, if it is ours."""
+    """The changes that a record of ours reports; nothing if it is not one of ours."""
     try:
         message = orjson.loads(record.value() or b"null")
     except orjson.JSONDecodeError:
@@ -171,7 +174,7 @@ def _our_record(request: Request, record: Record, number: int) -> Iterable[Told]
 
 
 def _begin_ms(request: Request, pairing: Pairing) -> int:
-    """From when on both sides ran: what one of them sent before has no counterpart."""
+    """The time from which both sides ran, in milliseconds since 1970. A message that one side sent earlier has no counterpart."""
     if request.since:
         return int(request.since.timestamp() * 1000)
     firsts = [first for ours in (False, True) if (first := pairing.first_ms(ours=ours)) is not None]
@@ -191,7 +194,7 @@ def _judge(pair: Pair, result: Comparison, begin_ms: int, last_ms: int) -> None:
 
 
 def _changes(old: Told, ours: Told) -> Iterable[Difference]:
-    """The mapped fields that differ; null and no field at all are the same, as they are to most who read JSON."""
+    """Yield the mapped fields that differ. Null and a missing field count as equal, as they do for most readers of JSON."""
     for path, value in old.values.items():
         other = ours.values.get(path, ABSENT)
         if not is_same(or_null(value), or_null(other)):

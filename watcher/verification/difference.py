@@ -1,4 +1,4 @@
-"""Where two JSON values differ. Pure."""
+"""Finds the places where two JSON values differ. Pure."""
 
 from __future__ import annotations
 
@@ -11,23 +11,23 @@ import orjson
 MOST = 5
 LONGEST = 120
 NOTHING = object()
-"""Instead of a value: there is no such field."""
+"""Stands for the value of a field that does not exist."""
 
 
 class Difference(NamedTuple):
-    """One place; the values as JSON text, shortened when they are long, None where there is none."""
+    """One place where two values differ. The values are JSON text, shortened if long, and None if there is none."""
 
     path: str
     left: str | None
     right: str | None
 
     def as_json(self) -> dict[str, Any]:
-        """As `--json` has it."""
+        """The place in the form of `--json`."""
         return {"path": self.path, "left": self.left, "right": self.right}
 
 
 def changes(left: Any, right: Any) -> tuple[Difference, ...]:
-    """The first few places where they differ; of two that differ in the order of their fields alone, that."""
+    """Return the first few places where the values differ. If only the order of fields differs, say that."""
     found = tuple(islice(_walk("", left, right), MOST))
     if not found and orjson.dumps(left) != orjson.dumps(right):
         return (Difference("", "the same fields", "in another order"),)
@@ -35,12 +35,12 @@ def changes(left: Any, right: Any) -> tuple[Difference, ...]:
 
 
 def is_same(left: Any, right: Any) -> bool:
-    """Whether two JSON values are equal, whatever the order of fields; 5 and 5.0 are not."""
+    """True if two JSON values are equal, whatever the order of fields. 5 and 5.0 are not equal."""
     return next(_walk("", left, right), None) is None
 
 
 def at_path(value: Any, path: str) -> Any:
-    """What lies at a dotted path, in objects and, by number, in arrays; NOTHING if nothing does."""
+    """Return the value at a dotted path, through objects and, by number, through arrays; NOTHING if there is none."""
     for name in path.split("."):
         if isinstance(value, dict) and name in value:
             value = value[name]
@@ -52,7 +52,7 @@ def at_path(value: Any, path: str) -> Any:
 
 
 def shown(value: Any) -> str | None:
-    """A value as JSON text of a bearable length."""
+    """Return a value as JSON text, cut off if it is long; None for NOTHING."""
     if value is NOTHING:
         return None
     text = orjson.dumps(value).decode()

@@ -1,4 +1,4 @@
-"""What can keep a verification or a comparison from being made."""
+"""Errors that prevent a verification or a comparison."""
 
 from __future__ import annotations
 

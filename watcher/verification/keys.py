@@ -1,4 +1,4 @@
-"""From a message's key back to what the `_id` may be in MongoDB. Pure."""
+"""Maps a message's key back to the possible `_id` values in MongoDB. Pure."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ _READINGS: tuple[Callable[[str], Any], ...] = (
     lambda text: datetime.fromisoformat(text).astimezone(UTC),
     lambda text: Binary(b64decode(text, validate=True)),
 )
-"""What the plain dialect writes as a string."""
+"""Types that the plain dialect writes as a string."""
 
 
 def possible_ids(key: bytes, json_format: str) -> list[Any]:
-    """The values of `_id` that may have given this key. MongoDB itself compares numbers across their types."""
+    """Return the `_id` values that may have produced this key. MongoDB itself compares numbers across their types."""
     if json_format == "extended":
         return [json_util.loads(key)]
     value = orjson.loads(key)
@@ -35,12 +35,14 @@ def possible_ids(key: bytes, json_format: str) -> list[Any]:
 
 
 def is_certain(key: bytes, json_format: str) -> bool:
-    """Whether `possible_ids` surely has the right one: inside of objects plain JSON leaves too much open."""
+    """True if `possible_ids` surely includes the right value. Within objects, plain JSON leaves too much open."""
     return json_format == "extended" or not isinstance(orjson.loads(key), dict)
 
 
 def created_seconds(id_: object) -> int | None:
-    """When an `_id` was made, in seconds since 1970 by the clock of who made it; None when it does not tell."""
+    """Creation time of an `_id`, in seconds since 1970 by the clock of the process that made it; None if the `_id` does not contain
+    it.
+    """
     return int(id_.generation_time.timestamp()) if isinstance(id_, ObjectId) else None
 
 

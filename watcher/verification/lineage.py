@@ -1,4 +1,4 @@
-"""What became of collections: which name a document's messages go by today. Pure."""
+"""Tracks what became of collections: the name that a document's messages belong to today. Pure."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from typing import Any
 from watcher.consumer.delivered import Message
 
 RESHAPING = ("drop", "rename", "dropDatabase")
-"""The control messages after which a collection is no longer what it was."""
+"""Control messages after which a collection is no longer what it was."""
 
 
 class Lineage:
     """Follows collections through drops and renames, in the order of `sequence`."""
 
     def __init__(self, messages: Iterable[Message], watches: Callable[[str], bool]) -> None:
-        """`messages` are control messages in any order; `watches` says whether a collection's changes are delivered."""
+        """`messages` are control messages in any order. `watches` tells whether a collection's changes are delivered."""
         reshaping = [message for message in messages if message["operationType"] in RESHAPING]
         self._events = sorted(reshaping, key=lambda message: int(message["sequence"]))
         self._numbers = [int(message["sequence"]) for message in self._events]
@@ -25,15 +25,17 @@ class Lineage:
         self._since = lru_cache(maxsize=4096)(self._name_since)
 
     def knows(self, message: Message) -> bool:
-        """Whether it is one of those this was made of."""
+        """True if this was made from the given message, among others."""
         return message["sequence"] in self._numbers
 
     def current(self, collection: str, sequence: int) -> str | None:
-        """Today's name of what was `collection` at `sequence`; None when it is gone, or no longer watched."""
+        """Return today's name of what was `collection` at `sequence`; None if it is gone or no longer watched."""
         return self._since(collection, bisect_right(self._numbers, sequence))
 
     def has_older_documents(self, collection: str) -> bool:
-        """Whether it once came by a rename from one whose changes were not delivered, with documents that have no message."""
+        """True if the collection was once renamed from one whose changes were not delivered. Its documents of that time have no
+        message.
+        """
         return any(
             event["operationType"] == "rename"
             and not self._watches(event["collection"])
@@ -51,7 +53,7 @@ class Lineage:
 
 
 def touched(message: Message) -> set[str | None]:
-    """The collections that a reshaping message is about; None stands for all."""
+    """Return the collections that a reshaping message is about; None stands for all."""
     target = message.get("to", {}).get("collection")
     return {message.get("collection"), *([target] if target else [])}
 
@@ -64,5 +66,5 @@ def _after(name: str | None, event: Message) -> str | None:
     if operation == "rename" and name == event["collection"]:
         return str(target["collection"]) if target["database"] == event["database"] else None
     if operation == "rename" and name == target["collection"] and target["database"] == event["database"]:
-        return None  # what had the name before was replaced
+        return None  # the rename replaced the collection that had this name before
     return name

@@ -1,4 +1,4 @@
-"""How an old watcher's messages correspond to ours: the mapping file of `watcherctl compare`."""
+"""The mapping file of `watcherctl compare`, which describes how an old watcher's messages correspond to ours."""
 
 from __future__ import annotations
 
@@ -13,13 +13,15 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 from watcher.errors import ConfigurationError
 
 KAFKA_KEY = "$key"
-"""As `key`: the record's own key instead of a path in its value."""
+"""Value of `key` that means the record's own key, instead of a path in its value."""
 
 Operation = Literal["insert", "update", "delete"]
-"""A replace is an update here: what Mongoose sends for one and the same call depends on its version."""
+"""Operations in a mapping. A replace counts as an update, because Mongoose's versions differ in which of the two one and the same
+call sends.
+"""
 
 PLACE = re.compile(r"\{([^{}]+)\}")
-"""A path in a key expression such as `user:{documentKey._id}`. One without braces is a path as a whole."""
+"""A path in a key expression such as `user:{documentKey._id}`. An expression without braces is a path as a whole."""
 
 STRICT = ConfigDict(extra="forbid", frozen=True)
 
@@ -34,7 +36,7 @@ KeyExpression = Annotated[str, AfterValidator(_checked)]
 
 
 class OperationField(BaseModel):
-    """The operation stands in the message, at the path `field`, in words of the old watcher's own."""
+    """An operation that the message names at the path `field`, in the old watcher's own words."""
 
     model_config = STRICT
 
@@ -43,7 +45,7 @@ class OperationField(BaseModel):
 
 
 class TopicMapping(BaseModel):
-    """One topic of the old watcher; `fields` are paths in its messages, and the paths in ours that have the same values."""
+    """One topic of the old watcher. `fields` maps paths in its messages to the paths in ours that have the same values."""
 
     model_config = STRICT
 
@@ -56,7 +58,7 @@ class TopicMapping(BaseModel):
 
     @property
     def operations(self) -> set[str]:
-        """Those that the topic can tell of."""
+        """The operations that the topic can report."""
         return {self.operation} if isinstance(self.operation, str) else set(self.operation.values.values())
 
 
@@ -69,7 +71,7 @@ class MappingFile(BaseModel):
 
 
 def load_mapping(path: Path) -> MappingFile:
-    """The mapping in a TOML file. Errors: ConfigurationError with all its faults; OSError."""
+    """Load the mapping from a TOML file. Raises ConfigurationError with all faults, and OSError."""
     try:
         return MappingFile.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:

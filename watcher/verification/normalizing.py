@@ -1,4 +1,4 @@
-"""What a message tells, an old watcher's or ours, in terms that can be compared. Pure."""
+"""Brings messages, an old watcher's and ours, into a common form that can be compared. Pure."""
 
 from __future__ import annotations
 
@@ -13,13 +13,15 @@ from watcher.verification.mapping import KAFKA_KEY, PLACE, TopicMapping
 from watcher.verification.pairing import Told
 
 ABSENT = {"$absent": True}
-"""Instead of the value of a field that a message lacks; no JSON of MongoDB's has that name."""
+"""Stands for the value of a field that a message lacks. No JSON of MongoDB's uses that name."""
 
 OURS = {"insert": "insert", "update": "update", "replace": "update", "delete": "delete"}
 
 
 def old_told(topic: str, mapping: TopicMapping, record_key: bytes | None, value: Any, time_ms: int) -> Told | None:
-    """What an old message tells, in our terms; None when it has no key, or an operation that the mapping does not name."""
+    """The change that an old message reports, in our terms. None if it has no key, no usable time, or an operation that the mapping
+    does not name.
+    """
     key = _key(mapping.key, value, record_key)
     operation: object = mapping.operation
     if not isinstance(mapping.operation, str):
@@ -32,7 +34,9 @@ def old_told(topic: str, mapping: TopicMapping, record_key: bytes | None, value:
 
 
 def our_told(topics: Mapping[str, TopicMapping], message: dict[str, Any], number: int) -> Iterator[Told]:
-    """What our message number `number` tells, for each old topic that tells of such things too: its key, and its fields."""
+    """Yield the change that our message number `number` reports, once for each old topic that covers it, with that topic's key and
+    fields.
+    """
     operation = OURS.get(message["operationType"], "")
     told_at = _time_ms(message["timestamp"]) or 0
     for topic, mapping in topics.items():
@@ -43,7 +47,7 @@ def our_told(topics: Mapping[str, TopicMapping], message: dict[str, Any], number
 
 
 def _key(expression: str, value: Any, record_key: bytes | None = None) -> str | None:
-    """What a key expression gives; None when a part of it is missing."""
+    """Evaluate a key expression; None if a part of it is missing."""
     paths = PLACE.findall(expression) or [expression]
     parts = [(record_key or b"").decode("utf-8", "replace") if path == KAFKA_KEY else at_path(value, path) for path in paths]
     if NOTHING in parts:
@@ -57,19 +61,19 @@ def _or_absent(value: Any) -> Any:
 
 
 def or_null(value: Any) -> Any:
-    """A value of `Told.values`, as JSON has it."""
+    """Convert a value of `Told.values` back to JSON's form: null for a missing field."""
     return None if value == ABSENT else value
 
 
 def _key_text(key: Any) -> str:
-    """Keys as text, so that an ObjectId is the same however it was written."""
+    """Return a key as text, so that an ObjectId is the same in whatever form it was written."""
     if isinstance(key, dict) and key.keys() == {"$oid"}:
         key = key["$oid"]
     return key if isinstance(key, str) else orjson.dumps(key).decode()
 
 
 def _time_ms(value: Any) -> int | None:
-    """Milliseconds since 1970 from a number of them or from an ISO time; None when it is neither."""
+    """Convert a number of milliseconds, or an ISO time, to milliseconds since 1970; None for anything else."""
     if isinstance(value, (int, float)) and not isinstance(value, bool):
         return int(value)
     try:

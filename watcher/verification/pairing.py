@@ -1,4 +1,4 @@
-"""Brings the messages of two watchers together: same collection, operation and key, at about the same time."""
+"""Pairs the messages of two watchers: same collection, operation and key, at about the same time."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ CACHE_KBYTES = 64 * 1024
 
 
 class Told(NamedTuple):
-    """What one message told; `time_ms` since 1970, `values` by the path in our messages.
+    """The change that one message reported. `time_ms` counts from 1970; `values` are keyed by the path in our messages.
 
-    `topic` is the old watcher's: that of its message, or the one with which ours is compared. `ours` numbers our messages,
-    from 1; 0 is one of the old watcher's.
+    `topic` is the old watcher's: the topic of its message, or the one with which ours is compared. `ours` is the number of our
+    message, from 1; 0 marks a message of the old watcher.
     """
 
     collection: str
@@ -30,17 +30,17 @@ class Told(NamedTuple):
 
 
 class Pair(NamedTuple):
-    """The two sides of one change; None where nobody told of it."""
+    """The two sides of one change; a side that did not report it is None."""
 
     old: Told | None
     ours: Told | None
 
 
 class Pairing:
-    """Keeps what both sides told in SQLite, in `directory`, because it may be much.
+    """Keeps the changes of both sides in an SQLite file in `directory`, because there may be many.
 
-    Several old topics can tell of one change, so each is paired with ours by itself. Of ours only that is left over which has found
-    a counterpart in none of them: the old watcher may as well have told of each change in one of several topics.
+    Several old topics can report one change, so each of them is paired with ours separately. A message of ours is left over only if
+    none of them has a counterpart for it: the old watcher may report each change in just one of several topics.
     """
 
     def __init__(self, directory: Path) -> None:
@@ -52,19 +52,19 @@ class Pairing:
         )
 
     def add(self, told: Iterable[Told]) -> None:
-        """Keep what either side told; of one of ours, all that it told, one for each old topic."""
+        """Add changes of either side. A message of ours must come with all its entries, one for each old topic."""
         self._database.execute("BEGIN")
         rows = ((*one[:5], orjson.dumps(one.values), one.ours) for one in told)
         self._database.executemany("INSERT INTO told VALUES (?, ?, ?, ?, ?, ?, ?)", rows)
         self._database.execute("COMMIT")
 
     def first_ms(self, *, ours: bool) -> int | None:
-        """When a side told of something for the first time."""
+        """Time of the first change that a side reported, in milliseconds since 1970; None if it reported none."""
         first: int | None = self._database.execute("SELECT min(time_ms) FROM told WHERE (ours > 0) = ?", [ours]).fetchone()[0]
         return first
 
     def pairs(self, window_ms: int) -> Iterator[Pair]:
-        """Each old message, with ours if that lies within the window; then each of ours that has no counterpart."""
+        """Yield each old message with ours, if ours lies within the window. Then yield each of ours that has no counterpart."""
         rows = self._database.execute("SELECT * FROM told ORDER BY collection, operation, topic, key, time_ms, ours")
         for _, group in itertools.groupby(rows, key=lambda row: row[:4]):
             old: list[Told] = []
@@ -77,7 +77,7 @@ class Pairing:
             yield Pair(None, _told(row[:-1]))
 
     def _with_old(self, pairs: Iterable[Pair]) -> Iterator[Pair]:
-        """Those with an old message; which of ours were among them is noted."""
+        """Yield the pairs that have an old message, and note which of ours were among them."""
         for pair in pairs:
             if pair.old and pair.ours:
                 self._database.execute("INSERT OR IGNORE INTO paired VALUES (?)", [pair.ours.ours])
@@ -85,7 +85,7 @@ class Pairing:
                 yield pair
 
     def close(self) -> None:
-        """Give the file back."""
+        """Close the database file."""
         self._database.close()
 
 
@@ -94,7 +94,7 @@ def _told(row: tuple[Any, ...]) -> Told:
 
 
 def paired(old: list[Told], ours: list[Told], window_ms: int) -> Iterator[Pair]:
-    """Pairs of one document's messages, both in the order of time: the earliest that are near enough belong together."""
+    """Pair the messages about one document. Both lists are in order of time; the earliest that are near enough belong together."""
     at_old = at_ours = 0
     while at_old < len(old) or at_ours < len(ours):
         left = old[at_old] if at_old < len(old) else None

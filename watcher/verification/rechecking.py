@@ -1,9 +1,12 @@
-"""What becomes of documents in doubt: settled, or counted as what is wrong with them.
+"""Looks again at documents in doubt, until each is settled or counted as faulty.
 
-A doubt is looked at again and again: read the document; wait until the watcher's position is past that moment; read the new
-messages. It is settled when the newest message agrees with the document, or one of the new ones does: a document that changes
-all the time is never as the newest message has it. It counts when two looks in a row found the same document and the same
-message: then nothing happened to it in between, and nothing about it is on its way.
+A look has three steps. Read the document. Wait until the watcher's position is past that moment. Read the new messages.
+
+A doubt is settled when the document agrees with the newest message, or with any of the new ones. The latter is needed because a
+document that changes all the time never equals the newest message.
+
+A doubt counts as a fault when two looks in a row find the same document and the same message. Then nothing happened to it in
+between, and no message about it is on its way.
 """
 
 from __future__ import annotations
@@ -26,21 +29,23 @@ from watcher.verification.topics import TopicReplay
 
 POLL_SECONDS = 0.25
 LOOKS = 20
-"""A document that has changed at each of so many looks is left alone, as unsettled."""
+"""Limit of looks. A document that has changed at each of them is left as unsettled."""
 
 FOLLOWED = 10_000
-"""Of more documents not every new state is remembered, only the newest: most of so many settle at the first look."""
+"""Above this number of documents, only the newest state of each is remembered and not every new one. Most of so many settle at the
+first look.
+"""
 
 Progress = Callable[[str, int, int], None]
-"""Told of a phase, how much of it is done, and of how much; 0 when that is not known."""
+"""Called with a phase, the amount done, and the total; 0 if that is not known."""
 
 
 @dataclass(frozen=True, slots=True)
 class Settling:
-    """The doubts in `store`, and all that it takes to settle them.
+    """The doubts in `store`, and everything that is needed to settle them.
 
-    `begin`: from when on every change has its message in the topics, in seconds since 1970. `complete`: no document is older.
-    `patience_s`: how long to wait, each time, for the watcher's position to pass a moment.
+    `begin` is the time from which every change has its message in the topics, in seconds since 1970. `complete` says that no
+    document is older. `patience_s` is how long to wait, each time, for the watcher's position to pass a moment.
     """
 
     settings: Settings
@@ -55,7 +60,7 @@ class Settling:
     progress: Progress
 
     def settle(self) -> None:
-        """Look at the doubts until none is left, or too often, or the watcher does not come after."""
+        """Look at the doubts until none is left, there were LOOKS looks, or the watcher does not catch up."""
         for look in range(1, LOOKS + 1):
             if not self.store.doubt_count() or self.result.stalled:
                 break
@@ -69,7 +74,7 @@ class Settling:
                 self.result.judge(Verdict.UNSETTLED, DocumentExample(doubt.collection, doubt.key))
 
     def _look(self, number: int) -> Timestamp:
-        """Read the documents in doubt again; returns a moment after that."""
+        """Read the documents in doubt again. Return a time after that, by MongoDB's clock."""
         total = self.store.doubt_count()
         for done, doubts in enumerate(self.store.doubts(CHUNK)):
             self.progress(f"looking again ({number})", min(done * CHUNK, total), total)
@@ -82,13 +87,13 @@ class Settling:
         return self.source.time()
 
     def _found(self, doubts: list[Doubt]) -> dict[bytes, Document]:
-        """The documents that are there. Of one that only the topics know, the type of its `_id` has to be guessed."""
+        """Return the documents that exist. If only the topics know a document, the type of its `_id` has to be guessed."""
         collection = doubts[0].collection
         with_id = self.source.by_ids(collection, [doubt.id for doubt in doubts if doubt.id is not None])
         return with_id | self.source.by_keys(collection, [doubt.key for doubt in doubts if doubt.id is None])
 
     def _wait_until_past(self, moment: Timestamp) -> bool:
-        """Whether the watcher's position comes to lie after `moment` in time; then the messages up to it are in the topics."""
+        """True if the watcher's position passes `moment` in time. Then the topics hold the messages up to it."""
         deadline = time.monotonic() + self.patience_s
         while time.monotonic() < deadline:
             position = self.positions.read().position
@@ -109,7 +114,7 @@ class Settling:
             )
 
     def _is_settled(self, doubt: Doubt, newest: Known | None) -> bool:
-        """Whether nothing more is to be found out; what is wrong then is counted."""
+        """True if nothing more can be found out about the document; a fault has been counted then."""
         if not {doubt.collection, "*"}.isdisjoint(self.result.reshaped):
             return True
         if (newest.digest if newest else ABSENT) == doubt.looked or self.topics.has_told(doubt.collection, doubt.key, doubt.looked):
@@ -136,7 +141,7 @@ class Settling:
         return Verdict.MISSING if newest.digest == ABSENT else Verdict.DIFFERENT
 
     def without_message(self, collection: str, id_: bytes | None) -> Verdict:
-        """What to say of a document about which there is no message at all."""
+        """The verdict on a document that has no message at all."""
         if self.complete:
             return Verdict.MISSING
         if self.topics.lineage.has_older_documents(collection):
@@ -155,5 +160,5 @@ class Settling:
 
 
 def _moment(token: Mapping[str, str]) -> Timestamp:
-    """The cluster time inside a resume token: bytes 1 to 8 of `_data`, big-endian."""
+    """Extract the cluster time from a resume token: bytes 1 to 8 of `_data`, big-endian."""
     return Timestamp(int(token["_data"][2:10], 16), int(token["_data"][10:18], 16))

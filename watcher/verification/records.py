@@ -1,4 +1,4 @@
-"""Reads whole topics, each time up to where they end at the call. Leaves no trace in Kafka: no group, no offsets."""
+"""Reads whole topics, each time up to their ends at the call. Leaves no trace in Kafka: no group, no offsets."""
 
 from __future__ import annotations
 
@@ -20,26 +20,31 @@ from watcher.consumer.kafka_errors import read_error
 
 CONNECT_SECONDS = 10.0
 STALL_SECONDS = 45.0
-"""How long nothing may come before the end. An open transaction holds its partition's end back, by default at most 30 s."""
+"""Longest time without a record before the end, in seconds. An open transaction holds back the end of its partition, by default for
+at most 30 s.
+"""
 
 STEP_SECONDS = 0.2
 RECORDS_AT_ONCE = 1000
 QUEUE_KBYTES = 16 * 1024
 PASSED_OVER = (KafkaError._PARTITION_EOF, KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError.GROUP_AUTHORIZATION_FAILED)
-"""Ends; topics that were deleted meanwhile; the group that librdkafka looks for though none is used."""
+"""Errors that are ignored: the end of a partition; a topic that was deleted meanwhile; the group that librdkafka looks for although
+none is used.
+"""
 
 Take = Callable[[Record], None]
 Progress = Callable[[int, int], None]
-"""How much is done, of how much."""
+"""Called with the amount done, and the total."""
 
 _log = logging.getLogger("watcher.verification.librdkafka")
 _log.addHandler(logging.NullHandler())
 
 
 class TopicReader:
-    """The committed records of all topics that are `wanted`, from the oldest, or from `since_ms` (1970, Kafka's time) on.
+    """The committed records of all topics that are `wanted`, from the oldest on, or from the time `since_ms` on (milliseconds since
+    1970, by the records' timestamps in Kafka).
 
-    Everything raises NotPermitted, ConfigurationError or ReadError. Close it, or use `with`.
+    All methods raise NotPermitted, ConfigurationError or ReadError. Close it, or use `with`.
     """
 
     def __init__(self, settings: Settings, wanted: Callable[[str], bool], since_ms: int | None = None) -> None:
@@ -48,7 +53,7 @@ class TopicReader:
         self._since_ms = since_ms
         self._next: dict[Partition, int] = {}
         self.cut: set[Partition] = set()
-        """The partitions whose beginning is gone: retention has deleted it."""
+        """Partitions whose beginning is gone, deleted by retention."""
         try:
             self._consumer = Consumer(self._config(), logger=_log)
             self._admin = AdminClient(client_properties(settings), logger=_log)
@@ -61,9 +66,10 @@ class TopicReader:
         return {topic for topic, _ in self._next}
 
     def read(self, take: Take, progress: Progress = lambda _done, _total: None) -> None:
-        """Hand over what has been committed since the last call, at the first since the beginning; each partition in its order.
+        """Pass each record committed since the last call, or at first since the beginning, to `take`, in the order of each
+        partition.
 
-        The end is the log's, not the last committed one: a transaction that is open is waited for.
+        The end is that of the log, not of the last committed record: an open transaction is waited for.
         """
         ends = self._find_ends()
         behind = {partition for partition, end in ends.items() if self._next[partition] < end}
@@ -82,14 +88,14 @@ class TopicReader:
             progress(total - sum(ends[partition] - self._next[partition] for partition in behind), total)
 
     def exists(self, topic: str) -> bool:
-        """Whether Kafka has this topic."""
+        """True if Kafka has this topic."""
         try:
             return topic in self._consumer.list_topics(timeout=CONNECT_SECONDS).topics
         except KafkaException as error:
             raise read_error(error.args[0], self._settings) from error
 
     def record_at(self, partition: Partition, offset: int) -> Record | None:
-        """One record again; None if it is gone."""
+        """Read one record again; None if it is gone."""
         self._consumer.assign([TopicPartition(*partition, offset)])
         deadline = time.monotonic() + CONNECT_SECONDS
         while time.monotonic() < deadline:
@@ -99,7 +105,7 @@ class TopicReader:
         return None
 
     def close(self) -> None:
-        """Leave Kafka."""
+        """Close the connection to Kafka."""
         self._consumer.close()
 
     def __enter__(self) -> Self:
@@ -111,7 +117,7 @@ class TopicReader:
     def _config(self) -> dict[str, Any]:
         return {
             **reading_properties(self._settings),
-            "auto.offset.reset": "earliest",  # what retention deletes meanwhile is passed over
+            "auto.offset.reset": "earliest",  # records that retention deletes meanwhile are passed over
             "queued.max.messages.kbytes": QUEUE_KBYTES,
         }
 
@@ -120,13 +126,13 @@ class TopicReader:
         if error is None:
             take(record)
             self._next[partition] = offset + 1
-        elif error.code() == KafkaError._PARTITION_EOF:  # counts the markers of transactions, which no record shows
+        elif error.code() == KafkaError._PARTITION_EOF:  # also counts transaction markers, for which there is no record
             self._next[partition] = max(self._next[partition], offset)
         elif error.code() not in PASSED_OVER:
             raise read_error(error, self._settings)
 
     def _find_ends(self) -> dict[Partition, int]:
-        """Where each partition ends now. One that is new gets its first offset in `_next`."""
+        """Return the present end of each partition. A new partition gets its first offset in `_next`."""
         try:
             partitions = self._partitions()
             new = partitions - self._next.keys()
@@ -153,7 +159,9 @@ class TopicReader:
 
 
 def topics_of(settings: Settings, *operations: str) -> Callable[[str], bool]:
-    """Whether a topic can hold messages of the watcher; those about `operations` alone (`control` is one), if any are given."""
+    """Return a function that is True for the topics that may hold the watcher's messages. With `operations` (`control` is one),
+    only the topics of those.
+    """
     templates = {template for name, template in settings.topic_templates.items() if not operations or name in operations}
     patterns = [topic_pattern(template, settings.database) for template in templates]
     return lambda topic: any(pattern.match(topic) for pattern in patterns)

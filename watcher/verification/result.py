@@ -1,4 +1,4 @@
-"""What a verification has found."""
+"""The result of a verification."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from watcher.verification.difference import Difference
 from watcher.verification.sequences import SequenceReport
 
 VERSION = 1
-"""Of the JSON form: goes up when a key goes away or changes its meaning; new keys may come without that."""
+"""Version of the JSON form. It goes up when a key is removed or changes its meaning; new keys may come without that."""
 
 EXAMPLES = 10
-"""How many keys of each kind are named."""
+"""Number of documents that are named for each verdict."""
 
 DIFFS = 5
 SPANS = 20
 
 
 class Verdict(StrEnum):
-    """What can be wrong with, or said of, one document."""
+    """The verdict on one document: a fault, or a remark."""
 
     MISSING = "missing"
     EXTRA = "extra"
@@ -39,14 +39,14 @@ FAULTS = (Verdict.MISSING, Verdict.EXTRA, Verdict.DIFFERENT, Verdict.UNSETTLED)
 
 @dataclass(frozen=True, slots=True)
 class DocumentExample:
-    """One document; `changes` are the first few places where source and topics differ."""
+    """One document. `changes` are the first few places where source and topics differ."""
 
     collection: str
     key: bytes
     changes: tuple[Difference, ...] = ()
 
     def as_json(self) -> dict[str, Any]:
-        """As `--json` has it."""
+        """The example in the form of `--json`."""
         return {
             "collection": self.collection,
             "key": orjson.loads(self.key),
@@ -56,18 +56,18 @@ class DocumentExample:
 
 @dataclass(slots=True)
 class VerificationResult:
-    """Counted while it goes on; `sequences` comes at the end."""
+    """The result, which is counted during the verification. `sequences` is set at the end."""
 
     watcher: str
     database: str
     compared: Counter[str] = field(default_factory=Counter)
-    """Documents that were looked at in the source, by collection."""
+    """Documents that were compared in the source, by collection."""
     verdicts: Counter[Verdict] = field(default_factory=Counter)
     examples: dict[Verdict, list[DocumentExample]] = field(default_factory=dict)
     reshaped: set[str] = field(default_factory=set)
-    """Collections that were dropped or renamed meanwhile, and so not compared."""
+    """Collections that were dropped or renamed during the verification, and so were not compared."""
     stalled: bool = False
-    """Whether the watcher's position did not come after, so that doubts could not be settled."""
+    """True if the watcher's position did not catch up, so that doubts could not be settled."""
     messages: int = 0
     gap_messages: int = 0
     dead_letters: int = 0
@@ -77,7 +77,7 @@ class VerificationResult:
     seconds: float = 0.0
 
     def judge(self, verdict: Verdict, example: DocumentExample) -> None:
-        """Count one document; the first few are named."""
+        """Count one document. The first few of each verdict are named."""
         self.verdicts[verdict] += 1
         named = self.examples.setdefault(verdict, [])
         if len(named) < EXAMPLES:
@@ -85,14 +85,14 @@ class VerificationResult:
 
     @property
     def is_equal(self) -> bool:
-        """Whether nothing speaks against it that the topics hold what the source holds."""
+        """True if nothing contradicts that the topics hold what the source holds."""
         faults = any(self.verdicts[verdict] for verdict in FAULTS) or bool(self.reshaped)
         numbers = self.sequences
         broken = numbers is not None and (numbers.gaps or (numbers.repeated and not self.repeats_allowed))
         return not faults and not broken
 
     def as_json(self) -> dict[str, Any]:
-        """As `--json` has it; docs/verification.md says what the keys mean."""
+        """The result in the form of `--json`; docs/verification.md describes the keys."""
         numbers = self.sequences
         return {
             "version": VERSION,

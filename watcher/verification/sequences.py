@@ -1,4 +1,4 @@
-"""Which sequence numbers have been seen, in one bit each. Pure."""
+"""A set of the sequence numbers that have been seen, in one bit each. Pure."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Span = tuple[int, int]
 
 
 class SeenNumbers:
-    """A set of positive numbers. A million of them that lie close together take 125 kB."""
+    """A set of positive numbers. A million numbers that lie close together take 125 kB."""
 
     def __init__(self) -> None:
         self._blocks: dict[int, bytearray] = {}
@@ -23,7 +23,7 @@ class SeenNumbers:
         self.highest = 0
 
     def add(self, number: int) -> bool:
-        """Whether it is new."""
+        """Add a number. True if it is new."""
         index, bit = divmod(number, BLOCK_NUMBERS)
         block = self._blocks.get(index)
         if block is None:
@@ -38,7 +38,7 @@ class SeenNumbers:
         return True
 
     def missing(self, first: int, last: int) -> Iterator[Span]:
-        """The spans of numbers from `first` to `last` that have not been added."""
+        """Yield the spans of numbers from `first` to `last` that have not been added."""
         start: int | None = None
         for base, byte in self._bytes(first, last):
             if byte == FULL and start is None:
@@ -55,7 +55,7 @@ class SeenNumbers:
             yield start, last
 
     def _bytes(self, first: int, last: int) -> Iterator[Span]:
-        """Each byte with the number of its lowest bit."""
+        """Yield each byte, after the number of its lowest bit."""
         nothing = bytearray(BLOCK_BYTES)
         for index in range(first // BLOCK_NUMBERS, last // BLOCK_NUMBERS + 1):
             block = self._blocks.get(index, nothing)
@@ -64,7 +64,7 @@ class SeenNumbers:
 
 @dataclass(frozen=True, slots=True)
 class SequenceReport:
-    """What the numbers prove. `gaps` are lost messages; `announced` spans are told of by a control message."""
+    """The conclusion from the numbers. `gaps` are lost messages. `announced` spans are those that a control message reports."""
 
     first: int | None
     last: int
@@ -74,15 +74,15 @@ class SequenceReport:
 
     @property
     def lost(self) -> int:
-        """How many numbers are missing for good."""
+        """Count of the numbers that are missing for good."""
         return sum(last - first + 1 for first, last in self.gaps)
 
 
 def report(seen: SeenNumbers, *, repeated: int, certain_from: int, last: int, jumps: Iterable[int]) -> SequenceReport:
-    """What is missing of the numbers from `certain_from` (below it, retention may have deleted any) to `last` (above it, some may
-    still be on their way).
+    """Report the missing numbers from `certain_from` to `last`. Below `certain_from`, retention may have deleted any; above `last`,
+    some may still be on their way.
 
-    The numbers of some messages may jump: what is missing right before one of `jumps` is announced.
+    The numbers of some messages may jump: a span that is missing right before one of `jumps` is announced.
     """
     announcing = set(jumps)
     gaps: list[Span] = []

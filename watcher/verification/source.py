@@ -1,4 +1,4 @@
-"""The collections themselves, as the watcher's messages would show them: same fields, same JSON dialect."""
+"""Reads the collections in the form of the watcher's messages: same fields, same JSON dialect."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ CHUNK = 1000
 """Documents in one request."""
 
 CHUNK_BYTES = 16_000_000
-"""After so many bytes a chunk is full: as much as a reply of MongoDB holds."""
+"""Size at which a chunk is full, in bytes: as much as a reply of MongoDB holds."""
 
 OUTAGE_SECONDS = 30.0
-"""An election takes 12 s by default."""
+"""Longest outage that is ridden out, in seconds. An election takes 12 s by default."""
 
 RETRY_SECONDS = 0.5
 
@@ -38,13 +38,13 @@ EXACT: CodecOptions[RawBSONDocument] = CodecOptions(
     datetime_conversion=DatetimeConversion.DATETIME_MS,
     unicode_decode_error_handler="replace",
 )
-"""Decodes an `_id` of any type, so that it can be encoded again."""
+"""Options that decode an `_id` of any type so that it can be encoded again."""
 
 Stage = Mapping[str, Any]
 
 
 class Document(NamedTuple):
-    """A document as JSON, and in BSON; `key` is its `_id`, as in the messages' Kafka key."""
+    """A document as JSON and in BSON. `key` is its `_id` as in the Kafka key of its messages."""
 
     key: bytes
     text: bytes
@@ -52,43 +52,43 @@ class Document(NamedTuple):
 
     @property
     def id(self) -> bytes:
-        """`{"": _id}` in BSON, whatever its type is."""
+        """The document `{"": _id}` in BSON, which works for any type of `_id`."""
         return bson.encode({"": RawBSONDocument(self.raw, EXACT)["_id"]}, codec_options=EXACT)
 
 
 def id_value(id_: bytes) -> Any:
-    """The `_id` in a `Document.id`."""
+    """Return the `_id` in a `Document.id`."""
     return RawBSONDocument(id_, EXACT)[""]
 
 
 class CollectionReader:
-    """The watched database. Everything raises Outage, NotPermitted or ConfigurationError. Close it, or use `with`."""
+    """The watched database. All methods raise Outage, NotPermitted or ConfigurationError. Close it, or use `with`."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._dialect = DIALECTS[settings.json_format]
         self._client = connect(settings)
-        # Causal: a secondary, if the URI has documents read there, waits until it has all that `time` has told of.
+        # A causally consistent session. If the URI has documents read from a secondary, that one first catches up with `time`.
         self._session = self._client.start_session()
         self._database = self._client[settings.database]
 
     def collections(self) -> list[str]:
-        """The watched collections that there are; views and time series have no change stream."""
+        """Return the watched collections that exist. Views and time series have no change stream."""
         with translated():
             names = self._database.list_collection_names(filter={"type": "collection"})
         return sorted(name for name in names if self._settings.watches(name))
 
     def count(self, collection: str) -> int:
-        """About how many documents it has."""
+        """Return about how many documents the collection has."""
         with translated():
             count: int = self._database.command("count", collection, read_preference=self._client.read_preference)["n"]
             return count
 
     def chunks(self, collection: str) -> Iterator[list[Document]]:
-        """All documents, in the order of `_id`.
+        """Yield all documents, in the order of `_id`.
 
-        Each chunk is a request of its own, which begins where the one before has ended: no cursor has to live for hours, and what
-        an election has interrupted is asked for again, for OUTAGE_SECONDS.
+        Each chunk is a request of its own that begins where the one before ended. So no cursor has to live for hours, and a request
+        that an election interrupts is repeated, for up to OUTAGE_SECONDS.
         """
         last: bytes | None = None
         read, answered = CHUNK, time.monotonic()
@@ -107,30 +107,30 @@ class CollectionReader:
                 read = CHUNK
 
     def sample(self, collection: str, count: int) -> Iterator[list[Document]]:
-        """`count` documents by chance."""
+        """Yield `count` random documents."""
         return self._read(collection, [{"$sample": {"size": count}}])
 
     def by_ids(self, collection: str, ids: Iterable[bytes]) -> dict[bytes, Document]:
-        """Those of the documents that are there, by key."""
+        """Return the documents that exist, by key."""
         values = [id_value(id_) for id_ in ids]
         found = self._read(collection, [{"$match": {"_id": {"$in": values}}}])
         return {document.key: document for chunk in found for document in chunk}
 
     def by_keys(self, collection: str, keys: Iterable[bytes]) -> dict[bytes, Document]:
-        """As `by_ids`, by keys as they are in messages: what JSON does not tell apart is tried."""
+        """Like `by_ids`, but with keys from messages. If JSON does not show the type of an `_id`, all possible ones are tried."""
         wanted = set(keys)
         values = [value for key in wanted for value in possible_ids(key, self._settings.json_format)]
         found = self._read(collection, [{"$match": {"_id": {"$in": values}}}])
         return {document.key: document for chunk in found for document in chunk if document.key in wanted}
 
     def time(self) -> Timestamp:
-        """The primary's own time: every change that has been read so far was made at or before it."""
+        """Return the primary's time. Every change that has been read so far was made at or before it."""
         with translated():
             reply = self._client.admin.command("ping", session=self._session)
         return Timestamp(reply["operationTime"].time, reply["operationTime"].inc)
 
     def close(self) -> None:
-        """Give the connection back."""
+        """Close the connection."""
         self._session.end_session()
         self._client.close()
 
@@ -141,7 +141,9 @@ class CollectionReader:
         self.close()
 
     def _after(self, collection: str, last: bytes | None) -> Iterator[list[Document]]:
-        """The next CHUNK documents behind this `_id`, of all types: $gt alone finds those of the same type, within $expr all."""
+        """Yield the next CHUNK documents after this `_id`, whatever their types. $gt alone finds only those of the same type;
+        within $expr it finds all.
+        """
         unset = {path: 0 for stage in _exclusions(self._settings.exclude_fields, collection) for path in stage["$unset"]}
         behind = {} if last is None else {"$expr": {"$gt": ["$_id", {"$literal": id_value(last)}]}}
         in_order = {"sort": {"_id": 1}, "hint": {"_id": 1}, "limit": CHUNK, "batchSize": CHUNK}
@@ -152,9 +154,9 @@ class CollectionReader:
         return self._documents({"aggregate": collection, "pipeline": pipeline, "cursor": {"batchSize": CHUNK}})
 
     def _documents(self, command: dict[str, Any]) -> Iterator[list[Document]]:
-        """The documents that the command finds, in chunks that are as large as a reply at most; none of them is empty.
+        """Yield the documents that the command finds, in chunks no larger than a reply; none is empty.
 
-        pymongo's `Collection` does not take every name that MongoDB does, like `a..b`, and a command takes all of them.
+        A command accepts every collection name that MongoDB does, such as `a..b`; pymongo's `Collection` does not.
         """
         chunk, size = [], 0
         with translated(), self._cursor(command) as cursor:
@@ -178,7 +180,7 @@ class CollectionReader:
         )
 
     def _read_concern(self) -> Mapping[str, Any]:
-        """What is not committed by a majority yet is in no change stream."""
+        """Read concern for the source: changes that a majority has not committed yet are in no change stream."""
         known = self._session.operation_time
         return {"level": "majority", **({"afterClusterTime": known} if known else {})}
 
@@ -188,7 +190,7 @@ class CollectionReader:
 
 
 def _exclusions(fields: Iterable[str], collection: str) -> list[Stage]:
-    """What `exclude_fields` leaves out of this collection's documents, by the same operator that the watcher uses."""
+    """Stages that remove the `exclude_fields` of this collection, with the same operator that the watcher uses."""
     paths = [path for text in fields for name, path in [split_field(text)] if fnmatchcase(collection, name)]
     outermost = {path for path in paths if not any(path[:length] in paths for length in range(1, len(path)))}
     return [{"$unset": sorted(".".join(path) for path in outermost)}] if outermost else []

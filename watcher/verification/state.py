@@ -1,4 +1,4 @@
-"""The last state of each document, as the topics tell it: in SQLite, because there may be millions."""
+"""Stores the last state of each document according to the topics, in SQLite because there may be millions."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from watcher.consumer.delivered import Partition
 CACHE_KBYTES = 64 * 1024
 DIGEST_BYTES = 16
 ABSENT = b""
-"""Instead of a digest: there is no such document."""
+"""Stands for the digest of a document that does not exist."""
 
 SCHEMA = """
 CREATE TABLE state (
@@ -34,7 +34,9 @@ WHERE excluded.sequence > sequence
 
 
 class Known(NamedTuple):
-    """What the newest message about a document says. `digest` is that of its text, ABSENT, or None: not told."""
+    """The newest message about a document. `digest` is that of the document's text, ABSENT, or None if the message does not contain
+    it.
+    """
 
     sequence: int
     digest: bytes | None
@@ -43,10 +45,10 @@ class Known(NamedTuple):
 
 
 class Doubt(NamedTuple):
-    """A document that differed when looked at. `id` is `{"": _id}` in BSON, None for one that only the topics know.
+    """A document that differed when looked at. `id` is `{"": _id}` in BSON, or None for one that only the topics know.
 
-    `sequence` and `digest` are those of the newest message and of the document at the look before, None if there was none;
-    `looked` is the document's digest at this one.
+    `sequence` belongs to the newest message, and `digest` to the document, at the look before; None if there was none. `looked` is
+    the document's digest at this look.
     """
 
     collection: str
@@ -58,7 +60,7 @@ class Doubt(NamedTuple):
 
 
 def digest_of(text: bytes) -> bytes:
-    """A short stand-in for a document's JSON text."""
+    """Return a short digest that stands for a document's JSON text."""
     return blake2b(text, digest_size=DIGEST_BYTES).digest()
 
 
@@ -74,11 +76,11 @@ class StateStore:
         self._names: list[object] = []
 
     def close(self) -> None:
-        """Give the file back."""
+        """Close the database file."""
         self._database.close()
 
     def put(self, rows: Iterable[tuple[str, bytes, Known]]) -> None:
-        """Add states by collection and key; of two for one document the one with the higher sequence stays."""
+        """Add states by collection and key. Of two for one document, the one with the higher sequence stays."""
         self._many(
             PUT,
             (
@@ -88,7 +90,7 @@ class StateStore:
         )
 
     def known(self, collection: str, keys: Iterable[bytes]) -> dict[bytes, Known]:
-        """What the topics say of these documents, as far as they say anything."""
+        """Return what the topics say of these documents, for those that they know."""
         query = "SELECT sequence, digest, partition, offset FROM state WHERE collection = ? AND key = ?"
         number, found = self._number(collection), {}
         for key in keys:
@@ -102,7 +104,7 @@ class StateStore:
         self._many("UPDATE state SET met = 1 WHERE collection = ? AND key = ?", ((number, key) for key in keys))
 
     def collections(self) -> list[str]:
-        """Those of which the topics have any document."""
+        """Return the collections of which the topics have a document."""
         numbers = self._database.execute("SELECT DISTINCT collection FROM live")
         return [str(self._names[number]) for (number,) in numbers]
 
@@ -112,22 +114,24 @@ class StateStore:
         self._database.execute("INSERT OR IGNORE INTO doubt " + unmet, [self._number(collection)])
 
     def some_keys(self, collection: str, count: int) -> list[bytes]:
-        """The keys of `count` documents, by chance, that the topics have."""
+        """Return the keys of `count` random documents that the topics have."""
         query = "SELECT key FROM live WHERE collection = ? ORDER BY random() LIMIT ?"
         return [key for (key,) in self._database.execute(query, [self._number(collection), count])]
 
     def doubt(self, doubts: Iterable[Doubt]) -> None:
-        """Keep them, instead of what was kept about the same documents."""
+        """Store doubts, in place of earlier ones about the same documents."""
         self._many(
             "INSERT OR REPLACE INTO doubt VALUES (?, ?, ?, ?, ?, ?)", ((self._number(doubt[0]), *doubt[1:]) for doubt in doubts)
         )
 
     def settle(self, doubts: Iterable[Doubt]) -> None:
-        """Forget them."""
+        """Remove doubts."""
         self._many("DELETE FROM doubt WHERE collection = ? AND key = ?", ((self._number(d.collection), d.key) for d in doubts))
 
     def doubts(self, at_once: int) -> Iterator[list[Doubt]]:
-        """All doubts, so many at once, each time of one collection. They may be settled or changed between two."""
+        """Yield all doubts, up to `at_once` at a time and each time of one collection. Between two, doubts may be settled or
+        changed.
+        """
         after: tuple[int, bytes] = (-1, b"")
         while rows := self._doubts_after(after, at_once):
             same = [row for row in rows if row[0] == rows[0][0]]
@@ -135,7 +139,7 @@ class StateStore:
             yield [Doubt(str(self._names[row[0]]), *row[1:]) for row in same]
 
     def doubt_count(self) -> int:
-        """How many there are."""
+        """Return the number of doubts."""
         return int(self._database.execute("SELECT count(*) FROM doubt").fetchone()[0])
 
     def _doubts_after(self, after: tuple[int, bytes], count: int) -> list[tuple[Any, ...]]:
@@ -148,7 +152,7 @@ class StateStore:
         self._database.execute("COMMIT")
 
     def _number(self, name: object) -> int:
-        """Collections and partitions as small numbers: they stand in every row."""
+        """Return a small number that stands for a collection or partition, since each row holds some."""
         if name not in self._numbers:
             self._numbers[name] = len(self._names)
             self._names.append(name)

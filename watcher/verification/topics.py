@@ -1,4 +1,4 @@
-"""A watcher's messages as states of documents: what `verify` reads from Kafka."""
+"""Reads a watcher's messages from Kafka as states of documents, for `verify`."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ from watcher.verification.state import ABSENT, Known, StateStore, digest_of
 ROWS_AT_ONCE = 5000
 ROWS = ("insert", "update", "replace", "delete")
 JUMPS = ("gap", "rewind")
-"""Before these the numbers may jump."""
+"""Control messages before which the numbers may jump."""
 
 Row = tuple[str, bytes, Known]
 Message = Mapping[str, Any]
 
 
 class TopicReplay:
-    """Reads one watcher's topics into `store`, and keeps account of their numbers in `result`. Errors: as TopicReader."""
+    """Reads one watcher's topics into `store`, and keeps account of its messages in `result`. Errors: as TopicReader."""
 
     def __init__(self, settings: Settings, store: StateStore, result: VerificationResult) -> None:
         self._settings = settings
@@ -45,27 +45,27 @@ class TopicReplay:
         self._reader = TopicReader(settings, topics_of(settings))
 
     def have_position(self) -> bool:
-        """Whether the watcher has ever run."""
+        """True if the watcher's position topic exists, which means that it has run before."""
         return self._reader.exists(self._settings.position_topic)
 
     def read(self, progress: Progress = lambda _done, _total: None) -> None:
-        """Everything up to the end as it is now; the next call goes on there."""
+        """Read everything up to the present end. The next call goes on there."""
         if not self._reader.topics:
             self.lineage = self._read_lineage()
         self._reader.read(self._take, progress)
         self._flush()
 
     def follow(self, documents: Iterable[tuple[str, bytes]]) -> None:
-        """Remember all that will be told of these, by collection and key."""
+        """Remember all states of these documents, by collection and key, that new messages report."""
         for document in documents:
             self._followed.setdefault(document, set())
 
     def has_told(self, collection: str, key: bytes, digest: bytes) -> bool:
-        """Whether a document that is followed was told of in this state."""
+        """True if a message has reported this state of a document that is followed."""
         return digest in self._followed.get((collection, key), ())
 
     def document(self, known: Known) -> Any:
-        """The document in the message that `known` came from, parsed; None if it is gone."""
+        """Return the document in the message that `known` came from, parsed; None if it is gone."""
         record = self._reader.record_at(known.partition, known.offset)
         return orjson.loads(record.value() or b"null").get("fullDocument") if record else None
 
@@ -75,14 +75,15 @@ class TopicReplay:
         return self._seen.highest
 
     def sequences(self, last: int) -> SequenceReport:
-        """What the numbers up to `last` prove."""
+        """Report on the numbers up to `last`."""
         certain_from = max((self._certain_from(partition) for partition in self._reader.cut), default=1)
         return report(self._seen, repeated=self._repeated, certain_from=certain_from, last=last, jumps=self._jumps)
 
     def begin_seconds(self) -> float | None:
-        """The moment from which on every change has its message in the topics, in seconds since 1970; None: there is none.
+        """Return the time from which every change has its message in the topics, in seconds since 1970; None if there is none.
 
-        Without loss to retention that is the first message's; else the latest of those that the cut partitions begin with.
+        If retention has deleted nothing, this is the time of the first message. Otherwise it is the latest of the times at which
+        the cut partitions begin.
         """
         if self._oldest is None or any(partition not in self._first_in for partition in self._reader.cut):
             return None
@@ -90,7 +91,7 @@ class TopicReplay:
         return max(datetime.fromisoformat(time).timestamp() for time in times)
 
     def close(self) -> None:
-        """Leave Kafka."""
+        """Close the connection to Kafka."""
         self._reader.close()
 
     def __enter__(self) -> Self:
@@ -100,7 +101,7 @@ class TopicReplay:
         self.close()
 
     def _read_lineage(self) -> Lineage:
-        """The control topic comes first: what became of a collection decides where a row belongs."""
+        """Read the control topic. It comes first, because a row's collection depends on drops and renames."""
         found: list[Message] = []
 
         def take(record: Record) -> None:
@@ -157,16 +158,16 @@ class TopicReplay:
         self._rows.clear()
 
     def _certain_from(self, partition: Partition) -> int:
-        """What a cut partition has lost are numbers below the first that it still holds."""
+        """Return the first number that a cut partition still holds. The numbers that it has lost are lower."""
         first = self._first_in.get(partition)
         return first[0] if first else self._seen.highest + 1
 
 
 def _states(message: Message) -> list[tuple[bytes, bytes | None]]:
-    """What the message says of the document, by key.
+    """Return the states that the message reports, by key.
 
-    A replace may put another `_id` in the place of the old one if both are equal to MongoDB, as 7 and 7.0 are. Its message has the
-    old one in the key, and later ones the new one.
+    A replace may put another `_id` in place of the old one if MongoDB considers both equal, as with 7 and 7.0. Its message has the
+    old `_id` in the key, and later messages have the new one.
     """
     key, digest = orjson.dumps(message["documentKey"]["_id"]), _digest(message)
     document = message.get("fullDocument") or {}
@@ -175,7 +176,7 @@ def _states(message: Message) -> list[tuple[bytes, bytes | None]]:
 
 
 def _digest(message: Message) -> bytes | None:
-    """Of the state that a row message leaves behind; None when it does not tell."""
+    """Digest of the state that a row message leaves behind; None if the message does not contain it."""
     if message["operationType"] == "delete":
         return ABSENT
     document = message.get("fullDocument")

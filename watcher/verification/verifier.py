@@ -1,8 +1,10 @@
-"""Compares a watcher's collections with what its topics say of them, while both go on.
+"""Compares a watcher's collections with its topics, while both go on.
 
-1. All messages are read into a store of the last state per document.
-2. The collections are read in the order of `_id`. What differs is only in doubt: the topics lag, and documents change.
-3. Doubts are settled, as `settling.py` describes.
+1. Read all messages into a store of the last state of each document.
+
+2. Read the collections in the order of `_id`. A difference is only a doubt: the topics lag, and documents change.
+
+3. Settle the doubts, as `rechecking.py` describes.
 """
 
 from __future__ import annotations
@@ -25,7 +27,7 @@ from watcher.verification.state import Doubt, Known, StateStore, digest_of
 from watcher.verification.topics import TopicReplay
 
 ARRIVAL_SECONDS = 5.0
-"""After this long a message that is missing below a newer one is lost."""
+"""Time, in seconds, after which a message that is missing below a newer one counts as lost."""
 
 
 class Verifier:
@@ -43,11 +45,12 @@ class Verifier:
         patience_s: float = 60.0,
         progress: Progress = lambda _phase, _done, _total: None,
     ) -> None:
-        """`collections`: only these. `sample`: so many documents of each. `complete`: no document is older than the topics.
+        """`collections` limits the verification to these. `sample` is the number of documents to compare of each. `complete` says
+        that no document is older than the topics.
 
-        `since`: what is watched now was not before; a document that is older needs no message.
+        `since` is the time from which the present collections have been watched; an older document needs no message.
 
-        `patience_s`: how long to wait, each time, for the watcher's position to pass a moment.
+        `patience_s` is how long to wait, each time, for the watcher's position to pass a moment.
         """
         self._settings = settings
         self._chosen = tuple(collections)
@@ -62,7 +65,7 @@ class Verifier:
         self._store = StateStore(directory)
 
     def run(self) -> VerificationResult:
-        """Everything. Errors: NothingDelivered, Outage, ReadError, NotPermitted, ConfigurationError."""
+        """Run the verification. Raises NothingDelivered, Outage, ReadError, NotPermitted, ConfigurationError."""
         started = time.monotonic()
         try:
             with (
@@ -102,7 +105,7 @@ class Verifier:
         return position
 
     def _collections(self) -> list[str]:
-        """Those that the source or the topics have."""
+        """The collections that the source or the topics have."""
         return sorted(self._chosen or {*self._source.collections(), *self._store.collections()})
 
     def _compare(self, collection: str) -> None:
@@ -134,7 +137,9 @@ class Verifier:
         return False
 
     def _doubt_extras(self, collection: str) -> None:
-        """What the topics have and the source did not show. A sample shows only some, so there they are looked for."""
+        """Doubt the documents that the topics have and the source did not show. A sample shows only some, so in that case they are
+        looked up.
+        """
         if not self._sample:
             self._store.doubt_unmet(collection)
             return
@@ -146,10 +151,10 @@ class Verifier:
 
 
 def settled_sequences(topics: TopicReplay, counted: int) -> SequenceReport:
-    """What the numbers prove, when the watcher has counted up to `counted`.
+    """Report on the numbers, when the watcher has counted up to `counted`.
 
-    Kafka ends a transaction partition by partition, so of the newest messages some can be read a moment before others. What is
-    missing is looked for until it is there, or ARRIVAL_SECONDS have passed.
+    Kafka ends a transaction partition by partition, so some of the newest messages can be read a moment before others. Missing ones
+    are looked for until they arrive, or until ARRIVAL_SECONDS have passed.
     """
     last = max(counted, topics.newest)
     deadline = time.monotonic() + ARRIVAL_SECONDS

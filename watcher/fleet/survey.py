@@ -80,7 +80,7 @@ def whole_survey(fleet: Fleet, loaded: Loaded) -> Survey:
 
 
 def faults_by_name(loaded: Loaded, supervised: Supervised) -> dict[str, str]:
-    """Every watcher in conf.d, and those that only supervisord still has. Each maps to its configuration fault, or an empty text."""
+    """Every watcher in conf.d, and those that only supervisord still has. Each maps to its configuration fault; empty if none."""
     faults = dict.fromkeys(supervised.watchers, "is no longer in conf.d; watcherctl apply stops it")
     faults |= dict.fromkeys(loaded.watchers, "") | {name: _in_short(found) for name, found in loaded.broken.items()}
     return dict(sorted(faults.items()))

@@ -1,4 +1,4 @@
-"""All commands of watcherctl: where each is, and what it does in a line, so that `--help` imports none of them."""
+"""All commands of watcherctl, each with its place and a one-line summary, so that `--help` need not import them."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 
 class CommandPlace(NamedTuple):
-    """`module` has a click command called `attribute`."""
+    """The place of a click command, called `attribute` in `module`, and its summary."""
 
     module: str
     attribute: str
@@ -50,4 +50,4 @@ _SUMMARIES: Mapping[str, Mapping[str, str]] = {
 COMMANDS: Mapping[str, CommandPlace] = {
     name: CommandPlace(module, name, summary) for module, summaries in _SUMMARIES.items() for name, summary in summaries.items()
 }
-"""In the order of `--help`."""
+"""The commands by name, in the order of `--help`."""

@@ -28,7 +28,7 @@ WORDS = {
     "undated": "without a message, and an _id that does not tell since when; see --complete",
     "notComparable": "whose newest message does not hold the document",
 }
-"""What each verdict says of a document, in the order of the report."""
+"""The meaning of each verdict on a document, in the order of the report."""
 
 
 @click.command()
@@ -62,12 +62,12 @@ def verify(
 ) -> int:
     """Prove that the topics of the watcher NAME hold what its collections hold.
 
-    Replays the topics into the last state of each document and compares that with the collections, while writes go on: a
-    difference counts only when it is still there after the watcher has come after. Also checks `sequence` for gaps and repeats.
-    Changes nothing, neither in MongoDB nor in Kafka.
+    Replays the topics into the last state of each document and compares it with the collections, while writes go on. A difference
+    counts only if it remains after the watcher has caught up. Also checks `sequence` for gaps and repeats. Changes nothing in
+    MongoDB or Kafka.
 
     \b
-    Exit codes: 0 equal; 1 differences, or it could not be made,
+    Exit codes: 0 equal; 1 differences, or the comparison could not be made,
     4 no such watcher, 77 not permitted, 78 configuration.
     """
     if complete and since:

@@ -42,7 +42,7 @@ async def stream(request: Request) -> Response:
     if request.method == "HEAD":
         return Response(media_type=EVENT_STREAM)
     if changes.followers >= MOST_STREAMS:
-        return _json({"error": f"{MOST_STREAMS} follow the events already", "hint": "close a page that nobody looks at"}, 503)
+        return _json({"error": f"{MOST_STREAMS} already follow the events", "hint": "close a page that nobody looks at"}, 503)
     return _EventStream(view_of(request))
 
 

@@ -20,7 +20,7 @@ JSON_VERSION = 1
 
 @click.command()
 @names_argument
-@click.option("--show", is_flag=True, help="Also show what is in force and from where, with secrets masked.")
+@click.option("--show", is_flag=True, help="Also show the values in force and their origins, with secrets masked.")
 @click.option("--json", "as_json", is_flag=True, help="As JSON.")
 @with_deployment
 def check(deployment: Deployment, names: tuple[str, ...], show: bool, as_json: bool) -> int:

@@ -27,7 +27,7 @@ HEADINGS = ("COLLECTION", "OPERATION", "SAME", "DIFFERENT", "ONLY-OLD", "ONLY-NE
 
 
 @click.command()
-@click.option("--old", metavar="TOPIC[,TOPIC]", help="The old watcher's topics; else all that the mapping names.")
+@click.option("--old", metavar="TOPIC[,TOPIC]", help="The old watcher's topics; default: all that the mapping names.")
 @click.option("--new", "new", required=True, metavar="NAME|TOPIC[,TOPIC]", help="Our watcher, or its topics.")
 @click.option(
     "--mapping",
@@ -45,7 +45,7 @@ HEADINGS = ("COLLECTION", "OPERATION", "SAME", "DIFFERENT", "ONLY-OLD", "ONLY-NE
     default=60.0,
     show_default=True,
     metavar="S",
-    help="How many seconds apart the two may tell of one change.",
+    help="How many seconds apart the two messages about one change may be.",
 )
 @click.option("--json", "as_json", is_flag=True, help="As JSON.")
 @with_deployment

@@ -36,7 +36,7 @@ WHOLE_AREA = 2.0
     default=8.0,
     show_default=True,
     metavar="S",
-    help="How many seconds one check may take, and twice that those of one area together.",
+    help="How many seconds one check may take; all checks of an area together may take twice as long.",
 )
 @with_deployment
 def doctor(deployment: Deployment, names: tuple[str, ...], json_: bool, seconds: float) -> int:

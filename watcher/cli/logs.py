@@ -27,7 +27,7 @@ _POLL_SECONDS = 0.2
 
 @click.command()
 @names_argument
-@click.option("-f", "--follow", is_flag=True, help="Go on with what is added, until Ctrl-C.")
+@click.option("-f", "--follow", is_flag=True, help="Keep showing new lines, until Ctrl-C.")
 @click.option("-n", "--lines", type=click.IntRange(min=0), default=DEFAULT_LINES, show_default=True, help="The last N lines.")
 @click.option(
     "--since", type=Since(), default=None, metavar="TIME", help="Only lines after TIME: 30s, 10m, 2h, 1d, or an ISO time."

@@ -27,7 +27,7 @@ def with_deployment(function: Callable[..., R]) -> Callable[..., R]:
         "--config",
         type=click.Path(path_type=Path),
         metavar="DIR",
-        help="The conf.d, or where it lies; else $WATCHER_CONFIG, ./conf.d, /etc/database-watcher/conf.d.",
+        help="The conf.d, or the directory that holds it; else $WATCHER_CONFIG, ./conf.d, /etc/database-watcher/conf.d.",
     )
     @click.option(
         "--state-dir", type=click.Path(path_type=Path), metavar="DIR", help="Where run/ and log/ are; else beside conf.d."

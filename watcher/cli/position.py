@@ -81,7 +81,7 @@ def changes(function: Callable[..., int]) -> Callable[..., int]:
     """Give a command the argument `name` and the options of a change, as `how`."""
 
     @click.argument("name", shell_complete=complete_names)
-    @click.option("--undo", is_flag=True, help="Instead: go back to where it was before the last change, whichever that was.")
+    @click.option("--undo", is_flag=True, help="Instead, restore the position before the last change, whichever command made that.")
     @click.option("-y", "--yes", is_flag=True, help="Do not ask.")
     @click.option("--dry-run", is_flag=True, help="Only show what would be done.")
     @click.option("--json", "as_json", is_flag=True, help="As JSON.")

@@ -34,7 +34,7 @@ Wanted = Callable[["Message"], bool]
 
 @click.command()
 @click.argument("name", shell_complete=complete_names)
-@click.option("-f", "--follow", is_flag=True, help="Go on with what is delivered, until Ctrl-C.")
+@click.option("-f", "--follow", is_flag=True, help="Keep showing new messages, until Ctrl-C.")
 @click.option(
     "-n",
     "--lines",

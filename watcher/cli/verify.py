@@ -34,7 +34,7 @@ WORDS = {
 @click.command()
 @click.argument("name", shell_complete=complete_names)
 @click.option("--collection", "collections", multiple=True, metavar="C", help="Only this collection; can be given again.")
-@click.option("--sample", type=click.IntRange(min=1), metavar="N", help="Only N documents of each collection, by chance.")
+@click.option("--sample", type=click.IntRange(min=1), metavar="N", help="Only N random documents of each collection.")
 @click.option("--complete", is_flag=True, help="No document is older than the topics: each must have a message.")
 @click.option(
     "--since", type=Since(), metavar="TIME", help="Documents made before TIME need no message: 30s, 10m, 2h, 1d, or an ISO time."
@@ -46,7 +46,7 @@ WORDS = {
     default=60.0,
     show_default=True,
     metavar="S",
-    help="How many seconds the watcher may need to come after.",
+    help="How many seconds to wait for the watcher to catch up.",
 )
 @click.option("--json", "as_json", is_flag=True, help="As JSON.")
 @with_deployment

@@ -1,1 +1,1 @@
-"""The fleet's own program `agent`: one HTTP port with the page, the API, metrics and health."""
+"""The fleet's own program `agent`: the page, the API, metrics and health checks on one HTTP port."""

@@ -1,4 +1,4 @@
-"""Where the agent listens, in `run/agent.json`: for `watcherctl console`, since the port may be any that is free."""
+"""The agent's address, published in `run/agent.json` for `watcherctl console`, since the port may be any free one."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ logger = logging.getLogger("watcher")
 
 
 def listen(host: str, port: int) -> socket.socket:
-    """A socket that listens; port 0 is any that is free. Raises OSError."""
+    """Open a listening socket. Port 0 means any free port. Raises OSError."""
     family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
     listening = socket.socket(family, kind, protocol)
     try:
-        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # its predecessor's connections may still be closing
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # the previous agent's connections may still be closing
         listening.bind(address)
         listening.listen()
     except OSError:
@@ -35,19 +35,19 @@ def listen(host: str, port: int) -> socket.socket:
 
 
 def url_of(host: str, listening: socket.socket) -> str:
-    """The URL for somebody on this host."""
+    """The agent's URL, for use on this host."""
     name = "localhost" if host in _ANY else f"[{host}]" if ":" in host else host
     return f"http://{name}:{listening.getsockname()[1]}/"
 
 
 @contextlib.contextmanager
 def published(run_dir: Path, url: str) -> Iterator[None]:
-    """Say where this process listens, for as long as it does."""
+    """Publish the address of this process for the duration of the block."""
     path = run_dir / ADDRESS_FILE
     try:
         make_directory(run_dir)
         write_if_changed(path, Address(pid=os.getpid(), url=url, birth=birth_of(os.getpid())).model_dump_json() + "\n")
-    except OSError as error:  # on a full disk the agent is needed most
+    except OSError as error:  # go on: the agent is needed most when the disk is full
         logger.warning("the file that says where the agent listens cannot be written: %s", error)
     try:
         yield
@@ -57,6 +57,6 @@ def published(run_dir: Path, url: str) -> Iterator[None]:
 
 
 def find(run_dir: Path) -> str | None:
-    """The URL of the agent that runs; None if none listens."""
+    """The URL of the running agent; None if none listens."""
     address = read_address(run_dir)
     return address.url if address else None

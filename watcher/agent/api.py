@@ -1,4 +1,4 @@
-"""What programs ask the agent: status, history, actions, metrics, health."""
+"""The agent's interface for programs: status, history, actions, metrics, health."""
 
 from __future__ import annotations
 
@@ -25,24 +25,24 @@ from watcher.fleet.status_json import as_json
 HEARTBEAT_SECONDS = 5.0
 EVENT_STREAM = "text/event-stream"
 MOST_STREAMS = 50
-"""Each costs a rendering of the whole status whenever something changes."""
+"""The limit on open event streams. Each one renders the whole status whenever something changes."""
 
 _changing = Lane("change", threads=4, most_waiting=8)
 """Stopping a worker can take 20 s."""
 
 
 async def status(request: Request) -> Response:
-    """`GET /api/status`: the document of `watcherctl status --json`."""
+    """Answer `GET /api/status` with the document of `watcherctl status --json`."""
     return _json(as_json(view_of(request).survey))
 
 
 async def stream(request: Request) -> Response:
-    """`GET /api/stream`: the same document as server-sent events, when something has changed and at least every 5 s."""
+    """Answer `GET /api/stream` with the same document as server-sent events, at each change and at least every 5 s."""
     changes = view_of(request).changes
     if request.method == "HEAD":
         return Response(media_type=EVENT_STREAM)
     if changes.followers >= MOST_STREAMS:
-        return _json({"error": f"{MOST_STREAMS} follow the events already", "hint": "close a page that nobody looks at"}, 503)
+        return _json({"error": f"{MOST_STREAMS} already follow the events", "hint": "close a page that nobody looks at"}, 503)
     return _EventStream(view_of(request))
 
 
@@ -63,12 +63,12 @@ async def _events(view: FleetView) -> AsyncIterator[bytes]:
 
 
 def history(request: Request) -> Response:
-    """`GET /api/watchers/{name}/history`: the last hour."""
+    """Answer `GET /api/watchers/{name}/history` with the last hour."""
     return _json(view_of(request).history.of(_name(request)))
 
 
 async def change(request: Request) -> Response:
-    """`POST /api/watchers/{name}/start`, `stop`, `restart`: as `watcherctl` does it, without waiting until the worker streams."""
+    """Answer `POST /api/watchers/{name}/start`, `stop` and `restart`: as `watcherctl` does, but without waiting for streaming."""
     view, name = view_of(request), _name(request)
     act = _ACTIONS.get(request.path_params["action"])
     if act is None:
@@ -105,12 +105,12 @@ _ACTIONS: dict[str, Callable[[FleetView, str], None]] = {"start": _start, "stop"
 
 
 def metrics(request: Request) -> Response:
-    """`GET /metrics`: for Prometheus."""
+    """Answer `GET /metrics`, for Prometheus."""
     return Response(view_of(request).metrics(), headers={"Content-Type": CONTENT_TYPE})
 
 
 async def healthz(request: Request) -> Response:
-    """`GET /healthz`: 200 if the agent lives and supervisord answers, else 503. How the watchers are does not matter here."""
+    """Answer `GET /healthz`: 200 if the agent runs and supervisord answers, else 503. The watchers' states do not matter."""
     view = view_of(request)
     running = view.supervised.pid is not None
     reason = view.trouble or (None if running else "supervisord does not run")
@@ -118,7 +118,7 @@ async def healthz(request: Request) -> Response:
 
 
 async def readyz(request: Request) -> Response:
-    """`GET /readyz`: 200 if every watcher streams that is meant to, else 503; for who may read, of each watcher why not."""
+    """Answer `GET /readyz`: 200 if every watcher meant to stream does, else 503. A client that may read also gets the reasons."""
     view = view_of(request)
     ready = is_ready(view.survey)
     return _json(readiness(view.survey) if may_read(view.agent, request.headers) else {"ready": ready}, 200 if ready else 503)
@@ -138,7 +138,7 @@ def _json(document: Any, code: int = 200) -> Response:
 routes: list[BaseRoute] = [
     Route("/api/status", status),
     Route("/api/stream", stream),
-    Route("/api/watchers/{name}/history", history, middleware=[Middleware(GZipMiddleware)]),  # 8,000 numbers
+    Route("/api/watchers/{name}/history", history, middleware=[Middleware(GZipMiddleware)]),  # up to 8,000 numbers
     Route("/api/watchers/{name}/{action}", change, methods=["POST"]),
     Route("/metrics", metrics),
     Route("/healthz", healthz),

@@ -1,4 +1,4 @@
-"""The agent's HTTP interface, put together."""
+"""The agent's HTTP application: all routes, access control and error pages."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ def create_app(view: FleetView) -> Starlette:
         exception_handlers={HTTPException: _tell},
     )
     app.state.view = view
-    app.router.redirect_slashes = False  # it would redirect to whatever the Host header says
+    app.router.redirect_slashes = False  # a redirect would go to whatever host the Host header names
     return app
 
 
 def _tell(request: Request, error: Exception) -> Response:
-    """What is not there, in the language of who asked."""
-    assert isinstance(error, HTTPException)  # noqa: S101  # it is registered for no other
+    """An HTTP error, as JSON for programs and as a page for browsers."""
+    assert isinstance(error, HTTPException)  # noqa: S101  # it is registered for no other exception
     if request.scope["path"].startswith(MACHINE_PATHS):
         return JSONResponse({"error": error.detail}, error.status_code, error.headers)
     return pages.message_page(error.status_code, str(error.status_code), error.detail)

@@ -1,4 +1,4 @@
-"""Who waits for something to change is told."""
+"""Notification of tasks that wait for a change."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 
 class ChangeSignal:
-    """Wakes all that wait. Only for the event loop's thread."""
+    """Wakes all waiting tasks. To be used only in the event loop's thread."""
 
     def __init__(self) -> None:
         self.is_closed = False
@@ -19,22 +19,22 @@ class ChangeSignal:
 
     @property
     def has_listeners(self) -> bool:
-        """Whether anybody would notice."""
+        """True if a task is waiting for a change."""
         return self._waiting > 0
 
     def announce(self) -> None:
-        """Something has changed."""
+        """Wake the waiting tasks: something has changed."""
         self._event.set()
         self._event = asyncio.Event()
 
     def close(self) -> None:
-        """Nothing will change any more: whoever waits may go."""
+        """Wake the waiting tasks for the last time: nothing will change any more."""
         self.is_closed = True
         self.announce()
 
     @contextlib.contextmanager
     def followed(self) -> Iterator[None]:
-        """Count one more of those who follow, as long as it does."""
+        """Count one more follower for the duration of the block."""
         self.followers += 1
         try:
             yield
@@ -42,7 +42,7 @@ class ChangeSignal:
             self.followers -= 1
 
     async def wait(self, seconds: float) -> None:
-        """Until something changes, or for `seconds`."""
+        """Wait until something changes, at most for `seconds`."""
         self._waiting += 1
         self._arrived.set()
         try:
@@ -51,7 +51,7 @@ class ChangeSignal:
             self._waiting -= 1
 
     async def listener(self, seconds: float) -> None:
-        """Until somebody comes to wait, or for `seconds`."""
+        """Wait until a task begins to wait for a change, at most for `seconds`."""
         self._arrived.clear()
         await _at_most(self._arrived, seconds)
 

@@ -1,4 +1,4 @@
-"""Asking the agent from this host."""
+"""A client for the agent on this host."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ ANSWER_SECONDS = 5
 
 
 def get(url: str, path: str, settings: AgentSettings | None) -> str:
-    """What the agent at `url` answers. Raises OSError if it does not, or not with 200."""
+    """The answer of the agent at `url` to a GET for `path`. Raises OSError if it does not answer, or not with status 200."""
     connection = http.client.HTTPConnection(urlsplit(url).netloc, timeout=ANSWER_SECONDS)
     token = settings.token if settings else None
     try:

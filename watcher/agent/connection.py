@@ -1,8 +1,8 @@
-"""Connections that may be neither silent nor deaf for long, and never so many that no other gets in.
+"""Limits on HTTP connections: on the time without progress, and on their number, so that a new connection is always accepted.
 
-uvicorn bounds the pause between two requests alone: not how long the first one may take to come, how slowly its head or a body may
-trickle in, or how long an answer may lie unread. Its `limit_concurrency` counts connections on which nothing is asked, and then
-refuses whoever asks.
+uvicorn limits only the pause between two requests. It does not limit the time until the first request, the time a request's head
+or body may take to arrive, or the time an answer may stay unread. Its `limit_concurrency` also counts idle connections, and then
+refuses new requests.
 """
 
 from __future__ import annotations
@@ -17,39 +17,40 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 
 MOST_CONNECTIONS = 300
 FILES_PER_CONNECTION = 3
-"""Only a third of the files that a process may open (usually 1,024) are for connections: others wait to be counted, and the agent
-reads files."""
+"""The open files reckoned for each connection, so that connections take only a third of what a process may open (usually 1,024).
+Accepted connections that are not counted yet need files too, and the agent reads files."""
 
 ACCEPTED_AT_ONCE = 100
-"""asyncio accepts so many connections at a time, before any of them is counted."""
+"""The number of connections that asyncio accepts at a time, before any of them is counted."""
 
 WAITING_CONNECTIONS = 1024
-"""The kernel keeps so many until they are accepted (listen(2)); a client tries again only after a second when there are more."""
+"""The number of connections that the kernel keeps until they are accepted (listen(2)). If there are more, a client tries again only
+after a second."""
 
 SILENT_SECONDS = 10.0
-"""How long it may take until a request's head is there, after the connection or after the answer before."""
+"""The time limit for a request's head to arrive, from the start of the connection or from the end of the previous answer."""
 
 DEAF_SECONDS = 30.0
-"""How long nothing of an answer may be taken."""
+"""The longest time for which a client may read nothing of an answer."""
 
 SWEEP_SECONDS = 1.0
 
 
 class HttpConnection(H11Protocol):
-    """One connection, and since when it has not got on: no request came, or nothing of the answer was taken."""
+    """One connection, and the time since which it has made no progress: no request came, or nothing of the answer was read."""
 
     idle_since = 0.0
     _unsent = 0
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Take its place; where there is none left, the one that has not got on for longest gives up its own."""
+        """Count the connection. If there are too many, end the one that is most urgent to end."""
         if len(self.connections) >= most_connections():
             min(_own(self.connections), key=HttpConnection.urgency).end()
         super().connection_made(transport)
         self.idle_since = time.monotonic()
 
     def on_response_complete(self) -> None:
-        """Wait for the next request from now on."""
+        """Measure the wait for the next request from now on."""
         self.idle_since = time.monotonic()
         super().on_response_complete()
 
@@ -59,11 +60,11 @@ class HttpConnection(H11Protocol):
         return self.cycle is not None and not self.cycle.response_complete
 
     def urgency(self) -> tuple[bool, float]:
-        """Orders connections: those on which nothing is asked come first, of each kind the one that has been so for longest."""
+        """The key that orders connections for ending: idle ones first, and among equals the one without progress for longest."""
         return self.is_asked, self.idle_since
 
     def look(self, now: float) -> None:
-        """Note whether it has got on since the last look, and end it if it has not for too long."""
+        """Record any progress since the last look, and end the connection if it has made none for too long."""
         before, self._unsent = self._unsent, self.transport.get_write_buffer_size()
         if self.is_asked and (self._unsent == 0 or self._unsent < before):
             self.idle_since = now
@@ -71,19 +72,19 @@ class HttpConnection(H11Protocol):
             self.end()
 
     def end(self) -> None:
-        """Break it off, and count it no more."""
+        """Abort the connection and stop counting it."""
         self.connections.discard(self)
         self.transport.abort()
 
 
 def most_connections() -> int:
-    """MOST_CONNECTIONS, or fewer where this process may open few files."""
+    """MOST_CONNECTIONS, or fewer if this process may open only a few files."""
     files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     return MOST_CONNECTIONS if files == resource.RLIM_INFINITY else min(MOST_CONNECTIONS, files // FILES_PER_CONNECTION)
 
 
 async def sweep(connections: Iterable[object]) -> None:
-    """End the connections that do not get on, until cancelled."""
+    """End connections that make no progress, until cancelled."""
     while True:
         await asyncio.sleep(SWEEP_SECONDS)
         now = time.monotonic()
@@ -92,5 +93,5 @@ async def sweep(connections: Iterable[object]) -> None:
 
 
 def _own(connections: Iterable[object]) -> Iterable[HttpConnection]:
-    """uvicorn's set, which holds nothing else."""
+    """The connections in uvicorn's set, which holds nothing else."""
     return cast("Iterable[HttpConnection]", connections)

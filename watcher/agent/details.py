@@ -1,4 +1,4 @@
-"""One watcher more closely: its latest messages, its settings, its log. Behind `/api/watchers/{name}/…` and the page."""
+"""Details of one watcher: its latest messages, its settings and its log. Used by `/api/watchers/{name}/…` and the page."""
 
 from __future__ import annotations
 
@@ -28,17 +28,17 @@ DEFAULT_LINES = 200
 MOST_LINES = 2000
 
 MOST_READ_BYTES = 64 * 1024 * 1024
-"""About so much is read from Kafka for one answer: of large messages fewer are shown."""
+"""The approximate amount read from Kafka for one answer. If messages are large, fewer are shown."""
 
 MOST_LOG_BYTES = 1024 * 1024
-"""So much of a log is looked through for its last lines; one with documents in it may have very long ones."""
+"""The amount of a log that is searched for its last lines. Lines may be very long if documents are logged."""
 
 _reading = Lane("messages", threads=1, most_waiting=8)
-"""One reader at a time: each has buffers of several megabytes, and Kafka is not there to serve a page."""
+"""Only one reader at a time: each has buffers of several megabytes, and serving a page must not burden Kafka."""
 
 
 async def messages(request: Request) -> JSONResponse:
-    """`GET /api/watchers/{name}/messages?n=20`: the last messages in Kafka, newest first; 503 if Kafka does not answer."""
+    """Answer `GET /api/watchers/{name}/messages?n=20`: the last messages in Kafka, newest first; 503 if Kafka does not answer."""
     settings, count = _settings(request), _count(request, DEFAULT_MESSAGES, MOST_MESSAGES)
     try:
         latest, complete = await _reading.run(lambda: _read(settings, count))
@@ -48,13 +48,13 @@ async def messages(request: Request) -> JSONResponse:
 
 
 def settings(request: Request) -> JSONResponse:
-    """`GET /api/watchers/{name}/settings`: what conf.d says, secrets masked, and where it was set; or what is wrong with it."""
+    """Answer `GET /api/watchers/{name}/settings`: the settings, with secrets masked and their origins, or their faults."""
     loaded, name = _loaded(request), _name(request)
     return JSONResponse({"settings": settings_shown(loaded, name), "faults": faults_shown(loaded, name)})
 
 
 def log(request: Request) -> JSONResponse:
-    """`GET /api/watchers/{name}/log?n=200`: the last lines, oldest first."""
+    """Answer `GET /api/watchers/{name}/log?n=200`: the last lines, oldest first."""
     name = _name(request)
     return JSONResponse({"lines": log_shown(view_of(request).deployment, name, _count(request, DEFAULT_LINES, MOST_LINES))})
 
@@ -67,7 +67,7 @@ routes: list[BaseRoute] = [
 
 
 def settings_shown(loaded: Loaded, name: str) -> list[dict[str, str]]:
-    """Key, value and origin of each setting; nothing for a watcher whose configuration has faults."""
+    """Key, value and origin of each setting; empty for a watcher whose configuration has faults."""
     if name not in loaded.watchers:
         return []
     values = values_in_force(loaded.watchers[name], loaded.origins[name])
@@ -75,7 +75,7 @@ def settings_shown(loaded: Loaded, name: str) -> list[dict[str, str]]:
 
 
 def faults_shown(loaded: Loaded, name: str) -> list[dict[str, str]]:
-    """What is wrong with a watcher's configuration."""
+    """The faults of a watcher's configuration."""
     return [{"message": printable(fault.message), "hint": fault.hint} for fault in loaded.broken.get(name, ())]
 
 
@@ -86,7 +86,7 @@ def log_shown(deployment: Deployment, name: str, count: int) -> list[dict[str, A
 
 
 def _read(settings: Settings, count: int) -> tuple[list[Message], bool]:
-    """The newest messages, newest first, and whether no older one was left out."""
+    """The newest messages, newest first, and True if no older one was left out because of a limit."""
     from watcher.consumer.reader import MessageReader
 
     with MessageReader(settings) as reader:
@@ -95,7 +95,7 @@ def _read(settings: Settings, count: int) -> tuple[list[Message], bool]:
 
 
 def _shrink(delivered: DeliveredMessage) -> DeliveredMessage:
-    """What is shown of a message: the whole of it may have megabytes."""
+    """Keep only the parts of a message that are shown: the whole message may have megabytes."""
     return replace(delivered, text=b"", message=_shown(delivered))
 
 
@@ -127,7 +127,7 @@ def _loaded(request: Request) -> Loaded:
 
 
 def _name(request: Request) -> str:
-    """The watcher that is asked for; 404 if there is none of that name."""
+    """The name in the request; 404 if there is no watcher with this name."""
     name: str = request.path_params["name"]
     if name not in _loaded(request).names:
         raise HTTPException(404, f"there is no watcher '{name}'")
@@ -135,7 +135,7 @@ def _name(request: Request) -> str:
 
 
 def _settings(request: Request) -> Settings:
-    """409 if the watcher's configuration has faults."""
+    """The settings of the watcher in the request; 409 if its configuration has faults."""
     loaded, name = _loaded(request), _name(request)
     if name not in loaded.watchers:
         raise HTTPException(409, f"the configuration of '{name}' has faults")
@@ -143,6 +143,6 @@ def _settings(request: Request) -> Settings:
 
 
 def _count(request: Request, default: int, most: int) -> int:
-    """The number `n` of the query; what is no number, or too large a one, is not worth an error."""
+    """The number `n` in the query, at most `most`. An invalid number is not an error: it gives `default`."""
     text = request.query_params.get("n", "")
     return max(1, min(int(text), most)) if text.isdecimal() and len(text) < 10 else default

@@ -1,7 +1,7 @@
-"""Prometheus' text format: the workers' files put together, each family's HELP and TYPE once. Pure.
+"""Merging of the workers' metrics in Prometheus' text format, with HELP and TYPE once for each family. No I/O.
 
-Format: https://prometheus.io/docs/instrumenting/exposition_formats/. Lines are checked, since one that Prometheus does not
-understand would cost it all of them; prometheus_client's parser would take seven times as long.
+Format: https://prometheus.io/docs/instrumenting/exposition_formats/. Lines are checked, because a single invalid line makes
+Prometheus reject all of them. prometheus_client's own parser would be much slower.
 """
 
 from __future__ import annotations
@@ -22,19 +22,19 @@ _SUFFIXES = {"histogram": ("_bucket", "_sum", "_count"), "summary": ("", "_sum",
 
 @dataclass(slots=True)
 class Family:
-    """One metric: what it is, and its samples as lines."""
+    """One metric: its TYPE (`kind`), its HELP (`text`), and its samples as lines."""
 
     kind: str = ""
     text: str = ""
     samples: list[str] = field(default_factory=list)
 
     def lines(self, name: str) -> list[str]:
-        """As it is exposed."""
+        """The lines of the family in an exposition."""
         return [*([f"# HELP {name} {self.text}"] if self.text else []), f"# TYPE {name} {self.kind}", *self.samples]
 
 
 def parse(text: str) -> dict[str, Family]:
-    """The families of one exposition, by name. What is not well-formed, or stands under another family's TYPE, is left out."""
+    """The families of one exposition, by name. Malformed lines, and samples under another family's TYPE, are left out."""
     families: dict[str, Family] = {}
     names: Mapping[str, Family] = {}
     for line in text.splitlines():
@@ -52,7 +52,7 @@ def parse(text: str) -> dict[str, Family]:
 
 
 def merge(expositions: Iterable[Mapping[str, Family]]) -> str:
-    """All samples, each family in one place. Where two disagree on what a metric is, the first is right and the other left out."""
+    """Merge all samples, each family in one place. If two give a metric different types, the second one is left out."""
     merged: dict[str, Family] = {}
     for exposition in expositions:
         for name, family in exposition.items():

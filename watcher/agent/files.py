@@ -1,4 +1,4 @@
-"""Files that others write, read again only when they have changed."""
+"""Caches for files that other processes write. A file is read again only if it has changed."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Mark = tuple[int, int, int]
 
 
 def mark(path: Path) -> Mark | None:
-    """What differs when a file was written anew; None if it is not there."""
+    """A value that changes when a file is rewritten; None if the file is missing."""
     try:
         status = path.stat()
     except OSError:
@@ -23,7 +23,7 @@ def mark(path: Path) -> Mark | None:
 
 
 class FileCache(Generic[T]):
-    """What `read` makes of a file, by name. `path_of` says where the file of a name is."""
+    """The results of `read` by name, each kept until the file at `path_of(name)` changes."""
 
     def __init__(self, path_of: Callable[[str], Path], read: Callable[[str], T]) -> None:
         self._path_of = path_of
@@ -31,7 +31,7 @@ class FileCache(Generic[T]):
         self._kept: dict[str, tuple[Mark | None, T]] = {}
 
     def get(self, name: str) -> T:
-        """From memory, unless the file has changed."""
+        """The result for `name`, from memory unless the file has changed."""
         now = mark(self._path_of(name))
         kept = self._kept.get(name)
         if kept is None or kept[0] != now:
@@ -39,13 +39,13 @@ class FileCache(Generic[T]):
         return kept[1]
 
     def keep_only(self, names: Iterable[str]) -> None:
-        """Forget the files of all others."""
+        """Forget the results for all other names."""
         wanted = set(names)
         self._kept = {name: kept for name, kept in self._kept.items() if name in wanted}
 
 
 class ConfDirCache:
-    """conf.d, loaded again when a file in it has changed, or one that holds a secret."""
+    """The loaded conf.d. It is loaded again if a file in it, or a file with a secret, has changed."""
 
     def __init__(self, conf_dir: Path) -> None:
         self._conf_dir = conf_dir
@@ -53,7 +53,7 @@ class ConfDirCache:
         self._loaded: Loaded | None = None
 
     def get(self) -> Loaded:
-        """The settings of now."""
+        """The current configuration."""
         marks = self._look()
         if self._loaded is None or marks != self._marks:
             self._loaded = load(self._conf_dir)

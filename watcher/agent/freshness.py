@@ -1,4 +1,4 @@
-"""Keeping the view fresh: looks, takes samples, tells who waits, and restarts what hangs."""
+"""Keeping the view fresh: refreshes it, takes samples, notifies waiting tasks, and restarts hung workers."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ from watcher.agent.view import FleetView
 from watcher.fleet.status_json import as_json
 
 WATCHED_SECONDS = 0.5
-"""How often to look while somebody does, and"""
+"""The interval between two looks while somebody follows the view."""
 UNWATCHED_SECONDS = 2.5
-"""while nobody does."""
+"""The interval while nobody follows it."""
 
 RESTARTS_AT_ONCE = 4
 
 _RESTLESS = {"uptimeSeconds", "updatedAt", "lastCommitAt", "rssBytes", "cpuSeconds", "headroomSeconds"}
-"""What changes while nothing happens: nobody is told for these alone."""
+"""Keys whose values change while nothing happens. A change of these alone is not announced."""
 
 logger = logging.getLogger("watcher")
 
 
 async def keep_fresh(view: FleetView) -> None:
-    """Until cancelled. What goes wrong is logged once, and tried again."""
+    """Keep `view` fresh until cancelled. A failure is logged once, and the next look is tried as usual."""
     keeper = _Keeper(view)
     failing = False
     while True:
@@ -45,7 +45,7 @@ async def keep_fresh(view: FleetView) -> None:
 
 
 class _Keeper:
-    """What is remembered between two looks. Looking has a thread of its own, and waits for nothing else that the agent does."""
+    """The state kept between two looks. Looking has its own thread, so that it never waits for the agent's other work."""
 
     def __init__(self, view: FleetView) -> None:
         self._view = view
@@ -73,7 +73,7 @@ class _Keeper:
             self._view.changes.announce()
 
     def _restart_hung(self) -> None:
-        """In threads: stopping a worker that does not listen takes 20 s. No second one before all of them are done."""
+        """Restart hung workers in threads: stopping an unresponsive worker takes 20 s. A new round waits until all are done."""
         view = self._view
         self._restarts = {task for task in self._restarts if not task.done()}
         names = hung.overdue(view.survey, view.supervised.processes, view.agent.restart_hung_after_seconds)
@@ -84,6 +84,6 @@ class _Keeper:
 
 
 def _noticeable(view: FleetView) -> list[dict[str, Any]]:
-    """What somebody who looks would see, without what changes all the time."""
+    """The status of each watcher, without the values that change all the time."""
     watchers = as_json(view.survey)["watchers"]
     return [{key: value for key, value in watcher.items() if key not in _RESTLESS} for watcher in watchers]

@@ -1,4 +1,4 @@
-"""Access to the agent: for whoever has its token, and on the loopback, if the settings let them, for others too; only to read."""
+"""Access control of the agent. A client with the token may do everything. On the loopback, the settings may let others read."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from watcher.config.agent_settings import AgentSettings
 
 OPEN = "/static/"
-"""Scripts and styles hold no secret, and the form that asks for the token needs them."""
+"""Scripts and styles are open to all: they hold no secret, and the form that asks for the token needs them."""
 
 PROBES = ("/healthz", "/readyz")
-"""On the loopback they answer anybody, so that a probe needs no token; without it `/readyz` names no watcher."""
+"""Paths that need no token on the loopback, so that probes work without one. Without a token `/readyz` names no watcher."""
 
 MACHINE_PATHS = ("/api/", "/metrics", *PROBES)
-"""What programs ask for; anything else is a page for people."""
+"""Paths for programs. All others are pages for people."""
 
 NOT_KEPT = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
-"""Headers of all that is not public: no browser and no proxy keeps it, and none guesses what it is."""
+"""Headers of all answers that are not public: no browser or proxy may store them or guess their content type."""
 
 _READING = {"GET", "HEAD"}
 _LOCAL_NAMES = {"localhost", "ip6-localhost"}
@@ -31,13 +31,13 @@ _HOST = re.compile(r"(?:\[(?P<address>[^\]]*)\]|(?P<name>[^:\[\]]*))(?::\d*)?")
 
 
 class Guard:
-    """ASGI middleware that answers what is not permitted itself. `sign_in` makes the page for a browser without the token.
+    """ASGI middleware that answers forbidden requests itself. `sign_in` makes the page for a browser without the token.
 
-    It decides by the scope's path, which is the one that is routed. The path of `request.url` is put together with the Host header,
-    which anybody may choose: up to Starlette 1.0.0 `Host: x/static/` made every path begin with `/static/` (CVE-2026-48710).
+    It decides by the scope's path, which is also used for routing. The path of `request.url` is built with the Host header, which
+    the client chooses: up to Starlette 1.0.0 `Host: x/static/` made every path begin with `/static/` (CVE-2026-48710).
 
-    On the loopback any page that the user visits could send requests here. It cannot read the answers, since no CORS header
-    permits it, unless its name is made to mean this host (DNS rebinding); then the Host header has that name.
+    On the loopback, any web page that the user visits could send requests here. It cannot read the answers, since no CORS header
+    allows it, unless its own host name resolves to this host (DNS rebinding). The Host header then holds that name.
     """
 
     def __init__(self, app: ASGIApp, settings: AgentSettings, sign_in: Callable[[], Response]) -> None:
@@ -46,7 +46,7 @@ class Guard:
         self._sign_in = sign_in
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass a request on, or answer it. What is no HTTP request ends here."""
+        """Pass an HTTP request on, or refuse it. Anything other than HTTP is ignored."""
         if scope["type"] != "http":
             return
         answer = self._refusal(scope["method"], scope["path"], Headers(scope=scope)) or self._app
@@ -62,7 +62,7 @@ class Guard:
         return self._not_to_read() if path.startswith(MACHINE_PATHS) else self._sign_in()
 
     def _not_to_read(self) -> Response:
-        """The loopback needed no token to read once: whoever is surprised learns how to have that again."""
+        """Refuse to read. On the loopback, where reading once needed no token, the hint names the setting that allows it again."""
         return _unauthorized("; or set read_without_token = true in conf.d/agent.toml" if self._settings.is_loopback else "")
 
     def _refusal_to_change(self, headers: Headers) -> Response | None:
@@ -74,7 +74,7 @@ class Guard:
 
 
 def may_read(settings: AgentSettings, headers: Mapping[str, str]) -> bool:
-    """Right of a request with these headers to see what the agent knows of the watchers."""
+    """True if a request with these headers may read what the agent knows about the watchers."""
     return settings.reading_is_open or _has_token(settings, headers)
 
 
@@ -89,7 +89,7 @@ def _has_token(settings: AgentSettings, headers: Mapping[str, str]) -> bool:
 
 
 def is_of_this_host(host_header: str, own_name: str) -> bool:
-    """Whether a Host header names this host in a way that no stranger's DNS can: by address, as localhost, or as configured."""
+    """True if a Host header names this host by address, as localhost, or as configured, and not by a name from foreign DNS."""
     host = _HOST.fullmatch(host_header)
     name = (host["address"] or host["name"]) if host else ""
     try:
@@ -100,7 +100,7 @@ def is_of_this_host(host_header: str, own_name: str) -> bool:
 
 
 def _not_kept(send: Send) -> Send:
-    """`send`, with the headers NOT_KEPT where the answer does not have them itself."""
+    """Wrap `send` so that it adds the headers NOT_KEPT unless the answer already has them."""
 
     async def with_headers(message: Message) -> None:
         if message["type"] == "http.response.start":

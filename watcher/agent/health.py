@@ -1,4 +1,4 @@
-"""Whether the fleet does what it should: for probes. Pure; MongoDB and Kafka are not asked."""
+"""The fleet's health, for probes. No I/O; MongoDB and Kafka are not asked."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ _REASONS = {
 
 
 def is_ready(survey: Survey) -> bool:
-    """Whether supervisord runs, and every watcher streams that is meant to."""
+    """True if supervisord runs and every watcher that is meant to stream does."""
     return survey.supervisord_pid is not None and all(row.state in AS_IT_SHOULD_BE for row in survey.rows)
 
 
 def readiness(survey: Survey) -> dict[str, Any]:
-    """The document of `/readyz`: each watcher's state, and the reason where it is not ready."""
+    """The document of `/readyz`: each watcher's state, and the reason if it is not ready."""
     return {
         "ready": is_ready(survey),
         "supervisord": {"running": survey.supervisord_pid is not None},
@@ -36,7 +36,7 @@ def _watcher(row: Row) -> dict[str, Any]:
 
 
 def reason(row: Row) -> str:
-    """Why a watcher does not stream, in a sentence."""
+    """The reason why a watcher does not stream, in a sentence."""
     if row.fault:
         return row.fault
     if row.state in _REASONS:

@@ -1,4 +1,4 @@
-"""The last hour of each watcher, in memory: what the page's charts show."""
+"""The last hour of each watcher, kept in memory for the page's charts."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from watcher.fleet.status import Row, WatcherState
 
 STEP_SECONDS = 5.0
 STEPS = 720
-"""An hour."""
+"""The number of samples in an hour."""
 
 GAUGES = {
     "lagSeconds": "lag_seconds",
@@ -22,7 +22,7 @@ GAUGES = {
     "rssBytes": "rss_bytes",
     "headroomSeconds": "headroom_seconds",
 }
-"""The series that are values of the status file as they stand there."""
+"""The series whose values are taken unchanged from the status file, each with its field there."""
 
 SERIES = (*ROW_OPERATIONS, *GAUGES)
 UNKNOWN = math.nan
@@ -30,7 +30,7 @@ UNKNOWN = math.nan
 
 @dataclass(slots=True)
 class _Course:
-    """One watcher's columns; packed, since fifty watchers have 360,000 numbers."""
+    """One watcher's columns. They are packed arrays, since fifty watchers have 360,000 numbers."""
 
     at: array[float] = field(default_factory=lambda: array("d"))
     columns: dict[str, array[float]] = field(default_factory=lambda: {name: array("d") for name in SERIES})
@@ -49,7 +49,7 @@ class History:
         self._courses: dict[str, _Course] = {}
 
     def add(self, at: float, rows: Iterable[Row]) -> None:
-        """Take a sample, at `at` seconds since 1970. Watchers that are not in `rows` are forgotten."""
+        """Add a sample taken at `at`, in seconds since 1970. Watchers that are not in `rows` are forgotten."""
         courses = {row.name: self._courses.get(row.name) or _Course() for row in rows}
         for row in rows:
             course = courses[row.name]
@@ -59,9 +59,9 @@ class History:
         self._courses = courses
 
     def of(self, name: str, steps: int = STEPS) -> dict[str, list[float | None]]:
-        """The last `steps`: `at` in seconds since 1970, events per second by operation, and GAUGES.
+        """The last `steps` samples: `at` in seconds since 1970, events per second by operation, and GAUGES.
 
-        Lists of one length, None where unknown.
+        All lists have the same length. Unknown values are None.
         """
         course = self._courses.get(name) or _Course()
         known = {
@@ -76,7 +76,7 @@ def _values(report: Report, before: Report | None) -> dict[str, float]:
 
 
 def rates(report: Report, before: Report | None) -> dict[str, float]:
-    """Events per second between two reports, by operation; none if they are the same one. A new process counts from zero."""
+    """Events per second between two reports, by operation; empty if no time lies between them. A new process counts from zero."""
     same = before is not None and before.pid == report.pid and before.started_at == report.started_at
     since, counted = (before.updated_at, before.events) if before and same else (report.started_at, {})
     seconds = (report.updated_at - since).total_seconds()

@@ -1,4 +1,4 @@
-"""Restarting workers that hang, if the settings say so."""
+"""Restarting hung workers, if the settings say so."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ logger = logging.getLogger("watcher")
 
 
 def overdue(survey: Survey, processes: Mapping[str, Process], after_seconds: float) -> list[str]:
-    """The watchers whose worker, supervisord's own, has not written its status for `after_seconds`; 0 means never mind. Pure."""
+    """The watchers whose worker runs under supervisord and has not written its status for `after_seconds`; 0 means none. No I/O."""
     if not after_seconds:
         return []
     patience = timedelta(seconds=after_seconds)
@@ -32,7 +32,7 @@ def overdue(survey: Survey, processes: Mapping[str, Process], after_seconds: flo
 
 
 def can_write(run_dir: Path) -> bool:
-    """Whether a worker could write its status at all: on a full disk all of them only look hung, and stream on."""
+    """True if a worker could write its status at all. On a full disk all workers look hung, but still stream."""
     reason = why_unwritable(run_dir) or ("" if os.access(run_dir, os.W_OK) else f"nothing can be written to {run_dir}")
     if reason:
         logger.warning("workers that look hung are not restarted: %s", reason)
@@ -40,7 +40,7 @@ def can_write(run_dir: Path) -> bool:
 
 
 def restart(fleet: Fleet, name: str, counts: Counter[str]) -> None:
-    """Stop the worker, with SIGKILL if nothing else helps, and start it again; logged and counted."""
+    """Stop the worker, with SIGKILL if necessary, and start it again. The restart is logged and counted."""
     logger.warning("%s hangs and is restarted", name)
     try:
         fleet.stop([name])

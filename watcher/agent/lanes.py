@@ -1,4 +1,4 @@
-"""Threads for what takes long: each kind of work has its own, so that none waits for another, and no answer for any of them."""
+"""Threads for slow work. Each kind of work has its own, so that no kind waits for another, and no other answer waits for any."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ T = TypeVar("T")
 
 
 class Crowded(WatcherError):
-    """Too many wait for this already."""
+    """Too many requests are already waiting for this kind of work."""
 
 
 class Lane:
-    """A few threads, and a bound on how many may wait for them. For one event loop at a time."""
+    """A few threads, with a limit on the work that may wait for them. To be used by one event loop at a time."""
 
     def __init__(self, name: str, threads: int, most_waiting: int) -> None:
         self._threads = ThreadPoolExecutor(threads, thread_name_prefix=name)
@@ -25,7 +25,7 @@ class Lane:
         self._inside = 0
 
     async def run(self, work: Callable[[], T]) -> T:
-        """Do `work` in a thread, and return or raise what it does. Errors: Crowded, at once."""
+        """Do `work` in a thread, and return its result or raise its error. Raises Crowded at once if too much work is waiting."""
         if self._inside >= self._most:
             raise Crowded("too many ask for this at the same time", hint="try again in some seconds")
         self._inside += 1

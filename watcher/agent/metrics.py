@@ -1,4 +1,4 @@
-"""`/metrics`: the workers' files `run/<name>.prom`, what the agent says by itself, and its own process."""
+"""The content of `/metrics`: the workers' files `run/<name>.prom`, the fleet's metrics, and those of the agent's own process."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ _SILENT = {WatcherState.HUNG, WatcherState.UNKNOWN}
 
 
 class WorkerMetrics:
-    """What the workers of `run_dir` have written, each file read again only when it has changed."""
+    """The metrics that the workers have written to `run_dir`. A file is read again only if it has changed."""
 
     def __init__(self, run_dir: Path) -> None:
         self._run_dir = run_dir
         self._files = FileCache(self._path, self._read)
 
     def of(self, survey: Survey) -> Iterator[Mapping[str, Family]]:
-        """The metrics of each worker that runs and still writes; the series of the others end."""
+        """The metrics of each worker that runs and still writes. The series of the others end."""
         names = [row.name for row in survey.rows]
         self._files.keep_only(names)
         return (self._files.get(row.name) for row in survey.rows if self._is_fresh(row))
@@ -48,10 +48,10 @@ class WorkerMetrics:
 
 
 def fleet_metrics(survey: Survey, workers: WorkerMetrics) -> str:
-    """What can be said of the fleet without an agent."""
+    """The metrics of the fleet that are known without an agent."""
     return merge([parse(fleet_exposition(survey)), *workers.of(survey)])
 
 
 def agent_metrics(survey: Survey, workers: WorkerMetrics, counts: AgentCounts) -> str:
-    """The same, with what the agent has counted and what it costs itself."""
+    """The metrics of the fleet, with the agent's counters and its own process metrics."""
     return merge([parse(fleet_exposition(survey, counts)), *workers.of(survey), parse(process_exposition())])

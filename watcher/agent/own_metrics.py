@@ -1,4 +1,4 @@
-"""What is known of the watchers from outside, for Prometheus: also of those whose worker is gone."""
+"""Metrics of the watchers as seen from outside, for Prometheus. They also cover watchers whose worker is gone."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ _ENDED = {"EXITED", "FATAL"}
 
 @dataclass(slots=True)
 class AgentCounts:
-    """What the agent has counted by watcher since it was started: processes that it saw, and its restarts of hung ones."""
+    """The agent's counters by watcher since its own start: worker processes seen, and restarts of hung workers."""
 
     starts: Counter[str] = field(default_factory=Counter)
     hung_restarts: Counter[str] = field(default_factory=Counter)
     _seen: dict[str, tuple[int, int]] = field(default_factory=dict)
 
     def note(self, rows: Iterable[Row]) -> None:
-        """Count each process that was not there the last time."""
+        """Count each process that was not there last time."""
         seen = {row.name: (row.process.pid, row.process.started_at) for row in rows if row.process and row.process.pid}
         self.starts.update(name for name, process in seen.items() if self._seen.get(name) != process)
         self._seen |= seen
@@ -38,7 +38,7 @@ def fleet_exposition(survey: Survey, counts: AgentCounts | None = None) -> str:
 
 
 def process_exposition() -> str:
-    """The metrics of this process, the agent's."""
+    """The metrics of the agent's own process."""
     return _text(ProcessCollector(namespace="watcher_agent", registry=None))
 
 

@@ -1,4 +1,4 @@
-"""A fleet in the words and colours of the page. Pure: a survey and its history in, what the templates print out."""
+"""The model of the page: turns a survey and its history into the words and colours that the templates print. No I/O."""
 
 from __future__ import annotations
 
@@ -14,25 +14,25 @@ from watcher.fleet.survey import Survey
 from watcher.terminal.durations import headroom_in_words, seconds_in_words
 
 RECENT = timedelta(hours=1)
-"""How long an error is shown that is over."""
+"""The time for which an error is still shown after it is over."""
 
 LAG_SECONDS = 60.0
 HEADROOM_SECONDS = 3600.0
 HEADROOM_SHARE = 0.25
 YOUNG = timedelta(hours=1)
-"""Lag, and headroom in seconds or as a share of the oplog, from which on they are marked: as the alerts do it, which also wait for
-an hour."""
+"""Limits at which lag and headroom are marked; headroom in seconds or as a share of the oplog. They are those of the alerts. A
+worker's first hour is exempt from the limit in seconds, because the alert waits for an hour too."""
 
 SPARK_STEPS = 60
 SPARK_WIDTH = 120
 SPARK_HEIGHT = 24
 
 History = Mapping[str, Sequence[float | None]]
-"""What `/api/watchers/{name}/history` gives: lists of equal length, one value a step."""
+"""The content of `/api/watchers/{name}/history`: lists of equal length, with one value for each step."""
 
 
 class Level(StrEnum):
-    """How much attention something needs, and so its colour and shape; most urgent first."""
+    """The attention that something needs, which decides its colour and shape. The most urgent level comes first."""
 
     BAD = "bad"
     WARN = "warn"
@@ -76,7 +76,7 @@ _MEANINGS = {
 
 @dataclass(frozen=True, slots=True)
 class Spark:
-    """The course of a rate as an SVG polyline's points, and in words."""
+    """The course of a rate as the points of an SVG polyline, and in words."""
 
     points: str
     words: str
@@ -84,7 +84,7 @@ class Spark:
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """One watcher as the page shows it. `row` has the numbers, `headroom` that one in words."""
+    """One watcher as the page shows it. `row` has the numbers. `headroom` is the headroom in words."""
 
     row: Row
     headroom: str
@@ -95,23 +95,23 @@ class Shown:
 
     @property
     def state(self) -> str:
-        """What it does, in a word or two."""
+        """The watcher's state, in a word or two."""
         return self.row.state.value
 
     @property
     def meaning(self) -> str:
-        """What that word means."""
+        """An explanation of the state."""
         return _MEANINGS[self.row.state]
 
     @property
     def is_behind(self) -> bool:
-        """Whether the lag is worth marking."""
+        """True if the lag should be marked."""
         lag = self.row.live.lag_seconds if self.row.live else None
         return lag is not None and lag >= LAG_SECONDS
 
 
 def shown(row: Row, at: datetime, history: History) -> Shown:
-    """One watcher at the moment `at`."""
+    """Make the page's view of one watcher at the moment `at`."""
     headroom = headroom_in_words(row.headroom_seconds(at), row.report.oplog_full if row.report else None)
     return Shown(
         row,
@@ -124,19 +124,19 @@ def shown(row: Row, at: datetime, history: History) -> Shown:
 
 
 def most_urgent_first(watchers: Sequence[Shown]) -> list[Shown]:
-    """In the order in which somebody should look at them; by name where that is equal."""
+    """Sort watchers by urgency, then by name."""
     return sorted(watchers, key=lambda watcher: (_URGENCY.index(watcher.level), watcher.row.name))
 
 
 def overall(survey: Survey, watchers: Sequence[Shown]) -> Level:
-    """The fleet's level: that of its most urgent watcher; a disabled one counts as nothing."""
+    """The fleet's level: that of its most urgent watcher. Disabled watchers do not count."""
     if survey.supervisord_pid is None:
         return Level.BAD
     return min((watcher.level for watcher in watchers), key=_URGENCY.index, default=Level.OFF)
 
 
 def summary(survey: Survey, watchers: Sequence[Shown]) -> str:
-    """The fleet in a sentence."""
+    """A sentence about the fleet."""
     if survey.lost_pid:
         return f"{survey.trouble}: nobody can start or stop a watcher; watcherctl down ends it"
     if survey.supervisord_pid is None:
@@ -150,7 +150,7 @@ def summary(survey: Survey, watchers: Sequence[Shown]) -> str:
 
 
 def _is_near_loss(row: Row, at: datetime) -> bool:
-    """Whether the headroom is worth marking, also while no worker runs; a disabled watcher's is not."""
+    """True if the headroom should be marked, even if no worker runs. It is never marked for a disabled watcher."""
     report, headroom = row.report, row.headroom_seconds(at)
     if report is None or headroom is None or report.oplog_full is False or row.state is WatcherState.DISABLED:
         return False
@@ -160,7 +160,7 @@ def _is_near_loss(row: Row, at: datetime) -> bool:
 
 
 def spark(rates: Sequence[float | None], *, is_live: bool = True) -> Spark:
-    """The last rates from left to right; steps without a number are drawn as none. The last one is that of now if `is_live`."""
+    """Draw the last rates from left to right. Unknown rates are drawn as zero. If `is_live`, the last rate is the current one."""
     known = [rate for rate in rates if rate is not None]
     if not known:
         return Spark("", "events per second: nothing known")
@@ -185,12 +185,12 @@ def _sum(values: Sequence[float | None]) -> float | None:
 
 
 def _error(row: Row, at: datetime) -> LastError | None:
-    """What is over for long is left out of the overview."""
+    """The watcher's last error; None if it has been over for longer than RECENT."""
     return None if row.error and row.is_over and at - row.error.at >= RECENT else row.error
 
 
 def _counts(watchers: Sequence[Shown]) -> Iterator[str]:
-    """`1 failed`, `2 waiting`, the most urgent first; nothing about those that stream."""
+    """Yield `1 failed`, `2 waiting` and so on, the most urgent first. Watchers that stream are left out."""
     states = [watcher.state for watcher in most_urgent_first(watchers) if watcher.level is not Level.GOOD]
     return (f"{states.count(state)} {state}" for state in dict.fromkeys(states))
 
@@ -200,17 +200,17 @@ def _number(count: int, thing: str) -> str:
 
 
 def rate_in_words(rate: float | None) -> str:
-    """Per second: with a tenth while it is small, with thousands set apart when it is large."""
+    """A rate per second: with one decimal below 100, else a whole number with its thousands set apart."""
     if rate is None:
         return "-"
     return f"{rate:.1f}" if rate < 100 else count_in_words(round(rate))
 
 
 def count_in_words(count: float | None) -> str:
-    """A whole number, thousands set apart by a narrow space."""
+    """A whole number with its thousands set apart by a narrow space; `-` if it is not known."""
     return "-" if count is None else f"{round(count):,}".replace(",", "\u202f")
 
 
 def age_in_words(moment: datetime | None, now: datetime) -> str:
-    """`12s ago`; `-` where it is not known."""
+    """The age of a moment, such as `12s ago`; `-` if it is not known."""
     return "-" if moment is None else f"{seconds_in_words((now - moment).total_seconds())} ago"

@@ -1,4 +1,4 @@
-"""The page: HTML that the server renders, and its files. Its scripts ask for the same HTML again when something has changed."""
+"""The agent's pages, rendered as HTML on the server, and their static files. Scripts fetch the same HTML again after a change."""
 
 from __future__ import annotations
 
@@ -52,11 +52,11 @@ CHARTS = (
     ("commitSeconds", "Commit time", "milliseconds"),
     ("rssBytes", "Memory (RSS)", "MB"),
 )
-"""The charts of a watcher: key, title and unit. `charts.js` draws them from the history of that key."""
+"""The charts of a watcher: key, title and unit. `charts.js` draws each from the history of its key."""
 
 
 def fleet(request: Request) -> Response:
-    """`GET /`: a row for each watcher."""
+    """Answer `GET /` with a row for each watcher."""
     view = view_of(request)
     survey = view.survey
     watchers = most_urgent_first([_shown(view, row) for row in survey.rows])
@@ -73,7 +73,7 @@ def fleet(request: Request) -> Response:
 
 
 def watcher(request: Request) -> Response:
-    """`GET /watchers/{name}`: one watcher."""
+    """Answer `GET /watchers/{name}` with the page of one watcher."""
     view, name = view_of(request), request.path_params["name"]
     row = view.row(name)
     if row is None:
@@ -94,17 +94,17 @@ def watcher(request: Request) -> Response:
 
 
 def sign_in() -> Response:
-    """What a browser gets instead of a page for which it needs the token: a form that asks for it."""
+    """A form that asks for the token. A browser gets it instead of a page that needs the token."""
     return _html("sign_in.html", 401)
 
 
 def message_page(status: int, heading: str, text: str) -> Response:
-    """A page that says one thing."""
+    """A page with a single message."""
     return _html("message.html", status, heading=heading, text=text)
 
 
 class _StaticFiles(StaticFiles):
-    """Files that browsers keep, but ask for again: they change with the version."""
+    """Static files. Browsers may cache them but must revalidate, since they change with the version."""
 
     def file_response(self, *args: Any, **kwargs: Any) -> Response:
         response = super().file_response(*args, **kwargs)

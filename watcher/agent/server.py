@@ -1,4 +1,4 @@
-"""The agent's process: looks at the fleet all the time, and answers on its port as soon as it has it."""
+"""The agent's process: keeps its view of the fleet fresh, and answers on its port as soon as it can listen there."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ TELL_SECONDS = 60.0
 _NO_ROOM = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}  # see accept(2)
 
 GOODBYE_SECONDS = 2
-"""How long an answer may take that is under way when the agent is stopped."""
+"""The time that pending answers get when the agent is stopped."""
 
 logger = logging.getLogger("watcher")
 
 
 def run_agent(fleet: Fleet, settings: AgentSettings) -> None:
-    """Serve until SIGTERM or SIGINT. Raises NotPermitted for a port that this user may not have."""
+    """Serve until SIGTERM or SIGINT. Raises NotPermitted for a port on which this user may not listen."""
     logging.getLogger("uvicorn.error").setLevel(logging.ERROR)  # a warning for each bad request would fill the log
     asyncio.run(_run(FleetView(fleet, settings)))
 
@@ -67,7 +67,7 @@ async def _show(view: FleetView, stopping: asyncio.Event) -> None:
 
 
 async def _listen(settings: AgentSettings, stopping: asyncio.Event) -> socket.socket | None:
-    """The port, as soon as it is free; None if the agent is to stop before. Said once, not each time."""
+    """Listen on the port, as soon as it is free. None if the agent is stopped before. A failure is logged once, not at each try."""
     said = False
     while not stopping.is_set():
         try:
@@ -95,13 +95,16 @@ def _advice(error: OSError) -> dict[str, str]:
 
 
 class OutOfFiles:
-    """asyncio's exception handler, calm when no connection can be accepted: asyncio tells each attempt, with a traceback."""
+    """An exception handler for asyncio that keeps quiet when no connection can be accepted.
+
+    asyncio itself logs a traceback for each attempt.
+    """
 
     def __init__(self) -> None:
         self._told_at = -math.inf
 
     def __call__(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
-        """Say it once a minute; anything else as asyncio says it."""
+        """Log a failed accept once a minute. Anything else is left to asyncio's own handler."""
         error = context.get("exception")
         if not isinstance(error, OSError) or error.errno not in _NO_ROOM:
             loop.default_exception_handler(context)
@@ -111,13 +114,13 @@ class OutOfFiles:
 
 
 class _Server(uvicorn.Server):
-    """Without signal handlers of its own: they would end the process by the signal instead of with 0."""
+    """A server without signal handlers: uvicorn's own would end the process by the signal instead of with exit code 0."""
 
     def capture_signals(self) -> contextlib.AbstractContextManager[None]:  # type: ignore[override]
         return contextlib.nullcontext()
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Let the kernel keep more connections than asyncio accepts at a time: the same number means both there."""
+        """Let the kernel keep more connections than asyncio accepts at a time. asyncio uses one number, `backlog`, for both."""
         await super().startup(sockets)
         for listening in sockets or ():
             listening.listen(WAITING_CONNECTIONS)
@@ -144,6 +147,6 @@ async def _answer(view: FleetView, listening: socket.socket, stopping: asyncio.E
     await asyncio.wait({answering, stop}, return_when=asyncio.FIRST_COMPLETED)
     stop.cancel()
     sweeping.cancel()
-    view.changes.close()  # lets those go who follow the events
+    view.changes.close()  # ends the event streams
     server.should_exit = True
     await answering

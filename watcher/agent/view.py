@@ -1,4 +1,4 @@
-"""What the agent knows of the fleet: conf.d as it is now, the latest survey, and the last hour."""
+"""The agent's view of the fleet: the current conf.d, the latest survey, and the last hour."""
 
 from __future__ import annotations
 
@@ -22,15 +22,16 @@ from watcher.fleet.status import Row
 from watcher.fleet.survey import Supervised, Survey, ask, faults_by_name, look
 
 ASK_AFTER = timedelta(seconds=2)
-"""How long supervisord's answer holds, unless a worker has been started since."""
+"""The time for which supervisord's answer is used, unless a worker has been started since."""
 
 LONG_AGO = datetime.min.replace(tzinfo=UTC)
 
 
 class FleetView:
-    """The latest look at the fleet. Any thread may read it, and refresh it.
+    """The latest look at the fleet. Any thread may read and refresh it.
 
-    `supervised` is what supervisord said last; `trouble` says why it does not answer, and is empty if it does or does not run.
+    `supervised` is supervisord's last answer. `trouble` is the reason why it does not answer; it is empty if supervisord answers or
+    does not run.
     """
 
     def __init__(self, fleet: Fleet, agent: AgentSettings) -> None:
@@ -53,16 +54,16 @@ class FleetView:
 
     @property
     def deployment(self) -> Deployment:
-        """Where `conf.d/`, `run/` and `log/` are."""
+        """The deployment, with the places of `conf.d/`, `run/` and `log/`."""
         return self.fleet.deployment
 
     @property
     def settings(self) -> Mapping[str, Settings]:
-        """The settings of the watchers whose configuration has no fault."""
+        """The settings of all watchers whose configuration has no fault."""
         return self.loaded.watchers
 
     def row(self, name: str) -> Row | None:
-        """One watcher in the latest survey; None if there is none of this name."""
+        """One watcher in the latest survey; None if there is none with this name."""
         return next((row for row in self.survey.rows if row.name == name), None)
 
     def metrics(self) -> str:
@@ -70,7 +71,7 @@ class FleetView:
         return agent_metrics(self.survey, self._worker_metrics, self.counts)
 
     def refresh(self, *, ask_anew: bool = False) -> None:
-        """Look again; supervisord is asked if its last answer is too old."""
+        """Look again. supervisord is asked if its last answer is too old, or if `ask_anew` is set."""
         with self._refreshing:
             if ask_anew or self._is_outdated():
                 self._ask()
@@ -80,7 +81,7 @@ class FleetView:
             self.counts.note(self.survey.rows)
 
     def _is_outdated(self) -> bool:
-        """With what supervisord said of the process before, the status of a new one would make no sense."""
+        """True if supervisord's answer is too old, or a worker has started since: its status would not fit the old process."""
         if abs(datetime.now(UTC) - self._asked_at) >= ASK_AFTER:
             return True
         reports = filter(None, map(self._reports.get, self.supervised.watchers))
@@ -97,7 +98,7 @@ class FleetView:
 
 
 def view_of(request: Request) -> FleetView:
-    """The fleet that a request is about."""
+    """The view of the fleet that a request is about."""
     view = request.app.state.view
     assert isinstance(view, FleetView)  # noqa: S101
     return view

@@ -1,4 +1,4 @@
-"""watcherctl: the root of all commands, and the one place where errors become messages and exit codes."""
+"""watcherctl: the root command. Errors become messages and exit codes only here."""
 
 from __future__ import annotations
 
@@ -20,27 +20,27 @@ DEBUG_VARIABLE = "WATCHER_DEBUG"
 
 @click.group(cls=LazyGroup, commands_by_module=COMMANDS, context_settings={"help_option_names": ["-h", "--help"]})
 def watcherctl() -> None:
-    """Every change of many MongoDB databases into Kafka, exactly once.
+    """Deliver every change in many MongoDB databases to Kafka, exactly once.
 
     \b
-    A deployment is a directory with conf.d/, one file per watched database:
-      watcherctl init          writes one to start from
-      watcherctl check         shows what is wrong with it
-      watcherctl doctor        looks whether host, MongoDB and Kafka are as it needs them
-      watcherctl start --all   starts a worker per file, under supervisord
-      watcherctl status        shows how they are
+    A deployment is a directory with a conf.d/ that holds one file per watched database:
+      watcherctl init          writes an example to start from
+      watcherctl check         shows all faults in the configuration
+      watcherctl doctor        checks that the host, MongoDB and Kafka are ready
+      watcherctl start --all   starts a worker for each file, under supervisord
+      watcherctl status        shows the state of the watchers
     """
 
 
 def main() -> None:
-    """The entry point of `watcherctl`: runs the command of the command line and ends the process."""
+    """Run the command given on the command line, and exit. This is the entry point of `watcherctl`."""
     sys.exit(run_command_line(sys.argv[1:]))
 
 
 def run_command_line(arguments: list[str]) -> int:
-    """Run a command line; its exit code. Errors are shown on stderr, with their hint, and without a traceback.
+    """Run a command line and return its exit code. Errors are shown on stderr, with their hint, and without a traceback.
 
-    A command may return its exit code. With $WATCHER_DEBUG set, errors are raised instead of shown.
+    A command may return its exit code. If $WATCHER_DEBUG is set, errors are raised instead of shown.
     """
     try:
         return _exit_code(watcherctl.main(arguments, prog_name=PROGRAM, standalone_mode=False))
@@ -57,7 +57,7 @@ def run_command_line(arguments: list[str]) -> int:
         _raise_in_debug_mode()
         _show(f"{error.filename}: {error.strerror}" if error.filename else error.strerror or str(error), _way_out(error))
         return CliExitCode.FAILED
-    except Exception as error:  # noqa: BLE001  # the last resort: no traceback reaches the user
+    except Exception as error:  # noqa: BLE001  # the last resort: users see no traceback
         _raise_in_debug_mode()
         _show(f"unexpected {type(error).__name__}: {error}", f"this is a bug; {DEBUG_VARIABLE}=1 shows where")
         return CliExitCode.FAILED
@@ -75,7 +75,7 @@ def _exit_code(returned: Any) -> int:
 
 
 def _raise_in_debug_mode() -> None:
-    """Raise the error in hand again when the user asked for tracebacks."""
+    """Raise the current error again if the user asked for tracebacks."""
     if os.environ.get(DEBUG_VARIABLE):
         raise  # noqa: PLE0704  # only called while an error is being handled
 

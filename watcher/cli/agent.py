@@ -1,4 +1,4 @@
-"""`watcherctl agent`: the fleet's own program, and what is asked of it: console, metrics, health."""
+"""`watcherctl agent`: the fleet's own program."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from watcher.fleet.control import Fleet
 @click.command()
 @with_fleet
 def agent(fleet: Fleet) -> int:
-    """Run the agent in this terminal: page, API, metrics and health on one port. This is what supervisord runs.
+    """Run the agent in this terminal: page, API, metrics and health on one port. supervisord runs this command.
 
-    `conf.d/agent.toml` has its settings. While its port is taken it keeps trying. SIGTERM or Ctrl-C ends it.
+    Its settings are in `conf.d/agent.toml`. If its port is taken, it keeps trying. SIGTERM or Ctrl-C stops it.
 
-    Exit codes: 0 stopped, 1 bug, 77 the port is not permitted, 78 configuration.
+    Exit codes: 0 stopped, 1 bug, 77 port not permitted, 78 configuration fault.
     """
     if fleet.agent.settings is None:
         raise configuration_error(fleet.agent.faults)

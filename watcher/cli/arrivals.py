@@ -1,4 +1,4 @@
-"""Waiting for workers, as the user sees it: progress on stderr, a line for each on stdout, an exit code."""
+"""Waiting for workers on the command line: progress on stderr, a line for each worker on stdout, and an exit code."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from watcher.fleet.survey import ask
 
 DEFAULT_WAIT_SECONDS = 60.0
 AGENT_SECONDS = 5.0
-"""How much longer than the workers the agent may take until it listens."""
+"""The time that the agent gets to listen after the workers have been waited for."""
 
 _CODES = {
     StartResult.STREAMING: CliExitCode.OK,
@@ -44,12 +44,12 @@ wait_option = click.option(
 
 
 def worst(*codes: CliExitCode) -> CliExitCode:
-    """The one of several exit codes that the shell should see."""
+    """The most serious of several exit codes."""
     return min(codes, key=_WORST_FIRST.index)
 
 
 def wait_for_fleet(fleet: Fleet, names: Collection[str], wait_seconds: float) -> CliExitCode:
-    """As `wait_for_workers`, and say what hinders the agent."""
+    """Wait as `wait_for_workers` does, and then report any trouble with the agent."""
     code = wait_for_workers(fleet, names, wait_seconds)
     if wait_seconds:
         show_agent(_agent_at_rest(fleet, min(wait_seconds, AGENT_SECONDS)))
@@ -57,7 +57,10 @@ def wait_for_fleet(fleet: Fleet, names: Collection[str], wait_seconds: float) ->
 
 
 def _agent_at_rest(fleet: Fleet, seconds: float) -> AgentState:
-    """When it listens, or has said what hinders it; it had time while the workers were waited for."""
+    """The agent's state once it listens or has reported its trouble, at the latest after `seconds`.
+
+    It had time to start while the workers were waited for.
+    """
 
     def look() -> AgentState:
         return agent_state(fleet, ask(fleet).processes.get(AGENT))
@@ -67,7 +70,7 @@ def _agent_at_rest(fleet: Fleet, seconds: float) -> AgentState:
 
 
 def wait_for_workers(fleet: Fleet, names: Collection[str], wait_seconds: float) -> CliExitCode:
-    """Wait until each of `names` streams or has failed, and say so; with 0 seconds, do not wait."""
+    """Wait until each of `names` streams or has failed, and print a line for each. With 0 seconds, do not wait."""
     if not wait_seconds:
         for name in names:
             show(name, "started")
@@ -94,7 +97,7 @@ class _Progress(Protocol):
 
 
 class _Lines:
-    """A line on stderr whenever a watcher that is waited for does something else."""
+    """Progress as lines on stderr: one whenever the state of an awaited watcher changes."""
 
     def __init__(self) -> None:
         self._last: dict[str, str] = {}
@@ -108,7 +111,7 @@ class _Lines:
 
 
 class _Spinner:
-    """One line at the bottom of the terminal, always the newest."""
+    """Progress as one line at the bottom of the terminal, which is kept up to date."""
 
     def __init__(self) -> None:
         from rich.console import Console

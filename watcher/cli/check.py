@@ -20,11 +20,11 @@ JSON_VERSION = 1
 
 @click.command()
 @names_argument
-@click.option("--show", is_flag=True, help="Also show what is in force and from where, with secrets masked.")
+@click.option("--show", is_flag=True, help="Also show the values in force and their origins, with secrets masked.")
 @click.option("--json", "as_json", is_flag=True, help="As JSON.")
 @with_deployment
 def check(deployment: Deployment, names: tuple[str, ...], show: bool, as_json: bool) -> int:
-    """Show all faults of the configuration at once, as file:line, key, what is wrong and what to do.
+    """Show all faults in the configuration at once, each with file:line, key, description and hint.
 
     Connects to nothing. Exits with 78 if there is any fault.
     """
@@ -40,7 +40,7 @@ def check(deployment: Deployment, names: tuple[str, ...], show: bool, as_json: b
 
 
 def _faults(loaded: Loaded, agent: LoadedAgent | None, selected: list[str]) -> list[Fault]:
-    """The faults of the selected watchers, each once; of the directory and the agent too, if everything was asked for."""
+    """The faults of the selected watchers, each once. Without a selection, those of the directory and the agent too."""
     found = [fault for name in selected for fault in loaded.broken.get(name, ())]
     return list(dict.fromkeys([*loaded.general, *found, *agent.faults] if agent else found))
 

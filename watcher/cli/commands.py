@@ -1,4 +1,4 @@
-"""All commands of watcherctl: where each is, and what it does in a line, so that `--help` imports none of them."""
+"""All commands of watcherctl, each with its place and a one-line summary, so that `--help` need not import them."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 
 class CommandPlace(NamedTuple):
-    """`module` has a click command called `attribute`."""
+    """The place of a click command, called `attribute` in `module`, and its summary."""
 
     module: str
     attribute: str
@@ -15,17 +15,17 @@ class CommandPlace(NamedTuple):
 
 
 _SUMMARIES: Mapping[str, Mapping[str, str]] = {
-    "watcher.cli.init": {"init": "Write a conf.d and what belongs to it, to start from."},
+    "watcher.cli.init": {"init": "Write a conf.d and its other files, to start from."},
     "watcher.cli.check": {"check": "Show all faults of the configuration at once."},
     "watcher.cli.doctor": {"doctor": "Look for what is wrong, and say what to do about it."},
     "watcher.cli.fleet": {
         "start": "Start watchers, and wait until they stream.",
-        "stop": "Stop watchers after the batch in hand.",
+        "stop": "Stop watchers after their current batch.",
         "restart": "Stop watchers and start them again.",
         "enable": "Let watchers start with supervisord.",
         "disable": "Do not let watchers start with supervisord.",
-        "apply": "Make what runs match conf.d.",
-        "status": "Show how the watchers are.",
+        "apply": "Make the running fleet match conf.d.",
+        "status": "Show the state of the watchers.",
         "ctl": "Run supervisorctl on this fleet.",
         "down": "Stop all watchers and supervisord.",
     },
@@ -37,12 +37,12 @@ _SUMMARIES: Mapping[str, Mapping[str, str]] = {
     "watcher.cli.agent": {"agent": "Run the agent; this is what supervisord does."},
     "watcher.cli.logs": {"logs": "Show the watchers' logs."},
     "watcher.cli.tail": {"tail": "Show the messages a watcher has delivered."},
-    "watcher.cli.position": {"position": "Show where a watcher stands, or set it elsewhere."},
+    "watcher.cli.position": {"position": "Show a watcher's position, or change it."},
     "watcher.cli.verify": {"verify": "Prove that the topics hold what the collections hold."},
-    "watcher.cli.compare": {"compare": "Compare an old watcher's messages with ours."},
+    "watcher.cli.compare": {"compare": "Compare the messages of an old watcher with ours."},
     "watcher.cli.generate": {"generate": "Write files for your own supervisord, systemd, Kubernetes."},
     "watcher.cli.run": {"run": "Run one watcher, or the fleet, in the foreground."},
-    "watcher.cli.demo": {"demo": "Try it: MongoDB, Kafka, two watchers and traffic."},
+    "watcher.cli.demo": {"demo": "Run a demo: MongoDB, Kafka, two watchers and traffic."},
     "watcher.cli.version": {"version": "Show the version of watcherctl and its libraries."},
     "watcher.cli.completion": {"completion": "Print the completion script for a shell."},
 }
@@ -50,4 +50,4 @@ _SUMMARIES: Mapping[str, Mapping[str, str]] = {
 COMMANDS: Mapping[str, CommandPlace] = {
     name: CommandPlace(module, name, summary) for module, summaries in _SUMMARIES.items() for name, summary in summaries.items()
 }
-"""In the order of `--help`."""
+"""The commands by name, in the order of `--help`."""

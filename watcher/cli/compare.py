@@ -27,7 +27,7 @@ HEADINGS = ("COLLECTION", "OPERATION", "SAME", "DIFFERENT", "ONLY-OLD", "ONLY-NE
 
 
 @click.command()
-@click.option("--old", metavar="TOPIC[,TOPIC]", help="The old watcher's topics; else all that the mapping names.")
+@click.option("--old", metavar="TOPIC[,TOPIC]", help="The old watcher's topics; default: all that the mapping names.")
 @click.option("--new", "new", required=True, metavar="NAME|TOPIC[,TOPIC]", help="Our watcher, or its topics.")
 @click.option(
     "--mapping",
@@ -45,7 +45,7 @@ HEADINGS = ("COLLECTION", "OPERATION", "SAME", "DIFFERENT", "ONLY-OLD", "ONLY-NE
     default=60.0,
     show_default=True,
     metavar="S",
-    help="How many seconds apart the two may tell of one change.",
+    help="How many seconds apart the two messages about one change may be.",
 )
 @click.option("--json", "as_json", is_flag=True, help="As JSON.")
 @with_deployment
@@ -58,14 +58,14 @@ def compare(
     window_s: float,
     as_json: bool,
 ) -> int:
-    """Compare an old watcher's messages with ours, while both run.
+    """Compare the messages of an old watcher with ours, while both run.
 
-    The same change is one of the same collection, operation and key, within the window. Of such two the fields are compared that
-    the mapping names.
+    Two messages are about the same change if they have the same collection, operation and key, and are within the window. Then
+    the fields that the mapping names are compared.
 
     \b
-    Exit codes: 0 both told the same; 1 they did not, or told nothing,
-    77 not permitted, 78 configuration, also of the mapping.
+    Exit codes: 0 both report the same; 1 they differ, or there is nothing to compare,
+    77 not permitted, 78 configuration or mapping fault.
     """
     from watcher.verification.comparison import Request
     from watcher.verification.comparison import compare as compared
@@ -84,7 +84,7 @@ def compare(
 
 
 def _chosen(mapping: MappingFile, old: str | None) -> MappingFile:
-    """The mapping for these topics alone."""
+    """The mapping, limited to the topics in `old`."""
     if old is None:
         return mapping
     names = [name.strip() for name in old.split(",")]
@@ -95,7 +95,7 @@ def _chosen(mapping: MappingFile, old: str | None) -> MappingFile:
 
 
 def _ours(deployment: Deployment, new: str) -> tuple[Settings, Callable[[str], bool], str | None]:
-    """The settings to reach Kafka with, which topics are ours, and whose messages there; None: anybody's."""
+    """The settings for reaching Kafka, a test for our topics, and the client id whose messages count; None means any."""
     from watcher.verification.records import topics_of
 
     known = watcher_names(deployment.conf_dir)

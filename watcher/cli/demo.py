@@ -27,12 +27,12 @@ DEFAULT_WRITES_PER_SECOND = 20.0
     "--svg", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE", help="At the end, draw the live view into FILE."
 )
 def demo(seconds: float, rate: float, keep: bool, svg: Path | None) -> int:
-    """Try it: MongoDB and Kafka of its own, two watchers under supervisord, and an application that writes.
+    """Run a demo: its own MongoDB and Kafka, two watchers under supervisord, and an application that writes.
 
-    Shows the messages as they arrive from Kafka: on a terminal below a table of the watchers, else as lines. Everything runs in a
-    temporary directory and on free ports of 127.0.0.1, and is stopped and removed at the end.
+    Shows the messages as they arrive from Kafka: on a terminal below a table of the watchers, otherwise as lines. Everything runs
+    in a temporary directory and on free ports of 127.0.0.1, and is stopped and removed at the end.
 
-    The two servers are wheels: in a checkout, pip install '.[sandbox]' installs them.
+    The two servers come as wheels. In a checkout, install them with pip install '.[sandbox]'.
     """
     try:
         with Interruption() as interruption, reader_may_leave():
@@ -40,6 +40,6 @@ def demo(seconds: float, rate: float, keep: bool, svg: Path | None) -> int:
 
             with directory_of_demo(keep=keep) as directory:
                 Demo(directory, interruption, writes_per_second=rate, picture=svg).run(seconds)
-    except KeyboardInterrupt:  # between two blocks; everything has been stopped all the same
+    except KeyboardInterrupt:  # between two blocks; everything has been stopped nevertheless
         pass
     return CliExitCode.OK

@@ -1,4 +1,4 @@
-"""What the demo shows: the watchers' states from supervisord and status files, and their messages as read back from Kafka."""
+"""The demo's data: the watchers' states from supervisord and the status files, and their messages, read back from Kafka."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ LATEST = 100
 
 @dataclass(frozen=True, slots=True)
 class Scene:
-    """One moment: the watchers, the latest messages with the `fresh` ones among them."""
+    """One moment: the watchers, the `latest` messages, and those of them that are `fresh`."""
 
     at: datetime
     watchers: Sequence[WatcherLine]
@@ -36,7 +36,7 @@ class Scene:
 
 @dataclass
 class _Seat:
-    """One watcher's reader, and what has come through it."""
+    """One watcher's reader, with counts of what it has read."""
 
     reader: MessageReader
     delivered: int = 0
@@ -69,7 +69,7 @@ class _Seat:
 
 
 class Audience:
-    """Looks at a fleet, and reads what it delivers from the first message on. To be closed."""
+    """Observes a fleet, and reads its messages from the first one on. It must be closed."""
 
     def __init__(self, fleet: Fleet, watchers: Sequence[Settings]) -> None:
         self._fleet = fleet
@@ -81,21 +81,21 @@ class Audience:
             self._readers = readers.pop_all()
 
     def close(self) -> None:
-        """Leave Kafka."""
+        """Close the connections to Kafka."""
         self._readers.close()
 
     @property
     def delivered(self) -> int:
-        """How many messages have come."""
+        """The number of messages that have arrived."""
         return sum(seat.delivered for seat in self._seats.values())
 
     @property
     def is_unbroken(self) -> bool:
-        """Whether each watcher's messages came in order, none missing, none twice."""
+        """True if each watcher's messages arrived in order, with none missing and none repeated."""
         return all(seat.unbroken for seat in self._seats.values())
 
     def look(self) -> Scene:
-        """What there is now, after POLL_SECONDS for each watcher."""
+        """The present scene. Reading takes up to POLL_SECONDS for each watcher."""
         fresh = [message for seat in self._seats.values() for message in seat.poll()]
         self._latest.extend(fresh)
         if time.monotonic() >= self._next_survey:

@@ -1,4 +1,4 @@
-"""The demo: servers, fleet and application started in turn, watched, and stopped in the opposite order, whatever happens."""
+"""The run of the demo: starts servers, fleet and application, shows them, and always stops them in the opposite order."""
 
 from __future__ import annotations
 
@@ -32,15 +32,15 @@ from watcher.sandbox.traffic import Traffic
 WATCHERS = ("dashboard", "analytics")
 START_SECONDS = 60.0
 AGENT_SECONDS = 10.0
-"""The page is worth this long a wait; without it the demo goes on as well."""
+"""The time to wait for the agent's page. The demo goes on without it."""
 
 SETTLE_SECONDS = 5.0
-"""How long the last changes may take to come back from Kafka."""
+"""The time that the last changes get to come back from Kafka."""
 
 
 @contextmanager
 def directory_of_demo(*, keep: bool) -> Iterator[Path]:
-    """A temporary directory; with `keep` it stays."""
+    """Make a temporary directory for the duration of the block. With `keep` it is not removed."""
     directory = Path(tempfile.mkdtemp(prefix="watcher-demo-"))
     try:
         yield directory
@@ -52,7 +52,7 @@ def directory_of_demo(*, keep: bool) -> Iterator[Path]:
 
 
 class Demo:
-    """One run of it. Raises WatcherError when something does not start; nothing is left running then either."""
+    """One run of the demo. Raises WatcherError if something does not start; even then nothing is left running."""
 
     def __init__(
         self, directory: Path, interruption: Interruption, *, writes_per_second: float, picture: Path | None = None
@@ -66,7 +66,7 @@ class Demo:
         self._began = time.monotonic()
 
     def run(self, seconds: float) -> None:
-        """Start everything, show it for `seconds` or until a signal, and stop it."""
+        """Start everything, show it for `seconds` or until a signal arrives, and stop it."""
         with ExitStack() as running:
             running.callback(say, "Everything has been stopped.")
             with self._interruption.ends_block():
@@ -95,7 +95,7 @@ class Demo:
         return audience
 
     def _start_servers(self, running: ExitStack) -> None:
-        """Each is to be stopped from before it is started, so that there is no moment in which a signal finds it forgotten."""
+        """Start the servers. Each stop is registered before its start, so that a signal can never leave a server running."""
         kafka, mongodb = self._sandbox.kafka, self._sandbox.mongodb
         running.callback(kafka.stop)
         kafka.start()
@@ -108,7 +108,7 @@ class Demo:
 
     def _start_fleet(self, running: ExitStack, watchers: tuple[Settings, ...]) -> Fleet:
         fleet = open_fleet(self._deployment)
-        with self._interruption.held_back():  # a supervisord that is about to become a daemon cannot be found and stopped
+        with self._interruption.held_back():  # while supervisord becomes a daemon it cannot be found and stopped
             running.callback(fleet.down)
             fleet.start(watchers)
         self._tell("supervisord, and under it a worker for each watcher and the agent")
@@ -121,12 +121,12 @@ class Demo:
     def _show(self, audience: Audience, seconds: float) -> None:
         with self._traffic:
             deadline = time.monotonic() + seconds
-            with screen() as show:  # a signal only ends the loop: in the midst of reading it would lose messages
+            with screen() as show:  # a signal only ends the loop: an exception in the middle of reading would lose messages
                 while time.monotonic() < deadline and not self._interruption.arrived:
                     show(audience.look())
 
     def _settle(self, audience: Audience) -> None:
-        """Wait for the last messages, and say whether everything that was written has come."""
+        """Wait for the last messages, and report whether everything that was written has arrived."""
         written = sum(sum(counts.values()) for counts in self._traffic.written.values())
         deadline = time.monotonic() + SETTLE_SECONDS
         while audience.delivered < written and time.monotonic() < deadline:
@@ -144,13 +144,13 @@ def _verdict(written: int, audience: Audience) -> str:
 
 
 def say(text: str) -> None:
-    """Words go to stderr; nobody listening must not keep us from cleaning up."""
+    """Write `text` to stderr. If nobody reads it, cleaning up goes on all the same."""
     with suppress(OSError):
         click.echo(text, err=True)
 
 
 def write_conf_dir(conf_dir: Path, sandbox: Sandbox) -> None:
-    """The project's own conf.d, with the sandbox's addresses."""
+    """Write the packaged conf.d, with the sandbox's addresses."""
     conf_dir.mkdir()
     (conf_dir / "agent.toml").write_text("port = 0  # any that is free: a fleet of yours may have the usual one\n")
     (conf_dir / "defaults.toml").write_text(filled_in("defaults", {"kafka_brokers": sandbox.kafka_brokers}))
@@ -159,7 +159,7 @@ def write_conf_dir(conf_dir: Path, sandbox: Sandbox) -> None:
 
 
 def filled_in(name: str, values: Mapping[str, str]) -> str:
-    """The packaged `conf.d/<name>.toml` with other values for some of the keys that it sets."""
+    """The text of the packaged `conf.d/<name>.toml` with new values for some of the keys that it sets."""
     text = starter_file(f"conf.d/{name}.toml").read_text(encoding="utf-8")
     for key, value in values.items():
         text, count = re.subn(rf'^{key} = ".*"$', f"{key} = {json.dumps(value)}", text, flags=re.MULTILINE)
@@ -169,7 +169,7 @@ def filled_in(name: str, values: Mapping[str, str]) -> str:
 
 
 def how_to_look_around(deployment: Deployment, page: str | None) -> str:
-    """Commands for another terminal, and the page's address if it is known."""
+    """Instructions: commands for another terminal, and the address of the page if it is known."""
     watcherctl, place = program("watcherctl"), f"--config {deployment.conf_dir}"
     lines = (
         f"{watcherctl} status {place}",
@@ -181,6 +181,6 @@ def how_to_look_around(deployment: Deployment, page: str | None) -> str:
 
 
 def program(name: str) -> str:
-    """What to type for a program that was installed with this Python: its name, if that is enough."""
+    """The command for a program installed with this Python: its name if that is enough, else its path."""
     ours, on_path = Path(sys.executable).with_name(name), shutil.which(name)
     return name if on_path and ours.exists() and ours.samefile(on_path) else str(ours)

@@ -1,4 +1,4 @@
-"""Where the demo's scenes go: a terminal is redrawn, anything else gets lines."""
+"""Output of the demo's scenes: a terminal is redrawn, anything else gets lines."""
 
 from __future__ import annotations
 
@@ -17,19 +17,20 @@ STATUS_SECONDS = 5.0
 MOST_LINES = 30
 
 CTRL_C_COLUMNS = len("^C")
-"""Left free at the right: a terminal shows Ctrl-C there, which would begin a new line and leave a part of the view above itself."""
+"""The columns left free at the right. A terminal prints `^C` there. Without room it would start a new line, and part of the view
+would be left above."""
 
 Show = Callable[[Scene], None]
 
 
 def screen() -> AbstractContextManager[Show]:
-    """What shows a scene, as a `with` block."""
+    """A `with` block that gives the function to show a scene."""
     return _terminal() if sys.stdout.isatty() else _lines()
 
 
 @contextmanager
 def _terminal() -> Iterator[Show]:
-    """The view, always at the same place."""
+    """Redraw the view in place."""
     from rich.console import Console
     from rich.constrain import Constrain
     from rich.live import Live
@@ -47,7 +48,7 @@ def _terminal() -> Iterator[Show]:
 
 @contextmanager
 def _lines() -> Iterator[Show]:
-    """Each message on stdout as it comes, and every few seconds the watchers on stderr."""
+    """Write each message to stdout as it arrives, and the watchers to stderr every few seconds."""
     next_status = time.monotonic() + STATUS_SECONDS
 
     def show(scene: Scene) -> None:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 COLOURS = {"ok": "green", "warning": "yellow", "failed": "red", "notChecked": "bright_black"}
 WHOLE_AREA = 2.0
-"""How much longer than one check all checks of an area may take together."""
+"""The time limit for all checks of an area together, as a multiple of the limit for one check."""
 
 
 @click.command()
@@ -36,18 +36,18 @@ WHOLE_AREA = 2.0
     default=8.0,
     show_default=True,
     metavar="S",
-    help="How many seconds one check may take, and twice that those of one area together.",
+    help="How many seconds one check may take; all checks of an area together may take twice as long.",
 )
 @with_deployment
 def doctor(deployment: Deployment, names: tuple[str, ...], json_: bool, seconds: float) -> int:
-    """Look whether all is as watchers need it: configuration, this host, MongoDB, Kafka, positions. With what to do beside each.
+    """Check everything that watchers need: configuration, this host, MongoDB, Kafka and positions. Say what to do about problems.
 
-    All watchers, unless NAMEs or globs are given. Whether they run makes no difference: nothing is changed, no message is written,
-    and no worker is disturbed.
+    Checks all watchers, unless NAMEs or globs are given. They may run or not: nothing is changed, no message is written, and no
+    worker is disturbed.
 
     \b
-    Exit codes: 0 nothing has failed, 1 something has, 4 no such watcher,
-    78 the configuration has a fault.
+    Exit codes: 0 no check failed, 1 a check failed, 4 no such watcher,
+    78 configuration fault.
     """
     loaded = load(deployment.conf_dir, ask_drivers=True)
     selected = select(names, loaded.names)

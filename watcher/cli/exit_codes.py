@@ -1,4 +1,4 @@
-"""Exit codes of watcherctl's commands. A worker's own are in `watcher.errors`; those from 65 up mean the same here."""
+"""Exit codes of watcherctl's commands. A worker's own codes are in `watcher.errors`. From 65 up the codes mean the same in both."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import click
 
 
 class CliExitCode(IntEnum):
-    """What watcherctl tells the shell."""
+    """The exit codes of watcherctl."""
 
     OK = 0
     FAILED = 1

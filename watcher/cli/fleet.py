@@ -1,4 +1,4 @@
-"""The commands that change a fleet: start, stop, restart, enable, disable, apply, down; and supervisorctl itself."""
+"""Commands that change a fleet: start, stop, restart, enable, disable, apply and down, and ctl for supervisorctl itself."""
 
 from __future__ import annotations
 
@@ -29,9 +29,9 @@ __all__ = ["apply", "ctl", "disable", "down", "enable", "restart", "start", "sta
 @wait_option
 @with_fleet
 def start(fleet: Fleet, names: Sequence[str], everything: bool, wait_seconds: float) -> int:
-    """Start watchers, and supervisord before them, and wait until they stream.
+    """Start watchers, and supervisord first if necessary, and wait until they stream.
 
-    --all leaves out disabled watchers. One with a faulty configuration is reported, and the others start.
+    --all leaves out disabled watchers. A watcher with a faulty configuration is reported, and the others start.
     """
     selection = choose(fleet, names, everything=everything)
     selection.show_faults()
@@ -47,7 +47,7 @@ def start(fleet: Fleet, names: Sequence[str], everything: bool, wait_seconds: fl
 @all_option
 @with_fleet
 def stop(fleet: Fleet, names: Sequence[str], everything: bool) -> int:
-    """Stop watchers; each finishes the batch in hand. supervisord stays."""
+    """Stop watchers. Each finishes its current batch first. supervisord keeps running."""
     supervised = ask(fleet).watchers
     known = sorted({*supervised, *watcher_names(fleet.deployment.conf_dir)})
     chosen = select_to_change(names, known, everything=everything)
@@ -64,7 +64,7 @@ def stop(fleet: Fleet, names: Sequence[str], everything: bool) -> int:
 @click.option("--rolling", is_flag=True, help="One after the other; ends at the first that does not stream.")
 @with_fleet
 def restart(fleet: Fleet, names: Sequence[str], everything: bool, wait_seconds: float, rolling: bool) -> int:
-    """Stop watchers and start them again, with the settings of now."""
+    """Stop watchers and start them again, with their current settings."""
     selection = choose(fleet, names, everything=everything)
     selection.show_faults()
     if not selection.good:
@@ -83,7 +83,7 @@ def restart(fleet: Fleet, names: Sequence[str], everything: bool, wait_seconds: 
 @all_option
 @with_fleet
 def enable(fleet: Fleet, names: Sequence[str], everything: bool) -> int:
-    """Let watchers start with supervisord and with `start --all`. Starts none."""
+    """Let watchers start with supervisord and with `start --all`. This starts none of them."""
     chosen = select_to_change(names, watcher_names(fleet.deployment.conf_dir), everything=everything)
     fleet.enable(chosen)
     show_each(chosen, "enabled")
@@ -95,7 +95,7 @@ def enable(fleet: Fleet, names: Sequence[str], everything: bool) -> int:
 @all_option
 @with_fleet
 def disable(fleet: Fleet, names: Sequence[str], everything: bool) -> int:
-    """Keep watchers from starting with supervisord and with `start --all`. Stops none."""
+    """Keep watchers from starting with supervisord and with `start --all`. This stops none of them."""
     chosen = select_to_change(names, watcher_names(fleet.deployment.conf_dir), everything=everything)
     fleet.disable(chosen)
     show_each(chosen, "disabled")
@@ -107,9 +107,9 @@ def disable(fleet: Fleet, names: Sequence[str], everything: bool) -> int:
 @wait_option
 @with_fleet
 def apply(fleet: Fleet, dry_run: bool, wait_seconds: float) -> int:
-    """Make what runs match conf.d: start what is new, restart what changed, stop what is gone.
+    """Make the running fleet match conf.d: start new watchers, restart changed ones, and stop removed ones.
 
-    Watchers that did not change, or whose configuration is faulty, run on. Those that were stopped stay stopped.
+    Watchers that did not change, or whose configuration is faulty, keep running. Stopped watchers stay stopped.
     """
     loaded = load_watchers(fleet)
     if loaded.general:
@@ -129,7 +129,7 @@ def apply(fleet: Fleet, dry_run: bool, wait_seconds: float) -> int:
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED, metavar="ARGS...")
 @with_fleet
 def ctl(fleet: Fleet, arguments: Sequence[str]) -> int:
-    """Run supervisorctl on this fleet: `watcherctl ctl status`. Without ARGS, its shell."""
+    """Run supervisorctl on this fleet, as in `watcherctl ctl status`. Without ARGS, open its shell."""
     if not fleet.supervisord.is_running():
         raise NotRunning
     command = [sys.executable, "-m", "supervisor.supervisorctl", "-c", str(config_path(fleet.deployment)), *arguments]

@@ -1,4 +1,4 @@
-"""What the commands about a fleet share: the fleet itself, which of its watchers are meant, and lines about them."""
+"""Common parts of the commands for a fleet: opening it, selecting its watchers, and printing lines about them."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from watcher.fleet.launch import check_ours, refuse_a_second
 
 
 def with_fleet(function: Callable[..., int]) -> Callable[..., int]:
-    """Give a command `--config` and `--state-dir`, and as its first argument the `Fleet` they mean."""
+    """Give a command the options `--config` and `--state-dir`, and as its first argument the `Fleet` that they select."""
 
     @with_deployment
     @functools.wraps(function)
@@ -30,7 +30,7 @@ def with_fleet(function: Callable[..., int]) -> Callable[..., int]:
         try:
             return function(open_fleet(deployment), *args, **kwargs)
         except NotRunning as error:
-            refuse_a_second(deployment)  # it says so of one that runs and is lost
+            refuse_a_second(deployment)  # raises if supervisord runs but cannot be reached
             click.echo(f"{error}; start it with: {error.hint}", err=True)
             return CliExitCode.NO_SUPERVISORD
 
@@ -38,16 +38,16 @@ def with_fleet(function: Callable[..., int]) -> Callable[..., int]:
 
 
 def open_fleet(deployment: Deployment) -> Fleet:
-    """The fleet of `deployment`, with its agent. Raises NotReachable if it is another user's."""
+    """Open the fleet of `deployment`, with its agent. Raises NotReachable if it belongs to another user."""
     check_ours(deployment)
     return Fleet(deployment, agent=load_agent(deployment.conf_dir))
 
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """The watchers that a command is about: those that can run, and those whose configuration has faults.
+    """The watchers selected for a command: those that can run, and those whose configuration has faults.
 
-    `general` are the faults of conf.d itself and of `agent.toml`.
+    `general` holds the faults of conf.d itself and of `agent.toml`.
     """
 
     good: tuple[Settings, ...]
@@ -56,7 +56,7 @@ class Selection:
 
     @classmethod
     def of(cls, fleet: Fleet, loaded: Loaded, names: Iterable[str]) -> Selection:
-        """Those called `names`."""
+        """Select the watchers called `names`."""
         chosen = tuple(names)
         return cls(
             good=tuple(loaded.watchers[name] for name in chosen if name in loaded.watchers),
@@ -66,11 +66,11 @@ class Selection:
 
     @property
     def code(self) -> CliExitCode:
-        """CONFIGURATION if there are faults."""
+        """The exit code: CONFIGURATION if there are faults, else OK."""
         return CliExitCode.CONFIGURATION if self.broken or self.general else CliExitCode.OK
 
     def show_faults(self) -> None:
-        """A line for each watcher that cannot run, and what is wrong with conf.d itself on stderr."""
+        """Print the faults of each watcher that cannot run, and the general faults on stderr."""
         for fault in self.general:
             click.echo(str(fault), err=True)
         for name, faults in self.broken.items():
@@ -78,7 +78,7 @@ class Selection:
 
 
 def load_watchers(fleet: Fleet) -> Loaded:
-    """conf.d, as far as it can be read. Raises ConfigurationError if nothing at all can be."""
+    """Load conf.d, as far as it can be read. Raises ConfigurationError if nothing can be read."""
     loaded = load(fleet.deployment.conf_dir)
     if loaded.general and not loaded.names:
         raise configuration_error(loaded.general)
@@ -86,7 +86,7 @@ def load_watchers(fleet: Fleet) -> Loaded:
 
 
 def choose(fleet: Fleet, names: Sequence[str], *, everything: bool) -> Selection:
-    """The watchers that are meant; `--all` leaves out the disabled ones. Raises UnknownName and ConfigurationError."""
+    """Select watchers. `--all` leaves out the disabled ones. Raises UnknownName and ConfigurationError."""
     loaded = load_watchers(fleet)
     chosen = select_to_change(names, loaded.names, everything=everything)
     if everything:
@@ -95,7 +95,7 @@ def choose(fleet: Fleet, names: Sequence[str], *, everything: bool) -> Selection
 
 
 def show(name: str, word: str, *details: str) -> None:
-    """`name  word  detail` on stdout, further details below."""
+    """Print `name  word  detail` on stdout, and further details below."""
     first, *others = details or ("",)
     click.echo(f"{name}  {word}  {first}".rstrip())
     for other in others:
@@ -103,13 +103,13 @@ def show(name: str, word: str, *details: str) -> None:
 
 
 def show_each(names: Iterable[str], word: str) -> None:
-    """A line with the same word for each."""
+    """Print a line with the same word for each name."""
     for name in names:
         show(name, word)
 
 
 def show_agent(agent: AgentState) -> None:
-    """What hinders the agent, on stderr: the watchers do not need it."""
+    """Print any trouble with the agent on stderr only, since the watchers do not need it."""
     if agent.trouble and not agent.is_coming:
         click.echo(f"{AGENT}: {agent.trouble}", err=True)
         if agent.hint:

@@ -29,10 +29,10 @@ IMAGE = f"database-watcher:{__version__}"
 @click.option("--image", default=IMAGE, show_default=True, metavar="IMAGE", help="The image of the Deployments.")
 @with_deployment
 def generate(deployment: Deployment, into: Path | None, target: str | None, user: str, image: str) -> None:
-    """Write files for a supervisord, systemd or Kubernetes of your own, to run the workers without `watcherctl start`.
+    """Write files for your own supervisord, systemd or Kubernetes, to run the workers without `watcherctl start`.
 
-    With --into alone: a program section per watcher and one for the agent, for supervisord. No secret enters any file. What has
-    not changed is not written again.
+    With --into alone, write supervisord program sections: one for each watcher and one for the agent. No file holds a secret.
+    Unchanged files are not written again.
     """
     directory = into or (Path(target) if target else None)
     if directory is None:
@@ -76,7 +76,7 @@ def _for_kubernetes(directory: Path, loaded: Loaded, image: str) -> None:
 
 
 def _write(directory: Path, files: list[GeneratedFile]) -> None:
-    """Write, and say of each file what became of it."""
+    """Write the files, and report for each whether it was written, unchanged, or is no longer needed."""
     from watcher.generate.files import left_over, write_into
 
     for path, changed in write_into(directory, files):

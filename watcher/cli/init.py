@@ -19,7 +19,7 @@ STARTER_FILES = (
     "supervisor/supervisord.conf",
     "docker-compose.yml",
 )
-"""What lies in `watcher/starter/`. A checkout has the same files at its top, but those are its owner's, with passwords perhaps."""
+"""The files in `watcher/starter/`. A checkout has the same files at its top, but its owner may have put passwords into those."""
 
 GITIGNORE = """\
 # What watchers write while they run.
@@ -35,7 +35,7 @@ GITIGNORE = """\
 def init(directory: Path) -> None:
     """Write a commented conf.d, supervisor/, docker-compose.yml and .gitignore to start from.
 
-    They go into DIR, or into this directory. A file that exists already is left as it is.
+    The files are written to DIR, by default the current directory. Existing files are left unchanged.
     """
     for name in STARTER_FILES:
         write_new(directory / name, starter_file(name).read_bytes())
@@ -53,14 +53,14 @@ def starter_file(name: str) -> Traversable:
 
 
 def write_new(path: Path, content: bytes) -> None:
-    """Write `content` to `path` and say so, unless something is there already: that is said instead."""
+    """Write `content` to `path`, unless something exists there. Print which of the two was the case."""
     path.parent.mkdir(parents=True, exist_ok=True)
     try:
         with naming(path), path.open("xb") as file:
             file.write(content)
     except FileExistsError:
         click.echo(f"exists   {path}")
-    except OSError:  # what a full disk took a part of would count as written the next time
+    except OSError:  # a file cut short by a full disk would count as existing next time
         path.unlink(missing_ok=True)
         raise
     else:

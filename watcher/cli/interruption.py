@@ -1,4 +1,4 @@
-"""Ctrl-C and its kin, at places where they do no harm."""
+"""Handling of Ctrl-C and similar signals only where they do no harm."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class Interruption:
-    """For the main thread, as a `with` block in which SIGINT, SIGTERM and SIGHUP raise KeyboardInterrupt in `ends_block()` only.
+    """A `with` block, for the main thread, in which SIGINT, SIGTERM and SIGHUP raise KeyboardInterrupt only within `ends_block()`.
 
-    That happens once: further signals change nothing, so that cleaning up is never cut short. `arrived` tells that there was one.
-    A SIGHUP that is ignored stays so: nohup(1) has asked for that.
+    They raise it only once: further signals have no effect, so that cleaning up is never cut short. `arrived` is true after the
+    first signal. If SIGHUP is ignored, it stays ignored, because nohup(1) asks for that.
     """
 
     def __init__(self) -> None:
@@ -23,17 +23,17 @@ class Interruption:
         self._raises = False
 
     def ends_block(self) -> _Block:
-        """A `with` block that a signal ends, quietly."""
+        """A `with` block that a signal ends quietly."""
         return _Block(self)
 
     def check(self) -> None:
-        """The first thing in such a block: ends it if the signal came before."""
+        """End the block if the signal arrived before it began. To be called first in such a block."""
         if self.arrived:
             raise KeyboardInterrupt
 
     @contextmanager
     def held_back(self) -> Iterator[None]:
-        """Inside such a block: a part that is done to its end, before a signal that came meanwhile has its effect."""
+        """Hold signals back for a part of such a block. A signal that arrives meanwhile takes effect at the end of the part."""
         self._raises = False
         try:
             yield

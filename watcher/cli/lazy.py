@@ -1,4 +1,4 @@
-"""A click group that imports a command's module only when that command is run."""
+"""A click group that imports a command's module only if that command is used."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from watcher.cli.commands import CommandPlace
 
 
 class LazyGroup(click.Group):
-    """Commands by name and place; `--help` shows their summaries without importing them."""
+    """A group of commands, given by name and place. `--help` shows their summaries without importing them."""
 
     def __init__(self, *args: Any, commands_by_module: Mapping[str, CommandPlace], **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)

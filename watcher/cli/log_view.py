@@ -1,4 +1,4 @@
-"""A line of a worker's log as people read it, and as programs do."""
+"""Formatting of a worker's log lines for people and for programs."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _LEVEL_COLOURS = {"warning": "yellow", "error": "red", "critical": "red"}
 
 
 class LogView:
-    """Writes lines to stdout; each watcher has a colour of its own."""
+    """Writes log lines to stdout. Each watcher has its own colour."""
 
     def __init__(self, watchers: list[str], *, as_json: bool = False) -> None:
         self._width = max(map(len, watchers), default=0)
@@ -32,12 +32,12 @@ class LogView:
 
 
 def json_text(line: Line) -> str:
-    """The line as it was logged; one that is not JSON is put into a JSON object under `raw`."""
+    """The line as it was logged. A line that is not JSON is wrapped in a JSON object, under the key `raw`."""
     return line.text if line.fields is not None else json.dumps({"watcher": line.watcher, "raw": line.text})
 
 
 def readable(line: Line) -> str:
-    """`time level event key=value …`; a line that is not JSON as it is."""
+    """The line as `time level event key=value …`. A line that is not JSON is left unchanged."""
     if line.fields is None:
         return line.text
     level = str(line.fields.get("level", ""))

@@ -27,7 +27,7 @@ _POLL_SECONDS = 0.2
 
 @click.command()
 @names_argument
-@click.option("-f", "--follow", is_flag=True, help="Go on with what is added, until Ctrl-C.")
+@click.option("-f", "--follow", is_flag=True, help="Keep showing new lines, until Ctrl-C.")
 @click.option("-n", "--lines", type=click.IntRange(min=0), default=DEFAULT_LINES, show_default=True, help="The last N lines.")
 @click.option(
     "--since", type=Since(), default=None, metavar="TIME", help="Only lines after TIME: 30s, 10m, 2h, 1d, or an ISO time."
@@ -38,13 +38,13 @@ _POLL_SECONDS = 0.2
 def logs(
     deployment: Deployment, names: Sequence[str], follow: bool, lines: int, since: datetime | None, level: str, json_: bool
 ) -> int:
-    """Show the watchers' logs, merged by time. All of them, unless NAMEs or globs are given."""
+    """Show the watchers' logs, merged by time. Shows all watchers, unless NAMEs or globs are given."""
     check_ours(deployment)
     files = _files(deployment, names)
     wanted = Wanted(level, since or NO_TIME)
     view = LogView(list(files), as_json=json_)
-    follower = Follower(files)  # before the last lines are read, so that none falls between the two
-    with contextlib.suppress(KeyboardInterrupt):  # how people end it
+    follower = Follower(files)  # made before the last lines are read, so that no line in between is missed
+    with contextlib.suppress(KeyboardInterrupt):  # the usual way to end it
         shown = last_lines(files, lines, wanted)
         for line in shown:
             view.show(line)
@@ -54,7 +54,7 @@ def logs(
 
 
 def _files(deployment: Deployment, names: Sequence[str]) -> dict[str, Path]:
-    """The logs of the watchers that are meant; one that is no longer in conf.d still has its log."""
+    """The logs of the selected watchers, including watchers that are no longer in conf.d but still have a log."""
     logged = {path.stem for path in deployment.log_dir.glob("*.log")} - {"supervisord"}
     known = sorted({*logged, *watcher_names(deployment.conf_dir)})
     return {name: deployment.log_dir / f"{name}.log" for name in select(names, known)}

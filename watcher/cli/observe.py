@@ -1,4 +1,4 @@
-"""What looks at a fleet from outside: console, metrics, health."""
+"""Commands that look at a fleet from outside: console, metrics, health."""
 
 from __future__ import annotations
 
@@ -52,14 +52,14 @@ def _url(fleet: Fleet) -> str:
 
 
 def _is_on_desktop() -> bool:
-    """Elsewhere `webbrowser` would start one for text, in this terminal."""
+    """True on a desktop's terminal. Elsewhere `webbrowser` would start a text browser in this terminal."""
     return sys.stdout.isatty() and bool({"DISPLAY", "WAYLAND_DISPLAY"} & os.environ.keys())
 
 
 @click.command()
 @with_fleet
 def metrics(fleet: Fleet) -> int:
-    """Print all metrics in Prometheus' text format: the agent's, or, while it does not run, what the workers' files say."""
+    """Print all metrics in Prometheus' text format. They come from the agent, or from the workers' files if it does not run."""
     click.echo(_from_agent(fleet) or _from_files(fleet), nl=False)
     return CliExitCode.OK
 
@@ -70,7 +70,7 @@ def _from_agent(fleet: Fleet) -> str | None:
     url = find(fleet.deployment.run_dir)
     try:
         return get(url, "/metrics", fleet.agent.settings) if url else None
-    except OSError:  # it is starting or ending, or its token is another one now
+    except OSError:  # it is starting or ending, or its token has changed
         return None
 
 
@@ -84,9 +84,9 @@ def _from_files(fleet: Fleet) -> str:
 @names_argument
 @with_fleet
 def health(fleet: Fleet, names: Sequence[str]) -> int:
-    """Say in one line whether the watchers do what they should, for probes. All of them, unless NAMEs or globs are given.
+    """Report the health of the watchers in one line, for probes. Covers all watchers, unless NAMEs or globs are given.
 
-    It asks supervisord and reads the workers' files, and never touches MongoDB or Kafka.
+    Asks supervisord and reads the workers' files, but never contacts MongoDB or Kafka.
 
     \b
     Exit codes: 0 all stream, 3 some do not run, 4 no such watcher, 5 some run but

@@ -1,4 +1,4 @@
-"""What commands have in common: where the deployment is, and which watchers are meant."""
+"""Common parts of the commands: finding the deployment and selecting watchers."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ F = TypeVar("F", bound=Callable[..., object])
 
 
 def with_deployment(function: Callable[..., R]) -> Callable[..., R]:
-    """Give a command `--config` and `--state-dir`, and as its first argument the `Deployment` they mean."""
+    """Give a command the options `--config` and `--state-dir`, and as its first argument the `Deployment` that they select."""
 
     @click.option(
         "--config",
         type=click.Path(path_type=Path),
         metavar="DIR",
-        help="The conf.d, or where it lies; else $WATCHER_CONFIG, ./conf.d, /etc/database-watcher/conf.d.",
+        help="The conf.d, or the directory that holds it; else $WATCHER_CONFIG, ./conf.d, /etc/database-watcher/conf.d.",
     )
     @click.option(
         "--state-dir", type=click.Path(path_type=Path), metavar="DIR", help="Where run/ and log/ are; else beside conf.d."
@@ -45,20 +45,20 @@ def names_argument(function: F) -> F:
 
 
 def all_option(function: F) -> F:
-    """Give a command `--all`, as `everything`."""
+    """Give a command the option `--all`, as the argument `everything`."""
     return click.option("--all", "everything", is_flag=True, help="All watchers.")(function)
 
 
 def complete_names(context: click.Context, _parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
-    """The watchers' names that begin with what has been typed, for the shell."""
+    """The watchers' names that begin with the typed text, for the shell's completion."""
     deployment = Deployment.locate(context.params.get("config"))
     return [CompletionItem(name) for name in watcher_names(deployment.conf_dir) if name.startswith(incomplete)]
 
 
 def select(names: Iterable[str], known: Collection[str]) -> list[str]:
-    """The `known` names that `names`, exact or globs, stand for, each once and in the order of `known`; no names mean all.
+    """Select those of the `known` names that match any of `names`, exactly or as globs. Without `names`, select all.
 
-    Raises `UnknownName` for one that matches nothing.
+    Each is selected once, in the order of `known`. Raises `UnknownName` if one of `names` matches nothing.
     """
     patterns = tuple(names)
     for pattern in patterns:
@@ -68,9 +68,10 @@ def select(names: Iterable[str], known: Collection[str]) -> list[str]:
 
 
 def select_one(deployment: Deployment, name: str) -> str:
-    """The one watcher that `name`, exact or a glob, stands for. Raises `UnknownName`, and click.UsageError when it is several.
+    """Select the one watcher that matches `name`, exactly or as a glob.
 
-    Without any watcher it is `name` itself: then the loader says what is wrong with conf.d.
+    Raises `UnknownName` if none matches, and click.UsageError if several do. If conf.d holds no watchers, `name` itself is
+    returned, and the loader reports what is wrong with conf.d.
     """
     known = watcher_names(deployment.conf_dir)
     if not known:
@@ -83,7 +84,10 @@ def select_one(deployment: Deployment, name: str) -> str:
 
 
 def select_to_change(names: Iterable[str], known: Collection[str], *, everything: bool) -> list[str]:
-    """As `select`, for a command that changes something: it wants names or `--all`, else `click.UsageError`."""
+    """Select watchers as `select` does, for a command that changes something.
+
+    Raises `click.UsageError` unless there are either names or `--all`.
+    """
     patterns = tuple(names)
     if bool(patterns) is everything:
         raise click.UsageError("say either names or --all")

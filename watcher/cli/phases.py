@@ -1,4 +1,4 @@
-"""What a long command is doing, on stderr: a bar on a terminal, else a line for each phase."""
+"""Progress of a long command on stderr: a bar on a terminal, else a line for each phase."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from contextlib import contextmanager
 import click
 
 Progress = Callable[[str, int, int], None]
-"""Phase, how much of it is done, and of how much; 0 when that is not known."""
+"""The phase, the amount done, and the total; the total is 0 if it is not known."""
 
 
 @contextmanager
 def phases() -> Iterator[Progress]:
-    """A function to be told of progress, until the block is left."""
+    """Yield a function that reports progress for the duration of the block."""
     if sys.stderr.isatty():
         with _bar() as progress:
             yield progress

@@ -1,4 +1,4 @@
-"""`watcherctl position`: where a watcher stands, and setting it elsewhere."""
+"""`watcherctl position`: showing and changing a watcher's position."""
 
 from __future__ import annotations
 
@@ -30,13 +30,13 @@ if TYPE_CHECKING:
     from watcher.worker.reporting.status_file import StatusFile
 
 ResumePoint = tuple["ResumeToken", str]
-"""A token, and why it is the one, for people."""
+"""A resume token, and the reason for it, for people."""
 
 Choose = Callable[["Look", "Timeline"], ResumePoint]
 
 
 class Token(click.ParamType["ResumeToken"]):
-    """A resume token: its text, which is the `eventId` of a message too, or the JSON that MongoDB gives."""
+    """A resume token, as text, which is also the `eventId` of a message, or as the JSON that MongoDB gives."""
 
     name = "token"
 
@@ -49,14 +49,14 @@ class Token(click.ParamType["ResumeToken"]):
         try:
             token: ResumeToken = json_util.loads(text) if text.startswith("{") else {"_data": text}
             token_seconds(token)
-        except Exception:  # noqa: BLE001  # json_util raises whatever it stumbles over
+        except Exception:  # noqa: BLE001  # json_util may raise any exception
             self.fail("must be an eventId, or a resume token as JSON", param, ctx)
         return token
 
 
 @dataclass(frozen=True, slots=True)
 class How:
-    """How a change is made."""
+    """The options of a change."""
 
     undo: bool
     yes: bool
@@ -66,10 +66,10 @@ class How:
 
 @click.group()
 def position() -> None:
-    """Show where a watcher stands, or set it elsewhere.
+    """Show a watcher's position, or change it.
 
-    The position is in Kafka, in the topic <kafka_client_id>.position. It is changed only while the watcher is stopped; a worker on
-    another host is fenced, and ends. The last 20 changes are remembered, and --undo takes the last one back.
+    The position is stored in Kafka, in the topic <kafka_client_id>.position. It can be changed only while the watcher is stopped. A
+    worker on another host is fenced, and ends. The last 20 changes are remembered, and --undo reverts the last one.
 
     \b
     Exit codes: 0 done; 1 refused, not done, or a server does not answer; 2 usage,
@@ -81,7 +81,7 @@ def changes(function: Callable[..., int]) -> Callable[..., int]:
     """Give a command the argument `name` and the options of a change, as `how`."""
 
     @click.argument("name", shell_complete=complete_names)
-    @click.option("--undo", is_flag=True, help="Instead: go back to where it was before the last change, whichever that was.")
+    @click.option("--undo", is_flag=True, help="Instead, restore the position before the last change, whichever command made that.")
     @click.option("-y", "--yes", is_flag=True, help="Do not ask.")
     @click.option("--dry-run", is_flag=True, help="Only show what would be done.")
     @click.option("--json", "as_json", is_flag=True, help="As JSON.")
@@ -98,7 +98,7 @@ def changes(function: Callable[..., int]) -> Callable[..., int]:
 @click.option("--json", "as_json", is_flag=True, help="As JSON.")
 @with_deployment
 def show(deployment: Deployment, name: str, as_json: bool) -> int:
-    """Show where the watcher NAME stands, who wrote that, and which changes were made by hand."""
+    """Show the position of the watcher NAME. Also show the worker that wrote it, and the changes made by hand."""
     settings = load_one(deployment.conf_dir, select_one(deployment, name))
 
     from watcher.cli.position_view import as_document, as_text
@@ -116,9 +116,9 @@ def show(deployment: Deployment, name: str, as_json: bool) -> int:
 @changes
 @click.option("--at", "moment", type=Since(), metavar="TIME", help="30s, 10m, 2h or 1d ago, or an ISO time.")
 def rewind(deployment: Deployment, name: str, how: How, moment: datetime | None) -> int:
-    """Go back to TIME: the changes since then are delivered again, with new sequence numbers.
+    """Go back to TIME. The changes since then are delivered again, with new sequence numbers.
 
-    TIME has whole seconds, and has to lie within MongoDB's oplog.
+    TIME is in whole seconds, and must be within MongoDB's oplog.
     """
     if (moment is None) is not how.undo:
         raise click.UsageError("say either --at or --undo")
@@ -129,9 +129,9 @@ def rewind(deployment: Deployment, name: str, how: How, moment: datetime | None)
 @changes
 @click.argument("token", type=Token(), required=False)
 def set_(deployment: Deployment, name: str, how: How, token: ResumeToken | None) -> int:
-    """Go on after TOKEN: the eventId of a message, or a resume token of MongoDB's as JSON.
+    """Continue after TOKEN. It is the eventId of a message, or a MongoDB resume token as JSON.
 
-    MongoDB is asked whether it can go on from there.
+    MongoDB is asked first whether it can continue from there.
     """
     if (token is None) is not how.undo:
         raise click.UsageError("say either TOKEN or --undo")
@@ -141,7 +141,7 @@ def set_(deployment: Deployment, name: str, how: How, token: ResumeToken | None)
 @position.command()
 @changes
 def reset(deployment: Deployment, name: str, how: How) -> int:
-    """Begin anew where `start_from` says; `now` is the time of this command."""
+    """Start again where `start_from` says. There, `now` means the time of this command."""
     return _change(deployment, name, how, _undo if how.undo else _at_start)
 
 
@@ -173,7 +173,7 @@ def _undo(seen: Look, timeline: Timeline) -> ResumePoint:
 
 
 def time_of(token: ResumeToken) -> str:
-    """When the change was made after which the stream goes on, in whole seconds."""
+    """The time of the change after which the stream continues, in whole seconds."""
     from watcher.model import token_seconds
 
     return iso(token_seconds(token))
@@ -181,7 +181,7 @@ def time_of(token: ResumeToken) -> str:
 
 @contextmanager
 def librdkafka_silent() -> Iterator[None]:
-    """What it has to say is in our errors; else it would be on the terminal as well."""
+    """Keep librdkafka's log off the terminal. Our errors say the same."""
     handler = logging.NullHandler()
     library = logging.getLogger("librdkafka")
     library.addHandler(handler)
@@ -192,7 +192,7 @@ def librdkafka_silent() -> Iterator[None]:
 
 
 def _delivered(deployment: Deployment, settings: Settings) -> Delivered:
-    """What the last worker on this host has left."""
+    """The facts about earlier messages that the last worker on this host left in its status file."""
     from watcher.worker.previous_run import Past
 
     return Past.read(_status_file(deployment, settings).previous(), settings.kafka_client_id).delivered
@@ -205,9 +205,10 @@ def _status_file(deployment: Deployment, settings: Settings) -> StatusFile:
 
 
 def _ask_mongodb(timeline: Timeline, seen: Look) -> tuple[Look, int | None, Oplog | None]:
-    """With a fault if it cannot go on from the position; its present, in seconds since 1970, and its oplog.
+    """Ask MongoDB for its present time, in seconds since 1970, for its oplog, and whether it can continue from the position.
 
-    None without an answer: what Kafka has is shown all the same.
+    If it cannot, the returned look has a fault. If MongoDB does not answer, time and oplog are None, and what is in Kafka is shown
+    all the same.
     """
     from watcher.model import token_seconds
     from watcher.mongodb.timeline import PositionRefused
@@ -225,7 +226,7 @@ def _ask_mongodb(timeline: Timeline, seen: Look) -> tuple[Look, int | None, Oplo
 
 
 def _change(deployment: Deployment, name: str, how: How, choose: Choose) -> int:
-    """Choose the new position, ask, and set it; all that while no worker can start."""
+    """Choose the new position, ask for confirmation, and set it. No worker can start meanwhile."""
     settings = load_one(deployment.conf_dir, select_one(deployment, name))
 
     from watcher.cli.position_view import change_as_document, plan_as_text
@@ -246,7 +247,7 @@ def _change(deployment: Deployment, name: str, how: How, choose: Choose) -> int:
             click.echo("nothing was changed", err=True)
             return CliExitCode.FAILED
         made = change(settings, delivered, target, what)
-        with suppress(OSError):  # a full disk; the status is corrected by the next worker
+        with suppress(OSError):  # for example a full disk; the next worker corrects the status
             _status_file(deployment, settings).moved(made.after)
     click.echo(json.dumps(change_as_document(settings, made), indent=2) if how.as_json else f"{settings.name}  {what}  done")
     return CliExitCode.OK

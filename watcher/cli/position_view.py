@@ -1,4 +1,4 @@
-"""A watcher's position as text and as JSON; docs/position.md has the contract."""
+"""A watcher's position as text and as JSON. The contract is in docs/position.md."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from watcher.position.history import PositionChange
 from watcher.terminal.durations import NOTHING, headroom_in_words, seconds_in_words
 
 VERSION = 1
-"""Of the JSON form: goes up when a key goes away or changes its meaning; new keys may come without that."""
+"""The version of the JSON form. It goes up if a key is removed or changes its meaning, but not for new keys."""
 
 
 def as_document(settings: Settings, seen: Look, now: int | None, oplog: Oplog | None) -> dict[str, Any]:
-    """As `show --json` has it; `now` is MongoDB's present, in seconds since 1970. Both are None where it does not tell."""
+    """The document of `show --json`. `now` is MongoDB's present time, in seconds since 1970. `now` and `oplog` may be unknown."""
     position, owner = seen.saved.position, seen.saved.owner
     return {
         **_head(settings),
@@ -38,7 +38,7 @@ def as_document(settings: Settings, seen: Look, now: int | None, oplog: Oplog | 
 
 
 def as_text(settings: Settings, seen: Look, now: int | None, oplog: Oplog | None) -> str:
-    """For people; `now` and `oplog` as above."""
+    """The text of `show`, for people. `now` and `oplog` are as in `as_document`."""
     position, owner = seen.saved.position, seen.saved.owner
     lines = {
         "position": in_words(seen.token) if seen.token or not seen.fault else "cannot be read",
@@ -59,7 +59,7 @@ def as_text(settings: Settings, seen: Look, now: int | None, oplog: Oplog | None
 
 
 def plan_as_text(settings: Settings, seen: Look, target: ResumeToken, what: str) -> str:
-    """What is about to be done, and what it means."""
+    """The planned change and its consequences, for people."""
     meaning = (
         "What came after it is delivered again, with new sequence numbers."
         if is_step_back(seen.token, target)
@@ -76,12 +76,12 @@ def plan_as_text(settings: Settings, seen: Look, target: ResumeToken, what: str)
 
 
 def change_as_document(settings: Settings, change: PositionChange) -> dict[str, Any]:
-    """As a change with `--json` has it."""
+    """The document that a change prints with `--json`."""
     return {**_head(settings), **_change(change)}
 
 
 def in_words(token: ResumeToken | None) -> str:
-    """Time and text of a position."""
+    """The time and the text of a position."""
     return f"{iso(token_seconds(token))}  {token['_data']}" if token else "none yet"
 
 

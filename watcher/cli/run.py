@@ -20,11 +20,11 @@ from watcher.errors import ConfigurationError
 @click.option("--env-file", type=click.Path(path_type=Path), metavar="FILE", help="A single watcher's .env, instead of a conf.d.")
 @with_deployment
 def run(deployment: Deployment, name: str | None, env_file: Path | None) -> int:
-    """Run the watcher NAME in this terminal; this is what supervisord runs.
+    """Run the watcher NAME in this terminal. supervisord runs this command.
 
-    Without NAME: the watcher of --env-file, else all watchers of conf.d under supervisord, else, where there is no conf.d, one
-    watcher from the environment variables (MONGODB_URI, KAFKA_BROKERS, ...). SIGTERM or Ctrl-C ends it after the transaction in
-    hand.
+    Without NAME, run the watcher of --env-file, else all watchers in conf.d under supervisord. If there is no conf.d, run one
+    watcher from the environment variables (MONGODB_URI, KAFKA_BROKERS, ...). SIGTERM or Ctrl-C stops it after the current
+    transaction.
 
     Exit codes: 0 stopped, 1 bug, 65 undeliverable event, 76 server cannot do this, 77 not authorised, 78 configuration,
     80 position lost, 81 another worker owns this watcher.

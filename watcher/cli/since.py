@@ -1,4 +1,4 @@
-"""The option `--since`: a moment, in words or as a time."""
+"""The type of the option `--since`: a moment, as an age or as a time."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 
 
 class Since(click.ParamType[datetime]):
-    """A moment: `10m` ago, or an ISO time, in UTC unless it says otherwise."""
+    """A moment: an age such as `10m`, or an ISO time. Without a zone the time is in UTC."""
 
     name = "since"
 

@@ -1,4 +1,4 @@
-"""Standard output that somebody else may close."""
+"""Standard output whose reader may close it early."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from contextlib import contextmanager
 
 @contextmanager
 def reader_may_leave() -> Iterator[None]:
-    """End the block quietly when whoever reads our output has gone, as `head` does. What is written afterwards goes nowhere."""
+    """End the block quietly if the reader of our output has gone, as `head` does. Later output is discarded."""
     try:
         yield
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # else Python would complain when it flushes at its end
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # else Python's flush at exit would fail

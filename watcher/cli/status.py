@@ -31,7 +31,7 @@ Look = Callable[[], Survey]
 @click.option("--json", "json_", is_flag=True, help="One JSON document; see docs/status-json.md.")
 @with_fleet
 def status(fleet: Fleet, names: Sequence[str], watch: bool, check: bool, json_: bool) -> int:
-    """Show how the watchers are. All of them, unless NAMEs or globs are given.
+    """Show the state of the watchers. Shows all of them, unless NAMEs or globs are given.
 
     \b
     Exit codes: 0 all stream, 3 some do not run, 4 no such watcher, 5 some run but
@@ -54,14 +54,14 @@ def status(fleet: Fleet, names: Sequence[str], watch: bool, check: bool, json_: 
 
 
 def survey_of(fleet: Fleet, names: Sequence[str]) -> Survey:
-    """Look at those that `names` stand for. conf.d is read again each time, so that --watch sees new ones. Raises UnknownName."""
+    """Survey the watchers that match `names`. conf.d is read each time, so that --watch sees new ones. Raises UnknownName."""
     seen = whole_survey(fleet, load_watchers(fleet))
     chosen = set(select(names, [row.name for row in seen.rows]))
     return replace(seen, rows=tuple(row for row in seen.rows if row.name in chosen))
 
 
 def exit_code(seen: Survey) -> CliExitCode:
-    """The worst that is true of the fleet. A disabled watcher that does not run is as it should be."""
+    """The exit code for the worst state in the fleet. A disabled watcher need not run."""
     if seen.supervisord_pid is None and not _all_run(seen.rows):
         return CliExitCode.NO_SUPERVISORD
     if not _all_run(row for row in seen.rows if row.state is not WatcherState.DISABLED):
@@ -108,7 +108,7 @@ def _watch(look: Look, *, json_: bool) -> int:
 
 
 def _print_again_and_again(look: Look, *, json_: bool) -> None:
-    """For a pipe: one JSON document a line, or a table and an empty line."""
+    """Print the status to a pipe each second: a JSON document on one line, or a table followed by an empty line."""
     while True:
         seen = look()
         click.echo(json.dumps(as_json(seen)) if json_ else plain(seen) + "\n")

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 HEADINGS = ("NAME", "STATE", "UPTIME", "LAG", "EV/S", "LAST-EVENT", "HEADROOM", "ERRORS", "RESTARTS")
 RECENT = timedelta(hours=1)
-"""How long an error is shown that is over."""
+"""The time for which an error is still shown after it is over."""
 
 _NUMBERS = {"UPTIME", "LAG", "EV/S", "LAST-EVENT", "HEADROOM", "ERRORS", "RESTARTS"}
 _COLOURS = {
@@ -33,7 +33,7 @@ _COLOURS = {
 
 
 def plain(survey: Survey) -> str:
-    """The table and the errors without colours, columns padded with spaces."""
+    """The table and the errors without colours, with columns padded by spaces."""
     lines = [HEADINGS, *(cells(row, survey.at) for row in survey.rows)]
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     table = ["  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in lines]
@@ -63,7 +63,7 @@ def rich_table(survey: Survey) -> Table:
 
 
 def cells(row: Row, now: datetime) -> tuple[str, ...]:
-    """One watcher's line, in the order of HEADINGS. What only a worker knows is a dash while none runs, or it hangs."""
+    """The cells of one watcher's line, in the order of HEADINGS. Values that only a live worker knows are a dash otherwise."""
     report = row.report
     if report is None:
         return (row.name, row.state, duration_in_words(row.uptime(now)), *[NOTHING] * 6)
@@ -82,7 +82,7 @@ def cells(row: Row, now: datetime) -> tuple[str, ...]:
 
 
 def errors(survey: Survey) -> Iterator[str]:
-    """What is wrong or was lately: the configuration's fault, the last error with its age and its hint."""
+    """Yield the present and recent troubles: configuration faults, and the last errors with their age and hint."""
     for row in survey.rows:
         if row.fault:
             yield f"{row.name}: {row.fault}"

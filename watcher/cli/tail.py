@@ -26,7 +26,7 @@ POLL_SECONDS = 0.1
 OPERATIONS = (
     "insert", "update", "replace", "delete", "rename", "drop", "dropDatabase", "invalidate", "gap", "rewind", "deadLetter",
 )  # fmt: skip
-"""What messages are about; a server may have more kinds, which nobody can ask for."""
+"""The operations that can be selected. A server may have more kinds of events."""
 
 Show = Callable[["DeliveredMessage"], None]
 Wanted = Callable[["Message"], bool]
@@ -34,7 +34,7 @@ Wanted = Callable[["Message"], bool]
 
 @click.command()
 @click.argument("name", shell_complete=complete_names)
-@click.option("-f", "--follow", is_flag=True, help="Go on with what is delivered, until Ctrl-C.")
+@click.option("-f", "--follow", is_flag=True, help="Keep showing new messages, until Ctrl-C.")
 @click.option(
     "-n",
     "--lines",
@@ -62,9 +62,9 @@ def tail(
     since: datetime | None,
     json_: bool,
 ) -> int:
-    """Show the messages that the watcher NAME has delivered, read back from all its topics in Kafka, in order.
+    """Show the messages that the watcher NAME has delivered, read back in order from all its topics in Kafka.
 
-    Only committed messages are shown. Nothing is left behind in Kafka: no consumer group, no offsets.
+    Only committed messages are shown. This leaves nothing behind in Kafka: no consumer group and no offsets.
 
     \b
     Exit codes: 0 ok, also if nothing has been delivered; 1 Kafka does not answer,
@@ -96,17 +96,17 @@ def _show_last(reader: MessageReader, count: int, wanted: Wanted, show: Show) ->
 
 
 def _text_alone(delivered: DeliveredMessage) -> DeliveredMessage:
-    """What `_show_json` needs: a message may have megabytes, and is both in memory as text and parsed."""
+    """Keep only what `_show_json` needs: a message may have megabytes, and would be in memory both as text and parsed."""
     return replace(delivered, message={"sequence": delivered.sequence})
 
 
 def _message_alone(delivered: DeliveredMessage) -> DeliveredMessage:
-    """What a line for people needs."""
+    """Keep only what a line for people needs."""
     return replace(delivered, text=b"")
 
 
 def _show_all(reader: MessageReader, wanted: Wanted, show: Show) -> None:
-    """As they come: there may be more than memory holds."""
+    """Show all wanted messages as they arrive: there may be more than fit into memory."""
     is_empty = True
     for delivered in reader.all(wanted):
         show(delivered)

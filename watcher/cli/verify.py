@@ -28,13 +28,13 @@ WORDS = {
     "undated": "without a message, and an _id that does not tell since when; see --complete",
     "notComparable": "whose newest message does not hold the document",
 }
-"""What each verdict says of a document, in the order of the report."""
+"""The meaning of each verdict on a document, in the order of the report."""
 
 
 @click.command()
 @click.argument("name", shell_complete=complete_names)
 @click.option("--collection", "collections", multiple=True, metavar="C", help="Only this collection; can be given again.")
-@click.option("--sample", type=click.IntRange(min=1), metavar="N", help="Only N documents of each collection, by chance.")
+@click.option("--sample", type=click.IntRange(min=1), metavar="N", help="Only N random documents of each collection.")
 @click.option("--complete", is_flag=True, help="No document is older than the topics: each must have a message.")
 @click.option(
     "--since", type=Since(), metavar="TIME", help="Documents made before TIME need no message: 30s, 10m, 2h, 1d, or an ISO time."
@@ -46,7 +46,7 @@ WORDS = {
     default=60.0,
     show_default=True,
     metavar="S",
-    help="How many seconds the watcher may need to come after.",
+    help="How many seconds to wait for the watcher to catch up.",
 )
 @click.option("--json", "as_json", is_flag=True, help="As JSON.")
 @with_deployment
@@ -62,12 +62,12 @@ def verify(
 ) -> int:
     """Prove that the topics of the watcher NAME hold what its collections hold.
 
-    Replays the topics into the last state of each document and compares that with the collections, while writes go on: a
-    difference counts only when it is still there after the watcher has come after. Also checks `sequence` for gaps and repeats.
-    Changes nothing, neither in MongoDB nor in Kafka.
+    Replays the topics into the last state of each document and compares it with the collections, while writes go on. A difference
+    counts only if it remains after the watcher has caught up. Also checks `sequence` for gaps and repeats. Changes nothing in
+    MongoDB or Kafka.
 
     \b
-    Exit codes: 0 equal; 1 differences, or it could not be made,
+    Exit codes: 0 equal; 1 differences, or the comparison could not be made,
     4 no such watcher, 77 not permitted, 78 configuration.
     """
     if complete and since:

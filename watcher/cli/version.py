@@ -15,7 +15,7 @@ LIBRARIES = ("confluent-kafka", "pymongo", "supervisor", "pydantic")
 
 @click.command()
 def version() -> None:
-    """Show the version of watcherctl, and of what its behaviour depends on."""
+    """Show the versions of watcherctl, of Python, and of the libraries on which its behaviour depends."""
     click.echo(f"watcherctl {watcher.__version__}")
     click.echo(f"Python {platform.python_version()}")
     for library in LIBRARIES:

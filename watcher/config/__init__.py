@@ -1,4 +1,4 @@
-"""conf.d, checked: one frozen `Settings` per watcher, and every fault at once, with file, line, key and hint."""
+"""Loading and checking of conf.d: one frozen `Settings` per watcher, and all faults at once, with file, line, key and hint."""
 
 from watcher.config.deployment import Deployment
 from watcher.config.fault import Fault, Origin

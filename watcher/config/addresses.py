@@ -1,4 +1,4 @@
-"""Addresses of hosts."""
+"""Host addresses."""
 
 from __future__ import annotations
 

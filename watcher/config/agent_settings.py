@@ -1,4 +1,4 @@
-"""The settings of the fleet's agent, from `conf.d/agent.toml`; without that file they are the built-in ones."""
+"""The settings of the fleet's agent, from `conf.d/agent.toml`. Without that file the built-in defaults apply."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from watcher.config.secret_file import read_secret, secret_path
 from watcher.config.source import Entry, SettingsSource
 
 TOKEN_CHARACTERS = 16
-"""The shortest token that is taken: one that can be guessed would be none."""
+"""The least number of characters in a token. A token that can be guessed protects nothing."""
 
 SHORTEST_PATIENCE_SECONDS = 30
-"""A worker that has not written its status for 20 s counts as hung; less than a little more would restart healthy ones."""
+"""A worker that has not written its status for 20 s counts as hung. A limit close to that would restart healthy workers."""
 
 _HOW_TO_MAKE_ONE = "`openssl rand -hex 16` makes one"
 _LOOPBACK_NAMES = ("localhost", "ip6-localhost")
@@ -55,7 +55,7 @@ def _is_loopback(host: str) -> bool:
 
 @dataclass(frozen=True, slots=True, init=False)
 class AgentSettings(Checked):
-    """How the agent listens, and what it does by itself. `docs/configuration.md` says what each means."""
+    """The agent's address, its access rules, and what it does on its own. `docs/configuration.md` explains each setting."""
 
     enabled: Annotated[bool, yes_or_no] = True
     host: Annotated[str, text, _host] = "127.0.0.1"
@@ -66,7 +66,7 @@ class AgentSettings(Checked):
 
     @classmethod
     def _contradictions(cls, good: Mapping[str, Any]) -> Iterator[Refused]:
-        """Strangers need a token, also to read."""
+        """Refuse an address that other hosts can reach unless a token is set and is also needed to read."""
         if "host" not in good or _is_loopback(good["host"]):
             return
         reached = f"'{good['host']}' can be reached from other hosts"
@@ -77,24 +77,24 @@ class AgentSettings(Checked):
 
     @property
     def is_loopback(self) -> bool:
-        """Whether only this host can reach the agent."""
+        """True if only this host can reach the agent."""
         return _is_loopback(self.host)
 
     @property
     def reading_is_open(self) -> bool:
-        """Right of everybody who can reach the agent to read."""
+        """True if anybody who can reach the agent may read without a token."""
         return self.is_loopback and (self.token is None or self.read_without_token)
 
 
 FIELDS = tuple(setting.name for setting in fields(AgentSettings))
 
 AGENT_KEYS = tuple(key for name in FIELDS for key in ((name, "token_file") if name == "token" else (name,)))
-"""All keys of `agent.toml`."""
+"""All keys that `agent.toml` may hold."""
 
 
 @dataclass(frozen=True, slots=True)
 class LoadedAgent:
-    """What `agent.toml` says. `settings` is None if it has `faults`; `origins` says where each value was set."""
+    """The content of `agent.toml`. `settings` is None if there are `faults`; `origins` holds the place where each value was set."""
 
     settings: AgentSettings | None = None
     faults: tuple[Fault, ...] = ()
@@ -102,18 +102,18 @@ class LoadedAgent:
 
     @property
     def wanted(self) -> AgentSettings | None:
-        """The settings of an agent that should run."""
+        """The settings if the agent should run; None if it is disabled or its settings have faults."""
         return self.settings if self.settings and self.settings.enabled else None
 
     def values_in_force(self) -> Iterator[tuple[str, str, Origin]]:
-        """Each key with its value, masked, and where it comes from; none where there are faults."""
+        """Yield each key with its masked value and its origin; nothing if there are faults."""
         for key in FIELDS if self.settings else ():
             value = getattr(self.settings, key)
             yield key, "" if value is None else masked(key, value), self.origins.get(key, BUILT_IN)
 
 
 def load_agent(conf_dir: Path, environment: Mapping[str, str] | None = None) -> LoadedAgent:
-    """`agent.toml` of `conf_dir`; `environment` (the process's own by default) is what `${NAME}` is taken from. Raises nothing."""
+    """Load `agent.toml` from `conf_dir`. `${NAME}` is taken from `environment`, by default the process's own. Raises nothing."""
     path = conf_dir / AGENT_FILE
     if not os.path.lexists(path):
         return LoadedAgent(AgentSettings())
@@ -125,7 +125,7 @@ def load_agent(conf_dir: Path, environment: Mapping[str, str] | None = None) -> 
 
 
 def _read_token_file(source: SettingsSource, conf_dir: Path) -> None:
-    """Put the content of `token_file` in the place of `token`. A relative path starts at conf.d."""
+    """Replace `token_file` by a `token` with the file's content. A relative path starts at conf.d."""
     entry = source.entries.pop("token_file", None)
     if entry is None:
         return
@@ -151,12 +151,12 @@ def _checked(source: SettingsSource) -> AgentSettings | None:
 
 
 def _follows(source: SettingsSource, refused: Refused) -> bool:
-    """A host without a token is no fault of its own where something is wrong with the token."""
+    """True if the refusal only follows from a fault already found in `token` or `host`."""
     return not refused.key and bool(source.settled & {"token", "host"})
 
 
 def _fault(source: SettingsSource, refused: Refused) -> Fault:
-    """What is wrong with the whole is wrong with the host."""
+    """The refusal with its place. One that names no key is reported for `host`."""
     key = refused.key or "host"
     entry = source.entries.get(key)
     return Fault(entry.origin if entry else source.place, key, str(refused), refused.hint)

@@ -1,4 +1,4 @@
-"""What the files of conf.d say, word for word: a `${NAME}` is still in it, and not what it stands for."""
+"""The values in the files of conf.d exactly as written: `${NAME}` is kept, not replaced by its value."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from watcher.config.variables import escaped, variable_for
 
 
 def as_written(origins: Mapping[str, Origin]) -> dict[str, Any]:
-    """The values of one watcher without faults, by key, in the form that a TOML file of conf.d takes.
+    """The values of one watcher that has no faults, by key, as a TOML file in conf.d could hold them.
 
-    `origins` says in which file each stands. What is kept in a file of its own is a `${NAME}`.
+    `origins` names the file of each value. A secret that is kept in a separate file becomes a `${NAME}`.
     """
     files = {path: _written_in(path) for path in {origin.source for origin in origins.values()} if isinstance(path, Path)}
     return {

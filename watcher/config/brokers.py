@@ -1,4 +1,4 @@
-"""Kafka's side of the required settings: where the brokers are, and under which name the watcher writes."""
+"""Checks of the required Kafka settings: the broker addresses and the client id."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from watcher.config.topic_template import LONGEST_TOPIC
 LONGEST_CLIENT_ID = LONGEST_TOPIC - len(".position")
 
 PROTOCOLS = ("plaintext", "ssl", "sasl_plaintext", "sasl_ssl")
-"""What `security.protocol` can be, and what a broker may have before its `://`."""
+"""The values of `security.protocol`. A broker address may have one of them before `://`."""
 
 _BROKER = re.compile(
     r"(?:(?P<protocol>[A-Za-z0-9_+.-]+)://)?(?:\[(?P<address>[^\[\]]+)\]|(?P<host>[^\[\]:;,/\s@\"']+))(?::(?P<port>[0-9]{1,5}))?"
@@ -22,7 +22,7 @@ _CLIENT_ID = re.compile(r"[A-Za-z0-9._-]+")
 
 
 def check_brokers(value: object) -> str:
-    """Comma separated `host:port`, from such text or from a list of them; raises `Refused` or `Invalid` for anything else."""
+    """Return comma-separated `host:port` addresses, given as text or as a list. Raises `Refused` or `Invalid` for anything else."""
     brokers = value.split(",") if isinstance(value, str) else value
     if not isinstance(brokers, (list, tuple)) or not all(isinstance(broker, str) for broker in brokers):
         raise Refused("must be host:port, or several of them separated by commas")
@@ -47,7 +47,7 @@ def _refusal(broker: str) -> Refused | None:
 
 
 def misread_brokers(brokers: str, security_protocol: str) -> Iterator[Refused]:
-    """Those of checked brokers with a protocol that is not `security.protocol`: librdkafka passes over them."""
+    """Yield a refusal for each checked broker whose protocol differs from `security.protocol`: librdkafka would ignore it."""
     for broker in brokers.split(","):
         protocol, separator, address = broker.partition("://")
         if separator and protocol.lower() != security_protocol.lower():
@@ -56,7 +56,7 @@ def misread_brokers(brokers: str, security_protocol: str) -> Iterator[Refused]:
 
 
 def check_client_id(client_id: str) -> str:
-    """`client_id` as it is; raises `Refused` when no topic for the position can be named after it."""
+    """Return `client_id` unchanged. Raises `Refused` if the position topic cannot be named after it."""
     if not _CLIENT_ID.fullmatch(client_id):
         raise Refused(
             "must be one or more of A-Z a-z 0-9 . _ -", hint="the position topic is named after it; for example dashboard-watcher"

@@ -1,6 +1,6 @@
-"""Frozen values that are checked when they are made: what `Settings` and `AgentSettings` have in common.
+"""Frozen values that are checked when they are made: the base of `Settings` and `AgentSettings`.
 
-Every worker keeps its settings for good, so this is plain Python: a library of models would take a sixth of the worker's memory.
+This is plain Python because every worker keeps its settings in memory, and a modelling library would take a large share of that.
 """
 
 from __future__ import annotations
@@ -13,20 +13,20 @@ from typing import Any, get_type_hints
 from watcher.config.fault import Invalid, Refused
 
 Check = Callable[[Any], Any]
-"""Returns a value as it is to be, or raises `Refused`, or `Invalid` for several parts of it."""
+"""Returns the value in its final form. Raises `Refused`, or `Invalid` if several parts of the value are wrong."""
 
 
 class Missing(Refused):
-    """There is no value where there must be one."""
+    """A required value is missing."""
 
 
 class Checked:
-    """The base of frozen dataclasses whose fields list their checks: `Annotated[int, whole_number, at_least(1)]`, done in turn."""
+    """Base of frozen dataclasses whose fields list their checks in order, such as `Annotated[int, whole_number, at_least(1)]`."""
 
     __slots__ = ()
 
     def __init__(self, **given: Any) -> None:
-        """Errors: `Invalid` with all that is wrong; TypeError for what is no field."""
+        """Check the given values. Raises `Invalid` with everything that is wrong, and TypeError for a name that is not a field."""
         checks = _checks(type(self))  # type: ignore[arg-type]  # mypy takes no class for hashable here
         if unknown := given.keys() - checks.keys():
             raise TypeError(f"no fields of {type(self).__name__}: {', '.join(sorted(unknown))}")
@@ -48,17 +48,20 @@ class Checked:
 
     @classmethod
     def _completed(cls, given: Mapping[str, Any]) -> Mapping[str, Any]:
-        """What was given, with what follows from it."""
+        """The given values, completed with those that follow from them."""
         return given
 
     @classmethod
     def _contradictions(cls, good: Mapping[str, Any]) -> Iterator[Refused]:  # noqa: ARG003 - for those that have any
-        """Which values, each of them `good`, do not go together; each refusal with the key it is about, if it is one."""
+        """Yield a refusal for each set of values that do not go together, with its key if it is about a single one.
+
+        `good` holds only values that have passed their own checks.
+        """
         yield from ()
 
 
 def in_turn(checks: Iterable[Check], value: Any) -> Any:
-    """What the last check makes of what those before it have made of `value`."""
+    """Apply the checks to `value` one after the other, each to the result of the one before, and return the last result."""
     for check in checks:
         value = check(value)
     return value

@@ -1,4 +1,4 @@
-"""Checks that any setting can have: of what type a value is, and which values are allowed."""
+"""Checks that any setting can use: for the type of a value and for the values allowed."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ _NUMBER_HINT = "digits alone, for example 1000"
 
 
 def text(value: object) -> str:
-    """Text."""
+    """Check that `value` is text."""
     if not isinstance(value, str):
         raise Refused(f"must be text{_quoted(value)}")
     return in_utf_8(value)
 
 
 def secret(value: object) -> Secret:
-    """As `text`, but it is never repeated."""
+    """Like `text`, but error messages never repeat the value."""
     if isinstance(value, Secret):
         return value
     if not isinstance(value, str):
@@ -30,7 +30,7 @@ def secret(value: object) -> Secret:
 
 
 def in_utf_8(value: str) -> str:
-    """`value`, if MongoDB and Kafka can take it: UTF-8, which an environment variable need not hold, without a NUL."""
+    """Return `value` if MongoDB and Kafka accept it: valid UTF-8 without a NUL. Environment variables may hold other bytes."""
     try:
         value.encode()
     except UnicodeEncodeError:
@@ -41,7 +41,7 @@ def in_utf_8(value: str) -> str:
 
 
 def whole_number(value: object) -> int:
-    """A whole number, or the text of one."""
+    """Return a whole number, given as a number or as text."""
     if isinstance(value, bool) or not isinstance(value, (int, str)):
         raise Refused("must be a whole number", hint=_NUMBER_HINT)
     try:
@@ -51,7 +51,7 @@ def whole_number(value: object) -> int:
 
 
 def yes_or_no(value: object) -> bool:
-    """A truth value, or the text of one."""
+    """Return a truth value, given as such or as the text `true` or `false`."""
     if isinstance(value, str) and value.lower() in ("true", "false"):
         return value.lower() == "true"
     if isinstance(value, bool):
@@ -60,7 +60,7 @@ def yes_or_no(value: object) -> bool:
 
 
 def at_least(least: int) -> Check:
-    """Numbers from `least` up."""
+    """A check that allows numbers from `least` up."""
 
     def check(number: int) -> int:
         if number < least:
@@ -71,7 +71,7 @@ def at_least(least: int) -> Check:
 
 
 def at_most(most: int) -> Check:
-    """Numbers up to `most`."""
+    """A check that allows numbers up to `most`."""
 
     def check(number: int) -> int:
         if number > most:
@@ -82,7 +82,7 @@ def at_most(most: int) -> Check:
 
 
 def one_of(choice: Any) -> Check:
-    """The texts of `choice`, a Literal."""
+    """A check that allows the values of `choice`, a Literal."""
     choices: tuple[str, ...] = get_args(choice)
 
     def check(value: object) -> object:
@@ -94,7 +94,7 @@ def one_of(choice: Any) -> Check:
 
 
 def each(*checks: Check) -> Check:
-    """A list whose items pass `checks`, done in turn."""
+    """A check for a list. Each item has to pass all `checks`, one after the other."""
 
     def check(value: object) -> tuple[Any, ...]:
         if not isinstance(value, (list, tuple)):
@@ -113,7 +113,7 @@ def each(*checks: Check) -> Check:
 
 
 def table(check_name: Check, check_value: Check) -> Check:
-    """A table whose names and values pass the checks, which leave names as they are."""
+    """A check for a table. Each name has to pass `check_name`, which leaves it unchanged, and each value `check_value`."""
 
     def check(value: object) -> dict[str, Any]:
         if not isinstance(value, Mapping):

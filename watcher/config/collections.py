@@ -1,4 +1,4 @@
-"""Which collections a watcher is to watch: names and shell globs."""
+"""Selection of the collections to watch, by name or shell glob."""
 
 from __future__ import annotations
 
@@ -11,22 +11,22 @@ from watcher.config.fault import Refused
 SYSTEM = "system."
 
 ENCRYPTION = "enxcol_."
-"""How the collections begin in which MongoDB keeps what queryable encryption needs, such as `enxcol_.users.esc`."""
+"""Prefix of the collections that MongoDB keeps for queryable encryption, such as `enxcol_.users.esc`."""
 
 TEMPORARY = (
     r"tmp\.(?P<aggregation>agg_out|mr)\..*|tmp[A-Za-z0-9]{5}\.(?P<command>renameCollection|convertToCapped|create|rename)(?:\..*)?"
 )
-"""A regular expression, for Python's engine and MongoDB's: how MongoDB names the collections that it fills before it renames them.
-`$out` and mapReduce have a UUID or a number for each run (its `DocumentSourceOut`), commands five characters at random
-(`makeUniqueCollectionName`)."""
+"""Names of the temporary collections that MongoDB fills and then renames. The regular expression works in Python and in MongoDB.
+`$out` and mapReduce use a UUID or a number for each run (`DocumentSourceOut` in MongoDB's source), commands use five random
+characters (`makeUniqueCollectionName`)."""
 
 _TEMPORARY = re.compile(TEMPORARY, re.DOTALL)
 
 
 def split_list(value: object) -> object:
-    """A list of words from a list or from comma separated text; anything else as it is, for the type check to refuse.
+    """Return the words of a list or of comma-separated text. Anything else is returned unchanged; the type check refuses it.
 
-    Blanks around a comma are no part of a word. In a list each word is literal: MongoDB takes blanks at the ends of a name.
+    Blanks around a comma do not belong to a word. In a list each word is literal: MongoDB allows blanks at the ends of a name.
     """
     if isinstance(value, str):
         value = [word.strip() for word in value.split(",")]
@@ -34,7 +34,7 @@ def split_list(value: object) -> object:
 
 
 def check_pattern(pattern: str) -> str:
-    """`pattern` as it is; raises `Refused` when no collection can match it."""
+    """Return `pattern` unchanged. Raises `Refused` if no collection can match it."""
     if pattern.startswith("!"):
         raise Refused(f"has '{pattern}', which no collection matches", hint="what not to watch goes into exclude_collections")
     if "$" in pattern:
@@ -48,27 +48,29 @@ def check_pattern(pattern: str) -> str:
 
 
 def is_glob(pattern: str) -> bool:
-    """Whether `pattern` is more than a plain name."""
+    """True if `pattern` is a glob, not a plain name."""
     return any(character in pattern for character in "*?[")
 
 
 def check_watchable(pattern: str) -> str:
-    """`pattern` as it is; raises `Refused` for MongoDB's own collections, which are never watched."""
+    """Return `pattern` unchanged. Raises `Refused` for MongoDB's own collections, which are never watched."""
     if pattern.startswith(SYSTEM):
         raise Refused(f"names '{pattern}': MongoDB's own collections are never watched", hint="remove it")
     return pattern
 
 
 def lasting_name(collection: str) -> str:
-    """`collection`; for a temporary one of MongoDB's its name without what is new in each run, such as `tmp.agg_out`."""
+    """The part of the name that is the same in every run: `tmp.agg_out` or the like for a temporary collection, else all of it."""
     match = _TEMPORARY.fullmatch(collection)
     return f"tmp.{match['aggregation'] or match['command']}" if match else collection
 
 
 def is_watched(collection: str, watch: Iterable[str], exclude: Iterable[str]) -> bool:
-    """Whether the patterns select `collection`: nothing to watch means all, `exclude` wins, `system.*` never.
+    """True if the patterns select `collection`.
 
-    ENCRYPTION has to be named."""
+    An empty `watch` selects all collections, and `exclude` wins over `watch`. `system.*` is never watched. The collections of
+    ENCRYPTION are watched only if a pattern names them.
+    """
     watch = tuple(watch)
     if collection.startswith(SYSTEM) or _matches(collection, (*exclude, *unmeant(watch))):
         return False
@@ -76,7 +78,7 @@ def is_watched(collection: str, watch: Iterable[str], exclude: Iterable[str]) ->
 
 
 def unmeant(watch: Iterable[str]) -> tuple[str, ...]:
-    """A glob for ENCRYPTION, where `watch` selects it without naming it: by being empty, or by a glob such as `*`."""
+    """A glob for ENCRYPTION if `watch` selects those collections without naming them: it is empty, or has a glob such as `*`."""
     watch = tuple(watch)
     named = any(pattern.startswith(ENCRYPTION) for pattern in watch)
     selected = not watch or any(map(is_glob, watch))

@@ -1,4 +1,4 @@
-"""Which files of conf.d are watchers, and reading one of them."""
+"""Finding the watchers' files in conf.d, and reading one of them."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _START_HINT = "`watcherctl init` writes one to start from; --config DIR or $WATC
 
 @dataclass(slots=True)
 class ConfDir:
-    """The files of a conf.d that count, by watcher name, and what is wrong with the others."""
+    """The watchers' files in a conf.d, by watcher name, and the faults of the other files."""
 
     path: Path
     files: dict[str, list[Path]] = field(default_factory=dict)
@@ -45,7 +45,7 @@ class ConfDir:
 
 
 def list_conf_dir(path: Path) -> ConfDir:
-    """The watchers' files in `path`. Other files are ignored, unless they look as if they were meant to be a watcher's."""
+    """List the watchers' files in `path`. A file that was probably meant to be one is a fault; other files are ignored."""
     conf_dir = ConfDir(path)
     try:
         entries = sorted(path.iterdir())
@@ -64,7 +64,7 @@ def list_conf_dir(path: Path) -> ConfDir:
 
 
 def watcher_names(path: Path) -> tuple[str, ...]:
-    """The names in conf.d, from the file names alone: for completion and selection."""
+    """The watchers' names, from the file names alone: for shell completion and selection."""
     return tuple(list_conf_dir(path).files)
 
 
@@ -79,14 +79,17 @@ def _sort_in(conf_dir: ConfDir, entry: Path) -> None:
 
 
 def name_refusal(name: str) -> str:
-    """Why `name` cannot be a watcher's, as a hint; empty if it can. It names supervisord's program and files in run/ and log/."""
+    """A hint that explains why `name` cannot be a watcher's; empty if it can.
+
+    The name is also used for supervisord's program and for files in run/ and log/.
+    """
     if name in RESERVED_NAMES:
         return RESERVED_NAMES[name]
     return "" if NAME.fullmatch(name) else "names are letters, digits, . _ -, and begin with a letter or digit"
 
 
 def _near_miss(file_name: str) -> str:
-    """What to do about a file that was probably meant to be a watcher's; empty for any other."""
+    """A hint for a file that was probably meant to be a watcher's; empty for any other."""
     stem, _, suffix = file_name.rpartition(".")
     suffix = f".{suffix.lower()}"
     if file_name == ".env":
@@ -100,7 +103,7 @@ def _near_miss(file_name: str) -> str:
 
 
 def read_file(path: Path, environment: Mapping[str, str], keys: Collection[str] = KEYS) -> SettingsSource:
-    """What the `.toml` file at `path` says, or the `.env` file under any other name. Every fault is recorded, none is raised."""
+    """Read the file at `path`: as TOML if its name ends in `.toml`, else as an `.env` file. Faults are recorded, never raised."""
     is_toml = path.suffix == ".toml"
     source = SettingsSource(Origin(path), spell=str if is_toml else str.upper, keys=keys)
     try:
@@ -120,6 +123,6 @@ def read_file(path: Path, environment: Mapping[str, str], keys: Collection[str] 
 
 
 def same_name_faults(paths: Iterable[Path]) -> list[Fault]:
-    """One name must not stand for two files."""
+    """A fault for each further file with the same watcher name."""
     first, *others = paths
     return [Fault(Origin(path), "", f"has the same name as {first.name}", "keep one of them") for path in others]

@@ -1,4 +1,4 @@
-"""Where a deployment lies: `conf.d/`, and beside it `run/` and `log/`."""
+"""The directories of a deployment: `conf.d/`, and beside it `run/` and `log/`."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ class Deployment:
 
     @classmethod
     def locate(cls, conf_dir: Path | None = None, state_dir: Path | None = None) -> Deployment:
-        """The deployment of `conf_dir`, else of $WATCHER_CONFIG, ./conf.d or /etc/database-watcher/conf.d, the first that exists.
+        """Find the deployment of `conf_dir`, else of $WATCHER_CONFIG, else of ./conf.d or /etc/database-watcher/conf.d.
 
-        The directory in which a conf.d lies may be named instead of it. `run/` and `log/` lie in `state_dir`, or beside `conf.d/`.
-        Without any conf.d it is the one that could be in this directory.
+        Of the last two, the first that exists is taken; if neither does, ./conf.d is. A path may name conf.d itself or the
+        directory that holds it. `run/` and `log/` are in `state_dir`, by default beside `conf.d/`.
         """
         named = (conf_dir or _default_conf_dir()).absolute()
         below = named / CONF_DIR_NAME

@@ -1,4 +1,4 @@
-"""One watcher's settings while they are put together: layers, secrets from files, and what is wrong with it."""
+"""One watcher's settings while they are put together: layers, secrets from files, and faults."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _MISSING_HINTS = {
 
 @dataclass(slots=True)
 class Draft:
-    """What is known of a watcher before it is known to be good."""
+    """The values and faults of one watcher before its settings are known to be good."""
 
     name: str
     place: Origin
@@ -39,7 +39,7 @@ class Draft:
 
     @classmethod
     def layered(cls, name: str, own: SettingsSource, defaults: SettingsSource) -> Draft:
-        """The watcher's own source over the defaults, with what lies in a file of its own read from there."""
+        """Lay the watcher's own source over the defaults, and read the secrets that are kept in files."""
         hidden = {rival for key in own.entries for rival in _rivals(key)}
         entries = {key: entry for key, entry in defaults.entries.items() if key not in hidden}
         draft = cls(
@@ -49,11 +49,11 @@ class Draft:
         return draft
 
     def origins(self) -> dict[str, Origin]:
-        """Where each value was set."""
+        """The place where each value was set."""
         return {key: entry.origin for key, entry in self.entries.items()}
 
     def settings(self) -> Settings | None:
-        """The checked settings; None if there is any fault, in which case `faults` holds them all."""
+        """The checked settings; None if there is any fault. `faults` then holds all of them."""
         settings = None
         try:
             settings = Settings(**self._values())
@@ -63,7 +63,7 @@ class Draft:
         return None if self.faults else settings
 
     def ask_drivers(self) -> None:
-        """Add what pymongo and librdkafka say against those values in which `settings` has found no fault."""
+        """Let pymongo and librdkafka check the values in which `settings` found no fault, and add the faults they find."""
         refusals: list[Refused] = []
         if "mongodb_uri" in self.entries and "mongodb_uri" not in self.settled:
             uri = str(self.entries["mongodb_uri"].value)
@@ -74,7 +74,7 @@ class Draft:
         self.faults.extend(fault for refused in refusals if (fault := self._fault(refused)))
 
     def _properties_to_ask(self) -> dict[str, Any]:
-        """The properties without a fault; those that could not be read have some value, so that they are not missed."""
+        """The properties without a fault. Those that could not be read get a placeholder, so that they do not count as missing."""
         unread = [key for key in self.settled if key.startswith(_PROPERTY_PREFIX) and key not in self.entries]
         stand_ins = {key.removeprefix(_PROPERTY_PREFIX): "?" for key in unread}
         faulty = {key.removeprefix(_PROPERTY_PREFIX) for key in self.settled}
@@ -106,7 +106,7 @@ class Draft:
         self.faults.append(Fault(origin, self._spelled(key), text, hint))
 
     def _values(self) -> dict[str, Any]:
-        """The entries as the settings want them: one mapping, with the Kafka properties in one of their own."""
+        """The entries in the form that `Settings` takes: one mapping, with the Kafka properties as a mapping inside it."""
         values = {key: entry.value for key, entry in self.entries.items() if not key.startswith(_PROPERTY_PREFIX)}
         properties = self._properties()
         values |= {KAFKA_TABLE: properties} if properties else {}
@@ -120,7 +120,7 @@ class Draft:
         }
 
     def _fault(self, refused: Refused) -> Fault | None:
-        """The refusal with its place; None if it only follows from another one."""
+        """The refusal with its place; None if it only follows from another fault."""
         key = refused.key
         if isinstance(refused, Missing):
             return None if key in self.settled else Fault(self.place, self.spell(key), str(refused), _MISSING_HINTS[key])
@@ -129,7 +129,7 @@ class Draft:
         return Fault(entry.origin, self._spelled(key), str(refused), refused.hint)
 
     def _first_below(self, table: str) -> Entry | None:
-        """The place of a table that is at fault as a whole: where the first of its keys stands."""
+        """The first entry of a table, which gives the place of a fault that is about the whole table."""
         return next((entry for key, entry in self.entries.items() if key.startswith(f"{table}.")), None)
 
     def _spelled(self, key: str) -> str:
@@ -141,6 +141,6 @@ def _names_file(key: str) -> bool:
 
 
 def _rivals(key: str) -> tuple[str, str]:
-    """A key, and the one that names a file for it: a layer that sets one of them sets both."""
+    """A key and the key that names a file for it. A layer that sets one of them overrides both."""
     plain = key.removesuffix(SUFFIX)
     return plain, plain + SUFFIX

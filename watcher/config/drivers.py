@@ -1,7 +1,7 @@
-"""Faults that pymongo and librdkafka themselves find in settings, asked without a connection.
+"""Faults in settings that pymongo and librdkafka find themselves, without a connection.
 
-They find what a worker would stop at, and what they themselves would pass over in silence. Importing them costs time, so only
-`watcherctl check` and its like ask.
+They are values that would stop a worker, and values that the libraries would silently ignore. Importing the libraries takes time,
+so only `watcherctl check` and similar commands ask them.
 """
 
 from __future__ import annotations
@@ -23,7 +23,8 @@ from watcher.config.mongodb_uri import uri_options
 Properties = Mapping[str, PropertyValue]
 
 _SURELY_MEANT = 0.85
-"""How alike an unknown option must be to a known one. Below that it may be another driver's, which the same URI is for as well."""
+"""The least similarity, from 0 to 1, of an unknown option to a known one to count as a misspelling. Below that it may belong to
+another driver that uses the same URI."""
 
 _OF_OTHER_DRIVERS = {"maxlifetimems", "poolsize", "sslvalidate", "waitqueuesize"}
 
@@ -34,7 +35,7 @@ _OF_CONSUMERS = "is a consumer property"
 
 
 def refused_by_pymongo(uri: str) -> Iterator[Refused]:
-    """Faults that pymongo finds in a URI that `parse_uri` takes, among them options that it would leave out without an error."""
+    """Yield the faults that pymongo finds in a URI accepted by `parse_uri`, including options that it would silently drop."""
     from pymongo.uri_parser import URI_OPTIONS
 
     seen = set()
@@ -53,7 +54,7 @@ def _refused_option(name: str, value: str, known: frozenset[str]) -> Iterator[Re
     try:
         validate_options({name: [value] if name.lower() == "readpreferencetags" else unquote_plus(value)})
     except OSError:
-        return  # a file that the client below does not find either
+        return  # a missing file, which the client below reports
     except (ConfigurationError, TypeError, ValueError) as error:
         if not str(error).startswith("Unknown option"):
             why = "pymongo cannot use its value" if is_secret(name) else f"pymongo says: {error}"
@@ -63,7 +64,7 @@ def _refused_option(name: str, value: str, known: frozenset[str]) -> Iterator[Re
 
 
 def _refused_as_a_whole(uri: str) -> Iterator[Refused]:
-    """A client, which is not told to connect, finds options that do not go together, and files that are not there."""
+    """Make a client that does not connect. It finds options that do not go together, and missing files."""
     from pymongo import MongoClient
     from pymongo.errors import PyMongoError
 
@@ -77,10 +78,10 @@ def _refused_as_a_whole(uri: str) -> Iterator[Refused]:
 
 
 def refused_by_librdkafka(properties: Properties, completed: Callable[[Properties], Properties]) -> Iterator[Refused]:
-    """Properties of `[kafka]` that librdkafka refuses, or would pass over; the key is empty for what is about no single one.
+    """Yield the properties of `[kafka]` that librdkafka refuses or would ignore. The key is empty if it is not about a single one.
 
-    It is asked by making a producer that knows no broker, with the properties alone and `completed` as by a worker. It names one
-    fault at a time, so that property is left out and it is asked again.
+    librdkafka is asked by making a producer without brokers: once with the properties alone, once `completed` as a worker completes
+    them. It names one fault at a time, so the property at fault is left out and librdkafka is asked again.
     """
     if not properties:
         return
@@ -96,7 +97,7 @@ def refused_by_librdkafka(properties: Properties, completed: Callable[[Propertie
 
 
 def _refusal(properties: Properties) -> str:
-    """Why librdkafka makes no such producer; empty if it does."""
+    """librdkafka's reason for refusing to make such a producer; empty if it makes one."""
     from confluent_kafka import KafkaException
 
     try:
@@ -115,7 +116,7 @@ def _warnings(properties: Properties) -> list[str]:
 
 
 def _culprit(text: str, properties: Properties) -> str:
-    """The property that `text` is about; empty if it is about none alone. Of an alias librdkafka names the original."""
+    """The property that `text` is about; empty if it is not about a single one. For an alias librdkafka names the original."""
     for name in properties:
         if re.search(rf"(?<![\w.]){re.escape(name)}(?![\w.])", text):
             return name
@@ -141,7 +142,7 @@ def _passed_over(texts: Iterable[str], properties: Properties) -> Iterator[Refus
 
 
 class _Listener(logging.Logger):
-    """A logger that keeps what it hears."""
+    """A logger that keeps the texts of its records."""
 
     def __init__(self, name: str) -> None:
         super().__init__(name)

@@ -1,4 +1,4 @@
-"""Reading an `.env` file, and the environment: upper case keys, every value literal."""
+"""Reading an `.env` file, and the environment. Keys are in upper case, and every value is literal."""
 
 from __future__ import annotations
 
@@ -16,7 +16,8 @@ _ENTRY = re.compile(
     rf"(?:{_BLANKS}(?:\"(?P<double>[^\"]*)\"|'(?P<single>[^']*)'){_BLANKS}(?:\#[^\n]*)?"
     rf"|(?!{_BLANKS}[\"'])(?P<bare>[^\n]*?)(?:[^\S\n]\#[^\n]*)?)(?=\n|\Z)"
 )
-"""`KEY=value` with the comment behind it. Quotes may hold several lines; nothing is an escape, so the next such quote ends them."""
+"""`KEY=value`, with a comment after it. A quoted value may span several lines. There are no escapes: the next quote of the same
+kind ends the value."""
 
 _IDLE_LINE = re.compile(rf"{_BLANKS}(?:#[^\n]*)?(?=\n|\Z)")
 _QUOTED = re.compile(r"=\s*[\"']")
@@ -24,7 +25,7 @@ _QUOTE_HINT = "what stands in quotes is literal and ends at the next quote of th
 
 
 def read_env(source: SettingsSource, text: str) -> None:
-    """Take the keys of an `.env` file into `source`; faults are recorded, and never repeat the line: it may hold a password."""
+    """Add the keys of an `.env` file to `source`. Faults are recorded; they never repeat the line, which may hold a password."""
     text = text.replace("\r\n", "\n").replace("\r", "\n")
     seen: dict[str, int] = {}
     line, at = 1, 0
@@ -54,7 +55,7 @@ def _report(source: SettingsSource, written: str, line: int) -> None:
 
 
 def read_environment(environment: Mapping[str, str]) -> SettingsSource:
-    """What the process environment says; variables that are not ours are nobody's fault."""
+    """Read the settings from the process environment. Variables that are not settings are ignored."""
     source = SettingsSource(ENVIRONMENT, spell=str.upper)
     for key in KEYS:
         _take(source, key.upper(), environment.get(key.upper(), ""), None)
@@ -74,7 +75,7 @@ def _take(source: SettingsSource, written: str, value: str, line: int | None) ->
 
 
 def _take_kafka(source: SettingsSource, value: str, line: int | None) -> None:
-    """There are no tables here, so `KAFKA` holds the `[kafka]` table as JSON."""
+    """Add the properties in `KAFKA`, which holds the `[kafka]` table as JSON: this format has no tables."""
     try:
         properties = json.loads(value)
     except ValueError:

@@ -1,4 +1,4 @@
-"""Faults of the configuration, and where in it they are."""
+"""Faults of the configuration, and their places in it."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from watcher.errors import ConfigurationError
 
 
 class Refused(ValueError):
-    """A value is not acceptable; says what it must be, and in `hint` what to write instead. It never repeats a secret.
+    """A value is not acceptable. The text says what it must be, and `hint` what to write instead. Secrets are never repeated.
 
-    `key` is the one it is about, as far as that is known: whoever checks a value does not know where it belongs.
+    `key` names the setting as far as it is known: the code that checks a value does not know which setting it belongs to.
     """
 
     def __init__(self, text: str, *, hint: str = "", key: str = "") -> None:
@@ -24,13 +24,13 @@ class Refused(ValueError):
         self.key = key
 
     def within(self, key: str) -> Self:
-        """This, about the key inside `key`, or about `key` itself."""
+        """Put `key` in front of this refusal's own key, and return the refusal."""
         self.key = f"{key}.{self.key}" if self.key else key
         return self
 
 
 class Invalid(ValueError):
-    """Values are not acceptable; `refusals` says all that is wrong with them."""
+    """Values are not acceptable. `refusals` lists everything that is wrong with them."""
 
     def __init__(self, refusals: Iterable[Refused]) -> None:
         self.refusals = tuple(refusals)
@@ -39,7 +39,7 @@ class Invalid(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """Where a value comes from: a line of a file, or one of the two below."""
+    """The place a value comes from: a line of a file, or one of the two constants below."""
 
     source: Path | str
     line: int | None = None
@@ -55,7 +55,7 @@ ENVIRONMENT = Origin("environment")
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """One fault: where it is, in which key (empty: in no single one), what it is, and what to do about it."""
+    """One fault: its place, its key (empty if it is not about a single one), a description, and a hint on what to do about it."""
 
     origin: Origin
     key: str
@@ -64,7 +64,7 @@ class Fault:
 
     @property
     def message(self) -> str:
-        """`file:line key: text`, without the hint."""
+        """The fault as `file:line key: text`, without the hint."""
         return f"{self.origin} {self.key}: {self.text}" if self.key else f"{self.origin}: {self.text}"
 
     def __str__(self) -> str:
@@ -72,24 +72,24 @@ class Fault:
 
 
 def configuration_error(faults: Sequence[Fault]) -> ConfigurationError:
-    """All `faults` (at least one) as one error."""
+    """Combine all `faults`, at least one, into one error."""
     if len(faults) == 1:
         return ConfigurationError(faults[0].message, hint=faults[0].hint)
     return ConfigurationError("\n  ".join([f"the configuration has {len(faults)} faults:", *map(str, faults)]))
 
 
 _NEAR = 0.7
-"""How alike two words must be, from 0 to 1, as difflib has it."""
+"""The least similarity of two words that count as near, from 0 to 1, as difflib measures it."""
 
 
 def did_you_mean(word: str, known: Iterable[str], cutoff: float = _NEAR) -> str:
-    """`did you mean 'x'?` for the nearest known word, whatever its case; empty if nothing is near."""
+    """The question `did you mean 'x'?` with the nearest known word; empty if none is near. Case does not matter."""
     match = nearest(word, known, cutoff)
     return f"did you mean '{match}'?" if match else ""
 
 
 def nearest(word: str, known: Iterable[str], cutoff: float = _NEAR) -> str:
-    """The known word most like `word`, whatever its case; empty if none is near."""
+    """The known word most similar to `word`; empty if none is near. Case does not matter."""
     by_lower = {candidate.lower(): candidate for candidate in known}
     matches = difflib.get_close_matches(word.lower(), by_lower, n=1, cutoff=cutoff)
     return by_lower[matches[0]] if matches else ""
@@ -103,14 +103,14 @@ READING_HINTS: Mapping[int | None, str] = {
 
 
 def why_unread(error: OSError | UnicodeDecodeError) -> tuple[str, str]:
-    """Why a file of text could not be read, and what to do about it."""
+    """The reason why a text file could not be read, and a hint on what to do about it."""
     if isinstance(error, OSError):
         return str(error.strerror), READING_HINTS.get(error.errno, "")
     return "not UTF-8 text", "save it as UTF-8"
 
 
 def shown_path(path: Path) -> str:
-    """`path` as people type it: relative to the working directory when it lies below."""
+    """The path as people type it: relative to the working directory if it is inside it."""
     try:
         return str(path.relative_to(Path.cwd()))
     except ValueError:

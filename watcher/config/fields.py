@@ -1,4 +1,4 @@
-"""Fields that must not leave MongoDB: `<collection>.<path>`, where the collection is a name or a glob."""
+"""Fields that must not leave MongoDB, written as `<collection>.<path>`. The collection is a name or a glob."""
 
 from __future__ import annotations
 
@@ -10,21 +10,24 @@ from watcher.config.collections import check_pattern, is_glob, is_watched
 from watcher.config.fault import Refused, did_you_mean
 
 _COLLECTION = re.compile(r"(?:\[!?\]?[^\]]*\]|[^.])*")
-"""Up to the first dot outside brackets: `[.]` stands for a dot in the collection's name."""
+"""The text up to the first dot outside brackets. `[.]` stands for a dot in the collection's name."""
 
 _POSITION = re.compile(r"^(?:[0-9]+|\$|\*)$|\$?\[[^\]]*\]$")
-"""How people name an array's elements elsewhere: `0`, `$`, `*`, `$[]`, `$[item]`, `[0]`."""
+"""Notations for an array's elements that people know from elsewhere: `0`, `$`, `*`, `$[]`, `$[item]`, `[0]`."""
 
 
 class ExcludedField(NamedTuple):
-    """A field of the collections that match `collection`, as the names that lead to it."""
+    """A field of the collections that match `collection`. `path` holds the names that lead to it."""
 
     collection: str
     path: tuple[str, ...]
 
 
 def split_field(text: str) -> ExcludedField:
-    """`users.contacts.phone` as the collection `users` and the path `contacts`, `phone`. Raises `Refused` for what is no field."""
+    """Split `users.contacts.phone` into the collection `users` and the path `contacts`, `phone`.
+
+    Raises `Refused` if `text` does not name a field.
+    """
     rest = _COLLECTION.sub("", text, count=1)
     collection = text.removesuffix(rest)
     if not rest:
@@ -37,13 +40,13 @@ def split_field(text: str) -> ExcludedField:
 
 
 def check_field(text: str) -> str:
-    """`text` as it is; raises `Refused` when it is no field that can be excluded."""
+    """Return `text` unchanged. Raises `Refused` if it does not name a field that can be excluded."""
     split_field(text)
     return text
 
 
 def out_of_reach(texts: Iterable[str], database: str, watch: Iterable[str]) -> Iterator[Refused]:
-    """The fields that are probably meant to be excluded and would not be: their collection is misspelt."""
+    """Yield a refusal for each field that would not be excluded, because its collection is probably misspelt."""
     watch = tuple(watch)
     for text in texts:
         collection = split_field(text).collection

@@ -1,4 +1,4 @@
-"""What is in force for a watcher and where it was set, for people to read."""
+"""The values in force for a watcher and the places where they were set, for people to read."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from watcher.config.settings import FIELDS, SINGLE_TOPICS, Settings
 
 
 def values_in_force(settings: Settings, origins: Mapping[str, Origin]) -> Iterator[tuple[str, str, Origin]]:
-    """Each key with its value, masked, and where it comes from; a topic that came from the shared one says so."""
+    """Yield each key with its masked value and its origin. A topic taken from `kafka_db_changes_topic` has that key's origin."""
     shared = origins.get("kafka_db_changes_topic")
     for key in FIELDS:
         value = getattr(settings, key)

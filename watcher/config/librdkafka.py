@@ -1,4 +1,4 @@
-"""The `[kafka]` table: librdkafka properties are passed through, except those on which our guarantees stand."""
+"""The `[kafka]` table. Its properties are passed on to librdkafka, except those on which our guarantees depend."""
 
 from __future__ import annotations
 
@@ -45,15 +45,15 @@ OWNED: Mapping[str, str] = {
     "test.mock.num.brokers": "changes would go to brokers that do not exist",
     "test.mock.broker.rtt": "changes would go to brokers that do not exist",
 }
-"""Properties that a configuration may not set, each with the reason."""
+"""Properties that a configuration must not set, each with the reason."""
 
 
 NUMBERS = ("batch.size", "message.max.bytes")
-"""Properties with which the watcher itself reckons."""
+"""Properties that the watcher itself uses in calculations."""
 
 
 def no_numbers(properties: Mapping[str, object]) -> Iterator[Refused]:
-    """Those of NUMBERS that are none."""
+    """Yield a refusal for each of NUMBERS whose value is not a whole number."""
     for name in NUMBERS:
         try:
             whole_number(properties.get(name, 0))
@@ -62,7 +62,7 @@ def no_numbers(properties: Mapping[str, object]) -> Iterator[Refused]:
 
 
 def check_property(name: str) -> str:
-    """`name` as it is; raises `Refused` when the watcher must set that property itself."""
+    """Return `name` unchanged. Raises `Refused` if the watcher must set that property itself."""
     normal = name.removeprefix("topic.") if name.startswith("topic.") and name.removeprefix("topic.") in OWNED else name
     if normal in OWNED:
         raise Refused("cannot be set in [kafka]", hint=OWNED[normal])
@@ -72,7 +72,7 @@ def check_property(name: str) -> str:
 
 
 def check_value(value: object) -> object:
-    """`value` as it is; raises `Refused` unless librdkafka can take it."""
+    """Return `value` unchanged. Raises `Refused` if its type is not one that librdkafka accepts."""
     if not isinstance(value, PropertyValue):
         raise Refused("must be text, a number, true or false")
     return in_utf_8(value) if isinstance(value, str) else value

@@ -1,4 +1,4 @@
-"""Names of librdkafka's properties, to find the one that was meant; librdkafka itself does not list them."""
+"""Names of librdkafka's properties, used to find the one that was meant. librdkafka itself does not list them."""
 
 from __future__ import annotations
 
@@ -34,4 +34,4 @@ KNOWN_PROPERTIES = (
     "topic.metadata.propagation.max.ms", "topic.metadata.refresh.fast.interval.ms", "topic.metadata.refresh.interval.ms",
     "topic.metadata.refresh.sparse", "transaction.timeout.ms",
 )  # fmt: skip
-"""Those of a producer that a configuration may set (librdkafka 2.16)."""
+"""The producer properties that a configuration may set (librdkafka 2.16)."""

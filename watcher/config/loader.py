@@ -1,4 +1,4 @@
-"""conf.d -> checked settings. A fault in one watcher never hides the others."""
+"""Loading of conf.d into checked settings. A fault in one watcher never hides the others."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ from watcher.errors import ConfigurationError
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """A whole conf.d: the good watchers, the broken ones with their faults, and what is wrong with the directory itself.
+    """A whole conf.d: the good watchers, the broken ones with their faults, and the faults of the directory itself.
 
-    `origins` says for each watcher where each of its values was set; keys that are missing there have their built-in value.
-    `secret_files` are those of mongodb_uri_file and its like, read or not. `shared_client_ids` names the watchers of each client id
-    that has several.
+    `origins` holds the place where each value of each watcher was set. A key that is missing there has its built-in value.
+    `secret_files` are the files named by mongodb_uri_file and similar keys, whether they could be read or not.
+    `shared_client_ids` names the watchers of each client id that several watchers have.
     """
 
     watchers: Mapping[str, Settings] = field(default_factory=dict)
@@ -37,7 +37,7 @@ class Loaded:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """Every watcher, good or broken."""
+        """The names of all watchers, good or broken."""
         return tuple(sorted({*self.watchers, *self.broken}))
 
     @property
@@ -46,7 +46,7 @@ class Loaded:
         return tuple(dict.fromkeys(chain(self.general, *self.broken.values())))
 
     def one(self, name: str) -> Settings:
-        """The watcher `name`; raises `ConfigurationError` with all its faults, or if there is none."""
+        """The settings of the watcher `name`. Raises `ConfigurationError` with all its faults, or if there is no such watcher."""
         if name in self.watchers:
             return self.watchers[name]
         if name in self.broken:
@@ -59,9 +59,9 @@ class Loaded:
 
 
 def load(conf_dir: Path, environment: Mapping[str, str] | None = None, *, ask_drivers: bool = False) -> Loaded:
-    """Everything in `conf_dir`; `environment` (the process's own by default) is what `${NAME}` is taken from. Raises nothing.
+    """Load everything in `conf_dir`. `${NAME}` is taken from `environment`, by default the process's own. Raises nothing.
 
-    With `ask_drivers` pymongo and librdkafka look at the values as well; that takes some 0.2 s.
+    With `ask_drivers` pymongo and librdkafka check the values as well. Importing them takes a moment.
     """
     environment = os.environ if environment is None else environment
     listing = list_conf_dir(conf_dir)
@@ -81,12 +81,12 @@ def load(conf_dir: Path, environment: Mapping[str, str] | None = None, *, ask_dr
 
 
 def load_one(conf_dir: Path, name: str, environment: Mapping[str, str] | None = None) -> Settings:
-    """The watcher `name` of `conf_dir`; raises `ConfigurationError` with all its faults, or if there is none."""
+    """Load the watcher `name` from `conf_dir`. Raises `ConfigurationError` with all its faults, or if there is no such watcher."""
     return load(conf_dir, environment).one(name)
 
 
 def load_env_file(path: Path, name: str | None = None) -> Settings:
-    """A single watcher from an `.env` file, without any conf.d. Its name is `name`, else the database's.
+    """Load a single watcher from an `.env` file, without a conf.d. It is called `name`, or by default like its database.
 
     Raises `ConfigurationError` with all faults.
     """
@@ -94,7 +94,7 @@ def load_env_file(path: Path, name: str | None = None) -> Settings:
 
 
 def load_environment(name: str | None = None, environment: Mapping[str, str] | None = None) -> Settings:
-    """A single watcher from the environment (by default the process's own), for containers. Named as by `load_env_file`.
+    """Load a single watcher from `environment`, by default the process's own, for containers. It is named as in `load_env_file`.
 
     Raises `ConfigurationError` with all faults.
     """
@@ -123,7 +123,10 @@ def _draft(name: str, paths: list[Path], defaults: SettingsSource, environment: 
 
 
 def _refuse_shared_client_ids(drafts: Iterable[Draft]) -> dict[str, tuple[str, ...]]:
-    """Two watchers with one client id would fence each other for ever, and share a position. Returns whose each such id is."""
+    """Add a fault to each watcher that shares its client id, and return those ids with the names of their watchers.
+
+    Two watchers with the same client id would share a position, and fence each other again and again.
+    """
     users: dict[str, list[Draft]] = {}
     for draft in drafts:
         if entry := draft.entries.get("kafka_client_id"):

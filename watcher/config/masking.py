@@ -1,4 +1,4 @@
-"""Hiding secrets: whatever shows a setting shows it through `masked`."""
+"""Hiding of secrets. All code that shows a setting shows it through `masked`."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _UP_TO_LAST_AT = re.compile(r"(?<=://).*@", re.DOTALL)
 
 
 class Secret:
-    """A text that nobody sees by accident: in logs and tracebacks it is a mask. No dataclass, which `asdict` would open."""
+    """A text that is not shown by accident: logs and tracebacks show a mask. Not a dataclass, since `asdict` would reveal it."""
 
     __slots__ = ("_text",)
 
@@ -43,7 +43,7 @@ class Secret:
 
 
 def masked(key: str, value: Any) -> str:
-    """The setting or librdkafka property `key` as text for people, without secrets."""
+    """The value of the setting or librdkafka property `key` as text for people, without secrets."""
     if isinstance(value, Secret):
         value = value.get_secret_value()
     if is_secret(key):
@@ -55,12 +55,12 @@ def masked(key: str, value: Any) -> str:
 
 
 def is_secret(key: str) -> bool:
-    """Whether the value of `key` is a secret as a whole: passwords, tokens, keys; but not where they are kept."""
+    """True if the whole value of `key` is a secret, such as a password, token or key; False for the place where one is kept."""
     return _SECRET.search(key) is not None and _NOT_SECRET.search(key) is None
 
 
 def masked_uri(uri: str) -> str:
-    """`uri` without password and secret options; of one that cannot be understood everything up to the last `@` goes."""
+    """Mask the password and the secret options of `uri`. If it cannot be parsed, everything up to the last `@` is masked."""
     parts = URI.fullmatch(uri)
     if parts is None or (parts["user"] is None and "@" in uri):
         uri = _UP_TO_LAST_AT.sub(f"{MASK}@", uri)
@@ -70,6 +70,6 @@ def masked_uri(uri: str) -> str:
 
 
 def _masked_option(option: re.Match[str]) -> str:
-    """An @ belongs to an application's name. In any other option it may be the end of a login that was not escaped."""
+    """Mask a secret option, and one with an @, which may end an unescaped login. Only in `appName` is an @ normal."""
     hidden = is_secret(option[1]) or ("@" in option[2] and option[1].lower() != "appname")
     return f"{option[1]}={MASK}" if hidden else option[0]

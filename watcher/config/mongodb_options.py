@@ -1,4 +1,4 @@
-"""The options of a MongoDB URI: which of them a watcher's connection takes, and within which limits."""
+"""The options of a MongoDB URI that a watcher's connection uses, and their limits."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from watcher.config.mongodb_uri import parse_uri
 
 
 class Bounds(NamedTuple):
-    """A time of the URI's that is taken as it is within limits, in milliseconds; `usual` is it where the URI has none."""
+    """Limits in milliseconds for a time that the URI may set. `usual` is the value if the URI sets none."""
 
     least: int
     usual: int
@@ -22,8 +22,9 @@ BOUNDED: Mapping[str, Bounds] = {
     "connectTimeoutMS": Bounds(2_000, 5_000, 30_000),
     "heartbeatFrequencyMS": Bounds(500, 10_000, 10_000),
 }
-"""Less, and no server is found in time, whichever; more, and nobody is told of an outage. Together the last two bound how late
-a network that swallows packets is noticed: the driver breaks off what it waits for when a server's heartbeat stays away."""
+"""With less than the least of any of them, no server is found in time; with more than the most, an outage is not reported. The last
+two together limit the time until a network that drops packets is noticed: the driver gives up a pending operation when a server's
+heartbeat fails."""
 
 FIXED: Mapping[str, Any] = {
     "socketTimeoutMS": None,
@@ -33,18 +34,18 @@ FIXED: Mapping[str, Any] = {
     "maxPoolSize": 2,
     "minPoolSize": 0,
 }
-"""What the URI cannot change. A getMore waits a second for changes, and takes as long as MongoDB needs to pass over the changes of
-others: minutes, after a long pause. A worker that did not wait for the reply would ask for the same again for ever."""
+"""Options that the URI cannot change. A getMore waits a second for changes, but it may take minutes after a long pause, because
+MongoDB has to skip the changes of other databases. A worker that gave up earlier would repeat the same request for ever."""
 
 LEAST_STALENESS_SECONDS = 90
-"""The driver reads from no member at all with a maxStalenessSeconds below."""
+"""With a smaller maxStalenessSeconds the driver reads from no member at all."""
 
 
 def driver_options(uri: str) -> dict[str, Any]:
-    """What the driver is given beside an acceptable `uri`, and before its options of the same names."""
+    """The options given to the driver along with an acceptable `uri`. They override the URI's options of the same names."""
     given = parse_uri(uri).options
     bounded = {name: _within(bounds, given.get(name.lower())) for name, bounds in BOUNDED.items()}
-    # A load balancer chooses a router for each connection, and the cursor is known to one of them alone.
+    # A load balancer chooses a router for each connection, and only one of the routers knows the cursor.
     pool = {"maxPoolSize": 1} if given.get("loadbalanced") == "true" else {}
     staleness = _number(given.get("maxstalenessseconds"))
     late = {"maxStalenessSeconds": LEAST_STALENESS_SECONDS} if staleness and 0 < staleness < LEAST_STALENESS_SECONDS else {}
@@ -52,7 +53,7 @@ def driver_options(uri: str) -> dict[str, Any]:
 
 
 def _within(bounds: Bounds, text: str | None) -> int:
-    """0 is no limit, as everywhere in the driver; what is no number is as if it were not there, as in the driver."""
+    """Limit the value of an option. As in the driver, 0 means no limit, and a value that is not a number is ignored."""
     wanted = _number(text)
     return bounds.usual if wanted is None else int(min(max(wanted or bounds.most, bounds.least), bounds.most))
 

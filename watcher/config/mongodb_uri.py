@@ -1,7 +1,7 @@
-"""What a watcher must know of its MongoDB URI before it connects: that it is one, and which database it names.
+"""Checking a MongoDB URI and finding the database that it names, before a watcher connects.
 
-pymongo's own parser says more, but costs 100 ms to import and asks DNS about `mongodb+srv`. It has the last word when the worker
-connects; this one finds what people get wrong, and never repeats credentials.
+pymongo's own parser is more thorough, but it is slow to import and asks DNS about `mongodb+srv`. It has the last word when the
+worker connects. This parser finds common mistakes, and never repeats credentials.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ URI = re.compile(
     r"(?:/(?P<database>[^/?#@]*))?"
     r"(?:\?(?P<options>(?(database)(?:[^#@]|@(?![^&;]*[/?]))*|[^#@]*)))?"
 )
-"""An @ ends the login. Unescaped it may stand in an option's value as well, as in Azure's `appName=@account@`, if no / or ? follows
-there: else part of a password with a raw / or ? could pass for a host."""
+"""An @ ends the login. An unescaped @ may also be in an option's value, as in Azure's `appName=@account@`, but only if no / or ?
+follows in that value. Otherwise part of a password with an unescaped / or ? could be taken for a host."""
 
 EXAMPLE = "mongodb://host:27017/<database>"
 
@@ -33,7 +33,7 @@ _BROKEN_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _SEPARATOR = re.compile(r"[&;]")
 _NOT_IN_DATABASE_NAMES = re.compile(r'[/\\. "$\0\ufffd]')
-"""U+FFFD stands for bytes that were no UTF-8."""
+"""U+FFFD stands for bytes that are not UTF-8."""
 _LONGEST_DATABASE_NAME = 63
 _WITHOUT_CHANGE_STREAM = ("admin", "local", "config")
 _ESCAPE_HINT = "in the user name and password write @ : / ? # % as %40 %3A %2F %3F %23 %25"
@@ -41,7 +41,7 @@ _ESCAPE_HINT = "in the user name and password write @ : / ? # % as %40 %3A %2F %
 
 @dataclass(frozen=True, slots=True)
 class MongodbUri:
-    """The parts of an acceptable URI that others need; `options` by their names in lower case, the last of each."""
+    """The parts of an acceptable URI that are needed elsewhere. `options` has lower-case names; of repeated options the last."""
 
     hosts: str
     database: str
@@ -49,7 +49,7 @@ class MongodbUri:
 
 
 def parse_uri(uri: str) -> MongodbUri:
-    """The host list and the database that `uri` names; raises `Refused` when it is not a URI that a watcher can use."""
+    """Parse `uri`. Raises `Refused` if it is not a URI that a watcher can use."""
     for refused in uri_refusals(uri):
         raise refused
     parts = URI.fullmatch(uri)
@@ -60,7 +60,7 @@ def parse_uri(uri: str) -> MongodbUri:
 
 
 def uri_refusals(uri: str) -> Iterator[Refused]:
-    """All that is wrong with `uri`, as far as it can be understood."""
+    """Yield everything that is wrong with `uri`, as far as it can be parsed."""
     if not uri:
         yield Refused("is empty", hint=f"write {EXAMPLE}")
     elif not uri.startswith(("mongodb://", "mongodb+srv://")):
@@ -78,7 +78,7 @@ def uri_refusals(uri: str) -> Iterator[Refused]:
 
 
 def uri_options(uri: str) -> list[tuple[str, str]]:
-    """Name and value, escaped as it is, of each option of a URI that is not refused."""
+    """Name and value of each option of a URI that is not refused. The values are still escaped."""
     parts = URI.fullmatch(uri)
     options = _SEPARATOR.split(parts["options"]) if parts and parts["options"] else []
     return [(name, value) for name, _, value in (option.partition("=") for option in options)]
@@ -96,7 +96,7 @@ def _refused_hosts(hosts: str, *, srv: bool) -> Iterator[Refused]:
 
 
 def _is_address(text: str | None) -> bool:
-    """Whether what stands in brackets, if anything does, is an IPv6 address; its zone is escaped (RFC 6874)."""
+    """True if the text in brackets is an IPv6 address, or if there is none. A zone is escaped (RFC 6874)."""
     return text is None or is_ipv6(text.replace("%25", "%"))
 
 

@@ -1,4 +1,4 @@
-"""Reading secret files again, for a worker whose credentials have been replaced."""
+"""Reading the secret files again, for a worker whose credentials have been replaced."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from watcher.config.source import KAFKA_TABLE
 
 
 def reread(settings: Settings) -> Settings:
-    """`settings` with what their secret files hold now.
+    """The settings with the present content of their secret files.
 
-    They stay as they are when a file cannot be read or used, which may be in the middle of being replaced, and when the URI names
-    another database: a worker has the position of one.
+    They are returned unchanged if a file cannot be read or used, since it may be in the middle of being replaced. They are also
+    unchanged if the new URI names another database, because a worker's position belongs to one database.
     """
     try:
         texts = {key: secret_of(key, path) for key, path in settings.secret_files.items()}

@@ -1,4 +1,4 @@
-"""Settings that are kept in a file of their own: `mongodb_uri_file`, and `*_file` for each property of `[kafka]`."""
+"""Settings whose value is kept in a separate file: `mongodb_uri_file`, and `*_file` for each property of `[kafka]`."""
 
 from __future__ import annotations
 
@@ -10,20 +10,20 @@ SUFFIX = "_file"
 
 
 def secret_path(written: object, directory: Path) -> Path:
-    """The place of the file; a relative path starts at `directory`. Raises `Refused` for what is no path."""
+    """The absolute path of the file. A relative path starts at `directory`. Raises `Refused` if `written` is not a path."""
     if not isinstance(written, str) or not written or "\0" in written:
         raise Refused("must be the path of a file")
     return (directory / written).absolute()
 
 
 def secret_of(key: str, path: Path, written: object = "") -> str:
-    """The text in the file of `key`. Blanks at the ends are no part of a URI. Errors: as `read_secret`."""
+    """Read the file of `key`. Blanks at the ends of a URI are removed. Raises the same errors as `read_secret`."""
     text = read_secret(path, written)
     return text.strip() if key == "mongodb_uri" else text
 
 
 def read_secret(path: Path, written: object = "") -> str:
-    """The file's text without the line break at its end; raises `Refused`, which calls the file as it is `written`."""
+    """The file's text without line breaks at its end. Raises `Refused`, which shows the path as it is `written`."""
     try:
         text = path.read_bytes().decode("utf-8-sig").rstrip("\r\n")
     except (OSError, UnicodeDecodeError) as error:

@@ -27,19 +27,19 @@ ROW_OPERATIONS = ("insert", "update", "replace", "delete")
 SINGLE_TOPICS: Mapping[str, str] = MappingProxyType(
     {"kafka_topic_insert": "database.insert", "kafka_topic_update": "database.update", "kafka_topic_delete": "database.delete"}
 )
-"""The topics of the row operations, and what each is when nothing is set."""
+"""The topic settings of the row operations, with the default of each."""
 
 CONTROL_TOPIC = "database.control"
-"""The one of all other events, when nothing is set."""
+"""The default topic of all other events."""
 
 TOPIC_KEYS = (*SINGLE_TOPICS, "kafka_topic_control")
 _DEFAULT_TOPICS = {**SINGLE_TOPICS, "kafka_topic_control": CONTROL_TOPIC}
 
 _UNKNOWN_DATABASE = "\0"
-"""No database has this name, so what is wrong with it is wrong with any."""
+"""A name that no database can have. A fault found with it is a fault with any database."""
 
 TIMES_END = 2**32
-"""Where MongoDB's timestamps end, in seconds since 1970: in February 2106."""
+"""The end of MongoDB's timestamps, in seconds since 1970: in February 2106."""
 
 CONTROL_PLACEHOLDERS = ("database", "operation")
 """A control message may be about the whole database, so its topic cannot depend on a collection."""
@@ -74,7 +74,7 @@ def _level(value: object) -> object:
 def _start(value: object) -> object:
     if isinstance(value, str) and value in ("now", "earliest"):
         return value
-    with contextlib.suppress(ValueError, OverflowError):  # no time, or one that is no longer in year 1 in UTC
+    with contextlib.suppress(ValueError, OverflowError):  # not a time, or one that would be before year 1 in UTC
         moment = datetime.fromisoformat(value) if isinstance(value, str) else value
         if isinstance(moment, datetime) and moment.tzinfo is not None and 0 <= moment.timestamp() < TIMES_END:
             return moment.astimezone(UTC)
@@ -96,7 +96,7 @@ OnLargeEvent = Literal["dead-letter", "fail"]
 
 @dataclass(frozen=True, slots=True, init=False)
 class Settings(Checked):
-    """One watcher: one database, one Kafka client id. All values are checked; `docs/configuration.md` says what each means."""
+    """One watcher: one database, one Kafka client id. All values are checked. `docs/configuration.md` explains each setting."""
 
     name: Annotated[str, text]
     mongodb_uri: Annotated[Secret, secret, _uri]
@@ -129,11 +129,11 @@ class Settings(Checked):
     kafka: Annotated[Mapping[str, PropertyValue], table(check_property, check_value)] = field(repr=False, default_factory=dict)
 
     secret_files: Mapping[str, Path] = field(default_factory=dict)
-    """The files from which `mongodb_uri` and properties of `[kafka]` (`kafka.sasl.password`) were read, if they lie in some."""
+    """The files from which `mongodb_uri` and properties of `[kafka]` (such as `kafka.sasl.password`) were read, by key."""
 
     @classmethod
     def _completed(cls, given: Mapping[str, Any]) -> Mapping[str, Any]:
-        """Operations without a topic of their own go to the shared one, if there is one. An empty topic is not set."""
+        """Fill in the shared topic, if it is set, for operations without their own topic. An empty topic counts as not set."""
         filled = {key: value for key, value in given.items() if not (value == "" and key in TOPIC_KEYS)}
         if shared := filled.get("kafka_db_changes_topic"):
             filled = {**dict.fromkeys(SINGLE_TOPICS, shared), **filled}
@@ -160,18 +160,18 @@ class Settings(Checked):
 
     @property
     def position_topic(self) -> str:
-        """The compacted topic that holds this watcher's position, and nothing else."""
+        """The compacted topic that holds only this watcher's position."""
         return f"{self.kafka_client_id}.position"
 
     @property
     def configured_topics(self) -> dict[str, str]:
-        """The topics that these settings name without a collection, that of the position too, each with its setting."""
+        """The topics that follow from these settings without a collection, and the position topic, each with its setting."""
         templates = {key: str(getattr(self, key)) for key in TOPIC_KEYS}
         return {**configured_topics(templates, self.database), self.position_topic: "kafka_client_id"}
 
     @property
     def topic_templates(self) -> dict[str, str]:
-        """The topic template of each row operation, and of `control`; a replace is an update."""
+        """The topic template of each row operation, and of `control`. A replace counts as an update."""
         return {
             "insert": self.kafka_topic_insert,
             "update": self.kafka_topic_update,
@@ -181,12 +181,12 @@ class Settings(Checked):
         }
 
     def watches(self, collection: str) -> bool:
-        """Whether changes of `collection` are delivered: the exclusions win, and MongoDB's own collections never are."""
+        """True if changes of `collection` are delivered. Exclusions win, and MongoDB's own collections are never watched."""
         return is_watched(collection, self.watch_collections, self.exclude_collections)
 
 
 def _topic_contradictions(good: Mapping[str, Any]) -> Iterator[Refused]:
-    """Topics that Kafka refuses, or that are for something else."""
+    """Yield a refusal for each topic that Kafka would refuse or that has another purpose."""
     templates = {key: good[key] for key in TOPIC_KEYS if key in good}
     database = parse_uri(good["mongodb_uri"].get_secret_value()).database if "mongodb_uri" in good else _UNKNOWN_DATABASE
     topics = configured_topics(templates, database)
@@ -203,12 +203,12 @@ def _topic_contradictions(good: Mapping[str, Any]) -> Iterator[Refused]:
 
 
 def _given(key: str, good: Mapping[str, Any]) -> str:
-    """The setting by which the topic of `key` was set."""
+    """The setting that gave `key` its topic: the shared one or `key` itself."""
     return "kafka_db_changes_topic" if good[key] == good.get("kafka_db_changes_topic") else key
 
 
 FIELDS = tuple(setting.name for setting in fields(Settings) if setting.name not in ("name", "secret_files"))
-"""Every key of which `Settings` has a value."""
+"""Every key for which `Settings` has a value."""
 
 KEYS = (*FIELDS, "mongodb_uri_file")
 """Every key a configuration may hold."""

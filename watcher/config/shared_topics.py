@@ -1,4 +1,4 @@
-"""Topics of several watchers that cannot be side by side in one Kafka, or that must not be shared."""
+"""Topics of several watchers that cannot exist side by side in one Kafka, or that must not be shared."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from watcher.config.topic_name import folded
 
 
 def refuse_shared_topics(drafts: Sequence[Draft], settings: Mapping[str, Settings | None]) -> None:
-    """Add a fault to each draft with a topic that is another watcher's position topic, or one to Kafka with another name.
+    """Add a fault to each draft with another watcher's position topic, or with a topic that Kafka would take for another's topic.
 
-    Topics named after collections are not looked at: the worker gives those that collide another name.
+    Topics named after collections are not checked: the worker gives those that collide another name.
     """
     known = [(draft, value) for draft in drafts if (value := settings[draft.name])]
     for (draft, ours), (other, theirs) in permutations(known, 2):
@@ -33,7 +33,7 @@ def _faults(draft: Draft, ours: Settings, other: str, theirs: Settings) -> Itera
         in_position = (topic == ours.position_topic, same == theirs.position_topic)
         if in_position == (False, True):
             yield _fault(draft, key, f"'{topic}' is where {other} keeps its position")
-        elif same not in (None, topic) and in_position != (True, False):  # that one is the other's fault
+        elif same not in (None, topic) and in_position != (True, False):  # (True, False) is reported for the other watcher
             yield _fault(draft, key, f"'{topic}' and '{same}' of {other} differ only in . and _, and are one topic to Kafka")
 
 

@@ -1,4 +1,4 @@
-"""What one place that holds settings says: a TOML file, an `.env` file, or the environment."""
+"""The settings of one source: a TOML file, an `.env` file, or the environment."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ KAFKA_TABLE = "kafka"
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One value as it was read, and where."""
+    """One value as it was read, and its origin."""
 
     value: Any
     origin: Origin
@@ -22,10 +22,10 @@ class Entry:
 
 @dataclass(slots=True)
 class SettingsSource:
-    """What one place says. `spell` writes a key as that place does; a property of `[kafka]` has a key like `kafka.linger.ms`.
+    """The values and faults of one source. A property of `[kafka]` has a key like `kafka.linger.ms`.
 
-    `settled` holds the keys about which a fault has been found already, so that nobody reports them as missing as well. `keys` are
-    those that may stand here.
+    `spell` returns a key as this source writes it. `settled` holds the keys that already have a fault, so that they are not also
+    reported as missing. `keys` are the keys that are allowed here.
     """
 
     place: Origin
@@ -36,15 +36,15 @@ class SettingsSource:
     keys: Collection[str] = KEYS
 
     def add_entry(self, key: str, value: Any, line: int | None) -> None:
-        """Take in a value."""
+        """Add a value."""
         self.entries[key] = Entry(value, self.at(line))
 
     def add_fault(self, key: str, text: str, *, line: int | None = None, hint: str = "") -> None:
-        """Record a fault; `key` as it is written here, empty if it is about no single one."""
+        """Record a fault. `key` is spelled as in this source; it is empty if the fault is not about a single key."""
         self.faults.append(Fault(self.at(line), key, text, hint))
 
     def add_unknown(self, key: str, line: int | None) -> None:
-        """Record that nobody knows `key`, with the key that was probably meant."""
+        """Record that `key` is unknown, with the key that was probably meant."""
         hint = did_you_mean(key, map(self.spell, self.keys)) or "docs/configuration.md lists all keys"
         if key.lower() == "name":
             hint = "a watcher is named after its file"
@@ -52,10 +52,10 @@ class SettingsSource:
         self.settled.add(nearest(key, self.keys))
 
     def give_up(self, text: str, *, line: int | None = None, hint: str = "") -> None:
-        """Record that this place cannot be understood at all, so that nothing can be said about single keys."""
+        """Record that this source cannot be read at all, so that its keys are not reported one by one."""
         self.add_fault("", text, line=line, hint=hint)
         self.settled.update(self.keys)
 
     def at(self, line: int | None) -> Origin:
-        """A line of this place."""
+        """The origin for a line of this source."""
         return Origin(self.place.source, line)

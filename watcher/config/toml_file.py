@@ -1,4 +1,4 @@
-"""Reading a TOML file of conf.d."""
+"""Reading a TOML file in conf.d."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _HINTS = {
 
 
 def read_toml(source: SettingsSource, text: str, environment: Mapping[str, str]) -> None:
-    """Take the keys of a TOML document into `source`, with `${NAME}` replaced from `environment`; faults are recorded."""
+    """Add the keys of a TOML document to `source`, with `${NAME}` replaced from `environment`. Faults are recorded."""
     try:
         document = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
@@ -45,7 +45,7 @@ def _take(source: SettingsSource, path: KeyPath, value: Any, line: int | None, e
 
 
 def leaves(document: Mapping[str, Any]) -> Iterator[tuple[KeyPath, Any]]:
-    """Every key with its value; of the `[kafka]` table its properties."""
+    """Yield every key with its value. For the `[kafka]` table, yield its properties."""
     for key, value in document.items():
         if key == KAFKA_TABLE and isinstance(value, dict):
             yield from _properties((key,), value)
@@ -54,7 +54,7 @@ def leaves(document: Mapping[str, Any]) -> Iterator[tuple[KeyPath, Any]]:
 
 
 def _properties(path: KeyPath, table: Mapping[str, Any]) -> Iterator[tuple[KeyPath, Any]]:
-    """The properties of a table; `security.protocol` without quotes is a table in a table, and is meant as one name."""
+    """Yield the properties of a table. `security.protocol` without quotes is a nested table, but is meant as one name."""
     for key, value in table.items():
         if isinstance(value, dict):
             yield from _properties((*path, key), value)

@@ -1,4 +1,4 @@
-"""In which line of a TOML document each key stands; tomllib does not tell."""
+"""Line numbers of the keys in a TOML document, which tomllib does not give."""
 
 from __future__ import annotations
 
@@ -29,9 +29,9 @@ class _Token(NamedTuple):
 
 
 def key_lines(document: str) -> dict[KeyPath, int]:
-    """The line (from 1) of each key of a valid TOML document, by its full path, and of each table's header.
+    """The line (from 1) of each key and of each table header in a valid TOML document, by the full path.
 
-    Keys inside inline tables are not listed apart: they stand where their table begins.
+    Keys inside an inline table are not listed: they count as being on the line where their table begins.
     """
     lines: dict[KeyPath, int] = {}
     table: KeyPath = ()
@@ -46,7 +46,7 @@ def key_lines(document: str) -> dict[KeyPath, int]:
 
 
 def _statements(document: str) -> Iterator[list[_Token]]:
-    """The logical lines: what stands before a newline outside all brackets."""
+    """Yield the logical lines. Each ends at a newline outside all brackets."""
     statement: list[_Token] = []
     depth = 0
     for token in _tokens(document):

@@ -1,4 +1,4 @@
-"""From a topic template to the topic of one change, and back: which topics a template can have given."""
+"""The topic that a template gives for one change, and a pattern for all topics that a template can give."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _MERGED = re.compile(r"[^A-Za-z0-9-]")
 
 
 def escape(name: str) -> str:
-    """`name` with each character that Kafka refuses in a topic as `_x<code point in hexadecimal>_`; different names stay different.
+    """Replace each character that Kafka refuses in a topic by `_x<code point in hexadecimal>_`. Different names stay different.
 
     An underscore before an x is escaped as well, so that `_x` always begins an escape.
     """
@@ -24,9 +24,10 @@ def escape(name: str) -> str:
 
 
 def escape_apart(name: str) -> str:
-    """As `escape`, but with every `.` and `_` escaped, or else the first letter or digit, so that it differs from `escape`.
+    """Like `escape`, but every `.` and `_` is escaped too. If that makes no difference, the first letter, digit or hyphen is.
 
-    Of such names no two are one to Kafka, which takes `.` and `_` for the same where it compares topics (its `Topic.hasCollision`).
+    So the result differs from that of `escape`. Kafka treats `.` and `_` as the same when it looks for colliding topics (its
+    `Topic.hasCollision`). No two of these names collide.
     """
     apart = _MERGED.sub(_code_point, name)
     if apart == escape(name) and (letter := re.search(r"[A-Za-z0-9-]", name)):
@@ -40,16 +41,16 @@ def _code_point(character: re.Match[str] | str) -> str:
 
 
 def folded(topic: str) -> str:
-    """Name of the topic as Kafka compares it with others: no two may be the same by this."""
+    """The name of a topic as Kafka compares it with other topics. No two topics may be the same in this form."""
     return topic.replace(".", "_")
 
 
 @lru_cache(maxsize=4096)
 def topic_name(template: str, operation: str, database: str, collection: str = "", *, apart: bool = False) -> str:
-    """The topic that `template` gives for one change; cached, because a worker asks for the same few at every event.
+    """The topic that `template` gives for one change. Cached, because a worker asks for the same few topics at every event.
 
-    With `apart` the one that is used instead where Kafka refuses the first beside another topic. A name longer than LONGEST_TOPIC
-    is cut, and ends in a digest of the whole.
+    `apart` gives the name to use if Kafka refuses the usual one beside another topic. A name longer than LONGEST_TOPIC is cut, and
+    ends in a digest of the whole name.
     """
     name = template.replace("{operation}", operation).replace("{database}", escape(database))
     if "{collection}" in name and collection:
@@ -63,7 +64,7 @@ def _shortened(name: str) -> str:
 
 
 def topic_pattern(template: str, database: str) -> re.Pattern[str]:
-    """Matches the whole name of every topic that `topic_name` can give for changes of `database`."""
+    """A pattern that matches the whole name of every topic that `topic_name` can give for changes of `database`."""
     placed = template.replace("{database}", escape(database))
     parts = re.split(r"(\{operation\}|\{collection\})", placed)
     full = "".join(_IN_TOPICS.get(part) or re.escape(part) for part in parts)

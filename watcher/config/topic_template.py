@@ -1,4 +1,4 @@
-"""Topic templates as the settings hold them, with `{database}`, `{collection}` and `{operation}`: checking them."""
+"""Checking the topic templates in the settings. They may hold `{database}`, `{collection}` and `{operation}`."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _ILLEGAL = re.compile(r"[^A-Za-z0-9._-]")
 
 
 def check_topic(template: str, allowed: Collection[str] = PLACEHOLDERS) -> str:
-    """`template` as it is; raises `Refused` when no Kafka topic can come of it."""
+    """Return `template` unchanged. Raises `Refused` if it cannot give a valid Kafka topic."""
     try:
         parts = list(Formatter().parse(template))
     except ValueError:

@@ -1,4 +1,4 @@
-"""`${NAME}` in TOML values: environment variables, so that a file in version control holds no secret."""
+"""Environment variables in TOML values, as `${NAME}`, so that a file in version control holds no secret."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ _PLAIN_HINT = "a plain ${ is written $${"
 
 
 def expand(value: Any, environment: Mapping[str, str]) -> Any:
-    """`value` with every `${NAME}` and `${NAME:-default}` in its text replaced, also inside lists; `$${` gives a plain `${`.
+    """Replace every `${NAME}` and `${NAME:-default}` in `value`, text or a list. `$${` gives a plain `${`.
 
-    The default stands for a variable that is not set or empty, as in shells and Compose files. Raises `Refused` for a variable
-    that is not set and has no default, and for `${` that begins none of the two.
+    The default is used if the variable is not set or empty, as in shells and Compose files. Raises `Refused` for a variable that
+    is not set and has no default, and for a `${` that begins neither form.
     """
     if isinstance(value, str):
         return _VARIABLE.sub(lambda match: _replacement(match, environment), value)
@@ -27,19 +27,19 @@ def expand(value: Any, environment: Mapping[str, str]) -> Any:
 
 
 def mentioned(value: Any) -> dict[str, bool]:
-    """The variables that `value`, text or a list, stands on; whether each must be set, having no default."""
+    """The variables that `value`, text or a list, refers to. Each maps to True if it has no default and so must be set."""
     texts = value if isinstance(value, list) else [value]
     matches = [match for text in texts if isinstance(text, str) for match in _VARIABLE.finditer(text) if match["name"]]
     return {match["name"]: match["default"] is None for match in matches}
 
 
 def variable_for(key: str) -> str:
-    """The variable that stands for the value of a setting elsewhere: `kafka.sasl.password` is `${KAFKA_SASL_PASSWORD}`."""
+    """The reference to use for a setting whose value is kept elsewhere: `kafka.sasl.password` is `${KAFKA_SASL_PASSWORD}`."""
     return f"${{{_NOT_IN_VARIABLES.sub('_', key).upper()}}}"
 
 
 def escaped(value: Any) -> Any:
-    """`value` so that `expand` gives it back: for what was never meant to hold a variable."""
+    """Escape `value`, which holds no variables, so that `expand` gives it back."""
     return value.replace("${", "$${") if isinstance(value, str) else value
 
 

@@ -1,1 +1,1 @@
-"""All watchers of one deployment directory under one private supervisord."""
+"""Running all watchers of one deployment directory under one private supervisord."""

@@ -1,4 +1,4 @@
-"""Whether the fleet's agent can be reached: from the file in which it says where it listens, and from its log where it cannot."""
+"""The state of the fleet's agent. Its address is in a file that it writes; if it cannot listen, the reason is in its log."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from watcher.fleet.supervisord import Process
 ADDRESS_FILE = f"{AGENT}.json"
 
 _LINES = 20
-"""How far back in its log the agent's reason is looked for; it says it once, and then keeps quiet."""
+"""The number of last log lines searched for the agent's reason. The agent logs it once, and then keeps quiet."""
 _STEP_SECONDS = 1
-"""supervisord rounds a process's start down to a second, and the log is a moment younger."""
+"""supervisord rounds the start time of a process down to a second, and the log is written a moment later."""
 
 
 class Address(BaseModel):
-    """The agent's process, and the URL at which it can be asked from this host. `birth` tells it from others of its `pid`."""
+    """The agent's process, and its URL on this host. `birth` distinguishes it from other processes with the same `pid`."""
 
     pid: int
     url: str
@@ -31,7 +31,7 @@ class Address(BaseModel):
 
 
 def read_address(run_dir: Path) -> Address | None:
-    """Where the agent that runs listens; None if none does."""
+    """The address of the running agent; None if none runs."""
     try:
         address = Address.model_validate_json((run_dir / ADDRESS_FILE).read_bytes())
     except (OSError, ValidationError):
@@ -41,9 +41,9 @@ def read_address(run_dir: Path) -> Address | None:
 
 @dataclass(frozen=True, slots=True)
 class AgentState:
-    """Whether an agent is `wanted`, the `url` at which it listens, and why it does not although it should.
+    """The agent's state: `wanted` if it should run, its `url` if it listens, and `trouble` if it should listen but does not.
 
-    `is_coming`: it was started just now, or tries again, and has not said what hinders it.
+    `is_coming` is true if it was just started, or tries again, and has not yet logged a reason.
     """
 
     wanted: bool
@@ -57,7 +57,7 @@ NO_AGENT = AgentState(wanted=False)
 
 
 def agent_state(fleet: Fleet, process: Process | None) -> AgentState:
-    """`process` is the agent's, as supervisord sees it; None where supervisord has none, or does not run."""
+    """The state of the fleet's agent. `process` is None if supervisord does not run or does not have the agent."""
     address = read_address(fleet.deployment.run_dir)
     if not fleet.agent.wanted or address:
         return AgentState(fleet.agent.wanted is not None, address.url if address else "")
@@ -73,7 +73,7 @@ def agent_state(fleet: Fleet, process: Process | None) -> AgentState:
 
 
 def _last_complaint(fleet: Fleet, process: Process) -> Line | None:
-    """The last error that this process has logged."""
+    """The last error that this process has logged; None if it has logged none."""
     since = datetime.fromtimestamp(max(process.started_at - _STEP_SECONDS, 0), UTC)
     try:
         lines = last_lines({AGENT: fleet.deployment.log_dir / f"{AGENT}.log"}, _LINES, Wanted(since=since))

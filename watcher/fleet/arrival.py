@@ -1,4 +1,4 @@
-"""Waiting until workers stream, and saying of each how it went."""
+"""Waiting until workers stream, and reporting the result for each."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from watcher.fleet.status import Row, WatcherState, belongs_to
 from watcher.fleet.survey import survey
 
 RESPAWNS = 3
-"""A worker that supervisord had to start this often while we looked will not make it."""
+"""A worker that supervisord had to start this many times while we waited counts as failed."""
 
 
 class StartResult(Enum):
-    """How a start went; MISCONFIGURED is a failure for which the worker itself found the configuration at fault."""
+    """The result of a start. MISCONFIGURED means that the worker itself found a fault in its configuration."""
 
     STREAMING = auto()
     FAILED = auto()
@@ -28,7 +28,7 @@ class StartResult(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Arrival:
-    """The end of waiting for one watcher; `message` and `hint` are empty when it streams."""
+    """The result of waiting for one watcher. `message` and `hint` are empty if it streams."""
 
     name: str
     result: StartResult
@@ -39,7 +39,7 @@ class Arrival:
 
 @dataclass
 class _Waiting:
-    """What was seen of the watchers so far."""
+    """The watchers still waited for, and the process ids seen of each."""
 
     names: set[str]
     pids: dict[str, set[int]] = field(default_factory=dict)
@@ -59,9 +59,9 @@ class _Waiting:
 
 
 def arrivals(fleet: Fleet, names: Collection[str], wait_seconds: float, progress: Callable[[list[Row]], None]) -> Iterator[Arrival]:
-    """Yield each watcher when it streams or has failed, and those that did neither in time at the end.
+    """Yield each watcher as soon as it streams or has failed. At the end, yield those that did neither in time.
 
-    `progress` is called with the rows of those still waited for, several times a second. Raises FleetError.
+    `progress` is called several times a second with the rows of the watchers still waited for. Raises FleetError.
     """
     begin = time.monotonic()
     waiting = _Waiting(set(names))
@@ -92,7 +92,7 @@ def _arrival(row: Row, result: StartResult, seconds: float, unwritable: str) -> 
 
 
 def _without_words(row: Row) -> str:
-    """What can be said of a worker that wrote no error down."""
+    """A message for a worker that has not written an error itself."""
     process = row.process
     if process and process.spawn_error:
         return f"could not be started: {process.spawn_error}"

@@ -1,7 +1,7 @@
-"""What one can do to a fleet: start, stop, restart, apply, enable, disable, down.
+"""Operations on a fleet: start, stop, restart, apply, enable, disable, down.
 
-Only the watchers that are named are touched: `run/programs/` holds those that were asked to run since supervisord started, so
-starting one never starts another. The agent, if it is wanted, comes up with whichever is started first.
+An operation affects only the watchers it names. `run/programs/` holds only the watchers that were asked to run since supervisord
+started, so starting one never starts another. The agent, if it is wanted, starts along with the first watcher.
 """
 
 from __future__ import annotations
@@ -30,12 +30,12 @@ CommandOf = Callable[[str], tuple[str, ...]]
 DISK_REFUSES = DISK_FULL | {errno.EROFS}
 
 AGENT_START_SECONDS = 5
-"""An agent that ends sooner is broken: tried again and again without a pause it would take the processor from the workers."""
+"""An agent that ends sooner is broken. Restarting it again and again without a pause would take CPU time from the workers."""
 
 
 @dataclass(frozen=True, slots=True)
 class ConfigChanges:
-    """How `conf.d/` differs from what supervisord runs: names, sorted. `started` are those of them that `apply` starts."""
+    """Differences between `conf.d/` and what supervisord runs, as sorted names. `started` are those that `apply` starts."""
 
     added: tuple[str, ...]
     changed: tuple[str, ...]
@@ -44,10 +44,8 @@ class ConfigChanges:
     started: tuple[str, ...] = ()
 
 
-def compare(
-    wanted: Mapping[str, str], current: Mapping[str, str], known: Collection[str], faulty: Collection[str] = ()
-) -> ConfigChanges:
-    """Program texts that should be against those that are. A faulty watcher is neither removed nor changed: it runs on as it is."""
+def compare(wanted: Mapping[str, str], current: Mapping[str, str], known: Collection[str], faulty: Collection[str] = ()) -> ConfigChanges:
+    """Compare the wanted program texts with the current ones. A faulty watcher is neither removed nor changed: it keeps running."""
     both = wanted.keys() & set(known)
     changed = {name for name in both if not same_worker(current.get(name, ""), wanted[name])}
     return ConfigChanges(
@@ -59,13 +57,13 @@ def compare(
 
 
 def worker_command(deployment: Deployment) -> CommandOf:
-    """What supervisord runs for a watcher: names and places, never settings."""
+    """The command that supervisord runs for each watcher. It holds names and paths, never settings."""
     places = _places(deployment)
     return lambda name: (sys.executable, "-m", "watcher", "run", name, *places)
 
 
 def agent_command(deployment: Deployment) -> tuple[str, ...]:
-    """What supervisord runs for the agent."""
+    """The command that supervisord runs for the agent."""
     return (sys.executable, "-m", "watcher", "agent", *_places(deployment))
 
 
@@ -74,9 +72,9 @@ def _places(deployment: Deployment) -> tuple[str, ...]:
 
 
 class Fleet:
-    """The watchers of one deployment under its supervisord. Everything raises FleetError or a subclass.
+    """The watchers of one deployment under its supervisord. All methods raise FleetError or a subclass.
 
-    `agent` is what `agent.toml` says; without it the fleet has none. One whose settings have faults stays as it is.
+    `agent` is the content of `agent.toml`; without it the fleet has no agent. An agent whose settings have faults is left as it is.
     """
 
     def __init__(self, deployment: Deployment, command_of: CommandOf | None = None, agent: LoadedAgent | None = None) -> None:
@@ -88,7 +86,7 @@ class Fleet:
         self._command_of = command_of or worker_command(deployment)
 
     def start(self, watchers: Iterable[Settings]) -> None:
-        """Start what does not run yet, and supervisord before it. Does not wait for the workers."""
+        """Start the watchers that do not run yet, and supervisord first if necessary. Does not wait for the workers."""
         with self._lock():
             texts = self._render(watchers)
             if self.supervisord.is_running():
@@ -102,7 +100,7 @@ class Fleet:
         self._start_disabled(texts)
 
     def prepare(self, watchers: Iterable[Settings]) -> None:
-        """Let the next supervisord start exactly these watchers. Raises FleetError if one runs already."""
+        """Let the next supervisord start exactly these watchers. Raises FleetError if a supervisord already runs."""
         with self._lock():
             if self.supervisord.is_running():
                 raise FleetError("this fleet runs already", hint="watcherctl down")
@@ -122,7 +120,7 @@ class Fleet:
         self._start_disabled(idle)
 
     def _replace(self, texts: Mapping[str, str]) -> None:
-        """Give supervisord the present text of programs that do not run; those with autostart start at once."""
+        """Give supervisord the current text of programs that do not run. Those with autostart start at once."""
         self._programs.verify(texts)
         for name in texts:
             self.supervisord.remove(name)
@@ -137,12 +135,12 @@ class Fleet:
                 self.supervisord.start(name)
 
     def stop(self, names: Collection[str]) -> None:
-        """Stop workers, letting each finish its transaction; supervisord stays."""
+        """Stop workers, letting each finish its transaction. supervisord keeps running."""
         with self._lock():
             self.supervisord.stop(names)
 
     def restart(self, watchers: Collection[Settings]) -> None:
-        """Stop and start, with the settings of now. What could not be started again is not stopped."""
+        """Stop watchers and start them with the current settings. A watcher that could not be started again is not stopped."""
         self._check(watchers)
         if self.supervisord.is_running():
             self.stop([settings.name for settings in watchers])
@@ -153,7 +151,7 @@ class Fleet:
             self._programs.verify(self._render(watchers))
 
     def apply(self, watchers: Iterable[Settings], faulty: Collection[str] = (), *, dry_run: bool = False) -> ConfigChanges:
-        """Make supervisord run what conf.d says, touching only what differs. What was stopped by hand stays stopped."""
+        """Make supervisord run what conf.d says. Only watchers that differ are affected; those stopped by hand stay stopped."""
         with self._lock():
             known = self.supervisord.processes()
             texts = self._render(watchers)
@@ -169,7 +167,7 @@ class Fleet:
         return replace(changes, started=tuple(sorted((*added, *changed))))
 
     def _carry_out(self, changes: ConfigChanges, texts: Mapping[str, str]) -> None:
-        """Files are written after the old workers have gone: an apply that is cut short is found and finished by the next one."""
+        """Carry out the changes. Files are written after the old workers have gone, so that the next apply can finish a cut one."""
         restarted = sorted(set(changes.changed) & set(changes.started))
         self._programs.verify(texts)
         self.supervisord.stop([*restarted, *changes.removed])
@@ -198,7 +196,7 @@ class Fleet:
                 (self.disabled.discard if autostart else self.disabled.add)(name)
 
     def down(self) -> bool:
-        """Stop every worker and supervisord and wait until they are gone; False if nothing ran."""
+        """Stop every worker and supervisord, and wait until they are gone. Returns False if nothing was running."""
         if not self.deployment.run_dir.exists() and not launch.lost_pid(self.deployment):
             return False
         with self._lock():
@@ -231,7 +229,7 @@ class Fleet:
 
     @contextmanager
     def _lock(self) -> Iterator[None]:
-        """Nobody else changes the fleet meanwhile; a disk that takes no more becomes a FleetError."""
+        """Hold the fleet's lock, so that nobody else changes the fleet. A full or read-only disk becomes a FleetError."""
         try:
             launch.prepare(self.deployment)
             with fleet_lock(self.deployment.run_dir):

@@ -1,7 +1,7 @@
-"""A digest of a watcher's settings, or of the agent's, that gives nothing away.
+"""A digest of a watcher's settings, or of the agent's, that reveals nothing about them.
 
-A plain hash of a URI with a guessable password can be searched for, so the hash is keyed. The key is random, stays in `run/`, and
-is for the owner alone; losing it only means that the next `apply` restarts every worker once.
+The hash is keyed, because a guessable password could be found by trial from a plain hash of its URI. The key is random, stays in
+`run/`, and only its owner can read it. If it is lost, the next `apply` restarts every worker once.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _KEY_BYTES = 32
 
 
 def settings_digest(settings: Settings | AgentSettings, key: bytes) -> str:
-    """HMAC-SHA256 of the settings in force, as hex."""
+    """HMAC-SHA256 of the settings in force, in hexadecimal."""
     text = json.dumps(asdict(settings), sort_keys=True, default=_plain)
     return hmac.new(key, text.encode(), "sha256").hexdigest()
 
@@ -32,7 +32,7 @@ def _plain(value: object) -> str:
 
 
 def load_or_make_key(path: Path) -> bytes:
-    """The deployment's key, made on first use with mode 0600; one that a full disk has cut short is made again. Errors: OSError."""
+    """The deployment's key, made on first use with mode 0600. A key cut short by a full disk is made again. Raises OSError."""
     if os.path.lexists(path):
         with os.fdopen(open_file(path, os.O_RDONLY), "rb") as file:
             if len(key := file.read()) == _KEY_BYTES:

@@ -1,10 +1,10 @@
-"""What can go wrong with the fleet itself, as opposed to one of its workers."""
+"""Errors of the fleet itself, as opposed to those of its workers."""
 
 from watcher.errors import NotPermitted, WatcherError
 
 
 class FleetError(WatcherError):
-    """The fleet cannot do what was asked of it."""
+    """The fleet cannot do what was asked."""
 
 
 class NotRunning(FleetError):
@@ -15,4 +15,4 @@ class NotRunning(FleetError):
 
 
 class NotReachable(FleetError, NotPermitted):
-    """This fleet is another user's."""
+    """The fleet belongs to another user."""

@@ -1,4 +1,4 @@
-"""What the fleet keeps in `run/`: the base configuration, a file per program, and the marks of disabled watchers."""
+"""The fleet's files in `run/`: the base configuration, one file per program, and a mark for each disabled watcher."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ _CHECK = "import sys; from supervisor.options import ServerOptions; ServerOption
 _CHECK_TIMEOUT_SECONDS = 30
 
 _PIECE_BYTES = 4096
-"""A status file is smaller."""
+"""The size of a test write, in bytes. A status file is smaller."""
 
 
 def write_if_changed(path: Path, text: str, mode: int = FILE_MODE) -> bool:
-    """Put `text` in `path` in one step; False if it was there already."""
+    """Write `text` to `path` atomically. Returns False if the file already had this text."""
     if path.exists() and path.read_text() == text:
         return False
     replace_file(path, text.encode(), mode)
@@ -28,7 +28,10 @@ def write_if_changed(path: Path, text: str, mode: int = FILE_MODE) -> bool:
 
 
 def why_unwritable(directory: Path) -> str:
-    """Why nobody can write there, in a sentence; empty if one can, or if it is not for us to try."""
+    """The reason why nothing can be written to `directory`, in a sentence.
+
+    Empty if something can be written, and also if the directory is missing or closed to this user.
+    """
     try:
         with tempfile.TemporaryFile(dir=directory) as file:
             file.write(b"\0" * _PIECE_BYTES)
@@ -40,7 +43,7 @@ def why_unwritable(directory: Path) -> str:
 
 
 def base_text(conf_dir: Path) -> str:
-    """The base configuration: the deployment's own `supervisor/supervisord.conf` if it has one, else the one that came with us."""
+    """The base configuration: the deployment's own `supervisor/supervisord.conf` if there is one, else the packaged one."""
     own = conf_dir.parent / "supervisor" / "supervisord.conf"
     if own.is_file():
         return _generated_from("supervisor/supervisord.conf", own.read_text())
@@ -56,7 +59,7 @@ def _packaged_base() -> str:
 
 
 def check(text: str, directory: Path) -> None:
-    """Let supervisord's own parser read `text`, in a child, since it ends the process on a fault. Raises FleetError."""
+    """Check `text` with supervisord's own parser, in a child process, since the parser exits on a fault. Raises FleetError."""
     with tempfile.NamedTemporaryFile("w", dir=directory, prefix=".check-", suffix=".conf") as file:
         with naming(directory):
             file.write("[supervisord]\n" + text)
@@ -75,7 +78,7 @@ def check(text: str, directory: Path) -> None:
 
 
 class ProgramFiles:
-    """`run/programs/<name>.conf`: what supervisord reads when it starts or reloads."""
+    """The files `run/programs/<name>.conf`, which supervisord reads when it starts or reloads."""
 
     def __init__(self, run_dir: Path) -> None:
         self._run_dir = run_dir
@@ -86,29 +89,29 @@ class ProgramFiles:
         return {path.stem: path.read_text() for path in sorted(self._directory.glob("*.conf"))}
 
     def verify(self, texts: Mapping[str, str]) -> None:
-        """Let supervisord's parser read what differs. Raises FleetError."""
+        """Check the texts that differ with supervisord's parser. Raises FleetError."""
         current = self.read_all()
         if changed := [text for name, text in texts.items() if current.get(name) != text]:
             check("".join(changed), self._run_dir)
 
     def write(self, texts: Mapping[str, str]) -> None:
-        """Write what differs, each file in one step."""
+        """Write the texts that differ, each file atomically."""
         make_directory(self._directory)
         for name, text in texts.items():
             write_if_changed(self._directory / f"{name}.conf", text)
 
     def remove(self, name: str) -> None:
-        """Forget a program."""
+        """Remove a program's file, if there is one."""
         (self._directory / f"{name}.conf").unlink(missing_ok=True)
 
     def keep_only(self, names: set[str]) -> None:
-        """Forget every program but these."""
+        """Remove the files of all other programs."""
         for name in self.read_all().keys() - names:
             self.remove(name)
 
 
 class DisabledMarks:
-    """`run/disabled/<name>`: an empty file for each watcher that must not start with supervisord."""
+    """The marks `run/disabled/<name>`: an empty file for each watcher that must not start with supervisord."""
 
     def __init__(self, run_dir: Path) -> None:
         self._directory = run_dir / "disabled"
@@ -117,10 +120,10 @@ class DisabledMarks:
         return (self._directory / name).exists()
 
     def add(self, name: str) -> None:
-        """Mark a watcher."""
+        """Mark a watcher as disabled."""
         make_directory(self._directory)
         (self._directory / name).touch(FILE_MODE)
 
     def discard(self, name: str) -> None:
-        """Remove the mark."""
+        """Remove the mark, if there is one."""
         (self._directory / name).unlink(missing_ok=True)

@@ -1,4 +1,4 @@
-"""The fleet in the foreground, for containers: supervisord as our child, and its workers' logs on our standard output."""
+"""Running the fleet in the foreground, for containers: supervisord is our child, and the workers' logs go to our stdout."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ ASK_SECONDS = 2.0
 
 
 def run_fleet(fleet: Fleet, watchers: Collection[Settings], write: Callable[[Line], None]) -> int:
-    """Run supervisord and the enabled ones of `watchers` until SIGTERM or SIGINT; returns supervisord's exit code.
+    """Run supervisord and the enabled `watchers` until SIGTERM, SIGINT or SIGHUP. Returns supervisord's exit code.
 
-    `write` gets each line that the workers log, and one for each of them that supervisord cannot start. Raises FleetError if this
-    fleet runs already.
+    `write` gets each line that the workers log, and a line for each worker that supervisord cannot start. Raises FleetError if this
+    fleet already runs.
     """
     fleet.prepare([settings for settings in watchers if settings.name not in fleet.disabled])
     names = [*(settings.name for settings in watchers), *([AGENT] if fleet.agent.wanted else [])]
@@ -42,7 +42,7 @@ def run_fleet(fleet: Fleet, watchers: Collection[Settings], write: Callable[[Lin
             cwd=fleet.deployment.run_dir,
             stdin=subprocess.DEVNULL,
             umask=UMASK,
-            start_new_session=True,  # Ctrl-C reaches us alone; we pass it on, and workers drain
+            start_new_session=True,  # Ctrl-C reaches only us; we pass it on, and the workers drain
         ) as child,
     ):
         refusals = _Refusals(fleet)
@@ -60,7 +60,7 @@ def run_fleet(fleet: Fleet, watchers: Collection[Settings], write: Callable[[Lin
 
 
 class _Refusals:
-    """What supervisord cannot start, as when its log is another user's: such a worker has no log in which it could stand."""
+    """Workers that supervisord cannot start, for example because their log is another user's. So they cannot report it there."""
 
     def __init__(self, fleet: Fleet) -> None:
         self._fleet = fleet
@@ -68,11 +68,11 @@ class _Refusals:
         self._told: dict[str, str] = {}
 
     def tell(self, write: Callable[[Line], None]) -> None:
-        """Each once, until it was started after all; supervisord is asked every ASK_SECONDS."""
+        """Write a line for each such worker, once until it has been started after all. Asks supervisord every ASK_SECONDS."""
         if time.monotonic() < self._due:
             return
         self._due = time.monotonic() + ASK_SECONDS
-        with contextlib.suppress(FleetError):  # it does not answer yet, or any more
+        with contextlib.suppress(FleetError):  # it does not answer yet, or no longer answers
             for name, process in self._fleet.supervisord.processes().items():
                 reason = "" if process.is_running else process.spawn_error
                 if reason and self._told.get(name) != reason:
@@ -81,7 +81,7 @@ class _Refusals:
 
 
 def _refusal(name: str, reason: str) -> Line:
-    """As workers write theirs."""
+    """A log line in the format that workers use."""
     now = datetime.now(UTC)
     told = {"ts": iso(now.timestamp()), "level": "error", "event": f"{name} could not be started: {reason}", "watcher": name}
     return Line(name, json.dumps(told), now, told)
@@ -93,16 +93,16 @@ def _pass_on(logs: Follower, write: Callable[[Line], None]) -> None:
 
 
 def _ask_to_stop(fleet: Fleet, child: subprocess.Popen[bytes]) -> None:
-    """All workers at the same time; of a signal's own accord supervisord would stop one after the other."""
+    """Stop all workers at the same time. On a signal alone supervisord would stop them one after the other."""
     try:
         fleet.supervisord.shutdown()
-    except FleetError:  # it does not answer yet, or any more
+    except FleetError:  # it does not answer yet, or no longer answers
         child.send_signal(signal.SIGTERM)
 
 
 @contextlib.contextmanager
 def _stop_signals() -> Iterator[threading.Event]:
-    """An event that is set by the signals that should end the fleet."""
+    """Set the yielded event at any signal that should end the fleet."""
     stop = threading.Event()
 
     def note(_number: int, _frame: FrameType | None) -> None:

@@ -1,4 +1,4 @@
-"""Starting supervisord, as a daemon that outlives the terminal or in the foreground, and ending it."""
+"""Starting supervisord, either as a daemon that outlives the terminal or in the foreground, and stopping it."""
 
 from __future__ import annotations
 
@@ -20,7 +20,8 @@ from watcher.pids import birth_of
 from watcher.private import UMASK, make_directory
 
 SOCKET_PATH_BYTES = 95
-"""A unix socket's path may have 107 bytes, and supervisord binds to one with its process id appended first."""
+"""The longest allowed path of the socket. A unix socket's path may have 107 bytes, and supervisord first binds to this path with
+its process id appended."""
 
 _START_SECONDS = 20
 _DOWN_SECONDS = STOP_WAIT_SECONDS + 10
@@ -28,17 +29,17 @@ _UNUSABLE = re.compile(r"[%*?\[\]\x00-\x1f\x7f]")
 
 
 def socket_path(deployment: Deployment) -> Path:
-    """Where supervisord listens."""
+    """The socket on which supervisord listens."""
     return deployment.run_dir / "supervisor.sock"
 
 
 def config_path(deployment: Deployment) -> Path:
-    """What `supervisorctl -c` wants."""
+    """The configuration file for `supervisorctl -c`."""
     return deployment.run_dir / "supervisord.conf"
 
 
 def prepare(deployment: Deployment) -> None:
-    """Make `run/` and `log/` and put the base configuration there. Raises FleetError where supervisord could not work."""
+    """Make `run/` and `log/`, and write the base configuration to `run/`. Raises FleetError if supervisord could not work there."""
     check_run_dir(deployment.run_dir)
     try:
         make_directory(deployment.run_dir)
@@ -49,7 +50,7 @@ def prepare(deployment: Deployment) -> None:
 
 
 def check_ours(deployment: Deployment) -> None:
-    """Raise NotReachable where `run/` or `log/` is closed to this user: what is in them would look as if it were not there."""
+    """Raise NotReachable if `run/` or `log/` is closed to this user: their files would seem to be missing."""
     for directory in (deployment.run_dir, deployment.log_dir):
         try:
             owner = directory.stat().st_uid
@@ -63,7 +64,7 @@ def check_ours(deployment: Deployment) -> None:
 
 
 def user_name(number: int) -> str:
-    """The name of a user id, or the number itself where it has none, as in many containers."""
+    """The name of a user id, or the number itself if it has no name, as in many containers."""
     import pwd
 
     try:
@@ -73,7 +74,7 @@ def user_name(number: int) -> str:
 
 
 def check_writable(deployment: Deployment) -> None:
-    """Raise FleetError where a supervisord would end with a traceback for want of a right."""
+    """Raise FleetError if supervisord would end with a traceback because it may not write to `run/` or `log/`."""
     for directory in (deployment.run_dir, deployment.log_dir):
         if not os.access(directory, os.W_OK | os.X_OK):
             raise _not_writable(directory)
@@ -86,7 +87,7 @@ def _not_writable(path: Path | str) -> FleetError:
 
 
 def check_run_dir(run_dir: Path) -> None:
-    """Raise FleetError where supervisord could not have its socket and its files."""
+    """Raise FleetError if supervisord could not use `run_dir` for its socket and its files."""
     length = len(os.fsencode(run_dir / "supervisor.sock"))
     if length > SOCKET_PATH_BYTES:
         raise FleetError(
@@ -101,7 +102,7 @@ def check_run_dir(run_dir: Path) -> None:
 
 
 def command(deployment: Deployment, *options: str) -> list[str]:
-    """The command line of supervisord. It's to be started with the same umask: its own log is open before it sets any."""
+    """The command line of supervisord. The caller must set the same umask: supervisord opens its own log before it sets one."""
     umask = f"--umask={UMASK:03o}"
     return [sys.executable, "-m", "supervisor.supervisord", "-c", str(config_path(deployment)), umask, *options]
 
@@ -119,7 +120,7 @@ def launch(deployment: Deployment) -> None:
         timeout=_START_SECONDS,
         check=False,
         umask=UMASK,
-        start_new_session=True,  # Ctrl-C while it starts is for us: it would leave supervisord half started
+        start_new_session=True,  # Ctrl-C is for us alone: it would leave supervisord half started
     )
     if result.returncode:
         raise FleetError(f"supervisord did not start: {_reason(result.stderr)}", hint=f"see {deployment.log_dir}/supervisord.log")
@@ -128,14 +129,14 @@ def launch(deployment: Deployment) -> None:
 
 
 def _reason(stderr: str) -> str:
-    """supervisord's own complaint, else the last line of its traceback, which names the error."""
+    """supervisord's error message, or the last line of its traceback, which names the error."""
     lines = [line for line in stderr.splitlines() if line.strip()]
     complaints = [line for line in lines if line.startswith("Error:")] or lines[-1:]
     return complaints[0] if complaints else "it gave no reason"
 
 
 def shut_down(deployment: Deployment) -> bool:
-    """Stop every worker and supervisord, and wait until the processes are gone; False if none ran."""
+    """Stop every worker and supervisord, and wait until the processes are gone. Returns False if none was running."""
     supervisord = Supervisord(socket_path(deployment))
     births = {pid: birth_of(pid) for pid in _ask_to_stop(supervisord) or _signal_lost(deployment)}
 
@@ -170,16 +171,16 @@ def _signal_lost(deployment: Deployment) -> list[int]:
 
 
 def refuse_a_second(deployment: Deployment) -> None:
-    """Raise FleetError if a supervisord runs that cannot be talked to: another one would start a second set of workers."""
+    """Raise FleetError if an unreachable supervisord runs: another one would start a second set of workers."""
     if pid := lost_pid(deployment):
         raise FleetError(in_words_lost(pid), hint="watcherctl down, then start again; or put run/ back, if it was moved")
 
 
 def in_words_lost(pid: int) -> str:
-    """That this supervisord runs, and nobody can talk to it."""
+    """A sentence that says that this supervisord runs but cannot be reached."""
     return f"supervisord runs as process {pid}, but its socket is gone"
 
 
 def lost_pid(deployment: Deployment) -> int | None:
-    """The process id of this deployment's supervisord, when its socket does not lead to it any more; None if there is none."""
+    """The process id of this deployment's supervisord if its socket no longer leads to it; None if there is none."""
     return lost_supervisord(config_path(deployment))

@@ -1,4 +1,4 @@
-"""One `watcherctl` at a time changes a fleet."""
+"""A lock that lets only one `watcherctl` at a time change a fleet."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _PATIENCE_SECONDS = 60
 
 @contextmanager
 def fleet_lock(run_dir: Path, patience_seconds: float = _PATIENCE_SECONDS) -> Iterator[None]:
-    """Hold `run/.lock`; the kernel frees it if we die. Raises FleetError if another holds it for `patience_seconds`."""
+    """Hold `run/.lock`. The kernel frees it if we die. Raises FleetError if another process holds it for `patience_seconds`."""
     descriptor = _open(run_dir / LOCK_FILE)
     try:
         if not wait_for(lambda: _taken(descriptor), patience_seconds):

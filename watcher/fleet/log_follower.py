@@ -1,4 +1,4 @@
-"""What is added to the workers' logs, also while supervisord rotates them."""
+"""Following the workers' logs as they grow, also while supervisord rotates them."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from watcher.fleet.logs import NO_TIME, Line, parse
 
 
 class Follower:
-    """The logs from the moment this was made."""
+    """New lines of the logs, from the moment this object is made."""
 
     def __init__(self, files: Mapping[str, Path]) -> None:
         self._files = [_GrowingFile(watcher, path) for watcher, path in files.items()]
 
     def read(self) -> list[Line]:
-        """The lines that came since the last call, in order of time. Does not wait."""
+        """The lines added since the last call, in order of time. Does not wait."""
         return list(heapq.merge(*(file.read() for file in self._files), key=lambda line: line.at))
 
     def close(self) -> None:
@@ -29,7 +29,7 @@ class Follower:
 
 
 class _GrowingFile:
-    """One log. A file that was not there yet is read from its beginning when it comes."""
+    """One log. A file that did not exist yet is read from its beginning once it exists."""
 
     def __init__(self, watcher: str, path: Path) -> None:
         self._watcher = watcher
@@ -43,7 +43,7 @@ class _GrowingFile:
     def _open(self) -> BinaryIO | None:
         try:
             return self._path.open("rb")
-        except OSError:  # not there, or not ours to read: supervisord cannot write to it either
+        except OSError:  # missing, or not readable for us: then supervisord cannot write to it either
             return None
 
     def read(self) -> list[Line]:
@@ -53,7 +53,7 @@ class _GrowingFile:
         return lines
 
     def _read_on(self) -> bytes:
-        """What is new in the open file, and in the one that has taken its place."""
+        """The new data in the open file, and in the one that has replaced it."""
         data = self._file.read() if self._file else b""
         if self._was_replaced():
             self.close()

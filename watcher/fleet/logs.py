@@ -1,4 +1,4 @@
-"""Lines of the workers' logs, and the last ones of several files in one order."""
+"""Lines of the workers' logs, and the last lines of several files merged by time."""
 
 from __future__ import annotations
 
@@ -22,7 +22,8 @@ PIECE_GROWTH = 4
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One line of a worker's log. `fields` is None if it is not JSON: a traceback, say; then it has the time of the line before."""
+    """One line of a worker's log. For a line that is not JSON, such as a traceback's, `fields` is None, and `at` is the time of the
+    line before."""
 
     watcher: str
     text: str
@@ -32,7 +33,7 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """Which lines to show. Lines that are not JSON have no level and are always shown: they are there because something broke."""
+    """A filter for lines. Lines that are not JSON have no level and pass at any level: they are there because something broke."""
 
     level: str = "debug"
     since: datetime = NO_TIME
@@ -48,7 +49,7 @@ def _severity(level: str) -> int:
 
 
 def parse(watcher: str, texts: Iterable[str], before: datetime = NO_TIME) -> Iterator[Line]:
-    """Lines of text as lines of log; `before` is the time of what came before them."""
+    """Parse lines of text as log lines. `before` is the time of the line before them."""
     at = before
     for text in texts:
         fields = _fields(text)
@@ -74,7 +75,7 @@ def _time(fields: Mapping[str, Any]) -> datetime | None:
 
 
 def pairs(fields: Mapping[str, Any]) -> list[str]:
-    """What a line says besides time, level, event and whose it is, as `key=value`; text without a space stays bare."""
+    """The fields of a line except time, level, event, watcher and database, as `key=value`. Text without spaces is not quoted."""
     return [f"{key}={_value(value)}" for key, value in fields.items() if key not in _HEAD]
 
 
@@ -84,14 +85,14 @@ def _value(value: Any) -> str:
 
 
 def last_lines(files: Mapping[str, Path], count: int, wanted: Wanted, most_bytes: float = math.inf) -> list[Line]:
-    """The last `count` wanted lines of all files together, oldest first; fewer, where about `most_bytes` of a file hold fewer."""
+    """The last `count` wanted lines of all files together, oldest first. Only the last `most_bytes` or so of each log are read."""
     tails = [_tail(watcher, path, count, wanted, most_bytes) for watcher, path in files.items()]
     merged = list(heapq.merge(*tails, key=lambda line: line.at))
     return merged[-count:] if count else []
 
 
 def _tail(watcher: str, path: Path, count: int, wanted: Wanted, most_bytes: float) -> list[Line]:
-    """Older files, `.1` and so on, are only opened when the newer ones do not hold enough."""
+    """The last wanted lines of one log. Older files, `.1` and so on, are opened only if the newer ones do not hold enough."""
     lines: list[Line] = []
     for part in _newest_first(path):
         lines = _end(watcher, part, count - len(lines), wanted, most_bytes) + lines
@@ -102,7 +103,7 @@ def _tail(watcher: str, path: Path, count: int, wanted: Wanted, most_bytes: floa
 
 
 def _end(watcher: str, path: Path, count: int, wanted: Wanted, most_bytes: float) -> list[Line]:
-    """At least the last `count` wanted lines of one file, or all it has; read from its end, in larger and larger pieces."""
+    """At least the last `count` wanted lines of one file, or all it has. It is read from its end, in larger and larger pieces."""
     size = path.stat().st_size
     span = FIRST_PIECE_BYTES
     while True:
@@ -114,7 +115,7 @@ def _end(watcher: str, path: Path, count: int, wanted: Wanted, most_bytes: float
 
 
 def _texts(path: Path, start: int) -> list[str]:
-    """The whole lines from the byte `start` on."""
+    """The complete lines from the byte `start` on."""
     with path.open("rb") as file:
         file.seek(max(0, start - 1))  # the byte before tells whether a line begins at `start`
         if start:
@@ -123,7 +124,7 @@ def _texts(path: Path, start: int) -> list[str]:
 
 
 def _newest_first(path: Path) -> Iterator[Path]:
-    """The files that supervisord's rotation makes of one log."""
+    """Yield the files into which supervisord has rotated one log, the newest first."""
     number = 0
     part = path
     while part.exists():

@@ -1,6 +1,6 @@
-"""Finding a supervisord that runs and cannot be talked to: its socket was removed, or `run/` as a whole was moved away.
+"""Finding a supervisord that runs but cannot be reached, because its socket was removed or all of `run/` was moved away.
 
-Its files cannot be asked then, and a pid file can name another process by now. Its command line can.
+Its files are no help then, and a pid file may name another process by now. So it is found by its command line.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ _PROC = Path("/proc")
 _PROGRAMS = {"supervisord", "supervisor.supervisord"}
 _CONFIGURATION = "-c"
 _PARENT = 4
-"""The field of /proc/<pid>/stat that names the parent (proc_pid_stat(5))."""
+"""The number of the field in /proc/<pid>/stat that names the parent (proc_pid_stat(5))."""
 
 
 def lost_supervisord(config: Path) -> int | None:
-    """The process id of the supervisord that was started with the configuration file `config`; None if there is none."""
+    """The process id of the supervisord started with the configuration file `config`; None if there is none."""
     found = {pid: _parent(pid) for pid in _pids() if _is_supervisord(command_line(pid), config) and _has_our_files(pid)}
-    # A worker that was forked and does not run its program yet looks like its supervisord.
+    # A worker that has been forked but does not run its own program yet looks like its supervisord.
     return next((pid for pid, parent in found.items() if parent not in found and is_alive(pid)), None)
 
 
@@ -31,7 +31,7 @@ def _pids() -> Iterator[int]:
 
 
 def _is_supervisord(arguments: list[str], config: Path) -> bool:
-    """Not an editor, or whatever else has the file's name in its command line."""
+    """True for a supervisord with this configuration; False for an editor or another program with the file on its command line."""
     if _CONFIGURATION not in arguments:
         return False
     place = arguments.index(_CONFIGURATION)
@@ -39,7 +39,8 @@ def _is_supervisord(arguments: list[str], config: Path) -> bool:
 
 
 def _has_our_files(pid: int) -> bool:
-    """Not one in a container, to which the same path is another file; another user's process does not tell, and counts."""
+    """False for a process in a container, where the same path is another file. A process of another user, which cannot be checked,
+    counts as having our files."""
     try:
         return (_PROC / str(pid) / "root").samefile("/")
     except PermissionError:

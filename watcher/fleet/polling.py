@@ -1,4 +1,4 @@
-"""Waiting for something that has no notification: bounded, in small steps. And asking whether a process lives."""
+"""Waiting with a time limit, by polling, for something that sends no notification; and checks that a process is alive."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from watcher.pids import birth_of, stat_field
 STEP_SECONDS = 0.1
 
 _STATE = 3
-"""The field of /proc/<pid>/stat that says whether it runs (proc_pid_stat(5))."""
+"""The number of the field in /proc/<pid>/stat that holds the state of the process (proc_pid_stat(5))."""
 
 
 def wait_for(condition: Callable[[], bool], seconds: float) -> bool:
-    """Wait until `condition()` holds; False if it did not within `seconds`."""
+    """Wait until `condition()` holds. Returns False if it did not hold within `seconds`."""
     deadline = time.monotonic() + seconds
     while not condition():
         if time.monotonic() >= deadline:
@@ -25,7 +25,7 @@ def wait_for(condition: Callable[[], bool], seconds: float) -> bool:
 
 
 def is_alive(pid: int) -> bool:
-    """Whether a process of this id runs; one that has ended but was not yet reaped does not."""
+    """True if a process with this id runs. One that has ended but has not been reaped does not count."""
     try:
         return stat_field(pid, _STATE) not in {"Z", "X"}
     except (FileNotFoundError, ProcessLookupError):
@@ -33,12 +33,12 @@ def is_alive(pid: int) -> bool:
 
 
 def is_still(pid: int, birth: str) -> bool:
-    """Whether this very process runs, and not another one that was given its id; `birth` is empty where nobody noted it."""
+    """True if this very process still runs, not another one with the same id. `birth` is empty if it was not recorded."""
     return is_alive(pid) and (not birth or birth == birth_of(pid))
 
 
 def command_line(pid: int) -> list[str]:
-    """The arguments a process was started with; empty if there is none of this id."""
+    """The arguments with which a process was started; empty if there is no such process or it may not be read."""
     try:
         return Path(f"/proc/{pid}/cmdline").read_bytes().decode(errors="replace").split("\0")
     except (FileNotFoundError, ProcessLookupError, PermissionError):

@@ -1,4 +1,4 @@
-"""What a worker says about itself in `run/<name>.json`. The worker writes the file every 2 s and at each change of state."""
+"""A worker's status file, `run/<name>.json`. The worker writes it every 2 s and at each change of state."""
 
 from __future__ import annotations
 
@@ -24,11 +24,12 @@ class LastError(_Written):
 
 
 class Report(_Written):
-    """A status file. Times are UTC; `lag_seconds`, `headroom_seconds` and `oplog_full` are None where the server does not tell.
+    """The content of a status file. Times are in UTC.
 
-    `server_time` and `position_time` are whole seconds since 1970 by MongoDB's clock: its last operation's, and the position's.
-    `events` counts those of this process by operation; `batch_size` and `commit_seconds` are of the last transaction. `birth`
-    tells the process from others of the same `pid`.
+    `lag_seconds`, `headroom_seconds` and `oplog_full` are None if the server does not reveal them. `server_time` and
+    `position_time` are the times of MongoDB's last operation and of the position, in whole seconds since 1970 by MongoDB's clock.
+    `events` counts the events of this process by operation. `batch_size` and `commit_seconds` are those of the last transaction.
+    `birth` distinguishes the process from others with the same `pid`.
     """
 
     pid: int
@@ -63,7 +64,7 @@ class Report(_Written):
 
 
 def read_report(run_dir: Path, name: str) -> Report | None:
-    """The watcher's status file; None if there is none that can be understood."""
+    """Read the watcher's status file; None if it is missing or cannot be parsed."""
     try:
         return Report.model_validate_json((run_dir / f"{name}.json").read_bytes())
     except (OSError, ValidationError):

@@ -1,4 +1,4 @@
-"""How each watcher is, from the two that know: supervisord (is there a process) and the status file (what does it do). Pure."""
+"""The state of each watcher, from two sources: supervisord knows its process, and the status file tells what it does. No I/O."""
 
 from __future__ import annotations
 
@@ -10,20 +10,20 @@ from watcher.fleet.report import LastError, Report
 from watcher.fleet.supervisord import Process
 
 HUNG_AFTER = timedelta(seconds=20)
-"""Workers write every 2 s; after ten missed times, something is wrong."""
+"""Workers write their status every 2 s. After ten missed writes something is wrong."""
 
 STALLED_AFTER = timedelta(seconds=60)
-"""An idle worker saves its position every 10 s; after six missed times, it does not get on."""
+"""An idle worker saves its position every 10 s. After six missed saves it is stuck."""
 
 FRESH = timedelta(seconds=5)
-"""A status that is not older than this counts as of now: workers write every 2 s."""
+"""A status up to this age counts as current: workers write every 2 s."""
 
 _CLOCK_STEP = timedelta(seconds=1)
-"""supervisord rounds a process's start down to a second."""
+"""supervisord rounds the start time of a process down to a second."""
 
 
 class WatcherState(StrEnum):
-    """What a watcher does, in the words users read."""
+    """The state of a watcher, in the words that users read."""
 
     STREAMING = "streaming"
     OPENING = "opening"
@@ -45,7 +45,7 @@ _REPORTED = {
     "waiting": WatcherState.WAITING,
     "backing_off": WatcherState.BACKING_OFF,
     "stopping": WatcherState.STOPPING,
-    "stopped": WatcherState.STOPPING,  # it still runs: the last thing it does
+    "stopped": WatcherState.STOPPING,  # its process still runs: writing this is the last thing it does
     "failed": WatcherState.STOPPING,
 }
 _RUNNING = {*_REPORTED.values(), WatcherState.STALLED, WatcherState.HUNG, WatcherState.UNKNOWN}
@@ -55,7 +55,7 @@ AS_IT_SHOULD_BE = {WatcherState.STREAMING, WatcherState.DISABLED}
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One watcher. `report` is what the present or last process wrote; `fault` is what is wrong with its configuration."""
+    """One watcher. `report` was written by its current or last process. `fault` says what is wrong with its configuration."""
 
     name: str
     state: WatcherState
@@ -66,33 +66,33 @@ class Row:
 
     @property
     def is_running(self) -> bool:
-        """Whether a worker is there."""
+        """True if a worker process runs."""
         return self.state in _RUNNING
 
     @property
     def live(self) -> Report | None:
-        """The report if it says how things are now: the worker that runs wrote it, and not long ago."""
+        """The report if it is current: the running worker wrote it, and not long ago."""
         return self._own if self.is_running and self.state is not WatcherState.HUNG else None
 
     @property
     def error(self) -> LastError | None:
-        """The last error of the present or last process; not that of one before."""
+        """The last error of the current or last process, not of an earlier one."""
         return self._own.last_error if self._own else None
 
     @property
     def _own(self) -> Report | None:
-        """The report if it is of the process that supervisord started last; if it started none, of whichever was the last."""
+        """The report if the process that supervisord started last wrote it. If supervisord started none, any report counts."""
         is_own = self.process is None or not self.process.started_at or belongs_to(self.report, self.process)
         return self.report if is_own else None
 
     @property
     def spawn_error(self) -> str:
-        """Why supervisord could start no process; empty if it could."""
+        """The reason why supervisord could not start a process; empty if it could."""
         return self.process.spawn_error if self.process and not self.process.is_running else ""
 
     @property
     def is_over(self) -> bool:
-        """Whether the error is a thing of the past: the worker streams again, or has done so since."""
+        """True if the error is in the past: the worker streams again, or has committed since."""
         if self.error is None or self.error.exit_code is not None or self.state in _NOT_STREAMING_YET:
             return False
         committed = self.report.last_commit_at if self.report else None
@@ -100,16 +100,16 @@ class Row:
 
     @property
     def hint(self) -> str:
-        """What to do about the error; nothing where it is over, and of an outage nothing where no worker waits for its end."""
+        """A hint for the error. Empty if the error is over, and for an outage if no worker is waiting for its end."""
         if self.error is None or self.is_over:
             return ""
         helps = self.is_running or self.state is WatcherState.FAILED or self.error.exit_code is not None
         return self.error.hint if helps else ""
 
     def headroom_seconds(self, now: datetime) -> float | None:
-        """How much older the position may become; what the worker wrote last is reckoned on by the clock since then.
+        """The time by which the position may still age before it is lost: the last reported value minus the time since then.
 
-        At least so much if the report's `oplog_full` is false; None when nothing is known, or not any more.
+        If the report's `oplog_full` is false, this is a lower bound. None if nothing is known, or nothing is known any longer.
         """
         report = self.report
         if report is None or report.headroom_seconds is None:
@@ -119,14 +119,14 @@ class Row:
         return None if left <= 0 < report.headroom_seconds and report.oplog_full is False else left
 
     def uptime(self, now: datetime) -> timedelta | None:
-        """Since when the present worker runs."""
+        """The time for which the current worker has been running; None if none runs."""
         if not self.is_running or not self.process or not self.process.started_at:
             return None
         return max(now - datetime.fromtimestamp(self.process.started_at, UTC), timedelta())
 
 
 def belongs_to(report: Report | None, process: Process) -> bool:
-    """Whether the report is of the process that supervisord started last, and not of one before."""
+    """True if the process that supervisord started last wrote the report, not an earlier one."""
     if report is None or not process.started_at:
         return False
     if process.pid and report.pid != process.pid:
@@ -137,9 +137,9 @@ def belongs_to(report: Report | None, process: Process) -> bool:
 
 
 def is_stalled(report: Report) -> bool:
-    """Whether MongoDB has moved on for a minute, and the worker, with nothing in its way, has committed no position.
+    """True if MongoDB has moved on for a minute while the worker, with nothing in its way, has committed no position.
 
-    MongoDB's times are compared with each other and so are the worker's, so it does not matter whether their clocks agree.
+    MongoDB's times are compared only with each other, and so are the worker's. So their clocks need not agree.
     """
     if report.server_time is None or report.position_time is None:
         return False

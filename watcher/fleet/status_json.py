@@ -1,4 +1,4 @@
-"""A survey of the fleet as programs read it. `docs/status-json.md` is the contract."""
+"""A survey of the fleet as JSON, for programs. `docs/status-json.md` is the contract."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from watcher.fleet.status import Row
 from watcher.fleet.survey import Survey
 
 VERSION = 1
-"""Goes up when a key goes away or changes its meaning; new keys may come without that."""
+"""The version of the document. It goes up if a key is removed or changes its meaning, but not for new keys."""
 
 
 def as_json(survey: Survey) -> dict[str, Any]:
@@ -45,7 +45,7 @@ def _watcher(row: Row, now: datetime) -> dict[str, Any]:
 
 
 def _reported(row: Row, now: datetime) -> dict[str, Any]:
-    """What the worker wrote, with the headroom reckoned on to `now`; every value is null if it never wrote."""
+    """The values that the worker wrote, with the headroom extrapolated to `now`. All are null if it never wrote."""
     report = row.report
     return {
         "database": report.database if report else None,

@@ -1,4 +1,4 @@
-"""The deployment's private supervisord, over XML-RPC on its unix socket.
+"""A client for the deployment's private supervisord, over XML-RPC on its unix socket.
 
 API: https://supervisord.org/api.html
 """
@@ -19,7 +19,7 @@ from watcher.fleet.programs import STOP_WAIT_SECONDS
 from watcher.pids import birth_of
 
 ANSWER_SECONDS = 10
-"""How long supervisord may take to answer one call."""
+"""The time limit for supervisord to answer one call."""
 
 _ALREADY_STARTED, _NOT_RUNNING, _SPAWN_ERROR, _ABNORMAL_TERMINATION = 60, 70, 50, 40
 _ALREADY_ADDED, _BAD_NAME = 90, 10
@@ -29,9 +29,10 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Process:
-    """One worker as supervisord sees it. `started_at`: whole seconds since 1970, 0 if it never ran; `pid`: 0 unless it runs.
+    """One worker as supervisord sees it.
 
-    `birth` tells it from an earlier process of the same id; empty where that is not known.
+    `started_at` is in whole seconds since 1970, or 0 if the worker never ran. `pid` is 0 unless it runs. `birth` distinguishes the
+    process from an earlier one with the same id; it is empty if it is not known.
     """
 
     name: str
@@ -44,18 +45,18 @@ class Process:
 
     @property
     def is_running(self) -> bool:
-        """Whether there is a process."""
+        """True if there is a process."""
         return self.state in {"STARTING", "RUNNING", "STOPPING"}
 
 
 class Supervisord:
-    """The calls that the fleet needs. Each raises NotRunning, NotReachable or FleetError."""
+    """The supervisord calls that the fleet needs. Each may raise NotRunning, NotReachable or FleetError."""
 
     def __init__(self, socket_path: Path) -> None:
         self._path = str(socket_path)
 
     def is_running(self) -> bool:
-        """Whether a supervisord answers."""
+        """True if supervisord answers."""
         try:
             self.pid()
         except NotRunning:
@@ -67,11 +68,11 @@ class Supervisord:
         return int(self._call("getPID"))
 
     def processes(self) -> dict[str, Process]:
-        """Every worker that supervisord knows, by name."""
+        """All processes that supervisord knows, by name."""
         return {info["name"]: _process(info) for info in self._call("getAllProcessInfo")}
 
     def start(self, name: str) -> None:
-        """Start a worker, unless it runs. One that cannot be spawned shows in `processes()`."""
+        """Start a worker, unless it already runs. One that cannot be spawned shows this in `processes()`."""
         self._tolerating({_ALREADY_STARTED, _SPAWN_ERROR, _ABNORMAL_TERMINATION}, "startProcess", name, False)
 
     def stop(self, names: Iterable[str]) -> None:
@@ -87,20 +88,20 @@ class Supervisord:
             raise FleetError("some workers did not stop", hint="watcherctl status")
 
     def reload(self) -> None:
-        """Read the configuration again; acts on nothing."""
+        """Let supervisord read its configuration again. Starts and stops nothing."""
         self._call("reloadConfig")
 
     def add(self, name: str) -> None:
-        """Take up a program that the last reload found; one with autostart starts at once."""
+        """Add a program that the last reload found. One with autostart starts at once."""
         self._tolerating({_ALREADY_ADDED}, "addProcessGroup", name)
 
     def remove(self, name: str) -> None:
-        """Drop a program that does not run."""
+        """Remove a program that does not run."""
         self._tolerating({_BAD_NAME}, "removeProcessGroup", name)
 
     def shutdown(self) -> None:
-        """Ask supervisord to stop every worker and itself; does not wait."""
-        self._call("stopAllProcesses", False)  # by itself it would stop one after the other
+        """Ask supervisord to stop every worker and itself. Does not wait."""
+        self._call("stopAllProcesses", False)  # a shutdown alone would stop them one after the other
         self._call("shutdown")
 
     def _tolerating(self, codes: set[int], method: str, *arguments: object) -> None:
@@ -171,5 +172,5 @@ class _UnixTransport(xmlrpc.client.Transport):
 
     def make_connection(self, host: Any) -> http.client.HTTPConnection:
         connection = _UnixConnection(self._path)
-        self._connection = host, connection  # what `close` closes
+        self._connection = host, connection  # `close` closes this one
         return connection

@@ -1,4 +1,4 @@
-"""Looking at a fleet: asks supervisord and reads the status files, and gives a row per watcher."""
+"""A survey of the fleet: asks supervisord, reads the status files, and makes a row for each watcher."""
 
 from __future__ import annotations
 
@@ -22,7 +22,10 @@ from watcher.fleet.supervisord import Process
 
 @dataclass(frozen=True, slots=True)
 class Survey:
-    """The fleet at one moment. `supervisord_pid` is None if it does not run, or is lost: then `lost_pid` is its process id."""
+    """The fleet at one moment. `supervisord_pid` is None if supervisord does not run, or runs but cannot be reached.
+
+    In the second case `lost_pid` is its process id.
+    """
 
     at: datetime
     supervisord_pid: int | None
@@ -30,11 +33,11 @@ class Survey:
     lost_pid: int | None = None
     agent: AgentState = NO_AGENT
     unwritable: str = ""
-    """Why workers cannot write their status; looked at only where one that runs has written none lately."""
+    """The reason why workers cannot write their status. It is checked only if a running worker has not written one lately."""
 
     @property
     def trouble(self) -> str:
-        """What is wrong with the fleet as a whole, in a sentence; empty if nothing is."""
+        """The trouble with the fleet as a whole, in a sentence; empty if there is none."""
         if self.lost_pid:
             return in_words_lost(self.lost_pid)
         return "supervisord is not running" if self.supervisord_pid is None else self.unwritable
@@ -42,7 +45,7 @@ class Survey:
 
 @dataclass(frozen=True, slots=True)
 class Supervised:
-    """What supervisord says: its process id, None if it does not run, and its processes by name; `lost_pid` as in Survey."""
+    """supervisord's own process id, or None if it does not run, and its processes by name. `lost_pid` is as in Survey."""
 
     pid: int | None = None
     processes: Mapping[str, Process] = field(default_factory=dict)
@@ -50,7 +53,7 @@ class Supervised:
 
     @property
     def watchers(self) -> set[str]:
-        """The names of the watchers that it knows."""
+        """The names of the watchers that supervisord knows."""
         return self.processes.keys() - {AGENT}
 
 
@@ -58,7 +61,7 @@ ReadReport = Callable[[str], Report | None]
 
 
 def ask(fleet: Fleet) -> Supervised:
-    """Ask supervisord. Raises FleetError if it runs and does not answer."""
+    """Ask supervisord. Raises FleetError if it runs but does not answer."""
     try:
         return Supervised(fleet.supervisord.pid(), fleet.supervisord.processes())
     except NotRunning:
@@ -66,18 +69,18 @@ def ask(fleet: Fleet) -> Supervised:
 
 
 def survey(fleet: Fleet, names: Iterable[str]) -> Survey:
-    """Look at these watchers. Raises FleetError."""
+    """Survey these watchers. Raises FleetError."""
     return look(fleet, dict.fromkeys(names, ""), ask(fleet), report_reader(fleet))
 
 
 def whole_survey(fleet: Fleet, loaded: Loaded) -> Survey:
-    """Look at every watcher that there is. Raises FleetError."""
+    """Survey all watchers. Raises FleetError."""
     supervised = ask(fleet)
     return look(fleet, faults_by_name(loaded, supervised), supervised, report_reader(fleet))
 
 
 def faults_by_name(loaded: Loaded, supervised: Supervised) -> dict[str, str]:
-    """Every watcher of conf.d, and those that supervisord still has; and what is wrong with its configuration, or nothing."""
+    """Every watcher in conf.d, and those that only supervisord still has. Each maps to its configuration fault; empty if none."""
     faults = dict.fromkeys(supervised.watchers, "is no longer in conf.d; watcherctl apply stops it")
     faults |= dict.fromkeys(loaded.watchers, "") | {name: _in_short(found) for name, found in loaded.broken.items()}
     return dict(sorted(faults.items()))
@@ -89,12 +92,12 @@ def _in_short(faults: Sequence[Fault]) -> str:
 
 
 def report_reader(fleet: Fleet) -> ReadReport:
-    """Reads the status files of `fleet`."""
+    """A function that reads the status files of `fleet`."""
     return lambda name: read_report(fleet.deployment.run_dir, name)
 
 
 def look(fleet: Fleet, faults: Mapping[str, str], supervised: Supervised, read: ReadReport) -> Survey:
-    """A row for each name in `faults`, from what supervisord said and what `read` gives now."""
+    """Make a row for each name in `faults`, from supervisord's answer and the report that `read` returns now."""
     now = datetime.now(UTC)
     rows = tuple(_row(fleet, name, supervised.processes.get(name), read(name), fault, now) for name, fault in faults.items())
     silent = any(row.is_running and not row.live for row in rows)
@@ -115,7 +118,7 @@ def _row(fleet: Fleet, name: str, process: Process | None, report: Report | None
 
 
 def _by_hand(name: str, report: Report, now: datetime) -> Process | None:
-    """A worker that somebody runs without supervisord, `watcherctl run NAME`, counts as running too."""
+    """The process of a worker that runs without supervisord, by `watcherctl run NAME`; None if there is none."""
     if now - report.updated_at > HUNG_AFTER or not is_still(report.pid, report.birth):
         return None
     return Process(name, "RUNNING", pid=report.pid, started_at=int(report.started_at.timestamp()), birth=report.birth)

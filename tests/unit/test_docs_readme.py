@@ -119,7 +119,9 @@ def default(field: Field[Any]) -> str:
     return "required" if value is MISSING else str(value) if value not in ("", (), {}) else ""
 
 
-@pytest.mark.parametrize(("heading", "codes"), [("Of a worker", ExitCode), ("Of watcherctl", CliExitCode)], ids=["worker", "watcherctl"])
+@pytest.mark.parametrize(
+    ("heading", "codes"), [("Of a worker", ExitCode), ("Of watcherctl", CliExitCode)], ids=["worker", "watcherctl"]
+)
 def test_every_exit_code_is_listed(heading: str, codes: type[ExitCode] | type[CliExitCode]) -> None:
     assert [int(code) for code in table(EXIT_CODES_PAGE, heading)] == [int(code) for code in codes]
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import re
 import subprocess
+from datetime import date
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,7 @@ ROOT = Path(__file__).parents[2]
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), ROOT / "examples" / "node" / "README.md"])
 INDEX = ROOT / "docs" / "README.md"
 PAGE_SUFFIXES = {".md", ".yaml", ".json"}
+DECISION = re.compile(r"\* \*\*D(\d+)\*\* · (\d{4}-\d{2}-\d{2}) · \*\*\S")
 
 LINK = re.compile(r"\]\(\s*<?([^)\s>]+)|(?:src|href)=\"([^\"]+)\"")
 ELSEWHERE = re.compile(r"[a-z][a-z+.-]*:", re.IGNORECASE)
@@ -93,6 +95,16 @@ def test_a_path_of_one_machine_is_found(user: str) -> None:
 def test_no_file_names_a_path_of_one_machine() -> None:
     found = [path for path in repository_files() if MACHINE_PATH.search(path.read_bytes().decode("utf-8", "ignore"))]
     assert [path.relative_to(ROOT).as_posix() for path in found] == []
+
+
+def test_every_decision_has_an_id_of_its_own_and_a_date() -> None:
+    """Ids are given out in turn, without a gap; a new entry may stand anywhere."""
+    text = (ROOT / "docs" / "decisions.md").read_text(encoding="utf-8")
+    entries = [line for line in text.splitlines() if line.startswith("* ")]
+    found = [match for match in map(DECISION.match, entries) if match]
+    assert [entry for entry in entries if not DECISION.match(entry)] == []
+    assert sorted(int(match[1]) for match in found) == list(range(1, len(entries) + 1))
+    assert all(date.fromisoformat(match[2]) for match in found)
 
 
 def test_changelog_has_the_current_version_or_unreleased_changes() -> None:

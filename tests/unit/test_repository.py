@@ -63,7 +63,10 @@ def test_relative_links_are_found() -> None:
 
 
 def test_anchors_are_those_of_github() -> None:
-    text = "# `watcherctl status --json`\n```sh\n# no heading\n```\n## [Row](a.md) changes\n## Über `$out`, twice \n## Über `$out`, twice\n"
+    text = (
+        "# `watcherctl status --json`\n```sh\n# no heading\n```\n## [Row](a.md) changes\n"
+        "## Über `$out`, twice \n## Über `$out`, twice\n"
+    )
     assert anchors(text) == {"watcherctl-status---json", "row-changes", "über-out-twice", "über-out-twice-1"}
 
 

@@ -1,4 +1,4 @@
-"""What README.md says that `watcherctl status` says of the common troubles, against servers that have them."""
+"""What docs/troubleshooting.md says that `watcherctl status` says of the common troubles, against servers that have them."""
 
 from __future__ import annotations
 
@@ -24,15 +24,15 @@ from watcher.sandbox.process import free_port
 pytest_plugins = ["tests.support.security_fixtures"]
 
 ROOT = Path(__file__).parents[2]
-README = (ROOT / "README.md").read_text(encoding="utf-8")
+TEXT = (ROOT / "docs" / "troubleshooting.md").read_text(encoding="utf-8")
 LONGEST_WAIT = "12"
 TROUBLES_TIMEOUT_S = 60.0
 PASSWORD = "right"
 
 
 def expected(trouble: str) -> str:
-    """Message and hint as README.md has them under Troubleshooting, the age left out."""
-    texts = [block for block in re.findall(r"^```text\n(.*?)^```", README, re.MULTILINE | re.DOTALL) if trouble in block]
+    """Message and hint as docs/troubleshooting.md has them, the age left out."""
+    texts = [block for block in re.findall(r"^```text\n(.*?)^```", TEXT, re.MULTILINE | re.DOTALL) if trouble in block]
     assert len(texts) == 1
     return without_age(texts[0]).replace("dashboard: ", "").strip()
 
@@ -115,7 +115,7 @@ def test_replica_set_required(status: str) -> None:
 
 
 def test_topic_auto_creation(guarded: ReplicaSet, guarded_kafka: GuardedKafka, certificates: Certificates) -> None:
-    """A principal with every right but Create; then an administrator makes the topics as README.md says."""
+    """A principal with every right but Create; then an administrator makes the topics as the page says."""
     user = client_id = "dashboard-watcher"
     topics = [f"database.{operation}" for operation in ("insert", "update", "delete", "control")]
     guarded_kafka.add_user(user, PASSWORD)
@@ -150,6 +150,6 @@ def test_connection_issues(status: str, nobody: str) -> None:
 
 def test_permission_issues(status: str) -> None:
     assert f"password: {expected('refuses the credentials')}\n" in status
-    (beginning,) = re.findall(r"the text begins with `(.+?)`", README.replace("\n", " "))
+    (beginning,) = re.findall(r"the text begins with `(.+?)`", TEXT.replace("\n", " "))
     assert f"rights: {beginning}" in status
     assert f"\n    {expected('The user needs')}\n" in status

@@ -117,7 +117,7 @@ def test_fleet_runs_where_its_configuration_and_state_are() -> None:
 def test_fleet_is_built_from_a_checkout() -> None:
     variable, default = re.fullmatch(r"\$\{(\w+):-(.+)\}", SERVICES["fleet"]["build"]).groups()  # type: ignore[union-attr]
     assert (ROOT / default / "Dockerfile").is_file()
-    assert variable in (ROOT / "README.md").read_text(encoding="utf-8"), "`watcherctl init` writes no Dockerfile"
+    assert variable in (ROOT / "docs" / "deploying.md").read_text(encoding="utf-8"), "`watcherctl init` writes no Dockerfile"
 
 
 def test_servers_need_nothing_but_the_file() -> None:

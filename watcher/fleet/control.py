@@ -44,7 +44,9 @@ class ConfigChanges:
     started: tuple[str, ...] = ()
 
 
-def compare(wanted: Mapping[str, str], current: Mapping[str, str], known: Collection[str], faulty: Collection[str] = ()) -> ConfigChanges:
+def compare(
+    wanted: Mapping[str, str], current: Mapping[str, str], known: Collection[str], faulty: Collection[str] = ()
+) -> ConfigChanges:
     """Compare the wanted program texts with the current ones. A faulty watcher is neither removed nor changed: it keeps running."""
     both = wanted.keys() & set(known)
     changed = {name for name in both if not same_worker(current.get(name, ""), wanted[name])}

@@ -48,13 +48,19 @@ def test_a_count_that_starts_with_earlier_events() -> None:
 
 
 def test_other_partitions_follow_by_their_events() -> None:
-    messages = [(A, 100, "k"), (B, 2, "b"), (A, 1, "m"), (B, 7, "n"), (C, 6, "l"), (B, 8, "o")]
+    messages = [(A, 100, "k"), (B, 2, "b"), (A, 1, "m"), (B, 7, "n"), (C, 101, "l"), (B, 8, "o")]
     assert counts(*messages) == [0, 0, 1, 1, 0, 1]
 
 
 def test_a_later_event_under_a_lower_number_of_another_partition() -> None:
     """A partition whose last number was lower still shows no fall."""
     assert counts((A, 100, "k"), (C, 5, "b"), (C, 7, "m"), (A, 1, "l"), (A, 8, "n")) == [0, 0, 1, 1, 1]
+
+
+def test_an_event_between_the_counts_first_read_from_a_partition_of_its_own() -> None:
+    """It is earlier than the one by which the new count was noticed, and later than all of the old one."""
+    messages = [(A, 6, "f"), (B, 7, "g"), (A, 3, "j"), (C, 2, "i"), (B, 1, "h")]
+    assert counts(*messages) == [0, 0, 1, 1, 1]
 
 
 def test_a_position_that_was_set_back_is_no_new_count() -> None:

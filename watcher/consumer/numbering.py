@@ -30,6 +30,8 @@ class Numbering:
         self.newest = 0
         self._began: str | None = None
         self._highest: tuple[int, str | None] = (0, None)
+        self._before: tuple[int, str | None] = (0, None)
+        """The highest of the count before the newest, when that began."""
         self._last: dict[Partition, tuple[int, int, str | None]] = {}
 
     def forget(self, partitions: Collection[Partition]) -> None:
@@ -46,9 +48,9 @@ class Numbering:
         count, last, last_event = self._last.get(change.source, (0, -1, None))
         if sequence <= last and (_is_later(event, last_event) or not is_repeated(change)):
             count += 1
-        if count < self.newest and self._began is not None and event is not None and event >= self._began:
+        if count < self.newest and (self._is_of_the_newest(event) or _contradict(self._before, sequence, event)):
             count = self.newest
-        elif count == self.newest and sequence <= self._highest[0] and self._contradicts(sequence, event):
+        elif count == self.newest and _contradict(self._highest, sequence, event):
             count += 1
         if count > self.newest:
             self._begin(count, event)
@@ -62,7 +64,7 @@ class Numbering:
         apart.
         """
         self._began = event if _is_later(event, self._highest[1]) else None
-        self.newest, self._highest = count, (0, None)
+        self.newest, self._before, self._highest = count, self._highest, (0, None)
 
     def _note(self, sequence: int, event: str | None) -> None:
         if sequence > self._highest[0]:
@@ -70,12 +72,15 @@ class Numbering:
         if self._began is not None and event is not None and event < self._began:
             self._began = event
 
-    def _contradicts(self, sequence: int, event: str | None) -> bool:
-        """True if the event is later than the highest-numbered one but its number is not higher; that one came from another
-        partition.
-        """
-        highest, highest_event = self._highest
-        return sequence // JUMP == highest // JUMP and _is_later(event, highest_event)
+    def _is_of_the_newest(self, event: str | None) -> bool:
+        """True for an event that is not earlier than those of the newest count."""
+        return self._began is not None and event is not None and event >= self._began
+
+
+def _contradict(highest: tuple[int, str | None], sequence: int, event: str | None) -> bool:
+    """True if a later event than that of a count's highest number has a number that is not above it: it is of another count."""
+    number, highest_event = highest
+    return sequence <= number and sequence // JUMP == number // JUMP and _is_later(event, highest_event)
 
 
 def _is_later(event: str | None, other: str | None) -> bool:

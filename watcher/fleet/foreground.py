@@ -102,13 +102,16 @@ def _ask_to_stop(fleet: Fleet, child: subprocess.Popen[bytes]) -> None:
 
 @contextlib.contextmanager
 def _stop_signals() -> Iterator[threading.Event]:
-    """Set the yielded event at any signal that should end the fleet."""
+    """Set the yielded event at any signal that should end the fleet. A SIGHUP that is ignored stays so, as nohup(1) asks for."""
     stop = threading.Event()
 
     def note(_number: int, _frame: FrameType | None) -> None:
         stop.set()
 
-    before = {number: signal.signal(number, note) for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)}
+    ending = [signal.SIGTERM, signal.SIGINT]
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+        ending.append(signal.SIGHUP)
+    before = {number: signal.signal(number, note) for number in ending}
     try:
         yield stop
     finally:

@@ -73,8 +73,8 @@ class Server(ABC):
         self.directory = directory
         self.port = port or free_port()
         self._process: subprocess.Popen[bytes] | None = None
-        # Starts the launcher's thread here, where no Ctrl-C raises. One in the middle of that would leave a thread behind, for which
-        # the interpreter waits at its end, for ever.
+        # Starts the launcher's thread here, where no Ctrl-C raises. One in the middle of that would leave a thread behind, and the
+        # interpreter would wait for it at its end, for ever.
         _launcher.submit(int)
 
     @abstractmethod

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from watcher.kafka.sink import NEW_COUNT, UNKNOWN_COUNT, counted_anew
+from watcher.kafka.ownership import NEW_COUNT, UNKNOWN_COUNT, counted_anew
 from watcher.position.history import LIMIT, PositionChange, dump_history, load_history
 
 TOKEN = {"_data": "826592A940000000012B0229296E04", "_typeBits": b"\x01"}

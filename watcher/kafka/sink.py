@@ -11,15 +11,15 @@ import contextlib
 import time
 from collections import deque
 from collections.abc import Collection, Iterable, Iterator, Sequence
-from dataclasses import replace
 from functools import lru_cache
 
 from confluent_kafka import KafkaError
 
 from watcher.config import Settings
 from watcher.config.topic_name import topic_name
-from watcher.errors import ConfigurationError, NotOwner, Outage, PositionLost, UndeliverableEvent
+from watcher.errors import Outage, UndeliverableEvent
 from watcher.kafka.errors import explained
+from watcher.kafka.ownership import Ownership
 from watcher.kafka.position import CLAIM_KEY, HISTORY_KEY, POSITION_KEY, PositionReader, dump, dump_claim
 from watcher.kafka.position_topic import POSITION_PARTITION
 from watcher.kafka.properties import producer_config
@@ -31,13 +31,6 @@ from watcher.model import Delivered, Message, Owner, Position
 
 RECORD_OVERHEAD = 512
 """Bytes that a record batch adds to key and value, rounded up generously."""
-
-NEW_COUNT = 1_000_000
-"""If a stream does not go on where it was left, its messages are counted on from a multiple of this, so that the jump shows."""
-
-UNKNOWN_COUNT = NEW_COUNT // 2
-"""More messages than can have been written since the last number was noted. The known number may be old, and no number may be given
-twice."""
 
 LOOK_SECONDS = 15.0
 """Interval between two looks at the settings of the position topic. Its two questions to Kafka take some milliseconds."""
@@ -52,10 +45,7 @@ class KafkaSink:
     def __init__(self, settings: Settings, owner: Owner, delivered: Delivered) -> None:
         """`delivered` is what is known of earlier messages: if there were any, a missing position is a lost one."""
         self._settings = settings
-        self._owner = owner
-        self._expects_position = delivered.any
-        self._last_sequence = delivered.sequence
-        self._owned = False
+        self._ownership = Ownership(settings, owner, delivered)
         self._writer: Writer | None = None
         self._troubles: deque[KafkaError] = deque(maxlen=16)
         self._batch_bytes = DEFAULT_MESSAGE_MAX_BYTES
@@ -82,21 +72,17 @@ class KafkaSink:
         Errors: Outage, NotOwner, NotPermitted, UnsupportedServer, ConfigurationError, PositionLost, PositionUnsafe.
         """
         with self._opening() as reader:
-            if self._owned:
-                self._check_owner(reader.read_so_far().owner)
+            if self._ownership.is_to_be_checked:
+                self._ownership.check(reader.read_so_far())
             self._claim()
             saved = reader.read()
-        if saved.position is None and (self._expects_position or saved.emptied):
-            raise position_gone(self._settings)
-        position = saved.position or Position(self._settings.database, self._owner)
-        check_database(self._settings, position)
-        return replace(position, owner=self._owner)
+        return self._ownership.position(saved)
 
     def open_anew(self) -> Position:
         """Take over a watcher whose position is lost; the sequence number jumps. Errors: as `open`."""
         with self._opening():
             self._claim()
-        return Position(self._settings.database, self._owner, sequence=counted_anew(self._last_sequence))
+        return self._ownership.position_anew()
 
     def deliver(self, messages: Sequence[Message], position: Position) -> None:
         """Write messages and the position after them; returns when both are committed.
@@ -114,7 +100,7 @@ class KafkaSink:
             self._size.failed()
             raise
         self._size.committed(sum(len(message.value) for message in messages), time.monotonic() - begun)
-        self._last_sequence = position.sequence
+        self._ownership.delivered(position.sequence)
 
     def rest(self) -> None:
         """Wait until Kafka is ready for the next `deliver`, some milliseconds after the last one."""
@@ -124,7 +110,7 @@ class KafkaSink:
         """Deliver a position that was chosen by hand; `history` is the text of such changes. Errors: as `deliver`."""
         self._prepare_topics({message.topic for message in messages})
         self._write([*messages, self._record(HISTORY_KEY, history)], self._record(POSITION_KEY, dump(position)))
-        self._last_sequence = position.sequence
+        self._ownership.delivered(position.sequence)
 
     def takes(self, message: Message) -> bool:
         """Return True if the message is small enough for its topic.
@@ -195,8 +181,8 @@ class KafkaSink:
         stop there. This transaction also ends that one.
         """
         self._writer = self._new_writer()
-        self._write((), self._record(CLAIM_KEY, dump_claim(self._owner)))
-        self._owned = True
+        self._write((), self._record(CLAIM_KEY, dump_claim(self._ownership.owner)))
+        self._ownership.claimed()
 
     def _write(self, messages: Sequence[Message], position: Message) -> None:
         try:
@@ -213,15 +199,6 @@ class KafkaSink:
         if self._writer is None:
             raise RuntimeError("the sink is not open")
         return self._writer
-
-    def _check_owner(self, owner: Owner | None) -> None:
-        if owner is None:
-            raise position_gone(self._settings)
-        if owner.instance != self._owner.instance:
-            raise NotOwner(
-                f"Another worker has taken over this watcher: process {owner.pid} on {owner.host}.",
-                hint=f"Only one worker may use {self._settings.kafka_client_id}. Stop the other, then start this one.",
-            )
 
     def _limit(self, topic: str) -> int:
         self._topics.ensure([topic])
@@ -247,26 +224,3 @@ class KafkaSink:
                 hint=f'Raise max.message.bytes of {record.topic} and "message.max.bytes" in [kafka].',
             )
         return record
-
-
-def counted_anew(last: int) -> int:
-    """Return the number to count on from if the last sequence number is about `last`."""
-    return ((last + UNKNOWN_COUNT) // NEW_COUNT + 1) * NEW_COUNT
-
-
-def position_gone(settings: Settings) -> PositionLost:
-    """Make the error for a watcher that has delivered before and has no position."""
-    return PositionLost(
-        f"This watcher has delivered before, but {settings.position_topic} holds no position.",
-        hint='Was the topic deleted? on_position_lost = "restart" starts anew from now, '
-        f"`watcherctl position reset {settings.name}` from start_from, and `position rewind` at a time.",
-    )
-
-
-def check_database(settings: Settings, saved: Position) -> None:
-    """Raise ConfigurationError if the position belongs to another database."""
-    if saved.database != settings.database:
-        raise ConfigurationError(
-            f"The saved position of {settings.kafka_client_id} belongs to database {saved.database}, not to {settings.database}.",
-            hint="Give each database a kafka_client_id of its own.",
-        )

@@ -21,8 +21,9 @@ from confluent_kafka import KafkaError
 from watcher.config import Settings
 from watcher.errors import ConfigurationError, Outage, PositionLost
 from watcher.kafka.errors import explained
+from watcher.kafka.ownership import check_database, counted_anew, position_gone
 from watcher.kafka.position import PositionReader, Saved
-from watcher.kafka.sink import KafkaSink, check_database, counted_anew, position_gone
+from watcher.kafka.sink import KafkaSink
 from watcher.kafka.topics import Topics
 from watcher.log import iso
 from watcher.messages.encoder import Encoder, MessageFormat

@@ -31,6 +31,7 @@ RECOVERY_TIMEOUT_S = 120.0
 """A worker that was killed too often before it had delivered anything holds back, for a minute at most."""
 
 
+@pytest.mark.alone  # the median of its recoveries has a limit
 @pytest.mark.timeout(600)  # fifty starts take longer than other tests
 def test_killed_again_and_again(
     launch: Launch,

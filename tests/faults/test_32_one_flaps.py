@@ -25,6 +25,8 @@ from tests.support.worker import Inbox
 from watcher.sandbox.kafka import Broker
 from watcher.sandbox.mongod import ReplicaSet
 
+pytestmark = pytest.mark.alone  # a share of the processor has a limit
+
 WATCHERS, WATCHERS_LONG = 8, 50
 FLAPPING = "flapping"
 ROUNDS = 20

@@ -26,6 +26,7 @@ from tests.unit.bson_types import raw_document
 from tests.unit.change_events import encoder
 
 pytest_plugins = ["tests.support.worker_fixtures"]
+pytestmark = pytest.mark.alone
 
 LONGEST_HOLD_S = 0.05
 LINEAR = 6

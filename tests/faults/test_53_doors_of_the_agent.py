@@ -35,6 +35,8 @@ from watcher.agent.connection import SILENT_SECONDS
 from watcher.agent.details import MOST_READ_BYTES
 from watcher.sandbox.kafka import Broker
 
+pytestmark = pytest.mark.alone  # others are to be answered within seconds
+
 ROOT = Path(__file__).parents[2]
 TOKEN = "a-token-of-the-tests"
 DEADLINE_S = 60.0

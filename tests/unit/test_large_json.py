@@ -141,6 +141,7 @@ HOSTILE = {
 }
 
 
+@pytest.mark.alone  # it measures how long the interpreter's lock is held
 @pytest.mark.parametrize(("native", "json_format"), [(True, "plain"), (False, "plain"), (False, "extended")])
 @pytest.mark.parametrize("name", HOSTILE)
 def test_other_threads_have_their_turn(name: str, native: bool, json_format: str) -> None:

@@ -29,7 +29,7 @@ def pytest_configure(config: pytest.Config) -> None:
         directory = Path(tempfile.gettempdir()) / f"watcher-tests-turns-{worker['testrunuid']}"
         directory.mkdir(exist_ok=True)
         config.pluginmanager.register(Turns(directory), "turns")
-    elif config.pluginmanager.hasplugin("dsession"):
+    else:
         config.pluginmanager.register(Controller(config), "side-by-side-controller")
 
 
@@ -58,7 +58,7 @@ class Turns:
 
 
 class Controller:
-    """In the process that reports."""
+    """In the process that reports, which with pytest-xdist is another one than those that test."""
 
     def __init__(self, config: pytest.Config) -> None:
         self._config = config

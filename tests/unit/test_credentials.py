@@ -87,3 +87,17 @@ def test_patience_ends_and_begins_again_when_they_were_accepted(files: dict[str,
 def test_without_a_file_there_is_nothing_to_wait_for() -> None:
     with pytest.raises(CredentialsRefused):
         Credentials(settings({}), Clock()).refused(REFUSED)
+
+
+def test_a_file_that_is_renewed_at_last_is_taken(files: dict[str, Path]) -> None:
+    """An outage may lie between two refusals, and the file may have changed in it."""
+    clock = Clock()
+    credentials = Credentials(settings(files), clock)
+    credentials.refused(REFUSED)
+    clock.now += PATIENCE_SECONDS + 10
+    files["kafka.sasl.password"].write_text("new\n")
+    credentials.refused(REFUSED)
+    assert credentials.settings.kafka["sasl.password"] == "new"
+    clock.now += PATIENCE_SECONDS
+    with pytest.raises(CredentialsRefused):
+        credentials.refused(REFUSED)

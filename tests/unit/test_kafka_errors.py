@@ -125,3 +125,18 @@ def test_a_broker_that_takes_connections_and_says_nothing_does_not_answer() -> N
     assert str(outage) == "Kafka does not answer: asking for the topics failed: Failed to get metadata"
     assert isinstance(outage, Outage)
     assert (outage.hint, outage.code) == (silent.hint, "_TRANSPORT")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "SASL PLAIN mechanism handshake failed: Local: Broker transport failure: broker's supported mechanisms: (n/a)",
+        "Failed to acquire SASL OAUTHBEARER token: Could not connect to server",
+    ],
+)
+def test_an_authentication_that_was_cut_short_is_an_outage(text: str) -> None:
+    trouble = KafkaError(KafkaError._AUTHENTICATION, text)
+    away = Outage("Kafka: asking for the topics failed", component="kafka", code="_TRANSPORT")
+    assert type(explained(away, [trouble])) is Outage
+    assert type(as_watcher_error(trouble, "opening")) is Outage
+    assert type(explained(away, [trouble, KafkaError(KafkaError._AUTHENTICATION, "Authentication failed")])) is CredentialsRefused

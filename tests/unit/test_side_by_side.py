@@ -103,3 +103,24 @@ def test_the_mark_holds_with_xdist(pytester: pytest.Pytester) -> None:
     )
     result = pytester.runpytest_subprocess("-p", "tests.support.side_by_side", "-n", "4", "-p", "no:cacheprovider")
     result.assert_outcomes(passed=11)
+
+
+def test_the_broker_is_told_to_the_process_that_reports(pytester: pytest.Pytester) -> None:
+    pytester.makeconftest(
+        """
+        from tests.support.apache_kafka import BROKER_USED
+
+        def pytest_terminal_summary(terminalreporter, config):
+            terminalreporter.write_line(f"kafka: {config.stash.get(BROKER_USED, 'none')}")
+        """
+    )
+    pytester.makepyfile(
+        """
+        from tests.support.apache_kafka import BROKER_USED
+
+        def test_with_a_broker(pytestconfig):
+            pytestconfig.stash[BROKER_USED] = "the small one"
+        """
+    )
+    result = pytester.runpytest_subprocess("-p", "tests.support.side_by_side", "-n", "2", "-p", "no:cacheprovider")
+    result.stdout.fnmatch_lines(["kafka: the small one"])

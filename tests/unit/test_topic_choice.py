@@ -7,7 +7,7 @@ from collections.abc import Collection
 import pytest
 
 from tests.support.doctoring import as_settings
-from watcher.config.topic_name import folded
+from watcher.config.topic_name import distinct, folded
 from watcher.kafka.topics import NameTaken, Topics
 
 PLAIN, APART, OTHER = "x.order.items", "x.order_x2e_items", "x.order_items"
@@ -64,8 +64,32 @@ def test_two_workers_at_once() -> None:
 
 
 def test_both_names_are_taken() -> None:
+    """As with a collection called `order.x2e_items` beside `order_items`: the third name has a digest, and stays."""
+    kafka = FakeKafka(OTHER, "x.order.x2e_items")
+    chosen = kafka.ensure_one_of(PLAIN, APART)
+    assert chosen == distinct(APART, PLAIN)
+    assert FakeKafka(*kafka.existing).ensure_one_of(PLAIN, APART) == chosen
+
+
+def test_all_names_are_taken() -> None:
     with pytest.raises(NameTaken):
-        FakeKafka(OTHER, "x_order_x2e_items").ensure_one_of(PLAIN, APART)
+        FakeKafka(OTHER, folded(APART), folded(distinct(APART, PLAIN))).ensure_one_of(PLAIN, APART)
+
+
+@pytest.mark.parametrize(
+    ("config", "partitions", "kept"),
+    [
+        ({"cleanup.policy": "compact", "segment.bytes": "1073741824"}, 1, True),
+        ({"cleanup.policy": "compact"}, 3, False),
+        ({"cleanup.policy": "delete"}, 1, False),
+        ({}, 1, False),
+    ],
+)
+def test_a_position_topic_that_was_made_by_hand_is_recognised(config: dict[str, str], partitions: int, kept: bool) -> None:
+    kafka = FakeKafka("other.position")
+    kafka.config = lambda _name: config  # type: ignore[method-assign]
+    kafka.partitions = lambda _name: dict.fromkeys(range(partitions))  # type: ignore[method-assign]
+    assert (kafka.ensure_one_of("other.position", "apart") == "apart") is kept
 
 
 @pytest.mark.parametrize("plain", ["x.position", "x_position", "__consumer_offsets", "__transaction.state"])

@@ -58,9 +58,14 @@ def topic_name(template: str, operation: str, database: str, collection: str = "
     return name if len(name) <= LONGEST_TOPIC else _shortened(name)
 
 
-def _shortened(name: str) -> str:
-    digest = sha256(name.encode()).hexdigest()[:_HASH_DIGITS]
+def distinct(name: str, of: str) -> str:
+    """`name`, cut if it is too long, with a digest of `of` at its end: no two are the same unless somebody makes them so."""
+    digest = sha256(of.encode()).hexdigest()[:_HASH_DIGITS]
     return f"{name[: LONGEST_TOPIC - _HASH_DIGITS - 1]}-{digest}"
+
+
+def _shortened(name: str) -> str:
+    return distinct(name, name)
 
 
 def topic_pattern(template: str, database: str) -> re.Pattern[str]:

@@ -23,6 +23,10 @@ OLDEST_SETTINGS = ("message.timestamp.before.max.ms", "message.timestamp.differe
 """Settings for the largest age of a record that carries its own time. Before Kafka 3.6 it is the second (KIP-937)."""
 
 
+POSITION = "position"
+"""Operation of the records in the position topic. Their own size is looked at before they are written."""
+
+
 def reason(error: Outage, topics: Topics, messages: Sequence[Message]) -> WatcherError:
     """Return a better error for a write of `messages` that ended with `error`, or `error` itself if Kafka tells no reason."""
     with contextlib.suppress(WatcherError):
@@ -42,7 +46,7 @@ def _reasons(error: Outage, topics: Topics, messages: Sequence[Message]) -> Iter
     if error.code == "INVALID_TIMESTAMP":
         yield from _too_old(topics, messages)
     elif error.code == "MSG_SIZE_TOO_LARGE":
-        yield from _unknown_limit(error, topics, names)
+        yield from _unknown_limit(error, topics, sorted({message.topic for message in messages if message.operation != POSITION}))
     elif error.code in TIMED_OUT:
         yield from _unwritable(error, topics, names)
 

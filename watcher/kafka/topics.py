@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Collection, Mapping
 from concurrent.futures import Future
 from typing import Any
@@ -11,13 +12,16 @@ from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic, Partiti
 
 from watcher.config import Settings
 from watcher.config.configured_topics import is_internal
-from watcher.config.topic_name import folded
+from watcher.config.topic_name import distinct, folded
 from watcher.errors import ConfigurationError, NotPermitted, WatcherError
 from watcher.kafka.errors import NOT_AUTHORISED, as_watcher_error, translated
 from watcher.kafka.position_topic import POSITION_TOPIC_CONFIG, check_position_topic
 from watcher.kafka.properties import ErrorCallback, admin_config
 
 REQUEST_SECONDS = 6.0
+
+UNANSWERED = {KafkaError._TIMED_OUT, KafkaError._TRANSPORT, KafkaError.REQUEST_TIMED_OUT, KafkaError.NETWORK_EXCEPTION}
+"""Codes of a question that was lost: it says nothing about the topic."""
 
 
 class NameTaken(ConfigurationError):
@@ -49,24 +53,25 @@ class Topics:
             self._create(self._missing(names))
 
     def ensure_one_of(self, plain: str, apart: str) -> str:
-        """Create a collection's topic if it is missing; returns the one of two possible names that it has.
+        """Create a collection's topic if it is missing; returns the one of its possible names that it has.
 
-        The name is `plain`, unless Kafka has another topic that differs only in `.` and `_`, or the name serves something else. The
-        existing topics decide: so the choice is the same after a restart, on another host, and when the other topic is gone.
+        The name is `plain`, unless Kafka has another topic that differs only in `.` and `_`, or the name serves something else.
+        Then it is `apart`, and if that is taken as well, `apart` with a digest. The existing topics decide: so the choice is the
+        same after a restart, on another host, and when the other topic is gone.
 
-        Errors: as `ensure`; ConfigurationError if neither name is possible.
+        Errors: as `ensure`; ConfigurationError if no name is possible.
         """
-        if self._known.isdisjoint({plain, apart}):
+        names = [plain, apart, distinct(apart, plain)]
+        if self._known.isdisjoint(names):
             self._existing()
-        name = apart if apart in self._known or self._is_taken(plain) else plain
-        try:
-            self.ensure([name])
-        except NameTaken:
-            if name == apart:
-                raise
-            name = apart  # the other topic was made a moment ago, or this principal may not see it
-            self.ensure([name])
-        return name
+        first = next((name for name in reversed(names[1:]) if name in self._known), apart if self._is_taken(plain) else plain)
+        for name in names[names.index(first) : -1]:
+            # The other topic may have been made a moment ago, or this principal may not see it.
+            with contextlib.suppress(NameTaken):
+                self.ensure([name])
+                return name
+        self.ensure(names[-1:])
+        return names[-1]
 
     def ensure_configured(self, names: Collection[str]) -> None:
         """Create the missing ones of the topics that the settings name. Errors: as `ensure`; ConfigurationError for another
@@ -131,11 +136,13 @@ class Topics:
         return self._limits[name]
 
     def config(self, name: str) -> dict[str, str]:
-        """Return the topic's settings; empty without the right DescribeConfigs."""
+        """Return the topic's settings; empty without the right DescribeConfigs. Errors: Outage if the broker does not answer."""
         resource = ConfigResource(ResourceType.TOPIC, name)
         try:
             entries = self._admin.describe_configs([resource], request_timeout=REQUEST_SECONDS)[resource].result()
-        except KafkaException:
+        except KafkaException as error:
+            if error.args[0].code() in UNANSWERED:
+                raise as_watcher_error(error.args[0], f"asking for the settings of topic {name}") from error
             return {}
         return {key: str(entry.value) for key, entry in entries.items() if entry.value is not None}
 
@@ -151,8 +158,13 @@ class Topics:
         return name not in self._known and any(folded(other) == folded(name) and other != name for other in others)
 
     def _keeps_a_position(self, name: str) -> bool:
-        """Return True if a watcher, here or elsewhere, keeps its position in this topic, judged by its name and settings."""
-        return folded(name).endswith(folded(".position")) and POSITION_TOPIC_CONFIG.items() <= self.config(name).items()
+        """Return True if a watcher, here or elsewhere, keeps its position in this topic, judged by its name, partitions and policy.
+
+        It may have been made by hand, with other settings than ours. Without the right DescribeConfigs nothing is known.
+        """
+        if not folded(name).endswith(folded(".position")) or len(self.partitions(name)) != 1:
+            return False
+        return self.config(name).get("cleanup.policy") == "compact"
 
     def _existing(self) -> dict[str, dict[int, PartitionMetadata]]:
         """Ask Kafka for its topics; returns the partitions of each."""

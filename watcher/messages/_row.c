@@ -283,10 +283,9 @@ static int write_uuid(Text *text, const unsigned char *bytes) {
     return 1;
 }
 
-static int write_base64(Text *text, const unsigned char *bytes, size_t count) {
+/* Whole groups of three bytes, or the end with its padding; there has to be room for it. */
+static void put_base64(Text *text, const unsigned char *bytes, size_t count) {
     static const char ALPHABET[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    if (!reserve(text, (count + 2) / 3 * 4 + 2)) return 0;
-    *text->end++ = '"';
     for (; count; count -= count < 3 ? count : 3, bytes += 3) {
         uint32_t three = (uint32_t)bytes[0] << 16;
         if (count > 1) three |= (uint32_t)bytes[1] << 8;
@@ -296,6 +295,17 @@ static int write_base64(Text *text, const unsigned char *bytes, size_t count) {
         *text->end++ = count > 1 ? ALPHABET[three >> 6 & 63] : '=';
         *text->end++ = count > 2 ? ALPHABET[three & 63] : '=';
     }
+}
+
+static int write_base64(Text *text, const unsigned char *bytes, size_t count) {
+    const size_t piece = PIECE_BYTES / 3 * 3;
+    if (!APPEND(text, "\"")) return 0;
+    for (; count > piece; count -= piece, bytes += piece, take_turns(text)) {
+        if (!reserve(text, piece / 3 * 4)) return 0;
+        put_base64(text, bytes, piece);
+    }
+    if (!reserve(text, (count + 2) / 3 * 4 + 1)) return 0;
+    put_base64(text, bytes, count);
     *text->end++ = '"';
     return 1;
 }

@@ -17,11 +17,11 @@ from typing import Any, TypeVar
 from bson import Int64, Timestamp
 
 from watcher.config import Settings
-from watcher.errors import NotPermitted, PositionLost
-from watcher.model import Batch, ResumeToken, token_ticks
+from watcher.errors import NotPermitted, Outage, PositionLost
+from watcher.model import Batch, ResumeToken, token_seconds, token_ticks
 from watcher.mongodb.client import CommandSession
 from watcher.mongodb.cursor_reply import take_apart
-from watcher.mongodb.errors import lacking, translated, understood
+from watcher.mongodb.errors import EventNotFound, lacking, translated, understood
 from watcher.mongodb.field_exclusion import exclusion_stages
 from watcher.mongodb.oplog_reader import oldest_entry, read_oplog
 from watcher.mongodb.reply_size import BatchSize, is_backlog
@@ -33,8 +33,7 @@ AWAIT_MS = 1000
 """Longest wait of a getMore for the first event, in milliseconds. It bounds how late a request to stop is noticed."""
 
 FIND_SECONDS = 5.0
-"""Longest search for an event whose time is known. The search ends sooner unless that time is in the future, as it may be in a
-resume token from another MongoDB."""
+"""Longest search for an event whose time is known. A token beyond that time ends it sooner; without one it proves nothing."""
 
 OPLOG_SECONDS = 30.0
 """Interval between two questions about the oplog; each takes mongod some milliseconds."""
@@ -105,6 +104,8 @@ class ChangeStream:
         """
         try:
             batch = self._next(limit or self._size.limit)
+        except EventNotFound:
+            raise  # it is the filter's fault, most likely, and not the member's
         except PositionLost as error:
             self._turn_to_primary(error)
             self._open_at(self._reached)
@@ -134,7 +135,8 @@ class ChangeStream:
         return read_oplog(self._session)
 
     def oldest_oplog_seconds(self) -> int | None:
-        """Read the time of the oldest oplog entry, in seconds since 1970; None if MongoDB does not tell. Errors: Outage."""
+        """Read the time of the primary's oldest oplog entry, in seconds since 1970; None if it does not tell. Errors: Outage."""
+        self._session.turn_to_primary()
         oldest = oldest_entry(self._session)
         return oldest.time if oldest else None
 
@@ -154,6 +156,8 @@ class ChangeStream:
         just been resynchronised holds nothing from before."""
         try:
             return opening()
+        except EventNotFound:
+            raise
         except PositionLost as error:
             self._turn_to_primary(error)
             return opening()
@@ -183,9 +187,16 @@ class ChangeStream:
             self._aggregate([{"$changeStream": start_at(token)}, event_stage(token), {"$project": {"_id": 1}}])
             while time.monotonic() < deadline:
                 events, reached = self._read(self._get_more(1))
-                if events or reached["_data"] > token["_data"]:
-                    return event_token(events[0]) if events else None
-        return None
+                if events:
+                    return event_token(events[0])
+                if reached["_data"] > token["_data"] or token_seconds(token) > self._server_seconds:
+                    return None
+        raise Outage(
+            "MongoDB is still looking for the event of the position.",
+            hint="Its oplog is long, or the machine is busy. The worker keeps trying.",
+            component="mongodb",
+            code="SearchUnfinished",
+        )
 
     def _aggregate(self, stages: Stages) -> ResumeToken:
         # This must be the last stage. All streams need it, because the server writes other tokens in a stream that has it.
@@ -211,6 +222,7 @@ class ChangeStream:
         if start_from == "now":
             return {}
         if start_from == "earliest":
+            self._session.turn_to_primary()  # another member may have been synchronised anew, and know nothing from before
             oldest = oldest_entry(self._session)
             if oldest is None:
                 raise NotPermitted(

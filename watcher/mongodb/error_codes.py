@@ -223,6 +223,9 @@ BY_CODE = {code: kind for kind in KINDS for code in kind.codes}
 BY_WORDS: tuple[tuple[frozenset[int | None], re.Pattern[str], Kind], ...] = (
     (frozenset({8000}), re.compile("not allowed to do action"), RIGHTS),
     (frozenset({8000}), re.compile("not (allowed|supported|available) in this"), UNSUPPORTED),
+    (frozenset({8000}), re.compile("^(?!.*auth)", re.IGNORECASE), UNKNOWN),
+    # A user that was dropped while its cursor was open: another one has most likely taken its place.
+    (frozenset({13}), re.compile("requires authentication|not created by the authenticated user"), CREDENTIALS),
     (frozenset({20}), re.compile("^(?!.*replica set)"), UNSUPPORTED),
     (frozenset({303}), re.compile("not supported", re.IGNORECASE), UNSUPPORTED),
 )

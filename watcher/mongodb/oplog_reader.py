@@ -8,7 +8,7 @@ from typing import Any
 
 from bson import Timestamp
 
-from watcher.errors import NotPermitted
+from watcher.errors import NotPermitted, UnsupportedServer
 from watcher.mongodb.client import CommandSession
 from watcher.mongodb.errors import translated
 from watcher.oplog import Oplog
@@ -38,7 +38,7 @@ def _server_status(session: CommandSession) -> Mapping[str, Any]:
     try:
         with translated():
             status = session.command("admin", {"serverStatus": 1, "oplog": 1})
-    except NotPermitted:
+    except (NotPermitted, UnsupportedServer):
         return {}
     return status
 
@@ -48,6 +48,6 @@ def _sizes(session: CommandSession) -> tuple[int | None, int | None]:
     try:
         with translated():
             stats = session.command("local", {"collStats": "oplog.rs"})
-    except NotPermitted:
+    except (NotPermitted, UnsupportedServer):
         return None, None
     return stats.get("size"), stats.get("maxSize")

@@ -65,8 +65,8 @@ class Timeline:
         return self.at(start_from) if isinstance(start_from, datetime) else self._tried(None, self._settings)
 
     def _oldest_seconds(self) -> int | None:
-        oplog = self.oplog()
-        return oplog.oldest_seconds if oplog else None
+        with self._stream() as stream:
+            return stream.oldest_oplog_seconds()
 
     def _tried(self, token: ResumeToken | None, settings: Settings) -> ResumeToken:
         """Open a stream after `token` and read once; returns the position of the stream."""

@@ -15,7 +15,6 @@ from watcher.log import iso
 from watcher.model import Batch, Notice, ResumeToken, token_seconds
 from watcher.mongodb.error_codes import LARGE_HINT
 from watcher.mongodb.errors import CUT_OFF, ID_TOO_LARGE_HINT, EventTooLarge
-from watcher.mongodb.reply_size import FIRST_EVENTS
 from watcher.mongodb.resuming_stream import ResumingStream
 from watcher.mongodb.split_events import event_token
 from watcher.stream.gaps import Gaps
@@ -25,6 +24,9 @@ KEY_SHOWN = 100
 
 HUGE_TOKEN = 16_000
 """Characters from which on a reply may have no room for a token: a reply may be 16 kB larger than an event."""
+
+CAREFULLY = 2000
+"""Events to read one at a time after a closed connection: as many as a reply holds that was asked for with the usual batch_size."""
 
 BARE_REPLIES = 5
 """Replies to wait for an event without its documents: it may come in fragments, or the server may still be looking for it."""
@@ -47,7 +49,7 @@ class TolerantStream:
         self._gaps = gaps
         self._lost_position = lost_position
         self._token: ResumeToken = {}
-        self._one_by_one = FIRST_EVENTS if cut_off else 0
+        self._one_by_one = min(settings.batch_size, CAREFULLY) if cut_off else 0
         """Number of events still to be read one at a time, because a large one is among them."""
 
     def open(self, token: ResumeToken | None) -> Batch:

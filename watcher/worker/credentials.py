@@ -33,11 +33,12 @@ class Credentials:
         Errors: `error` itself if there is no file to read, or if PATIENCE_SECONDS have not helped.
         """
         now = self._clock()
-        if self._refused_since is None:
+        renewed = reread(self.settings) if self.settings.secret_files else self.settings
+        if self._refused_since is None or renewed != self.settings:
             self._refused_since = now
+        self.settings = renewed
         if not self.settings.secret_files or now - self._refused_since >= PATIENCE_SECONDS:
             raise error
-        self.settings = reread(self.settings)
         files = ", ".join(map(str, self.settings.secret_files.values()))
         hint = f"{error.hint} For {PATIENCE_SECONDS:.0f} s the worker reads {files} again."
         return Outage(str(error), hint=hint, component=error.component, code=CODE)

@@ -93,7 +93,7 @@ def test_a_fleet_that_runs_is_not_disturbed(
     assert {name for name, outcome in found.items() if outcome == "notChecked"} == {
         "host.agent-port", "mongodb.images", "mongodb.oplog",
         "kafka.transactions", "kafka.transaction-log", "kafka.position-topic", "kafka.replication", "kafka.message-size",
-        "kafka.clock",
+        "kafka.clock", "position.old-changes", "position.retention",
     }  # fmt: skip
     assert found["position.owner"] == "ok"
     assert not [password for password in passwords.values() if password in done.stdout + done.stderr]

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from bson.regex import Regex
 
-from watcher.config.collections import is_glob, unmeant
+from watcher.config.collections import ENCRYPTION, is_glob, unmeant
 from watcher.model import ResumeToken
 
 WHOLE_DATABASE = ("dropDatabase", "invalidate")
@@ -31,9 +31,22 @@ def match_stage(watch: Iterable[str], exclude: Iterable[str]) -> list[dict[str, 
     They test `ns.coll` alone, because MongoDB rewrites that into a filter on the oplog itself; the stream has only one database.
     A rename is also selected by its target, since it replaces what consumers know under that name.
     """
+    watch, exclude = tuple(watch), tuple(exclude)
+    selected = _by_patterns(watch, exclude) if watch or exclude else _all_but_encryption()
+    return [{"$match": {"$or": [*selected, {"operationType": {"$in": [*WHOLE_DATABASE]}}]}}]
+
+
+def _by_patterns(watch: Sequence[str], exclude: Sequence[str]) -> list[dict[str, Any]]:
     exclude = (*exclude, *unmeant(watch))
-    by_name, by_target = _names("ns.coll", watch, exclude), _names("to.coll", watch, exclude, present=True)
-    return [{"$match": {"$or": [by_name, by_target, {"operationType": {"$in": [*WHOLE_DATABASE]}}]}}]
+    return [_names("ns.coll", watch, exclude), _names("to.coll", watch, exclude, present=True)]
+
+
+def _all_but_encryption() -> list[dict[str, Any]]:
+    """Everything before the names that begin with ENCRYPTION, and everything after them: cheaper for MongoDB than an expression."""
+    after_all = ENCRYPTION[:-1] + chr(ord(ENCRYPTION[-1]) + 1)
+    return [
+        {field: {bound: name}} for field in ("ns.coll", "to.coll") for bound, name in (("$lt", ENCRYPTION), ("$gte", after_all))
+    ]
 
 
 def after_stage(token: ResumeToken) -> dict[str, Any]:

@@ -155,6 +155,17 @@ def test_a_topic_that_was_created_again(kafka: Broker, prefix: str, writer: Writ
     assert "was deleted and created again" in gap.reason
 
 
+@pytest.mark.parametrize("reset", ["earliest", "latest", "error"])
+def test_offsets_that_somebody_else_has_committed(kafka: Broker, prefix: str, writer: Writer, reset: str) -> None:
+    """Other clients and tools store metadata of their own."""
+    inserts(writer, 3)
+    commit(kafka, prefix, TopicPartition(writer.topics[0], 0, 1, "m"))
+    consumer = heard(kafka, prefix, writer.topics, **{"auto.offset.reset": reset})
+    assert consumer.until(lambda: len(consumer.numbers) == 2) is None
+    assert consumer.all == [2, 3]
+    assert committed(kafka, prefix, writer.topics[0]).metadata != "m"
+
+
 def test_a_topic_that_is_created_again_under_a_running_consumer(
     kafka: Broker, prefix: str, writer: Writer, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -5,10 +5,18 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from confluent_kafka import Consumer
+from confluent_kafka import Consumer, KafkaException
 
 from watcher.consumer import AsyncDatabaseChangeConsumer, ConsumerOptions, DatabaseChangeConsumer
-from watcher.consumer.connection import OWNED, common_properties, consumer_properties, is_incremental
+from watcher.consumer.connection import (
+    OWNED,
+    TOPIC_LEVEL,
+    common_properties,
+    consumer_properties,
+    flattened,
+    is_incremental,
+    reset_of,
+)
 from watcher.consumer.reset import Reset
 
 NO_DEAD_LETTERS = ConsumerOptions(on_error="stop", on_foreign="skip")
@@ -50,7 +58,10 @@ def test_patterns_may_hold_anything() -> None:
 
 @pytest.mark.parametrize("name", sorted(OWNED))
 def test_properties_that_are_ours(name: str) -> None:
-    for kafka in ({name: "x"}, {"default.topic.config": {name: "x"}}):
+    forms: list[dict[str, Any]] = [{name: "x"}, {"default.topic.config": {name: "x"}}]
+    if name in TOPIC_LEVEL:
+        forms += [{f"topic.{name}": "x"}, {"default.topic.config": {f"topic.{name}": "x"}}]
+    for kafka in forms:
         with pytest.raises(ValueError, match=f"{name} cannot be set: "):
             DatabaseChangeConsumer("b", "g", ["t"], kafka=kafka)
 
@@ -59,6 +70,47 @@ def test_properties_that_are_ours(name: str) -> None:
 def test_a_reset_that_there_is_not(name: str) -> None:
     with pytest.raises(ValueError, match=r"auto\.offset\.reset must be one of earliest"):
         DatabaseChangeConsumer("b", "g", ["t"], kafka={"auto.offset.reset": name})
+
+
+@pytest.mark.parametrize(
+    "kafka", [{"topic.auto.offset.reset": "latest"}, {"default.topic.config": {"topic.auto.offset.reset": "latest"}}]
+)
+def test_a_reset_under_its_other_name(kafka: dict[str, Any]) -> None:
+    """librdkafka takes a topic's properties with `topic.` before the name too, and what it is given last."""
+    assert reset_of(kafka) is Reset.LATEST
+    made = consumer_properties("127.0.0.1:1", "g", kafka, "dead")
+    assert made["auto.offset.reset"] == "latest"
+    assert "topic.auto.offset.reset" not in made
+    with pytest.raises(ValueError, match=r"auto\.offset\.reset must be one of earliest"):
+        DatabaseChangeConsumer("b", "g", ["t"], kafka={"topic.auto.offset.reset": "none"})
+
+
+@pytest.mark.parametrize("inside", [False, True])
+def test_two_names_with_two_values(inside: bool) -> None:
+    both = {"topic.auto.offset.reset": "latest", "auto.offset.reset": "earliest"}
+    with pytest.raises(ValueError, match=r"topic\.auto\.offset\.reset and auto\.offset\.reset are the same property"):
+        DatabaseChangeConsumer("b", "g", ["t"], kafka={"default.topic.config": both} if inside else both)
+
+
+def _is_unknown(name: str) -> bool:
+    try:
+        Consumer({"bootstrap.servers": "127.0.0.1:1", "group.id": "g", name: "no value has this form"}).close()
+    except KafkaException as error:
+        return "No such configuration property" in error.args[0].str()
+    return False
+
+
+def test_the_properties_of_topics_are_librdkafkas() -> None:
+    """Each of them is taken with `topic.` before its name, and other properties are not: those stay as they are."""
+    assert not [name for name in TOPIC_LEVEL if _is_unknown(f"topic.{name}")]
+    others = {
+        "topic.metadata.refresh.interval.ms": 500,
+        "topic.blacklist": "^a$",
+        "topic.sasl.username": "u",
+        "topic.bootstrap.servers": "b",
+    }
+    assert flattened(others) == others
+    assert _is_unknown("topic.sasl.username")
 
 
 def test_all_names_of_resets_are_librdkafkas() -> None:

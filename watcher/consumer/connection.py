@@ -49,6 +49,15 @@ librdkafka's thread, so slow handlers do not matter.
 
 TOPIC_CONFIG = "default.topic.config"
 
+TOPIC_PREFIX = "topic."
+TOPIC_LEVEL = frozenset({
+    "acks", "auto.commit.enable", "auto.commit.interval.ms", "auto.offset.reset", "compression.codec", "compression.level",
+    "compression.type", "consume.callback.max.messages", "delivery.timeout.ms", "enable.auto.commit", "message.timeout.ms",
+    "offset.store.method", "offset.store.path", "offset.store.sync.interval.ms", "partitioner", "produce.offset.report",
+    "queuing.strategy", "request.required.acks", "request.timeout.ms",
+})  # fmt: skip
+"""librdkafka's properties of topics. It takes each of them with TOPIC_PREFIX before its name, too."""
+
 DEFAULT_RESET = "earliest"
 """A new group begins with the oldest message that Kafka still has."""
 
@@ -56,7 +65,7 @@ client_log = logging.getLogger("watcher.consumer.librdkafka")
 
 
 def check_properties(properties: Mapping[str, Any], topics: Collection[str] = ()) -> None:
-    """Raise ValueError if a property is reserved for the consumer, has an invalid value, or hides one of the topics."""
+    """Raise ValueError if a property is reserved for the consumer, has an invalid value or two values, or hides a topic."""
     flat = flattened(properties)
     reset_of(flat)
     for name in flat:
@@ -68,8 +77,23 @@ def check_properties(properties: Mapping[str, Any], topics: Collection[str] = ()
 
 
 def flattened(properties: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the properties with those of librdkafka's old `default.topic.config` merged in."""
-    return {**(properties.get(TOPIC_CONFIG) or {}), **{name: value for name, value in properties.items() if name != TOPIC_CONFIG}}
+    """Return the properties, each under its usual name, with those of librdkafka's old `default.topic.config` merged in.
+
+    Raises ValueError if a property is there under both of its names, with two values.
+    """
+    rest = {name: value for name, value in properties.items() if name != TOPIC_CONFIG}
+    return {**_renamed(properties.get(TOPIC_CONFIG) or {}), **_renamed(rest)}
+
+
+def _renamed(properties: Mapping[str, Any]) -> dict[str, Any]:
+    """Take TOPIC_PREFIX from the names of topics' properties. Raises ValueError."""
+    renamed: dict[str, Any] = {}
+    for name, value in properties.items():
+        short = name.removeprefix(TOPIC_PREFIX)
+        usual = short if short in TOPIC_LEVEL else name
+        if renamed.setdefault(usual, value) != value:
+            raise ValueError(f"{TOPIC_PREFIX}{usual} and {usual} are the same property: set one of them")
+    return renamed
 
 
 def reset_of(properties: Mapping[str, Any]) -> Reset:

@@ -131,7 +131,7 @@ class Feed:
         """Commit offsets for the group. A failure is logged. Without `wait`, the outcome is reported later."""
         if not offsets:
             return
-        positions = [TopicPartition(*each, offset, self._id_of(each[0])) for each, offset in offsets.items()]
+        positions = [TopicPartition(*each, offset, self._metadata_of(each[0])) for each, offset in offsets.items()]
         try:
             if wait:
                 self._on_commit(None, self._consumer.commit(offsets=positions, asynchronous=False))
@@ -175,9 +175,9 @@ class Feed:
         if self._starts and partitions and (elsewhere := self._starts.find(consumer, partitions)):
             (consumer.incremental_assign if self._is_incremental else consumer.assign)(elsewhere)
 
-    def _id_of(self, topic: str) -> str:
-        """The topic's id, which is stored as the metadata of its offsets."""
-        return self._starts.id_of(topic) if self._starts else ""
+    def _metadata_of(self, topic: str) -> str:
+        """The metadata of a topic's offsets, which holds the topic's id."""
+        return self._starts.metadata_of(topic) if self._starts else ""
 
     def _on_revoke(self, _: Consumer, partitions: list[TopicPartition]) -> None:
         self._revoked(_keys(partitions))

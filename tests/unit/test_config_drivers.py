@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import socket
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from watcher.config.drivers import refused_by_librdkafka, refused_by_pymongo
 from watcher.config.kafka_client import producer_properties
 from watcher.config.librdkafka import OWNED
 from watcher.config.librdkafka_names import KNOWN_PROPERTIES
+from watcher.config.librdkafka_probe import ENDPOINT, NOWHERE, harmless
 from watcher.errors import ConfigurationError
 from watcher.mongodb.client import connect
 
@@ -137,6 +139,8 @@ def test_a_worker_takes_a_pool_size_that_is_for_an_application_and_names_a_file_
         connect(Settings(mongodb_uri="mongodb://h/db?minPoolSize=50", **rest)).close()
     with pytest.raises(ConfigurationError, match="/nowhere"):
         connect(Settings(mongodb_uri="mongodb://h/db?tls=true&tlsCAFile=/nowhere", **rest))
+    with pytest.raises(ConfigurationError):
+        connect(Settings(mongodb_uri="mongodb://h/db?datetime_conversion=x", **rest))
 
 
 def test_all_faults_of_all_files_at_once(tmp_path: Path) -> None:
@@ -169,3 +173,107 @@ def test_a_property_that_could_not_be_read_is_one_fault(tmp_path: Path) -> None:
         "kafka.sasl.password_file",
         "kafka.sasl.password",
     ]
+
+
+OIDC = {
+    "security.protocol": "sasl_ssl",
+    "sasl.mechanism": "OAUTHBEARER",
+    "sasl.oauthbearer.method": "oidc",
+    "sasl.oauthbearer.client.id": "a",
+    "sasl.oauthbearer.client.secret": "hunter2",
+}
+
+
+@pytest.fixture
+def listener() -> Iterator[socket.socket]:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        server.settimeout(0.5)
+        yield server
+
+
+def address(server: socket.socket) -> str:
+    return f"127.0.0.1:{server.getsockname()[1]}"
+
+
+def connected(server: socket.socket) -> bool:
+    try:
+        server.accept()[0].close()
+    except TimeoutError:
+        return False
+    return True
+
+
+@pytest.mark.parametrize("more", [{}, {"sasl.oauthbearer.metadata.authentication.type": "azure_imds"}])
+def test_no_secret_is_sent_for_a_token(listener: socket.socket, more: dict[str, str]) -> None:
+    assert librdkafkas({**OIDC, **more, ENDPOINT: f"http://{address(listener)}/token"}) == []
+    assert not connected(listener)
+
+
+@pytest.mark.parametrize(
+    "properties",
+    [
+        {ENDPOINT: "http://login.invalid/token"},
+        {"sasl.oauthbearer.metadata.authentication.type": "azure_imds"},
+    ],
+)
+def test_no_proxy_is_asked_for_a_token(
+    listener: socket.socket, monkeypatch: pytest.MonkeyPatch, properties: dict[str, str]
+) -> None:
+    for name in ("http_proxy", "https_proxy", "all_proxy"):
+        monkeypatch.setenv(name, f"http://{address(listener)}")
+    librdkafkas({**OIDC, **properties})
+    assert not connected(listener)
+
+
+@pytest.mark.parametrize("name", ["bootstrap.servers", "metadata.broker.list"])
+def test_no_broker_is_asked(listener: socket.socket, name: str) -> None:
+    librdkafkas({name: address(listener)})
+    assert not connected(listener)
+
+
+def test_a_missing_address_for_tokens_is_still_a_fault() -> None:
+    ((_, text, _),) = librdkafkas(OIDC)
+    assert "`sasl.oauthbearer.token.endpoint.url` is mandatory" in text
+
+
+def test_nothing_is_run_or_loaded() -> None:
+    kept = harmless(
+        {
+            "sasl.kerberos.kinit.cmd": "touch /tmp/x",
+            "plugin.library.paths": "x.so",
+            "ssl.engine.location": "x.so",
+            "ssl.providers": "default,/tmp/x",
+            "linger.ms": 5,
+        }
+    )
+    assert kept == {"sasl.kerberos.kinit.cmd": ":", "linger.ms": 5}
+    assert harmless({"ssl.providers": "default,legacy"})["ssl.providers"] == "default,legacy"
+    assert harmless({ENDPOINT: "https://h/"})[ENDPOINT] == NOWHERE
+
+
+def test_a_plugin_may_bring_properties_but_must_be_there(tmp_path: Path) -> None:
+    (tmp_path / "plugin.so").touch()
+    there = {"plugin.library.paths": f"{tmp_path}/plugin"}
+    assert librdkafkas({**there, "interceptor.of.the.plugin": 1}) == []
+    assert [key for key, *_ in librdkafkas({**there, "linger.msec": 5})] == ["linger.msec"]
+    ((key, text, _),) = librdkafkas({"plugin.library.paths": f"{tmp_path}/nowhere"})
+    assert (key, "does not exist" in text) == ("plugin.library.paths", True)
+
+
+def test_a_value_that_pymongo_trips_over_is_one_fault_among_the_others() -> None:
+    misspelt, odd = [text for text, _ in pymongos("replicaSte=rs0&datetime_conversion=x")]
+    assert "does not know: replicaSte" in misspelt
+    assert "bad value, datetime_conversion" in odd
+
+
+ODD = ("", "x", "0", "-1", "1", "1e999", "nan", "true", "null", "a:b", "a:b,c:", ",", "[]", "{}", "%00", "%ff", "9" * 30, "AUTO")
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_no_value_of_any_option_raises() -> None:
+    from pymongo.common import VALIDATORS
+    from pymongo.uri_parser import URI_OPTIONS
+
+    for name in sorted({*URI_OPTIONS, *VALIDATORS}):
+        for value in ODD:
+            pymongos(f"{name}={value}")

@@ -16,6 +16,7 @@ from urllib.parse import unquote_plus
 from watcher.config.fault import Refused, did_you_mean
 from watcher.config.librdkafka import PropertyValue
 from watcher.config.librdkafka_names import KNOWN_PROPERTIES
+from watcher.config.librdkafka_probe import PLUGINS, harmless, missing_plugins
 from watcher.config.masking import is_secret
 from watcher.config.mongodb_options import driver_options
 from watcher.config.mongodb_uri import uri_options
@@ -28,6 +29,9 @@ another driver that uses the same URI."""
 
 _OF_OTHER_DRIVERS = {"maxlifetimems", "poolsize", "sslvalidate", "waitqueuesize"}
 
+_SLIPS = (LookupError, AttributeError, ArithmeticError)
+"""What pymongo raises besides its own errors where it has not checked a value, as that of `datetime_conversion`."""
+
 _UNKNOWN_PROPERTY = "No such configuration property"
 _WARNING = re.compile(r"Configuration property `?([\w.]+)`? (?!is deprecated)(.*)", re.DOTALL)
 _WARNING_LEVEL = 5
@@ -39,12 +43,14 @@ def refused_by_pymongo(uri: str) -> Iterator[Refused]:
     from pymongo.uri_parser import URI_OPTIONS
 
     seen = set()
+    refused: list[Refused] = []
     for name, value in uri_options(uri):
         if name.lower() in seen and name.lower() != "readpreferencetags":
             yield Refused(f"has the option {name} twice", hint="keep one of them; pymongo takes the last")
         seen.add(name.lower())
-        yield from _refused_option(name, value, URI_OPTIONS)
-    yield from _refused_as_a_whole(uri)
+        refused += _refused_option(name, value, URI_OPTIONS)
+    yield from refused
+    yield from _refused_as_a_whole(uri, already_refused=bool(refused))
 
 
 def _refused_option(name: str, value: str, known: frozenset[str]) -> Iterator[Refused]:
@@ -55,6 +61,8 @@ def _refused_option(name: str, value: str, known: frozenset[str]) -> Iterator[Re
         validate_options({name: [value] if name.lower() == "readpreferencetags" else unquote_plus(value)})
     except OSError:
         return  # a missing file, which the client below reports
+    except _SLIPS:
+        yield Refused(f"has an option with a bad value, {name}: pymongo cannot use its value", hint="a worker would stop at it")
     except (ConfigurationError, TypeError, ValueError) as error:
         if not str(error).startswith("Unknown option"):
             why = "pymongo cannot use its value" if is_secret(name) else f"pymongo says: {error}"
@@ -63,7 +71,7 @@ def _refused_option(name: str, value: str, known: frozenset[str]) -> Iterator[Re
             yield Refused(f"has an option that pymongo does not know: {name}", hint=hint)
 
 
-def _refused_as_a_whole(uri: str) -> Iterator[Refused]:
+def _refused_as_a_whole(uri: str, *, already_refused: bool) -> Iterator[Refused]:
     """Make a client that does not connect. It finds options that do not go together, and missing files."""
     from pymongo import MongoClient
     from pymongo.errors import PyMongoError
@@ -71,6 +79,9 @@ def _refused_as_a_whole(uri: str) -> Iterator[Refused]:
     with warnings.catch_warnings(action="ignore"):
         try:
             MongoClient[dict[str, Any]](uri, connect=False, **driver_options(uri)).close()
+        except _SLIPS:
+            if not already_refused:
+                yield Refused("has an option whose value pymongo cannot use")
         except (PyMongoError, ValueError) as error:
             yield Refused(f"pymongo says: {error}")
         except OSError as error:
@@ -81,19 +92,28 @@ def refused_by_librdkafka(properties: Properties, completed: Callable[[Propertie
     """Yield the properties of `[kafka]` that librdkafka refuses or would ignore. The key is empty if it is not about a single one.
 
     librdkafka is asked by making a producer without brokers: once with the properties alone, once `completed` as a worker completes
-    them. It names one fault at a time, so the property at fault is left out and librdkafka is asked again.
+    them. It names one fault at a time, so the property at fault is left out and librdkafka is asked again. What would connect
+    or run code has a stand-in.
     """
     if not properties:
         return
+    yield from missing_plugins(properties)
     remaining = dict(properties)
     for made_of in (dict, completed):
         while text := _refusal(made_of(remaining)):
             name = _culprit(text, remaining)
-            yield _refused_property(name, text)
+            if not _may_be_of_a_plugin(name, text, properties):
+                yield _refused_property(name, text)
             if not name:
                 return
             del remaining[name]
     yield from _passed_over(_warnings(completed(remaining)), remaining)
+
+
+def _may_be_of_a_plugin(name: str, text: str, properties: Properties) -> bool:
+    """True if librdkafka may know the property `name` once it has loaded its plugins, which add properties of their own."""
+    surely_meant = did_you_mean(name, KNOWN_PROPERTIES, cutoff=_SURELY_MEANT)
+    return PLUGINS in properties and text.startswith(_UNKNOWN_PROPERTY) and not surely_meant
 
 
 def _refusal(properties: Properties) -> str:
@@ -111,7 +131,7 @@ def _warnings(properties: Properties) -> list[str]:
     from confluent_kafka import Producer
 
     listener = _Listener("librdkafka")
-    Producer({**properties, "log_level": _WARNING_LEVEL}, logger=listener).poll(0)
+    Producer({**harmless(properties), "log_level": _WARNING_LEVEL}, logger=listener).poll(0)
     return listener.heard
 
 

@@ -5,11 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from watcher.config.librdkafka_limits import TRANSACTION_TIMEOUT_MS, within_limits
 from watcher.config.settings import Settings
 from watcher.librdkafka import common_properties
-
-TRANSACTION_TIMEOUT_MS = 30_000
-"""The open transaction of a dead worker blocks read_committed consumers for this long, unless the worker comes back sooner."""
 
 QUEUE_KBYTES = 64 * 1024
 """With librdkafka's default a worker could grow by 1 GiB while Kafka is unavailable."""
@@ -17,7 +15,7 @@ QUEUE_KBYTES = 64 * 1024
 
 def client_properties(settings: Settings) -> dict[str, Any]:
     """librdkafka's properties for the connection: brokers, client id, and authentication and TLS from the `[kafka]` table."""
-    common = common_properties(settings.kafka)
+    common = common_properties(within_limits(settings.kafka))
     return {**common, "bootstrap.servers": settings.kafka_brokers, "client.id": settings.kafka_client_id}
 
 
@@ -29,7 +27,7 @@ def producer_properties(properties: Mapping[str, Any], transactional_id: str) ->
         "message.timeout.ms": transaction_ms,  # must not be longer than the transaction
         "queue.buffering.max.kbytes": QUEUE_KBYTES,
         "linger.ms": 5,
-        **properties,
+        **within_limits(properties),
         "partitioner": "murmur2_random",  # the Java client's own, so that a key has the same partition whichever client writes it
         "enable.idempotence": True,
         "delivery.report.only.error": True,

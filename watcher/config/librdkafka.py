@@ -42,6 +42,7 @@ OWNED: Mapping[str, str] = {
     "log.queue": "librdkafka's words go to the watcher's own log",
     "enabled_events": "callbacks are the watcher's own",
     "default.topic.config": "its properties stand in [kafka] itself",
+    "topic.blacklist": "the watcher would not see its own topics; choose collections by watch_collections and exclude_collections",
     "test.mock.num.brokers": "changes would go to brokers that do not exist",
     "test.mock.broker.rtt": "changes would go to brokers that do not exist",
 }

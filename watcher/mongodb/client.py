@@ -35,7 +35,7 @@ def connect(settings: Settings) -> MongoClient[dict[str, Any]]:
             return MongoClient(
                 uri, appname=settings.kafka_client_id, server_selector=SameServer(), connect=False, **driver_options(uri)
             )
-    except (OSError, ValueError) as error:  # from a file that an option names, or from a number
+    except (OSError, ValueError, LookupError) as error:  # from a file that an option names, a number or an unknown word
         raise ConfigurationError(f"mongodb_uri: {error}", hint=URI_HINT) from error
 
 

@@ -77,6 +77,24 @@ def test_directories_that_others_can_read(examined: Examined, tmp_path: Path) ->
     check_fix(examined()["host.private"], Outcome.WARNING, "s/run/w0.lock: a symbolic link", "ls -l")
 
 
+def test_directory_that_is_not_ours_alone(examined: Examined, tmp_path: Path) -> None:
+    """`chmod` could shut others out of theirs, for example out of /run."""
+    run_dir = tmp_path / "s" / "run"
+    run_dir.mkdir(parents=True)
+    run_dir.chmod(0o755)
+    (run_dir / "crond.pid").touch()
+    check_fix(examined()["host.private"], Outcome.WARNING, "s/run: open to other users", "--state-dir", "if nothing else uses")
+
+
+def test_run_directory_that_is_a_symbolic_link(examined: Examined, tmp_path: Path) -> None:
+    """`start` leaves it as it is."""
+    (tmp_path / "s").mkdir()
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere").chmod(0o755)
+    (tmp_path / "s" / "run").symlink_to(tmp_path / "elsewhere")
+    check_fix(examined()["host.private"], Outcome.WARNING, "s/run: open to other users", "chmod go=", "s/run")
+
+
 def test_a_file_that_has_just_gone_is_no_stranger(examined: Examined, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Workers replace their files all the time."""
     (tmp_path / "s").mkdir()

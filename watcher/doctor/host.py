@@ -26,7 +26,7 @@ from watcher.fleet.lock import LOCK_FILE
 from watcher.fleet.polling import is_still
 from watcher.fleet.report import read_report
 from watcher.fleet.supervisord import Supervisord
-from watcher.private import DIRECTORY_MODE
+from watcher.private import DIRECTORY_MODE, is_ours
 
 OLDEST_PYTHON = (3, 11)
 SUPERVISORD = "supervisord"
@@ -98,7 +98,11 @@ def private(here: Here) -> Finding:
     if open_places := [path for path in places if stat.S_IMODE(path.stat().st_mode) & ~DIRECTORY_MODE]:
         names = " ".join(map(shown_path, open_places))
         text = f"{names}: open to other users of this host, who can read logs there, or hold a watcher's lock file and keep it down"
-        return warning(text, f"chmod go= {names}")
+        known = {f"{name}.log" for name in here.names}
+        fix = f"chmod go= {names}"
+        if not all(is_ours(path, known) for path in open_places):
+            fix = f"choose a place of their own with --state-dir; or, only if nothing else uses {names}: {fix}"
+        return warning(text, fix)
     if strange := [path for place in places for path in sorted(place.iterdir()) if _is_strange(path, place)]:
         names = " ".join(map(shown_path, strange))
         return warning(f"{names}: a symbolic link, or not of the same owner as its directory", f"ls -l {names}, then remove it")

@@ -43,7 +43,7 @@ def prepare(deployment: Deployment) -> None:
     check_run_dir(deployment.run_dir)
     try:
         make_directory(deployment.run_dir)
-        make_directory(deployment.log_dir)
+        make_directory(deployment.log_dir, known={f"{path.stem}.log" for path in deployment.conf_dir.glob("[!.]*.*")})
         write_if_changed(config_path(deployment), base_text(deployment.conf_dir))
     except PermissionError as error:
         raise _not_writable(error.filename) from error

@@ -20,7 +20,6 @@ from watcher.cli.since import Since
 from watcher.config import Deployment, Settings, load_one
 from watcher.errors import NotOwner, WatcherError
 from watcher.log import iso
-from watcher.private import make_directory
 
 if TYPE_CHECKING:
     from watcher.model import Delivered, ResumeToken
@@ -255,11 +254,11 @@ def _change(deployment: Deployment, name: str, how: How, choose: Choose) -> int:
 
 @contextmanager
 def _while_stopped(deployment: Deployment, settings: Settings) -> Iterator[None]:
-    from watcher.fleet.launch import check_ours
+    from watcher.fleet.launch import check_ours, make_run_dir
     from watcher.worker.process import no_worker
 
     check_ours(deployment)
-    make_directory(deployment.run_dir)
+    make_run_dir(deployment)
     with ExitStack() as stack:
         try:
             stack.enter_context(no_worker(deployment.run_dir / f"{settings.name}.lock"))

@@ -42,11 +42,18 @@ def prepare(deployment: Deployment) -> None:
     """Make `run/` and `log/`, and write the base configuration to `run/`. Raises FleetError if supervisord could not work there."""
     check_run_dir(deployment.run_dir)
     try:
-        make_directory(deployment.run_dir)
+        make_run_dir(deployment)
         make_directory(deployment.log_dir, known={f"{path.stem}.log" for path in deployment.conf_dir.glob("[!.]*.*")})
         write_if_changed(config_path(deployment), base_text(deployment.conf_dir))
     except PermissionError as error:
         raise _not_writable(error.filename) from error
+
+
+def make_run_dir(deployment: Deployment) -> None:
+    """Make `run/`, but none in place of one that was moved away under a running supervisord. Errors: FleetError, OSError."""
+    if not deployment.run_dir.exists():
+        refuse_a_second(deployment)
+    make_directory(deployment.run_dir)
 
 
 def check_ours(deployment: Deployment) -> None:
@@ -109,7 +116,6 @@ def command(deployment: Deployment, *options: str) -> list[str]:
 
 def launch(deployment: Deployment) -> None:
     """Start supervisord as a daemon and wait until it answers. Raises FleetError with supervisord's own reason."""
-    refuse_a_second(deployment)
     check_writable(deployment)
     result = subprocess.run(
         command(deployment),
@@ -173,7 +179,10 @@ def _signal_lost(deployment: Deployment) -> list[int]:
 def refuse_a_second(deployment: Deployment) -> None:
     """Raise FleetError if an unreachable supervisord runs: another one would start a second set of workers."""
     if pid := lost_pid(deployment):
-        raise FleetError(in_words_lost(pid), hint="watcherctl down, then start again; or put run/ back, if it was moved")
+        raise FleetError(
+            in_words_lost(pid),
+            hint="put run/ back, if it was moved: the marks of disabled watchers are in it; else watcherctl down, then start again",
+        )
 
 
 def in_words_lost(pid: int) -> str:

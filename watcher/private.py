@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import pwd
 import re
 import stat
 import threading
@@ -60,7 +61,7 @@ def is_ours(place: Path | int, known: Collection[str] = ()) -> bool:
     Errors: OSError.
     """
     status = os.stat(place)  # noqa: PTH116 - of a descriptor, too
-    if status.st_mode & stat.S_ISVTX or _is_the_systems(status):
+    if _is_for_all(status):
         return False
     try:
         with os.scandir(place) as entries:
@@ -72,8 +73,10 @@ def is_ours(place: Path | int, known: Collection[str] = ()) -> bool:
     return of_one_owner and fitting and (not owners or any(name in known or _UNMISTAKABLE.fullmatch(name) for name in owners))
 
 
-def _is_the_systems(status: os.stat_result) -> bool:
-    return any(os.path.samestat(status, place.stat()) for place in SYSTEM_DIRECTORIES if place.is_dir())
+def _is_for_all(status: os.stat_result) -> bool:
+    return bool(status.st_mode & stat.S_ISVTX) or any(
+        os.path.samestat(status, place.stat()) for place in SYSTEM_DIRECTORIES if place.is_dir()
+    )
 
 
 def _owner(entry: os.DirEntry[str]) -> int | None:
@@ -109,6 +112,26 @@ def replace_file(path: Path, content: bytes, mode: int = FILE_MODE) -> None:
         except OSError:
             temporary.unlink(missing_ok=True)
             raise
+
+
+def refusal(path: Path) -> tuple[str, str]:
+    """Return in words that `path` may not be opened or made, and the command that mends it: root may have left it, after `sudo`."""
+    place = path if os.path.lexists(path) else path.parent
+    status = place.stat(follow_symlinks=False)
+    text = f"{place}, which belongs to {user_name(status.st_uid)}, cannot be opened"
+    if _is_for_all(status):
+        return text, "choose another place with --state-dir"
+    if status.st_uid == os.geteuid():
+        return f"{place} cannot be opened", f"chmod u+rwX {place}"
+    return text, f"chown {user_name(os.geteuid())} {place}"
+
+
+def user_name(number: int) -> str:
+    """Return the name of a user id, or the number itself if it has no name, as in many containers."""
+    try:
+        return pwd.getpwuid(number).pw_name
+    except KeyError:
+        return str(number)
 
 
 @contextlib.contextmanager

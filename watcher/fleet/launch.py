@@ -17,7 +17,7 @@ from watcher.fleet.polling import is_still, wait_for
 from watcher.fleet.programs import STOP_WAIT_SECONDS
 from watcher.fleet.supervisord import Supervisord
 from watcher.pids import birth_of
-from watcher.private import UMASK, make_directory
+from watcher.private import UMASK, make_directory, user_name
 
 SOCKET_PATH_BYTES = 95
 """The longest allowed path of the socket. A unix socket's path may have 107 bytes, and supervisord first binds to this path with
@@ -53,7 +53,10 @@ def make_run_dir(deployment: Deployment) -> None:
     """Make `run/`, but none in place of one that was moved away under a running supervisord. Errors: FleetError, OSError."""
     if not deployment.run_dir.exists():
         refuse_a_second(deployment)
-    make_directory(deployment.run_dir)
+    try:
+        make_directory(deployment.run_dir)
+    except PermissionError as error:
+        raise _not_writable(error.filename) from error
 
 
 def check_ours(deployment: Deployment) -> None:
@@ -68,16 +71,6 @@ def check_ours(deployment: Deployment) -> None:
                 f"{directory} is closed to this user: the fleet is that of {user_name(owner)}",
                 hint=f"run watcherctl as that user, for example with sudo -u {user_name(owner)}",
             )
-
-
-def user_name(number: int) -> str:
-    """The name of a user id, or the number itself if it has no name, as in many containers."""
-    import pwd
-
-    try:
-        return pwd.getpwuid(number).pw_name
-    except KeyError:
-        return str(number)
 
 
 def check_writable(deployment: Deployment) -> None:

@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import contextlib
 import os
+import pwd
+import re
 import stat
 import threading
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 
 DIRECTORY_MODE = 0o700
@@ -17,16 +19,72 @@ FILE_MODE = 0o600
 UMASK = 0o077
 """The same for files that other programs make; see umask(2)."""
 
+SYSTEM_DIRECTORIES = tuple(map(Path, ("/run", "/var/run", "/var/log", "/tmp", "/var/tmp", "/dev/shm")))  # noqa: S108
+"""Directories that everybody needs, also where they are empty, as /run is in some containers."""
+
 _OTHERS = ~DIRECTORY_MODE & 0o777
 
+_UNMISTAKABLE = re.compile(r"\.key|\.lock|.+\.lock|supervisord\.(conf|log)|agent\.(json|log)")
+_USUAL = re.compile(
+    _UNMISTAKABLE.pattern
+    + r"|supervisord\.pid|supervisor\.sock(\.\d+)?|programs|disabled|\.check-.+\.conf|.+\.(json|prom|new|log(\.\d+)?)"
+)
 
-def make_directory(path: Path) -> None:
-    """Make the directory; missing parents get the usual mode. A directory of ours that is open to others is closed to them. Errors:
-    OSError."""
+
+def make_directory(path: Path, known: Collection[str] = ()) -> None:
+    """Make the directory; missing parents get the usual mode. A directory of ours that is open to others is closed to them.
+
+    Another's stays as it is, and so does what a symbolic link leads to. `known` is as in `is_ours`. Errors: OSError.
+    """
     path.mkdir(mode=DIRECTORY_MODE, parents=True, exist_ok=True)
-    status = path.stat()
-    if status.st_uid == os.geteuid() and status.st_mode & _OTHERS:
-        path.chmod(stat.S_IMODE(status.st_mode) & DIRECTORY_MODE)
+    status = path.lstat()
+    if stat.S_ISDIR(status.st_mode) and status.st_uid == os.geteuid() and status.st_mode & _OTHERS:
+        _close(path, known)
+
+
+def _close(path: Path, known: Collection[str]) -> None:
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except PermissionError:  # nobody here can say what is in it
+        return
+    try:
+        if is_ours(descriptor, known):
+            os.fchmod(descriptor, stat.S_IMODE(os.fstat(descriptor).st_mode) & ~_OTHERS)
+    finally:
+        os.close(descriptor)
+
+
+def is_ours(place: Path | int, known: Collection[str] = ()) -> bool:
+    """Tell whether a directory, given by path or descriptor, is for watchers alone. It is empty, or all its files have names as in
+    `run/` and `log/` and its owner, and at least one has a name that other programs do not use, or one of `known`.
+
+    Errors: OSError.
+    """
+    status = os.stat(place)  # noqa: PTH116 - of a descriptor, too
+    if _is_for_all(status):
+        return False
+    try:
+        with os.scandir(place) as entries:
+            owners = {entry.name: _owner(entry) for entry in entries}
+    except PermissionError:  # nobody here can say what is in it
+        return False
+    of_one_owner = all(owner in {status.st_uid, None} for owner in owners.values())
+    fitting = all(name in known or _USUAL.fullmatch(name) for name in owners)
+    return of_one_owner and fitting and (not owners or any(name in known or _UNMISTAKABLE.fullmatch(name) for name in owners))
+
+
+def _is_for_all(status: os.stat_result) -> bool:
+    return bool(status.st_mode & stat.S_ISVTX) or any(
+        os.path.samestat(status, place.stat()) for place in SYSTEM_DIRECTORIES if place.is_dir()
+    )
+
+
+def _owner(entry: os.DirEntry[str]) -> int | None:
+    """Return the owner's user id; None if the file has gone, as temporary ones do."""
+    try:
+        return entry.stat(follow_symlinks=False).st_uid
+    except FileNotFoundError:
+        return None
 
 
 def open_file(path: Path, flags: int) -> int:
@@ -54,6 +112,26 @@ def replace_file(path: Path, content: bytes, mode: int = FILE_MODE) -> None:
         except OSError:
             temporary.unlink(missing_ok=True)
             raise
+
+
+def refusal(path: Path) -> tuple[str, str]:
+    """Return in words that `path` may not be opened or made, and the command that mends it: root may have left it, after `sudo`."""
+    place = path if os.path.lexists(path) else path.parent
+    status = place.stat(follow_symlinks=False)
+    text = f"{place}, which belongs to {user_name(status.st_uid)}, cannot be opened"
+    if _is_for_all(status):
+        return text, "choose another place with --state-dir"
+    if status.st_uid == os.geteuid():
+        return f"{place} cannot be opened", f"chmod u+rwX {place}"
+    return text, f"chown {user_name(os.geteuid())} {place}"
+
+
+def user_name(number: int) -> str:
+    """Return the name of a user id, or the number itself if it has no name, as in many containers."""
+    try:
+        return pwd.getpwuid(number).pw_name
+    except KeyError:
+        return str(number)
 
 
 @contextlib.contextmanager

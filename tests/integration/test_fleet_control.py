@@ -11,7 +11,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -303,10 +303,47 @@ def test_a_supervisord_whose_run_directory_was_moved_is_not_doubled_and_can_be_e
     with pytest.raises(FleetError, match=f"runs as process {supervisord}, but its socket is gone"):
         fleet.start([settings("a")])
     assert survey(fleet, ["a"]).lost_pid == supervisord
-    (fleet.base / "run").rename(fleet.base / "made-by-start")
     assert fleet.down()
     assert not is_alive(supervisord)
     assert not is_alive(worker)
+    assert not (fleet.base / "run").exists()
+
+
+OPERATIONS: dict[str, Callable[[Fleet], object]] = {
+    "start": lambda fleet: fleet.start([settings("a")]),
+    "prepare": lambda fleet: fleet.prepare([settings("a")]),
+    "restart": lambda fleet: fleet.restart([settings("a")]),
+    "apply": lambda fleet: fleet.apply([settings("a")]),
+    "stop": lambda fleet: fleet.stop(["a"]),
+    "disable": lambda fleet: fleet.disable(["a"]),
+    "enable": lambda fleet: fleet.enable(["b"]),
+}
+
+
+def test_a_run_directory_that_was_moved_can_be_put_back(fleet: StandIns) -> None:
+    """None is made in its place: `mv run.bak run` would lead into that. The marks of disabled watchers are still in it."""
+    fleet.disable(["b"])
+    fleet.start([settings("a")])
+    fleet.streaming("a")
+    (fleet.base / "run").rename(fleet.base / "run.bak")
+    for operation in OPERATIONS.values():
+        with pytest.raises(FleetError, match="its socket is gone") as refused:
+            operation(fleet)
+        assert refused.value.hint.startswith("put run/ back")
+        assert "disabled" in refused.value.hint
+        assert not (fleet.base / "run").exists()
+    (fleet.base / "run.bak").rename(fleet.base / "run")
+    fleet.start([settings("a")])
+    fleet.streaming("a")
+    assert "b" in fleet.disabled
+
+
+def test_a_refused_start_changes_no_program(fleet: StandIns) -> None:
+    fleet.start([settings("a")])
+    (fleet.base / "run" / "supervisor.sock").unlink()
+    with pytest.raises(FleetError, match="its socket is gone"):
+        fleet.start([settings("b")])
+    assert [path.name for path in (fleet.base / "run" / "programs").iterdir()] == ["a.conf"]
 
 
 def test_a_stale_pid_file_ends_no_other_process(fleet: StandIns) -> None:

@@ -22,6 +22,7 @@ from watcher.doctor import host
 from watcher.doctor.check import Finding, Outcome
 from watcher.doctor.configuration import Here
 from watcher.pids import birth_of
+from watcher.private import user_name
 
 MB = 1_000_000
 WATCHER = 'mongodb_uri = "mongodb://h/db"\nkafka_brokers = "h:9092"\nkafka_client_id = "{name}"\n'
@@ -75,6 +76,24 @@ def test_directories_that_others_can_read(examined: Examined, tmp_path: Path) ->
     assert examined()["host.private"].outcome is Outcome.OK
     (run_dir / "w0.lock").symlink_to("/etc/passwd")
     check_fix(examined()["host.private"], Outcome.WARNING, "s/run/w0.lock: a symbolic link", "ls -l")
+
+
+def test_directory_that_is_not_ours_alone(examined: Examined, tmp_path: Path) -> None:
+    """`chmod` could shut others out of theirs, for example out of /run."""
+    run_dir = tmp_path / "s" / "run"
+    run_dir.mkdir(parents=True)
+    run_dir.chmod(0o755)
+    (run_dir / "crond.pid").touch()
+    check_fix(examined()["host.private"], Outcome.WARNING, "s/run: open to other users", "--state-dir", "if nothing else uses")
+
+
+def test_run_directory_that_is_a_symbolic_link(examined: Examined, tmp_path: Path) -> None:
+    """`start` leaves it as it is."""
+    (tmp_path / "s").mkdir()
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere").chmod(0o755)
+    (tmp_path / "s" / "run").symlink_to(tmp_path / "elsewhere")
+    check_fix(examined()["host.private"], Outcome.WARNING, "s/run: open to other users", "chmod go=", "s/run")
 
 
 def test_a_file_that_has_just_gone_is_no_stranger(examined: Examined, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -177,6 +196,38 @@ def test_log_that_cannot_be_written_to(examined: Examined, tmp_path: Path) -> No
     """Another user's is one; a directory in its place stops root as well."""
     (tmp_path / "s" / "log" / "w0.log").mkdir(parents=True)
     check_fix(examined()["host.directories"], Outcome.FAILED, "w0.log cannot be written to", "chown")
+
+
+@pytest.mark.parametrize("name", ["w0.lock", "w0.json", "agent.json", ".key", ".lock"])
+def test_state_that_cannot_be_written_to(name: str, examined: Examined, tmp_path: Path) -> None:
+    (tmp_path / "s" / "run" / name).mkdir(parents=True)
+    check_fix(examined()["host.directories"], Outcome.FAILED, f"{name} cannot be written to", "chown")
+
+
+@pytest.mark.parametrize("name", ["w0.lock", "w0.json"])
+def test_state_that_cannot_be_read(name: str, examined: Examined, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A stand-in for access(2), which refuses root nothing."""
+    (tmp_path / "s" / "run").mkdir(parents=True)
+    (tmp_path / "s" / "run" / name).touch()
+    access = os.access
+    monkeypatch.setattr(os, "access", lambda path, how: access(path, how) and not (Path(path).name == name and how & os.R_OK))
+    check_fix(examined()["host.directories"], Outcome.FAILED, f"{name} cannot be read", "chown")
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
+@pytest.mark.parametrize("name", ["w0.lock", "w0.json"])
+def test_files_that_root_has_left_to_another_user(name: str, examined: Examined, tmp_path: Path) -> None:
+    """As after `sudo watcherctl run w0`. A supervisord that runs as root writes logs for others."""
+    run_dir, log_dir = tmp_path / "s" / "run", tmp_path / "s" / "log"
+    for place in (run_dir, log_dir):
+        place.mkdir(parents=True)
+        place.chmod(0o700)
+        os.chown(place, 65534, 65534)
+    for log in ("supervisord.log", "w0.log.1"):
+        (log_dir / log).touch()
+    assert examined()["host.private"].outcome is Outcome.OK
+    (run_dir / name).touch(0o600)
+    check_fix(examined()["host.private"], Outcome.WARNING, f"s/run/{name}: root's", f"chown {user_name(65534)} ", "sudo")
 
 
 def test_file_system_that_takes_no_more_files(examined: Examined, monkeypatch: pytest.MonkeyPatch) -> None:

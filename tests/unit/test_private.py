@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from watcher import private
 from watcher.agent.address import published
 from watcher.config import Deployment
 from watcher.fleet.digest import load_or_make_key
@@ -117,6 +118,73 @@ def test_starting_closes_what_an_older_version_left_open(tmp_path: Path) -> None
     with published(here.run_dir, "http://localhost/"):
         found = [path for path in (here.run_dir, here.log_dir, *here.run_dir.rglob("*")) if mode(path) & 0o077]
     assert found == []
+
+
+@pytest.mark.parametrize(
+    "name", [".key", ".lock", "a.lock", "supervisord.conf", "agent.json", "supervisord.log", "agent.log", "known.log"]
+)
+def test_a_directory_of_our_files_is_closed(name: str, tmp_path: Path) -> None:
+    for file in (name, "other.json", "other.prom", "other.log.1", "other.json.7.new"):
+        (tmp_path / "d" / file).parent.mkdir(exist_ok=True)
+        (tmp_path / "d" / file).touch()
+    make_directory(tmp_path / "d", known={"known.log"})
+    assert mode(tmp_path / "d") == 0o700
+
+
+def _with_a_stranger(directory: Path) -> None:
+    (directory / ".lock").touch()
+    (directory / "crond.pid").touch()
+
+
+def _of_another_program(directory: Path) -> None:
+    (directory / "app.log").touch()
+    (directory / "data.json").touch()
+
+
+def _sticky(directory: Path) -> None:
+    directory.chmod(0o1777)
+
+
+def _of_the_system(directory: Path) -> None:
+    private.SYSTEM_DIRECTORIES += (directory,)
+
+
+def _with_a_file_of_another_user(directory: Path) -> None:
+    (directory / ".lock").touch()
+    os.chown(directory / ".lock", 65534, 65534)
+
+
+NOT_OURS = [_with_a_stranger, _of_another_program, _sticky, _of_the_system]
+
+
+@pytest.mark.parametrize("change", [*NOT_OURS, *([_with_a_file_of_another_user] if os.geteuid() == 0 else [])])
+def test_a_directory_that_may_be_anothers_is_left_as_it_is(
+    change: Callable[[Path], None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A state directory /var makes run/ the system's own, and so does a conf.d at the root of a container."""
+    monkeypatch.setattr(private, "SYSTEM_DIRECTORIES", private.SYSTEM_DIRECTORIES)
+    (tmp_path / "d").mkdir()
+    change(tmp_path / "d")
+    before = mode(tmp_path / "d")
+    assert before & 0o077
+    make_directory(tmp_path / "d")
+    assert mode(tmp_path / "d") == before
+
+
+def test_the_systems_directories_are_known_by_any_path(tmp_path: Path) -> None:
+    (tmp_path / "var").symlink_to("/var")
+    assert not private.is_ours(tmp_path / "var" / "log")
+    assert not private.is_ours(Path("/run"))
+    assert not private.is_ours(Path("/tmp"))
+
+
+def test_a_run_directory_that_is_a_symbolic_link_is_used_as_it_is(tmp_path: Path) -> None:
+    here = Deployment.locate(tmp_path / "conf.d")
+    (tmp_path / "elsewhere").mkdir()
+    here.run_dir.symlink_to("elsewhere")
+    prepare(here)
+    assert mode(tmp_path / "elsewhere") == 0o777
+    assert (tmp_path / "elsewhere" / "supervisord.conf").is_file()
 
 
 def test_another_users_directory_is_left_as_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import json
 import logging
+import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
@@ -20,7 +21,6 @@ from watcher.cli.since import Since
 from watcher.config import Deployment, Settings, load_one
 from watcher.errors import NotOwner, WatcherError
 from watcher.log import iso
-from watcher.private import make_directory
 
 if TYPE_CHECKING:
     from watcher.model import Delivered, ResumeToken
@@ -193,8 +193,13 @@ def librdkafka_silent() -> Iterator[None]:
 
 def _delivered(deployment: Deployment, settings: Settings) -> Delivered:
     """The facts about earlier messages that the last worker on this host left in its status file."""
+    from watcher.private import refusal
     from watcher.worker.previous_run import Past
 
+    path = deployment.run_dir / f"{settings.name}.json"
+    if os.path.lexists(path) and not os.access(path, os.R_OK, effective_ids=True):
+        text, fix = refusal(path)
+        raise WatcherError(text, hint=fix)
     return Past.read(_status_file(deployment, settings).previous(), settings.kafka_client_id).delivered
 
 
@@ -255,14 +260,19 @@ def _change(deployment: Deployment, name: str, how: How, choose: Choose) -> int:
 
 @contextmanager
 def _while_stopped(deployment: Deployment, settings: Settings) -> Iterator[None]:
-    from watcher.fleet.launch import check_ours
+    from watcher.fleet.launch import check_ours, make_run_dir
+    from watcher.private import refusal
     from watcher.worker.process import no_worker
 
     check_ours(deployment)
-    make_directory(deployment.run_dir)
+    make_run_dir(deployment)
+    lock = deployment.run_dir / f"{settings.name}.lock"
     with ExitStack() as stack:
         try:
-            stack.enter_context(no_worker(deployment.run_dir / f"{settings.name}.lock"))
+            stack.enter_context(no_worker(lock))
+        except PermissionError as error:
+            text, fix = refusal(lock)
+            raise WatcherError(text, hint=fix) from error
         except NotOwner as error:
             raise WatcherError(
                 f"{settings.name} runs; its position can be changed only while it is stopped.",

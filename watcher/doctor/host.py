@@ -6,7 +6,6 @@ import ctypes
 import errno
 import os
 import platform
-import pwd
 import resource
 import shutil
 import socket
@@ -26,7 +25,7 @@ from watcher.fleet.lock import LOCK_FILE
 from watcher.fleet.polling import is_still
 from watcher.fleet.report import read_report
 from watcher.fleet.supervisord import Supervisord
-from watcher.private import DIRECTORY_MODE
+from watcher.private import DIRECTORY_MODE, is_ours, user_name
 
 OLDEST_PYTHON = (3, 11)
 SUPERVISORD = "supervisord"
@@ -72,22 +71,34 @@ def socket_place(here: Here) -> Finding:
 
 
 def directories(here: Here) -> Finding:
-    """Check that run/ and log/ can be written to, or created, and that the existing files in them can be written to."""
+    """Check that run/ and log/ can be written to, or created, and that the existing files in them can be used."""
     wanted = (here.deployment.run_dir, here.deployment.log_dir)
     closed = [path for path in wanted if not os.access(_existing(path), os.W_OK | os.X_OK)]
-    closed = closed or [path for path in _files(here) if path.is_dir() or not os.access(path, os.W_OK)]
-    if closed:
-        names = " ".join(map(shown_path, closed))
-        return failed(f"{names} cannot be written to", f"chown {_user()} {names}, or choose another place with --state-dir")
+    if closed := closed or [path for path in (*_logs(here), *_state(here)) if path.is_dir() or not os.access(path, os.W_OK)]:
+        return _unusable(closed, "written to")
+    if closed := [path for path in _state(here) if not os.access(path, os.R_OK)]:
+        return _unusable(closed, "read")
     missing = "" if all(path.is_dir() for path in wanted) else "; `watcherctl start` makes what is missing"
     return ok(f"{' and '.join(map(shown_path, wanted))} can be written to{missing}")
 
 
-def _files(here: Here) -> Iterator[Path]:
-    """The existing files that supervisord, workers and agent write to. A file of another user keeps a worker from starting."""
-    run_dir, log_dir = here.deployment.run_dir, here.deployment.log_dir
-    logs = (log_dir / f"{name}.log" for name in (SUPERVISORD, AGENT, *here.names))
-    return (path for path in (run_dir / LOCK_FILE, *logs) if path.exists())
+def _unusable(paths: list[Path], use: str) -> Finding:
+    names = " ".join(map(shown_path, paths))
+    fix = f"chown {user_name(os.geteuid())} {names}, or choose another place with --state-dir"
+    return failed(f"{names} cannot be {use}", fix)
+
+
+def _logs(here: Here) -> Iterator[Path]:
+    """The existing logs. One of another user keeps a worker from starting."""
+    logs = (here.deployment.log_dir / f"{name}.log" for name in (SUPERVISORD, AGENT, *here.names))
+    return (path for path in logs if path.exists())
+
+
+def _state(here: Here) -> Iterator[Path]:
+    """The existing files in run/ that workers, agent and watcherctl read and write."""
+    of_watchers = (f"{name}.{kind}" for name in here.names for kind in ("lock", "json"))
+    paths = (here.deployment.run_dir / name for name in (LOCK_FILE, ".key", f"{AGENT}.json", *of_watchers))
+    return (path for path in paths if path.exists())
 
 
 def private(here: Here) -> Finding:
@@ -98,22 +109,39 @@ def private(here: Here) -> Finding:
     if open_places := [path for path in places if stat.S_IMODE(path.stat().st_mode) & ~DIRECTORY_MODE]:
         names = " ".join(map(shown_path, open_places))
         text = f"{names}: open to other users of this host, who can read logs there, or hold a watcher's lock file and keep it down"
-        return warning(text, f"chmod go= {names}")
+        known = {f"{name}.log" for name in here.names}
+        fix = f"chmod go= {names}"
+        if not all(is_ours(path, known) for path in open_places):
+            fix = f"choose a place of their own with --state-dir; or, only if nothing else uses {names}: {fix}"
+        return warning(text, fix)
     if strange := [path for place in places for path in sorted(place.iterdir()) if _is_strange(path, place)]:
         names = " ".join(map(shown_path, strange))
         return warning(f"{names}: a symbolic link, or not of the same owner as its directory", f"ls -l {names}, then remove it")
+    for place in places:
+        if roots := [path for path in sorted(place.iterdir()) if _is_left_by_root(path, place)]:
+            names, owner = " ".join(map(shown_path, roots)), user_name(place.stat().st_uid)
+            return warning(f"{names}: root's, as after `sudo watcherctl`; {owner} cannot use them", f"chown {owner} {names}")
     return ok(f"{' and '.join(map(shown_path, places))}: for their owner alone")
 
 
 def _is_strange(path: Path, place: Path) -> bool:
-    """True for a symbolic link, and for a file of another owner than its directory's. Root is no stranger, because a supervisord
-    that runs as root writes logs for others. A file that has gone meanwhile was a temporary one.
-    """
+    """True for a symbolic link, and for a file of another owner than its directory's. Root is no stranger."""
+    status = _status(path)
+    return status is not None and (stat.S_ISLNK(status.st_mode) or status.st_uid not in {place.stat().st_uid, 0})
+
+
+def _is_left_by_root(path: Path, place: Path) -> bool:
+    """True for root's file in another user's directory, but not for a log: supervisord, run by root, writes others' logs."""
+    status = _status(path)
+    return status is not None and status.st_uid == 0 != place.stat().st_uid and ".log" not in path.suffixes
+
+
+def _status(path: Path) -> os.stat_result | None:
+    """Return the file's own status; None if it has gone meanwhile, as temporary ones do."""
     try:
-        status = path.lstat()
+        return path.lstat()
     except FileNotFoundError:
-        return False
-    return stat.S_ISLNK(status.st_mode) or status.st_uid not in {place.stat().st_uid, 0}
+        return None
 
 
 def disk_space(here: Here) -> Finding:
@@ -206,14 +234,6 @@ def _files_left(place: Path) -> int | None:
     """Return the number of further files that the file system can hold; None if it has no fixed limit (statvfs(3))."""
     told = os.statvfs(place)
     return told.f_favail if told.f_files else None
-
-
-def _user() -> str:
-    """Return the user's name, or the number of a user without a name, as in a container that was started with `--user`."""
-    try:
-        return pwd.getpwuid(os.geteuid()).pw_name
-    except KeyError:
-        return str(os.geteuid())
 
 
 def _megabytes(count: int) -> str:

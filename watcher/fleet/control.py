@@ -97,6 +97,7 @@ class Fleet:
                 self._launch_with(texts)
 
     def _launch_with(self, texts: Mapping[str, str]) -> None:
+        launch.refuse_a_second(self.deployment)  # before anything changes
         self._write_exactly(texts)
         launch.launch(self.deployment)
         self._start_disabled(texts)
@@ -199,8 +200,8 @@ class Fleet:
 
     def down(self) -> bool:
         """Stop every worker and supervisord, and wait until they are gone. Returns False if nothing was running."""
-        if not self.deployment.run_dir.exists() and not launch.lost_pid(self.deployment):
-            return False
+        if not self.deployment.run_dir.exists():
+            return launch.shut_down(self.deployment)  # of a moved run/, which can be put back as long as none is in its place
         with self._lock():
             return launch.shut_down(self.deployment)
 

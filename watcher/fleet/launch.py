@@ -17,7 +17,7 @@ from watcher.fleet.polling import is_still, wait_for
 from watcher.fleet.programs import STOP_WAIT_SECONDS
 from watcher.fleet.supervisord import Supervisord
 from watcher.pids import birth_of
-from watcher.private import UMASK, make_directory
+from watcher.private import UMASK, make_directory, user_name
 
 SOCKET_PATH_BYTES = 95
 """The longest allowed path of the socket. A unix socket's path may have 107 bytes, and supervisord first binds to this path with
@@ -42,9 +42,19 @@ def prepare(deployment: Deployment) -> None:
     """Make `run/` and `log/`, and write the base configuration to `run/`. Raises FleetError if supervisord could not work there."""
     check_run_dir(deployment.run_dir)
     try:
-        make_directory(deployment.run_dir)
-        make_directory(deployment.log_dir)
+        make_run_dir(deployment)
+        make_directory(deployment.log_dir, known={f"{path.stem}.log" for path in deployment.conf_dir.glob("[!.]*.*")})
         write_if_changed(config_path(deployment), base_text(deployment.conf_dir))
+    except PermissionError as error:
+        raise _not_writable(error.filename) from error
+
+
+def make_run_dir(deployment: Deployment) -> None:
+    """Make `run/`, but none in place of one that was moved away under a running supervisord. Errors: FleetError, OSError."""
+    if not deployment.run_dir.exists():
+        refuse_a_second(deployment)
+    try:
+        make_directory(deployment.run_dir)
     except PermissionError as error:
         raise _not_writable(error.filename) from error
 
@@ -61,16 +71,6 @@ def check_ours(deployment: Deployment) -> None:
                 f"{directory} is closed to this user: the fleet is that of {user_name(owner)}",
                 hint=f"run watcherctl as that user, for example with sudo -u {user_name(owner)}",
             )
-
-
-def user_name(number: int) -> str:
-    """The name of a user id, or the number itself if it has no name, as in many containers."""
-    import pwd
-
-    try:
-        return pwd.getpwuid(number).pw_name
-    except KeyError:
-        return str(number)
 
 
 def check_writable(deployment: Deployment) -> None:
@@ -109,7 +109,6 @@ def command(deployment: Deployment, *options: str) -> list[str]:
 
 def launch(deployment: Deployment) -> None:
     """Start supervisord as a daemon and wait until it answers. Raises FleetError with supervisord's own reason."""
-    refuse_a_second(deployment)
     check_writable(deployment)
     result = subprocess.run(
         command(deployment),
@@ -173,7 +172,10 @@ def _signal_lost(deployment: Deployment) -> list[int]:
 def refuse_a_second(deployment: Deployment) -> None:
     """Raise FleetError if an unreachable supervisord runs: another one would start a second set of workers."""
     if pid := lost_pid(deployment):
-        raise FleetError(in_words_lost(pid), hint="watcherctl down, then start again; or put run/ back, if it was moved")
+        raise FleetError(
+            in_words_lost(pid),
+            hint="put run/ back, if it was moved: the marks of disabled watchers are in it; else watcherctl down, then start again",
+        )
 
 
 def in_words_lost(pid: int) -> str:

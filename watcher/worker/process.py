@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TextIO
 
 from watcher.errors import ExitCode, NotOwner
-from watcher.private import open_file
+from watcher.private import open_file, refusal
 
 STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
@@ -88,7 +88,10 @@ def only_one(path: Path, stopping: threading.Event) -> Iterator[None]:
     with contextlib.ExitStack() as stack:
         try:
             lock: TextIO | None = stack.enter_context(_opened(path))
-        except OSError as error:  # no place for a lock; Kafka's fencing still holds
+        except PermissionError:  # no place for a lock; Kafka's fencing still holds
+            logger.warning("no lock file: %s: %s", *refusal(path))
+            lock = None
+        except OSError as error:
             logger.warning("no lock file: %s", error)
             lock = None
         if lock:

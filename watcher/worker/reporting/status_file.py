@@ -17,7 +17,7 @@ from typing import Any
 import orjson
 
 from watcher.model import ResumeToken, token_seconds
-from watcher.private import replace_file
+from watcher.private import refusal, replace_file
 from watcher.worker.memory import Rest
 from watcher.worker.reporting.metrics import metrics
 from watcher.worker.reporting.progress import Progress
@@ -59,10 +59,14 @@ class StatusFile:
 
     def previous(self) -> dict[str, Any]:
         """Return what the previous worker last wrote; empty if it cannot be read."""
-        with contextlib.suppress(OSError, ValueError):
+        try:
             data = orjson.loads(self._path.read_bytes())
-            return data if isinstance(data, dict) else {}
-        return {}
+        except PermissionError:
+            logger.warning("the last status is not known: %s: %s", *refusal(self._path))
+            return {}
+        except (OSError, ValueError):
+            return {}
+        return data if isinstance(data, dict) else {}
 
     def moved(self, token: ResumeToken) -> None:
         """Correct the file after a command has set the position: its headroom is that of the old position. Errors: OSError."""

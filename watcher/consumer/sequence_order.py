@@ -96,13 +96,14 @@ class _Queue:
 
 @dataclass(slots=True)
 class _Lane:
-    """Messages of one watcher that are held. `heads` is a heap of the first place in each queue.
+    """Messages of one watcher that are held. `heads` is a heap of the first place in each queue, and `events` has their events.
 
     `floors` holds a place for each round. Nothing below it can still come before the messages that arrived in that round.
     """
 
     queues: dict[Partition, _Queue] = field(default_factory=dict)
     heads: list[tuple[Place, Partition]] = field(default_factory=list)
+    events: dict[Partition, str] = field(default_factory=dict)
     last: Place = BEFORE_ALL
     last_event: str | None = None
     floors: dict[int, Place] = field(default_factory=dict)
@@ -132,6 +133,7 @@ class _Lane:
             heapq.heapreplace(self.heads, (queue.held[0][2], change.source))
         else:
             heapq.heappop(self.heads)
+        self._note_event(change.source, queue.held[0][3].event_id if queue.held else None)
         return place, change
 
     def forget(self, partitions: Collection[Partition]) -> None:
@@ -154,18 +156,17 @@ class _Lane:
         The event is that of the first message, or of the last one that went.
         """
         (count, number), partition = self.heads[0]
-        first = self.queues[partition].held[0][3]
-        event = first.event_id
+        event = self.events.get(partition)
         if event is None:
             return None
-        gone = self.last[1]
-        if self.last[0] == count and gone <= number and is_same_block(gone, number) and event < (self.last_event or ""):
-            return self.last_event or "", first
-        for (its_count, its_number), its_partition in self.heads:
-            if its_count == count and is_same_block(its_number, number):
-                other = self.queues[its_partition].held[0][3]
-                if other.event_id is not None and other.event_id < event:
-                    return event, other
+        if event < (self.last_event or ""):
+            gone = self.last[1]
+            if self.last[0] == count and gone <= number and is_same_block(gone, number):
+                return self.last_event or "", self.queues[partition].held[0][3]
+        if event > min(self.events.values()):
+            for (its_count, its_number), its_partition in self.heads:
+                if its_count == count and is_same_block(its_number, number) and self.events.get(its_partition, event) < event:
+                    return event, self.queues[its_partition].held[0][3]
         return None
 
     def _move(self, count: int, event: str) -> None:
@@ -182,6 +183,20 @@ class _Lane:
     def _find_heads(self) -> None:
         self.heads = [(queue.held[0][2], partition) for partition, queue in self.queues.items() if queue.held]
         heapq.heapify(self.heads)
+        self.events.clear()
+        for _, partition in self.heads:
+            self._note_event(partition, self.queues[partition].held[0][3].event_id)
+
+    def add_head(self, place: Place, change: Change) -> None:
+        """Add the first message of a queue."""
+        heapq.heappush(self.heads, (place, change.source))
+        self._note_event(change.source, change.event_id)
+
+    def _note_event(self, partition: Partition, event: str | None) -> None:
+        if event is None:
+            self.events.pop(partition, None)
+        else:
+            self.events[partition] = event
 
 
 class SequenceOrder:
@@ -241,7 +256,7 @@ class SequenceOrder:
             queue = lane.queues[change.source] = _Queue(self._sources[change.source])
         place = (lane.numbering.count_of(change), change.sequence)
         if not queue.held:
-            heapq.heappush(lane.heads, (place, change.source))
+            lane.add_head(place, change)
         weight = size + MESSAGE_OVERHEAD
         queue.held.append((self._round, weight, place, change))
         queue.seen = max(queue.seen, place)

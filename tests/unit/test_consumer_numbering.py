@@ -282,3 +282,23 @@ def test_messages_written_again_and_read_from_the_middle_are_no_new_count(data: 
     assert fresh == sorted(fresh)
     assert sorted(number for number, _ in reading.gone) == sorted(number for log in begun.values() for number, _ in log)
     assert (reading.began, reading.order.is_holding) == ([], False)
+
+
+@given(st.data())
+def test_a_position_set_back_in_a_backlog_is_no_new_count(data: Any) -> None:
+    """The same events come again under numbers of another block."""
+    first, back = data.draw(st.integers(1, 20)), data.draw(st.integers(0, 20))
+    numbers = [*range(1, first + 1), *range(1_000_000, 1_000_000 + back + 3)]
+    events = [*range(1, first + 1), *range(max(0, first - back), max(0, first - back) + back + 3)]
+    everything: list[Written] = [(number, f"{event:03}") for number, event in zip(numbers, events, strict=True)]
+    logs: dict[Partition, list[Written]] = {A: [], B: [], C: []}
+    for message in everything:
+        logs[data.draw(st.sampled_from([A, B, C]))].append(message)
+    reading = Reading(logs)
+    for partition, size in data.draw(st.lists(st.tuples(st.sampled_from([A, B, C]), st.integers(1, 9)), max_size=15)):
+        reading.take(partition, min(len(logs[partition]), reading.read[partition] + size))
+        reading.turn()
+    reading.rest()
+    for _ in range(4):
+        reading.turn()
+    assert (reading.gone, reading.began) == (everything, [])

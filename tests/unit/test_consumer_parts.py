@@ -126,6 +126,7 @@ def test_a_gap() -> None:
         json.dumps(message(database=7)).encode(),
         json.dumps(message(collection=["users"])).encode(),
         json.dumps(message(documentKey="k")).encode(),
+        json.dumps(message(eventId=7)).encode(),
         json.dumps(message(timestamp=None)).encode(),
         json.dumps(message(operationType="gap", timestamp="yesterday")).encode(),
         b'{"operationType": "insert", "database": "d", "collection": "users", "documentKey": {"_id": 1}}',

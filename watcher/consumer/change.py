@@ -190,6 +190,8 @@ def _wrong_field(change: Change) -> str | None:
         return "database"
     if not isinstance(change.collection, str) and change.collection is not None:
         return "collection"
+    if not isinstance(message.get("eventId", ""), str | None):
+        return "eventId"
     if not isinstance(message.get("documentKey", _NO_KEY), dict):
         return "documentKey"
     if not isinstance(message.get("timestamp"), str) or (change.operation == "gap" and not _is_time(message["timestamp"])):

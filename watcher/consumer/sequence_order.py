@@ -9,7 +9,9 @@ That is so in these cases:
   every lower number was already in its log when this message could be read; or
 * the partitions it would wait for have been silent for too long.
 
-A watcher whose position was deleted counts from 1 again. So a place in the order is a pair: the count, and the number in it.
+A watcher whose position was deleted counts from 1 again. So a place in the order is a pair: the count, and the number in it. Of a
+backlog, the new count may be read before the old one. That shows when an earlier event comes under a higher number; then messages
+that are held get a place in the new count.
 
 Time here is seconds spent listening to Kafka: while a handler works, no partition counts as silent.
 """
@@ -25,7 +27,7 @@ from dataclasses import dataclass, field
 
 from watcher.consumer.change import Change
 from watcher.consumer.delivered import Partition
-from watcher.consumer.numbering import Numbering
+from watcher.consumer.numbering import Numbering, is_same_block
 
 Place = tuple[float, int]
 """Place in the order: the watcher's count, and the number in it."""
@@ -78,27 +80,39 @@ class _Queue:
 
     source: _Source
     seen: Place = BEFORE_ALL
+    gone: Place = BEFORE_ALL
     held: deque[tuple[_Round, int, Place, Change]] = field(default_factory=deque)
 
-    def holds(self, change: Change) -> bool:
-        """True if the same message waits here."""
-        return any(each.sequence == change.sequence and each.event_id == change.event_id for *_, each in self.held)
+    def move(self, count: float, event: str) -> None:
+        """Move the messages of a count to the next one, from that event on."""
+        moves = False
+        for index, (arrived, weight, place, change) in enumerate(self.held):
+            moves = place[0] == count and (moves or (change.event_id is not None and change.event_id >= event))
+            if moves:
+                self.held[index] = (arrived, weight, (count + 1, place[1]), change)
+        if moves:
+            self.seen = max(self.seen, (count + 1, self.held[-1][2][1]))
 
 
 @dataclass(slots=True)
 class _Lane:
-    """Messages of one watcher that are held. `heads` is a heap of the first place in each queue.
+    """Messages of one watcher that are held. `heads` is a heap of the first place in each queue, and `events` has their events.
 
     `floors` holds a place for each round. Nothing below it can still come before the messages that arrived in that round.
     """
 
     queues: dict[Partition, _Queue] = field(default_factory=dict)
     heads: list[tuple[Place, Partition]] = field(default_factory=list)
+    events: dict[Partition, str] = field(default_factory=dict)
     last: Place = BEFORE_ALL
+    last_event: str | None = None
     floors: dict[int, Place] = field(default_factory=dict)
-    numbering: Numbering = field(default_factory=Numbering)
+    numbering: Numbering = field(init=False)
     told_count: float = 0
     was_late: bool = False
+
+    def __post_init__(self) -> None:
+        self.numbering = Numbering(self._move)
 
     def arrived(self) -> _Round:
         """The round in which the first message arrived."""
@@ -114,10 +128,12 @@ class _Lane:
         queue = self.queues[self.heads[0][1]]
         _, weight, place, change = queue.held.popleft()
         queue.source.held_bytes -= weight
+        queue.gone = max(queue.gone, place)
         if queue.held:
             heapq.heapreplace(self.heads, (queue.held[0][2], change.source))
         else:
             heapq.heappop(self.heads)
+        self._note_event(change.source, queue.held[0][3].event_id if queue.held else None)
         return place, change
 
     def forget(self, partitions: Collection[Partition]) -> None:
@@ -125,8 +141,62 @@ class _Lane:
         self.numbering.forget(partitions)
         for partition in partitions:
             self.queues.pop(partition, None)
-        self.heads = [head for head in self.heads if head[1] in self.queues]
+        self._find_heads()
+
+    def part_counts(self) -> None:
+        """Part the first message's count while its events contradict its numbers."""
+        while (found := self._contradiction()) is not None:
+            event, older = found
+            if not self.numbering.part(int(self.heads[0][0][0]), event, (older.sequence, older.event_id)):
+                break
+
+    def _contradiction(self) -> tuple[str, Change] | None:
+        """Return an event of the first message's count, and a message with an earlier event although its number is not lower.
+
+        The event is that of the first message, or of the last one that went.
+        """
+        (count, number), partition = self.heads[0]
+        event = self.events.get(partition)
+        if event is None:
+            return None
+        if event < (self.last_event or ""):
+            gone = self.last[1]
+            if self.last[0] == count and gone <= number and is_same_block(gone, number):
+                return self.last_event or "", self.queues[partition].held[0][3]
+        if event > min(self.events.values()):
+            for (its_count, its_number), its_partition in self.heads:
+                if its_count == count and is_same_block(its_number, number) and self.events.get(its_partition, event) < event:
+                    return event, self.queues[its_partition].held[0][3]
+        return None
+
+    def _move(self, count: int, event: str) -> None:
+        """Move messages of a count to the next one, from that event on. If one of them has gone already, then it says nothing about
+        the others of this count.
+        """
+        for queue in self.queues.values():
+            queue.move(count, event)
+        self._find_heads()
+        if self.last_event is not None and self.last_event >= event:
+            self.last, self.last_event = BEFORE_ALL, None
+        self.floors.clear()
+
+    def _find_heads(self) -> None:
+        self.heads = [(queue.held[0][2], partition) for partition, queue in self.queues.items() if queue.held]
         heapq.heapify(self.heads)
+        self.events.clear()
+        for _, partition in self.heads:
+            self._note_event(partition, self.queues[partition].held[0][3].event_id)
+
+    def add_head(self, place: Place, change: Change) -> None:
+        """Add the first message of a queue."""
+        heapq.heappush(self.heads, (place, change.source))
+        self._note_event(change.source, change.event_id)
+
+    def _note_event(self, partition: Partition, event: str | None) -> None:
+        if event is None:
+            self.events.pop(partition, None)
+        else:
+            self.events[partition] = event
 
 
 class SequenceOrder:
@@ -157,7 +227,7 @@ class SequenceOrder:
     def assign(self, partitions: Collection[Partition]) -> None:
         """Add partitions. They may hold much earlier messages, so the last message that went says nothing about them."""
         for lane in self._lanes.values():
-            lane.last = BEFORE_ALL
+            lane.last, lane.last_event = BEFORE_ALL, None
         for partition in partitions:
             self._sources[partition] = _Source(self._round.now_s)
         self._changed()
@@ -184,9 +254,9 @@ class SequenceOrder:
         queue = lane.queues.get(change.source)
         if queue is None:
             queue = lane.queues[change.source] = _Queue(self._sources[change.source])
-        place = (lane.numbering.count_of(change, lambda each: queue.holds(each) or self._is_repeated(each)), change.sequence)
+        place = (lane.numbering.count_of(change), change.sequence)
         if not queue.held:
-            heapq.heappush(lane.heads, (place, change.source))
+            lane.add_head(place, change)
         weight = size + MESSAGE_OVERHEAD
         queue.held.append((self._round, weight, place, change))
         queue.seen = max(queue.seen, place)
@@ -236,6 +306,8 @@ class SequenceOrder:
         return any(lane.heads for lane in self._lanes.values())
 
     def _may_go(self, lane: _Lane) -> bool:
+        if self._merging:
+            lane.part_counts()
         place = lane.heads[0][0]
         if not self._merging or place <= (lane.last[0], lane.last[1] + 1):
             return True
@@ -254,13 +326,15 @@ class SequenceOrder:
                 yield partition, source
 
     def _release(self, lane: _Lane) -> Change:
+        queue = lane.queues[lane.heads[0][1]]
+        is_again = lane.heads[0][0] <= queue.gone
         place, change = lane.pop()
         if place[0] > lane.told_count:
             lane.told_count = place[0]
             self._began_again(change)
         if place >= lane.last:
-            lane.last = place
-        elif self._merging and not lane.was_late and not self._is_repeated(change):
+            lane.last, lane.last_event = place, change.event_id
+        elif self._merging and not (is_again or lane.was_late or self._is_repeated(change)):
             lane.was_late = True
             _log.warning(
                 "%s: message %d came after %d: its partition was silent for longer than order_wait_ms",

@@ -1,0 +1,60 @@
+"""A worker goes on from what 0.1.0 has left: its position topic and its status file, as its code wrote them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from confluent_kafka import Producer
+from pymongo.database import Database
+
+from tests.support.doctoring import as_settings
+from tests.support.kafka_topics import create_topic
+from tests.support.worker import Inbox, Launch
+from watcher.mongodb.timeline import Timeline
+from watcher.sandbox.kafka import Broker
+
+pytest_plugins = ["tests.support.worker_fixtures"]
+
+OWNER = '{"instance":"0011223344556677","host":"old-host","pid":4711}'
+CLAIM = '{"version":1,"owner":' + OWNER + "}"
+POSITION = '{"version":1,"database":"DATABASE","sequence":41,"token":{"_data":"TOKEN"},"owner":' + OWNER + "}"
+TOPIC_CONFIG = {
+    "cleanup.policy": "compact",
+    "message.timestamp.type": "LogAppendTime",
+    "segment.bytes": "16777216",
+    "min.cleanable.dirty.ratio": "0.1",
+}
+STATUS: dict[str, Any] = {
+    "version": 1, "watcher": "dashboard", "pid": 4711, "instance": "0011223344556677", "host": "old-host",
+    "startedAt": "2026-11-24T10:00:00.000Z", "updatedAt": "2026-11-24T11:00:00.000Z", "state": "stopped", "mongoConnected": True,
+    "kafkaConnected": True, "events": {"insert": 41}, "messagesCommitted": 41, "eventsPerSecond": 0.0, "bufferSize": 0,
+    "queueMessages": 0, "queueBytes": 0, "sequence": 41, "lagSeconds": 0.0, "headroomSeconds": None, "serverTime": 1795514400,
+    "positionTime": 1795514400, "lastPollAt": None, "lastEventAt": None, "lastCommitAt": "2026-11-24T10:59:59.000Z", "batchSize": 1,
+    "commitSeconds": 0.004, "errors": 0, "reopens": 0, "restarts": 0, "bugs": 0, "fruitless": 0, "gaps": 0, "lastGapAt": None,
+    "lastError": None, "rssBytes": 46000000, "cpuSeconds": 1.0,
+}  # fmt: skip
+
+
+def test_position_and_status_file_are_taken_over(
+    launch: Launch, settings: dict[str, Any], inbox: Inbox, kafka: Broker, db: Database[Any], tmp_path: Path
+) -> None:
+    token = Timeline(as_settings(settings)).now()
+    db.users.insert_one({"_id": "since then"})
+    topic = f"{settings['kafka_client_id']}.position"
+    create_topic(kafka, topic, TOPIC_CONFIG)
+    producer = Producer({"bootstrap.servers": kafka.bootstrap})
+    producer.produce(topic, CLAIM, "claim")
+    producer.produce(topic, POSITION.replace("DATABASE", db.name).replace("TOKEN", token["_data"]), "position")
+    assert producer.flush(30) == 0
+    (tmp_path / "run").mkdir()
+    status = STATUS | {"clientId": settings["kafka_client_id"], "database": db.name}
+    (tmp_path / "run" / "dashboard.json").write_text(json.dumps(status))
+
+    worker = launch(settings)
+    worker.reached()
+    [message] = inbox.messages(1)
+    assert (message["documentKey"]["_id"], message["sequence"]) == ("since then", 42)
+    assert worker.stop() == 0
+    assert worker.logged("error") == []

@@ -188,6 +188,7 @@ class KafkaSink:
         try:
             self._opened().write(messages, position)
         except Outage as error:
+            self.close()  # first: the questions take seconds, in which it would go on with what has failed
             raise reason(error, self._topics, (*messages, position)) from error
 
     def _new_writer(self) -> Writer:

@@ -1,0 +1,42 @@
+"""What the sink does when a write has failed; the rest of it is tested on a broker."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.support.doctoring import as_settings
+from watcher.errors import Outage
+from watcher.kafka import sink as module
+from watcher.kafka.sink import KafkaSink
+from watcher.model import Delivered, Message, Owner
+
+SETTINGS = {"mongodb_uri": "mongodb://127.0.0.1/dashboard", "kafka_brokers": "127.0.0.1:1", "kafka_client_id": "dashboard-watcher"}
+
+
+class FailingWriter:
+    """A writer that Kafka does not answer."""
+
+    closed = False
+
+    def write(self, *_: Any) -> None:
+        raise Outage("Kafka does not answer", component="kafka", code="_TIMED_OUT")
+
+    def close(self) -> None:
+        self.closed = True
+
+
+def test_the_producer_is_dropped_before_kafka_is_asked_for_the_reason(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else it would still be there when a broker that was away comes back, and send again what was given up."""
+    sink, writer, seen = KafkaSink(as_settings(SETTINGS), Owner("ours", "here", 1), Delivered()), FailingWriter(), []
+    sink._writer, sink._topics = writer, None  # type: ignore[assignment]
+
+    def reason(error: Outage, *_: Any) -> Outage:
+        seen.append(writer.closed)
+        return error
+
+    monkeypatch.setattr(module, "reason", reason)
+    with pytest.raises(Outage):
+        sink._write((), Message("dashboard-watcher.position", b"position", b"{}", 0, "position"))
+    assert seen == [True]

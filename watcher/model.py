@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import Any, NamedTuple
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal, NamedTuple
 
 from watcher.oplog import Oplog
 
 ResumeToken = Mapping[str, Any]
 """A position in MongoDB's change stream, as the server gave it: `{"_data": "82…"}`."""
 
+
+Ticks = tuple[int, int]
+"""A cluster time of MongoDB: seconds since 1970, and the number of the operation within the second."""
 
 ANY_PARTITION = -1
 """Leaves the partition to the partitioner."""
@@ -21,18 +24,53 @@ def token_seconds(token: ResumeToken) -> int:
     return int(token["_data"][2:10], 16)
 
 
-def token_ticks(token: ResumeToken) -> tuple[int, int]:
-    """Return the whole cluster time in a resume token: seconds since 1970, and the number of the operation within the second."""
+def token_ticks(token: ResumeToken) -> Ticks:
+    """Return the whole cluster time in a resume token."""
     return token_seconds(token), int(token["_data"][10:18], 16)
 
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """News from the watcher itself to its consumers, sent as a control message: `gap` or `rewind`."""
+    """News from the watcher itself to its consumers, sent as a control message: `gap`, `rewind`, or one about a snapshot."""
 
     operation: str
     timestamp_ms: int
     fields: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """A snapshot, and how far it has come: all documents up to here are in Kafka.
+
+    `operation` is the operationType of its messages. `collections` are names and globs, none for all that are watched. `filters`
+    holds a query for some collections, as MongoDB Extended JSON. `started_sequence` is the sequence number of `snapshotStarted`.
+
+    Collections are read in the order of their names: `reached` is the last that was begun so. `collection` is the one in hand, empty
+    between two. `last` is the BSON document `{_id: …}` of the last document that was read of it, empty at its beginning. `again` are
+    collections to be read once more, because another has been renamed onto them. `documents` counts what was read altogether, and
+    `in_collection` of the collection in hand. `seen` is the greatest operation time of MongoDB's replies whose events were delivered.
+    """
+
+    id: str
+    operation: Literal["insert", "replace"]
+    reason: str
+    started_at: str
+    collections: tuple[str, ...] = ()
+    filters: Mapping[str, str] = field(default_factory=dict)
+    started_sequence: int = 0
+    state: Literal["running", "paused", "completed", "stopped", "aborted"] = "running"
+    reached: str = ""
+    collection: str = ""
+    last: bytes = b""
+    again: tuple[str, ...] = ()
+    documents: int = 0
+    in_collection: int = 0
+    seen: Ticks = (0, 0)
+
+    @property
+    def is_over(self) -> bool:
+        """Return True if nothing more will come of it."""
+        return self.state in ("completed", "stopped", "aborted")
 
 
 def no_token(event: bytes) -> ResumeToken:
@@ -63,10 +101,21 @@ class Batch:
     more: bool = False
     size: int = 0
     token_of: Callable[[bytes], ResumeToken] = no_token
+    operation_time: Ticks = (0, 0)
+    is_whole: bool = True
+    snapshot: Snapshot | None = None
+    rows: int = 0
+    snapshot_at: Callable[[int], Snapshot] | None = None
+    superseded: Mapping[int, int] = field(default_factory=dict)
 
     def position_after(self, events: int) -> ResumeToken:
         """Return the position after the first `events` of the batch; `events` is at least one."""
-        return self.token_of(self.events[events - 1])
+        return self.token if events > len(self.events) - self.rows else self.token_of(self.events[events - 1])
+
+    def snapshot_after(self, events: int) -> Snapshot | None:
+        """Return the snapshot after the first `events` of the batch."""
+        rows = events - len(self.events) + self.rows
+        return self.snapshot_at(rows) if self.snapshot_at and rows > 0 else self.snapshot
 
 
 class Message(NamedTuple):
@@ -105,14 +154,15 @@ class Delivered:
 class Position:
     """The progress of a watcher: everything up to `token` is in Kafka, as messages numbered up to `sequence`.
 
-    `token` is None until the change stream has been opened for the first time.
+    `token` is None until the change stream has been opened for the first time. `snapshot` is the snapshot under way.
     """
 
     database: str
     owner: Owner
     token: ResumeToken | None = None
     sequence: int = 0
+    snapshot: Snapshot | None = None
 
-    def moved(self, token: ResumeToken, messages: int = 0) -> Position:
+    def moved(self, token: ResumeToken, messages: int = 0, snapshot: Snapshot | None = None) -> Position:
         """Return the position at `token`, after `messages` more messages."""
-        return replace(self, token=token, sequence=self.sequence + messages)
+        return replace(self, token=token, sequence=self.sequence + messages, snapshot=snapshot)

@@ -20,6 +20,7 @@ from watcher.config.fields import check_field, out_of_reach
 from watcher.config.librdkafka import PropertyValue, check_property, check_value, no_numbers
 from watcher.config.masking import Secret
 from watcher.config.mongodb_uri import parse_uri, uri_refusals
+from watcher.config.queries import check_query
 from watcher.config.topic_name import folded
 from watcher.config.topic_template import check_topic
 
@@ -90,7 +91,8 @@ Delivery = Literal["exactly-once", "at-least-once"]
 JsonFormat = Literal["plain", "extended"]
 FullDocument = Literal["updateLookup", "whenAvailable", "required", "default"]
 FullDocumentBeforeChange = Literal["off", "whenAvailable", "required"]
-OnPositionLost = Literal["fail", "restart"]
+OnPositionLost = Literal["fail", "restart", "snapshot"]
+SnapshotMode = Literal["never", "initial"]
 OnLargeEvent = Literal["dead-letter", "fail"]
 
 
@@ -125,6 +127,11 @@ class Settings(Checked):
     start_from: Annotated[Start, _start] = "now"
     on_position_lost: Annotated[OnPositionLost, one_of(OnPositionLost)] = "fail"
     on_large_event: Annotated[OnLargeEvent, one_of(OnLargeEvent)] = "dead-letter"
+
+    snapshot_mode: Annotated[SnapshotMode, one_of(SnapshotMode)] = "never"
+    snapshot_collections: Annotated[tuple[str, ...], split_list, each(text, check_pattern)] = ()
+    snapshot_documents_per_second: Annotated[int, whole_number, at_least(0)] = 0
+    snapshot_filter: Annotated[Mapping[str, str], table(check_pattern, check_query)] = field(default_factory=dict)
 
     kafka: Annotated[Mapping[str, PropertyValue], table(check_property, check_value)] = field(repr=False, default_factory=dict)
 

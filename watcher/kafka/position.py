@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
+from dataclasses import fields as dataclass_fields
 from typing import Any, TypeVar
 
 import orjson
@@ -21,7 +22,7 @@ from watcher.errors import Outage, PositionLost
 from watcher.kafka.errors import as_watcher_error, translated
 from watcher.kafka.position_topic import POSITION_PARTITION
 from watcher.kafka.properties import ErrorCallback, admin_config, reader_config
-from watcher.model import Owner, Position, token_seconds
+from watcher.model import Owner, Position, Snapshot, token_seconds
 
 T = TypeVar("T")
 
@@ -31,6 +32,10 @@ CLAIM_KEY = b"claim"
 HISTORY_KEY = b"history"
 """Key of the last changes made by hand, which is written in their transactions; `watcher.position.history` makes the text."""
 
+SNAPSHOT_KEY = b"snapshot"
+"""Key of the snapshot under way, which is written with every position as long as there is one."""
+
+ANY = object()
 VERSION = 1
 READ_SECONDS = 15.0
 TAIL = 64
@@ -46,6 +51,7 @@ def dump(position: Position) -> bytes:
             "sequence": position.sequence,
             "token": orjson.loads(json_util.dumps(position.token)),
             "owner": asdict(position.owner),
+            "snapshot": position.snapshot.id if position.snapshot and not position.snapshot.is_over else None,
         }
     )
 
@@ -55,9 +61,23 @@ def dump_claim(owner: Owner) -> bytes:
     return orjson.dumps({"version": VERSION, "owner": asdict(owner)})
 
 
-def load(text: bytes) -> Position:
-    """Read the position from its JSON text. Errors: PositionLost if the text is not one of ours."""
-    return _load(text, _position)
+def dump_snapshot(snapshot: Snapshot) -> bytes:
+    """Write a snapshot as JSON text. Its `last` is BSON in hexadecimal, because not every `_id` survives JSON."""
+    fields = {**asdict(snapshot), "last": snapshot.last.hex(), "filters": dict(snapshot.filters)}
+    return orjson.dumps({"version": VERSION, **fields})
+
+
+def load(text: bytes, snapshot_text: Callable[[], bytes | None] = lambda: None) -> Position:
+    """Read the position from its JSON text. If it names a snapshot, `snapshot_text` is called for that one's. A release before
+    snapshots names none, and not that there is none: then the snapshot that was under way goes on.
+
+    Errors: PositionLost if a text is not one of ours; those of `snapshot_text`.
+    """
+    position, named = _load(text, lambda data: (_position(data), data.get("snapshot", ANY)))
+    if named is None or (found := snapshot_text()) is None:
+        return position
+    snapshot = _load(found, _snapshot)
+    return position if snapshot.is_over or named not in (ANY, snapshot.id) else replace(position, snapshot=snapshot)
 
 
 def load_owner(text: bytes) -> Owner:
@@ -73,6 +93,12 @@ def _load(text: bytes, part: Callable[[dict[str, Any]], T]) -> T:
             f"The saved position cannot be read ({type(error).__name__}: {error}): {text[:120]!r}",
             hint="Something else has written to the position topic. `watcherctl position` sets it anew: set, rewind or reset.",
         ) from error
+
+
+def _snapshot(data: dict[str, Any]) -> Snapshot:
+    fields = {field.name: data[field.name] for field in dataclass_fields(Snapshot)}
+    lists = {name: tuple(fields[name]) for name in ("collections", "again", "seen")}
+    return Snapshot(**{**fields, **lists, "last": bytes.fromhex(fields["last"])})
 
 
 def _owner(data: dict[str, Any]) -> Owner:
@@ -149,8 +175,13 @@ class PositionReader:
     def _read(self, first: int, end: int, *, wanted: int) -> Saved:
         last = self._last_records(first, end, wanted, POSITION_KEY)
         newest = max((last[key] for key in (POSITION_KEY, CLAIM_KEY) if key in last), default=None)
+
+        def snapshot_text() -> bytes | None:
+            found = last if SNAPSHOT_KEY in last else self._last_records(first, end, wanted, SNAPSHOT_KEY)
+            return found.get(SNAPSHOT_KEY, (0, None))[1]
+
         return Saved(
-            position=load(last[POSITION_KEY][1]) if POSITION_KEY in last else None,
+            position=load(last[POSITION_KEY][1], snapshot_text) if POSITION_KEY in last else None,
             owner=load_owner(newest[1]) if newest else None,
             emptied=POSITION_KEY not in last and first > 0,
         )

@@ -20,7 +20,16 @@ from watcher.config.topic_name import topic_name
 from watcher.errors import Outage, UndeliverableEvent
 from watcher.kafka.errors import explained
 from watcher.kafka.ownership import Ownership
-from watcher.kafka.position import CLAIM_KEY, HISTORY_KEY, POSITION_KEY, PositionReader, dump, dump_claim
+from watcher.kafka.position import (
+    CLAIM_KEY,
+    HISTORY_KEY,
+    POSITION_KEY,
+    SNAPSHOT_KEY,
+    PositionReader,
+    dump,
+    dump_claim,
+    dump_snapshot,
+)
 from watcher.kafka.position_topic import POSITION_PARTITION
 from watcher.kafka.properties import producer_config
 from watcher.kafka.refusals import reason
@@ -93,6 +102,8 @@ class KafkaSink:
         self._look_at_position_topic()
         self._prepare_topics({message.topic for message in messages})
         record = self._record(POSITION_KEY, dump(position))
+        if position.snapshot:
+            messages = [*messages, self._record(SNAPSHOT_KEY, dump_snapshot(position.snapshot))]
         begun = time.monotonic()
         try:
             self._write(messages, record)

@@ -18,7 +18,7 @@ from bson import Int64, Timestamp
 
 from watcher.config import Settings
 from watcher.errors import NotPermitted, Outage, PositionLost
-from watcher.model import Batch, ResumeToken, token_seconds, token_ticks
+from watcher.model import Batch, ResumeToken, Ticks, token_ticks
 from watcher.mongodb.client import CommandSession
 from watcher.mongodb.cursor_reply import take_apart
 from watcher.mongodb.errors import EventNotFound, lacking, translated, understood
@@ -97,25 +97,26 @@ class ChangeStream:
         with translated():
             return self._open({})
 
-    def next(self, limit: int | None = None) -> Batch:
-        """Read the next change events: at most `limit`, or `batch_size` by default. Waits at most one second for the first.
+    def next(self, limit: int | None = None, wait_ms: int | None = None) -> Batch:
+        """Read the next change events: at most `limit`, or `batch_size` by default. Waits for the first at most `wait_ms`, by
+        default a second.
 
         Errors: Outage, PositionLost, NotPermitted, EventTooLarge, UndeliverableEvent.
         """
         try:
-            batch = self._next(limit or self._size.limit)
+            batch = self._next(limit or self._size.limit, wait_ms or AWAIT_MS)
         except EventNotFound:
             raise  # it is the filter's fault, most likely, and not the member's
         except PositionLost as error:
             self._turn_to_primary(error)
             self._open_at(self._reached)
-            batch = self._next(limit or self._size.limit)
+            batch = self._next(limit or self._size.limit, wait_ms or AWAIT_MS)
         self._reached = batch.token
         return batch
 
-    def _next(self, limit: int) -> Batch:
+    def _next(self, limit: int, wait_ms: int) -> Batch:
         with translated():
-            events, token = self._read(self._get_more(limit))
+            events, token = self._read(self._get_more(limit, wait_ms))
             if time.monotonic() >= self._oplog_due:
                 self._oplog = self.oplog()
         size = sum(map(len, events))
@@ -123,11 +124,13 @@ class ChangeStream:
         whole, token = self._joiner.join(events, token)
         ended = self._cursor_id == 0
         more = not ended and is_backlog(len(events), size, limit)
-        return replace(self.standing_at(token), events=whole, ended=ended, more=more, size=size, token_of=event_token)
+        is_whole = not self._joiner.is_waiting
+        batch = self.standing_at(token)
+        return replace(batch, events=whole, ended=ended, more=more, size=size, token_of=event_token, is_whole=is_whole)
 
     def standing_at(self, token: ResumeToken) -> Batch:
         """Return a batch without events, at `token`."""
-        return Batch((), token, server_seconds=self._server_seconds, oplog=self._oplog)
+        return Batch((), token, self._operation_time[0], oplog=self._oplog, operation_time=self._operation_time)
 
     def oplog(self) -> Oplog | None:
         """Read the state of MongoDB's oplog; None without the role clusterMonitor, or on a router. Errors: Outage."""
@@ -186,10 +189,10 @@ class ChangeStream:
         with translated(after_token=True):
             self._aggregate([{"$changeStream": start_at(token)}, event_stage(token), {"$project": {"_id": 1}}])
             while time.monotonic() < deadline:
-                events, reached = self._read(self._get_more(1))
+                events, reached = self._read(self._get_more(1, AWAIT_MS))
                 if events:
                     return event_token(events[0])
-                if reached["_data"] > token["_data"] or token_seconds(token) > self._server_seconds:
+                if reached["_data"] > token["_data"] or token_ticks(token) > self._operation_time:
                     return None
         raise Outage(
             "MongoDB is still looking for the event of the position.",
@@ -213,8 +216,8 @@ class ChangeStream:
         unset = [{"$unset": [*self._left_out]}] if self._left_out else []
         return [{"$changeStream": stage}, *wanted, *self._after, *exclusions, *unset]
 
-    def _get_more(self, limit: int) -> dict[str, Any]:
-        return {"getMore": Int64(self._cursor_id), "collection": "$cmd.aggregate", "batchSize": limit, "maxTimeMS": AWAIT_MS}
+    def _get_more(self, limit: int, wait_ms: int) -> dict[str, Any]:
+        return {"getMore": Int64(self._cursor_id), "collection": "$cmd.aggregate", "batchSize": limit, "maxTimeMS": wait_ms}
 
     def _first_start(self) -> dict[str, Any]:
         """The `$changeStream` option for a stream that has no position yet."""
@@ -238,7 +241,8 @@ class ChangeStream:
         with understood():
             events, cursor = take_apart(bytes(reply["cursor"].raw))
             self._cursor_id = cursor["id"]
-            self._server_seconds: int = reply["operationTime"].time
+            operation_time: Timestamp = reply["operationTime"]
+            self._operation_time: Ticks = (operation_time.time, operation_time.inc)
             token: ResumeToken = cursor["postBatchResumeToken"]
             if not str(token["_data"]).startswith(TIME_FIRST):
                 raise lacking(f"its resume tokens are not MongoDB's: {token}")

@@ -47,13 +47,13 @@ class ResumingStream(ChangeStream):
         self._token = super().open_now()
         return self._token
 
-    def next(self, limit: int | None = None) -> Batch:
+    def next(self, limit: int | None = None, wait_ms: int | None = None) -> Batch:
         """Read as `ChangeStream.next` does."""
         try:
-            batch = super().next(limit)
+            batch = super().next(limit, wait_ms)
         except (EventNotFound, EventTooLarge) as error:
             self._open_otherwise(error)
-            batch = super().next(limit)
+            batch = super().next(limit, wait_ms)
         if batch.events:
             self._unproven = None
         elif batch.token["_data"] < self._token["_data"]:  # opened by time, and not yet past the position

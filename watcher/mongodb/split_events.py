@@ -30,6 +30,11 @@ class FragmentJoiner:
         self._token = token
         self._fragments: list[RawBSONDocument] = []
 
+    @property
+    def is_waiting(self) -> bool:
+        """True if an event's first fragments have come, and its last has not."""
+        return bool(self._fragments)
+
     def join(self, events: Iterable[bytes], token: ResumeToken) -> tuple[list[bytes], ResumeToken]:
         """Return the events that are now whole, and the position after them. `token`: the server's position after all `events`."""
         whole: list[bytes] = []

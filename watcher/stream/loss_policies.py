@@ -59,27 +59,28 @@ class TolerantStream:
         self._token = batch.token
         return batch
 
-    def next(self) -> Batch:
+    def next(self, wait_ms: int | None = None) -> Batch:
         """Read as `ChangeStream.next` does; the policies decide about errors that break the stream. Errors: as `ChangeStream.next`;
         UndeliverableEvent."""
         try:
-            batch = self._next()
+            batch = self._next(wait_ms)
         except PositionLost as error:
             batch = self._restart(error, self._token)
         self._token = batch.token
         return batch
 
-    def _next(self) -> Batch:
+    def _next(self, wait_ms: int | None) -> Batch:
         try:
-            batch = self._stream.next(1 if self._one_by_one else None)
+            batch = self._stream.next(1 if self._one_by_one else None, wait_ms)
         except EventTooLarge as error:
             return self._next_large(error) if self._one_by_one else self._slow_down()
         except Outage as error:
             if self._one_by_one and error.code == CUT_OFF and self._next_token_is_huge():
                 return self._next_large(EventTooLarge("A change event is too large for MongoDB's reply", hint=LARGE_HINT))
             raise
+        is_whole = batch.is_whole and not self._one_by_one
         self._one_by_one = max(0, self._one_by_one - len(batch.events))
-        return batch
+        return replace(batch, is_whole=is_whole)
 
     def _open(self, token: ResumeToken | None) -> Batch:
         try:
@@ -109,7 +110,7 @@ class TolerantStream:
     def _slow_down(self) -> Batch:
         """Read one by one from here. A large event costs the whole reply, and only an event read alone is known to be the one."""
         self._one_by_one = self._settings.batch_size
-        return self._stream.standing_at(self._stream.open(self._token))
+        return replace(self._stream.standing_at(self._stream.open(self._token)), is_whole=False)
 
     def _next_token_is_huge(self) -> bool:
         """Return True if the connection was closed because of the next event, and not by chance twice."""
@@ -148,7 +149,7 @@ class TolerantStream:
             batch = self._next_bare()
             if batch.events or token_seconds(batch.token) >= batch.server_seconds:  # there is none
                 break
-        return replace(batch, missing=fields)
+        return replace(batch, missing=fields, is_whole=False)
 
     def _next_bare(self) -> Batch:
         try:

@@ -15,7 +15,7 @@ import time
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 
-from watcher.model import Batch, Message, Position, ResumeToken
+from watcher.model import Batch, Message, Position
 from watcher.stream.ports import Observer, Sink, Source
 
 SWITCH_SECONDS = 0.0005
@@ -37,9 +37,9 @@ class ReadAhead:
         self._thread = ThreadPoolExecutor(1, "read-ahead")
         self._ahead: Future[tuple[Batch, float]] | None = None
 
-    def open(self, token: ResumeToken | None) -> Batch:
+    def open(self, position: Position) -> Batch:
         """Open the source. Call this first, or after a batch with `ended`: no batch has been read ahead then."""
-        return self._source.open(token)
+        return self._source.open(position)
 
     def next(self) -> Batch:
         """Return the source's next batch."""

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 
+from watcher.config.settings import ROW_OPERATIONS
 from watcher.errors import UndeliverableEvent
 from watcher.messages.encoder import Encoder
 from watcher.model import Batch, Message, Position, ResumeToken
@@ -41,11 +42,11 @@ class Pipeline:
             closing(ReadAhead(self._source, self._observer)) as source,
             closing(WriteBehind(self._sink, self._observer)) as sink,  # closed first, so that its error comes first
         ):
-            batch = source.open(position.token)
+            batch = source.open(position)
             position = self._deliver(batch, sink, position, stopping)
             self._observer.streaming()
             while not stopping():
-                batch = source.open(position.token) if batch.ended else source.next()
+                batch = source.open(position) if batch.ended else source.next()
                 if not batch.more:
                     sink.settle()
                 self._observer.received(batch)
@@ -72,16 +73,21 @@ class Pipeline:
             for sequence, notice in enumerate(batch.notices, position.sequence + 1)
         ]
         size = sum(len(message.value) for message in messages)
+        needless = set[int]()
         for number, event in enumerate(batch.events, 1):
-            for message in self._encode(event, position.sequence + len(messages) + 1, batch.missing):
-                messages.append(message)
-                size += len(message.value)
+            if number in needless:
+                continue
+            made = self._encode(event, position.sequence + len(messages) + 1, batch.missing)
+            messages += made
+            size += sum(len(message.value) for message in made)
+            if number in batch.superseded and is_whole(made):
+                needless.add(batch.superseded[number])
             if size >= self._sink.transaction_bytes:
-                position = position.moved(batch.position_after(number), len(messages))
+                position = position.moved(batch.position_after(number), len(messages), batch.snapshot_after(number))
                 yield messages, size, position
                 messages, size = [], 0
-        if messages or batch.ended or self._position_is_due(batch.token, position):
-            yield messages, size, position.moved(batch.token, len(messages))
+        if messages or batch.ended or batch.rows or self._position_is_due(batch.token, position):
+            yield messages, size, position.moved(batch.token, len(messages), batch.snapshot_after(len(batch.events)))
 
     def _position_is_due(self, token: ResumeToken, position: Position) -> bool:
         idle_seconds = time.monotonic() - self._last_commit
@@ -113,3 +119,8 @@ def _too_large(message: Message, remark: str) -> UndeliverableEvent:
         f"A message of {len(message.value)} bytes is too large for topic {message.topic}: {(message.key or b'')[:KEY_SHOWN]!r}.",
         hint=f'Raise max.message.bytes of the topic and "message.max.bytes" in [kafka]; {remark}.',
     )
+
+
+def is_whole(messages: Sequence[Message]) -> bool:
+    """Return True if the messages of an event are one that lacks nothing: nothing was removed, and there is no dead letter."""
+    return len(messages) == 1 and messages[0].operation in ROW_OPERATIONS

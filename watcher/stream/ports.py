@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
-from watcher.model import Batch, Message, Position, ResumeToken
+from watcher.model import Batch, Message, Position
 
 
 class Source(Protocol):
     """The origin of the batches. One thread uses it at a time, but not always the same one."""
 
-    def open(self, token: ResumeToken | None) -> Batch:
-        """Open after `token`; returns a batch without events that holds the position of the stream."""
+    def open(self, position: Position) -> Batch:
+        """Open after `position`; returns a batch without events that holds the position of the stream."""
 
     def next(self) -> Batch:
         """Read the next batch, after a bounded wait; it is empty if nothing has happened."""

@@ -1,0 +1,205 @@
+"""Snapshots through thousands of random histories: the worker dies at any point, transactions are cut, replies are read ahead.
+
+The real loop, interleaver and encoder run; MongoDB and Kafka are in memory (tests/support/snapshot_world.py). A consumer goes through the
+messages in their order. No row may be older than what came for its document before it, no event may lead behind a row, and in the end
+the consumer has what MongoDB has. Each condition of the design is taken away in turn, and must be missed.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass, field, replace
+from random import Random
+from typing import Any
+
+import pytest
+
+from tests.support.snapshot_world import DATABASE, WATCHED, World, WorldDocuments, WorldStream
+from tests.unit.change_events import encoder
+from watcher.config import Settings
+from watcher.model import Batch, Message, Owner, Position, Snapshot, Ticks
+from watcher.snapshot import interleaver, place
+from watcher.snapshot.interleaver import Interleaver
+from watcher.stream import overlap
+from watcher.stream.pipeline import Pipeline
+
+SEEDS = 1500
+MOST_STEPS = 400
+OWNER = Owner("9f3c", "host-1", 4711)
+
+
+class Killed(BaseException):
+    """The worker dies here."""
+
+
+class AtOnce:
+    """Runs what is submitted at once, so that a seed always gives the same history. Reading ahead stays reading ahead."""
+
+    def __init__(self, *_: Any) -> None:
+        pass
+
+    def submit(self, call: Callable[..., Any], *given: Any) -> Future[Any]:
+        future: Future[Any] = Future()
+        try:
+            future.set_result(call(*given))
+        except BaseException as error:  # noqa: BLE001 - it is raised where the result is asked for
+            future.set_exception(error)
+        return future
+
+    def shutdown(self) -> None:
+        pass
+
+
+@dataclass
+class Kafka:
+    """What is committed: the messages, and the position with them. A worker may die before and after each transaction."""
+
+    random: Random
+    position: Position = field(default_factory=lambda: Position(DATABASE, OWNER))
+    messages: list[dict[str, Any]] = field(default_factory=list)
+    transaction_bytes: int = 1
+    dies: float = 0.15
+
+    def deliver(self, messages: Sequence[Message], position: Position) -> None:
+        self._die_perhaps()
+        self.messages += [json.loads(message.value) for message in messages]
+        self.position = position
+        self.transaction_bytes = self.random.choice((1, 300, 1000, 100_000))
+        self._die_perhaps()
+
+    def rest(self) -> None:
+        pass
+
+    def takes(self, message: Message) -> bool:
+        return True
+
+    def _die_perhaps(self) -> None:
+        if self.random.random() < self.dies / 2:
+            raise Killed
+
+
+class Deaf:
+    """An observer that hears nothing."""
+
+    def __getattr__(self, name: str) -> Callable[..., None]:
+        return lambda *_, **__: None
+
+
+@dataclass
+class History:
+    """One random history, from the first start to the end of all writes and of the snapshot."""
+
+    seed: int
+    looks_up: bool
+
+    def __post_init__(self) -> None:
+        random = Random(self.seed)
+        self.world = World(random, self.looks_up, writes=random.randint(5, 25))
+        self.kafka = Kafka(random)
+        self._steps = 0
+
+    def run(self) -> bool:
+        """Run workers until everything is delivered; returns False if that takes too long."""
+        settings = Settings(
+            name="dashboard", mongodb_uri=f"mongodb://localhost/{DATABASE}", kafka_brokers="localhost:9092", kafka_client_id="d",
+            watch_collections=WATCHED, full_document="updateLookup" if self.looks_up else "default", snapshot_mode="initial",
+        )  # fmt: skip
+        while not self._done() and self._steps < MOST_STEPS:
+            self._steps += 1
+            self.stream = WorldStream(self.world)
+            source = Interleaver(self.stream, WorldDocuments(self.world), settings, Deaf())
+            pipeline = Pipeline(source, encoder(), self.kafka, Deaf(), fail_on_large=False)
+            try:
+                pipeline.run(self.kafka.position, self._stopping)
+            except Killed:
+                pass
+        return self._done()
+
+    def _stopping(self) -> bool:
+        self._steps += 1
+        return self._done() or self._steps >= MOST_STEPS
+
+    def _done(self) -> bool:
+        position, oplog = self.kafka.position, self.world.oplog
+        over = position.token is not None and (position.snapshot is None or position.snapshot.is_over)
+        delivered = not oplog or (position.token is not None and position.token["_data"] >= oplog[-1].token["_data"])
+        return self.world.writes <= 0 and over and delivered
+
+    def steps_back(self) -> list[str]:
+        """Go through the messages; returns a line for each that leads behind a row, or is a row that leads back."""
+        return list(Consumer().read(self.kafka.messages))
+
+    def differences(self) -> list[str]:
+        """Compare the consumer's copy with the source; returns a line for each collection that differs."""
+        consumer = Consumer()
+        list(consumer.read(self.kafka.messages))
+        pairs = {name: (consumer.state.get(name) or {}, self.world.state.get(name) or {}) for name in set(WATCHED) - consumer.unknown}
+        return [f"{name}: {copy} instead of {source}" for name, (copy, source) in pairs.items() if copy != source]
+
+
+class Consumer:
+    """Keeps a copy, by the messages alone."""
+
+    def __init__(self) -> None:
+        self.state: dict[str, dict[Any, int]] = {}
+        self.unknown: set[str] = set()
+        """Collections onto which another one was renamed that is not watched, after the snapshot: nobody copies those."""
+        self._complete = False
+        self._came_by_row: set[tuple[str, Any]] = set()
+
+    def read(self, messages: Sequence[dict[str, Any]]) -> Any:
+        for message in messages:
+            operation, collection = message["operationType"], message.get("collection", "")
+            documents = self.state.setdefault(collection, {})
+            if operation == "drop":
+                self.state.pop(collection, None)
+                self.unknown.discard(collection)
+            elif operation == "rename":
+                self._rename(collection, message["to"]["collection"])
+            elif operation == "snapshotCompleted":
+                self._complete = True
+            elif operation == "delete":
+                documents.pop(message["documentKey"]["_id"], None)
+            elif "documentKey" in message and (version := self._version(message, documents)) is not None:
+                key = message["documentKey"]["_id"]
+                row = "snapshot" in message
+                if documents.get(key, 0) > version and (row or (collection, key) in self._came_by_row):
+                    yield f"{collection}/{key!r}: {documents[key]} -> {version} by {message}"
+                documents[key] = version
+                (self._came_by_row.add if row else self._came_by_row.discard)((collection, key))
+
+    def _rename(self, collection: str, to: str) -> None:
+        documents = self.state.pop(collection, {})
+        self.state[to] = documents if to in WATCHED else {}  # whatever happens there is not told
+        self.unknown.discard(to)
+        if collection in self.unknown or (self._complete and collection not in WATCHED):
+            self.unknown.add(to)
+        self.unknown.discard(collection)
+
+    def _version(self, message: dict[str, Any], documents: dict[Any, int]) -> int | None:
+        document = message.get("fullDocument")
+        if document is None:  # not asked for, or gone when it was looked up: deleted, or under another name
+            known = message["documentKey"]["_id"] in documents
+            return int(message["updateDescription"]["updatedFields"]["version"]) if known else None
+        return int(document["version"])
+
+
+@pytest.fixture(autouse=True)
+def _at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(overlap, "ThreadPoolExecutor", AtOnce)
+
+
+@pytest.mark.parametrize("looks_up", [True, False], ids=["updateLookup", "default"])
+def test_never_back_and_equal_in_the_end(looks_up: bool) -> None:
+    finished = 0
+    for seed in range(SEEDS):
+        history = History(seed, looks_up)
+        finished += history.run()
+        assert history.steps_back() == [], f"seed {seed}"
+        numbers = [message["sequence"] for message in history.kafka.messages]
+        assert numbers == list(range(1, len(numbers) + 1)), f"seed {seed}"
+        if history._done():
+            assert history.differences() == [], f"seed {seed}"
+    assert finished > 0.95 * SEEDS

@@ -1,0 +1,47 @@
+"""Size and time of a snapshot's chunks: small enough for the stream's latency, and no more documents a second than allowed. Pure."""
+
+from __future__ import annotations
+
+FIRST_DOCUMENTS = 100
+"""Documents of the first chunk, when neither their size nor the time for reading them is known."""
+
+MOST_DOCUMENTS = 4000
+MOST_BYTES = 1_500_000
+"""Size of a chunk: half of a transaction, so that memory stays as it is without a snapshot."""
+
+QUIET_SECONDS = 0.040
+BUSY_SECONDS = 0.010
+"""Time for reading a chunk: events that come meanwhile wait so long."""
+
+GROWTH = 2.0
+"""Factor by which a chunk may be larger than the one before."""
+
+
+class Pace:
+    """Learns from each chunk how large the next should be."""
+
+    def __init__(self, documents_per_second: int) -> None:
+        """`documents_per_second` is the most that may be read, 0 for no limit."""
+        self._rate = documents_per_second
+        self._limit: float = FIRST_DOCUMENTS
+        self._due = 0.0
+
+    def limit(self) -> int:
+        """Return the number of documents to read at once."""
+        most = min(self._limit, max(1.0, self._rate / 10)) if self._rate else self._limit
+        return max(1, int(most))
+
+    def wait_seconds(self, now: float) -> float:
+        """Return the time until the next chunk may be read, in seconds."""
+        return max(0.0, self._due - now)
+
+    def read(self, documents: int, size: int, seconds: float, now: float, *, busy: bool) -> None:
+        """Learn from a chunk of `size` bytes whose reading took `seconds` and ended at `now`. `busy` means that events come
+        meanwhile."""
+        if self._rate:
+            self._due = max(self._due, now - 1 / self._rate) + documents / self._rate
+        if documents:
+            target = BUSY_SECONDS if busy else QUIET_SECONDS
+            by_time = documents * target / max(seconds, 1e-6)
+            by_size = documents * MOST_BYTES / max(size, 1)
+            self._limit = max(1.0, min(by_time, by_size, self._limit * GROWTH, MOST_DOCUMENTS))

@@ -1,0 +1,103 @@
+"""Course of a snapshot: how it begins, which collection comes next, what consumers are told. Pure."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any, Literal
+
+from watcher.config.collections import is_watched
+from watcher.log import iso
+from watcher.model import Notice, Snapshot
+
+MOST_AGAIN = 16
+"""Collections that may wait to be read once more; with more of them the snapshot begins anew."""
+
+Chosen = Callable[[str], bool]
+"""Says whether the watcher delivers a collection."""
+
+
+def begun(
+    reason: str,
+    operation: Literal["insert", "replace"],
+    collections: Sequence[str] = (),
+    filters: Mapping[str, str] | None = None,
+) -> Snapshot:
+    """Make a snapshot that begins now. Consumers have not been told of it yet."""
+    now = time.time()
+    moment = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(now))
+    return Snapshot(
+        id=f"snapshot-{moment}-{secrets.token_hex(3)}",
+        operation=operation,
+        reason=reason,
+        started_at=iso(now),
+        collections=tuple(collections),
+        filters=dict(filters or {}),
+    )
+
+
+def chooses(snapshot: Snapshot, collection: str) -> bool:
+    """Return True if the snapshot's own patterns choose the collection."""
+    return is_watched(collection, snapshot.collections, ())
+
+
+def next_collection(snapshot: Snapshot, names: Iterable[str]) -> Snapshot | None:
+    """Take the next of these collections in hand; None if there is none."""
+    present = sorted(name for name in names if chooses(snapshot, name))
+    again = next((name for name in snapshot.again if name in present), "")
+    if again:
+        others = tuple(name for name in snapshot.again if name != again)
+        return replace(snapshot, collection=again, last=b"", in_collection=0, again=others)
+    following = next((name for name in present if name > snapshot.reached), "")
+    return replace(snapshot, collection=following, reached=following, last=b"", in_collection=0) if following else None
+
+
+def renamed_onto(snapshot: Snapshot, collection: str) -> Snapshot:
+    """Read a collection from its beginning, because another one has been renamed onto it."""
+    if not chooses(snapshot, collection):
+        return snapshot
+    if collection == snapshot.collection:
+        return replace(snapshot, last=b"", in_collection=0)
+    if collection > snapshot.reached or collection in snapshot.again:
+        return snapshot
+    if len(snapshot.again) == MOST_AGAIN:
+        return replace(snapshot, reached="", collection="", last=b"", in_collection=0, again=())
+    return replace(snapshot, again=(*snapshot.again, collection))
+
+
+def collection_completed(snapshot: Snapshot) -> tuple[Snapshot, Notice]:
+    """Put the collection in hand away; returns the message about it too."""
+    told = {
+        "collection": snapshot.collection,
+        "documents": snapshot.in_collection,
+        "filtered": snapshot.collection in snapshot.filters,
+    }
+    return replace(snapshot, collection="", last=b"", in_collection=0), notice("snapshotCollectionCompleted", snapshot, **told)
+
+
+def ended(snapshot: Snapshot, state: Literal["completed", "stopped", "aborted"], reason: str = "") -> tuple[Snapshot, Notice]:
+    """End the snapshot; returns the message about it too. Only a completed one ends as `snapshotCompleted`."""
+    told = {"documents": snapshot.documents, **({"reason": reason} if reason else {})}
+    operation = "snapshotCompleted" if state == "completed" else "snapshotAborted"
+    return replace(snapshot, state=state), notice(operation, snapshot, **told)
+
+
+def announced(snapshot: Snapshot, sequence: int) -> tuple[Snapshot, Notice]:
+    """Make the message that says that the snapshot begins; `sequence` will be its number."""
+    snapshot = replace(snapshot, started_sequence=sequence)
+    told: dict[str, Any] = {"reason": snapshot.reason, "snapshotOperation": snapshot.operation}
+    if snapshot.collections:
+        told["collections"] = list(snapshot.collections)
+    if snapshot.filters:
+        told["filters"] = dict(snapshot.filters)
+    return snapshot, notice("snapshotStarted", snapshot, **told)
+
+
+def notice(operation: str, snapshot: Snapshot, **fields: Any) -> Notice:
+    """Make a control message about a snapshot, with its id and the sequence number of `snapshotStarted`."""
+    about: dict[str, Any] = {"snapshot": snapshot.id}
+    if operation != "snapshotStarted":
+        about["startedSequence"] = snapshot.started_sequence
+    return Notice(operation, int(time.time() * 1000), about | fields)

@@ -1,0 +1,58 @@
+"""Interfaces that the interleaver needs: the stream that it wraps, the documents, and an observer."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from watcher.model import Batch, ResumeToken, Snapshot, Ticks
+
+
+class Unreadable(Exception):
+    """The documents cannot be read at this time; a little later they can. The text says why."""
+
+
+class Stream(Protocol):
+    """A change stream whose reader says how long it waits for the first event."""
+
+    def open(self, token: ResumeToken | None) -> Batch:
+        """Open after `token`; returns a batch without events that holds the position of the stream."""
+
+    def next(self, wait_ms: int | None = None) -> Batch:
+        """Read the next batch, after at most `wait_ms` milliseconds if there is none; by default after a second."""
+
+
+@dataclass(frozen=True, slots=True)
+class Read:
+    """Documents of one collection, in the order of their `_id`; `complete` if there are no more behind them."""
+
+    documents: Sequence[bytes]
+    complete: bool
+
+
+class Documents(Protocol):
+    """The documents that are there already."""
+
+    def collections(self) -> tuple[Mapping[str, object], Ticks]:
+        """Read the names of the collections that can be read (no views, no time series), each with its identity, which moves with it
+        when it is renamed; and the operation time of that."""
+
+    def read(self, collection: str, after: bytes, at: Ticks, limit: int, query: str) -> Read:
+        """Read at most `limit` documents after the BSON document `{_id: …}` (none: from the beginning), as of `at`. `query` is a
+        further condition in MongoDB Extended JSON.
+
+        A name that stands for no collection any more has no documents, even as of a time when it had.
+
+        Errors: Unreadable if that cannot be read at this time; Outage, NotPermitted, ConfigurationError.
+        """
+
+
+class SnapshotObserver(Protocol):
+    """An object that is told of a snapshot's progress."""
+
+    def snapshot_read(self, snapshot: Snapshot) -> None:
+        """The snapshot has come so far; it's not delivered yet."""
+
+    def snapshot_waits(self, reason: str) -> None:
+        """No chunk was read at this reply."""

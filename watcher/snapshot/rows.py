@@ -1,0 +1,116 @@
+"""Documents of a collection as change events, so that they take the way of all changes from there on. Pure.
+
+Formats: https://bsonspec.org/spec.html, https://www.mongodb.com/docs/manual/reference/change-events/
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import bson
+from bson.codec_options import CodecOptions, DatetimeConversion
+from bson.decimal128 import Decimal128
+
+from watcher.messages.bson_elements import DOCUMENT, Element, document, elements
+from watcher.model import Snapshot, Ticks
+
+ID = b"_id\0"
+NAMESPACE = b"ns\0"
+KEY = b"documentKey\0"
+AFTER = b"fullDocument\0"
+
+_NUMBERS_AND_CONTAINERS = frozenset({0x01, 0x03, 0x04, 0x10, 0x12, 0x13})
+"""Types whose values may be equal to MongoDB though their bytes differ."""
+
+_CODEC: CodecOptions[dict[str, Any]] = CodecOptions(
+    datetime_conversion=DatetimeConversion.DATETIME_MS, unicode_decode_error_handler="surrogateescape"
+)
+
+
+def namespace_of(database: str, collection: str) -> bytes:
+    """Write the field `ns` of a change event, as BSON."""
+    return bson.encode({"db": database, "coll": collection})
+
+
+def row_events(documents: Sequence[bytes], snapshot: Snapshot, namespace: bytes, time: Ticks) -> list[bytes]:
+    """Make the change events of documents that were read as of `time`. Their ids go on from `snapshot.documents`."""
+    body = bson.encode(
+        {
+            "operationType": snapshot.operation,
+            "wallTime": bson.DatetimeMS(time[0] * 1000),
+        }
+    )[4:-1]
+    tail = bson.encode({"snapshot": snapshot.id})[4:-1]
+    return [
+        document(
+            b"\x03_id\0"
+            + bson.encode({"_data": f"{snapshot.id}.{number}"})
+            + body
+            + b"\x03ns\0"
+            + namespace
+            + b"\x03documentKey\0"
+            + id_document(row)
+            + b"\x03fullDocument\0"
+            + row
+            + tail
+        )
+        for number, row in enumerate(documents, snapshot.documents + 1)
+    ]
+
+
+def id_document(row: bytes) -> bytes:
+    """Return `{_id: …}` of a document, as BSON. Errors: LookupError if it has none."""
+    for element in elements(row, 0):
+        if row.startswith(ID, element.start + 1):
+            return document(row[element.start : element.end])
+    raise LookupError("a document without _id")
+
+
+def superseded_rows(documents: Sequence[bytes], events: Sequence[bytes], namespace: bytes) -> dict[int, int]:
+    """Map each event that holds a whole document to the row of the same document; the rows are counted on after the events.
+
+    `namespace` is the rows' collection, as `namespace_of` writes it.
+    """
+    rows = {identity(id_document(row)): number for number, row in enumerate(documents, len(events) + 1)} if events else {}
+    return {
+        number: rows[key]
+        for number, event in enumerate(events, 1)
+        if namespace in event and (key := _identity_of_whole_document(event, namespace)) is not None and key in rows
+    }
+
+
+def identity(key: bytes) -> object:
+    """Return a hashable value that two `{_id: …}` share if their `_id`s are the same to MongoDB, whatever their numeric types."""
+    return _normal(bson.decode(key, _CODEC)["_id"]) if key[4] in _NUMBERS_AND_CONTAINERS else key
+
+
+def _normal(value: Any) -> object:
+    if isinstance(value, Mapping):
+        return tuple((name, _normal(each)) for name, each in value.items())
+    if isinstance(value, list):
+        return ("array", *map(_normal, value))
+    if isinstance(value, Decimal128):
+        number = value.to_decimal()
+        return ("number", "nan" if number.is_nan() else number)
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return ("number", "nan" if value != value else value)
+    return (type(value).__name__, repr(value))
+
+
+def _identity_of_whole_document(event: bytes, namespace: bytes) -> object:
+    """Return the identity of an event's document if the event is of this collection and holds it whole; otherwise None."""
+    key: bytes | None = None
+    is_whole = is_ours = False
+    for element in elements(event, 0):
+        if event.startswith(NAMESPACE, element.start + 1):
+            is_ours = _value(event, element) == namespace
+        elif event.startswith(KEY, element.start + 1):
+            key = id_document(_value(event, element))
+        elif event.startswith(AFTER, element.start + 1):
+            is_whole = element.kind == DOCUMENT
+    return identity(key) if key and is_ours and is_whole else None
+
+
+def _value(data: bytes, element: Element) -> bytes:
+    return data[element.value : element.end]

@@ -1,0 +1,49 @@
+"""Reads collections by their names, and notices when a name has come to stand for something else."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from watcher.model import Ticks
+from watcher.snapshot.ports import Documents, Read, Unreadable
+
+
+class Scan:
+    """Documents whose end is an end.
+
+    MongoDB shows a collection that has just been renamed as empty, even as of the time before. If that were taken for its end, the rest
+    of its documents would never be read: the event of the rename, which puts them on the list again, is still to come. So an end counts
+    only if the name stood for the same collection before and after the reading, or if all events up to the change are delivered.
+    """
+
+    def __init__(self, documents: Documents) -> None:
+        self._documents = documents
+        self._known: dict[str, tuple[object, Ticks]] = {}
+        """Identity of collections by name, None for a name without a collection, and the time from which on it is known."""
+
+    def names(self) -> tuple[Sequence[str], Ticks]:
+        """Read the names of the collections that can be read, and the operation time of that."""
+        identities, time = self._documents.collections()
+        self._known = {name: (identity, time) for name, identity in identities.items()}
+        return [*identities], time
+
+    def read(self, collection: str, after: bytes, at: Ticks, limit: int, query: str) -> Read:
+        """Read as `Documents.read` does. Errors: those; Unreadable also if the collection has just been dropped or renamed."""
+        if collection not in self._known:
+            self._look_at(collection)
+        read = self._documents.read(collection, after, at, limit, query)
+        if read.complete and not self._is_complete(collection, at):
+            raise Unreadable(f"{collection} has just been dropped or renamed")
+        return read
+
+    def _is_complete(self, collection: str, at: Ticks) -> bool:
+        before = self._known[collection][0]
+        identity, since = self._look_at(collection)
+        return at >= since or (identity == before and identity is not None)
+
+    def _look_at(self, collection: str) -> tuple[object, Ticks]:
+        identities, time = self._documents.collections()
+        identity = identities.get(collection)
+        if self._known.get(collection, (self, time))[0] != identity:
+            self._known[collection] = (identity, time)
+        return self._known[collection]

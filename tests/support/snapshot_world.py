@@ -175,7 +175,7 @@ class WorldStream:
     def next(self, wait_ms: int | None = None) -> Batch:
         world, random = self.world, self.world.random
         assert wait_ms is None or wait_ms > 0
-        if world.writes > 0 and random.random() < 0.6:
+        for _ in range(min(max(world.writes, 0), random.choice((0, 1, 1, 2, 4)))):
             world.write()
         limit = random.choice((1, 2, 3, 100))
         found = world.oplog[self.index : self.index + limit]

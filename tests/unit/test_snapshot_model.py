@@ -96,7 +96,7 @@ class History:
 
     def __post_init__(self) -> None:
         random = Random(self.seed)
-        self.world = World(random, self.looks_up, writes=random.randint(5, 25))
+        self.world = World(random, self.looks_up, writes=random.randint(5, 40))
         self.kafka = Kafka(random)
         self._steps = 0
 
@@ -203,3 +203,63 @@ def test_never_back_and_equal_in_the_end(looks_up: bool) -> None:
         if history._done():
             assert history.differences() == [], f"seed {seed}"
     assert finished > 0.95 * SEEDS
+
+
+def _place(**wrong: Any) -> Callable[..., place.Place | None]:
+    """`place_in` with some of its arguments replaced."""
+    right = place.place_in
+
+    def place_in(reply: Batch, delivered: Ticks, before: Ticks, *, looked_up: bool) -> place.Place | None:
+        return right(reply, **({"delivered": delivered, "before": before, "looked_up": looked_up} | wrong))
+
+    return place_in
+
+
+def _without_seen(stream_open: Callable[..., Batch]) -> Callable[..., Batch]:
+    def open(source: Interleaver, position: Position) -> Batch:  # noqa: A001 - it stands for Interleaver.open
+        known = position.snapshot
+        return stream_open(source, replace(position, snapshot=replace(known, seen=(0, 0)) if known else None))
+
+    return open
+
+
+def _forgotten_opening(stream_open: Callable[..., Batch]) -> Callable[..., Batch]:
+    def open(source: Interleaver, position: Position) -> Batch:  # noqa: A001 - it stands for Interleaver.open
+        batch = stream_open(source, position)
+        source._before = (0, 0)
+        return batch
+
+    return open
+
+
+CONDITIONS: dict[str, Callable[[pytest.MonkeyPatch], None]] = {
+    "T >= L": lambda patch: patch.setattr(interleaver, "place_in", _place(delivered=(0, 0))),
+    "T >= O of the reply before": lambda patch: patch.setattr(interleaver, "place_in", _place(looked_up=False)),
+    "O of the opening": lambda patch: patch.setattr(Interleaver, "open", _forgotten_opening(Interleaver.open)),
+    "seen": lambda patch: patch.setattr(Interleaver, "open", _without_seen(Interleaver.open)),
+    "no chunk beside drop and rename": lambda patch: patch.setattr(place, "STRUCTURAL", frozenset()),
+    "rows that came with an event": lambda patch: patch.setattr(interleaver, "superseded_rows", lambda *_: {}),
+    "renamed onto": lambda patch: patch.setattr(interleaver.plan, "renamed_onto", lambda snapshot, _: snapshot),
+    "the end of a collection": lambda patch: patch.setattr(interleaver.Scan, "_is_complete", lambda *_: True),
+    "the end of all": lambda patch: patch.setattr(Interleaver, "_take_next", _hasty(Interleaver._take_next)),
+}
+"""What is taken away, each by itself."""
+
+
+def _hasty(take_next: Callable[[Interleaver], None]) -> Callable[[Interleaver], None]:
+    def taking(source: Interleaver) -> None:
+        take_next(source)
+        source._none_left = source._none_left and (0, 0)
+
+    return taking
+
+
+@pytest.mark.parametrize("condition", CONDITIONS)
+def test_each_condition_is_needed(condition: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    CONDITIONS[condition](monkeypatch)
+    for seed in range(2 * SEEDS):
+        for looks_up in (True, False):
+            history = History(seed, looks_up)
+            if history.run() and (history.steps_back() or history.differences()):
+                return
+    pytest.fail("nothing goes wrong without it")

@@ -22,7 +22,7 @@ from watcher.verification.keys import is_certain
 from watcher.verification.rechecking import POLL_SECONDS, Progress, Settling
 from watcher.verification.result import DocumentExample, Verdict, VerificationResult
 from watcher.verification.sequences import SequenceReport
-from watcher.verification.source import CHUNK, CollectionReader, Document
+from watcher.verification.source import CHUNK, Document, SourceReader
 from watcher.verification.state import Doubt, Known, StateStore, digest_of
 from watcher.verification.topics import TopicReplay
 
@@ -69,7 +69,7 @@ class Verifier:
         started = time.monotonic()
         try:
             with (
-                CollectionReader(self._settings) as self._source,
+                SourceReader(self._settings) as self._source,
                 TopicReplay(self._settings, self._store, self._result) as self._topics,
             ):
                 self._verify()

@@ -28,7 +28,7 @@ ALLOWED: dict[str, frozenset[str]] = {
     "agent": SHARED | {"fleet", "consumer", "terminal"},
     "doctor": VALUES | {"fleet", "kafka", "mongodb", "terminal", "worker"},
     "generate": SHARED | {"fleet"},
-    "verification": VALUES | {"consumer", "kafka", "messages", "mongodb"},
+    "verification": VALUES | {"bson_elements", "consumer", "kafka", "messages", "mongodb"},
     "fleet": SHARED,
     "consumer": SHARED,
     "sandbox": SHARED,
@@ -37,10 +37,11 @@ ALLOWED: dict[str, frozenset[str]] = {
     "worker": VALUES | {"kafka", "messages", "mongodb", "stream"},
     "position": VALUES | {"kafka", "messages", "stream"},
     "stream": VALUES | {"messages", "mongodb"},
-    "mongodb": VALUES,
-    "messages": VALUES,
+    "mongodb": VALUES | {"bson_elements"},
+    "messages": VALUES | {"bson_elements"},
     "kafka": VALUES,
     # What all share.
+    "bson_elements": frozenset(),
     "model": frozenset({"oplog"}),
     "oplog": frozenset(),
     "config": frozenset({"errors", "librdkafka"}),
@@ -53,7 +54,7 @@ ALLOWED: dict[str, frozenset[str]] = {
 """Which parts of the package each part may import, besides itself."""
 
 DRIVERS = {
-    "pymongo": ("mongodb/*", "config/drivers.py", "doctor/mongodb.py", "sandbox/*", "verification/source.py"),
+    "pymongo": ("mongodb/*", "config/drivers.py", "doctor/mongodb.py", "sandbox/*"),
     "confluent_kafka": ("kafka/*", "config/drivers.py", "consumer/*", "doctor/*", "position/*", "sandbox/*", "verification/*"),
 }
 """Who may import each driver."""

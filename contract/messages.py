@@ -26,6 +26,13 @@ Time = Annotated[
 EventId = Annotated[
     str, Field(pattern="^[0-9A-F]+$", description="The resume token's _data: unique, and as text in the order of the stream.")
 ]
+RowEventId = Annotated[
+    str,
+    Field(
+        pattern=r"^([0-9A-F]+|[0-9A-Za-z_-]+\.\d+)$",
+        description="The resume token's _data. In a message of a snapshot: the snapshot's id, a dot and a number.",
+    ),
+]
 Document = Annotated[dict[str, Any], Field(description="A document, in the dialect of json_format.")]
 Removable = Literal["fullDocument", "fullDocumentBeforeChange", "updateDescription"]
 
@@ -62,7 +69,7 @@ class About(BaseModel):
     """The change event that a dead letter is about; `sequence` is its message's, if it has one."""
 
     operationType: str
-    eventId: EventId
+    eventId: RowEventId
     documentKey: DocumentKey | Absent = None
     sequence: Annotated[int, Field(ge=1)] | Absent = None
 
@@ -81,7 +88,10 @@ class RowChange(Message):
 
     collection: str
     documentKey: DocumentKey
-    eventId: EventId
+    eventId: RowEventId
+    snapshot: Annotated[
+        str | Absent, Field(description="The snapshot that the document was copied by; absent in a change of the stream.")
+    ] = None
     truncated: Annotated[list[Removable] | Absent, Field(description="What was left out, as the message was too large.")] = None
 
 

@@ -80,6 +80,20 @@ def test_an_update_in_full() -> None:
     }
 
 
+@pytest.mark.parametrize("json_format", ["plain", "extended"])
+def test_a_document_of_a_snapshot_ends_with_the_snapshots_id(json_format: str) -> None:
+    event = change("insert", _id={"_data": "s1.17"}, fullDocument={"_id": USER_ID}, snapshot="s1")
+    written = value(event, json_format=json_format)
+    assert list(written) == [*HEAD, "fullDocument", *TAIL, "snapshot"]
+    assert (written["eventId"], written["snapshot"]) == ("s1.17", "s1")
+
+
+def test_a_large_document_of_a_snapshot_says_last_what_it_lacks() -> None:
+    event = bson.encode(change("insert", fullDocument={"x": "a" * 5_000}, snapshot="s1"))
+    row, _ = encoder().encode_truncated(event, 5, fits(1_000))
+    assert list(json.loads(row.value)) == [*HEAD, *TAIL, "snapshot", "truncated"]
+
+
 def test_a_document_gone_at_lookup_stays_null() -> None:
     assert value(change("update", fullDocument=None))["fullDocument"] is None
 

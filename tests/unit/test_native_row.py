@@ -138,6 +138,11 @@ def test_depth(depth: int, native: bool) -> None:
     assert same(change("insert", fullDocument=document)) is native
 
 
+@pytest.mark.parametrize(("snapshot", "native"), [("s1", True), ("", True), ('ü"', True), (5, False), (None, False)])
+def test_a_document_of_a_snapshot(snapshot: object, native: bool) -> None:
+    assert same(change("insert", _id={"_data": "s1.17"}, fullDocument={"n": 1}, snapshot=snapshot)) is native
+
+
 @pytest.mark.parametrize("wall_time", [None, DatetimeMS(-1), DatetimeMS(2**60), 5])
 def test_odd_times_for_python(wall_time: object) -> None:
     event = change("insert")

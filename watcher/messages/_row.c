@@ -546,7 +546,7 @@ static int write_value(Text *text, const Value *value, int depth) {
 /* ---- the change event -------------------------------------------------------------------------------------------------------- */
 
 /* The fields that a message is made of; in the order of a message where they are taken over as they are. */
-enum { ID, OPERATION, NAMESPACE, KEY, WALL_TIME, DOCUMENT_AFTER, DOCUMENT_BEFORE, UPDATE, FIELDS };
+enum { ID, OPERATION, NAMESPACE, KEY, WALL_TIME, DOCUMENT_AFTER, DOCUMENT_BEFORE, UPDATE, SNAPSHOT, FIELDS };
 
 static const struct {
     const char *name;
@@ -555,6 +555,7 @@ static const struct {
     [ID] = {"_id", DOCUMENT},           [OPERATION] = {"operationType", STRING}, [NAMESPACE] = {"ns", DOCUMENT},
     [KEY] = {"documentKey", DOCUMENT},  [WALL_TIME] = {"wallTime", DATE},        [DOCUMENT_AFTER] = {"fullDocument", 0},
     [DOCUMENT_BEFORE] = {"fullDocumentBeforeChange", 0},                         [UPDATE] = {"updateDescription", 0},
+    [SNAPSHOT] = {"snapshot", STRING},
 };
 
 typedef struct {
@@ -607,7 +608,9 @@ static int write_message(Text *text, const Event *event, const char *watcher, si
     }
     if (!APPEND(text, ",\"eventId\":") || !write_value(text, &event->token, 0)) return 0;
     if (!APPEND(text, ",\"watcher\":") || !append(text, watcher, watcher_length)) return 0;
-    return APPEND(text, ",\"sequence\":") && write_integer(text, sequence) && APPEND(text, "}");
+    if (!APPEND(text, ",\"sequence\":") || !write_integer(text, sequence)) return 0;
+    if (field[SNAPSHOT].type && (!APPEND(text, ",\"snapshot\":") || !write_value(text, &field[SNAPSHOT], 0))) return 0;
+    return APPEND(text, "}");
 }
 
 /* ---- for Python -------------------------------------------------------------------------------------------------------------- */

@@ -171,6 +171,8 @@ class Encoder:
         envelope["eventId"] = change["_id"]["_data"]
         envelope["watcher"] = self._watcher
         envelope["sequence"] = sequence
+        if "snapshot" in change:
+            envelope["snapshot"] = change["snapshot"]
         if without:
             envelope["truncated"] = without
         return Message(

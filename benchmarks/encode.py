@@ -34,8 +34,8 @@ import orjson
 from bson import Code, DatetimeMS, Int64, ObjectId, Timestamp, json_util
 from bson.codec_options import CodecOptions, DatetimeConversion
 
-from watcher.messages.bson_json import DIALECTS
 from watcher.messages.encoder import Encoder, MessageFormat
+from watcher.messages.serializations.bson_json import DIALECTS
 
 ROUNDS = 15
 EVENTS = 3_000

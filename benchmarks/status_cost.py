@@ -116,8 +116,8 @@ class Sink:
         config = {**producer_config(SETTINGS, lambda _: None), "batch.size": 1_000_000, "test.mock.num.brokers": 1}
         self.writer = TransactionalWriter(config)
 
-    def takes(self, message: Message) -> bool:
-        return len(message.value) < self.transaction_bytes
+    def limit_of(self, _topic: str) -> int:
+        return self.transaction_bytes
 
     def deliver(self, messages: Sequence[Message], _position: Position) -> None:
         record = Message(SETTINGS.position_topic, b"position", b"{}", int(time.time() * 1000), "position")
@@ -135,7 +135,7 @@ def one_round(progress: Progress, sink: Sink) -> tuple[float, float]:
     source = TolerantStream(ResumingStream(SETTINGS), SETTINGS, progress.gaps)
     source.next = elsewhere.in_other_threads(source.next)  # type: ignore[method-assign]
     sink.deliver = elsewhere.in_other_threads(partial(Sink.deliver, sink))  # type: ignore[method-assign]
-    pipeline = Pipeline(source, encoder("plain"), sink, Observer(progress, own), fail_on_large=False)
+    pipeline = Pipeline(source, encoder("plain"), sink, Observer(progress, own))
     begun = time.thread_time()
     pipeline.run(Position("dashboard", progress.owner, TOKEN), lambda: server.answers >= BATCHES)
     path = time.thread_time() - begun + elsewhere.seconds

@@ -29,13 +29,14 @@ from watcher.agent.page_model import (
 )
 from watcher.agent.pages import PAGE_DIR
 from watcher.agent.view import FleetView
-from watcher.config import ROW_OPERATIONS, Deployment
+from watcher.config import Deployment
 from watcher.config.agent_settings import AgentSettings
 from watcher.fleet.control import Fleet
 from watcher.fleet.report import Report
 from watcher.fleet.status import Row, WatcherState
 from watcher.fleet.supervisord import Process
 from watcher.fleet.survey import Survey
+from watcher.operations import ROW_OPERATIONS
 
 NOW = datetime(2024, 1, 1, 12, tzinfo=UTC)
 TOKEN = "a-token-of-the-tests"

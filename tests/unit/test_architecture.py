@@ -14,8 +14,8 @@ import pytest
 ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "watcher"
 
-SHARED = frozenset({"config", "errors", "librdkafka", "log", "pids", "private"})
-VALUES = SHARED | {"model", "oplog"}
+SHARED = frozenset({"config", "errors", "librdkafka", "log", "operations", "pids", "private"})
+VALUES = SHARED | {"bson_elements", "model", "oplog"}
 """What travels the data path, and what all share."""
 
 ALLOWED: dict[str, frozenset[str]] = {
@@ -44,9 +44,11 @@ ALLOWED: dict[str, frozenset[str]] = {
     "bson_elements": frozenset(),
     "model": frozenset({"oplog"}),
     "oplog": frozenset(),
-    "config": frozenset({"errors", "librdkafka"}),
+    "bson_elements": frozenset(),
+    "config": frozenset({"errors", "librdkafka", "operations"}),
     "librdkafka": frozenset(),
     "log": frozenset(),
+    "operations": frozenset(),
     "pids": frozenset(),
     "private": frozenset(),
     "errors": frozenset(),
@@ -56,8 +58,18 @@ ALLOWED: dict[str, frozenset[str]] = {
 DRIVERS = {
     "pymongo": ("mongodb/*", "config/drivers.py", "doctor/mongodb.py", "sandbox/*"),
     "confluent_kafka": ("kafka/*", "config/drivers.py", "consumer/*", "doctor/*", "position/*", "sandbox/*", "verification/*"),
+    "pydantic": ("fleet/agent_state.py", "fleet/report.py", "messages/schema.py", "verification/mapping.py"),
 }
-"""Who may import each driver."""
+"""Which files may import each driver, and a library that no worker must keep."""
+
+WITHIN_MESSAGES: dict[str, tuple[str, ...]] = {
+    "envelopes": ("bson", "orjson", "watcher.bson_elements", "watcher.messages.serializations"),
+    "serializations": ("watcher.model", "watcher.config"),
+}
+"""What the halves of a format must not import: an envelope knows no bytes, and a serialization neither messages nor settings."""
+
+PUBLISHED = "messages/schema.py"
+"""Its classes have the names of the kinds of messages, which docs/message.schema.json publishes."""
 
 MOST_MODULES = {"cli": 34, "config": 36, "consumer": 37, "agent": 26}
 """Packages that have outgrown the twenty of the others; these only shrink."""
@@ -109,6 +121,22 @@ def _is_forbidden(name: str, source: Path) -> bool:
 
 def test_imports_go_one_way() -> None:
     assert violations(PACKAGE) == []
+
+
+def test_envelopes_and_serializations_are_apart() -> None:
+    found = [
+        f"{source.name} imports {name}"
+        for directory, forbidden in WITHIN_MESSAGES.items()
+        for source in (PACKAGE / "messages" / directory).glob("*.py")
+        for name in imported_names(source, _module(source, PACKAGE))
+        if any(name == other or name.startswith(f"{other}.") for other in forbidden)
+    ]
+    assert found == []
+
+
+def test_the_stream_knows_no_json() -> None:
+    sources = (PACKAGE / "stream").glob("*.py")
+    assert not {name for source in sources for name in imported_names(source, _module(source, PACKAGE))} & {"json", "orjson"}
 
 
 def test_every_part_has_a_rule() -> None:
@@ -167,9 +195,10 @@ def test_no_package_has_grown_beyond_what_a_list_shows() -> None:
 def public_classes(package: Path) -> Iterator[tuple[str, str]]:
     """Name and file of each public class at the top level of a module."""
     for source in sorted(package.rglob("*.py")):
+        file = source.relative_to(package).as_posix()
         for node in ast.parse(source.read_text(encoding="utf-8")).body:
-            if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
-                yield node.name, source.relative_to(package).as_posix()
+            if isinstance(node, ast.ClassDef) and not node.name.startswith("_") and file != PUBLISHED:
+                yield node.name, file
 
 
 def classes_with_one_name(package: Path) -> dict[str, list[str]]:

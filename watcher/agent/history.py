@@ -7,9 +7,9 @@ from array import array
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from watcher.config import ROW_OPERATIONS
 from watcher.fleet.report import Report
 from watcher.fleet.status import Row, WatcherState
+from watcher.operations import ROW_OPERATIONS
 
 STEP_SECONDS = 5.0
 STEPS = 720

@@ -23,8 +23,8 @@ from watcher.config.mongodb_uri import parse_uri, uri_refusals
 from watcher.config.queries import check_query
 from watcher.config.topic_name import folded
 from watcher.config.topic_template import check_topic
+from watcher.operations import ROW_OPERATIONS, TOPIC_OF
 
-ROW_OPERATIONS = ("insert", "update", "replace", "delete")
 SINGLE_TOPICS: Mapping[str, str] = MappingProxyType(
     {"kafka_topic_insert": "database.insert", "kafka_topic_update": "database.update", "kafka_topic_delete": "database.delete"}
 )
@@ -179,13 +179,8 @@ class Settings(Checked):
     @property
     def topic_templates(self) -> dict[str, str]:
         """The topic template of each row operation, and of `control`. A replace counts as an update."""
-        return {
-            "insert": self.kafka_topic_insert,
-            "update": self.kafka_topic_update,
-            "replace": self.kafka_topic_update,
-            "delete": self.kafka_topic_delete,
-            "control": self.kafka_topic_control,
-        }
+        rows: dict[str, str] = {operation: getattr(self, f"kafka_topic_{TOPIC_OF[operation]}") for operation in ROW_OPERATIONS}
+        return {**rows, "control": self.kafka_topic_control}
 
     def watches(self, collection: str) -> bool:
         """True if changes of `collection` are delivered. Exclusions win, and MongoDB's own collections are never watched."""

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from watcher.fleet.report import LastError
 from watcher.fleet.status import Row
 from watcher.fleet.survey import Survey
+from watcher.log import iso
 
 VERSION = 1
 """The version of the document. It goes up if a key is removed or changes its meaning, but not for new keys."""
@@ -17,7 +18,7 @@ def as_json(survey: Survey) -> dict[str, Any]:
     """The whole document."""
     return {
         "version": VERSION,
-        "at": _iso(survey.at),
+        "at": iso(survey.at),
         "supervisord": {"running": survey.supervisord_pid is not None, "pid": survey.supervisord_pid},
         "trouble": survey.trouble or None,
         "agent": {
@@ -58,8 +59,8 @@ def _reported(row: Row, now: datetime) -> dict[str, Any]:
         "messagesCommitted": report.messages_committed if report else None,
         "sequence": report.sequence if report else None,
         "events": report.events if report else None,
-        "lastEventAt": _iso(report.last_event_at) if report and report.last_event_at else None,
-        "lastCommitAt": _iso(report.last_commit_at) if report and report.last_commit_at else None,
+        "lastEventAt": iso(report.last_event_at) if report and report.last_event_at else None,
+        "lastCommitAt": iso(report.last_commit_at) if report and report.last_commit_at else None,
         "batchSize": report.batch_size if report else None,
         "commitSeconds": report.commit_seconds if report else None,
         "queueMessages": report.queue_messages if report else None,
@@ -68,19 +69,15 @@ def _reported(row: Row, now: datetime) -> dict[str, Any]:
         "cpuSeconds": report.cpu_seconds if report else None,
         "errors": report.errors if report else None,
         "restarts": report.restarts if report else None,
-        "updatedAt": _iso(report.updated_at) if report else None,
+        "updatedAt": iso(report.updated_at) if report else None,
     }
 
 
 def _error(error: LastError) -> dict[str, Any]:
     return {
-        "at": _iso(error.at),
+        "at": iso(error.at),
         "message": error.message,
         "hint": error.hint,
         "component": error.component,
         "exitCode": error.exit_code,
     }
-
-
-def _iso(moment: datetime) -> str:
-    return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

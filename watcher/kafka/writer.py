@@ -133,7 +133,7 @@ def requests(messages: Sequence[Message], size: int) -> Iterator[Sequence[Messag
     """
     first = filled = 0
     for number, message in enumerate(messages):
-        length = len(message.value) + len(message.key or b"") + RECORD_BYTES
+        length = message.size + RECORD_BYTES
         if filled + length > size and number > first:
             yield messages[first:number]
             first, filled = number, 0
@@ -152,7 +152,7 @@ def enqueue(producer: Producer, messages: Sequence[Message], on_delivery: Delive
     without it.
     """
     produce = producer.produce
-    for topic, key, value, timestamp_ms, _, partition in messages:
+    for topic, key, value, timestamp_ms, _, partition, _ in messages:
         while True:
             try:
                 produce(topic, value, key, partition, on_delivery, None, timestamp_ms)

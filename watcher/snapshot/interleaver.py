@@ -17,13 +17,14 @@ from typing import Literal
 
 from bson.raw_bson import RawBSONDocument
 
+from watcher.bson_elements import id_document
 from watcher.config import Settings
 from watcher.model import Batch, Notice, Position, ResumeToken, Snapshot, Ticks, token_ticks
 from watcher.snapshot import plan
 from watcher.snapshot.pace import Pace
 from watcher.snapshot.place import Place, operation_of, place_in
 from watcher.snapshot.ports import Documents, Read, SnapshotObserver, Stream, Unreadable
-from watcher.snapshot.rows import id_document, namespace_of, row_events, superseded_rows
+from watcher.snapshot.rows import namespace_of, row_events, superseded_rows
 from watcher.snapshot.scan import Scan
 
 AT_ONCE_MS = 1

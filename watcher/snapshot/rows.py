@@ -12,10 +12,9 @@ import bson
 from bson.codec_options import CodecOptions, DatetimeConversion
 from bson.decimal128 import Decimal128
 
-from watcher.messages.bson_elements import DOCUMENT, Element, document, elements
+from watcher.bson_elements import DOCUMENT, Element, document, elements, id_document
 from watcher.model import Snapshot, Ticks
 
-ID = b"_id\0"
 NAMESPACE = b"ns\0"
 KEY = b"documentKey\0"
 AFTER = b"fullDocument\0"
@@ -57,14 +56,6 @@ def row_events(documents: Sequence[bytes], snapshot: Snapshot, namespace: bytes,
         )
         for number, row in enumerate(documents, snapshot.documents + 1)
     ]
-
-
-def id_document(row: bytes) -> bytes:
-    """Return `{_id: …}` of a document, as BSON. Errors: LookupError if it has none."""
-    for element in elements(row, 0):
-        if row.startswith(ID, element.start + 1):
-            return document(row[element.start : element.end])
-    raise LookupError("a document without _id")
 
 
 def superseded_rows(documents: Sequence[bytes], events: Sequence[bytes], namespace: bytes) -> dict[int, int]:

@@ -15,7 +15,7 @@ from bson.timestamp import Timestamp
 from watcher.bson_elements import id_document
 from watcher.config import Settings
 from watcher.errors import Outage
-from watcher.messages.bson_json import DIALECTS
+from watcher.messages.serializations.bson_json import DIALECTS
 from watcher.mongodb.client import CommandSession
 from watcher.mongodb.collection_reader import CollectionKind, CollectionReader
 from watcher.mongodb.errors import translated

@@ -54,7 +54,8 @@ class ChangeStream:
     def __init__(self, settings: Settings) -> None:
         """Errors: ConfigurationError when the URI cannot be used."""
         self._settings = settings
-        self._session = CommandSession(settings)
+        self.session = CommandSession(settings)
+        """All that this stream asks of MongoDB goes to one member, in this session."""
         self._cursor_id = 0
         self._reached: ResumeToken = {}
         self._left_out: Sequence[str] = ()
@@ -135,22 +136,22 @@ class ChangeStream:
     def oplog(self) -> Oplog | None:
         """Read the state of MongoDB's oplog; None without the role clusterMonitor, or on a router. Errors: Outage."""
         self._oplog_due = time.monotonic() + OPLOG_SECONDS
-        return read_oplog(self._session)
+        return read_oplog(self.session)
 
     def oldest_oplog_seconds(self) -> int | None:
         """Read the time of the primary's oldest oplog entry, in seconds since 1970; None if it does not tell. Errors: Outage."""
-        self._session.turn_to_primary()
-        oldest = oldest_entry(self._session)
+        self.session.turn_to_primary()
+        oldest = oldest_entry(self.session)
         return oldest.time if oldest else None
 
     def close(self) -> None:
         """Close the connection."""
-        self._session.close()
+        self.session.close()
 
     @property
     def splits(self) -> bool:
         """Return True if the server splits events that are too large for it. Errors: as `open`."""
-        about = self._session.command("admin", {"buildInfo": 1})
+        about = self.session.command("admin", {"buildInfo": 1})
         with understood():
             return can_split(about["versionArray"])
 
@@ -166,7 +167,7 @@ class ChangeStream:
             return opening()
 
     def _turn_to_primary(self, error: PositionLost) -> None:
-        if not self._session.turn_to_primary():
+        if not self.session.turn_to_primary():
             raise error
         logger.warning("the member that is read from has lost the position; trying the primary: %s", error)
 
@@ -225,8 +226,8 @@ class ChangeStream:
         if start_from == "now":
             return {}
         if start_from == "earliest":
-            self._session.turn_to_primary()  # another member may have been synchronised anew, and know nothing from before
-            oldest = oldest_entry(self._session)
+            self.session.turn_to_primary()  # another member may have been synchronised anew, and know nothing from before
+            oldest = oldest_entry(self.session)
             if oldest is None:
                 raise NotPermitted(
                     'start_from = "earliest" needs to know the oldest oplog entry.',
@@ -237,7 +238,7 @@ class ChangeStream:
 
     def _read(self, command: dict[str, Any]) -> tuple[list[bytes], ResumeToken]:
         """Run a command; returns the events of the reply and the server's position after them."""
-        reply = self._session.command(self._settings.database, command)
+        reply = self.session.command(self._settings.database, command)
         with understood():
             events, cursor = take_apart(bytes(reply["cursor"].raw))
             self._cursor_id = cursor["id"]

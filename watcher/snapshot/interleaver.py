@@ -84,13 +84,13 @@ class Interleaver:
         if self._snapshot and self._snapshot.is_over:
             self._snapshot = None
         reply = self._stream.next(self._patience_ms())
-        if self._snapshot is None and not (is_gap(reply) and self._settings.on_position_lost == "snapshot"):
-            yield reply
-        elif is_gap(reply):
+        if is_gap(reply) and (self._snapshot or self._settings.on_position_lost == "snapshot"):
             yield self._after_gap(reply)
-        else:
+        elif self._snapshot:
             self._snapshot = replace(self._snapshot, seen=max(self._snapshot.seen, reply.operation_time))
             yield from self._interleaved(reply)
+        else:
+            yield reply
         if reply.events:
             self._delivered = token_ticks(reply.position_after(len(reply.events)))
         self._token, self._before = reply.token, max(self._before, reply.operation_time)

@@ -25,8 +25,10 @@ from watcher.model import Owner, Position
 from watcher.mongodb.errors import CUT_OFF
 from watcher.mongodb.resuming_stream import ResumingStream
 from watcher.private import make_directory
-from watcher.stream.loss_policies import TolerantStream
 from watcher.stream.overlap import take_short_turns
+from watcher.snapshot.documents import StreamDocuments
+from watcher.snapshot.interleaver import Interleaver
+from watcher.stream.loss_policies import TolerantStream
 from watcher.stream.pipeline import Pipeline
 from watcher.worker.backoff import Backoff
 from watcher.worker.credentials import Credentials
@@ -131,7 +133,8 @@ class Worker:
         position, loss = self._open_sink()
         self._progress.opened(position)
         with contextlib.closing(ResumingStream(settings)) as stream:
-            source = TolerantStream(stream, settings, self._progress.gaps, lost_position=loss, cut_off=self._cut_off)
+            tolerant = TolerantStream(stream, settings, self._progress.gaps, lost_position=loss, cut_off=self._cut_off)
+            source = Interleaver(tolerant, StreamDocuments(stream.session, settings), settings, self._progress)
             Pipeline(source, self._encoder, self._sink, self._progress).run(position, self._stopping.is_set)
 
     def _open_sink(self) -> tuple[Position, str]:

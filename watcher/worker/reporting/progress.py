@@ -16,7 +16,7 @@ from typing import Any
 from watcher.config import Settings
 from watcher.errors import Outage, WatcherError
 from watcher.log import iso
-from watcher.model import Batch, Message, Owner, Position
+from watcher.model import Batch, Message, Owner, Position, Snapshot
 from watcher.pids import birth_of
 from watcher.stream.gaps import Gaps
 from watcher.worker.previous_run import Past
@@ -63,6 +63,8 @@ class Progress:
         self.last_commit_at = past.last_commit_seconds
         self.last_event_at: float | None = None
         self.last_error: dict[str, Any] | None = None
+        self.snapshot: Snapshot | None = None
+        self.snapshot_waits_for = ""
         self._on_change = on_change
         self._stopping = threading.Event()
         self._away_since: float | None = None
@@ -144,6 +146,15 @@ class Progress:
     def waited(self, seconds: float) -> None:
         """Note that the source was held back for so many seconds, because the sink is behind."""
         self.counts.backpressure_seconds += seconds
+
+    def snapshot_read(self, snapshot: Snapshot) -> None:
+        """Note how far a snapshot has come."""
+        self.snapshot = snapshot
+        self.snapshot_waits_for = ""
+
+    def snapshot_waits(self, reason: str) -> None:
+        """Note why a snapshot does not go on."""
+        self.snapshot_waits_for = reason
 
     def lost(self, error: Outage) -> None:
         """Note that MongoDB or Kafka is unavailable. This is logged once, until the worker streams again or until it is the other

@@ -27,7 +27,7 @@ from tests.support.waiting import eventually
 from watcher.agent.address import find
 from watcher.config import Deployment, load
 from watcher.config.agent_settings import AgentSettings, LoadedAgent
-from watcher.config.conf_dir import AGENT
+from watcher.config.files.conf_dir import AGENT
 from watcher.fleet.control import Fleet, worker_command
 from watcher.log import iso
 

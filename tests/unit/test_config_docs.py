@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from watcher.config import KEYS, Settings
-from watcher.config.conf_dir import RESERVED_NAMES
+from watcher.config.files.conf_dir import RESERVED_NAMES
 
 TEXT = (Path(__file__).parents[2] / "docs" / "configuration.md").read_text(encoding="utf-8")
 ROWS = {row[1]: row for row in re.finditer(r"^\| `([a-z_]+)` \| `([A-Z_]+)` \|(.*?)\| (.+) \|$", TEXT, re.MULTILINE)}

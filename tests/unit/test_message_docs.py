@@ -11,7 +11,7 @@ import pytest
 
 from tests.unit.bson_types import TYPES
 from tests.unit.change_events import EVENT_ID, change, encoder, recorded
-from watcher.config.topic_name import escape
+from watcher.config.topics.name import escape
 from watcher.messages.encoder import BODY, TOO_LARGE
 from watcher.model import Message
 from watcher.position.change import notice_of

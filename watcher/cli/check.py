@@ -12,7 +12,7 @@ from watcher.cli.exit_codes import CliExitCode
 from watcher.cli.options import names_argument, select, with_deployment
 from watcher.config import Deployment, Fault, Loaded, Origin, load, masked
 from watcher.config.agent_settings import LoadedAgent, load_agent
-from watcher.config.conf_dir import AGENT
+from watcher.config.files.conf_dir import AGENT
 from watcher.config.in_force import values_in_force
 
 JSON_VERSION = 1

@@ -16,7 +16,7 @@ from watcher.cli.options import with_deployment
 from watcher.cli.phases import phases
 from watcher.cli.since import Since
 from watcher.config import Deployment, Settings, load, load_one
-from watcher.config.conf_dir import watcher_names
+from watcher.config.files.conf_dir import watcher_names
 
 if TYPE_CHECKING:
     from watcher.verification.comparison import Comparison

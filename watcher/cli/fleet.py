@@ -13,8 +13,8 @@ from watcher.cli.exit_codes import CliExitCode
 from watcher.cli.fleet_common import Selection, choose, load_watchers, show_each, with_fleet
 from watcher.cli.options import all_option, names_argument, select_to_change
 from watcher.cli.status import status
-from watcher.config.conf_dir import AGENT, watcher_names
 from watcher.config.fault import configuration_error
+from watcher.config.files.conf_dir import AGENT, watcher_names
 from watcher.fleet.control import Fleet
 from watcher.fleet.errors import NotRunning
 from watcher.fleet.launch import config_path

@@ -13,8 +13,8 @@ from watcher.cli.exit_codes import CliExitCode
 from watcher.cli.options import select_to_change, with_deployment
 from watcher.config import Deployment, Fault, Loaded, Settings, load
 from watcher.config.agent_settings import load_agent
-from watcher.config.conf_dir import AGENT
 from watcher.config.fault import configuration_error
+from watcher.config.files.conf_dir import AGENT
 from watcher.fleet.agent_state import AgentState
 from watcher.fleet.control import Fleet
 from watcher.fleet.errors import NotRunning

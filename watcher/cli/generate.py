@@ -67,7 +67,7 @@ def _for_systemd(directory: Path, loaded: Loaded, deployment: Deployment, user: 
 
 
 def _for_kubernetes(directory: Path, loaded: Loaded, image: str) -> None:
-    from watcher.config.as_written import as_written
+    from watcher.config.files.as_written import as_written
     from watcher.generate.kubernetes import manifest_files, next_commands
 
     watchers = {name: as_written(loaded.origins[name]) for name in loaded.names}

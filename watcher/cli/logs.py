@@ -16,7 +16,7 @@ from watcher.cli.log_view import LogView
 from watcher.cli.options import names_argument, select, with_deployment
 from watcher.cli.since import Since
 from watcher.config import Deployment
-from watcher.config.conf_dir import watcher_names
+from watcher.config.files.conf_dir import watcher_names
 from watcher.fleet.launch import check_ours
 from watcher.fleet.log_follower import Follower
 from watcher.fleet.logs import LEVELS, NO_TIME, Line, Wanted, last_lines

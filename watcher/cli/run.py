@@ -11,7 +11,7 @@ import click
 from watcher.cli.exit_codes import CliExitCode
 from watcher.cli.options import complete_names, with_deployment
 from watcher.config import Deployment, Settings, load_env_file, load_environment, load_one
-from watcher.config.conf_dir import AGENT
+from watcher.config.files.conf_dir import AGENT
 from watcher.errors import ConfigurationError
 
 

@@ -14,12 +14,12 @@ from typing import Any
 from urllib.parse import unquote_plus
 
 from watcher.config.fault import Refused, did_you_mean
-from watcher.config.librdkafka import PropertyValue
-from watcher.config.librdkafka_names import KNOWN_PROPERTIES
-from watcher.config.librdkafka_probe import PLUGINS, harmless, missing_plugins
+from watcher.config.kafka.librdkafka import PropertyValue
+from watcher.config.kafka.librdkafka_names import KNOWN_PROPERTIES
+from watcher.config.kafka.librdkafka_probe import PLUGINS, harmless, missing_plugins
 from watcher.config.masking import is_secret
-from watcher.config.mongodb_options import driver_options
-from watcher.config.mongodb_uri import uri_options
+from watcher.config.mongodb.options import driver_options
+from watcher.config.mongodb.uri import uri_options
 
 Properties = Mapping[str, PropertyValue]
 

@@ -14,8 +14,8 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from watcher.config.conf_dir import AGENT
 from watcher.config.fault import shown_path
+from watcher.config.files.conf_dir import AGENT
 from watcher.doctor.check import Check, Finding, failed, not_checked, ok, warning
 from watcher.doctor.configuration import Here
 from watcher.fleet.agent_state import read_address

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, ValidationError
 
-from watcher.config.conf_dir import AGENT
+from watcher.config.files.conf_dir import AGENT
 from watcher.fleet.control import Fleet
 from watcher.fleet.logs import Line, Wanted, last_lines
 from watcher.fleet.polling import is_still

@@ -13,8 +13,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 from watcher.config.agent_settings import AgentSettings, LoadedAgent
-from watcher.config.conf_dir import AGENT
 from watcher.config.deployment import Deployment
+from watcher.config.files.conf_dir import AGENT
 from watcher.config.settings import Settings
 from watcher.errors import DISK_FULL
 from watcher.fleet import launch

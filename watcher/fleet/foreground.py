@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from types import FrameType
 
 from watcher.config import Settings
-from watcher.config.conf_dir import AGENT
+from watcher.config.files.conf_dir import AGENT
 from watcher.fleet import launch
 from watcher.fleet.control import Fleet
 from watcher.fleet.errors import FleetError

@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
-from watcher.config.conf_dir import AGENT
 from watcher.config.fault import Fault
+from watcher.config.files.conf_dir import AGENT
 from watcher.config.loader import Loaded
 from watcher.fleet.agent_state import NO_AGENT, AgentState, agent_state
 from watcher.fleet.control import Fleet

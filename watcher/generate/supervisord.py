@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from watcher.config import Deployment
-from watcher.config.conf_dir import AGENT
+from watcher.config.files.conf_dir import AGENT
 from watcher.fleet.control import AGENT_START_SECONDS, agent_command, worker_command
 from watcher.fleet.programs import Program, render
 from watcher.generate.files import GeneratedFile

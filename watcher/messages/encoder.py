@@ -16,7 +16,7 @@ from bson.errors import InvalidBSON
 from bson.raw_bson import RawBSONDocument
 
 from watcher.config import Settings
-from watcher.config.topic_name import topic_name
+from watcher.config.topics.name import topic_name
 from watcher.errors import UndeliverableEvent
 from watcher.messages.bson_json import DIALECTS
 from watcher.messages.iso_time import LATEST_MS, iso_time

@@ -14,7 +14,7 @@ from confluent_kafka.admin import AdminClient, OffsetSpec
 
 from watcher.config import Settings
 from watcher.config.kafka_client import client_properties, reading_properties
-from watcher.config.topic_name import topic_pattern
+from watcher.config.topics.name import topic_pattern
 from watcher.consumer.delivered import Partition
 from watcher.consumer.kafka_errors import read_error
 

@@ -15,7 +15,7 @@ from bson.timestamp import Timestamp
 from pymongo.command_cursor import CommandCursor
 
 from watcher.config import Settings
-from watcher.config.fields import split_field
+from watcher.config.mongodb.fields import split_field
 from watcher.errors import Outage
 from watcher.messages.bson_json import DIALECTS
 from watcher.mongodb.client import connect

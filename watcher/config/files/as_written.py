@@ -7,11 +7,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from watcher.config.conf_dir import read_file
 from watcher.config.fault import Origin
-from watcher.config.secret_file import SUFFIX
-from watcher.config.toml_file import leaves
-from watcher.config.variables import escaped, variable_for
+from watcher.config.files.conf_dir import read_file
+from watcher.config.files.secret_file import SUFFIX
+from watcher.config.files.toml_file import leaves
+from watcher.config.files.variables import escaped, variable_for
 
 
 def as_written(origins: Mapping[str, Origin]) -> dict[str, Any]:

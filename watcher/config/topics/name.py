@@ -6,8 +6,8 @@ import re
 from functools import lru_cache
 from hashlib import sha256
 
-from watcher.config.collections import lasting_name
-from watcher.config.topic_template import LONGEST_TOPIC
+from watcher.config.mongodb.collections import lasting_name
+from watcher.config.topics.template import LONGEST_TOPIC
 
 _HASH_DIGITS = 16
 _IN_TOPICS = {"{operation}": "[A-Za-z]+", "{collection}": "[A-Za-z0-9._-]+"}

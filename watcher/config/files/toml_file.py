@@ -8,9 +8,9 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from watcher.config.fault import Refused
-from watcher.config.source import KAFKA_TABLE, SettingsSource
-from watcher.config.toml_lines import KeyPath, key_lines
-from watcher.config.variables import expand
+from watcher.config.files.source import KAFKA_TABLE, SettingsSource
+from watcher.config.files.toml_lines import KeyPath, key_lines
+from watcher.config.files.variables import expand
 
 _PLACE = re.compile(r" \((?:at line (?P<line>\d+), column (?P<column>\d+)|at end of document)\)$")
 _HINTS = {

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from watcher.config.fault import Refused
-from watcher.config.librdkafka import PropertyValue
+from watcher.config.kafka.librdkafka import PropertyValue
 
 PLUGINS = "plugin.library.paths"
 

@@ -6,8 +6,8 @@ import re
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
-from watcher.config.collections import check_pattern, is_glob, is_watched
 from watcher.config.fault import Refused, did_you_mean
+from watcher.config.mongodb.collections import check_pattern, is_glob, is_watched
 
 _COLLECTION = re.compile(r"(?:\[!?\]?[^\]]*\]|[^.])*")
 """The text up to the first dot outside brackets. `[.]` stands for a dot in the collection's name."""

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from watcher.config.addresses import is_ipv6
 from watcher.config.fault import Invalid, Refused
-from watcher.config.topic_template import LONGEST_TOPIC
+from watcher.config.topics.template import LONGEST_TOPIC
 
 LONGEST_CLIENT_ID = LONGEST_TOPIC - len(".position")
 

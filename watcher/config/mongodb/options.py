@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from watcher.config.mongodb_uri import parse_uri
+from watcher.config.mongodb.uri import parse_uri
 
 
 class Bounds(NamedTuple):

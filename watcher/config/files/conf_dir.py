@@ -8,11 +8,11 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from watcher.config.env_file import read_env
 from watcher.config.fault import Fault, Origin, why_unread
+from watcher.config.files.env_file import read_env
+from watcher.config.files.source import SettingsSource
+from watcher.config.files.toml_file import read_toml
 from watcher.config.settings import KEYS
-from watcher.config.source import SettingsSource
-from watcher.config.toml_file import read_toml
 
 DEFAULTS = "defaults"
 DEFAULTS_FILE = f"{DEFAULTS}.toml"

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from watcher.config.librdkafka import PropertyValue
+from watcher.config.kafka.librdkafka import PropertyValue
 
 TRANSACTION_TIMEOUT_MS = 30_000
 """The open transaction of a dead worker blocks read_committed consumers for this long, unless the worker comes back sooner."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from itertools import combinations
 
-from watcher.config.topic_name import folded, topic_name
+from watcher.config.topics.name import folded, topic_name
 
 OPERATIONS: Mapping[str, tuple[str, ...]] = {
     "kafka_topic_insert": ("insert",),

@@ -7,8 +7,8 @@ import re
 from collections.abc import Mapping
 
 from watcher.config.fault import ENVIRONMENT
+from watcher.config.files.source import KAFKA_TABLE, SettingsSource
 from watcher.config.settings import KEYS
-from watcher.config.source import KAFKA_TABLE, SettingsSource
 
 _BLANKS = r"[^\S\n]*"
 _ENTRY = re.compile(

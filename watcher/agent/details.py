@@ -87,7 +87,7 @@ def log_shown(deployment: Deployment, name: str, count: int) -> list[dict[str, A
 
 def _read(settings: Settings, count: int) -> tuple[list[Message], bool]:
     """The newest messages, newest first, and True if no older one was left out because of a limit."""
-    from watcher.consumer.reader import MessageReader
+    from watcher.consumer.reading.reader import MessageReader
 
     with MessageReader(settings) as reader:
         latest = reader.last(count, shrink=_shrink, most_bytes=MOST_READ_BYTES)

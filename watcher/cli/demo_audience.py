@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 
 from watcher.config import Settings
 from watcher.consumer.delivered import DeliveredMessage
-from watcher.consumer.reader import MessageReader
+from watcher.consumer.reading.reader import MessageReader
 from watcher.fleet.control import Fleet
 from watcher.fleet.status import Row
 from watcher.fleet.survey import survey

@@ -18,7 +18,7 @@ from watcher.config import Deployment, load_one
 
 if TYPE_CHECKING:
     from watcher.consumer.delivered import DeliveredMessage, Message
-    from watcher.consumer.reader import MessageReader
+    from watcher.consumer.reading.reader import MessageReader
 
 DEFAULT_COUNT = 10
 POLL_SECONDS = 0.1
@@ -72,8 +72,8 @@ def tail(
     """
     settings = load_one(deployment.conf_dir, select_one(deployment, name))
 
-    from watcher.consumer.filter import Filter
-    from watcher.consumer.reader import MessageReader
+    from watcher.consumer.reading.filter import Filter
+    from watcher.consumer.reading.reader import MessageReader
 
     wanted = Filter(collection, operations, key, since)
     show = _show_json if json_ or not sys.stdout.isatty() else _pretty()

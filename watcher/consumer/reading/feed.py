@@ -13,7 +13,7 @@ from confluent_kafka import Message as Record
 from watcher.consumer.connection import client_log, is_incremental
 from watcher.consumer.delivered import Partition
 from watcher.consumer.kafka_errors import BAD_SETTING, FATAL, LOGIN_REFUSED, NOT_AUTHORISED, error_for
-from watcher.consumer.starts import Starts
+from watcher.consumer.offsets.starts import Starts
 
 RECORDS_AT_ONCE = 500
 IDLE_POLL_SECONDS = 0.2

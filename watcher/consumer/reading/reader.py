@@ -18,9 +18,9 @@ from watcher.config import Settings
 from watcher.config.kafka_client import client_properties, reading_properties
 from watcher.config.topics.name import topic_pattern
 from watcher.consumer.delivered import DeliveredMessage, Message, Partition, Tail, parse, whole
-from watcher.consumer.in_order import InOrder
 from watcher.consumer.kafka_errors import BAD_SETTING, LOGIN_REFUSED, read_error
-from watcher.consumer.merge import Merge
+from watcher.consumer.ordering.in_order import InOrder
+from watcher.consumer.ordering.merge import Merge
 
 CONNECT_SECONDS = 5.0
 """Time allowed for reaching Kafka, in seconds."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from watcher.consumer.change import Change
 from watcher.consumer.delivered import Partition
-from watcher.consumer.routes import Route
+from watcher.consumer.registration.routes import Route
 
 Collected = tuple[str, str | None]
 """Database and collection; the collection is None in messages about a whole database."""

@@ -22,7 +22,7 @@ from watcher.consumer.connection import client_log
 from watcher.consumer.delivered import Partition
 from watcher.consumer.errors import ReadError
 from watcher.consumer.kafka_errors import NO_OFFSET_HINT
-from watcher.consumer.reset import Reset
+from watcher.consumer.offsets.reset import Reset
 
 ANSWER_SECONDS = 5.0
 NO_ID = "AAAAAAAAAAAAAAAAAAAAAA"

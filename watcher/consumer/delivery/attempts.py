@@ -7,9 +7,9 @@ from collections.abc import Callable
 from itertools import count
 
 from watcher.consumer.change import Change
+from watcher.consumer.delivery.watchdog import Watchdog
 from watcher.consumer.errors import HandlerFailed, Reject
 from watcher.consumer.options import ConsumerOptions
-from watcher.consumer.watchdog import Watchdog
 
 Call = Callable[[list[Change]], object]
 Idle = Callable[[float], None]

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
 from watcher.consumer.change import Change
-from watcher.consumer.handlers import Result
-from watcher.consumer.operations import ANY, near
+from watcher.consumer.registration.handlers import Result
+from watcher.consumer.registration.operations import ANY, near
 
 Handler = Callable[[Change], Result]
 BatchHandler = Callable[[list[Change]], Result]

@@ -9,16 +9,16 @@ from dataclasses import dataclass
 
 from confluent_kafka import Message as Record
 
-from watcher.consumer.attempts import Attempts, Call
-from watcher.consumer.batches import Batches, HandlerBatch
 from watcher.consumer.change import NO_OFFSET, Change, Gap, NotOurs, gap_before
-from watcher.consumer.dead_letters import DeadLetters
 from watcher.consumer.delivered import Partition
+from watcher.consumer.delivery.attempts import Attempts, Call
+from watcher.consumer.delivery.batches import Batches, HandlerBatch
+from watcher.consumer.delivery.dead_letters import DeadLetters
+from watcher.consumer.delivery.redelivery import RedeliveryWindow
 from watcher.consumer.errors import ForeignMessage, HandlerFailed
-from watcher.consumer.offsets import Offsets
+from watcher.consumer.offsets.handled import Offsets
 from watcher.consumer.options import ConsumerOptions
-from watcher.consumer.redelivery import RedeliveryWindow
-from watcher.consumer.routes import REMEMBERED, Routes
+from watcher.consumer.registration.routes import REMEMBERED, Routes
 
 _log = logging.getLogger("watcher.consumer")
 

@@ -27,7 +27,7 @@ from dataclasses import dataclass, field
 
 from watcher.consumer.change import Change
 from watcher.consumer.delivered import Partition
-from watcher.consumer.numbering import Numbering, is_same_block
+from watcher.consumer.ordering.numbering import Numbering, is_same_block
 
 Place = tuple[float, int]
 """Place in the order: the watcher's count, and the number in it."""

@@ -10,12 +10,12 @@ from typing import Any
 
 import pytest
 
-from watcher.cli.arrivals import worst
 from watcher.cli.exit_codes import CliExitCode
-from watcher.cli.log_view import LogView, readable
-from watcher.cli.logs import Since
-from watcher.cli.status import exit_code
-from watcher.cli.status_view import cells, errors, plain, rich_view
+from watcher.cli.fleet.arrivals import worst
+from watcher.cli.fleet.log_view import LogView, readable
+from watcher.cli.fleet.logs import Since
+from watcher.cli.fleet.status import exit_code
+from watcher.cli.fleet.status_view import cells, errors, plain, rich_view
 from watcher.fleet.agent_state import AgentState
 from watcher.fleet.logs import Line, parse
 from watcher.fleet.report import Report

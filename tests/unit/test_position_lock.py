@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.unit.test_position_view import SETTINGS
-from watcher.cli.position import _delivered, _while_stopped
+from watcher.cli.delivery.position import _delivered, _while_stopped
 from watcher.config import Deployment
 from watcher.errors import WatcherError
 from watcher.private import refusal, user_name

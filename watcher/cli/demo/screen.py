@@ -9,7 +9,7 @@ from contextlib import AbstractContextManager, contextmanager
 
 import click
 
-from watcher.cli.demo_audience import Scene
+from watcher.cli.demo.audience import Scene
 from watcher.terminal.live_view import live_view, status_line
 from watcher.terminal.message_line import plain_line
 

@@ -12,9 +12,9 @@ import click
 from watcher.agent.address import find
 from watcher.agent.health import reason
 from watcher.cli.exit_codes import CliExitCode
-from watcher.cli.fleet_common import load_watchers, with_fleet
+from watcher.cli.fleet.common import load_watchers, with_fleet
+from watcher.cli.fleet.status import exit_code, survey_of
 from watcher.cli.options import names_argument
-from watcher.cli.status import exit_code, survey_of
 from watcher.config.fault import configuration_error
 from watcher.fleet.control import Fleet
 from watcher.fleet.errors import FleetError, NotRunning

@@ -12,7 +12,7 @@ from typing import NoReturn
 import click
 
 from watcher.cli.exit_codes import CliExitCode
-from watcher.cli.log_view import LogView
+from watcher.cli.fleet.log_view import LogView
 from watcher.cli.options import names_argument, select, with_deployment
 from watcher.cli.since import Since
 from watcher.config import Deployment

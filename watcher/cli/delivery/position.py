@@ -101,7 +101,7 @@ def show(deployment: Deployment, name: str, as_json: bool) -> int:
     """Show the position of the watcher NAME. Also show the worker that wrote it, and the changes made by hand."""
     settings = load_one(deployment.conf_dir, select_one(deployment, name))
 
-    from watcher.cli.position_view import as_document, as_text
+    from watcher.cli.delivery.position_view import as_document, as_text
     from watcher.mongodb.timeline import Timeline
     from watcher.position.change import look
 
@@ -234,7 +234,7 @@ def _change(deployment: Deployment, name: str, how: How, choose: Choose) -> int:
     """Choose the new position, ask for confirmation, and set it. No worker can start meanwhile."""
     settings = load_one(deployment.conf_dir, select_one(deployment, name))
 
-    from watcher.cli.position_view import change_as_document, plan_as_text
+    from watcher.cli.delivery.position_view import change_as_document, plan_as_text
     from watcher.mongodb.timeline import Timeline
     from watcher.position.change import change, look
 

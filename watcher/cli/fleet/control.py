@@ -8,11 +8,11 @@ from collections.abc import Sequence
 
 import click
 
-from watcher.cli.arrivals import wait_for_fleet, wait_for_workers, wait_option, worst
 from watcher.cli.exit_codes import CliExitCode
-from watcher.cli.fleet_common import Selection, choose, load_watchers, show_each, with_fleet
+from watcher.cli.fleet.arrivals import wait_for_fleet, wait_for_workers, wait_option, worst
+from watcher.cli.fleet.common import Selection, choose, load_watchers, show_each, with_fleet
+from watcher.cli.fleet.status import status
 from watcher.cli.options import all_option, names_argument, select_to_change
-from watcher.cli.status import status
 from watcher.config.fault import configuration_error
 from watcher.config.files.conf_dir import AGENT, watcher_names
 from watcher.fleet.control import Fleet

@@ -15,10 +15,10 @@ from pathlib import Path
 import click
 
 from watcher.agent.address import find
-from watcher.cli.demo_audience import Audience
-from watcher.cli.demo_screen import screen
-from watcher.cli.fleet_common import open_fleet
-from watcher.cli.init import starter_file
+from watcher.cli.demo.audience import Audience
+from watcher.cli.demo.screen import screen
+from watcher.cli.deployment.init import starter_file
+from watcher.cli.fleet.common import open_fleet
 from watcher.cli.interruption import Interruption
 from watcher.config import Deployment, Settings, load
 from watcher.errors import WatcherError

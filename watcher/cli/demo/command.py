@@ -36,7 +36,7 @@ def demo(seconds: float, rate: float, keep: bool, svg: Path | None) -> int:
     """
     try:
         with Interruption() as interruption, reader_may_leave():
-            from watcher.cli.demo_run import Demo, directory_of_demo
+            from watcher.cli.demo.run import Demo, directory_of_demo
 
             with directory_of_demo(keep=keep) as directory:
                 Demo(directory, interruption, writes_per_second=rate, picture=svg).run(seconds)

@@ -11,9 +11,9 @@ from dataclasses import replace
 import click
 
 from watcher.cli.exit_codes import CliExitCode
-from watcher.cli.fleet_common import load_watchers, show_agent, with_fleet
+from watcher.cli.fleet.common import load_watchers, show_agent, with_fleet
+from watcher.cli.fleet.status_view import errors, plain, rich_view
 from watcher.cli.options import names_argument, select
-from watcher.cli.status_view import errors, plain, rich_view
 from watcher.fleet.control import Fleet
 from watcher.fleet.status import AS_IT_SHOULD_BE, Row, WatcherState
 from watcher.fleet.status_json import as_json

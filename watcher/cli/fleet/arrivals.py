@@ -11,7 +11,7 @@ from typing import Protocol
 import click
 
 from watcher.cli.exit_codes import CliExitCode
-from watcher.cli.fleet_common import show, show_agent
+from watcher.cli.fleet.common import show, show_agent
 from watcher.config.files.conf_dir import AGENT
 from watcher.fleet.agent_state import AgentState, agent_state
 from watcher.fleet.arrival import Arrival, StartResult, arrivals

@@ -52,8 +52,8 @@ def _settings(deployment: Deployment, name: str | None, env_file: Path | None) -
 
 
 def _run_fleet(deployment: Deployment) -> int:
-    from watcher.cli.fleet_common import choose, open_fleet
-    from watcher.cli.log_view import LogView
+    from watcher.cli.fleet.common import choose, open_fleet
+    from watcher.cli.fleet.log_view import LogView
     from watcher.fleet.foreground import run_fleet
 
     fleet = open_fleet(deployment)

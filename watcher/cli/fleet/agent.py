@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from watcher.cli.exit_codes import CliExitCode
-from watcher.cli.fleet_common import with_fleet
+from watcher.cli.fleet.common import with_fleet
 from watcher.config.fault import configuration_error
 from watcher.config.files.conf_dir import AGENT
 from watcher.fleet.control import Fleet

@@ -21,11 +21,12 @@ import pytest
 
 from tests.integration import fleet_worker
 from tests.support.waiting import eventually
-from watcher.agent import freshness, server
+from watcher.agent import server
 from watcher.agent.address import find
 from watcher.agent.client import get
 from watcher.agent.server import serve
-from watcher.agent.view import FleetView
+from watcher.agent.view import freshness
+from watcher.agent.view.fleet_view import FleetView
 from watcher.config import Deployment, load
 from watcher.config.agent_settings import AgentSettings
 from watcher.fleet.control import Fleet

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from watcher.agent.history import SERIES, STEPS, History
+from watcher.agent.view.history import SERIES, STEPS, History
 from watcher.fleet.report import Report
 from watcher.fleet.status import Row, WatcherState
 from watcher.fleet.supervisord import Process

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from watcher.agent.hung import can_write, overdue
+from watcher.agent.view.hung import can_write, overdue
 from watcher.fleet.report import Report
 from watcher.fleet.status import WatcherState, row
 from watcher.fleet.supervisord import Process

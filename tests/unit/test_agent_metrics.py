@@ -14,9 +14,9 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, gene
 from prometheus_client.parser import text_string_to_metric_families
 
 from tests.support.programs import find_program
-from watcher.agent.exposition import merge, parse
-from watcher.agent.metrics import WorkerMetrics, agent_metrics, fleet_metrics
-from watcher.agent.own_metrics import AgentCounts
+from watcher.agent.metrics.content import WorkerMetrics, agent_metrics, fleet_metrics
+from watcher.agent.metrics.exposition import merge, parse
+from watcher.agent.metrics.own_metrics import AgentCounts
 from watcher.fleet.report import Report
 from watcher.fleet.status import Row, WatcherState
 from watcher.fleet.supervisord import Process

@@ -14,8 +14,8 @@ import pytest
 from starlette.applications import Starlette
 
 from tests.support.asgi import Answer, ask
-from watcher.agent.app import create_app
-from watcher.agent.page_model import (
+from watcher.agent.http.app import create_app
+from watcher.agent.page.model import (
     HEADROOM_SECONDS,
     LAG_SECONDS,
     SPARK_STEPS,
@@ -27,8 +27,8 @@ from watcher.agent.page_model import (
     spark,
     summary,
 )
-from watcher.agent.pages import PAGE_DIR
-from watcher.agent.view import FleetView
+from watcher.agent.page.pages import PAGE_DIR
+from watcher.agent.view.fleet_view import FleetView
 from watcher.config import ROW_OPERATIONS, Deployment
 from watcher.config.agent_settings import AgentSettings
 from watcher.fleet.control import Fleet

@@ -14,7 +14,7 @@ from prometheus_client import Metric as Parsed
 from prometheus_client.parser import text_string_to_metric_families
 
 from tests.support.programs import find_program
-from watcher.agent.own_metrics import AgentCounts, fleet_exposition, process_exposition
+from watcher.agent.metrics.own_metrics import AgentCounts, fleet_exposition, process_exposition
 from watcher.config import Settings
 from watcher.errors import NotPermitted, Outage
 from watcher.fleet.status import Row

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import click
 
 from watcher.agent.address import find
-from watcher.agent.health import reason
+from watcher.agent.http.health import reason
 from watcher.cli.exit_codes import CliExitCode
 from watcher.cli.fleet.common import load_watchers, with_fleet
 from watcher.cli.fleet.status import exit_code, survey_of
@@ -75,7 +75,7 @@ def _from_agent(fleet: Fleet) -> str | None:
 
 
 def _from_files(fleet: Fleet) -> str:
-    from watcher.agent.metrics import WorkerMetrics, fleet_metrics
+    from watcher.agent.metrics.content import WorkerMetrics, fleet_metrics
 
     return fleet_metrics(whole_survey(fleet, load_watchers(fleet)), WorkerMetrics(fleet.deployment.run_dir))
 

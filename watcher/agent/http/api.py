@@ -14,11 +14,11 @@ from starlette.responses import Response, StreamingResponse
 from starlette.routing import BaseRoute, Route
 from starlette.types import Receive, Scope, Send
 
-from watcher.agent.exposition import CONTENT_TYPE
-from watcher.agent.guard import may_read
-from watcher.agent.health import is_ready, readiness
+from watcher.agent.http.guard import may_read
+from watcher.agent.http.health import is_ready, readiness
 from watcher.agent.lanes import Crowded, Lane
-from watcher.agent.view import FleetView, view_of
+from watcher.agent.metrics.exposition import CONTENT_TYPE
+from watcher.agent.view.fleet_view import FleetView, view_of
 from watcher.errors import WatcherError
 from watcher.fleet.status_json import as_json
 

@@ -6,9 +6,9 @@ import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from watcher.agent.exposition import Family, merge, parse
 from watcher.agent.files import FileCache
-from watcher.agent.own_metrics import AgentCounts, fleet_exposition, process_exposition
+from watcher.agent.metrics.exposition import Family, merge, parse
+from watcher.agent.metrics.own_metrics import AgentCounts, fleet_exposition, process_exposition
 from watcher.fleet.status import HUNG_AFTER, Row, WatcherState
 from watcher.fleet.survey import Survey
 

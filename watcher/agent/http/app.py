@@ -8,9 +8,10 @@ from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from watcher.agent import api, details, pages
-from watcher.agent.guard import MACHINE_PATHS, Guard
-from watcher.agent.view import FleetView
+from watcher.agent.http import api
+from watcher.agent.http.guard import MACHINE_PATHS, Guard
+from watcher.agent.page import details, pages
+from watcher.agent.view.fleet_view import FleetView
 
 
 def create_app(view: FleetView) -> Starlette:

@@ -9,9 +9,9 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any
 
-from watcher.agent import hung
-from watcher.agent.history import STEP_SECONDS
-from watcher.agent.view import FleetView
+from watcher.agent.view import hung
+from watcher.agent.view.fleet_view import FleetView
+from watcher.agent.view.history import STEP_SECONDS
 from watcher.fleet.status_json import as_json
 
 WATCHED_SECONDS = 0.5

@@ -11,7 +11,7 @@ from starlette.responses import JSONResponse
 from starlette.routing import BaseRoute, Route
 
 from watcher.agent.lanes import Lane
-from watcher.agent.view import view_of
+from watcher.agent.view.fleet_view import view_of
 from watcher.config import Deployment, Loaded
 from watcher.config.in_force import values_in_force
 from watcher.errors import WatcherError

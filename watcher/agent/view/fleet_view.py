@@ -8,11 +8,11 @@ from datetime import UTC, datetime, timedelta
 
 from starlette.requests import Request
 
-from watcher.agent.changes import ChangeSignal
 from watcher.agent.files import ConfDirCache, FileCache
-from watcher.agent.history import History
-from watcher.agent.metrics import WorkerMetrics, agent_metrics
-from watcher.agent.own_metrics import AgentCounts
+from watcher.agent.metrics.content import WorkerMetrics, agent_metrics
+from watcher.agent.metrics.own_metrics import AgentCounts
+from watcher.agent.view.changes import ChangeSignal
+from watcher.agent.view.history import History
 from watcher.config import Deployment, Loaded, Settings
 from watcher.config.agent_settings import AgentSettings
 from watcher.fleet.control import Fleet

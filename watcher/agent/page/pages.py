@@ -15,8 +15,8 @@ from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
 
 from watcher import __version__
-from watcher.agent.details import faults_shown, log_shown, settings_shown
-from watcher.agent.page_model import (
+from watcher.agent.page.details import faults_shown, log_shown, settings_shown
+from watcher.agent.page.model import (
     SPARK_STEPS,
     Shown,
     age_in_words,
@@ -27,12 +27,12 @@ from watcher.agent.page_model import (
     shown,
     summary,
 )
-from watcher.agent.view import FleetView, view_of
+from watcher.agent.view.fleet_view import FleetView, view_of
 from watcher.fleet.status import Row
 from watcher.terminal.durations import seconds_in_words
 from watcher.terminal.message_text import printable
 
-PAGE_DIR = Path(__file__).parent / "page"
+PAGE_DIR = Path(__file__).parent
 LOG_LINES = 100
 
 SECURITY_HEADERS = {

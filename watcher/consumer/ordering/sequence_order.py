@@ -18,185 +18,24 @@ Time here is seconds spent listening to Kafka: while a handler works, no partiti
 
 from __future__ import annotations
 
-import heapq
 import logging
-import math
-from collections import deque
 from collections.abc import Callable, Collection, Iterator, Mapping
-from dataclasses import dataclass, field
 
 from watcher.consumer.change import Change
 from watcher.consumer.delivered import Partition
-from watcher.consumer.ordering.numbering import Numbering, is_same_block
-
-Place = tuple[float, int]
-"""Place in the order: the watcher's count, and the number in it."""
-
-BEFORE_ALL: Place = (0, 0)
-AFTER_ALL: Place = (math.inf, 0)
+from watcher.consumer.ordering.held_messages import (
+    AFTER_ALL,
+    BEFORE_ALL,
+    PartitionProgress,
+    PartitionQueue,
+    ReadRound,
+    WatcherLane,
+)
 
 MESSAGE_OVERHEAD = 1024
 """Approximate weight of a message besides its JSON, in bytes."""
 
 _log = logging.getLogger("watcher.consumer")
-
-
-@dataclass(slots=True)
-class _Source:
-    """A partition: its position, and the end that Kafka last reported."""
-
-    heard_s: float
-    position: int = -1
-    held_bytes: int = 0
-    end: int = 0
-    asked_round: int = -1
-    clear_round: int = -1
-
-    def moved(self, position: int, now_s: float) -> None:
-        self.position, self.heard_s = position, now_s
-        self.settle()
-
-    def settle(self) -> None:
-        """Note the round if the partition was read up to the end that was asked for: messages that had arrived by then need not
-        wait for it.
-        """
-        if self.position >= self.end:
-            self.clear_round = self.asked_round
-
-
-@dataclass(frozen=True, slots=True)
-class _Round:
-    """One read from Kafka."""
-
-    number: int
-    now_s: float
-
-
-@dataclass(slots=True)
-class _Queue:
-    """Messages of one watcher that are held from one partition, oldest first, each with its round, its weight in bytes, and its
-    place.
-    """
-
-    source: _Source
-    seen: Place = BEFORE_ALL
-    gone: Place = BEFORE_ALL
-    held: deque[tuple[_Round, int, Place, Change]] = field(default_factory=deque)
-
-    def move(self, count: float, event: str) -> None:
-        """Move the messages of a count to the next one, from that event on."""
-        moves = False
-        for index, (arrived, weight, place, change) in enumerate(self.held):
-            moves = place[0] == count and (moves or (change.event_id is not None and change.event_id >= event))
-            if moves:
-                self.held[index] = (arrived, weight, (count + 1, place[1]), change)
-        if moves:
-            self.seen = max(self.seen, (count + 1, self.held[-1][2][1]))
-
-
-@dataclass(slots=True)
-class _Lane:
-    """Messages of one watcher that are held. `heads` is a heap of the first place in each queue, and `events` has their events.
-
-    `floors` holds a place for each round. Nothing below it can still come before the messages that arrived in that round.
-    """
-
-    queues: dict[Partition, _Queue] = field(default_factory=dict)
-    heads: list[tuple[Place, Partition]] = field(default_factory=list)
-    events: dict[Partition, str] = field(default_factory=dict)
-    last: Place = BEFORE_ALL
-    last_event: str | None = None
-    floors: dict[int, Place] = field(default_factory=dict)
-    numbering: Numbering = field(init=False)
-    told_count: float = 0
-    was_late: bool = False
-
-    def __post_init__(self) -> None:
-        self.numbering = Numbering(self._move)
-
-    def arrived(self) -> _Round:
-        """The round in which the first message arrived."""
-        return self.queues[self.heads[0][1]].held[0][0]
-
-    def seen(self, partition: Partition) -> Place:
-        """The highest place that this partition has shown."""
-        queue = self.queues.get(partition)
-        return queue.seen if queue else BEFORE_ALL
-
-    def pop(self) -> tuple[Place, Change]:
-        """Remove the first message, and return it with its place."""
-        queue = self.queues[self.heads[0][1]]
-        _, weight, place, change = queue.held.popleft()
-        queue.source.held_bytes -= weight
-        queue.gone = max(queue.gone, place)
-        if queue.held:
-            heapq.heapreplace(self.heads, (queue.held[0][2], change.source))
-        else:
-            heapq.heappop(self.heads)
-        self._note_event(change.source, queue.held[0][3].event_id if queue.held else None)
-        return place, change
-
-    def forget(self, partitions: Collection[Partition]) -> None:
-        """Forget partitions that were assigned to another member."""
-        self.numbering.forget(partitions)
-        for partition in partitions:
-            self.queues.pop(partition, None)
-        self._find_heads()
-
-    def part_counts(self) -> None:
-        """Part the first message's count while its events contradict its numbers."""
-        while (found := self._contradiction()) is not None:
-            event, older = found
-            if not self.numbering.part(int(self.heads[0][0][0]), event, (older.sequence, older.event_id)):
-                break
-
-    def _contradiction(self) -> tuple[str, Change] | None:
-        """Return an event of the first message's count, and a message with an earlier event although its number is not lower.
-
-        The event is that of the first message, or of the last one that went.
-        """
-        (count, number), partition = self.heads[0]
-        event = self.events.get(partition)
-        if event is None:
-            return None
-        if event < (self.last_event or ""):
-            gone = self.last[1]
-            if self.last[0] == count and gone <= number and is_same_block(gone, number):
-                return self.last_event or "", self.queues[partition].held[0][3]
-        if event > min(self.events.values()):
-            for (its_count, its_number), its_partition in self.heads:
-                if its_count == count and is_same_block(its_number, number) and self.events.get(its_partition, event) < event:
-                    return event, self.queues[its_partition].held[0][3]
-        return None
-
-    def _move(self, count: int, event: str) -> None:
-        """Move messages of a count to the next one, from that event on. If one of them has gone already, then it says nothing about
-        the others of this count.
-        """
-        for queue in self.queues.values():
-            queue.move(count, event)
-        self._find_heads()
-        if self.last_event is not None and self.last_event >= event:
-            self.last, self.last_event = BEFORE_ALL, None
-        self.floors.clear()
-
-    def _find_heads(self) -> None:
-        self.heads = [(queue.held[0][2], partition) for partition, queue in self.queues.items() if queue.held]
-        heapq.heapify(self.heads)
-        self.events.clear()
-        for _, partition in self.heads:
-            self._note_event(partition, self.queues[partition].held[0][3].event_id)
-
-    def add_head(self, place: Place, change: Change) -> None:
-        """Add the first message of a queue."""
-        heapq.heappush(self.heads, (place, change.source))
-        self._note_event(change.source, change.event_id)
-
-    def _note_event(self, partition: Partition, event: str | None) -> None:
-        if event is None:
-            self.events.pop(partition, None)
-        else:
-            self.events[partition] = event
 
 
 class SequenceOrder:
@@ -220,16 +59,16 @@ class SequenceOrder:
         self._wait_s = wait_s
         self._buffer_bytes = buffer_bytes
         self._merging = False
-        self._sources: dict[Partition, _Source] = {}
-        self._lanes: dict[str, _Lane] = {}
-        self._round = _Round(0, 0.0)
+        self._sources: dict[Partition, PartitionProgress] = {}
+        self._lanes: dict[str, WatcherLane] = {}
+        self._round = ReadRound(0, 0.0)
 
     def assign(self, partitions: Collection[Partition]) -> None:
         """Add partitions. They may hold much earlier messages, so the last message that went says nothing about them."""
         for lane in self._lanes.values():
             lane.last, lane.last_event = BEFORE_ALL, None
         for partition in partitions:
-            self._sources[partition] = _Source(self._round.now_s)
+            self._sources[partition] = PartitionProgress(self._round.now_s)
         self._changed()
 
     def revoke(self, partitions: Collection[Partition]) -> None:
@@ -242,7 +81,7 @@ class SequenceOrder:
 
     def begin_round(self, now_s: float) -> int:
         """Begin a round: the messages that follow arrive at `now_s` seconds of listening. Return its number."""
-        self._round = _Round(self._round.number + 1, now_s)
+        self._round = ReadRound(self._round.number + 1, now_s)
         self._forget_floors()
         return self._round.number
 
@@ -250,10 +89,10 @@ class SequenceOrder:
         """Add a message of an assigned partition. `size` is that of its JSON, in bytes."""
         lane = self._lanes.get(change.watcher)
         if lane is None:
-            lane = self._lanes[change.watcher] = _Lane()
+            lane = self._lanes[change.watcher] = WatcherLane()
         queue = lane.queues.get(change.source)
         if queue is None:
-            queue = lane.queues[change.source] = _Queue(self._sources[change.source])
+            queue = lane.queues[change.source] = PartitionQueue(self._sources[change.source])
         place = (lane.numbering.count_of(change), change.sequence)
         if not queue.held:
             lane.add_head(place, change)
@@ -305,7 +144,7 @@ class SequenceOrder:
         """True if any message waits."""
         return any(lane.heads for lane in self._lanes.values())
 
-    def _may_go(self, lane: _Lane) -> bool:
+    def _may_go(self, lane: WatcherLane) -> bool:
         if self._merging:
             lane.part_counts()
         place = lane.heads[0][0]
@@ -318,14 +157,14 @@ class SequenceOrder:
             floor = lane.floors[arrived.number] = min(seen, default=AFTER_ALL)
         return place <= floor
 
-    def _waited_for(self, arrived: _Round) -> Iterator[tuple[Partition, _Source]]:
+    def _waited_for(self, arrived: ReadRound) -> Iterator[tuple[Partition, PartitionProgress]]:
         """Yield the partitions that may still hold messages from before that round, and are not silent."""
         for partition, source in self._sources.items():
             silent_since = max(arrived.now_s, source.heard_s)
             if source.clear_round < arrived.number and self._round.now_s - silent_since < self._wait_s:
                 yield partition, source
 
-    def _release(self, lane: _Lane) -> Change:
+    def _release(self, lane: WatcherLane) -> Change:
         queue = lane.queues[lane.heads[0][1]]
         is_again = lane.heads[0][0] <= queue.gone
         place, change = lane.pop()

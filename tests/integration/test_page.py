@@ -163,6 +163,19 @@ def test_one_watcher_with_its_charts_messages_log_and_settings(tab: Page, collec
     assert "dashboard: streaming" in tab.title()
 
 
+def test_what_the_reader_has_opened_and_focused_stays_when_the_page_changes(tab: Page, collection: Any) -> None:
+    tab.goto("/watchers/dashboard")
+    expect(tab.locator("#connection")).to_have_text("live", timeout=DEADLINE_MS)
+    summary = tab.locator("#settings summary")
+    summary.click()
+    for _ in range(2):
+        before = tab.locator("#sequence").get_attribute("data-sequence") or ""
+        collection.insert_one({})
+        expect(tab.locator("#sequence")).not_to_have_attribute("data-sequence", before, timeout=DEADLINE_MS)
+    expect(tab.get_by_role("row", name="mongodb_uri")).to_be_visible()
+    expect(summary).to_be_focused()
+
+
 def test_a_worker_that_is_killed_while_one_looks(tab: Page, fleet: RealFleet) -> None:
     tab.goto("/")
     is_shown(tab, "dashboard", "streaming")

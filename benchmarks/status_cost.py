@@ -27,7 +27,6 @@ from tempfile import TemporaryDirectory
 from typing import Any, Self
 
 import bson
-import orjson
 from bson import Int64, Timestamp
 from bson.raw_bson import RawBSONDocument
 from pymongo.read_preferences import ReadPreference
@@ -42,11 +41,11 @@ from watcher.mongodb.resuming_stream import ResumingStream
 from watcher.private import replace_file
 from watcher.stream.loss_policies import TolerantStream
 from watcher.stream.pipeline import Pipeline
-from watcher.worker.previous_run import Past
+from watcher.worker.previous_run import PreviousRun
 from watcher.worker.reporting.metrics import metrics
 from watcher.worker.reporting.progress import Progress
 from watcher.worker.reporting.status_file import LIVE_SECONDS, WRITE_SECONDS
-from watcher.worker.reporting.status_report import snapshot
+from watcher.worker.reporting.status_report import status_report
 
 BATCH_EVENTS, BATCHES = 1000, 20
 WRITES = 50
@@ -155,13 +154,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=15)
     rounds = parser.parse_args().rounds
-    progress = Progress(SETTINGS, Owner("9f3c", "host-1", 4711), Past(), lambda: None)
+    progress = Progress(SETTINGS, Owner("9f3c", "host-1", 4711), PreviousRun(), lambda: None)
     sink = Sink()
     measured = [one_round(progress, sink) for _ in range(rounds + 1)][1:]  # the first one warms up
     own, path = (statistics.median(seconds) for seconds in zip(*measured, strict=True))
     share = statistics.median(observer / path for observer, path in measured)
     with TemporaryDirectory() as directory:
-        status = seconds_of_writing(Path(directory), lambda: orjson.dumps(snapshot(progress), option=orjson.OPT_INDENT_2))
+        status = seconds_of_writing(Path(directory), lambda: status_report(progress).content())
         prometheus = seconds_of_writing(Path(directory), lambda: metrics(progress).encode())
     writing = status / LIVE_SECONDS + prometheus / WRITE_SECONDS
     print(f"data path          {path * 1e6:6.2f} µs an event")

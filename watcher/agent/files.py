@@ -23,7 +23,7 @@ def mark(path: Path) -> Mark | None:
 
 
 class FileCache(Generic[T]):
-    """What `read` makes of the files by name, each kept until the file at `path_of(name)` changes."""
+    """The results of `read` by name, each kept until the file at `path_of(name)` changes."""
 
     def __init__(self, path_of: Callable[[str], Path], read: Callable[[Path], T]) -> None:
         self._path_of = path_of

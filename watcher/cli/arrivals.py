@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import replace
 
 import click
 
 from watcher.cli.exit_codes import CliExitCode
 from watcher.cli.fleet_common import show, show_agent
-from watcher.cli.phases import phases
+from watcher.cli.phases import Progress, phases
 from watcher.config.conf_dir import AGENT
 from watcher.fleet.agent_state import AgentState, agent_state
 from watcher.fleet.arrival import Arrival, StartResult, arrivals
@@ -74,12 +74,8 @@ def wait_for_workers(fleet: Fleet, names: Collection[str], wait_seconds: float) 
             show(name, "started")
         return CliExitCode.OK
     with phases() as progress:
-
-        def still_waiting(rows: list[Row]) -> None:
-            progress("\n".join(map(_doing, rows)), len(names) - len(rows), len(names))
-
         codes = []
-        for arrival in arrivals(fleet, names, wait_seconds, still_waiting):
+        for arrival in arrivals(fleet, names, wait_seconds, _waiting(progress, len(names))):
             _show_arrival(arrival)
             codes.append(_CODES[arrival.result])
     return worst(CliExitCode.OK, *codes)
@@ -92,6 +88,11 @@ def _show_arrival(arrival: Arrival) -> None:
     word = "timed out" if arrival.result is StartResult.TIMED_OUT else "failed"
     hint = [f"hint: {arrival.hint}"] if arrival.hint else []
     show(arrival.name, word, arrival.message, *hint)
+
+
+def _waiting(progress: Progress, total: int) -> Callable[[list[Row]], None]:
+    """Return a function that reports the rows still waited for, of so many."""
+    return lambda rows: progress("\n".join(map(_doing, rows)), total - len(rows), total)
 
 
 def _doing(row: Row) -> str:

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 import click
 
 Progress = Callable[[str, int, int], None]
-"""What goes on now, a line for each thing, with the amount done and the total; the total is 0 if it is not known."""
+"""The present activities, a line each, with the amount done and the total; the total is 0 if it is not known."""
 
 
 @contextmanager

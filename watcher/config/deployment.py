@@ -67,7 +67,7 @@ class Deployment:
 
     @property
     def address_file(self) -> Path:
-        """Where the agent listens."""
+        """The file that says where the agent listens."""
         return self.run_dir / f"{AGENT}.json"
 
     @property

@@ -35,7 +35,7 @@ REPORTED = (
     "restarts",
     "updatedAt",
 )
-"""What is passed on of a worker's report, in this order."""
+"""The values of a worker's report that are passed on, in this order."""
 
 
 def as_json(survey: Survey) -> dict[str, Any]:

@@ -101,10 +101,6 @@ def value(text: str, name: str, **labels: str) -> float | None:
     return found[0] if found else None
 
 
-def test_every_metric_of_a_worker_is_documented_as_it_is_and_no_other() -> None:
-    assert documented("Workers") == {metric.name: (metric.kind, metric.labels, metric.meaning) for metric in METRICS}
-
-
 def test_every_metric_of_the_agent_is_documented_and_no_other() -> None:
     ended = Process(name="a", state="EXITED", pid=0, started_at=1, exit_status=77)
     survey = Survey(datetime.now(UTC), 1, (Row("a", ShownState.FAILED, enabled=True, process=ended),))

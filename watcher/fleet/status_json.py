@@ -8,34 +8,10 @@ from typing import Any
 from watcher.fleet.status import Row
 from watcher.fleet.survey import Survey
 from watcher.log import iso
+from watcher.status.report import PUBLIC
 
 VERSION = 1
 """The version of the document. It goes up if a key is removed or changes its meaning, but not for new keys."""
-
-REPORTED = (
-    "database",
-    "mongoConnected",
-    "kafkaConnected",
-    "lagSeconds",
-    "headroomSeconds",
-    "oplogFull",
-    "eventsPerSecond",
-    "messagesCommitted",
-    "sequence",
-    "events",
-    "lastEventAt",
-    "lastCommitAt",
-    "batchSize",
-    "commitSeconds",
-    "queueMessages",
-    "queueBytes",
-    "rssBytes",
-    "cpuSeconds",
-    "errors",
-    "restarts",
-    "updatedAt",
-)
-"""The values of a worker's report that are passed on, in this order."""
 
 
 def as_json(survey: Survey) -> dict[str, Any]:
@@ -72,4 +48,4 @@ def _watcher(row: Row, now: datetime) -> dict[str, Any]:
 def _reported(row: Row, now: datetime) -> dict[str, Any]:
     """The values that the worker wrote, with the headroom as it is `now`. All are null if it never wrote."""
     written = row.report.as_json() if row.report else {}
-    return {key: written.get(key) for key in REPORTED} | {"headroomSeconds": row.headroom_seconds(now)}
+    return {key: written.get(key) for key in PUBLIC} | {"headroomSeconds": row.headroom_seconds(now)}

@@ -1,6 +1,6 @@
 """The content of a status file. A new field is a line here, and its value in `worker/reporting/status_report.py`.
 
-`fleet/status_json.py` chooses what `watcherctl status --json` shows; `docs/status-json.md` explains it in the words of this file.
+PUBLIC names those that `watcherctl status --json` shows; `make docs` puts their meanings into `docs/status-json.md`.
 """
 
 from __future__ import annotations
@@ -122,6 +122,32 @@ class StatusReport(JsonRecord):
         age = now - self.updated_at
         left = self.headroom_seconds - (age.total_seconds() if age > FRESH else 0)
         return None if left <= 0 < self.headroom_seconds and self.oplog_full is False else left
+
+
+PUBLIC = (
+    "database",
+    "mongoConnected",
+    "kafkaConnected",
+    "lagSeconds",
+    "headroomSeconds",
+    "oplogFull",
+    "eventsPerSecond",
+    "messagesCommitted",
+    "sequence",
+    "events",
+    "lastEventAt",
+    "lastCommitAt",
+    "batchSize",
+    "commitSeconds",
+    "queueMessages",
+    "queueBytes",
+    "rssBytes",
+    "cpuSeconds",
+    "errors",
+    "restarts",
+    "updatedAt",
+)
+"""The fields that `watcherctl status --json` passes on, in its order and by their names in JSON."""
 
 
 def read_report(path: Path) -> StatusReport | None:

@@ -141,15 +141,15 @@ def read_by_all(report: StatusReport | None) -> None:
 
 @pytest.mark.parametrize("key", [field.key for field in StatusReport.fields()])
 def test_a_value_of_another_type_counts_as_missing(key: str) -> None:
-    values = json.loads(WRITTEN)
-    garbled = StatusReport.parse(json.dumps(values | {key: ["odd"]}).encode())
+    values = json.loads(WRITTEN) | {key: ["odd"]}
+    garbled = StatusReport.parse(json.dumps(values).encode())
     del values[key]
     assert garbled == StatusReport.parse(json.dumps(values).encode())
 
 
 def test_a_position_that_was_set_has_its_own_headroom(tmp_path: Path) -> None:
     path = tmp_path / "dashboard.json"
-    values = json.loads(WRITTEN) | {"positionTime": 100, "headroomSeconds": 60}
+    values = report_of(json.loads(WRITTEN)).as_json() | {"positionTime": 100, "headroomSeconds": 60}
     path.write_text(json.dumps(values))
     move_position(path, 70)
     assert json.loads(path.read_text()) == values | {"positionTime": 70, "headroomSeconds": 30}

@@ -15,14 +15,8 @@ STEP_SECONDS = 5.0
 STEPS = 720
 """The number of samples in an hour."""
 
-GAUGES = {
-    "lagSeconds": "lag_seconds",
-    "batchSize": "batch_size",
-    "commitSeconds": "commit_seconds",
-    "rssBytes": "rss_bytes",
-    "headroomSeconds": "headroom_seconds",
-}
-"""The series whose values are taken unchanged from the status file, each with its field there."""
+GAUGES = ("lagSeconds", "batchSize", "commitSeconds", "rssBytes", "headroomSeconds")
+"""The series whose values are taken unchanged from the status file."""
 
 SERIES = (*ROW_OPERATIONS, *GAUGES)
 UNKNOWN = math.nan
@@ -71,8 +65,8 @@ class History:
 
 
 def _values(report: StatusReport, before: StatusReport | None) -> dict[str, float]:
-    gauges = {name: getattr(report, attribute) for name, attribute in GAUGES.items()}
-    return {name: value for name, value in gauges.items() if value is not None} | rates(report, before)
+    written = report.as_json()
+    return {name: written[name] for name in GAUGES if written[name] is not None} | rates(report, before)
 
 
 def rates(report: StatusReport, before: StatusReport | None) -> dict[str, float]:

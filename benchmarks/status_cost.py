@@ -129,7 +129,7 @@ class Sink:
 
 def one_round(progress: Progress, sink: Sink) -> tuple[float, float]:
     """CPU seconds of the observer and of the data path, an event."""
-    server, own, elsewhere, before = Server(), Clock(), Clock(), progress.counts.messages
+    server, own, elsewhere, before = Server(), Clock(), Clock(), progress.counters.messages
     client.connect = lambda _: server  # type: ignore[assignment]
     source = TolerantStream(ResumingStream(SETTINGS), SETTINGS, progress.gaps)
     source.next = elsewhere.in_other_threads(source.next)  # type: ignore[method-assign]
@@ -138,7 +138,7 @@ def one_round(progress: Progress, sink: Sink) -> tuple[float, float]:
     begun = time.thread_time()
     pipeline.run(Position("dashboard", progress.owner, TOKEN), lambda: server.answers >= BATCHES)
     path = time.thread_time() - begun + elsewhere.seconds
-    events = progress.counts.messages - before
+    events = progress.counters.messages - before
     return own.seconds / events, path / events
 
 

@@ -159,9 +159,10 @@ def _extra(record: logging.LogRecord) -> dict[str, Any]:
     return {key: value for key, value in vars(record).items() if key not in _STANDARD}
 
 
-def iso(seconds: float) -> str:
-    """Write seconds since 1970 as `2024-01-01T12:00:00.000Z`."""
-    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+def iso(moment: float | datetime) -> str:
+    """Write a time, or seconds since 1970, as `2024-01-01T12:00:00.000Z`."""
+    at = moment.astimezone(UTC) if isinstance(moment, datetime) else datetime.fromtimestamp(moment, UTC)
+    return at.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def standard_output() -> TextIO:

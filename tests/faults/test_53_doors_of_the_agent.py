@@ -77,7 +77,7 @@ class Agent:
                 stderr=subprocess.STDOUT,
                 preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (FILES, FILES)),
             )
-        self.port = int(eventually(lambda: find(base / "run") or "", DEADLINE_S).rstrip("/").rpartition(":")[2])
+        self.port = int(eventually(lambda: find(base / "run" / "agent.json") or "", DEADLINE_S).rstrip("/").rpartition(":")[2])
 
     @property
     def log(self) -> str:

@@ -64,13 +64,13 @@ class Served:
         thread = threading.Thread(target=loop.run_until_complete, args=(serve(view, stopping),))
         thread.start()
         try:
-            yield eventually(lambda: find(self.deployment.run_dir), DEADLINE_S)
+            yield eventually(lambda: find(self.deployment.address_file), DEADLINE_S)
         finally:
             loop.call_soon_threadsafe(stopping.set)
             thread.join(DEADLINE_S)
             loop.close()
         assert not thread.is_alive()
-        assert find(self.deployment.run_dir) is None
+        assert find(self.deployment.address_file) is None
 
 
 @pytest.fixture

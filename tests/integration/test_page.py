@@ -87,7 +87,7 @@ def fleet(browser: Browser, directory: Path, mongo: ReplicaSet, kafka: Broker) -
 
 @pytest.fixture(scope="module")
 def url(fleet: RealFleet) -> str:
-    return eventually(lambda: find(fleet.directory / "run"), 30) or ""
+    return eventually(lambda: find(fleet.directory / "run" / "agent.json"), 30) or ""
 
 
 @contextmanager
@@ -342,7 +342,7 @@ def closed_agent(browser: Browser, tmp_path: Path) -> Iterator[str]:
     command = [sys.executable, "-m", "watcher", "agent", "--config", str(conf_dir)]
     with (tmp_path / "agent.log").open("wb") as log, subprocess.Popen(command, stdout=log, stderr=log, cwd=tmp_path) as agent:
         try:
-            yield eventually(lambda: find(tmp_path / "run"), 30) or ""
+            yield eventually(lambda: find(tmp_path / "run" / "agent.json"), 30) or ""
         finally:
             agent.terminate()
 

@@ -25,18 +25,19 @@ ALLOWED: dict[str, frozenset[str]] = {
     "__main__": frozenset({"cli"}),
     # Any of them.
     "cli": VALUES
-    | {"agent", "consumer", "doctor", "fleet", "generate", "mongodb", "position", "sandbox", "terminal", "verification", "worker"},
+    | {"agent", "consumer", "doctor", "fleet", "generate", "mongodb", "position", "sandbox", "status", "terminal", "verification"}
+    | {"worker"},
     # Around the workers.
-    "agent": SHARED | {"fleet", "consumer", "terminal"},
-    "doctor": VALUES | {"fleet", "kafka", "mongodb", "terminal", "worker"},
+    "agent": SHARED | {"fleet", "consumer", "status", "terminal"},
+    "doctor": VALUES | {"fleet", "kafka", "mongodb", "status", "terminal", "worker"},
     "generate": SHARED | {"fleet"},
     "verification": VALUES | {"consumer", "kafka", "messages", "mongodb"},
-    "fleet": SHARED,
+    "fleet": SHARED | {"status"},
     "consumer": SHARED,
     "sandbox": SHARED,
     "terminal": SHARED,
     # The data path: the worker puts together what does not know of each other.
-    "worker": VALUES | {"kafka", "messages", "mongodb", "stream"},
+    "worker": VALUES | {"kafka", "messages", "mongodb", "status", "stream"},
     "position": VALUES | {"kafka", "messages", "stream"},
     "stream": VALUES | {"messages", "mongodb"},
     "mongodb": VALUES,
@@ -45,6 +46,7 @@ ALLOWED: dict[str, frozenset[str]] = {
     # What all share.
     "model": frozenset({"oplog"}),
     "oplog": frozenset(),
+    "status": frozenset({"log", "private"}),  # not for the data path: only a worker tells of itself
     "config": frozenset({"errors", "librdkafka"}),
     "librdkafka": frozenset(),
     "log": frozenset(),
@@ -76,7 +78,7 @@ ROOMS: dict[str, frozenset[str]] = {
     "cli/delivery": frozenset({"exit_codes", "options", "phases", "since", "standard_output"}),
     "cli/demo": frozenset({"deployment", "exit_codes", "fleet", "interruption", "standard_output"}),
     "cli/deployment": frozenset({"exit_codes", "options", "phases", "standard_output"}),
-    "cli/fleet": frozenset({"exit_codes", "options", "since"}),
+    "cli/fleet": frozenset({"exit_codes", "options", "phases", "since"}),
     "config/files": frozenset({"fault", "settings"}),
     "config/kafka": frozenset({"addresses", "checks", "fault", "topics"}),
     "config/mongodb": frozenset({"addresses", "fault", "masking"}),
@@ -175,7 +177,7 @@ def test_every_room_has_a_rule() -> None:
         ("stream/pipeline.py", "from pymongo.errors import PyMongoError"),
         ("mongodb/change_stream.py", "import confluent_kafka"),
         ("mongodb/change_stream.py", "from watcher.kafka import sink"),
-        ("kafka/sink.py", "from watcher.worker.previous_run import Past"),
+        ("kafka/sink.py", "from watcher.worker.previous_run import PreviousRun"),
         ("messages/encoder.py", "from watcher.mongodb import split_events"),
         ("fleet/programs.py", "import watcher.cli.fleet.control"),
         ("config/loader.py", "from watcher.model import Batch"),
@@ -283,6 +285,27 @@ def test_the_check_finds_a_repeated_key(tmp_path: Path) -> None:
     source = tmp_path / "page_model.py"
     source.write_text("MEANINGS = {State.STALLED: 1, State.HUNG: 2, State.STALLED: 3, **MORE, **OTHERS}\n")
     assert repeated_keys(source) == ["State.STALLED"]
+
+
+def paths_made_of(source: Path, directories: frozenset[str] = frozenset({"run_dir", "log_dir"})) -> list[str]:
+    """Expressions of the file that make the path of a file in one of these directories."""
+    divisions = [
+        node
+        for node in ast.walk(ast.parse(source.read_text(encoding="utf-8")))
+        if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Div)
+    ]
+    return [ast.unparse(each) for each in divisions if ast.unparse(each.left).rpartition(".")[2] in directories]
+
+
+def test_only_the_deployment_knows_where_its_files_are() -> None:
+    found = {source.relative_to(PACKAGE).as_posix() for source in PACKAGE.rglob("*.py") if paths_made_of(source)}
+    assert found == {"config/deployment.py"}
+
+
+def test_the_check_finds_a_path_that_somebody_else_makes(tmp_path: Path) -> None:
+    source = tmp_path / "view.py"
+    source.write_text('logs = here.log_dir / f"{name}.log"\nlock = run_dir / name\nother = run_dir.parent / "conf.d"\n')
+    assert paths_made_of(source) == ["here.log_dir / f'{name}.log'", "run_dir / name"]
 
 
 def test_supervisor_directory_does_not_shadow_the_package() -> None:

@@ -62,7 +62,7 @@ async def _show(view: FleetView, stopping: asyncio.Event) -> None:
         return
     url = url_of(view.agent.host, listening)
     logger.info("listening", extra={"url": url, "readingNeedsToken": not view.agent.reading_is_open})
-    with listening, published(view.deployment.run_dir, url):
+    with listening, published(view.deployment.address_file, url):
         await _answer(view, listening, stopping)
 
 

@@ -9,6 +9,7 @@ import stat
 from collections.abc import Iterator
 from pathlib import Path
 
+from watcher.config.deployment import SUPERVISORD
 from watcher.config.fault import shown_path
 from watcher.config.files.conf_dir import AGENT
 from watcher.doctor import machine
@@ -17,19 +18,15 @@ from watcher.doctor.configuration import Here
 from watcher.doctor.machine import nearest_existing
 from watcher.fleet.agent_state import read_address
 from watcher.fleet.errors import NotRunning
-from watcher.fleet.launch import check_run_dir, refuse_a_second, socket_path
-from watcher.fleet.lock import LOCK_FILE
+from watcher.fleet.launch import check_run_dir, refuse_a_second
 from watcher.fleet.supervisord import Supervisord
 from watcher.private import DIRECTORY_MODE, is_ours, user_name
-
-SUPERVISORD = "supervisord"
-"""Name of supervisord's own log, without `.log`."""
 
 
 def socket_place(here: Here) -> Finding:
     """Check that supervisord can create its unix socket. Raises FleetError."""
-    check_run_dir(here.deployment.run_dir)
-    path = socket_path(here.deployment)
+    check_run_dir(here.deployment)
+    path = here.deployment.supervisord_socket
     return ok(f"{shown_path(path)}, {len(os.fsencode(path))} bytes long")
 
 
@@ -53,15 +50,15 @@ def _unusable(paths: list[Path], use: str) -> Finding:
 
 def _logs(here: Here) -> Iterator[Path]:
     """The existing logs. One of another user keeps a worker from starting."""
-    logs = (here.deployment.log_dir / f"{name}.log" for name in (SUPERVISORD, AGENT, *here.names))
+    logs = map(here.deployment.log_file, (SUPERVISORD, AGENT, *here.names))
     return (path for path in logs if path.exists())
 
 
 def _state(here: Here) -> Iterator[Path]:
     """The existing files in run/ that workers, agent and watcherctl read and write."""
-    of_watchers = (f"{name}.{kind}" for name in here.names for kind in ("lock", "json"))
-    paths = (here.deployment.run_dir / name for name in (LOCK_FILE, ".key", f"{AGENT}.json", *of_watchers))
-    return (path for path in paths if path.exists())
+    place = here.deployment
+    of_watchers = (path for name in here.names for path in (place.lock_file(name), place.status_file(name)))
+    return (path for path in (place.fleet_lock_file, place.key_file, place.address_file, *of_watchers) if path.exists())
 
 
 def private(here: Here) -> Finding:
@@ -72,7 +69,7 @@ def private(here: Here) -> Finding:
     if open_places := [path for path in places if stat.S_IMODE(path.stat().st_mode) & ~DIRECTORY_MODE]:
         names = " ".join(map(shown_path, open_places))
         text = f"{names}: open to other users of this host, who can read logs there, or hold a watcher's lock file and keep it down"
-        known = {f"{name}.log" for name in here.names}
+        known = {here.deployment.log_file(name).name for name in here.names}
         fix = f"chmod go= {names}"
         if not all(is_ours(path, known) for path in open_places):
             fix = f"choose a place of their own with --state-dir; or, only if nothing else uses {names}: {fix}"
@@ -110,7 +107,7 @@ def _status(path: Path) -> os.stat_result | None:
 def supervisord(here: Here) -> Finding:
     """Check that supervisord answers, or may be started. Raises FleetError."""
     try:
-        return ok(f"runs as process {Supervisord(socket_path(here.deployment)).pid()}")
+        return ok(f"runs as process {Supervisord(here.deployment.supervisord_socket).pid()}")
     except NotRunning:
         refuse_a_second(here.deployment)
         return ok("does not run; `watcherctl start --all` starts it")
@@ -122,7 +119,7 @@ def agent_port(here: Here) -> Finding:
     if settings is None:
         return not_checked("because no agent is meant to run" if here.agent else "because it is about the whole fleet")
     place = f"{settings.host}:{settings.port}"
-    address = read_address(here.deployment.run_dir)
+    address = read_address(here.deployment.address_file)
     if address and (settings.port == 0 or f":{settings.port}/" in address.url):
         return ok(f"our agent listens: {address.url}")
     try:

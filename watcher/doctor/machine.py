@@ -13,7 +13,7 @@ from pathlib import Path
 from watcher.doctor.check import Finding, failed, not_checked, ok, warning
 from watcher.doctor.configuration import Here
 from watcher.fleet.polling import is_still
-from watcher.fleet.report import read_report
+from watcher.status.report import read_report
 
 OLDEST_PYTHON = (3, 11)
 
@@ -118,7 +118,7 @@ def _megabytes(count: int) -> str:
 
 
 def _runs(here: Here, name: str) -> bool:
-    report = read_report(here.deployment.run_dir, name)
+    report = read_report(here.deployment.status_file(name))
     return report is not None and is_still(report.pid, report.birth)
 
 

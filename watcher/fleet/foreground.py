@@ -34,7 +34,7 @@ def run_fleet(fleet: Fleet, watchers: Collection[Settings], write: Callable[[Lin
     """
     fleet.prepare([settings for settings in watchers if settings.name not in fleet.disabled])
     names = [*(settings.name for settings in watchers), *([AGENT] if fleet.agent.wanted else [])]
-    logs = Follower({name: fleet.deployment.log_dir / f"{name}.log" for name in names})
+    logs = Follower({name: fleet.deployment.log_file(name) for name in names})
     with (
         _stop_signals() as stop,
         subprocess.Popen(

@@ -9,6 +9,7 @@ from pathlib import Path
 from watcher.agent.files import FileCache
 from watcher.agent.metrics.exposition import Family, merge, parse
 from watcher.agent.metrics.own_metrics import AgentCounts, fleet_exposition, process_exposition
+from watcher.config import Deployment
 from watcher.fleet.status import HUNG_AFTER, Row, WatcherState
 from watcher.fleet.survey import Survey
 
@@ -16,11 +17,11 @@ _SILENT = {WatcherState.HUNG, WatcherState.UNKNOWN}
 
 
 class WorkerMetrics:
-    """The metrics that the workers have written to `run_dir`. A file is read again only if it has changed."""
+    """The metrics that the workers of a deployment have written. A file is read again only if it has changed."""
 
-    def __init__(self, run_dir: Path) -> None:
-        self._run_dir = run_dir
-        self._files = FileCache(self._path, self._read)
+    def __init__(self, deployment: Deployment) -> None:
+        self._path_of = deployment.metrics_file
+        self._files = FileCache(self._path_of, _read)
 
     def of(self, survey: Survey) -> Iterator[Mapping[str, Family]]:
         """The metrics of each worker that runs and still writes. The series of the others end."""
@@ -32,19 +33,17 @@ class WorkerMetrics:
         if not row.is_running or row.state in _SILENT:
             return False
         try:
-            age = time.time() - self._path(row.name).stat().st_mtime
+            age = time.time() - self._path_of(row.name).stat().st_mtime
         except OSError:
             return False
         return age <= HUNG_AFTER.total_seconds()
 
-    def _path(self, name: str) -> Path:
-        return self._run_dir / f"{name}.prom"
 
-    def _read(self, name: str) -> dict[str, Family]:
-        try:
-            return parse(self._path(name).read_text(encoding="utf-8", errors="replace"))
-        except OSError:
-            return {}
+def _read(path: Path) -> dict[str, Family]:
+    try:
+        return parse(path.read_text(encoding="utf-8", errors="replace"))
+    except OSError:
+        return {}
 
 
 def fleet_metrics(survey: Survey, workers: WorkerMetrics) -> str:

@@ -81,7 +81,7 @@ def faults_shown(loaded: Loaded, name: str) -> list[dict[str, str]]:
 
 def log_shown(deployment: Deployment, name: str, count: int) -> list[dict[str, Any]]:
     """The last lines of a watcher's log, oldest first."""
-    files = {name: deployment.log_dir / f"{name}.log"}
+    files = {name: deployment.log_file(name)}
     return [_line(line) for line in last_lines(files, count, Wanted(), MOST_LOG_BYTES)]
 
 

@@ -8,9 +8,9 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from watcher.config import ROW_OPERATIONS
-from watcher.fleet.report import LastError
 from watcher.fleet.status import Row, WatcherState
 from watcher.fleet.survey import Survey
+from watcher.status.report import LastError
 from watcher.terminal.durations import headroom_in_words, seconds_in_words
 
 RECENT = timedelta(hours=1)
@@ -83,7 +83,7 @@ class Spark:
 
 
 @dataclass(frozen=True, slots=True)
-class Shown:
+class WatcherView:
     """One watcher as the page shows it. `row` has the numbers. `headroom` is the headroom in words."""
 
     row: Row
@@ -110,10 +110,10 @@ class Shown:
         return lag is not None and lag >= LAG_SECONDS
 
 
-def shown(row: Row, at: datetime, history: History) -> Shown:
+def watcher_view(row: Row, at: datetime, history: History) -> WatcherView:
     """Make the page's view of one watcher at the moment `at`."""
-    headroom = headroom_in_words(row.headroom_seconds(at), row.report.oplog_full if row.report else None)
-    return Shown(
+    headroom = headroom_in_words(row.headroom_seconds(at), row.oplog_full)
+    return WatcherView(
         row,
         headroom,
         _is_near_loss(row, at),
@@ -123,19 +123,19 @@ def shown(row: Row, at: datetime, history: History) -> Shown:
     )
 
 
-def most_urgent_first(watchers: Sequence[Shown]) -> list[Shown]:
+def most_urgent_first(watchers: Sequence[WatcherView]) -> list[WatcherView]:
     """Sort watchers by urgency, then by name."""
     return sorted(watchers, key=lambda watcher: (_URGENCY.index(watcher.level), watcher.row.name))
 
 
-def overall(survey: Survey, watchers: Sequence[Shown]) -> Level:
+def overall(survey: Survey, watchers: Sequence[WatcherView]) -> Level:
     """The fleet's level: that of its most urgent watcher. Disabled watchers do not count."""
     if survey.supervisord_pid is None:
         return Level.BAD
     return min((watcher.level for watcher in watchers), key=_URGENCY.index, default=Level.OFF)
 
 
-def summary(survey: Survey, watchers: Sequence[Shown]) -> str:
+def summary(survey: Survey, watchers: Sequence[WatcherView]) -> str:
     """A sentence about the fleet."""
     if survey.lost_pid:
         return f"{survey.trouble}: nobody can start or stop a watcher; watcherctl down ends it"
@@ -152,7 +152,7 @@ def summary(survey: Survey, watchers: Sequence[Shown]) -> str:
 def _is_near_loss(row: Row, at: datetime) -> bool:
     """True if the headroom should be marked, even if no worker runs. It is never marked for a disabled watcher."""
     report, headroom = row.report, row.headroom_seconds(at)
-    if report is None or headroom is None or report.oplog_full is False or row.state is WatcherState.DISABLED:
+    if report is None or headroom is None or row.oplog_full is False or row.state is WatcherState.DISABLED:
         return False
     is_young = report.updated_at - report.started_at < YOUNG
     oplog = (report.headroom_seconds or 0) + (report.lag_seconds or 0)
@@ -189,7 +189,7 @@ def _error(row: Row, at: datetime) -> LastError | None:
     return None if row.error and row.is_over and at - row.error.at >= RECENT else row.error
 
 
-def _counts(watchers: Sequence[Shown]) -> Iterator[str]:
+def _counts(watchers: Sequence[WatcherView]) -> Iterator[str]:
     """Yield `1 failed`, `2 waiting` and so on, the most urgent first. Watchers that stream are left out."""
     states = [watcher.state for watcher in most_urgent_first(watchers) if watcher.level is not Level.GOOD]
     return (f"{states.count(state)} {state}" for state in dict.fromkeys(states))

@@ -18,14 +18,14 @@ from watcher import __version__
 from watcher.agent.page.details import faults_shown, log_shown, settings_shown
 from watcher.agent.page.model import (
     SPARK_STEPS,
-    Shown,
+    WatcherView,
     age_in_words,
     count_in_words,
     most_urgent_first,
     overall,
     rate_in_words,
-    shown,
     summary,
+    watcher_view,
 )
 from watcher.agent.view.fleet_view import FleetView, view_of
 from watcher.fleet.status import Row
@@ -59,7 +59,7 @@ def fleet(request: Request) -> Response:
     """Answer `GET /` with a row for each watcher."""
     view = view_of(request)
     survey = view.survey
-    watchers = most_urgent_first([_shown(view, row) for row in survey.rows])
+    watchers = most_urgent_first([_watcher_view(view, row) for row in survey.rows])
     return _page(
         "fleet.html",
         view,
@@ -84,7 +84,7 @@ def watcher(request: Request) -> Response:
         "watcher.html",
         view,
         at=at,
-        watcher=_shown(view, row),
+        watcher=_watcher_view(view, row),
         uptime=uptime.total_seconds() if uptime else None,
         charts=CHARTS,
         faults=faults_shown(view.loaded, name),
@@ -121,8 +121,8 @@ routes: list[BaseRoute] = [
 ]
 
 
-def _shown(view: FleetView, row: Row) -> Shown:
-    return shown(row, view.survey.at, view.history.of(row.name, SPARK_STEPS))
+def _watcher_view(view: FleetView, row: Row) -> WatcherView:
+    return watcher_view(row, view.survey.at, view.history.of(row.name, SPARK_STEPS))
 
 
 def _page(template: str, view: FleetView, **values: Any) -> Response:

@@ -17,9 +17,9 @@ from watcher.config import Deployment, Loaded, Settings
 from watcher.config.agent_settings import AgentSettings
 from watcher.fleet.control import Fleet
 from watcher.fleet.errors import FleetError
-from watcher.fleet.report import Report, read_report
 from watcher.fleet.status import Row
 from watcher.fleet.survey import Supervised, Survey, ask, faults_by_name, look
+from watcher.status.report import read_report
 
 ASK_AFTER = timedelta(seconds=2)
 """The time for which supervisord's answer is used, unless a worker has been started since."""
@@ -35,7 +35,6 @@ class FleetView:
     """
 
     def __init__(self, fleet: Fleet, agent: AgentSettings) -> None:
-        run_dir = fleet.deployment.run_dir
         self.fleet = fleet
         self.agent = agent
         self.history = History()
@@ -46,10 +45,8 @@ class FleetView:
         self._asked_at = LONG_AGO
         self._refreshing = threading.Lock()
         self._conf = ConfDirCache(fleet.deployment.conf_dir)
-        self._reports: FileCache[Report | None] = FileCache(
-            lambda name: run_dir / f"{name}.json", lambda name: read_report(run_dir, name)
-        )
-        self._worker_metrics = WorkerMetrics(run_dir)
+        self._reports = FileCache(fleet.deployment.status_file, read_report)
+        self._worker_metrics = WorkerMetrics(fleet.deployment)
         self.refresh(ask_anew=True)
 
     @property

@@ -8,21 +8,15 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from watcher.config import ROW_OPERATIONS
-from watcher.fleet.report import Report
 from watcher.fleet.status import Row, WatcherState
+from watcher.status.report import StatusReport
 
 STEP_SECONDS = 5.0
 STEPS = 720
 """The number of samples in an hour."""
 
-GAUGES = {
-    "lagSeconds": "lag_seconds",
-    "batchSize": "batch_size",
-    "commitSeconds": "commit_seconds",
-    "rssBytes": "rss_bytes",
-    "headroomSeconds": "headroom_seconds",
-}
-"""The series whose values are taken unchanged from the status file, each with its field there."""
+GAUGES = ("lagSeconds", "batchSize", "commitSeconds", "rssBytes", "headroomSeconds")
+"""The series whose values are taken unchanged from the status file."""
 
 SERIES = (*ROW_OPERATIONS, *GAUGES)
 UNKNOWN = math.nan
@@ -34,7 +28,7 @@ class _Course:
 
     at: array[float] = field(default_factory=lambda: array("d"))
     columns: dict[str, array[float]] = field(default_factory=lambda: {name: array("d") for name in SERIES})
-    before: Report | None = None
+    before: StatusReport | None = None
 
     def add(self, at: float, values: Mapping[str, float]) -> None:
         for column, value in ((self.at, at), *((self.columns[name], values.get(name, UNKNOWN)) for name in SERIES)):
@@ -70,12 +64,12 @@ class History:
         return {"at": list(course.at[-steps:]), **known}
 
 
-def _values(report: Report, before: Report | None) -> dict[str, float]:
-    gauges = {name: getattr(report, attribute) for name, attribute in GAUGES.items()}
-    return {name: value for name, value in gauges.items() if value is not None} | rates(report, before)
+def _values(report: StatusReport, before: StatusReport | None) -> dict[str, float]:
+    written = report.as_json()
+    return {name: written[name] for name in GAUGES if written[name] is not None} | rates(report, before)
 
 
-def rates(report: Report, before: Report | None) -> dict[str, float]:
+def rates(report: StatusReport, before: StatusReport | None) -> dict[str, float]:
     """Events per second between two reports, by operation; empty if no time lies between them. A new process counts from zero."""
     same = before is not None and before.pid == report.pid and before.started_at == report.started_at
     since, counted = (before.updated_at, before.events) if before and same else (report.started_at, {})

@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from watcher.mongodb.timeline import Timeline
     from watcher.oplog import Oplog
     from watcher.position.change import Look
-    from watcher.worker.reporting.status_file import StatusFile
 
 ResumePoint = tuple["ResumeToken", str]
 """A resume token, and the reason for it, for people."""
@@ -194,19 +193,14 @@ def librdkafka_silent() -> Iterator[None]:
 def _delivered(deployment: Deployment, settings: Settings) -> Delivered:
     """The facts about earlier messages that the last worker on this host left in its status file."""
     from watcher.private import refusal
-    from watcher.worker.previous_run import Past
+    from watcher.status.report import read_report
+    from watcher.worker.previous_run import PreviousRun
 
-    path = deployment.run_dir / f"{settings.name}.json"
+    path = deployment.status_file(settings.name)
     if os.path.lexists(path) and not os.access(path, os.R_OK, effective_ids=True):
         text, fix = refusal(path)
         raise WatcherError(text, hint=fix)
-    return Past.read(_status_file(deployment, settings).previous(), settings.kafka_client_id).delivered
-
-
-def _status_file(deployment: Deployment, settings: Settings) -> StatusFile:
-    from watcher.worker.reporting.status_file import StatusFile
-
-    return StatusFile(deployment.run_dir / f"{settings.name}.json")
+    return PreviousRun.of(read_report(path), settings.kafka_client_id).delivered
 
 
 def _ask_mongodb(timeline: Timeline, seen: Look) -> tuple[Look, int | None, Oplog | None]:
@@ -235,8 +229,10 @@ def _change(deployment: Deployment, name: str, how: How, choose: Choose) -> int:
     settings = load_one(deployment.conf_dir, select_one(deployment, name))
 
     from watcher.cli.delivery.position_view import change_as_document, plan_as_text
+    from watcher.model import token_seconds
     from watcher.mongodb.timeline import Timeline
     from watcher.position.change import change, look
+    from watcher.status.report import move_position
 
     with librdkafka_silent(), _while_stopped(deployment, settings):
         delivered = _delivered(deployment, settings)
@@ -253,7 +249,7 @@ def _change(deployment: Deployment, name: str, how: How, choose: Choose) -> int:
             return CliExitCode.FAILED
         made = change(settings, delivered, target, what)
         with suppress(OSError):  # for example a full disk; the next worker corrects the status
-            _status_file(deployment, settings).moved(made.after)
+            move_position(deployment.status_file(settings.name), token_seconds(made.after))
     click.echo(json.dumps(change_as_document(settings, made), indent=2) if how.as_json else f"{settings.name}  {what}  done")
     return CliExitCode.OK
 
@@ -266,7 +262,7 @@ def _while_stopped(deployment: Deployment, settings: Settings) -> Iterator[None]
 
     check_ours(deployment)
     make_run_dir(deployment)
-    lock = deployment.run_dir / f"{settings.name}.lock"
+    lock = deployment.lock_file(settings.name)
     with ExitStack() as stack:
         try:
             stack.enter_context(no_worker(lock))

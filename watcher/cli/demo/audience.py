@@ -58,11 +58,12 @@ class _Seat:
 
     def line(self, row: Row) -> WatcherLine:
         report = row.report if row.is_running else None
+        rate, lag = (report.events_per_second, report.lag_seconds) if report else (0.0, None)
         return WatcherLine(
             name=row.name,
             state=row.state,
-            events_per_second=report.events_per_second if report else 0.0,
-            lag_seconds=report.lag_seconds if report else None,
+            events_per_second=rate,
+            lag_seconds=lag,
             last_event_at=self.last_event_at,
             delivered=self.delivered,
         )

@@ -24,7 +24,6 @@ from watcher.config import Deployment, Settings, load
 from watcher.errors import WatcherError
 from watcher.fleet.arrival import StartResult, arrivals
 from watcher.fleet.control import Fleet
-from watcher.fleet.launch import config_path
 from watcher.fleet.polling import wait_for
 from watcher.sandbox.sandbox import Sandbox
 from watcher.sandbox.traffic import Traffic
@@ -89,9 +88,9 @@ class Demo:
         audience = Audience(fleet, settings)
         running.callback(audience.close)
         self._tell(f"an application that writes {self._traffic.writes_per_second:g} times a second")
-        run_dir = self._deployment.run_dir
-        wait_for(lambda: find(run_dir) is not None, AGENT_SECONDS)
-        say(how_to_look_around(self._deployment, find(run_dir)))
+        address_file = self._deployment.address_file
+        wait_for(lambda: find(address_file) is not None, AGENT_SECONDS)
+        say(how_to_look_around(self._deployment, find(address_file)))
         return audience
 
     def _start_servers(self, running: ExitStack) -> None:
@@ -174,7 +173,7 @@ def how_to_look_around(deployment: Deployment, page: str | None) -> str:
     lines = (
         f"{watcherctl} status {place}",
         f"{watcherctl} tail dashboard --follow {place}",
-        f"{program('supervisorctl')} -c {config_path(deployment)} status",
+        f"{program('supervisorctl')} -c {deployment.supervisord_config} status",
     )
     browser = ["\nTo look around, in a browser:", f"  {page}"] if page else []
     return "\n".join([*browser, "\nTo look around, from another terminal:", *(f"  {line}" for line in lines), ""])

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Collection, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Collection
 from dataclasses import replace
-from typing import Protocol
 
 import click
 
 from watcher.cli.exit_codes import CliExitCode
 from watcher.cli.fleet.common import show, show_agent
+from watcher.cli.phases import Progress, phases
 from watcher.config.files.conf_dir import AGENT
 from watcher.fleet.agent_state import AgentState, agent_state
 from watcher.fleet.arrival import Arrival, StartResult, arrivals
@@ -75,9 +73,9 @@ def wait_for_workers(fleet: Fleet, names: Collection[str], wait_seconds: float) 
         for name in names:
             show(name, "started")
         return CliExitCode.OK
-    with _progress() as progress:
+    with phases() as progress:
         codes = []
-        for arrival in arrivals(fleet, names, wait_seconds, progress.update):
+        for arrival in arrivals(fleet, names, wait_seconds, _waiting(progress, len(names))):
             _show_arrival(arrival)
             codes.append(_CODES[arrival.result])
     return worst(CliExitCode.OK, *codes)
@@ -92,46 +90,9 @@ def _show_arrival(arrival: Arrival) -> None:
     show(arrival.name, word, arrival.message, *hint)
 
 
-class _Progress(Protocol):
-    def update(self, rows: list[Row]) -> None: ...
-
-
-class _Lines:
-    """Progress as lines on stderr: one whenever the state of an awaited watcher changes."""
-
-    def __init__(self) -> None:
-        self._last: dict[str, str] = {}
-
-    def update(self, rows: list[Row]) -> None:
-        for row in rows:
-            text = _doing(row)
-            if self._last.get(row.name) != text:
-                self._last[row.name] = text
-                click.echo(text, err=True)
-
-
-class _Spinner:
-    """Progress as one line at the bottom of the terminal, which is kept up to date."""
-
-    def __init__(self) -> None:
-        from rich.console import Console
-
-        self.status = Console(stderr=True).status("starting")
-
-    def update(self, rows: list[Row]) -> None:
-        from rich.text import Text
-
-        self.status.update(Text(", ".join(_doing(row) for row in rows)))
-
-
-@contextmanager
-def _progress() -> Iterator[_Progress]:
-    if not sys.stderr.isatty():
-        yield _Lines()
-        return
-    spinner = _Spinner()
-    with spinner.status:
-        yield spinner
+def _waiting(progress: Progress, total: int) -> Callable[[list[Row]], None]:
+    """Return a function that reports the rows still waited for, of so many."""
+    return lambda rows: progress("\n".join(map(_doing, rows)), total - len(rows), total)
 
 
 def _doing(row: Row) -> str:

@@ -17,7 +17,6 @@ from watcher.config.fault import configuration_error
 from watcher.config.files.conf_dir import AGENT, watcher_names
 from watcher.fleet.control import Fleet
 from watcher.fleet.errors import NotRunning
-from watcher.fleet.launch import config_path
 from watcher.fleet.survey import ask
 
 __all__ = ["apply", "ctl", "disable", "down", "enable", "restart", "start", "status", "stop"]
@@ -132,7 +131,7 @@ def ctl(fleet: Fleet, arguments: Sequence[str]) -> int:
     """Run supervisorctl on this fleet, as in `watcherctl ctl status`. Without ARGS, open its shell."""
     if not fleet.supervisord.is_running():
         raise NotRunning
-    command = [sys.executable, "-m", "supervisor.supervisorctl", "-c", str(config_path(fleet.deployment)), *arguments]
+    command = [sys.executable, "-m", "supervisor.supervisorctl", "-c", str(fleet.deployment.supervisord_config), *arguments]
     os.execv(sys.executable, command)  # noqa: S606  # supervisorctl takes over the terminal
 
 

@@ -55,9 +55,8 @@ def logs(
 
 def _files(deployment: Deployment, names: Sequence[str]) -> dict[str, Path]:
     """The logs of the selected watchers, including watchers that are no longer in conf.d but still have a log."""
-    logged = {path.stem for path in deployment.log_dir.glob("*.log")} - {"supervisord"}
-    known = sorted({*logged, *watcher_names(deployment.conf_dir)})
-    return {name: deployment.log_dir / f"{name}.log" for name in select(names, known)}
+    known = sorted({*deployment.logs, *watcher_names(deployment.conf_dir)})
+    return {name: deployment.log_file(name) for name in select(names, known)}
 
 
 def _follow(follower: Follower, view: LogView, wanted: Wanted, shown: list[Line]) -> NoReturn:

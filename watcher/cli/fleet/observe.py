@@ -38,7 +38,7 @@ def console(fleet: Fleet, open_: bool | None) -> int:
 
 
 def _url(fleet: Fleet) -> str:
-    if url := find(fleet.deployment.run_dir):
+    if url := find(fleet.deployment.address_file):
         return url
     if fleet.agent.faults:
         raise configuration_error(fleet.agent.faults)
@@ -67,7 +67,7 @@ def metrics(fleet: Fleet) -> int:
 def _from_agent(fleet: Fleet) -> str | None:
     from watcher.agent.client import get
 
-    url = find(fleet.deployment.run_dir)
+    url = find(fleet.deployment.address_file)
     try:
         return get(url, "/metrics", fleet.agent.settings) if url else None
     except OSError:  # it is starting or ending, or its token has changed
@@ -77,7 +77,7 @@ def _from_agent(fleet: Fleet) -> str | None:
 def _from_files(fleet: Fleet) -> str:
     from watcher.agent.metrics.content import WorkerMetrics, fleet_metrics
 
-    return fleet_metrics(whole_survey(fleet, load_watchers(fleet)), WorkerMetrics(fleet.deployment.run_dir))
+    return fleet_metrics(whole_survey(fleet, load_watchers(fleet)), WorkerMetrics(fleet.deployment))
 
 
 @click.command()

@@ -35,7 +35,7 @@ def run(deployment: Deployment, name: str | None, env_file: Path | None) -> int:
 
     from watcher.worker.worker import run_worker
 
-    return run_worker(settings, deployment.run_dir)
+    return run_worker(settings, deployment)
 
 
 def _settings(deployment: Deployment, name: str | None, env_file: Path | None) -> Settings:

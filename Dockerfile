@@ -1,4 +1,4 @@
-# Not the slim image: it has no C compiler for watcher/messages/_row.c.
+# Not the slim image: it has no C compiler for watcher/messages/serializations/_bson_json.c.
 FROM python:3.12 AS build
 WORKDIR /src
 COPY LICENSE README.md pyproject.toml hatch_build.py ./

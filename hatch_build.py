@@ -1,4 +1,4 @@
-"""Compiles `watcher/messages/_row.c`, and puts the result into the wheel.
+"""Compiles `watcher/messages/serializations/_bson_json.c`, and puts the result into the wheel.
 
 It is an optional part: where there is no C compiler, or Python's headers are missing, the package is built without it, and a worker
 makes its messages in Python, the same ones at a quarter of the speed. `watcherctl version` tells.
@@ -15,7 +15,7 @@ from setuptools import Distribution, Extension
 from setuptools.command.build_ext import build_ext
 from setuptools.errors import BaseError, CompileError, LinkError
 
-SOURCE = "watcher/messages/_row.c"
+SOURCE = "watcher/messages/serializations/_bson_json.c"
 STABLE_ABI = "0x030B0000"
 """Python 3.11's: one build serves that and all later ones."""
 
@@ -30,7 +30,7 @@ class NativePart(BuildHookInterface[Any]):
 
         A wheel is compiled elsewhere: workers may run from this directory, under another Python.
         """
-        in_place = Path(self.root, SOURCE).parent / f"_row{SUFFIX}"
+        in_place = Path(self.root, SOURCE).parent / f"_bson_json{SUFFIX}"
         self._directory = TemporaryDirectory(prefix="database-watcher-")
         if version == "editable" and _is_newer(in_place, Path(self.root, SOURCE), Path(__file__)):
             return
@@ -70,7 +70,7 @@ def compile_native(root: Path, directory: Path, headers: str | None = None) -> P
     Errors: setuptools' BaseError, CompileError and LinkError; OSError.
     """
     extension = Extension(
-        "watcher.messages._row",
+        "watcher.messages.serializations._bson_json",
         [str(root / SOURCE)],
         include_dirs=[headers] if headers else [],  # they come before the running Python's
         define_macros=[("Py_LIMITED_API", STABLE_ABI)],

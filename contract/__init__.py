@@ -1,1 +1,1 @@
-"""The messages as a contract for other languages: docs/message.schema.json and docs/asyncapi.yaml, made by `python -m contract`."""
+"""Writes docs/message.schema.json and docs/asyncapi.yaml from `watcher/messages/schema.py`: `python -m contract`."""

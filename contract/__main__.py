@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 
-from contract.documents import asyncapi, json_schema
+from contract.asyncapi import GENERATED, asyncapi
+from watcher.messages.schema import json_schema
 
 DOCS = Path(__file__).parents[1] / "docs"
-FILES: Mapping[str, Callable[[], str]] = {"message.schema.json": json_schema, "asyncapi.yaml": asyncapi}
+FILES: Mapping[str, Callable[[], str]] = {"message.schema.json": partial(json_schema, GENERATED), "asyncapi.yaml": asyncapi}
 
 if __name__ == "__main__":
     for name, text in FILES.items():

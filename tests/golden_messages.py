@@ -19,6 +19,11 @@ from tests.unit.change_events import NOON_MS, USER_ID, change, encoder, recorded
 FILE = Path(__file__).parent / "data" / "golden_messages.jsonl"
 DIALECTS = ("plain", "extended")
 SEQUENCE = 1042
+SNAPSHOT = "20240101T120000Z"
+KEY_BYTES = len(f'"{USER_ID}"')
+ROOM = 1_000_000
+"""More bytes than any message has."""
+
 TEMPLATES = {f"topic_{name}": "t.{database}.{collection}.{operation}" for name in ("insert", "update", "delete")}
 IDS = (USER_ID, "a text", 7, Int64(7), 7.0, Decimal128("7.00"), True, None, {"a": 1, "b": "x"}, b"bytes")
 
@@ -39,6 +44,9 @@ def cases() -> Iterator[Case]:
         )
         yield case("pre-image", bson.encode(change("replace", **BOTH)), json_format=dialect)
         yield case("shard key", bson.encode(change("delete", {"region": "eu", "_id": USER_ID})), json_format=dialect)
+        for operation in ("insert", "replace"):
+            yield case(f"snapshot, {operation}", snapshot_event(operation), json_format=dialect)
+        yield case("snapshot, 300 bytes at most", snapshot_event("insert"), json_format=dialect, limit=300)
         for name, fields in {"whole": {}, "an update": {"updateDescription": UPDATE}}.items():
             event = bson.encode(change("update", **BOTH, **fields))
             for limit in (10_000, 500, 300, 10):
@@ -56,8 +64,16 @@ BOTH = {"fullDocument": {"_id": USER_ID, "text": "x" * 200}, "fullDocumentBefore
 
 
 def case(name: str, event: bytes, *, limit: int = 0, missing: Any = (), **settings: Any) -> Case:
-    """`limit`: the message is too large for Kafka with more bytes than that."""
+    """`limit`: the value of a row change is too large for Kafka with more bytes than that."""
     return {"name": name, "settings": settings, "event": event.hex(), "limit": limit, "missing": list(missing)}
+
+
+def snapshot_event(operation: str) -> bytes:
+    """The event that a document of a snapshot comes as."""
+    document = {"_id": USER_ID, "text": "x" * 200}
+    event = change(operation, _id={"_data": f"{SNAPSHOT}.17"}, fullDocument=document, snapshot=SNAPSHOT)
+    del event["clusterTime"]
+    return bson.encode(event)
 
 
 def of_type(document: bytes) -> bytes:
@@ -72,7 +88,8 @@ def made(one: Case, *, native: bool) -> list[list[Any]]:
     messages = encoder(native=native, **one["settings"])
     event = bytes.fromhex(one["event"])
     if one["limit"]:
-        made = messages.encode_truncated(event, SEQUENCE, lambda message: len(message.value) <= one["limit"], one["missing"], 999)
+        room = {"database.control": ROOM, "database.insert": one["limit"] + KEY_BYTES, "database.update": one["limit"] + KEY_BYTES}
+        made = messages.reduced(event, SEQUENCE, room.__getitem__, one["missing"], 999)
     else:
         made = [messages.encode(event, SEQUENCE)]
     return [[message.topic, text(message.key), text(message.value), message.timestamp_ms, message.operation] for message in made]

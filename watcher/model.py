@@ -73,7 +73,8 @@ class Message(NamedTuple):
     """One Kafka record to be written; `timestamp_ms` is the change event's time, in milliseconds since 1970.
 
     `operation` is the event's operationType, for counting. It is not written separately: consumers find it in the value. The
-    partitioner chooses the partition unless `partition` is given.
+    partitioner chooses the partition unless `partition` is given. `reason` says in a word why there is a dead letter, for counting
+    too.
     """
 
     topic: str
@@ -82,6 +83,12 @@ class Message(NamedTuple):
     timestamp_ms: int
     operation: str
     partition: int = ANY_PARTITION
+    reason: str = ""
+
+    @property
+    def size(self) -> int:
+        """Bytes of key and value."""
+        return len(self.value) + len(self.key or b"")
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,5 +1,5 @@
-"""Runs the part in C without anything else of the project: `python -I native_probe.py PART`, with a pickle on stdin: the
-watcher's name, and events with the answers to them.
+"""Runs the part in C without anything else of the project: `python -I native_probe.py PART`, with a pickle on stdin: what
+its template is made of, and events with the answers to them.
 
 Any Python takes it, one without the project's dependencies too. What is wrong goes to stderr, and the exit code is 1.
 """
@@ -20,18 +20,18 @@ SLACK = 100
 
 
 def load(path):
-    """The function `row` of a compiled part."""
-    spec = spec_from_file_location("_row", path, loader=ExtensionFileLoader("_row", path))
+    """A compiled part."""
+    spec = spec_from_file_location("_bson_json", path, loader=ExtensionFileLoader("_bson_json", path))
     module = module_from_spec(spec)
     spec.loader.exec_module(module)
-    return module.row
+    return module
 
 
-def call(row, arguments):
+def call(function, arguments):
     """Call it often, wrongly too."""
     for _ in range(CALLS):
-        with suppress(TypeError):
-            row(*arguments)
+        with suppress(TypeError, ValueError):
+            function(*arguments)
 
 
 def held(values):
@@ -39,23 +39,34 @@ def held(values):
     return [*map(sys.getrefcount, [None, *values]), sys.getallocatedblocks()]
 
 
-def leaks(row, arguments, values):
+def leaks(function, arguments, values):
     """What is left or missing after many calls."""
     before = held(values)
-    call(row, arguments)
+    call(function, arguments)
     after = held(values)
     return [(arguments[1:], before, after)] if any(abs(a - b) > SLACK for a, b in zip(after, before, strict=True)) else []
 
 
 def main():
     """Ask what is to be asked, compare the answers, and see that nothing is left or missing afterwards."""
-    row = load(sys.argv[1])
-    watcher, questions = pickle.load(sys.stdin.buffer)
-    faults = [(event, expected) for event, expected in questions if row(event, watcher, 7) != expected]
+    part = load(sys.argv[1])
+    parts, questions = pickle.load(sys.stdin.buffer)
+    template = part.template(*parts)
+    faults = [(event, expected) for event, expected in questions if part.fill(template, event, 7) != expected]
     made = next(event for event, expected in questions if expected)
     declined = next(event for event, expected in questions if expected is None)
-    for arguments in ((made, watcher, 7), (declined, watcher, 7), (declined, watcher, 2**63), (made, watcher, "7"), ()):
-        faults += leaks(row, arguments, (made, declined, watcher))
+    values = (made, declined, template, parts)
+    for arguments in (
+        (template, made, 7),
+        (template, declined, 7),
+        (template, declined, 2**63),
+        (template, made, "7"),
+        (None, made, 7),
+        (),
+    ):
+        faults += leaks(part.fill, arguments, values)
+    for arguments in (parts, (*parts[:2], 99, parts[3]), (*parts[:3], (("insert", ((b"", 99),)),)), ()):
+        faults += leaks(part.template, arguments, values)
     sys.exit("\n".join(map(repr, faults)) or 0)
 
 

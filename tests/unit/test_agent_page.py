@@ -30,12 +30,13 @@ from watcher.agent.page.model import (
 )
 from watcher.agent.page.pages import PAGE_DIR
 from watcher.agent.view.fleet_view import FleetView
-from watcher.config import ROW_OPERATIONS, Deployment
+from watcher.config import Deployment
 from watcher.config.agent_settings import AgentSettings
 from watcher.fleet.control import Fleet
 from watcher.fleet.status import Row, WatcherState
 from watcher.fleet.supervisord import Process
 from watcher.fleet.survey import Survey
+from watcher.operations import ROW_OPERATIONS
 from watcher.status.report import StatusReport
 
 NOW = datetime(2024, 1, 1, 12, tzinfo=UTC)

@@ -16,8 +16,8 @@ import pytest
 ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "watcher"
 
-SHARED = frozenset({"config", "errors", "librdkafka", "log", "pids", "private"})
-VALUES = SHARED | {"model", "oplog"}
+SHARED = frozenset({"config", "errors", "librdkafka", "log", "operations", "pids", "private"})
+VALUES = SHARED | {"bson_elements", "model", "oplog"}
 """What travels the data path, and what all share."""
 
 ALLOWED: dict[str, frozenset[str]] = {
@@ -47,9 +47,11 @@ ALLOWED: dict[str, frozenset[str]] = {
     "model": frozenset({"oplog"}),
     "oplog": frozenset(),
     "status": frozenset({"log", "private"}),  # not for the data path: only a worker tells of itself
-    "config": frozenset({"errors", "librdkafka"}),
+    "bson_elements": frozenset(),
+    "config": frozenset({"errors", "librdkafka", "operations"}),
     "librdkafka": frozenset(),
     "log": frozenset(),
+    "operations": frozenset(),
     "pids": frozenset(),
     "private": frozenset(),
     "errors": frozenset(),
@@ -67,8 +69,9 @@ DRIVERS = {
         "sandbox/*",
         "verification/*",
     ),
+    "pydantic": ("fleet/agent_state.py", "messages/schema.py", "verification/mapping.py"),
 }
-"""Who may import each driver; `*` stands for any path."""
+"""Which files may import each driver, and a library that no worker must keep; `*` stands for any path."""
 
 ROOMS: dict[str, frozenset[str]] = {
     "agent/http": frozenset({"lanes", "metrics", "page", "view"}),
@@ -88,9 +91,19 @@ ROOMS: dict[str, frozenset[str]] = {
     "consumer/ordering": frozenset({"change", "delivered"}),
     "consumer/reading": frozenset({"connection", "delivered", "kafka_errors", "offsets", "ordering"}),
     "consumer/registration": frozenset({"change", "errors"}),
+    "messages/envelopes": frozenset({"row_values"}),
+    "messages/serializations": frozenset({"envelopes", "iso_time", "row_values"}),
     "worker/reporting": frozenset({"memory", "previous_run", "systemd"}),
 }
 """Which rooms and modules of its own wing each room may import, besides itself. The wing's other modules may import them all."""
+WITHIN_MESSAGES: dict[str, tuple[str, ...]] = {
+    "envelopes": ("bson", "orjson", "watcher.bson_elements", "watcher.messages.serializations"),
+    "serializations": ("watcher.model", "watcher.config"),
+}
+"""What the halves of a format must not import: an envelope knows no bytes, and a serialization neither messages nor settings."""
+
+PUBLISHED = "messages/schema.py"
+"""Its classes have the names of the kinds of messages, which docs/message.schema.json publishes."""
 
 MOST_MODULES = 20
 """Most modules of a package: a longer list of files cannot be taken in at a glance, and needs rooms."""
@@ -153,6 +166,22 @@ def _leaves_its_room(name: str, source: Path) -> bool:
 
 def test_imports_go_one_way() -> None:
     assert violations(PACKAGE) == []
+
+
+def test_envelopes_and_serializations_are_apart() -> None:
+    found = [
+        f"{source.name} imports {name}"
+        for directory, forbidden in WITHIN_MESSAGES.items()
+        for source in (PACKAGE / "messages" / directory).glob("*.py")
+        for name in imported_names(source, _module(source, PACKAGE))
+        if any(name == other or name.startswith(f"{other}.") for other in forbidden)
+    ]
+    assert found == []
+
+
+def test_the_stream_knows_no_json() -> None:
+    sources = (PACKAGE / "stream").glob("*.py")
+    assert not {name for source in sources for name in imported_names(source, _module(source, PACKAGE))} & {"json", "orjson"}
 
 
 def test_every_part_has_a_rule() -> None:
@@ -241,9 +270,10 @@ def test_the_check_finds_what_a_package_does_not_tell() -> None:
 def public_classes(package: Path) -> Iterator[tuple[str, str]]:
     """Name and file of each public class at the top level of a module."""
     for source in sorted(package.rglob("*.py")):
+        file = source.relative_to(package).as_posix()
         for node in ast.parse(source.read_text(encoding="utf-8")).body:
-            if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
-                yield node.name, source.relative_to(package).as_posix()
+            if isinstance(node, ast.ClassDef) and not node.name.startswith("_") and file != PUBLISHED:
+                yield node.name, file
 
 
 def classes_with_one_name(package: Path) -> dict[str, list[str]]:

@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 
 from tests.unit.bson_types import TYPES, Sample, raw, raw_document, raw_string
 from tests.unit.random_bson import documents, reference, reference_date
-from watcher.messages.bson_json import DIALECTS
 from watcher.messages.iso_time import LATEST_MS
+from watcher.messages.serializations.bson_json import DIALECTS
 
 DEEPEST = 200
 """MongoDB's own limit for nesting; documentation promises 100."""

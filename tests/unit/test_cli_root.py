@@ -18,7 +18,7 @@ from watcher.cli.exit_codes import UnknownName
 from watcher.cli.options import complete_names, select, select_to_change, with_deployment
 from watcher.config import Deployment
 from watcher.errors import KEEPS_TRYING, ConfigurationError, NotPermitted, Outage
-from watcher.messages.encoder import native_row
+from watcher.messages.serializations.template import COMPILED
 
 KNOWN = ("analytics", "dashboard", "shop")
 
@@ -117,7 +117,7 @@ def test_version_names_the_drivers(capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_version_tells_whether_the_part_in_c_is_there(capsys: pytest.CaptureFixture[str]) -> None:
     run_command_line(["version"])
-    assert f"messages are made in {'C' if native_row else 'Python'}" in capsys.readouterr().out
+    assert f"messages are made in {'C' if COMPILED else 'Python'}" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])

@@ -13,10 +13,10 @@ from typing import Any, get_args
 
 import pytest
 
-from contract import messages
 from watcher.consumer import AsyncDatabaseChangeConsumer, DatabaseChangeConsumer, HandlerFailed
 from watcher.consumer.registration.handlers import check_coroutine_handler, check_handler, checked, coroutine_of
-from watcher.consumer.registration.operations import OF_A_COLLECTION, OF_A_DATABASE, ROW_CHANGES
+from watcher.messages import schema
+from watcher.operations import OF_A_DATABASE, OPERATIONS, ROW_OPERATIONS
 
 ROOT = Path(__file__).parents[2]
 OTHER_PYTHONS = ("3.12", "3.13")
@@ -228,11 +228,10 @@ def test_a_second_handler_for_the_rest_is_refused() -> None:
 
 
 def test_the_operations_are_those_of_the_contract() -> None:
-    rows, control = _operations(messages.ROW_CHANGES), _operations(messages.CONTROL)
-    about_a_collection = {name for name, model in control.items() if "collection" in model.model_fields}
-    assert rows.keys() == set(ROW_CHANGES)
-    assert rows.keys() | about_a_collection == set(OF_A_COLLECTION)
-    assert control.keys() - about_a_collection == set(OF_A_DATABASE)
+    rows, control = _operations(schema.ROW_CHANGES), _operations(schema.CONTROL)
+    assert tuple(rows) == ROW_OPERATIONS
+    assert (*rows, *control) == OPERATIONS
+    assert {name for name, model in control.items() if "collection" not in model.model_fields} == set(OF_A_DATABASE)
 
 
 def _operations(models: Iterable[Any]) -> dict[str, Any]:

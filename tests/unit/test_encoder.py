@@ -18,6 +18,7 @@ from tests.unit.change_events import EVENT_ID, NOON_MS, USER_ID, change, encoder
 from tests.unit.random_bson import documents, reference
 from watcher.errors import ExitCode, UndeliverableEvent
 from watcher.messages.iso_time import LATEST_MS
+from watcher.messages.oversize import FOR_KAFKA, FOR_MONGODB
 from watcher.model import Message
 
 DOCUMENT_KEY = {"_id": str(USER_ID)}
@@ -78,6 +79,20 @@ def test_an_update_in_full() -> None:
         "watcher": "dashboard-watcher",
         "sequence": 1,
     }
+
+
+@pytest.mark.parametrize("json_format", ["plain", "extended"])
+def test_a_document_of_a_snapshot_ends_with_the_snapshots_id(json_format: str) -> None:
+    event = change("insert", _id={"_data": "s1.17"}, fullDocument={"_id": USER_ID}, snapshot="s1")
+    written = value(event, json_format=json_format)
+    assert list(written) == [*HEAD, "fullDocument", *TAIL, "snapshot"]
+    assert (written["eventId"], written["snapshot"]) == ("s1.17", "s1")
+
+
+def test_a_large_document_of_a_snapshot_says_last_what_it_lacks() -> None:
+    event = bson.encode(change("insert", fullDocument={"x": "a" * 5_000}, snapshot="s1"))
+    row, _ = encoder().reduced(event, 5, at_most(1_000))
+    assert list(json.loads(row.value)) == [*HEAD, *TAIL, "snapshot", "truncated"]
 
 
 def test_a_document_gone_at_lookup_stays_null() -> None:
@@ -201,8 +216,8 @@ def test_a_control_message_about_one_event() -> None:
     assert list(written) == ["operationType", "database", "collection", "timestamp", "reason", "eventId", "watcher", "sequence"]
 
 
-def fits(limit: int) -> Callable[[Message], bool]:
-    return lambda result: len(result.value) <= limit
+def at_most(limit: int) -> Callable[[str], int]:
+    return lambda topic: limit
 
 
 def large_update(before: int, after: int, updated: int) -> bytes:
@@ -226,7 +241,7 @@ def large_update(before: int, after: int, updated: int) -> bytes:
 )
 def test_a_large_message_loses_what_it_must(sizes: tuple[int, int, int], truncated: list[str]) -> None:
     event = large_update(*sizes)
-    row, dead_letter = encoder().encode_truncated(event, 5, fits(1_000))
+    row, dead_letter = encoder().reduced(event, 5, at_most(1_000))
     whole = json.loads(encoder().encode(event, 5).value)
     expected = {name: field for name, field in whole.items() if name not in truncated} | {"truncated": truncated}
     assert json.loads(row.value) == expected
@@ -237,9 +252,10 @@ def test_a_large_message_loses_what_it_must(sizes: tuple[int, int, int], truncat
 
 def test_a_dead_letter_tells_of_the_message_before_it() -> None:
     event = bson.encode(change("insert", fullDocument={"x": "a" * 5_000}))
-    row, dead_letter = encoder().encode_truncated(event, 5, fits(1_000), size=5_432)
+    row, dead_letter = encoder().reduced(event, 5, at_most(1_000), size=5_432)
     assert json.loads(row.value)["truncated"] == ["fullDocument"]
     assert (dead_letter.topic, dead_letter.operation) == ("database.control", "deadLetter")
+    assert (row.reason, dead_letter.reason) == ("", FOR_KAFKA)
     assert json.loads(dead_letter.value) == {
         "operationType": "deadLetter",
         "database": "dashboard",
@@ -257,32 +273,33 @@ def test_a_dead_letter_tells_of_the_message_before_it() -> None:
 @pytest.mark.parametrize("fields", [{"fullDocument": {"x": "a" * 5_000}}, {"fullDocument": None}, {}])
 def test_when_not_even_the_key_fits_the_dead_letter_comes_alone(fields: dict[str, Any]) -> None:
     event = bson.encode(change("update", {"_id": "k" * 5_000}, **fields))
-    (dead_letter,) = encoder().encode_truncated(event, 5, fits(1_000))
+    (dead_letter,) = encoder().reduced(event, 5, at_most(1_000))
     written = json.loads(dead_letter.value)
     assert written["about"] == {"operationType": "update", "eventId": EVENT_ID}
     assert written["sequence"] == 5
     assert "truncated" not in written
-    assert fits(1_000)(dead_letter)
+    assert dead_letter.size <= 1_000
 
 
 def test_what_mongodb_left_out_is_told() -> None:
     event = bson.encode(change("update", updateDescription={"updatedFields": {"n": 1}}))
-    row, dead_letter = encoder().encode_truncated(event, 5, fits(1_000), ["fullDocument"])
+    row, dead_letter = encoder().reduced(event, 5, at_most(1_000), ["fullDocument"])
     assert json.loads(row.value)["updateDescription"] == {"updatedFields": {"n": 1}}
     assert json.loads(row.value)["truncated"] == json.loads(dead_letter.value)["truncated"] == ["fullDocument"]
     assert json.loads(dead_letter.value)["reason"] == "The change event was too large for MongoDB."
+    assert dead_letter.reason == FOR_MONGODB
     assert "bytes" not in json.loads(dead_letter.value)
 
 
 def test_what_mongodb_left_out_may_not_be_enough_for_kafka() -> None:
     event = bson.encode(change("update", updateDescription={"updatedFields": {"text": "a" * 5_000}}))
-    row, _ = encoder().encode_truncated(event, 5, fits(1_000), ["fullDocument"])
+    row, _ = encoder().reduced(event, 5, at_most(1_000), ["fullDocument"])
     assert json.loads(row.value)["truncated"] == ["fullDocument", "updateDescription"]
-    assert fits(1_000)(row)
+    assert row.size <= 1_000
 
 
 def test_an_event_that_is_no_row_change_lacks_nothing() -> None:
-    (message,) = encoder().encode_truncated(bson.encode(change("drop")), 5, fits(1_000), ["fullDocument"])
+    (message,) = encoder().reduced(bson.encode(change("drop")), 5, at_most(1_000), ["fullDocument"])
     assert message == encoder().encode(bson.encode(change("drop")), 5)
 
 
@@ -301,10 +318,10 @@ def test_a_corrupt_document_is_named() -> None:
     assert caught.value.hint
 
 
-def test_a_corrupt_document_is_named_when_truncating_too() -> None:
+def test_a_corrupt_document_is_named_when_reduced_too() -> None:
     event = corrupt(change("insert", fullDocument={"flag": True}), b"\x08flag\0\x01", b"\x08flag\0\x07")
     with pytest.raises(UndeliverableEvent, match=r"dashboard\.users"):
-        encoder().encode_truncated(event, 1, fits(1_000))
+        encoder().reduced(event, 1, at_most(1_000))
 
 
 @pytest.mark.parametrize(

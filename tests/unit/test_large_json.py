@@ -18,9 +18,9 @@ from tests.unit.bson_types import TYPES, raw_document
 from tests.unit.change_events import change, encoder
 from tests.unit.random_bson import documents, values
 from watcher.errors import UndeliverableEvent
-from watcher.messages import large_json
-from watcher.messages.bson_json import DIALECTS
-from watcher.messages.large_json import LargeJson
+from watcher.messages.serializations import large_json
+from watcher.messages.serializations.bson_json import DIALECTS
+from watcher.messages.serializations.large_json import LargeJson
 
 BOTH = pytest.mark.parametrize("dialect", DIALECTS.values(), ids=DIALECTS)
 LONGEST_HOLD_S = 0.05

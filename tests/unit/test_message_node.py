@@ -17,8 +17,8 @@ from tests.support.programs import find_program
 from tests.unit.bson_types import TYPES
 from tests.unit.change_events import change, encoder, recorded
 from tests.unit.random_bson import documents
-from watcher.messages.bson_json import DIALECTS
 from watcher.messages.iso_time import LATEST_MS, iso_time
+from watcher.messages.serializations.bson_json import DIALECTS
 from watcher.model import Message
 
 READ_LINES = "require('fs').readFileSync(0, 'utf8').trimEnd().split('\\n')"

@@ -21,7 +21,7 @@ from watcher.fleet.status import Row
 from watcher.fleet.status import WatcherState as ShownState
 from watcher.fleet.supervisord import Process
 from watcher.fleet.survey import Survey
-from watcher.messages.encoder import TOO_LARGE
+from watcher.messages.oversize import FOR_KAFKA
 from watcher.model import Batch, Message, Owner, Position
 from watcher.oplog import Oplog
 from watcher.worker.previous_run import PreviousRun
@@ -68,14 +68,13 @@ def progress(monkeypatch: pytest.MonkeyPatch) -> Progress:
     progress.opened(position(NOON - 60, 40))
     progress.streaming()
     progress.received(Batch([b""] * 3, token(NOON - 5), NOON, oplog=FULL_OPLOG, size=300))
-    dead_letter = b'{"reason": "%s"}' % TOO_LARGE.encode()
     deliver(
         progress,
         [
             Message("database.insert", None, b"{}", (NOON - 2) * 1000, "insert"),
             Message("database.insert", None, b"{}", (NOON - 2) * 1000, "insert"),
             Message("database.update", None, b"{}", NOON * 1000 - 200, "replace"),
-            Message("database.control", None, dead_letter, NOON * 1000 - 200, "deadLetter"),
+            Message("database.control", None, b"{}", NOON * 1000 - 200, "deadLetter", reason=FOR_KAFKA),
         ],
         44,
     )

@@ -118,8 +118,8 @@ class Sink:
         with self._alone:
             self.rests.append(self.begun)
 
-    def takes(self, message: Message) -> bool:
-        return True
+    def limit_of(self, topic: str) -> int:
+        return 1_000_000
 
     @property
     def delivered(self) -> list[int]:
@@ -155,7 +155,7 @@ class Run:
         self.stopping = False
         self.error: BaseException | None = None
         self._source = source
-        self._pipeline = Pipeline(source, encoder(), sink, self.observer, fail_on_large=True)
+        self._pipeline = Pipeline(source, encoder(on_large_event="fail"), sink, self.observer)
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._thread.start()
 

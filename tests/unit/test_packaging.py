@@ -36,7 +36,7 @@ OWNED = {"conf.d", "supervisor", "docker-compose.yml"}
 
 PASSWORD = b"hunter2"
 
-NATIVE = "watcher/messages/_row.abi3.so"
+NATIVE = "watcher/messages/serializations/_bson_json.abi3.so"
 OLD = b"compiled from something else"
 
 MAKEFILE_LINE = re.compile(r"  make ([a-z-]+) +\S")

@@ -72,8 +72,8 @@ class Sink:
     def rest(self) -> None:
         """It's always ready."""
 
-    def takes(self, message: Message) -> bool:
-        return len(message.value) <= self._largest
+    def limit_of(self, topic: str) -> int:
+        return self._largest
 
     @property
     def sizes(self) -> list[int]:
@@ -113,9 +113,9 @@ def run(
     position: Position = START,
     observer: Observer | None = None,
     stopping: Callable[[], bool] | None = None,
-    fail_on_large: bool = False,
+    on_large_event: str = "dead-letter",
 ) -> None:
-    pipeline = Pipeline(source, encoder(), sink, observer or Observer(), fail_on_large=fail_on_large)
+    pipeline = Pipeline(source, encoder(on_large_event=on_large_event), sink, observer or Observer())
     pipeline.run(position, stopping or source.drained)
 
 
@@ -242,7 +242,7 @@ def test_a_dead_letter_that_is_too_large_itself_ends_the_worker() -> None:
 def test_what_is_too_large_ends_the_worker_if_that_is_the_policy() -> None:
     sink = Sink(largest=600)
     with pytest.raises(UndeliverableEvent, match=r"too large for topic database\.insert") as caught:
-        run(Source(Batch([event(1), event(2, text="x" * 1000)], token(2), 0, token_of=event_token)), sink, fail_on_large=True)
+        run(Source(Batch([event(1), event(2, text="x" * 1000)], token(2), 0, token_of=event_token)), sink, on_large_event="fail")
     assert "max.message.bytes" in caught.value.hint
     assert sink.transactions == []
 

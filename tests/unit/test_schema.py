@@ -13,7 +13,7 @@ from bson.raw_bson import RawBSONDocument
 from jsonschema import Draft202012Validator
 
 from contract.__main__ import DOCS, FILES
-from contract.documents import CHANNELS
+from contract.asyncapi import CHANNELS
 from tests.support.schema import VALIDATOR, faults
 from tests.unit.bson_types import TYPES
 from tests.unit.change_events import change, encoder

@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from watcher.errors import ConfigurationError
-from watcher.messages.bson_json import DIALECTS
+from watcher.messages.serializations.bson_json import DIALECTS
 from watcher.verification import verifier
 from watcher.verification.difference import NOTHING, at_path, changes
 from watcher.verification.keys import created_seconds, is_certain, possible_ids

@@ -20,5 +20,5 @@ def version() -> None:
     click.echo(f"Python {platform.python_version()}")
     for library in LIBRARIES:
         click.echo(f"{library} {version_of(library)}")
-    compiled = find_spec("watcher.messages._row") is not None
-    click.echo("messages are made in " + ("C" if compiled else "Python, which is slower: _row.c was not compiled"))
+    compiled = find_spec("watcher.messages.serializations._bson_json") is not None
+    click.echo("messages are made in " + ("C" if compiled else "Python, which is slower: _bson_json.c was not compiled"))

@@ -10,11 +10,10 @@ from watcher.config.fault import Fault, Origin
 from watcher.config.loader import Loaded, load, load_env_file, load_environment, load_one
 from watcher.config.masking import masked, masked_uri
 from watcher.config.reread import reread
-from watcher.config.settings import KEYS, ROW_OPERATIONS, Settings
+from watcher.config.settings import KEYS, Settings
 
 __all__ = [
     "KEYS",
-    "ROW_OPERATIONS",
     "Deployment",
     "Fault",
     "Loaded",

@@ -22,8 +22,8 @@ from watcher.config.mongodb.uri import parse_uri, uri_refusals
 from watcher.config.topics.configured import configured_topics, contradictions, is_internal
 from watcher.config.topics.name import folded
 from watcher.config.topics.template import check_topic
+from watcher.operations import ROW_OPERATIONS, TOPIC_OF
 
-ROW_OPERATIONS = ("insert", "update", "replace", "delete")
 SINGLE_TOPICS: Mapping[str, str] = MappingProxyType(
     {"kafka_topic_insert": "database.insert", "kafka_topic_update": "database.update", "kafka_topic_delete": "database.delete"}
 )
@@ -172,13 +172,8 @@ class Settings(Checked):
     @property
     def topic_templates(self) -> dict[str, str]:
         """The topic template of each row operation, and of `control`. A replace counts as an update."""
-        return {
-            "insert": self.kafka_topic_insert,
-            "update": self.kafka_topic_update,
-            "replace": self.kafka_topic_update,
-            "delete": self.kafka_topic_delete,
-            "control": self.kafka_topic_control,
-        }
+        rows: dict[str, str] = {operation: getattr(self, f"kafka_topic_{TOPIC_OF[operation]}") for operation in ROW_OPERATIONS}
+        return {**rows, "control": self.kafka_topic_control}
 
     def watches(self, collection: str) -> bool:
         """True if changes of `collection` are delivered. Exclusions win, and MongoDB's own collections are never watched."""

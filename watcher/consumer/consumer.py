@@ -14,10 +14,11 @@ from watcher.consumer.environment import read_environment
 from watcher.consumer.names import check_dead_letter_topic, check_topics
 from watcher.consumer.options import ConsumerOptions
 from watcher.consumer.registration.handlers import Result, check_handler, checked
-from watcher.consumer.registration.operations import ANY, ROW_CHANGES, check_selection
+from watcher.consumer.registration.operations import ANY, check_selection
 from watcher.consumer.registration.routes import BatchHandler, Handler, Route, Routes
 from watcher.consumer.session import Session
 from watcher.consumer.stop_signals import stop_on_signals
+from watcher.operations import ROW_OPERATIONS
 
 H = TypeVar("H", bound=Handler)
 B = TypeVar("B", bound=BatchHandler)
@@ -85,7 +86,7 @@ class DatabaseChangeConsumer:
 
         def register(handler: H) -> H:
             check_handler(handler)
-            self._routes.add(Route(_one(checked(handler)), collection, operations or ROW_CHANGES, database))
+            self._routes.add(Route(_one(checked(handler)), collection, operations or ROW_OPERATIONS, database))
             return handler
 
         return register
@@ -105,7 +106,7 @@ class DatabaseChangeConsumer:
 
         def register(handler: B) -> B:
             check_handler(handler)
-            self._routes.add(Route(checked(handler), collection, operations or ROW_CHANGES, database, size, wait_ms / 1000))
+            self._routes.add(Route(checked(handler), collection, operations or ROW_OPERATIONS, database, size, wait_ms / 1000))
             return handler
 
         return register

@@ -112,15 +112,14 @@ class KafkaSink:
         self._write([*messages, self._record(HISTORY_KEY, history)], self._record(POSITION_KEY, dump(position)))
         self._ownership.delivered(position.sequence)
 
-    def takes(self, message: Message) -> bool:
-        """Return True if the message is small enough for its topic.
+    def limit_of(self, topic: str) -> int:
+        """Return the most bytes that key and value of a message for `topic` may have.
 
         Ask before `deliver`: librdkafka refuses some large messages and the broker others, both too late for the transaction.
 
         Errors: as `deliver`.
         """
-        size = len(message.value) + len(message.key or b"") + RECORD_OVERHEAD
-        return size <= (self._limits.get(message.topic) or self._limit(message.topic))
+        return (self._limits.get(topic) or self._limit(topic)) - RECORD_OVERHEAD
 
     def _topic_of(self, template: str, operation: str, database: str, collection: str) -> str:
         """Return the topic for a change: the one of `topic_name`, unless it collides with another. A topic that is named after the
@@ -219,7 +218,7 @@ class KafkaSink:
         be too large. Errors: UndeliverableEvent."""
         time_ms = int(time.time() * 1000)
         record = Message(self._settings.position_topic, key, value, time_ms, "position", POSITION_PARTITION)
-        if not self.takes(record):
+        if record.size > self.limit_of(record.topic):
             raise UndeliverableEvent(
                 f"The position is {len(record.value)} bytes, too large for topic {record.topic}: it holds the key of a document.",
                 hint=f'Raise max.message.bytes of {record.topic} and "message.max.bytes" in [kafka].',

@@ -152,7 +152,7 @@ def enqueue(producer: Producer, messages: Sequence[Message], on_delivery: Delive
     without it.
     """
     produce = producer.produce
-    for topic, key, value, timestamp_ms, _, partition in messages:
+    for topic, key, value, timestamp_ms, _, partition, _ in messages:
         while True:
             try:
                 produce(topic, value, key, partition, on_delivery, None, timestamp_ms)

@@ -1,4 +1,4 @@
-"""Change event to message: encoder has the fields, bson_json the values, _row the same in C for what is common. Pure.
+"""Change event to messages: an envelope gives the fields, a serialization the bytes, the size policy what is left of large ones.
 
-It imports no driver. The form of a message belongs here, and the remainder of one that is too large. The time of sending does not.
+Pure: it imports no driver. All that makes up a message belongs here; when and how it is sent does not.
 """

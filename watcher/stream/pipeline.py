@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import closing
 
-from watcher.errors import UndeliverableEvent
 from watcher.messages.encoder import Encoder
 from watcher.model import Batch, Message, Position, ResumeToken
 from watcher.stream.overlap import ReadAhead, WriteBehind
@@ -16,19 +15,14 @@ IDLE_COMMIT_SECONDS = 10.0
 """Interval at which a position that moved without events is saved; else a quiet database's position would fall off the oplog."""
 
 
-KEY_SHOWN = 100
-"""Bytes of a document's key that an error's text shows."""
-
-
 class Pipeline:
     """Moves changes from the source to the sink until told to stop."""
 
-    def __init__(self, source: Source, encoder: Encoder, sink: Sink, observer: Observer, *, fail_on_large: bool) -> None:
+    def __init__(self, source: Source, encoder: Encoder, sink: Sink, observer: Observer) -> None:
         self._source = source
         self._encoder = encoder
         self._sink = sink
         self._observer = observer
-        self._fail_on_large = fail_on_large
         self._last_commit = time.monotonic()
 
     def run(self, position: Position, stopping: Callable[[], bool]) -> None:
@@ -72,8 +66,9 @@ class Pipeline:
             for sequence, notice in enumerate(batch.notices, position.sequence + 1)
         ]
         size = sum(len(message.value) for message in messages)
+        messages_for, limit_of = self._encoder.messages_for, self._sink.limit_of
         for number, event in enumerate(batch.events, 1):
-            for message in self._encode(event, position.sequence + len(messages) + 1, batch.missing):
+            for message in messages_for(event, position.sequence + len(messages) + 1, limit_of, batch.missing):
                 messages.append(message)
                 size += len(message.value)
             if size >= self._sink.transaction_bytes:
@@ -86,30 +81,3 @@ class Pipeline:
     def _position_is_due(self, token: ResumeToken, position: Position) -> bool:
         idle_seconds = time.monotonic() - self._last_commit
         return position.token is None or (token != position.token and idle_seconds >= IDLE_COMMIT_SECONDS)
-
-    def _encode(self, event: bytes, sequence: int, missing: Sequence[str]) -> list[Message]:
-        """Make one message; for an event that is too large, the rest of it and a control message that reports it."""
-        if missing:
-            return self._truncated(event, sequence, missing)
-        message = self._encoder.encode(event, sequence)
-        if self._sink.takes(message):
-            return [message]
-        if self._fail_on_large:
-            raise _too_large(message, 'or on_large_event = "dead-letter" delivers it without its document')
-        size = len(message.value)
-        del message  # it may hold 10 MB or more, and the event is decoded once again
-        return self._truncated(event, sequence, size=size)
-
-    def _truncated(self, event: bytes, sequence: int, missing: Sequence[str] = (), size: int | None = None) -> list[Message]:
-        messages = self._encoder.encode_truncated(event, sequence, self._sink.takes, missing, size)
-        for message in messages:
-            if not self._sink.takes(message):  # an event's id holds the document's key, so even a dead letter may be too large
-                raise _too_large(message, "the key of the document alone is too large")
-        return messages
-
-
-def _too_large(message: Message, remark: str) -> UndeliverableEvent:
-    return UndeliverableEvent(
-        f"A message of {len(message.value)} bytes is too large for topic {message.topic}: {(message.key or b'')[:KEY_SHOWN]!r}.",
-        hint=f'Raise max.message.bytes of the topic and "message.max.bytes" in [kafka]; {remark}.',
-    )

@@ -32,8 +32,8 @@ class Sink(Protocol):
     def rest(self) -> None:
         """Wait, after `deliver`, until the sink is ready for more."""
 
-    def takes(self, message: Message) -> bool:
-        """Return True if the message is small enough."""
+    def limit_of(self, topic: str) -> int:
+        """Return the most bytes that key and value of a message for `topic` may have."""
 
 
 class Observer(Protocol):

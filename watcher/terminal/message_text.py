@@ -6,12 +6,13 @@ import json
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+from watcher.operations import ROW_OPERATIONS
+
 LONGEST_KEY = 14
 SHORT_KEY_END = 6
 LONGEST_TEXT = 2000
 """Limit in characters: more than any terminal shows in a line. A document may have millions."""
 
-ROW_OPERATIONS = ("insert", "update", "replace", "delete")
 _HEAD = {"operationType", "database", "collection", "documentKey", "timestamp", "eventId", "watcher", "sequence"}
 
 Message = Mapping[str, Any]

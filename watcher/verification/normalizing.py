@@ -8,14 +8,13 @@ from typing import Any
 
 import orjson
 
+from watcher.operations import TOPIC_OF
 from watcher.verification.difference import NOTHING, at_path
 from watcher.verification.mapping import KAFKA_KEY, PLACE, TopicMapping
 from watcher.verification.pairing import Told
 
 ABSENT = {"$absent": True}
 """Stands for the value of a field that a message lacks. No JSON of MongoDB's uses that name."""
-
-OURS = {"insert": "insert", "update": "update", "replace": "update", "delete": "delete"}
 
 
 def old_told(topic: str, mapping: TopicMapping, record_key: bytes | None, value: Any, time_ms: int) -> Told | None:
@@ -37,7 +36,7 @@ def our_told(topics: Mapping[str, TopicMapping], message: dict[str, Any], number
     """Yield the change that our message number `number` reports, once for each old topic that covers it, with that topic's key and
     fields.
     """
-    operation = OURS.get(message["operationType"], "")
+    operation = TOPIC_OF.get(message["operationType"], "")
     told_at = _time_ms(message["timestamp"]) or 0
     for topic, mapping in topics.items():
         if mapping.collection == message.get("collection") and operation in mapping.operations:

@@ -17,7 +17,7 @@ from pymongo.command_cursor import CommandCursor
 from watcher.config import Settings
 from watcher.config.mongodb.fields import split_field
 from watcher.errors import Outage
-from watcher.messages.bson_json import DIALECTS
+from watcher.messages.serializations.bson_json import DIALECTS
 from watcher.mongodb.client import connect
 from watcher.mongodb.errors import translated
 from watcher.verification.keys import possible_ids

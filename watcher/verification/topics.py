@@ -12,6 +12,7 @@ from confluent_kafka import Message as Record
 
 from watcher.config import Settings
 from watcher.consumer.delivered import Partition, parse
+from watcher.operations import DEAD_LETTER, ROW_OPERATIONS
 from watcher.verification.lineage import RESHAPING, Lineage, touched
 from watcher.verification.records import Progress, TopicReader, partition_of, topics_of
 from watcher.verification.result import VerificationResult
@@ -19,7 +20,6 @@ from watcher.verification.sequences import SeenNumbers, SequenceReport, report
 from watcher.verification.state import ABSENT, Known, StateStore, digest_of
 
 ROWS_AT_ONCE = 5000
-ROWS = ("insert", "update", "replace", "delete")
 JUMPS = ("gap", "rewind")
 """Control messages before which the numbers may jump."""
 
@@ -118,7 +118,7 @@ class TopicReplay:
         if delivered is None:
             return
         self._count(partition, delivered.message)
-        if delivered.message["operationType"] in ROWS:
+        if delivered.message["operationType"] in ROW_OPERATIONS:
             self._take_row(delivered.message, partition, record.offset() or 0)
         else:
             self._take_control(delivered.message)
@@ -148,7 +148,7 @@ class TopicReplay:
         if operation in JUMPS:
             self._jumps.append(message["sequence"])
             self._result.gap_messages += operation == "gap"
-        elif operation == "deadLetter":
+        elif operation == DEAD_LETTER:
             self._result.dead_letters += 1
         elif operation in RESHAPING and not self.lineage.knows(message):
             self._result.reshaped |= {name or "*" for name in touched(message)}

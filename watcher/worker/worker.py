@@ -135,9 +135,7 @@ class Worker:
         self._progress.opened(position)
         with contextlib.closing(ResumingStream(settings)) as stream:
             source = TolerantStream(stream, settings, self._progress.gaps, lost_position=loss, cut_off=self._cut_off)
-            fail_on_large = settings.on_large_event == "fail"
-            pipeline = Pipeline(source, self._encoder, self._sink, self._progress, fail_on_large=fail_on_large)
-            pipeline.run(position, self._stopping.is_set)
+            Pipeline(source, self._encoder, self._sink, self._progress).run(position, self._stopping.is_set)
 
     def _open_sink(self) -> tuple[Position, str]:
         """Open the sink; returns the position. If the last one was lost and the policy is to go on, also returns how it was

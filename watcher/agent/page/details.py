@@ -16,6 +16,7 @@ from watcher.config import Deployment, Loaded
 from watcher.config.in_force import values_in_force
 from watcher.errors import WatcherError
 from watcher.fleet.logs import NO_TIME, Line, Wanted, last_lines, pairs
+from watcher.log import iso
 from watcher.terminal.message_text import message_text, printable, short
 
 if TYPE_CHECKING:
@@ -115,7 +116,7 @@ def _shown(delivered: DeliveredMessage) -> Message:
 def _line(line: Line) -> dict[str, Any]:
     fields = line.fields or {}
     return {
-        "at": None if line.at == NO_TIME else line.at.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+        "at": None if line.at == NO_TIME else iso(line.at),
         "level": str(fields.get("level", "")),
         "event": short(fields.get("event", "")) if line.fields is not None else short(line.text),
         "rest": short(" ".join(pairs(fields))),

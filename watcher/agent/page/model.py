@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from watcher.config import ROW_OPERATIONS
 from watcher.fleet.status import Row, WatcherState
 from watcher.fleet.survey import Survey
+from watcher.operations import ROW_OPERATIONS
 from watcher.status.report import LastError
 from watcher.terminal.durations import headroom_in_words, seconds_in_words
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +28,7 @@ from watcher.agent.page.model import (
 )
 from watcher.agent.view.fleet_view import FleetView, view_of
 from watcher.fleet.status import Row
+from watcher.log import iso
 from watcher.terminal.durations import seconds_in_words
 from watcher.terminal.message_text import printable
 
@@ -134,10 +134,6 @@ def _html(template: str, status: int, **values: Any) -> Response:
     return HTMLResponse(text, status, SECURITY_HEADERS)
 
 
-def _iso(moment: datetime) -> str:
-    return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-
-
 def _capitalize_first(text: str) -> str:
     return text[:1].upper() + text[1:]
 
@@ -154,7 +150,7 @@ _environment.filters |= {
     "capitalize_first": _capitalize_first,
     "count": count_in_words,
     "duration": seconds_in_words,
-    "iso": _iso,
+    "iso": iso,
     "printable": printable,
     "rate": rate_in_words,
 }

@@ -7,8 +7,8 @@ from array import array
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from watcher.config import ROW_OPERATIONS
 from watcher.fleet.status import Row, WatcherState
+from watcher.operations import ROW_OPERATIONS
 from watcher.status.report import StatusReport
 
 STEP_SECONDS = 5.0

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import tempfile
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,6 +17,7 @@ from watcher.cli.phases import phases
 from watcher.cli.since import Since
 from watcher.config import Deployment, Settings, load, load_one
 from watcher.config.files.conf_dir import watcher_names
+from watcher.log import iso
 
 if TYPE_CHECKING:
     from watcher.verification.comparison import Comparison
@@ -117,7 +118,7 @@ def _print(result: Comparison) -> None:
     for row in rows:
         click.echo("  ".join(f"{cell:{width}}" for cell, width in zip(row, widths, strict=True)).rstrip())
     for example in result.examples:
-        moment = datetime.fromtimestamp(example.time_ms / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        moment = iso(example.time_ms / 1000)
         where = f", {example.topic}" if example.topic else ""
         click.echo(f"{WORDS[example.outcome]}: {example.collection} {example.operation} {example.key} at {moment}{where}")
         for change in example.changes:

@@ -15,6 +15,7 @@ from watcher.cli.options import complete_names, select_one, with_deployment
 from watcher.cli.since import Since
 from watcher.cli.standard_output import reader_may_leave
 from watcher.config import Deployment, load_one
+from watcher.operations import OPERATIONS
 
 if TYPE_CHECKING:
     from watcher.consumer.delivered import DeliveredMessage, Message
@@ -22,11 +23,6 @@ if TYPE_CHECKING:
 
 DEFAULT_COUNT = 10
 POLL_SECONDS = 0.1
-
-OPERATIONS = (
-    "insert", "update", "replace", "delete", "rename", "drop", "dropDatabase", "invalidate", "gap", "rewind", "deadLetter",
-)  # fmt: skip
-"""The operations that can be selected. A server may have more kinds of events."""
 
 Show = Callable[["DeliveredMessage"], None]
 Wanted = Callable[["Message"], bool]

@@ -6,14 +6,7 @@ from collections.abc import Iterator, Mapping
 from itertools import combinations
 
 from watcher.config.topics.name import folded, topic_name
-
-OPERATIONS: Mapping[str, tuple[str, ...]] = {
-    "kafka_topic_insert": ("insert",),
-    "kafka_topic_update": ("update", "replace"),
-    "kafka_topic_delete": ("delete",),
-    "kafka_topic_control": ("rename", "drop", "dropDatabase", "invalidate", "gap", "rewind", "deadLetter"),
-}
-"""The operations whose messages go to the topic of each setting. They are the possible values of its `{operation}`."""
+from watcher.operations import BY_TOPIC
 
 INTERNAL = frozenset(
     {"__consumer_offsets", "__transaction_state", "__share_group_state", "__cluster_metadata", "__remote_log_metadata"}
@@ -42,5 +35,5 @@ def contradictions(templates: Mapping[str, str], database: str) -> Iterator[tupl
 
 def _placed(templates: Mapping[str, str], database: str) -> Iterator[tuple[str, str]]:
     for key, template in templates.items():
-        for operation in OPERATIONS[key]:
+        for operation in BY_TOPIC[key.removeprefix("kafka_topic_")]:
             yield topic_name(template, operation, database), key

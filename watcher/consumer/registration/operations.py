@@ -1,4 +1,4 @@
-"""The operations of a watcher's messages, and the checks that a registration can match any of them."""
+"""The checks that a registration can match any message."""
 
 from __future__ import annotations
 
@@ -6,13 +6,9 @@ import difflib
 import fnmatch
 from collections.abc import Iterable
 
-ANY = "*"
-ROW_CHANGES = ("insert", "update", "replace", "delete")
-OF_A_COLLECTION = (*ROW_CHANGES, "drop", "rename", "deadLetter")
-OF_A_DATABASE = ("dropDatabase", "invalidate", "gap", "rewind")
-"""Operations whose messages name no collection."""
+from watcher.operations import OF_A_DATABASE, OPERATIONS
 
-OPERATIONS = (*OF_A_COLLECTION, *OF_A_DATABASE)
+ANY = "*"
 MATCHES_NOTHING = "(?!)"
 """Regular expression that fnmatch makes of an empty range, such as [z-a]."""
 

@@ -12,25 +12,18 @@ from collections import Counter, deque
 from collections.abc import Sequence
 from operator import attrgetter
 
-import orjson
-
-from watcher.config import ROW_OPERATIONS
 from watcher.errors import Outage, WatcherError
-from watcher.messages.encoder import TOO_LARGE, TOO_LARGE_FOR_MONGODB
+from watcher.messages.oversize import REASONS
 from watcher.model import Batch, Message
+from watcher.operations import DEAD_LETTER, ROW_OPERATIONS
 from watcher.worker.reporting.histogram import Histogram
 
 CONTROL = "control"
 """Common name of all operations that are not row changes."""
 
-DEAD_LETTER = "deadLetter"
-
 AGE_BOUNDS_SECONDS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 3600.0, 86400.0)
 COMMIT_BOUNDS_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 MESSAGES_BOUNDS = (1, 10, 100, 250, 500, 1000, 2500, 5000, 10_000, 100_000)
-
-DEAD_LETTERS = {TOO_LARGE: "too_large_for_kafka", TOO_LARGE_FOR_MONGODB: "too_large_for_mongodb"}
-"""Label of a dead letter by its reason."""
 
 INVALIDATE = "invalidate"
 """Reason of a reopening: MongoDB has closed the stream because the database was dropped."""
@@ -51,7 +44,7 @@ class Counters:
         self.topics: Counter[str] = Counter()
         self.messages = 0
         self.source_bytes = 0
-        self.dead_letters: Counter[str] = Counter(dict.fromkeys(DEAD_LETTERS.values(), 0))
+        self.dead_letters: Counter[str] = Counter(dict.fromkeys(REASONS, 0))
         self.transactions: Counter[str] = Counter(committed=0, aborted=0)
         self.reopens: Counter[str] = Counter({"mongodb": 0, "kafka": 0, INVALIDATE: 0})
         self.errors: Counter[tuple[str, str]] = Counter()
@@ -97,7 +90,7 @@ class Counters:
         for operation, number in numbers.items():
             self.operations[operation if operation in ROW_OPERATIONS else CONTROL] += number
         if DEAD_LETTER in numbers:
-            self.dead_letters.update(_reasons(messages))
+            self.dead_letters.update(message.reason for message in messages if message.reason)
         return numbers
 
 
@@ -115,8 +108,3 @@ class Rate:
         while now - self._samples[0][0] > RATE_SECONDS:
             self._samples.popleft()
         return round((count - self._samples[0][1]) / RATE_SECONDS, 1)
-
-
-def _reasons(messages: Sequence[Message]) -> list[str]:
-    dead_letters = (message.value for message in messages if message.operation == DEAD_LETTER)
-    return [DEAD_LETTERS.get(orjson.loads(value).get("reason"), "other") for value in dead_letters]

@@ -1,7 +1,8 @@
-"""The part in C makes the same messages as Python, or none; whatever bytes it is given."""
+"""The part in C makes the same messages as Python, or none; whatever bytes and whatever template it is given."""
 
 from __future__ import annotations
 
+import contextlib
 import os
 from typing import Any
 
@@ -16,42 +17,42 @@ from tests.unit.bson_types import TYPES, Sample, raw, raw_document, raw_string
 from tests.unit.change_events import change, encoder, recorded
 from tests.unit.random_bson import documents
 from watcher.errors import UndeliverableEvent
-from watcher.messages.encoder import native_row
+from watcher.messages.envelopes.generic import generic
+from watcher.messages.envelopes.layout import Envelope, Layout, Value
+from watcher.messages.rows import RowMessages
+from watcher.messages.serializations.bson_json import DIALECTS
+from watcher.messages.serializations.template import COMPILED, END_OF_TEXT, NOTHING, OUTERMOST, fast_path
 
 pytestmark = pytest.mark.skipif(
-    native_row is None and not os.environ.get("CI"), reason="the part in C was not compiled: no C compiler, or no Python.h"
+    not COMPILED and not os.environ.get("CI"), reason="the part in C was not compiled: no C compiler, or no Python.h"
 )
 
-WATCHER = b'"dashboard-watcher"'
+PLAIN = DIALECTS["plain"]
+DUMPS = PLAIN.dumps
+GENERIC = generic("dashboard-watcher")
 ROWS = ("insert", "update", "replace", "delete")
 FOR_PYTHON = {"string, invalid UTF-8", "date, year below 0", "date, year above 9999", "date, beyond JavaScript's", "DBRef"}
 NATIVE_TYPES = {0x01, 0x02, 0x03, 0x04, 0x07, 0x08, 0x09, 0x0A, 0x10, 0x12}
 
 
-def natively(event: bytes, sequence: int = 7) -> tuple[bytes, bytes, int] | None:
-    assert native_row is not None
-    row = native_row(event, WATCHER, sequence)
-    return row and row[3:]
-
-
-def in_python(event: bytes, sequence: int = 7) -> tuple[bytes | None, bytes, int]:
-    message = encoder(native=False).encode(event, sequence)
-    return message.key, message.value, message.timestamp_ms
+def natively(event: bytes, sequence: int = 7, envelope: Envelope = GENERIC) -> tuple[Any, ...] | None:
+    fill = fast_path(envelope, DUMPS)
+    assert fill is not None
+    return fill(event, sequence)
 
 
 def same(event: dict[str, Any] | bytes, sequence: int = 7) -> bool:
     """Whether the part in C makes the message; then it has to be Python's."""
     event = event if isinstance(event, bytes) else bson.encode(event)
-    row = natively(event, sequence)
-    assert row is None or row == in_python(event, sequence)
-    return row is not None
+    made = natively(event, sequence) is not None
+    assert not made or encoder().encode(event, sequence) == encoder(native=False).encode(event, sequence)
+    return made
 
 
 @pytest.mark.parametrize("operation", ROWS)
 def test_what_a_server_sent(operation: str) -> None:
     event = recorded()[operation]
     assert same(event)
-    assert encoder().encode(event, 7) == encoder(native=False).encode(event, 7)
 
 
 @pytest.mark.parametrize("operation", sorted(recorded().keys() - ROWS))
@@ -138,13 +139,24 @@ def test_depth(depth: int, native: bool) -> None:
     assert same(change("insert", fullDocument=document)) is native
 
 
-@pytest.mark.parametrize("wall_time", [None, DatetimeMS(-1), DatetimeMS(2**60), 5])
+@pytest.mark.parametrize(("snapshot", "native"), [("s1", True), ("", True), ('ü"', True), (5, False), (None, False)])
+def test_a_document_of_a_snapshot(snapshot: object, native: bool) -> None:
+    assert same(change("insert", _id={"_data": "s1.17"}, fullDocument={"n": 1}, snapshot=snapshot)) is native
+
+
+@pytest.mark.parametrize("wall_time", [DatetimeMS(2**60), 5, None])
 def test_odd_times_for_python(wall_time: object) -> None:
+    assert natively(bson.encode({**change("insert"), "wallTime": wall_time})) is None
+
+
+def test_no_time_for_python() -> None:
     event = change("insert")
-    event["wallTime"] = wall_time
-    if wall_time is None:
-        del event["wallTime"]
-    assert natively(bson.encode(event)) is None
+    del event["wallTime"]
+    assert not same(event)
+
+
+def test_a_time_before_1970() -> None:
+    assert same(change("insert", wallTime=DatetimeMS(-1)))
 
 
 @pytest.mark.parametrize("sequence", [1, 10**6, 2**53, 2**63 - 1, 2**63])
@@ -152,11 +164,101 @@ def test_sequence(sequence: int) -> None:
     assert same(change("delete"), sequence) is (sequence < 2**63)
 
 
-@pytest.mark.parametrize("arguments", [(), (b"",), ("text", WATCHER, 1), (b"", None, 1), (b"", WATCHER, "1")])
+@pytest.mark.parametrize("arguments", [(), (None,), (None, b"", 1), ("text", 1), (b"", None), (b"", "1")])
 def test_wrong_arguments(arguments: tuple[Any, ...]) -> None:
-    assert native_row is not None
+    fill = fast_path(GENERIC, DUMPS)
+    assert fill is not None
     with pytest.raises(TypeError):
-        native_row(*arguments)
+        fill(*arguments)
+
+
+PLACES = ((OUTERMOST, b"type", 2, False), (OUTERMOST, b"ns", 3, False), (1, b"db", 2, False), (OUTERMOST, b"any", 0, True))
+IN_ORDER = (PLACES[0], PLACES[1], PLACES[3], PLACES[2])
+
+
+@pytest.mark.parametrize(
+    "parts",
+    [
+        (),
+        ([], (), 0, ()),
+        (PLACES, (), 0, ()),  # a field of the event behind one of a document
+        (((7, b"db", 2, False),), (), 0, ()),
+        ((PLACES[3], (0, b"db", 2, False)), (), 0, ()),  # within what need not be a document
+        (IN_ORDER * 9, (), 0, ()),
+        (IN_ORDER, (4,), 0, ()),
+        (IN_ORDER, (-1,), 0, ()),
+        (IN_ORDER, (2,), 0, ()),  # not always there
+        (IN_ORDER, (), 4, ()),
+        (IN_ORDER, (), -1, ()),
+        (IN_ORDER, (), 1, ()),  # no string
+        (IN_ORDER, (), 0, ("insert",)),
+        (IN_ORDER, (), 0, (("insert", [(b"", 0)]),)),
+        (IN_ORDER, (), 0, ((b"insert", ((b"", 0),)),)),
+        (IN_ORDER, (), 0, (("insert", ((b"", 4),)),)),
+        (IN_ORDER, (), 0, (("insert", ((b"", -4),)),)),
+        (IN_ORDER, (), 0, (("insert", (("", 0),)),)),
+        (IN_ORDER, (), 0, (("insert", ((b"", END_OF_TEXT),) * 5),)),
+        (IN_ORDER, (), 0, (("insert", ()),) * 9),
+    ],
+    ids=str,
+)
+def test_templates_that_are_none(parts: tuple[Any, ...]) -> None:
+    from watcher.messages.serializations._bson_json import template
+
+    with pytest.raises((TypeError, ValueError)):
+        template(*parts)
+
+
+def test_a_template_of_any_fields() -> None:
+    from watcher.messages.serializations._bson_json import fill, template
+
+    made = template(
+        IN_ORDER, (3,), 0, (("a", ((b"[", 3), (b",", 2), (b"]", END_OF_TEXT), (b"!", NOTHING), (b"", END_OF_TEXT))), ("b", ()))
+    )
+    events = [{"type": type, "ns": {"db": "d"}, **more} for type, more in (("a", {}), ("a", {"any": [None]}), ("b", {}), ("c", {}))]
+    assert [fill(made, bson.encode(event), 1) for event in events] == [
+        ("a", "d", b'["d"]', b"!"),
+        ("a", "d", b'["d",[null]]', b"!"),
+        ("b", "d"),
+        None,
+    ]
+
+
+def test_a_returned_string_that_is_no_utf8_is_for_python() -> None:
+    event = bson.encode(change("delete", ns={"db": "dashboard", "coll": "xyz"})).replace(b"xyz", b"x\xffz")
+    bare = Envelope(Value("documentId"), dict.fromkeys(ROWS, Value("documentKey")))
+    assert natively(event, envelope=bare) is None
+
+
+def test_another_envelope() -> None:
+    """Nested objects, constants, and another layout for each operation: the same in C and in Python."""
+    source: dict[str, Layout] = {
+        "db": Value("database"),
+        "fixed": {"n": 1, "none": None},
+        "before": Value("fullDocumentBeforeChange"),
+    }
+    layouts: dict[str, Layout] = {"insert": Value("fullDocument"), "delete": {"op": "d", "source": source, "n": Value("sequence")}}
+    envelope = Envelope(source, layouts)
+    inserted = bson.encode(change("insert", fullDocument={"n": 1.5}))
+    deleted = bson.encode(change("delete", fullDocumentBeforeChange={"x": None}))
+    fixed = b'{"db":"dashboard","fixed":{"n":1,"none":null}'
+    for event, key, value in (
+        (inserted, fixed + b"}", b'{"n":1.5}'),
+        (deleted, fixed + b',"before":{"x":null}}', b'{"op":"d","source":' + fixed + b',"before":{"x":null}},"n":7}'),
+    ):
+        rows = RowMessages(envelope, PLAIN, dict.fromkeys(ROWS, "topic"), lambda template, *_: template)
+        message = rows.message(PLAIN.decode(event), 7)
+        filled = natively(event, envelope=envelope)
+        assert filled is not None
+        assert (message.key, message.value) == filled[4:] == (key, value)
+    for other in ("update", "insert"):  # which has no layout, and no fullDocument
+        assert natively(bson.encode(change(other)), envelope=envelope) is None
+
+
+def test_a_field_of_mongodbs_that_is_called_as_one_of_ours() -> None:
+    event = change("insert", truncated=["x"], watcher="y", sequence=9, timestamp="z", database=1, collection=2, eventId=3)
+    assert same(event)
+    assert encoder().encode(bson.encode(event), 7) == encoder().encode(bson.encode(change("insert")), 7)
 
 
 @settings(deadline=None)
@@ -173,12 +275,10 @@ def test_any_bytes(operation: str, noise: bytes, place: float) -> None:
     event = recorded()[operation]
     position = int(place * len(event))
     damaged = event[:position] + noise + event[position + len(noise) :]
-    row = natively(damaged)
-    try:
-        expected = in_python(damaged)
-    except UndeliverableEvent:
-        return
-    assert row is None or row == expected
+    natively(damaged)
+    with contextlib.suppress(UndeliverableEvent):
+        encoder(native=False).encode(damaged, 7)
+        same(damaged)
 
 
 @pytest.mark.parametrize("operation", ROWS)

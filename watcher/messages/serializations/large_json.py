@@ -12,7 +12,7 @@ from typing import Any
 import orjson
 from bson.errors import InvalidBSON
 
-from watcher.messages.bson_elements import (
+from watcher.bson_elements import (
     ARRAY,
     DOCUMENT,
     LENGTH,

@@ -1,16 +1,21 @@
-"""The one model of all messages. docs/message-format.md has them in words; tests hold both to what the encoder writes.
+"""The one model of all messages in the generic envelope, and their JSON Schema. No worker imports it.
 
-A field without a default is in every message of its kind; one with a default can be absent, and is null only where its type says
-so. Fields that are not named here may come with later versions, so they are allowed.
+docs/message-format.md has the messages in words, and tests hold both to what the encoder writes. A field without a default is in
+every message of its kind; one with a default can be absent, and is null only where its type says so. Fields that are not named here
+may come with later versions, so they are allowed.
 """
 # ruff: noqa: N815  # the names are those in the messages
 
 from __future__ import annotations
 
+import json
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, Field, RootModel
-from pydantic.json_schema import SkipJsonSchema
+from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue, SkipJsonSchema
+from pydantic_core import core_schema
+
+JSON_SCHEMA = "https://json-schema.org/draft/2020-12/schema"
 
 Absent = SkipJsonSchema[None]
 """For a field that is left out when it does not apply, and never null."""
@@ -25,6 +30,13 @@ Time = Annotated[
 ]
 EventId = Annotated[
     str, Field(pattern="^[0-9A-F]+$", description="The resume token's _data: unique, and as text in the order of the stream.")
+]
+RowEventId = Annotated[
+    str,
+    Field(
+        pattern=r"^([0-9A-F]+|[0-9A-Za-z_-]+\.\d+)$",
+        description="The resume token's _data. In a message of a snapshot: the snapshot's id, a dot and a number.",
+    ),
 ]
 Document = Annotated[dict[str, Any], Field(description="A document, in the dialect of json_format.")]
 Removable = Literal["fullDocument", "fullDocumentBeforeChange", "updateDescription"]
@@ -62,13 +74,13 @@ class About(BaseModel):
     """The change event that a dead letter is about; `sequence` is its message's, if it has one."""
 
     operationType: str
-    eventId: EventId
+    eventId: RowEventId
     documentKey: DocumentKey | Absent = None
     sequence: Annotated[int, Field(ge=1)] | Absent = None
 
 
-class Message(BaseModel):
-    """What all messages have."""
+class EveryMessage(BaseModel):
+    """The fields that all messages have."""
 
     database: str
     timestamp: Annotated[Time, Field(description="When the change was made, by the server's clock.")]
@@ -76,12 +88,15 @@ class Message(BaseModel):
     sequence: Annotated[int, Field(ge=1, description="Counts this watcher's messages, over all its topics.")]
 
 
-class RowChange(Message):
+class RowChange(EveryMessage):
     """A change of one document."""
 
     collection: str
     documentKey: DocumentKey
-    eventId: EventId
+    eventId: RowEventId
+    snapshot: Annotated[
+        str | Absent, Field(description="The snapshot that the document was copied by; absent in a change of the stream.")
+    ] = None
     truncated: Annotated[list[Removable] | Absent, Field(description="What was left out, as the message was too large.")] = None
 
 
@@ -118,7 +133,7 @@ class Delete(RowChange):
     fullDocumentBeforeChange: Document | None = None
 
 
-class Rename(Message):
+class Rename(EveryMessage):
     """A collection was renamed; what had the new name before is gone."""
 
     operationType: Literal["rename"]
@@ -127,7 +142,7 @@ class Rename(Message):
     eventId: EventId
 
 
-class Drop(Message):
+class Drop(EveryMessage):
     """A collection was dropped."""
 
     operationType: Literal["drop"]
@@ -135,21 +150,21 @@ class Drop(Message):
     eventId: EventId
 
 
-class DropDatabase(Message):
+class DropDatabase(EveryMessage):
     """The database was dropped."""
 
     operationType: Literal["dropDatabase"]
     eventId: EventId
 
 
-class Invalidate(Message):
+class Invalidate(EveryMessage):
     """The server has closed the change stream; the watcher opens a new one."""
 
     operationType: Literal["invalidate"]
     eventId: EventId
 
 
-class Gap(Message):
+class Gap(EveryMessage):
     """Changes are missing between `from` and `to`: MongoDB no longer had them, or somebody has set the position forward."""
 
     operationType: Literal["gap"]
@@ -159,7 +174,7 @@ class Gap(Message):
     to: Time
 
 
-class Rewind(Message):
+class Rewind(EveryMessage):
     """Somebody has set the position back from `from` to `to`: the changes in between come again, with new numbers."""
 
     operationType: Literal["rewind"]
@@ -169,7 +184,7 @@ class Rewind(Message):
     to: Time
 
 
-class DeadLetter(Message):
+class DeadLetter(EveryMessage):
     """A change event that could not be delivered whole."""
 
     operationType: Literal["deadLetter"]
@@ -193,3 +208,21 @@ class AnyMessage(
     ]
 ):
     """A message of Database Watcher."""
+
+
+class AsIs(GenerateJsonSchema):
+    """Leaves out what pydantic adds: titles of fields, and defaults of None, which only say that a field can be absent."""
+
+    def field_title_should_be_set(self, schema: Any) -> bool:  # noqa: ARG002 - pydantic calls it with the schema
+        """Return False: the name says it all."""
+        return False
+
+    def default_schema(self, schema: core_schema.WithDefaultSchema) -> JsonSchemaValue:
+        """Return the schema of the value alone."""
+        return self.generate_inner(schema["schema"])
+
+
+def json_schema(comment: str) -> str:
+    """Write the JSON Schema of AnyMessage, with a comment."""
+    schema = AnyMessage.model_json_schema(schema_generator=AsIs)
+    return json.dumps({"$schema": JSON_SCHEMA, "$comment": comment, **schema}, indent=2, ensure_ascii=False) + "\n"

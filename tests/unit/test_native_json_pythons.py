@@ -23,13 +23,16 @@ from tests.support.fault_matrix import SEED_VARIABLE
 from tests.support.pythons import Python, claimed, find_python
 from tests.unit.change_events import change, encoder, recorded
 from tests.unit.random_bson import documents
-from watcher.messages.encoder import native_row
+from watcher.messages.envelopes.generic import generic
+from watcher.messages.serializations.bson_json import DIALECTS
+from watcher.messages.serializations.template import COMPILED, fast_path, template_parts
 
 ROOT = Path(__file__).parents[2]
-WATCHER = b'"dashboard-watcher"'
+DUMPS = DIALECTS["plain"].dumps
+GENERIC = generic("dashboard-watcher")
 ROWS = ("insert", "update", "replace", "delete")
 
-Answer = tuple[str, str, str, bytes, bytes, int]
+Answer = tuple[str, str, str, int, bytes, bytes]
 
 
 @cache
@@ -67,16 +70,19 @@ def questions() -> list[tuple[bytes, Answer | None]]:
 
 
 def answer(event: bytes) -> Answer | None:
-    if native_row is None or native_row(event, WATCHER, 7) is None:
+    fill = fast_path(GENERIC, DUMPS)
+    if fill is None or fill(event, 7) is None:
         return None
     message = encoder(native=False).encode(event, 7)
     assert message.key is not None
-    return message.operation, "dashboard", bson.decode(event)["ns"]["coll"], message.key, message.value, message.timestamp_ms
+    return message.operation, "dashboard", bson.decode(event)["ns"]["coll"], message.timestamp_ms, message.key, message.value
 
 
-@pytest.mark.skipif(native_row is None and not os.environ.get("CI"), reason="the part in C was not compiled")
+@pytest.mark.skipif(not COMPILED and not os.environ.get("CI"), reason="the part in C was not compiled")
 @pytest.mark.parametrize("version", claimed())
 def test_compiled_with_one_runs_on_the_others(version: str, compiled: Path, questions: list[tuple[bytes, Answer | None]]) -> None:
     command = [python_or_skip(version).path, "-I", native_probe.__file__, compiled]
-    done = subprocess.run(command, input=pickle.dumps((WATCHER, questions), protocol=4), capture_output=True, timeout=60)
+    done = subprocess.run(
+        command, input=pickle.dumps((template_parts(GENERIC, DUMPS), questions), protocol=4), capture_output=True, timeout=60
+    )
     assert (done.returncode, done.stderr.decode()) == (0, "")

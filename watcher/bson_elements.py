@@ -8,8 +8,8 @@ from typing import NamedTuple
 
 from bson.errors import InvalidBSON
 
-STRING, DOCUMENT, ARRAY, BINARY, UNDEFINED, NULL, REGEX, POINTER, CODE, SYMBOL, SCOPED_CODE = (
-    0x02, 0x03, 0x04, 0x05, 0x06, 0x0A, 0x0B, 0x0C, 0x0D, 0x0E, 0x0F
+STRING, DOCUMENT, ARRAY, BINARY, UNDEFINED, DATE, NULL, REGEX, POINTER, CODE, SYMBOL, SCOPED_CODE = (
+    0x02, 0x03, 0x04, 0x05, 0x06, 0x09, 0x0A, 0x0B, 0x0C, 0x0D, 0x0E, 0x0F
 )  # fmt: skip
 SEVERAL = -1
 """Stands in the place of a type for several neighbouring elements."""
@@ -17,7 +17,7 @@ SEVERAL = -1
 LENGTH = 4
 """Bytes of the length with which a document, an array, a string and others begin."""
 
-_FIXED = {0x01: 8, UNDEFINED: 0, 0x07: 12, 0x08: 1, 0x09: 8, NULL: 0, 0x10: 4, 0x11: 8, 0x12: 8, 0x13: 16, 0x7F: 0, 0xFF: 0}
+_FIXED = {0x01: 8, UNDEFINED: 0, 0x07: 12, 0x08: 1, DATE: 8, NULL: 0, 0x10: 4, 0x11: 8, 0x12: 8, 0x13: 16, 0x7F: 0, 0xFF: 0}
 _BESIDE = {STRING: 4, DOCUMENT: 0, ARRAY: 0, BINARY: 5, POINTER: 16, CODE: 4, SYMBOL: 4, SCOPED_CODE: 0}
 """Bytes of a value beyond those that its length counts."""
 

@@ -1,18 +1,20 @@
-/* The message of a row change, written straight from the change event's BSON: `message.Encoder` without Python's objects.
+/* Writes BSON values as JSON in the plain dialect, straight into templates, without Python's objects.
  *
- * Decoding an event into Python's objects and writing those as JSON takes 7 us for a small one; this takes 0.9 us. It knows what
- * nearly all events are made of, and for all else it returns None: unusual BSON types, damaged or ambiguous BSON (a key that comes
- * twice), values that need Python's care. Then `Encoder` does it in Python, which is the definition of the format; whenever this
- * gives a message, it is the same to the byte (tests/unit/test_native_row.py). So nothing in here ever raises for an event's sake.
+ * Decoding an event into Python's objects and writing those as JSON takes 7 us for a small one; this takes 0.9 us. A template comes
+ * from Python (`template.py`): it says where the values are in an event, and what stands around them in a message. So this knows
+ * nothing of any message. It can write the values that nearly all events are made of. For all else it returns None: unusual BSON
+ * types, damaged or ambiguous BSON (a key that comes twice), values that need Python's care. Then Python does it, which is the
+ * definition of the format; whenever this gives texts, they are the same to the byte (tests/unit/test_native_json.py). So nothing here
+ * ever raises for an event's sake.
  *
  * Whatever the event, the time is linear in its size, and other threads get their turn of the interpreter meanwhile.
  *
  * References are counted by functions of the interpreter that runs this, never by its headers' macros. One build serves all Pythons,
- * and the headers differ: to those of 3.12 and later None is immortal, so Py_RETURN_NONE counts nothing, while 3.11 counts it.
+ * and the headers differ: to those of 3.12 and later None is immortal, so Py_RETURN_NONE counts nothing, while 3.11 counts it. Nor are
+ * arguments parsed by formats with `#`: compiled with the headers of 3.13, they fail on earlier Pythons.
  *
  * BSON: https://bsonspec.org. All lengths come from the event and are checked against its end before anything is read.
  */
-#define PY_SSIZE_T_CLEAN
 #include <Python.h>
 #include <stdint.h>
 #include <string.h>
@@ -368,9 +370,8 @@ static inline const unsigned char *first_element(const Value *value) { return va
 static inline const unsigned char *last_byte(const Value *value) { return value->end - 1; }
 
 /* The field `name` of `document`, the only one of that name. 0 when there is none or are several, or the document is damaged. */
-static int find(const Value *document, const char *name, Value *found) {
+static int find(const Value *document, const char *name, size_t length, Value *found) {
     const unsigned char *at = first_element(document), *end = last_byte(document);
-    size_t length = strlen(name);
     Element element;
     found->type = 0;
     while (next_element(&at, end, &element))
@@ -543,83 +544,107 @@ static int write_value(Text *text, const Value *value, int depth) {
     }
 }
 
-/* ---- the change event -------------------------------------------------------------------------------------------------------- */
+/* ---- templates ---------------------------------------------------------------------------------------------------------------- */
 
-/* The fields that a message is made of; in the order of a message where they are taken over as they are. */
-enum { ID, OPERATION, NAMESPACE, KEY, WALL_TIME, DOCUMENT_AFTER, DOCUMENT_BEFORE, UPDATE, FIELDS };
+enum { MOST_PLACES = 32, MOST_CASES = 8, MOST_TEXTS = 4 };
 
-static const struct {
+/* What is put behind a literal, where it is no place: the number, nothing, or nothing as the text ends there. */
+enum { NUMBER = -1, NOTHING = -2, END_OF_TEXT = -3 };
+
+/* Where a value is: a field of the event itself (`parent` is OUTERMOST) or of a document in it, whose place has a lower number. */
+typedef struct {
     const char *name;
-    int type; /* 0: any */
-} EVENT[FIELDS] = {
-    [ID] = {"_id", DOCUMENT},           [OPERATION] = {"operationType", STRING}, [NAMESPACE] = {"ns", DOCUMENT},
-    [KEY] = {"documentKey", DOCUMENT},  [WALL_TIME] = {"wallTime", DATE},        [DOCUMENT_AFTER] = {"fullDocument", 0},
-    [DOCUMENT_BEFORE] = {"fullDocumentBeforeChange", 0},                         [UPDATE] = {"updateDescription", 0},
-};
+    size_t length;
+    int parent, type /* 0: any */, is_optional;
+} Place;
+
+enum { OUTERMOST = -1 };
+
+/* A literal, and the value behind it. Both are left out when the value has an optional place and is not there. */
+typedef struct {
+    const char *literal;
+    size_t length;
+    int value;
+} Step;
+
+/* The texts to be made if the deciding value is the string `text`. */
+typedef struct {
+    PyObject *name;
+    const char *text;
+    size_t length;
+    Step *steps;
+    int count;
+} Case;
 
 typedef struct {
-    Value field[FIELDS], token, database, collection, key;
-    int64_t time_ms;
-} Event;
+    PyObject *source; /* the tuple it was made of, which holds all names and literals */
+    Place places[MOST_PLACES];
+    int returned[MOST_PLACES];
+    Case cases[MOST_CASES];
+    int place_count, outermost_count, returned_count, case_count, deciding;
+} Template;
 
-static int read_event(const unsigned char *bytes, size_t length, Event *event) {
+static int find_places(const Template *template, const unsigned char *bytes, size_t length, Value *found) {
     Value whole = {bytes, bytes + length, DOCUMENT};
     if (length < 5 || value_length(DOCUMENT, bytes, bytes + length) != length) return 0;
     const unsigned char *at = first_element(&whole), *end = last_byte(&whole);
     Element element;
-    memset(event, 0, sizeof *event);
+    for (int i = 0; i < template->place_count; i++) found[i].type = 0;
     while (next_element(&at, end, &element))
-        for (int i = 0; i < FIELDS; i++) {
-            if (!is_named(&element, EVENT[i].name, strlen(EVENT[i].name))) continue;
-            if (event->field[i].type || (EVENT[i].type && EVENT[i].type != element.value.type)) return 0;
-            event->field[i] = element.value;
+        for (int i = 0; i < template->outermost_count; i++) {
+            const Place *place = &template->places[i];
+            if (!is_named(&element, place->name, place->length)) continue;
+            if (found[i].type) return 0;
+            found[i] = element.value;
             break;
         }
     if (at != end) return 0;
-    for (int i = ID; i <= WALL_TIME; i++)
-        if (!event->field[i].type) return 0;
-    event->time_ms = read_int64(event->field[WALL_TIME].start);
-    return event->time_ms >= 0 && find(&event->field[ID], "_data", &event->token) && event->token.type == STRING &&
-           find(&event->field[NAMESPACE], "db", &event->database) && event->database.type == STRING &&
-           find(&event->field[NAMESPACE], "coll", &event->collection) && event->collection.type == STRING &&
-           find(&event->field[KEY], "_id", &event->key);
-}
-
-static int is_row(const Value *operation) {
-    static const char *const ROWS[] = {"insert", "update", "replace", "delete"};
-    size_t length = (size_t)(operation->end - operation->start) - 5;
-    for (int i = 0; i < 4; i++)
-        if (length == strlen(ROWS[i]) && !memcmp(operation->start + 4, ROWS[i], length)) return 1;
-    return 0;
-}
-
-static int write_message(Text *text, const Event *event, const char *watcher, size_t watcher_length, int64_t sequence) {
-    const Value *field = event->field;
-    if (!APPEND(text, "{\"operationType\":") || !write_value(text, &field[OPERATION], 0)) return 0;
-    if (!APPEND(text, ",\"database\":") || !write_value(text, &event->database, 0)) return 0;
-    if (!APPEND(text, ",\"collection\":") || !write_value(text, &event->collection, 0)) return 0;
-    if (!APPEND(text, ",\"documentKey\":") || !write_value(text, &field[KEY], 0)) return 0;
-    if (!APPEND(text, ",\"timestamp\":") || !write_date(text, event->time_ms)) return 0;
-    for (int i = DOCUMENT_AFTER; i <= UPDATE; i++) {
-        if (!field[i].type) continue;
-        if (!APPEND(text, ",\"") || !append(text, EVENT[i].name, strlen(EVENT[i].name)) || !APPEND(text, "\":")) return 0;
-        if (!write_value(text, &field[i], 0)) return 0;
+    for (int i = 0; i < template->place_count; i++) {
+        const Place *place = &template->places[i];
+        if (place->parent != OUTERMOST && !find(&found[place->parent], place->name, place->length, &found[i])) return 0;
+        if (found[i].type ? place->type && place->type != found[i].type : !place->is_optional) return 0;
     }
-    if (!APPEND(text, ",\"eventId\":") || !write_value(text, &event->token, 0)) return 0;
-    if (!APPEND(text, ",\"watcher\":") || !append(text, watcher, watcher_length)) return 0;
-    return APPEND(text, ",\"sequence\":") && write_integer(text, sequence) && APPEND(text, "}");
+    return 1;
+}
+
+static const Case *choose(const Template *template, const Value *deciding) {
+    size_t length = (size_t)(deciding->end - deciding->start) - 5;
+    for (int i = 0; i < template->case_count; i++) {
+        const Case *one = &template->cases[i];
+        if (length == one->length && !memcmp(deciding->start + 4, one->text, length)) return one;
+    }
+    return NULL;
+}
+
+/* `ends` are the ends of the texts, counted from the beginning of the first. What an empty text means is for Python to say. */
+static int write_texts(Text *text, const Case *one, const Value *found, int64_t number, size_t *ends) {
+    size_t begin = 0;
+    for (const Step *step = one->steps, *last = step + one->count; step < last; step++) {
+        const Value *value = step->value >= 0 ? &found[step->value] : NULL;
+        if (value && !value->type) continue;
+        if (!append(text, step->literal, step->length)) return 0;
+        if (value && !write_value(text, value, 0)) return 0;
+        if (step->value == NUMBER && !write_integer(text, number)) return 0;
+        if (step->value != END_OF_TEXT) continue;
+        *ends = (size_t)(text->end - text->start);
+        if (*ends == begin) return 0;
+        begin = *ends++;
+    }
+    return 1;
 }
 
 /* ---- for Python -------------------------------------------------------------------------------------------------------------- */
-
-static PyObject *as_str(const Value *string) {
-    return PyUnicode_DecodeUTF8((const char *)string->start + 4, string->end - string->start - 5, NULL);
-}
 
 /* Not Py_RETURN_NONE: see above. */
 static PyObject *none(void) {
     Py_IncRef(Py_None);
     return Py_None;
+}
+
+/* A string as str, a date as milliseconds since 1970. */
+static PyObject *as_object(const Value *value) {
+    if (value->type == DATE) return PyLong_FromLongLong(read_int64(value->start));
+    return PyUnicode_DecodeUTF8((const char *)value->start + 4, value->end - value->start - 5, NULL);
 }
 
 static PyObject *as_bytes(const char *from, const char *to) {
@@ -633,78 +658,190 @@ static PyObject *as_bytes(const char *from, const char *to) {
     return bytes;
 }
 
-/* (operation, database, collection, key, value, time in ms); NULL with an exception when memory is short. */
-static PyObject *as_tuple(const Event *event, const Text *text, const char *value) {
-    PyObject *parts[] = {
-        as_str(&event->field[OPERATION]),
-        as_str(&event->database),
-        as_str(&event->collection),
-        as_bytes(text->start, value),
-        as_bytes(value, text->end),
-        PyLong_FromLongLong(event->time_ms),
-    };
-    enum { COUNT = sizeof parts / sizeof *parts };
-    PyObject *row = PyTuple_New(COUNT);
-    int complete = row != NULL;
-    for (int i = 0; i < COUNT; i++) complete &= parts[i] != NULL;
-    for (int i = 0; i < COUNT; i++) {
-        if (complete)
-            PyTuple_SetItem(row, i, parts[i]); /* takes the reference over */
-        else
-            Py_DecRef(parts[i]);
-    }
-    if (complete) return row;
-    Py_DecRef(row);
+/* Takes the reference over. */
+static int put_into(PyObject *tuple, Py_ssize_t *at, PyObject *item) { return item && !PyTuple_SetItem(tuple, (*at)++, item); }
+
+/* (name of the case, the returned values, the texts); NULL with an exception when memory is short or a string is no UTF-8. */
+static PyObject *as_tuple(const Template *template, const Case *one, const Value *found, const Text *text, const size_t *ends) {
+    Py_ssize_t texts = 0, at = 0;
+    for (int i = 0; i < one->count; i++) texts += one->steps[i].value == END_OF_TEXT;
+    PyObject *filled = PyTuple_New(1 + template->returned_count + texts);
+    if (!filled) return NULL;
+    Py_IncRef(one->name);
+    int complete = put_into(filled, &at, one->name);
+    for (int i = 0; complete && i < template->returned_count; i++)
+        complete = put_into(filled, &at, as_object(&found[template->returned[i]]));
+    for (size_t i = 0, begin = 0; complete && i < (size_t)texts; begin = ends[i++])
+        complete = put_into(filled, &at, as_bytes(text->start + begin, text->start + ends[i]));
+    if (complete) return filled;
+    Py_DecRef(filled);
     return NULL;
 }
 
-static PyObject *row(PyObject *module, PyObject *const *arguments, Py_ssize_t count) {
+static PyObject *filled(const Template *template, const unsigned char *bytes, size_t length, int64_t number) {
+    Value found[MOST_PLACES];
+    size_t ends[MOST_TEXTS], size = length + length / 4 + 512;
+    const Case *one;
+    PyObject *result = NULL;
+    if (!find_places(template, bytes, length, found) || !(one = choose(template, &found[template->deciding]))) return NULL;
+    Text text = {PyMem_Malloc(size), NULL, NULL, 0, 0};
+    if (!text.start) return NULL;
+    text.end = text.start;
+    text.limit = text.start + size;
+    if (write_texts(&text, one, found, number, ends)) result = as_tuple(template, one, found, &text, ends);
+    PyMem_Free(text.start);
+    return result;
+}
+
+static const char CAPSULE[] = "template";
+
+static PyObject *fill(PyObject *module, PyObject *const *arguments, Py_ssize_t count) {
     (void)module;
-    char *bytes, *watcher;
-    Py_ssize_t length, watcher_length;
+    char *bytes;
+    Py_ssize_t length;
     if (count != 3) {
-        PyErr_SetString(PyExc_TypeError, "row() takes an event, a watcher's name as JSON, and a sequence number");
+        PyErr_SetString(PyExc_TypeError, "fill() takes a template, an event, and a number");
         return NULL;
     }
-    if (PyBytes_AsStringAndSize(arguments[0], &bytes, &length) || PyBytes_AsStringAndSize(arguments[1], &watcher, &watcher_length))
+    const Template *template = PyCapsule_GetPointer(arguments[0], CAPSULE);
+    if (!template) {
+        PyErr_SetString(PyExc_TypeError, "fill() takes what template() has made");
         return NULL;
-    long long sequence = PyLong_AsLongLong(arguments[2]);
-    if (sequence == -1 && PyErr_Occurred()) {
+    }
+    if (PyBytes_AsStringAndSize(arguments[1], &bytes, &length)) return NULL;
+    long long number = PyLong_AsLongLong(arguments[2]);
+    if (number == -1 && PyErr_Occurred()) {
         if (!PyErr_ExceptionMatches(PyExc_OverflowError)) return NULL;
         PyErr_Clear();
         return none();
     }
-    Event event;
-    PyObject *result = NULL;
-    size_t size = (size_t)length + (size_t)length / 4 + 512;
-    if (read_event((const unsigned char *)bytes, (size_t)length, &event) && is_row(&event.field[OPERATION])) {
-        Text text = {PyMem_Malloc(size), NULL, NULL, 0, 0};
-        if (text.start) {
-            text.end = text.start;
-            text.limit = text.start + size;
-            if (write_value(&text, &event.key, 0)) {
-                size_t key_length = (size_t)(text.end - text.start); /* the text may move */
-                if (write_message(&text, &event, watcher, (size_t)watcher_length, sequence))
-                    result = as_tuple(&event, &text, text.start + key_length);
-            }
-            PyMem_Free(text.start);
-        }
-    }
+    PyObject *result = filled(template, (const unsigned char *)bytes, (size_t)length, number);
+    if (!result && PyErr_Occurred() && PyErr_ExceptionMatches(PyExc_UnicodeDecodeError)) PyErr_Clear();
     return result || PyErr_Occurred() ? result : none();
 }
 
+/* ---- making a template; what it is made of stays in `source` ------------------------------------------------------------------- */
+
+static int refuse(const char *why) {
+    if (!PyErr_Occurred()) PyErr_SetString(PyExc_ValueError, why);
+    return 0;
+}
+
+static int take_bytes(PyObject *source, const char **bytes, size_t *length) {
+    char *start;
+    Py_ssize_t count;
+    if (PyBytes_AsStringAndSize(source, &start, &count)) return 0;
+    *bytes = start;
+    *length = (size_t)count;
+    return 1;
+}
+
+static int take_place(Template *template, PyObject *source) {
+    PyObject *name;
+    int number = template->place_count;
+    Place *place = &template->places[number];
+    if (number == MOST_PLACES || !PyTuple_Check(source)) return refuse("too many places, or one that is no tuple");
+    if (!PyArg_ParseTuple(source, "iOip", &place->parent, &name, &place->type, &place->is_optional)) return 0;
+    if (!take_bytes(name, &place->name, &place->length)) return 0;
+    template->place_count++;
+    if (place->parent == OUTERMOST) {
+        if (template->outermost_count++ != number) return refuse("the event's own fields come first");
+        return 1;
+    }
+    if (place->parent < 0 || place->parent >= number) return refuse("a parent comes before its fields");
+    const Place *parent = &template->places[place->parent];
+    return (parent->type == DOCUMENT && !parent->is_optional) || refuse("a parent is a document that is always there");
+}
+
+static int take_returned(Template *template, PyObject *source) {
+    long place = PyLong_AsLong(source);
+    if (place < 0 || place >= template->place_count) return refuse("there is no such place");
+    int type = template->places[place].type;
+    if (template->returned_count == MOST_PLACES || template->places[place].is_optional || (type != STRING && type != DATE))
+        return refuse("what is returned is a string or a date that is always there");
+    template->returned[template->returned_count++] = (int)place;
+    return 1;
+}
+
+static int take_step(const Template *template, Case *one, PyObject *source, int *texts) {
+    PyObject *literal;
+    Step *step = &one->steps[one->count];
+    if (!PyTuple_Check(source)) return refuse("a step is a tuple");
+    if (!PyArg_ParseTuple(source, "Oi", &literal, &step->value) || !take_bytes(literal, &step->literal, &step->length)) return 0;
+    if (step->value < END_OF_TEXT || step->value >= template->place_count) return refuse("there is no such place");
+    if (step->value == END_OF_TEXT && ++*texts > MOST_TEXTS) return refuse("too many texts");
+    one->count++;
+    return 1;
+}
+
+static int take_case(Template *template, PyObject *source) {
+    PyObject *steps;
+    Py_ssize_t length;
+    int texts = 0;
+    Case *one = &template->cases[template->case_count];
+    if (template->case_count == MOST_CASES || !PyTuple_Check(source)) return refuse("too many cases, or one that is no tuple");
+    if (!PyArg_ParseTuple(source, "UO", &one->name, &steps)) return 0;
+    if (!(one->text = PyUnicode_AsUTF8AndSize(one->name, &length)) || !PyTuple_Check(steps)) return refuse("steps are a tuple");
+    one->length = (size_t)length;
+    if (!(one->steps = PyMem_Calloc((size_t)PyTuple_Size(steps) + 1, sizeof *one->steps))) return refuse("no memory");
+    template->case_count++;
+    for (Py_ssize_t i = 0; i < PyTuple_Size(steps); i++)
+        if (!take_step(template, one, PyTuple_GetItem(steps, i), &texts)) return 0;
+    return 1;
+}
+
+static int check_deciding(const Template *template) {
+    if (template->deciding < 0 || template->deciding >= template->place_count) return refuse("there is no such place");
+    const Place *place = &template->places[template->deciding];
+    return (place->type == STRING && !place->is_optional) || refuse("what decides is a string that is always there");
+}
+
+static int take_all(Template *template, PyObject *source, int (*take)(Template *, PyObject *)) {
+    if (!PyTuple_Check(source)) return refuse("places, returned and cases are tuples");
+    for (Py_ssize_t i = 0; i < PyTuple_Size(source); i++)
+        if (!take(template, PyTuple_GetItem(source, i))) return 0;
+    return 1;
+}
+
+static void forget(Template *template) {
+    for (int i = 0; i < template->case_count; i++) PyMem_Free(template->cases[i].steps);
+    Py_DecRef(template->source);
+    PyMem_Free(template);
+}
+
+static void forget_capsule(PyObject *capsule) { forget(PyCapsule_GetPointer(capsule, CAPSULE)); }
+
+static PyObject *template(PyObject *module, PyObject *arguments) {
+    (void)module;
+    PyObject *places, *returned, *cases, *capsule = NULL;
+    Template *made = PyMem_Calloc(1, sizeof *made);
+    if (!made) return PyErr_NoMemory();
+    Py_IncRef(arguments);
+    made->source = arguments;
+    if (PyArg_ParseTuple(arguments, "OOiO", &places, &returned, &made->deciding, &cases) && take_all(made, places, take_place) &&
+        take_all(made, returned, take_returned) && take_all(made, cases, take_case) && check_deciding(made))
+        capsule = PyCapsule_New(made, CAPSULE, forget_capsule);
+    if (!capsule) forget(made);
+    return capsule;
+}
+
 static PyMethodDef METHODS[] = {
-    {"row", (PyCFunction)(void (*)(void))row, METH_FASTCALL,
-     "row(event, watcher, sequence)\n--\n\n"
-     "Operation, database, collection, key, value and time in ms of a row change's message; None for what is better left to Python."},
+    {"template", template, METH_VARARGS,
+     "template(places, returned, deciding, cases)\n--\n\n"
+     "A template for `fill`, of tuples: the places (parent, name, BSON type or 0, optional), the numbers of those whose values are\n"
+     "returned, the number of the one that decides, and the cases (its value, steps (literal, number of a place))."},
+    {"fill", (PyCFunction)(void (*)(void))fill, METH_FASTCALL,
+     "fill(template, event, number)\n--\n\n"
+     "Name of the case, the returned values, and the texts; None for what is better left to Python."},
     {NULL, NULL, 0, NULL},
 };
 
 static struct PyModuleDef MODULE = {
-    PyModuleDef_HEAD_INIT, "watcher.messages._row", "The messages of row changes, from BSON to JSON.", 0, METHODS, NULL, NULL, NULL, NULL,
+    PyModuleDef_HEAD_INIT, "watcher.messages.serializations._bson_json", "BSON as JSON, in templates.", 0, METHODS, NULL, NULL, NULL,
+    NULL,
 };
 
-PyMODINIT_FUNC PyInit__row(void) {
+PyMODINIT_FUNC PyInit__bson_json(void) {
     /* Only once, as a thread may have given way in the middle of a table. */
     if (secret[1] || !getentropy(secret, sizeof secret)) return PyModuleDef_Init(&MODULE);
     PyErr_SetString(PyExc_ImportError, "the system gives no random numbers");

@@ -24,8 +24,10 @@ from bson.dbref import DBRef
 from bson.decimal128 import Decimal128
 from bson.objectid import ObjectId
 
+from watcher.messages.envelopes.layout import Envelope
 from watcher.messages.iso_time import iso_time
-from watcher.messages.large_json import PIECE, LargeJson
+from watcher.messages.serializations.large_json import PIECE, LargeJson
+from watcher.messages.serializations.template import FillTemplate, fast_path
 
 ORJSON_BYTES = 4096
 """Bytes that orjson's result holds on to, however short the text is. A transaction's keys and values would take several times their
@@ -37,10 +39,12 @@ Convert = Callable[[Any], Any]
 
 @dataclass(frozen=True, slots=True)
 class JsonDialect:
-    """One way of writing BSON as JSON: `codec` decodes it, `default` converts the values for which JSON has no type."""
+    """One way of writing BSON as JSON: `codec` decodes it, `default` converts the values for which JSON has no type. If `in_c`,
+    `_bson_json.c` writes the same."""
 
     codec: CodecOptions[dict[str, Any]]
     default: Convert
+    in_c: bool = False
 
     def decode(self, document: bytes, opened: Collection[str] = ()) -> dict[str, Any]:
         """Decode a BSON document to a dict for `dumps`. Errors: bson.errors.InvalidBSON.
@@ -57,6 +61,10 @@ class JsonDialect:
         levels)."""
         text = orjson.dumps(value, self.default)
         return text if len(text) >= ORJSON_BYTES else bytes(memoryview(text))
+
+    def fast_path(self, envelope: Envelope) -> FillTemplate | None:
+        """Make the function that fills the envelope in C; None if C does not write this dialect or was not compiled."""
+        return fast_path(envelope, self.dumps) if self.in_c else None
 
 
 class _Replaced(TypeDecoder):
@@ -133,7 +141,7 @@ def _extended_default(value: Any) -> Any:
 
 
 DIALECTS = {
-    "plain": JsonDialect(_codec({Code: _plain_code}), _plain_default),
+    "plain": JsonDialect(_codec({Code: _plain_code}), _plain_default, in_c=True),
     "extended": JsonDialect(_codec({Code: _extended_code, float: _extended_float}), _extended_default),
 }
 """The dialects by the value of `json_format`."""

@@ -1,20 +1,17 @@
-"""The model of the messages as JSON Schema and as AsyncAPI. Pure."""
+"""The topics and their messages as AsyncAPI (https://www.asyncapi.com/docs/reference/specification/v3.0.0). Pure."""
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 import yaml
 from pydantic import BaseModel
-from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue, models_json_schema
-from pydantic_core import core_schema
+from pydantic.json_schema import models_json_schema
 
 import watcher
-from contract.messages import CONTROL, ROW_CHANGES, AnyMessage
 from watcher.config.settings import CONTROL_TOPIC, SINGLE_TOPICS
+from watcher.messages.schema import CONTROL, ROW_CHANGES, AsIs
 
-JSON_SCHEMA = "https://json-schema.org/draft/2020-12/schema"
 GENERATED = "Made by `python -m contract`."
 
 CHANNELS = {
@@ -24,24 +21,6 @@ CHANNELS = {
     "control": (CONTROL_TOPIC, CONTROL),
 }
 """The default topics, and which messages are there."""
-
-
-class Plain(GenerateJsonSchema):
-    """Without what pydantic adds of its own: titles of fields, and defaults of None, which only say that a field can be absent."""
-
-    def field_title_should_be_set(self, schema: Any) -> bool:  # noqa: ARG002 - pydantic calls it with the schema
-        """Never: the name says it all."""
-        return False
-
-    def default_schema(self, schema: core_schema.WithDefaultSchema) -> JsonSchemaValue:
-        """The schema of the value alone."""
-        return self.generate_inner(schema["schema"])
-
-
-def json_schema() -> str:
-    """docs/message.schema.json."""
-    schema = AnyMessage.model_json_schema(schema_generator=Plain)
-    return json.dumps({"$schema": JSON_SCHEMA, "$comment": GENERATED, **schema}, indent=2, ensure_ascii=False) + "\n"
 
 
 def asyncapi() -> str:
@@ -94,7 +73,7 @@ def _schemas() -> dict[str, Any]:
     _, schema = models_json_schema(
         models,  # type: ignore[arg-type]  # a union of models, where one class is declared
         ref_template="#/components/schemas/{model}",
-        schema_generator=Plain,
+        schema_generator=AsIs,
     )
     schemas: dict[str, Any] = schema["$defs"]
     return schemas

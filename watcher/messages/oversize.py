@@ -1,0 +1,88 @@
+"""The size policy: what becomes of a change whose message is too large for Kafka, or whose event was too large for MongoDB."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from typing import Any, TypeAlias
+
+from watcher.config.settings import OnLargeEvent
+from watcher.errors import UndeliverableEvent
+from watcher.messages.control import ControlMessages, present
+from watcher.messages.row_values import event_time_ms
+from watcher.messages.rows import RowMessages
+from watcher.model import Message
+from watcher.operations import DEAD_LETTER
+
+REMOVABLE = ("fullDocumentBeforeChange", "fullDocument", "updateDescription")
+"""Fields that are removed from a message that is too large, the most valuable last. A consumer can read the document by its key."""
+
+FOR_KAFKA, FOR_MONGODB = "too_large_for_kafka", "too_large_for_mongodb"
+REASONS = {FOR_KAFKA: "The message was too large for Kafka.", FOR_MONGODB: "The change event was too large for MongoDB."}
+"""The texts that dead letters give as their reason, by `Message.reason`."""
+
+KEY_SHOWN = 100
+"""Bytes of a document's key that an error's text shows."""
+
+LimitOf: TypeAlias = Callable[[str], int]
+"""Tells the most bytes that key and value of a message for a topic may have."""
+
+
+class SizePolicy:
+    """Makes what can be sent of a change that is too large as a whole."""
+
+    def __init__(self, policy: OnLargeEvent, rows: RowMessages, control: ControlMessages) -> None:
+        self._policy = policy
+        self._rows = rows
+        self._control = control
+
+    def check_permitted(self, message: Message) -> None:
+        """Return if a message that is too large may be sent in part. Errors: UndeliverableEvent."""
+        if self._policy == "fail":
+            raise too_large(message, 'or on_large_event = "dead-letter" delivers it without its document')
+
+    def remainder(
+        self, change: dict[str, Any], sequence: int, limit_of: LimitOf, missing: Sequence[str], size: int | None
+    ) -> list[Message]:
+        """Make the message of a decoded row change without some REMOVABLE fields, and a dead letter about it.
+
+        `missing` names the fields that MongoDB itself had to leave out. `size` is the size of the whole value in bytes, if it was
+        made. More fields are removed until the message is within its topic's limit. If not even the document's key fits, the dead
+        letter comes alone. The messages are numbered from `sequence`.
+        """
+        dead_letter = partial(self._dead_letter, change, FOR_MONGODB if missing else FOR_KAFKA, size)
+        for without in _removals(change, missing):
+            row = self._rows.message(change, sequence, without)
+            if row.size <= limit_of(row.topic):
+                return [row, dead_letter(sequence + 1, without)]
+        return [dead_letter(sequence)]
+
+    def _dead_letter(
+        self, change: dict[str, Any], reason: str, size: int | None, sequence: int, truncated: Sequence[str] = ()
+    ) -> Message:
+        about = {"operationType": change["operationType"], "eventId": change["_id"]["_data"]}
+        if truncated:
+            about |= {"documentKey": change["documentKey"], "sequence": sequence - 1}
+        message = self._control.of_watcher(
+            DEAD_LETTER,
+            collection=change["ns"]["coll"],
+            timestamp_ms=event_time_ms(change),
+            sequence=sequence,
+            **present({"reason": REASONS[reason], "about": about, "bytes": size, "truncated": truncated or None}),
+        )
+        return message._replace(reason=reason)
+
+
+def _removals(change: dict[str, Any], missing: Sequence[str]) -> Iterator[list[str]]:
+    """Yield the fields to be left out, more and more of them."""
+    there = [name for name in REMOVABLE if change.get(name) is not None]
+    for count in range(0 if missing else 1, len(there) + 1):
+        yield [*missing, *there[:count]]
+
+
+def too_large(message: Message, remark: str) -> UndeliverableEvent:
+    """Make the error that ends a worker; `remark` ends its hint."""
+    return UndeliverableEvent(
+        f"A message of {len(message.value)} bytes is too large for topic {message.topic}: {(message.key or b'')[:KEY_SHOWN]!r}.",
+        hint=f'Raise max.message.bytes of the topic and "message.max.bytes" in [kafka]; {remark}.',
+    )

@@ -1,0 +1,34 @@
+"""The error about a change event that cannot be read, which names the document if it can."""
+
+from __future__ import annotations
+
+from bson.codec_options import CodecOptions
+from bson.errors import InvalidBSON
+from bson.raw_bson import RawBSONDocument
+
+from watcher.errors import UndeliverableEvent
+from watcher.messages.serializations.bson_json import DIALECTS
+
+UNREADABLE = (InvalidBSON, LookupError, TypeError, AttributeError)
+"""Errors from a damaged event: of its BSON, of a field that is missing or of another type, of a value that orjson cannot write (a
+TypeError)."""
+
+_TOP_LEVEL: CodecOptions[RawBSONDocument] = CodecOptions(document_class=RawBSONDocument, unicode_decode_error_handler="replace")
+
+
+def unreadable(event: bytes, error: Exception) -> UndeliverableEvent:
+    """Make the error that ends a worker."""
+    return UndeliverableEvent(
+        f"The change event of {_subject(event)} cannot be read: {type(error).__name__}: {error}",
+        hint="Validate the collection on the server (db.collection.validate({full: true})) and report the event's type.",
+    )
+
+
+def _subject(event: bytes) -> str:
+    """Name the collection and the key, if at least the event's top level can be read."""
+    try:
+        fields = RawBSONDocument(event, _TOP_LEVEL)
+        namespace, key = fields["ns"], fields["documentKey"]
+        return f"{namespace['db']}.{namespace['coll']} {DIALECTS['plain'].dumps(DIALECTS['plain'].decode(key.raw)).decode()}"
+    except UNREADABLE:
+        return "an unknown document"

@@ -1,0 +1,32 @@
+"""The operations of a watcher's messages: the values of `operationType`. The consumer library needs them too, so this imports
+nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+DEAD_LETTER = "deadLetter"
+
+BY_TOPIC: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {
+        "insert": ("insert",),
+        "update": ("update", "replace"),
+        "delete": ("delete",),
+        "control": ("rename", "drop", "dropDatabase", "invalidate", "gap", "rewind", DEAD_LETTER),
+    }
+)
+"""The operations whose messages go to one topic, by the last part of its setting (`kafka_topic_insert`, …). Servers may send
+others; those go to the control topic."""
+
+OPERATIONS = tuple(operation for operations in BY_TOPIC.values() for operation in operations)
+ROW_OPERATIONS = tuple(operation for operation in OPERATIONS if operation not in BY_TOPIC["control"])
+"""Operations that change one document."""
+
+OF_A_DATABASE = ("dropDatabase", "invalidate", "gap", "rewind")
+"""Operations whose messages name no collection."""
+
+TOPIC_OF: Mapping[str, str] = MappingProxyType(
+    {operation: topic for topic, operations in BY_TOPIC.items() for operation in operations}
+)
+"""The key of BY_TOPIC for each operation."""

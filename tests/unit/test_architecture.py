@@ -55,7 +55,7 @@ ALLOWED: dict[str, frozenset[str]] = {
 
 DRIVERS = {
     "pymongo": ("mongodb/*", "config/drivers.py", "doctor/mongodb.py", "sandbox/*"),
-    "confluent_kafka": ("kafka/*", "config/drivers.py", "consumer/*", "doctor/*", "position/*", "sandbox/*", "verification/*"),
+    "confluent_kafka": ("kafka/*", "config/drivers.py", "consumer/*", "doctor/*", "position/*", "sandbox/*"),
 }
 """Who may import each driver."""
 

@@ -27,6 +27,7 @@ from dataclasses import dataclass, field
 
 from watcher.consumer.change import Change
 from watcher.consumer.delivered import Partition
+from watcher.consumer.merge import overfull
 from watcher.consumer.numbering import Numbering, is_same_block
 
 Place = tuple[float, int]
@@ -293,12 +294,7 @@ class SequenceOrder:
 
     def overfull(self, already: Collection[Partition]) -> set[Partition]:
         """The partitions that are not to be read for now. Those held back `already` stay so until half of their share has gone."""
-        share = self._buffer_bytes / max(1, len(self._sources))
-        return {
-            partition
-            for partition, source in self._sources.items()
-            if source.held_bytes >= (share / 2 if partition in already else share)
-        }
+        return overfull({at: source.held_bytes for at, source in self._sources.items()}, self._buffer_bytes, already)
 
     @property
     def is_holding(self) -> bool:

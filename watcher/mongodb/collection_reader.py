@@ -64,7 +64,7 @@ class Chunk(NamedTuple):
 
 
 class CollectionReader:
-    """The collections of one database.
+    """The collections of one database. Commands take every name that MongoDB does, such as `a..b`; pymongo's `Collection` does not.
 
     All methods raise Outage, NotPermitted, ConfigurationError or UnsupportedServer.
     """

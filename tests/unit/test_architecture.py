@@ -54,8 +54,16 @@ ALLOWED: dict[str, frozenset[str]] = {
 """Which parts of the package each part may import, besides itself."""
 
 DRIVERS = {
-    "pymongo": ("mongodb/*", "config/drivers.py", "doctor/mongodb.py", "sandbox/*"),
-    "confluent_kafka": ("kafka/*", "config/drivers.py", "consumer/*", "doctor/*", "position/*", "sandbox/*"),
+    "pymongo": ("mongodb/*", "config/drivers.py", "doctor/mongodb.py", "sandbox/mongod.py", "sandbox/traffic.py"),
+    "confluent_kafka": (
+        "kafka/*",
+        "config/drivers.py",
+        "consumer/*",
+        "doctor/kafka*.py",
+        "doctor/position.py",
+        "position/*",
+        "sandbox/kafka.py",
+    ),
 }
 """Who may import each driver."""
 
@@ -133,6 +141,9 @@ def test_every_part_has_a_rule() -> None:
         ("fleet/programs.py", "import watcher.cli.start"),
         ("config/load.py", "from watcher.model import Batch"),
         ("errors.py", "import watcher.config"),
+        ("verification/source.py", "from pymongo import MongoClient"),
+        ("verification/records.py", "from confluent_kafka import Consumer"),
+        ("doctor/host.py", "from confluent_kafka import KafkaError"),
     ],
 )
 def test_the_check_finds(path: str, code: str, tmp_path: Path) -> None:

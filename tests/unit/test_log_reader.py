@@ -65,7 +65,8 @@ NO_GROUP = KafkaError.GROUP_AUTHORIZATION_FAILED
 @pytest.fixture
 def log(monkeypatch: pytest.MonkeyPatch) -> LogReader:
     monkeypatch.setattr(module, "Consumer", FakeConsumer)
-    return LogReader({}, {"bootstrap.servers": "localhost:1"}, request_s=1, stall_s=0.05, tolerated=[TOPIC_GONE])
+    monkeypatch.setattr(module, "AdminClient", dict)  # never asked
+    return LogReader({}, {}, request_s=1, stall_s=0.05, tolerated=[TOPIC_GONE])
 
 
 def gives(monkeypatch: pytest.MonkeyPatch, *batches: Sequence[Arrival], ever: Arrival | None = None) -> None:

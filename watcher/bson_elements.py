@@ -14,6 +14,7 @@ STRING, DOCUMENT, ARRAY, BINARY, UNDEFINED, DATE, NULL, REGEX, POINTER, CODE, SY
 SEVERAL = -1
 """Stands in the place of a type for several neighbouring elements."""
 
+ID = b"_id\0"
 LENGTH = 4
 """Bytes of the length with which a document, an array, a string and others begin."""
 
@@ -102,6 +103,15 @@ def name_of(data: bytes, element: Element) -> str:
 def document(content: bytes) -> bytes:
     """Make a document of these elements."""
     return (LENGTH + len(content) + 1).to_bytes(LENGTH, "little") + content + b"\0"
+
+
+def id_document(data: bytes) -> bytes:
+    """Cut the `_id` out of a document: `{"_id": …}`, as a change event has it in `documentKey`. Errors: InvalidBSON if there is
+    none."""
+    for element in elements(data, 0):
+        if data.startswith(ID, element.start + 1):
+            return document(data[element.start : element.end])
+    raise InvalidBSON("a document has no _id")
 
 
 def length(data: bytes, at: int) -> int:

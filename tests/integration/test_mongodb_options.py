@@ -28,7 +28,7 @@ from watcher.errors import Outage
 from watcher.model import Batch
 from watcher.mongodb.change_stream import ChangeStream
 from watcher.sandbox.mongod import Mongod, ReplicaSet
-from watcher.verification.source import CollectionReader
+from watcher.verification.source import SourceReader
 
 pytest_plugins = ["tests.support.mongodb_fixtures"]
 
@@ -166,7 +166,7 @@ def test_a_secondary_that_has_lost_the_position_is_left_for_the_primary(pair: Re
 def test_verify_never_takes_a_secondary_that_lags_for_the_truth(pair: ReplicaSet) -> None:
     secondary = secondary_of(pair)
     assert secondary is not None
-    with CollectionReader(settings_of(pair.uri("shop") + "&readPreference=secondary")) as source, pair.client() as client:
+    with SourceReader(settings_of(pair.uri("shop") + "&readPreference=secondary")) as source, pair.client() as client:
         users = client.shop.get_collection("users", write_concern=WriteConcern(w="majority"))
         users.insert_one({"_id": "known", "state": "old"})
         with secondary.client() as control:
@@ -175,7 +175,7 @@ def test_verify_never_takes_a_secondary_that_lags_for_the_truth(pair: ReplicaSet
             later = threading.Timer(LAG_S, lambda: control.admin.command("configureFailPoint", "rsSyncApplyStop", mode="off"))
             later.start()
             source.time()
-            found = source.by_ids("users", [BSON.encode({"": "known"})])
+            found = source.by_ids("users", [BSON.encode({"_id": "known"})])
             later.join()
         assert [bson.decode(document.raw)["state"] for document in found.values()] == ["new"]
 

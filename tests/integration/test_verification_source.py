@@ -19,7 +19,7 @@ from tests.support.worker import as_toml, watcher_settings
 from watcher.config import load_one
 from watcher.errors import Outage
 from watcher.verification import source as module
-from watcher.verification.source import CHUNK, CollectionReader, Document
+from watcher.verification.source import CHUNK, Document, SourceReader
 
 Db = Database[dict[str, Any]]
 
@@ -31,12 +31,12 @@ ODD_IDS: list[Any] = [
 
 
 @pytest.fixture
-def source(tmp_path: Path, mongo_proxy: TcpProxy, database: str) -> Iterator[CollectionReader]:
+def source(tmp_path: Path, mongo_proxy: TcpProxy, database: str) -> Iterator[SourceReader]:
     uri = f"mongodb://{mongo_proxy.address}/{database}?directConnection=true&serverSelectionTimeoutMS=300"
     settings = watcher_settings(uri, "localhost:1", database) | {"exclude_fields": ["*.secret", "*.a.b"]}
     (tmp_path / "conf.d").mkdir()
     (tmp_path / "conf.d" / "dashboard.toml").write_text(as_toml(settings))
-    with CollectionReader(load_one(tmp_path / "conf.d", "dashboard", {})) as source:
+    with SourceReader(load_one(tmp_path / "conf.d", "dashboard", {})) as source:
         yield source
 
 
@@ -46,7 +46,7 @@ def ids(chunks: Iterator[list[Document]]) -> list[bytes]:
 
 def in_order(db: Db, collection: str) -> list[bytes]:
     """As MongoDB sorts them."""
-    return [bson.encode({"": document["_id"]}) for document in db[collection].find({}, {"_id": 1}).sort("_id", 1)]
+    return [bson.encode({"_id": document["_id"]}) for document in db[collection].find({}, {"_id": 1}).sort("_id", 1)]
 
 
 @pytest.mark.parametrize(
@@ -56,7 +56,7 @@ def in_order(db: Db, collection: str) -> list[bytes]:
 )
 @pytest.mark.parametrize("chunk", [1, 2, 7, CHUNK])
 def test_each_document_once_whatever_its_id(
-    source: CollectionReader, db: Db, options: dict[str, Any], chunk: int, monkeypatch: pytest.MonkeyPatch
+    source: SourceReader, db: Db, options: dict[str, Any], chunk: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "CHUNK", chunk)
     db.create_collection("users", **options)
@@ -71,7 +71,7 @@ def test_each_document_once_whatever_its_id(
 
 @pytest.mark.parametrize("make_id", [int, str, lambda number: {"n": number}, lambda number: ObjectId(f"{number:024x}")])
 def test_no_chunk_reads_what_was_read_before(
-    source: CollectionReader, db: Db, make_id: Callable[[int], Any], monkeypatch: pytest.MonkeyPatch
+    source: SourceReader, db: Db, make_id: Callable[[int], Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "CHUNK", 50)
     count = 5000
@@ -87,41 +87,41 @@ def scanned(db: Db) -> int:
 
 
 @pytest.mark.parametrize("name", ["empty", "nowhere"])
-def test_nothing_to_read(source: CollectionReader, db: Db, name: str) -> None:
+def test_nothing_to_read(source: SourceReader, db: Db, name: str) -> None:
     db.create_collection("empty")
     assert ids(source.chunks(name)) == []
 
 
-def test_documents_that_do_not_fit_into_one_reply(source: CollectionReader, db: Db) -> None:
+def test_documents_that_do_not_fit_into_one_reply(source: SourceReader, db: Db) -> None:
     for number in range(5):
         db.users.insert_one({"_id": number, "text": "x" * 7_000_000})
     chunks = list(source.chunks("users"))
-    assert [len(chunk) for chunk in chunks] == [3, 2]
+    assert [len(chunk) for chunk in chunks] == [2, 2, 1]
     assert ids(iter(chunks)) == in_order(db, "users")
 
 
 @pytest.mark.parametrize("name", ["a..b", "a.", "sp ", "größe"])
-def test_a_collection_of_any_name_that_mongodb_takes(source: CollectionReader, db: Db, name: str) -> None:
+def test_a_collection_of_any_name_that_mongodb_takes(source: SourceReader, db: Db, name: str) -> None:
     db.command("insert", name, documents=[{"_id": 1, "secret": "s"}, {"_id": 2}])
     assert source.collections() == [name]
     assert source.count(name) == 2
-    assert ids(source.chunks(name)) == [bson.encode({"": id_}) for id_ in (1, 2)]
+    assert ids(source.chunks(name)) == [bson.encode({"_id": id_}) for id_ in (1, 2)]
     assert len(ids(source.sample(name, 1))) == 1
     assert len(source.by_keys(name, [b"2", b"3"])) == 1
 
 
-def test_what_goes_away_or_comes_between_two_chunks(source: CollectionReader, db: Db, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_goes_away_or_comes_between_two_chunks(source: SourceReader, db: Db, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "CHUNK", 4)
     db.users.insert_many([{"_id": number} for number in range(10)])
     chunks = source.chunks("users")
     assert len(next(chunks)) == 4
     db.users.delete_many({"_id": {"$in": [3, 4]}})
     db.users.insert_one({"_id": 4.5})
-    assert ids(chunks) == [bson.encode({"": id_}) for id_ in (4.5, 5, 6, 7, 8, 9)]
+    assert ids(chunks) == [bson.encode({"_id": id_}) for id_ in (4.5, 5, 6, 7, 8, 9)]
 
 
 def test_goes_on_where_it_was_when_mongodb_comes_back(
-    source: CollectionReader, db: Db, mongo_proxy: TcpProxy, monkeypatch: pytest.MonkeyPatch
+    source: SourceReader, db: Db, mongo_proxy: TcpProxy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "CHUNK", 4)
     db.users.insert_many([{"_id": number} for number in range(10)])
@@ -135,7 +135,7 @@ def test_goes_on_where_it_was_when_mongodb_comes_back(
 
 
 def test_gives_up_when_mongodb_stays_away(
-    source: CollectionReader, db: Db, mongo_proxy: TcpProxy, monkeypatch: pytest.MonkeyPatch
+    source: SourceReader, db: Db, mongo_proxy: TcpProxy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "CHUNK", 4)
     monkeypatch.setattr(module, "OUTAGE_SECONDS", 0.0)

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from watcher.config import Settings
 from watcher.config.fault import Invalid, Refused
 from watcher.config.mongodb.fields import split_field
-from watcher.mongodb.field_exclusion import exclusion_stages
+from watcher.mongodb.field_exclusion import exclusion_stages, fields_of
 
 REQUIRED = {
     "name": "dashboard",
@@ -184,3 +184,39 @@ def test_every_outermost_path_is_unset_in_both_documents(paths: set[tuple[str, .
         prefix = f"excluding.{document}."
         assert {path.removeprefix(prefix) for path in unset(stages) if path.startswith(prefix)} == set(map(".".join, outermost))
     bson.encode({"pipeline": stages})
+
+
+def concerned_by_the_stages(pattern: str, collection: str) -> bool:
+    """What MongoDB makes of the stages' condition; its regular expressions are written for Python's as well."""
+    for condition in conditions(pattern):
+        if "$eq" in condition:
+            if condition["$eq"][1] == collection:
+                return True
+        elif re.search(condition["$regexMatch"]["regex"], collection, re.DOTALL):
+            return True
+    return False
+
+
+@pytest.mark.parametrize("pattern", ["users", "u*", "*", "[uv]sers", "[!u]*", "us?rs", "a.b", "größe", "a+b(c)", "a{2}"])
+@pytest.mark.parametrize(
+    "collection",
+    ["users", "u", "vsers", "Users", "a.b", "a_b", "größe", "a+b(c)", "aa", "a{2}", "us\nrs",
+     "tmp.agg_out.8c5e92b5-4431-48d8-a2c8-2c2f77042f28", "tmp6sJ6g.convertToCapped.users", "tmp"],
+)  # fmt: skip
+def test_documents_lose_fields_where_events_do(pattern: str, collection: str) -> None:
+    if pattern.startswith("a"):
+        pattern = pattern.replace(".", "[.]")
+    assert (fields_of([f"{pattern}.x"], collection) == ["x"]) == concerned_by_the_stages(pattern, collection)
+
+
+@given(paths=st.sets(PATHS, min_size=1, max_size=6))
+def test_documents_lose_the_paths_that_events_lose(paths: set[tuple[str, ...]]) -> None:
+    fields = [".".join(["users", *path]) for path in paths]
+    prefix = "excluding.fullDocument."
+    in_events = [path.removeprefix(prefix) for path in unset(exclusion_stages(fields)) if path.startswith(prefix)]
+    assert fields_of(fields, "users") == in_events
+    assert fields_of(fields, "others") == []
+
+
+def test_patterns_for_one_collection_leave_out_their_paths_together() -> None:
+    assert fields_of(["users.a.b", "*.a", "u*.c.d", "others.e"], "users") == ["a", "c.d"]

@@ -1,5 +1,6 @@
-"""The MongoDB end: change_stream reads, by way of client and cursor_reply; selection and field_exclusion let the server filter.
+"""The MongoDB end: change_stream reads, by way of client and cursor_reply; selection and field_exclusion let the server filter;
+collection_reader reads the documents themselves.
 
 It imports pymongo; from the project it imports only the values that travel and the modules that all parts share. Knowledge of
-MongoDB belongs here: its change streams, its errors, its oplog. What becomes of a change event does not.
+MongoDB belongs here: its change streams, collections, errors and oplog. What becomes of a change event does not.
 """

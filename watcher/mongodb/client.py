@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import pymongo
+from bson import Timestamp
 from bson.codec_options import CodecOptions
 from bson.raw_bson import RawBSONDocument
 from pymongo import MongoClient
@@ -76,6 +77,17 @@ class CommandSession:
             if NO_SESSIONS in str(error) and not self._is_uninitiated():
                 raise lacking("it has no sessions") from error
             raise
+
+    @property
+    def operation_time(self) -> Timestamp | None:
+        """The latest cluster time that a reply of this session had; None before the first."""
+        return self._session.operation_time
+
+    def primary_time(self) -> Timestamp:
+        """Ask the primary for its time. Everything that this session has read so far is of that time or earlier. Errors: the
+        driver's."""
+        time: Timestamp = self.client.admin.command("ping", session=self._session)["operationTime"]
+        return time
 
     def turn_to_primary(self) -> bool:
         """Read from the primary from now on. Returns False if the reader already did."""

@@ -49,6 +49,10 @@ from watcher.mongodb.error_codes import (
 
 EVENT_NOT_FOUND = {280}
 
+NOT_AT_THIS_TIME = {50: "MaxTimeMSExpired", 72: "InvalidOptions", 239: "SnapshotTooOld", 246: "SnapshotUnavailable"}
+"""Codes of a read as of a cluster time, with their names. A time in the future gives 72; a collection that was created, dropped or
+renamed since that time gives 246."""
+
 CERTIFICATE_REFUSED = "CERTIFICATE_VERIFY_FAILED"
 
 NO_SESSIONS = "Sessions are not supported"
@@ -77,6 +81,7 @@ ID_TOO_LARGE_HINT = (
 CUT_OFF = AutoReconnect.__name__
 """Code of an outage that began when the other end closed the connection. mongod also does this when an event fits into a reply but
 the token after it does not: the token holds the document's `_id` at twice its length, which matters from 8 kB on."""
+AT_TIME_HINT = "MongoDB keeps the past for minSnapshotHistoryWindowInSeconds, 300 by default. The worker reads at a later time."
 REACH_HINT = "Is mongod running, and are host and port in mongodb_uri right? The worker keeps trying."
 
 URI_REFUSED = Kind(ConfigurationError, "mongodb_uri", URI_HINT, {})
@@ -105,18 +110,25 @@ class EventTooLarge(UndeliverableEvent):
     """One of the requested events is larger than a BSON document may be, or all of them are together with their token."""
 
 
+class NotAtThisTime(Outage):
+    """MongoDB cannot show a collection as it was at the time asked for, or not within the time allowed: ask for a later time."""
+
+
 class EventNotFound(PositionLost):
     """The event after which a stream was opened is not in it: it is gone, or the stream's filter leaves it out."""
 
 
 @contextlib.contextmanager
-def translated(*, after_token: bool = False) -> Iterator[None]:
-    """Turn pymongo's errors into ours. `after_token`: a stream is being opened after a saved position."""
+def translated(*, after_token: bool = False, at_time: bool = False) -> Iterator[None]:
+    """Turn pymongo's errors into ours. `after_token`: a stream is being opened after a saved position. `at_time`: a collection is
+    read as of a cluster time."""
     try:
         yield
     except BUGS:
         raise
     except OperationFailure as error:
+        if at_time and error.code in NOT_AT_THIS_TIME:
+            raise _not_at_this_time(error) from error
         raise _from_server(error, after_token=after_token) from error
     except (PyMongoError, InvalidBSON) as error:
         raise _from_driver(error) from error
@@ -157,6 +169,11 @@ def _from_server(error: OperationFailure, *, after_token: bool) -> WatcherError:
     if issubclass(kind.becomes, NotPermitted):
         return kind.becomes(f"{kind.says}: {text}", hint=kind.hint)
     return _made(kind, f"{kind.says} (error {error.code}): {text}", str((error.details or {}).get("codeName", error.code)))
+
+
+def _not_at_this_time(error: OperationFailure) -> NotAtThisTime:
+    text = f"MongoDB does not show the data of that time (error {error.code}): {_server_text(error)}"
+    return NotAtThisTime(text, hint=AT_TIME_HINT, component="mongodb", code=NOT_AT_THIS_TIME[error.code or 0])
 
 
 def _from_driver(error: Exception) -> WatcherError:

@@ -1,4 +1,6 @@
-"""Pipeline stages that remove excluded fields from the change events inside the server, so that they never leave MongoDB.
+"""Removal of excluded fields inside the server, so that they never leave MongoDB: from change events, and from documents.
+
+From a document that is read from its collection, `fields_of` says what to remove. Change events need pipeline stages.
 
 The server's own `$unset` removes the fields: it follows a path through arrays and arrays of arrays, to any depth. Two things are
 needed around it. `$unset` takes no condition, so the events of the collection concerned are first lifted into a field that no other
@@ -11,6 +13,7 @@ expressions: one name that is not valid UTF-8 would end the stream (error 51156)
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
@@ -35,6 +38,18 @@ def exclusion_stages(exclude_fields: Iterable[str]) -> list[dict[str, Any]]:
     for collection, path in map(split_field, exclude_fields):
         paths.setdefault(collection, set()).add(path)
     return [stage for collection, chosen in paths.items() for stage in _stages(collection, _outermost(chosen))]
+
+
+def fields_of(exclude_fields: Iterable[str], collection: str) -> list[str]:
+    """Return the fields to remove from the documents of a collection, as `$unset` takes them; `exclusion_stages` removes the same
+    from its events."""
+    paths = {path for pattern, path in map(split_field, exclude_fields) if _concerns(pattern, collection)}
+    return [".".join(path) for path in _outermost(paths)]
+
+
+def _concerns(pattern: str, collection: str) -> bool:
+    """True if the pattern means the collection: the local form of `_is_in`."""
+    return any(re.fullmatch(regex, collection, re.DOTALL) for regex in (glob_to_regex(pattern), TEMPORARY))
 
 
 def _outermost(paths: set[Path]) -> list[Path]:

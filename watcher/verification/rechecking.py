@@ -19,11 +19,11 @@ import orjson
 from bson.timestamp import Timestamp
 
 from watcher.config import Settings
-from watcher.kafka.position import PositionReader
+from watcher.kafka.position_reader import PositionReader
 from watcher.verification.difference import changes
 from watcher.verification.keys import created_seconds, is_certain
 from watcher.verification.result import DIFFS, DocumentExample, Verdict, VerificationResult
-from watcher.verification.source import CHUNK, CollectionReader, Document, id_value
+from watcher.verification.source import CHUNK, Document, SourceReader, id_value
 from watcher.verification.state import ABSENT, Doubt, Known, StateStore, digest_of
 from watcher.verification.topics import TopicReplay
 
@@ -49,7 +49,7 @@ class Settling:
     """
 
     settings: Settings
-    source: CollectionReader
+    source: SourceReader
     topics: TopicReplay
     store: StateStore
     result: VerificationResult

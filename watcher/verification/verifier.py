@@ -15,14 +15,14 @@ from datetime import datetime
 from pathlib import Path
 
 from watcher.config import Settings
-from watcher.kafka.position import PositionReader
+from watcher.kafka.position_reader import PositionReader
 from watcher.model import Position
 from watcher.verification.errors import NothingDelivered
 from watcher.verification.keys import is_certain
 from watcher.verification.rechecking import POLL_SECONDS, Progress, Settling
 from watcher.verification.result import DocumentExample, Verdict, VerificationResult
 from watcher.verification.sequences import SequenceReport
-from watcher.verification.source import CHUNK, CollectionReader, Document
+from watcher.verification.source import CHUNK, Document, SourceReader
 from watcher.verification.state import Doubt, Known, StateStore, digest_of
 from watcher.verification.topics import TopicReplay
 
@@ -69,7 +69,7 @@ class Verifier:
         started = time.monotonic()
         try:
             with (
-                CollectionReader(self._settings) as self._source,
+                SourceReader(self._settings) as self._source,
                 TopicReplay(self._settings, self._store, self._result) as self._topics,
             ):
                 self._verify()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import heapq
 from collections import deque
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from watcher.consumer.delivered import DeliveredMessage, Partition
@@ -63,12 +63,7 @@ class Merge:
 
     def overfull(self, already: Collection[Partition]) -> set[Partition]:
         """The partitions that are not to be read for now. Those held back `already` stay so until half of their share has gone."""
-        share = HELD_BYTES / max(1, len(self._queues))
-        return {
-            partition
-            for partition, queue in self._queues.items()
-            if partition in self._unfinished and queue.weight >= (share / 2 if partition in already else share)
-        }
+        return self._unfinished & overfull({at: queue.weight for at, queue in self._queues.items()}, HELD_BYTES, already)
 
     @property
     def is_finished(self) -> bool:
@@ -89,3 +84,9 @@ class Merge:
         elif partition in self._unfinished:
             self._awaited.add(partition)
         return delivered
+
+
+def overfull(held: Mapping[Partition, int], limit: int, already: Collection[Partition]) -> set[Partition]:
+    """The partitions that hold more than their share of `limit`, or more than half of it if they are held back `already`."""
+    share = limit / max(1, len(held))
+    return {partition for partition, weight in held.items() if weight >= (share / 2 if partition in already else share)}

@@ -31,6 +31,7 @@ from watcher.consumer.ordering.held_messages import (
     ReadRound,
     WatcherLane,
 )
+from watcher.consumer.ordering.merge import overfull
 
 MESSAGE_OVERHEAD = 1024
 """Approximate weight of a message besides its JSON, in bytes."""
@@ -132,12 +133,7 @@ class SequenceOrder:
 
     def overfull(self, already: Collection[Partition]) -> set[Partition]:
         """The partitions that are not to be read for now. Those held back `already` stay so until half of their share has gone."""
-        share = self._buffer_bytes / max(1, len(self._sources))
-        return {
-            partition
-            for partition, source in self._sources.items()
-            if source.held_bytes >= (share / 2 if partition in already else share)
-        }
+        return overfull({at: source.held_bytes for at, source in self._sources.items()}, self._buffer_bytes, already)
 
     @property
     def is_holding(self) -> bool:

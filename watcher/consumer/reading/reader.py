@@ -18,7 +18,7 @@ from watcher.config import Settings
 from watcher.config.kafka_client import client_properties, reading_properties
 from watcher.config.topics.name import topic_pattern
 from watcher.consumer.delivered import DeliveredMessage, Message, Partition, Tail, parse, whole
-from watcher.consumer.kafka_errors import BAD_SETTING, LOGIN_REFUSED, read_error
+from watcher.consumer.kafka_errors import BAD_SETTING, LOGIN_REFUSED, read_error, read_errors
 from watcher.consumer.ordering.in_order import InOrder
 from watcher.consumer.ordering.merge import Merge
 
@@ -72,11 +72,9 @@ class MessageReader:
         self._next_refresh = 0.0
         self._answers = True
         self._found_all = True
-        try:
+        with read_errors(settings):
             self._consumer = Consumer(self._config())
             self._admin = AdminClient(client_properties(settings), logger=_log)
-        except KafkaException as error:
-            raise read_error(error.args[0], settings) from error
 
     @property
     def answers(self) -> bool:
@@ -211,10 +209,8 @@ class MessageReader:
         if not request:
             return {}
         futures = self._admin.list_offsets(request, isolation_level=IsolationLevel.READ_COMMITTED, request_timeout=ANSWER_SECONDS)
-        try:
+        with read_errors(self._settings):
             return {(asked.topic, asked.partition): int(future.result().offset) for asked, future in futures.items()}
-        except KafkaException as error:
-            raise read_error(error.args[0], self._settings) from error
 
     def _read(self, starts: Mapping[Partition, int], ends: Mapping[Partition, int], tail: Tail) -> int:
         """Fill `tail` with everything from `starts` to `ends`, and a little more if more is written meanwhile. Return the number of

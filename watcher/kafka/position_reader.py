@@ -1,0 +1,100 @@
+"""Reads the last committed position back from Kafka.
+
+The position is in a compacted topic that has one partition and belongs to one watcher alone. In a shared partition another
+watcher's open transaction would hide it: a read_committed reader stops at the last stable offset.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from watcher.config import Settings
+from watcher.errors import Outage
+from watcher.kafka.errors import translated
+from watcher.kafka.log_reader import EndNotReached, LogReader, Partition
+from watcher.kafka.position import CLAIM_KEY, HISTORY_KEY, POSITION_KEY, Saved, load, load_owner
+from watcher.kafka.position_topic import POSITION_PARTITION
+from watcher.kafka.properties import ErrorCallback, admin_config, reader_config
+
+READ_SECONDS = 15.0
+"""Longest wait for an answer, or for the next record."""
+
+TAIL = 64
+"""Offsets before the end at which to start looking. A position and its transaction's marker take two."""
+
+
+class PositionReader:
+    """Reads the tail of a watcher's position topic without disturbing its writer."""
+
+    def __init__(self, settings: Settings, on_error: ErrorCallback, partition: int = POSITION_PARTITION) -> None:
+        """Another `partition` may hold a position that an older release wrote after somebody had added partitions."""
+        self._settings = settings
+        self._partition = (settings.position_topic, partition)
+        self._on_error = on_error
+
+    def read(self) -> Saved:
+        """Read what has been committed up to the topic's present end.
+
+        Errors: Outage, also if the end cannot be reached in time, which never counts as "no position"; PositionLost.
+        """
+        with self._log() as log:
+            first, end = self._bounds(log, log.ends)
+            return self._read(log, first, end)
+
+    def read_so_far(self) -> Saved:
+        """Read as `read` does, but without waiting for an open transaction. That is enough to see who the owner is."""
+        with self._log() as log:
+            first, end = self._bounds(log, log.stable_ends)
+            return self._read(log, first, end)
+
+    def read_history(self) -> bytes | None:
+        """Read the text of the last history, None if there is none. It may lie far before the end. Errors: Outage."""
+        with self._log() as log:
+            first, end = self._bounds(log, log.stable_ends)
+            _, text = self._last_records(log, first, end, HISTORY_KEY).get(HISTORY_KEY, (0, None))
+            return text
+
+    def _log(self) -> LogReader:
+        consumer, admin = reader_config(self._settings, self._on_error), admin_config(self._settings, self._on_error)
+        return LogReader(consumer, admin, request_s=READ_SECONDS, stall_s=READ_SECONDS)
+
+    def _bounds(self, log: LogReader, ends: Callable[[list[Partition]], dict[Partition, int]]) -> tuple[int, int]:
+        with translated(f"asking for the offsets of {self._settings.position_topic}"):
+            return log.firsts([self._partition])[self._partition], ends([self._partition])[self._partition]
+
+    def _read(self, log: LogReader, first: int, end: int) -> Saved:
+        last = self._last_records(log, first, end, POSITION_KEY)
+        newest = max((last[key] for key in (POSITION_KEY, CLAIM_KEY) if key in last), default=None)
+        return Saved(
+            position=load(last[POSITION_KEY][1]) if POSITION_KEY in last else None,
+            owner=load_owner(newest[1]) if newest else None,
+            emptied=POSITION_KEY not in last and first > 0,
+        )
+
+    def _last_records(self, log: LogReader, first: int, end: int, key: bytes) -> dict[bytes, tuple[int, bytes]]:
+        """Read the last record of each key, from far enough back that `key` is among them, if it exists.
+
+        The search goes backwards from the tail in growing steps, because aborted transactions and compaction leave offsets without
+        a record.
+        """
+        span = TAIL
+        with translated(f"reading {self._settings.position_topic}"):
+            while key not in (last := self._last_since(log, max(first, end - span), end)) and end - span > first:
+                span *= 8
+        return last
+
+    def _last_since(self, log: LogReader, start: int, end: int) -> dict[bytes, tuple[int, bytes]]:
+        """Read the last record of each key between two offsets, with its own offset."""
+        try:
+            return {
+                record.key() or POSITION_KEY: (record.offset() or 0, record.value() or b"")
+                for records in log.read({self._partition: start}, {self._partition: end})
+                for record in records
+            }
+        except EndNotReached as error:
+            raise Outage(
+                f"Kafka: {self._settings.position_topic} could not be read to its end within {READ_SECONDS:.0f} s.",
+                hint="A transaction may still be open there; the worker tries again.",
+                component="kafka",
+                code="position_not_read",
+            ) from error

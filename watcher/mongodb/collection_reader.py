@@ -1,0 +1,210 @@
+"""Reads the documents of a database's collections as raw BSON, as they are now or as they were at a time in the past.
+
+A collection is read in chunks, in the order of `_id`. Each chunk is a request of its own that begins where the one before ended, so
+no cursor has to live for hours, and each may be read as of a time of its own.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from enum import StrEnum
+from typing import Any, NamedTuple
+from uuid import UUID
+
+from bson import Int64, Timestamp
+from bson.raw_bson import RawBSONDocument
+
+from watcher.bson_elements import document, elements, id_document
+from watcher.config.mongodb.collections import SYSTEM
+from watcher.mongodb.client import CommandSession
+from watcher.mongodb.cursor_reply import take_apart
+from watcher.mongodb.errors import translated, understood
+from watcher.mongodb.field_exclusion import fields_of
+
+BY_ID = {"_id": 1}
+LITERAL = b"$literal"
+
+BSON = bytes
+"""A document, or `{"_id": …}` for the `_id` of one: no type of `_id` is lost, whatever a decoder would make of it."""
+
+
+class CollectionKind(StrEnum):
+    """Kinds of collections, as far as they are read differently. Views and time series have no change stream."""
+
+    ORDINARY = "ordinary"
+    CAPPED = "capped"
+    CLUSTERED = "clustered"
+    VIEW = "view"
+    TIME_SERIES = "timeseries"
+
+
+class CollectionInfo(NamedTuple):
+    """A collection of the database. `uuid` tells it from earlier ones of its name; a view and a time series have none."""
+
+    name: str
+    kind: CollectionKind
+    uuid: UUID | None
+
+
+class Chunk(NamedTuple):
+    """Documents that follow each other in the order of `_id`. `complete`: the collection has no more.
+
+    `operation_time` is that of the reply. What was read without a time is what a majority had committed by then.
+    """
+
+    documents: Sequence[BSON]
+    complete: bool
+    operation_time: Timestamp
+
+    @property
+    def last_id(self) -> BSON | None:
+        """The `_id` after which the next chunk begins; None if there are no documents."""
+        return id_document(self.documents[-1]) if self.documents else None
+
+
+class CollectionReader:
+    """The collections of one database. Commands take every name that MongoDB does, such as `a..b`; pymongo's `Collection` does not.
+
+    All methods raise Outage, NotPermitted, ConfigurationError or UnsupportedServer.
+    """
+
+    def __init__(self, session: CommandSession, database: str, exclude_fields: Iterable[str] = ()) -> None:
+        """Documents come without `exclude_fields`, as in the change stream. The caller closes the session."""
+        self._session = session
+        self._database = database
+        self._exclude_fields = tuple(exclude_fields)
+
+    def collections(self) -> list[CollectionInfo]:
+        """Return the database's collections by name, without MongoDB's own."""
+        return sorted(info for info in self._list({}) if not info.name.startswith(SYSTEM))
+
+    def count(self, collection: str) -> int:
+        """Return about how many documents the collection has, which MongoDB knows without counting."""
+        with translated(), understood():
+            return int(self._session.command(self._database, {"count": collection})["n"])
+
+    def chunk(
+        self,
+        collection: str,
+        after: BSON | None = None,
+        *,
+        limit: int,
+        at: Timestamp | None = None,
+        max_bytes: float = math.inf,
+        query: Mapping[str, Any] | None = None,
+        max_time_ms: int = 0,
+    ) -> Chunk:
+        """Read the next documents after the `_id` `after`, from the first one on if it is None, whatever types the `_id`s have.
+
+        At most `limit` documents come, of at most `max_bytes` together, but at least one; and never more than a reply of MongoDB
+        holds, 16 MB. They match `query`. `max_time_ms` bounds the server's time; 0 does not.
+
+        `at` is the cluster time as of which to read, with read concern `snapshot`; without it the read concern is `majority`. No
+        collection of the name at that time is an empty one.
+
+        Errors, besides those of all methods: NotAtThisTime.
+        """
+        command = {
+            "find": collection,
+            "filter": _beyond(after, query),
+            "projection": dict.fromkeys(fields_of(self._exclude_fields, collection), 0),
+            # Collation is the collection's own, by which its `_id`s are unique; another one could not use the index.
+            "sort": BY_ID,
+            "hint": BY_ID,
+            **self._beginning(collection, after),
+            "limit": limit,
+            "batchSize": limit,
+            "maxTimeMS": max_time_ms,
+            "readConcern": self._read_concern(at),
+        }
+        with translated(at_time=at is not None):
+            documents, cursor_id, time = self._ask(command)
+            if cursor_id:  # the reply is full, and what does not fit in it comes with the next chunk
+                self._session.command(self._database, {"killCursors": collection, "cursors": [cursor_id]})
+        taken = _fitting(documents, max_bytes)
+        return Chunk(taken, not cursor_id and len(documents) < limit and len(taken) == len(documents), time)
+
+    def aggregate(self, collection: str, stages: Sequence[Mapping[str, Any]], batch_size: int) -> Iterator[Sequence[BSON]]:
+        """Run the stages on what a majority has committed, and yield the documents of one reply after another."""
+        unset = fields_of(self._exclude_fields, collection)
+        pipeline = [*stages, *([{"$unset": unset}] if unset else [])]
+        cursor = {"batchSize": batch_size}
+        return self._replies(
+            {"aggregate": collection, "pipeline": pipeline, "cursor": cursor, "readConcern": self._read_concern(None)}
+        )
+
+    def _list(self, query: Mapping[str, Any]) -> Iterator[CollectionInfo]:
+        replies = self._replies({"listCollections": 1, "cursor": {}, "filter": query})
+        return (_info(RawBSONDocument(raw)) for reply in replies for raw in reply)
+
+    def _beginning(self, collection: str, after: BSON | None) -> Mapping[str, Any]:
+        """Make the option that lets MongoDB begin at `after` in a clustered collection: for `$expr` alone it would scan all that is
+        before. In an index `$expr` is enough, and the option would miss an `_id` of MaxKey."""
+        if after is None or all(info.kind is not CollectionKind.CLUSTERED for info in self._list({"name": collection})):
+            return {}
+        return {"min": RawBSONDocument(after)}
+
+    def _read_concern(self, at: Timestamp | None) -> Mapping[str, Any]:
+        """Read concern: what a majority has not committed yet is in no change stream. A secondary first catches up with what the
+        session has seen."""
+        if at is not None:
+            return {"level": "snapshot", "atClusterTime": at}
+        seen = self._session.operation_time
+        return {"level": "majority", **({"afterClusterTime": seen} if seen else {})}
+
+    def _replies(self, command: Mapping[str, Any]) -> Iterator[Sequence[BSON]]:
+        with translated():
+            documents, cursor_id, _ = self._ask(command)
+            yield documents
+            while cursor_id:
+                collection = command.get("aggregate", "$cmd.listCollections")
+                documents, cursor_id, _ = self._ask({"getMore": cursor_id, "collection": collection})
+                yield documents
+
+    def _ask(self, command: Mapping[str, Any]) -> tuple[Sequence[BSON], Int64, Timestamp]:
+        """Run a command that makes or reads a cursor; returns the reply's documents, the cursor's id (0: it has ended), and the
+        operation time."""
+        reply = self._session.command(self._database, command)
+        with understood():
+            documents, cursor = take_apart(bytes(reply["cursor"].raw))
+            return documents, Int64(cursor["id"]), reply["operationTime"]
+
+
+def _beyond(after: BSON | None, query: Mapping[str, Any] | None) -> Mapping[str, Any]:
+    """Make the filter for documents after an `_id`. `$gt` alone finds only `_id`s of the same type; within `$expr` it finds all."""
+    if after is None:
+        return query or {}
+    beyond = {"$expr": {"$gt": ["$_id", _literal(after)]}}
+    return {"$and": [query, beyond]} if query else beyond
+
+
+def _literal(id_: BSON) -> RawBSONDocument:
+    """Make `{"$literal": …}` of an `_id`, byte by byte: decoded and encoded again, some values would sort elsewhere."""
+    element = next(elements(id_, 0))
+    kind, value = id_[element.start : element.start + 1], id_[element.value : element.end]
+    return RawBSONDocument(document(kind + LITERAL + b"\0" + value))
+
+
+def _fitting(documents: Sequence[BSON], max_bytes: float) -> Sequence[BSON]:
+    """The first documents, as many as have `max_bytes` together, and at least one if there are any."""
+    size = 0
+    for number, raw in enumerate(documents):
+        size += len(raw)
+        if size > max_bytes:
+            return documents[: max(1, number)]
+    return documents
+
+
+def _info(description: RawBSONDocument) -> CollectionInfo:
+    uuid = description["info"].get("uuid")
+    return CollectionInfo(description["name"], _kind(description), uuid.as_uuid() if uuid else None)
+
+
+def _kind(description: RawBSONDocument) -> CollectionKind:
+    options = description["options"]
+    if description["type"] != "collection":
+        return CollectionKind(description["type"])
+    if options.get("capped"):
+        return CollectionKind.CAPPED
+    return CollectionKind.CLUSTERED if "clusteredIndex" in options else CollectionKind.ORDINARY

@@ -27,7 +27,7 @@ from tests.support.waiting import eventually
 from watcher.agent.address import find
 from watcher.config import Deployment, load
 from watcher.config.agent_settings import AgentSettings, LoadedAgent
-from watcher.config.conf_dir import AGENT
+from watcher.config.files.conf_dir import AGENT
 from watcher.fleet.control import Fleet, worker_command
 from watcher.log import iso
 
@@ -162,7 +162,7 @@ def status_seconds(fleet: Fleet) -> float:
 
 def measure(fleet: Fleet, seconds: float) -> None:
     """Print the figures."""
-    url = eventually(lambda: find(fleet.deployment.run_dir), START_SECONDS)
+    url = eventually(lambda: find(fleet.deployment.address_file), START_SECONDS)
     processes = fleet.supervisord.processes()
     agent, supervisord = psutil.Process(processes[AGENT].pid), psutil.Process(fleet.supervisord.pid())
     time.sleep(WRITE_SECONDS)

@@ -17,7 +17,7 @@ from benchmarks.contender import Contender, watchers
 from benchmarks.figures import Figures, show, summary
 from benchmarks.load import drain, fill
 from benchmarks.peers import PEERS
-from benchmarks.results import DIRECTORY, Result, conditions
+from benchmarks.results import FILE, Result, conditions
 from benchmarks.runs import Attempts
 from benchmarks.servers import servers
 from watcher.sandbox.errors import SandboxError
@@ -227,7 +227,7 @@ def main() -> None:
     parser.add_argument("--watchers", nargs="+", type=int, default=FLEETS, help="of fleet")
     parser.add_argument("--peers", nargs="*", choices=PEERS, default=[*PEERS])
     parser.add_argument("--limit", type=float, default=1800.0, help="seconds that one contender may take")
-    parser.add_argument("--results", type=Path, default=DIRECTORY, help="another directory leaves the documentation as it is")
+    parser.add_argument("--results", type=Path, default=FILE, help="another file leaves the documentation as it is")
     given = parser.parse_args()
     plan = Plan(
         given.events, given.runs, given.cases, given.rates, given.seconds, given.watchers, given.peers, given.limit, given.results
@@ -243,7 +243,7 @@ def main() -> None:
             PARTS[part].warm_up(bench)
             PARTS[part].measure(bench)
         print(f"{part} took {(time.monotonic() - started) / 60:.1f} min", flush=True)
-        if plan.results == DIRECTORY:
+        if plan.results == FILE:
             report.main()
 
 

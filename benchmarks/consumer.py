@@ -28,7 +28,7 @@ from confluent_kafka.admin import AdminClient, NewTopic
 
 from tests.support import apache_kafka
 from watcher.consumer import Change, ConsumerOptions, DatabaseChangeConsumer, session
-from watcher.consumer.feed import Feed
+from watcher.consumer.reading.feed import Feed
 from watcher.sandbox.kafka import ApacheKafka, Broker
 
 MESSAGES = 60_000

@@ -28,7 +28,7 @@ IMPORTS = (
     ("pymongo, with asyncio and ssl", "pymongo"),
     ("confluent-kafka", "confluent_kafka"),
     ("click", "click"),
-    ("all else of ours", "watcher.cli.run, watcher.worker.worker"),
+    ("all else of ours", "watcher.cli.fleet.run, watcher.worker.worker"),
 )
 """In this order, because each finds what those before it have imported."""
 

@@ -1,4 +1,4 @@
-"""Writes the tables of docs/performance.md and draws its plots, from benchmarks/results/*.json: `python -m benchmarks.report`.
+"""Writes the tables of docs/performance.md and draws its plots, from benchmarks/results.jsonl: `python -m benchmarks.report`.
 
 Only what stands between the markers is written; a part without a result keeps what it has.
 """

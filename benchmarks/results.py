@@ -1,4 +1,4 @@
-"""Results as files: `benchmarks/results/<part>.json`, with the machine and the versions that they were measured with."""
+"""Results in `benchmarks/results.jsonl`, a line for each part, with the machine and the versions that they were measured with."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from pymongo import version as pymongo_version
 from benchmarks.figures import Summary
 from watcher.sandbox.sandbox import Sandbox
 
-DIRECTORY = Path(__file__).parent / "results"
+FILE = Path(__file__).parent / "results.jsonl"
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,15 +31,16 @@ class Result:
     absent: Mapping[str, str] = field(default_factory=dict)
     failed: Mapping[str, str] = field(default_factory=dict)
 
-    def write(self, directory: Path = DIRECTORY) -> None:
-        """Replaces an older result of the same part."""
-        directory.mkdir(exist_ok=True)
-        (directory / f"{self.part}.json").write_text(json.dumps(asdict(self), indent=2, ensure_ascii=False) + "\n")
+    def write(self, file: Path = FILE) -> None:
+        """Replace the older result of the same part. The others stay."""
+        results = {**read(file), self.part: self}
+        file.write_text("".join(f"{json.dumps(asdict(results[part]))}\n" for part in sorted(results)))
 
 
-def read(directory: Path = DIRECTORY) -> dict[str, Result]:
-    """All, by part."""
-    return {path.stem: Result(**json.loads(path.read_text())) for path in sorted(directory.glob("*.json"))}
+def read(file: Path = FILE) -> dict[str, Result]:
+    """All results by part; none if there is no such file."""
+    lines = file.read_text().splitlines() if file.exists() else []
+    return {result.part: result for result in (Result(**json.loads(line)) for line in lines)}
 
 
 def conditions(sandbox: Sandbox, versions: Mapping[str, str]) -> dict[str, str]:

@@ -52,7 +52,7 @@ def main() -> int:
             _vary(traffic, seconds)
             with chromium(program) as browser:
                 for name, (path, options) in PICTURES.items():
-                    _take(browser, find(fleet.directory / "run") or "", path, IMAGES / f"{name}.png", options)
+                    _take(browser, find(fleet.directory / "run" / "agent.json") or "", path, IMAGES / f"{name}.png", options)
     return 0
 
 

@@ -45,11 +45,11 @@ class Snapshot:
     `operation` is the operationType of its messages. `collections` are names and globs, none for all that are watched. `filters`
     holds a query for some collections, as MongoDB Extended JSON. `started_sequence` is the sequence number of `snapshotStarted`.
 
-    Collections are read in the order of their names: `reached` is the last that was begun so. `collection` is the one in hand, empty
-    between two. `last` is the BSON document `{_id: …}` of the last document that was read of it, empty at its beginning. `again` are
-    collections to be read once more, because another has been renamed onto them. `documents` counts what was read altogether, and
-    `in_collection` of the collection in hand. `seen` is the greatest operation time of MongoDB's replies whose events were delivered.
-    """
+    Collections are read in the order of their names: `reached` is the last that was begun so. `collection` is the one in hand,
+    empty between two. `last` is the BSON document `{_id: …}` of the last document that was read of it, empty at its beginning.
+    `again` are collections to be read once more, because another has been renamed onto them. `documents` counts what was read
+    altogether, and `in_collection` of the collection in hand. `seen` is the greatest operation time of MongoDB's replies whose
+    events were delivered."""
 
     id: str
     operation: Literal["insert", "replace"]

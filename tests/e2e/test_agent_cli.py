@@ -50,7 +50,7 @@ def url(here: CommandLine) -> str:
     def look() -> str | None:
         path = here.base / "run" / "agent.json"
         told = json.loads(path.read_text()) if path.exists() else {}
-        return find(here.base / "run") if told.get("pid") == processes(here)["agent"].pid else None
+        return find(path) if told.get("pid") == processes(here)["agent"].pid else None
 
     return eventually(look, DEADLINE_S) or ""
 

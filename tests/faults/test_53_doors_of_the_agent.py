@@ -31,8 +31,8 @@ from tests.support.fault_matrix import FaultReport, peak_rss_mb
 from tests.support.waiting import eventually
 from tests.support.worker import as_toml, environment
 from watcher.agent.address import find
-from watcher.agent.connection import SILENT_SECONDS
-from watcher.agent.details import MOST_READ_BYTES
+from watcher.agent.http.connection import SILENT_SECONDS
+from watcher.agent.page.details import MOST_READ_BYTES
 from watcher.sandbox.kafka import Broker
 
 pytestmark = pytest.mark.alone  # others are to be answered within seconds
@@ -77,7 +77,7 @@ class Agent:
                 stderr=subprocess.STDOUT,
                 preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (FILES, FILES)),
             )
-        self.port = int(eventually(lambda: find(base / "run") or "", DEADLINE_S).rstrip("/").rpartition(":")[2])
+        self.port = int(eventually(lambda: find(base / "run" / "agent.json") or "", DEADLINE_S).rstrip("/").rpartition(":")[2])
 
     @property
     def log(self) -> str:

@@ -21,11 +21,12 @@ import pytest
 
 from tests.integration import fleet_worker
 from tests.support.waiting import eventually
-from watcher.agent import freshness, server
+from watcher.agent import server
 from watcher.agent.address import find
 from watcher.agent.client import get
 from watcher.agent.server import serve
-from watcher.agent.view import FleetView
+from watcher.agent.view import freshness
+from watcher.agent.view.fleet_view import FleetView
 from watcher.config import Deployment, load
 from watcher.config.agent_settings import AgentSettings
 from watcher.fleet.control import Fleet
@@ -63,13 +64,13 @@ class Served:
         thread = threading.Thread(target=loop.run_until_complete, args=(serve(view, stopping),))
         thread.start()
         try:
-            yield eventually(lambda: find(self.deployment.run_dir), DEADLINE_S)
+            yield eventually(lambda: find(self.deployment.address_file), DEADLINE_S)
         finally:
             loop.call_soon_threadsafe(stopping.set)
             thread.join(DEADLINE_S)
             loop.close()
         assert not thread.is_alive()
-        assert find(self.deployment.run_dir) is None
+        assert find(self.deployment.address_file) is None
 
 
 @pytest.fixture

@@ -27,7 +27,7 @@ from watcher.consumer import (
     HandlerFailed,
     Reject,
 )
-from watcher.consumer.dead_letters import DeadLetters
+from watcher.consumer.delivery.dead_letters import DeadLetters
 from watcher.errors import ConfigurationError
 from watcher.sandbox.kafka import ApacheKafka, Broker
 
@@ -261,8 +261,8 @@ def test_a_consumer_of_a_pattern_does_not_read_its_own_dead_letters(kafka: Broke
 
 
 def test_dead_letters_for_a_kafka_that_does_not_answer(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("watcher.consumer.dead_letters.CREATION_SECONDS", 0.5)
-    monkeypatch.setattr("watcher.consumer.dead_letters.DELIVERY_SECONDS", 1.0)
+    monkeypatch.setattr("watcher.consumer.delivery.dead_letters.CREATION_SECONDS", 0.5)
+    monkeypatch.setattr("watcher.consumer.delivery.dead_letters.DELIVERY_SECONDS", 1.0)
     letters = DeadLetters("dead", {"bootstrap.servers": "127.0.0.1:1"}, "g")
     with pytest.raises(DeadLetterFailed, match="dead"):
         letters.send(ConsumedRecord(topic="t", partition=0, offset=1, key=b"k", value=b"v"), "why")

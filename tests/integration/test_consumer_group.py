@@ -21,7 +21,7 @@ from tests.support.waiting import eventually
 from watcher.consumer import AsyncDatabaseChangeConsumer, Change, ConsumerOptions
 from watcher.consumer.connection import consumer_properties
 from watcher.consumer.delivered import Partition
-from watcher.consumer.feed import Feed
+from watcher.consumer.reading.feed import Feed
 from watcher.sandbox.kafka import Broker, NoidaBroker
 
 ROOT = Path(__file__).parents[2]

@@ -15,7 +15,7 @@ from pymongo.database import Database
 from tests.support.doctoring import as_settings, check_fix, look, problems
 from tests.support.kafka_topics import alter_topic, delete_records
 from tests.support.streams import read_after
-from watcher.config import Settings
+from watcher.config import Deployment, Settings
 from watcher.doctor.check import Finding, Outcome, ok
 from watcher.doctor.examination import POSITION
 from watcher.doctor.position import SavedPosition
@@ -56,7 +56,7 @@ def present(settings: Settings) -> ResumeToken:
 
 
 def examined(settings: Settings, run_dir: Path) -> dict[str, Finding]:
-    return look(POSITION, SavedPosition(settings, run_dir), ELSEWHERE)
+    return look(POSITION, SavedPosition(settings, Deployment(run_dir, run_dir, run_dir)), ELSEWHERE)
 
 
 def write_status(settings: Settings, run_dir: Path, **values: Any) -> None:

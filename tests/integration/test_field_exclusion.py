@@ -21,7 +21,7 @@ from pymongo.database import Database
 from tests.support.records import read_topics
 from tests.support.worker import Inbox, Launch
 from watcher.config import Settings
-from watcher.config.fields import split_field
+from watcher.config.mongodb.fields import split_field
 from watcher.mongodb.change_stream import ChangeStream
 from watcher.mongodb.errors import EventTooLarge
 from watcher.sandbox.kafka import Broker

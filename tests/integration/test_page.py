@@ -87,7 +87,7 @@ def fleet(browser: Browser, directory: Path, mongo: ReplicaSet, kafka: Broker) -
 
 @pytest.fixture(scope="module")
 def url(fleet: RealFleet) -> str:
-    return eventually(lambda: find(fleet.directory / "run"), 30) or ""
+    return eventually(lambda: find(fleet.directory / "run" / "agent.json"), 30) or ""
 
 
 @contextmanager
@@ -161,6 +161,19 @@ def test_one_watcher_with_its_charts_messages_log_and_settings(tab: Page, collec
     tab.locator("#settings summary").click()
     expect(tab.get_by_role("row", name="mongodb_uri")).to_contain_text("mongodb://")
     assert "dashboard: streaming" in tab.title()
+
+
+def test_what_the_reader_has_opened_and_focused_stays_when_the_page_changes(tab: Page, collection: Any) -> None:
+    tab.goto("/watchers/dashboard")
+    expect(tab.locator("#connection")).to_have_text("live", timeout=DEADLINE_MS)
+    summary = tab.locator("#settings summary")
+    summary.click()
+    for _ in range(2):
+        before = tab.locator("#sequence").get_attribute("data-sequence") or ""
+        collection.insert_one({})
+        expect(tab.locator("#sequence")).not_to_have_attribute("data-sequence", before, timeout=DEADLINE_MS)
+    expect(tab.get_by_role("row", name="mongodb_uri")).to_be_visible()
+    expect(summary).to_be_focused()
 
 
 def test_a_worker_that_is_killed_while_one_looks(tab: Page, fleet: RealFleet) -> None:
@@ -329,7 +342,7 @@ def closed_agent(browser: Browser, tmp_path: Path) -> Iterator[str]:
     command = [sys.executable, "-m", "watcher", "agent", "--config", str(conf_dir)]
     with (tmp_path / "agent.log").open("wb") as log, subprocess.Popen(command, stdout=log, stderr=log, cwd=tmp_path) as agent:
         try:
-            yield eventually(lambda: find(tmp_path / "run"), 30) or ""
+            yield eventually(lambda: find(tmp_path / "run" / "agent.json"), 30) or ""
         finally:
             agent.terminate()
 

@@ -14,7 +14,7 @@ from tests.support.waiting import eventually
 from tests.support.worker import as_toml, toml_value
 from watcher.config import Deployment, load
 from watcher.config.agent_settings import LoadedAgent, load_agent
-from watcher.config.conf_dir import AGENT_FILE
+from watcher.config.files.conf_dir import AGENT_FILE
 from watcher.fleet.control import CommandOf, Fleet, worker_command
 from watcher.fleet.polling import is_alive
 from watcher.fleet.supervisord import Process

@@ -51,6 +51,7 @@ class Event:
     key: Any = None
     version: int = 0
     to: str = ""
+    identity: int = 0
 
     @property
     def token(self) -> ResumeToken:
@@ -72,6 +73,7 @@ class World:
     version: int = 0
     state: State = field(default_factory=dict)
     past: list[tuple[int, State]] = field(default_factory=list)
+    past_identities: dict[int, dict[str, int]] = field(default_factory=dict)
     oplog: list[Event] = field(default_factory=list)
     named_at: dict[str, int] = field(default_factory=dict)
     identities: dict[str, int] = field(default_factory=dict)
@@ -113,16 +115,14 @@ class World:
             self.named_at[collection] = self.now
         documents = self.state[collection]
         key = self.random.choice(IDS)
-        if key not in documents:
-            operation = "insert"
-        else:
-            operation = self.random.choice(("delete", "update", "update", "update", "replace"))
+        changes = ("delete", "update", "update", "update", "replace")
+        operation = self.random.choice(changes) if key in documents else "insert"
         if operation == "delete":
             del documents[key]
             self._log(Event(self.now, number, operation, collection, key))
         else:
             documents[key] = self._next_version()
-            self._log(Event(self.now, number, operation, collection, key, documents[key]))
+            self._log(Event(self.now, number, operation, collection, key, documents[key], identity=self.identities[collection]))
 
     def _drop(self) -> None:
         if self.state:
@@ -153,6 +153,7 @@ class World:
 
     def _remember(self) -> None:
         self.past.append((self.now, copy.deepcopy(self.state)))
+        self.past_identities[self.now] = {**self.identities}
 
 
 @dataclass
@@ -167,7 +168,8 @@ class WorldStream:
     def open(self, token: ResumeToken | None) -> Batch:
         world, random = self.world, self.world.random
         self.token = token or token_at(world.now + 1)
-        self.index = next((i for i, event in enumerate(world.oplog) if event.token["_data"] > self.token["_data"]), len(world.oplog))
+        after = (index for index, event in enumerate(world.oplog) if event.token["_data"] > self.token["_data"])
+        self.index = next(after, len(world.oplog))
         # A member that lags may answer, but none that is behind the token.
         known = max([10, *(event.time for event in world.oplog[: self.index])])
         return self._reply([], random.randint(known, world.now))
@@ -187,7 +189,8 @@ class WorldStream:
             self.token = max(self.token, token_at(scanned, 99, "2C"), key=lambda token: str(token["_data"]))
         if world.writes > 0 and random.random() < 0.3:
             world.write()  # while the reply is being made
-        return self._reply([self._raw(event, world.now) for event in found], world.now, more=len(found) == limit and random.random() < 0.3)
+        more = len(found) == limit and random.random() < 0.3
+        return self._reply([self._raw(event, world.now) for event in found], world.now, more=more)
 
     def _reply(self, events: Sequence[bytes], now: int, *, more: bool = False) -> Batch:
         time = ticks(now)
@@ -218,6 +221,8 @@ class WorldStream:
         """The document at some time from the event on; a reply's lookups are made in order."""
         times = [then for then, _ in self.world.past if max(event.time, self.looked_at) <= then <= now]
         self.looked_at = self.world.random.choice(times) if times else now
+        if self.world.past_identities[self.looked_at].get(event.collection) != event.identity:
+            return None  # the name stands for another collection by then
         documents = self.world.at(ticks(self.looked_at)).get(event.collection, {})
         return {"_id": event.key, "version": documents[event.key]} if event.key in documents else None
 

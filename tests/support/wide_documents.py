@@ -26,7 +26,7 @@ def fnv(name: bytes) -> int:
 
 @cache
 def colliding(count: int) -> list[bytes]:
-    """Names of one hash, as `_row.c` once looked for repeated ones: the last ten bits of FNV-1a."""
+    """Names of one hash, as the part in C once looked for repeated ones: the last ten bits of FNV-1a."""
     found = defaultdict[int, list[bytes]](list)
     for letters in itertools.product(b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-", repeat=4):
         name = bytes(letters)

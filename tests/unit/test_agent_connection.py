@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from watcher.agent import connection
-from watcher.agent.connection import DEAF_SECONDS, MOST_CONNECTIONS, SILENT_SECONDS, HttpConnection, most_connections
+from watcher.agent.http import connection
+from watcher.agent.http.connection import DEAF_SECONDS, MOST_CONNECTIONS, SILENT_SECONDS, HttpConnection, most_connections
 from watcher.agent.lanes import Crowded, Lane
 from watcher.agent.server import OutOfFiles
 

@@ -5,22 +5,23 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from watcher.agent.history import SERIES, STEPS, History
-from watcher.fleet.report import Report
+from tests.support.status_reports import report_of
+from watcher.agent.view.history import SERIES, STEPS, History
 from watcher.fleet.status import Row, WatcherState
 from watcher.fleet.supervisord import Process
+from watcher.status.report import StatusReport
 
 NOW = datetime(2024, 1, 1, 12, tzinfo=UTC)
 START = NOW - timedelta(seconds=100)
 
 
-def report(seconds: float, inserts: int, **changes: Any) -> Report:
+def report(seconds: float, inserts: int, **changes: Any) -> StatusReport:
     """What a worker writes `seconds` after NOW."""
     values = {"pid": 7, "state": "streaming", "startedAt": START, "updatedAt": NOW + timedelta(seconds=seconds)}
-    return Report.model_validate({**values, "events": {"insert": inserts}, **changes})
+    return report_of({**values, "events": {"insert": inserts}, **changes})
 
 
-def row(written: Report | None, state: WatcherState = WatcherState.STREAMING, name: str = "a") -> Row:
+def row(written: StatusReport | None, state: WatcherState = WatcherState.STREAMING, name: str = "a") -> Row:
     return Row(name, state, enabled=True, process=Process(name, "RUNNING", pid=7), report=written)
 
 

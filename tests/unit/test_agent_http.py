@@ -17,11 +17,12 @@ from starlette.requests import HTTPConnection
 
 import watcher.agent
 from tests.support.asgi import Answer, ask
-from watcher.agent import api, pages
-from watcher.agent.app import create_app
-from watcher.agent.exposition import CONTENT_TYPE
-from watcher.agent.guard import Guard, is_of_this_host
-from watcher.agent.view import FleetView
+from watcher.agent.http import api
+from watcher.agent.http.app import create_app
+from watcher.agent.http.guard import Guard, is_of_this_host
+from watcher.agent.metrics.exposition import CONTENT_TYPE
+from watcher.agent.page import pages
+from watcher.agent.view.fleet_view import FleetView
 from watcher.config import Deployment
 from watcher.config.agent_settings import AgentSettings
 from watcher.fleet.control import Fleet
@@ -162,7 +163,7 @@ def test_what_is_not_there_is_told_in_the_language_of_the_path_that_was_asked_fo
 def test_the_agent_never_asks_for_the_url_of_a_request() -> None:
     """It is made with the Host header; `scope["path"]` is what is routed."""
     names = {"url", "base_url", "url_for"}
-    for path in Path(watcher.agent.__file__).parent.glob("*.py"):
+    for path in Path(watcher.agent.__file__).parent.rglob("*.py"):
         nodes = [node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Attribute)]
         assert [node.attr for node in nodes if ast.unparse(node.value) == "request" and node.attr in names] == [], path.name
 

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from watcher.agent.hung import can_write, overdue
-from watcher.fleet.report import Report
+from tests.support.status_reports import report_of
+from watcher.agent.view.hung import can_write, overdue
 from watcher.fleet.status import WatcherState, row
 from watcher.fleet.supervisord import Process
 from watcher.fleet.survey import Survey
@@ -21,7 +21,7 @@ PROCESSES = {"a": Process("a", "RUNNING", pid=7, started_at=int(START.timestamp(
 
 def silent_for(seconds: float) -> Survey:
     written = {"pid": 7, "state": "streaming", "startedAt": START, "updatedAt": NOW - timedelta(seconds=seconds)}
-    return Survey(NOW, 4700, (row("a", PROCESSES["a"], Report.model_validate(written), now=NOW),))
+    return Survey(NOW, 4700, (row("a", PROCESSES["a"], report_of(written), now=NOW),))
 
 
 @pytest.mark.parametrize(

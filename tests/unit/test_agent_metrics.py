@@ -14,10 +14,11 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, gene
 from prometheus_client.parser import text_string_to_metric_families
 
 from tests.support.programs import find_program
-from watcher.agent.exposition import merge, parse
-from watcher.agent.metrics import WorkerMetrics, agent_metrics, fleet_metrics
-from watcher.agent.own_metrics import AgentCounts
-from watcher.fleet.report import Report
+from tests.support.status_reports import report_of
+from watcher.agent.metrics.content import WorkerMetrics, agent_metrics, fleet_metrics
+from watcher.agent.metrics.exposition import merge, parse
+from watcher.agent.metrics.own_metrics import AgentCounts
+from watcher.config import Deployment
 from watcher.fleet.status import Row, WatcherState
 from watcher.fleet.supervisord import Process
 from watcher.fleet.survey import Survey
@@ -53,7 +54,7 @@ def promtool_accepts(text: str) -> bool:
 
 
 def running(name: str, state: WatcherState = WatcherState.STREAMING) -> Row:
-    report = Report.model_validate({"pid": 7, "state": "streaming", "startedAt": NOW, "updatedAt": NOW})
+    report = report_of({"pid": 7, "state": "streaming", "startedAt": NOW, "updatedAt": NOW})
     return Row(name, state, enabled=True, process=Process(name, "RUNNING", pid=7, started_at=1), report=report)
 
 
@@ -116,7 +117,7 @@ def test_only_workers_that_run_and_write_have_series_but_all_are_up_or_not(tmp_p
         running("unknown", WatcherState.UNKNOWN),
         running("stalled", WatcherState.STALLED),
     )
-    text = fleet_metrics(Survey(NOW, 4700, rows), WorkerMetrics(tmp_path))
+    text = fleet_metrics(Survey(NOW, 4700, rows), WorkerMetrics(Deployment(tmp_path, tmp_path, tmp_path)))
     values = {(name, dict(labels).get("watcher")): value for name, labels, value in samples(text)}
     assert [watcher for name, watcher in values if name == "watcher_lag_seconds"] == ["a"]
     up = {watcher: value for (name, watcher), value in values.items() if name == "watcher_up"}
@@ -129,7 +130,7 @@ def test_only_workers_that_run_and_write_have_series_but_all_are_up_or_not(tmp_p
 
 
 def test_a_file_is_read_again_when_it_has_changed(tmp_path: Path) -> None:
-    survey, workers = Survey(NOW, 4700, (running("a"),)), WorkerMetrics(tmp_path)
+    survey, workers = Survey(NOW, 4700, (running("a"),)), WorkerMetrics(Deployment(tmp_path, tmp_path, tmp_path))
     assert "watcher_lag_seconds" not in fleet_metrics(survey, workers)
     (tmp_path / "a.prom").write_text("# TYPE watcher_x gauge\nwatcher_x 1\n")
     assert "watcher_x 1\n" in fleet_metrics(survey, workers)
@@ -146,7 +147,9 @@ def test_the_agent_adds_what_it_has_counted_and_itself(tmp_path: Path) -> None:
     again = running("a")
     counts.note([Row("a", WatcherState.STREAMING, enabled=True, process=Process("a", "RUNNING", pid=8), report=again.report)])
     counts.hung_restarts["a"] += 1
-    text = agent_metrics(Survey(NOW + timedelta(seconds=1), None, (again,)), WorkerMetrics(tmp_path), counts)
+    text = agent_metrics(
+        Survey(NOW + timedelta(seconds=1), None, (again,)), WorkerMetrics(Deployment(tmp_path, tmp_path, tmp_path)), counts
+    )
     values = {(name, dict(labels).get("watcher")): value for name, labels, value in samples(text)}
     assert values["watcher_starts_total", "a"] == 2
     assert values["watcher_hung_restarts_total", "a"] == 1

@@ -14,8 +14,9 @@ import pytest
 from starlette.applications import Starlette
 
 from tests.support.asgi import Answer, ask
-from watcher.agent.app import create_app
-from watcher.agent.page_model import (
+from tests.support.status_reports import report_of
+from watcher.agent.http.app import create_app
+from watcher.agent.page.model import (
     HEADROOM_SECONDS,
     LAG_SECONDS,
     SPARK_STEPS,
@@ -23,20 +24,20 @@ from watcher.agent.page_model import (
     count_in_words,
     overall,
     rate_in_words,
-    shown,
     spark,
     summary,
+    watcher_view,
 )
-from watcher.agent.pages import PAGE_DIR
-from watcher.agent.view import FleetView
+from watcher.agent.page.pages import PAGE_DIR
+from watcher.agent.view.fleet_view import FleetView
 from watcher.config import Deployment
 from watcher.config.agent_settings import AgentSettings
 from watcher.fleet.control import Fleet
-from watcher.fleet.report import Report
 from watcher.fleet.status import Row, WatcherState
 from watcher.fleet.supervisord import Process
 from watcher.fleet.survey import Survey
 from watcher.operations import ROW_OPERATIONS
+from watcher.status.report import StatusReport
 
 NOW = datetime(2024, 1, 1, 12, tzinfo=UTC)
 TOKEN = "a-token-of-the-tests"
@@ -51,8 +52,8 @@ kafka_client_id = "CLIENT"
 """
 
 
-def report(**changes: Any) -> Report:
-    return Report.model_validate(
+def report(**changes: Any) -> StatusReport:
+    return report_of(
         {"pid": 4711, "state": "streaming", "startedAt": NOW - timedelta(hours=1), "updatedAt": NOW, "database": "shop", **changes}
     )
 
@@ -153,7 +154,7 @@ def test_the_most_urgent_watcher_comes_first_with_its_error_and_what_to_do(page:
     ],
 )
 def test_the_fleet_in_a_sentence(states: list[WatcherState], sentence: str, level: Level) -> None:
-    watchers = [shown(row(f"w{number}", state), NOW, {}) for number, state in enumerate(states)]
+    watchers = [watcher_view(row(f"w{number}", state), NOW, {}) for number, state in enumerate(states)]
     survey = Survey(NOW, 4700, tuple(watcher.row for watcher in watchers))
     assert summary(survey, watchers) == sentence
     assert overall(survey, watchers) is level
@@ -168,16 +169,16 @@ def test_without_supervisord_nothing_is_well() -> None:
 
 def test_each_state_has_its_level_and_its_meaning() -> None:
     for state in WatcherState:
-        watcher = shown(row("shop", state), NOW, {})
+        watcher = watcher_view(row("shop", state), NOW, {})
         assert watcher.level in Level
         assert watcher.meaning
 
 
 def test_what_is_over_for_long_is_left_out_of_the_overview() -> None:
     recent, old = (error("oops", age=timedelta(minutes=minutes)) for minutes in (59, 61))
-    assert shown(row("shop", WatcherState.STREAMING, lastError=recent), NOW, {}).error is not None
-    assert shown(row("shop", WatcherState.STREAMING, lastError=old), NOW, {}).error is None
-    assert shown(row("shop", WatcherState.FAILED, lastError=old), NOW, {}).error is not None
+    assert watcher_view(row("shop", WatcherState.STREAMING, lastError=recent), NOW, {}).error is not None
+    assert watcher_view(row("shop", WatcherState.STREAMING, lastError=old), NOW, {}).error is None
+    assert watcher_view(row("shop", WatcherState.FAILED, lastError=old), NOW, {}).error is not None
 
 
 @pytest.mark.parametrize(
@@ -191,14 +192,14 @@ def test_what_is_over_for_long_is_left_out_of_the_overview() -> None:
     ],
 )
 def test_a_watcher_that_is_behind_or_near_loss_is_marked(lag: int, headroom: int, behind: bool, near_loss: bool) -> None:
-    watcher = shown(row("shop", WatcherState.STREAMING, lagSeconds=lag, headroomSeconds=headroom), NOW, {})
+    watcher = watcher_view(row("shop", WatcherState.STREAMING, lagSeconds=lag, headroomSeconds=headroom), NOW, {})
     assert (watcher.is_behind, watcher.is_near_loss) == (behind, near_loss)
 
 
 def test_an_oplog_that_was_made_just_now_is_given_time() -> None:
     young = {"startedAt": NOW - timedelta(minutes=59), "headroomSeconds": 10}
-    assert not shown(row("shop", WatcherState.STREAMING, lagSeconds=0, **young), NOW, {}).is_near_loss
-    assert shown(row("shop", WatcherState.STREAMING, lagSeconds=40, **young), NOW, {}).is_near_loss
+    assert not watcher_view(row("shop", WatcherState.STREAMING, lagSeconds=0, **young), NOW, {}).is_near_loss
+    assert watcher_view(row("shop", WatcherState.STREAMING, lagSeconds=40, **young), NOW, {}).is_near_loss
 
 
 def test_the_sparkline_says_in_words_what_it_draws() -> None:
@@ -211,13 +212,14 @@ def test_the_sparkline_says_in_words_what_it_draws() -> None:
 
 def test_the_sparkline_adds_up_the_operations() -> None:
     history = {"insert": [1.0, 2.0, None], "update": [1.0, None, None], "replace": [0.0] * 2 + [None], "delete": [0.5, 0.5, None]}
-    assert "now 2.5, highest 2.5" in shown(row("shop", WatcherState.STREAMING), NOW, history).spark.words
+    assert "now 2.5, highest 2.5" in watcher_view(row("shop", WatcherState.STREAMING), NOW, history).spark.words
 
 
 def test_a_stopped_watcher_has_no_rate_of_now(page: Page) -> None:
     assert spark([0.0, 40.0, 10.0, None], is_live=False).words == "events per second, last 5 minutes: highest 40.0"
     assert (
-        "now" not in shown(row("shop", WatcherState.STOPPED), NOW, {operation: [1.0] for operation in ROW_OPERATIONS}).spark.words
+        "now"
+        not in watcher_view(row("shop", WatcherState.STOPPED), NOW, {operation: [1.0] for operation in ROW_OPERATIONS}).spark.words
     )
     live = {"eventsPerSecond": 7.6, "lagSeconds": 3, "mongoConnected": True}
     page.show(row("shop", WatcherState.STREAMING, **live))
@@ -240,15 +242,15 @@ def test_what_is_over_has_no_hint(page: Page) -> None:
 
 def test_the_headroom_of_a_stopped_watcher_is_shown_and_marked(page: Page) -> None:
     hours = {"updatedAt": NOW - timedelta(hours=9, minutes=30), "headroomSeconds": 36_000, "oplogFull": True}
-    assert shown(row("shop", WatcherState.STOPPED, **hours), NOW, {}).is_near_loss
-    assert not shown(row("shop", WatcherState.DISABLED, **hours), NOW, {}).is_near_loss
+    assert watcher_view(row("shop", WatcherState.STOPPED, **hours), NOW, {}).is_near_loss
+    assert not watcher_view(row("shop", WatcherState.DISABLED, **hours), NOW, {}).is_near_loss
     page.show(row("shop", WatcherState.STOPPED, **hours))
     assert 'data-headroom="30m"' in page.get().text
 
 
 def test_until_the_oplog_is_full_the_headroom_is_more_than_that(page: Page) -> None:
     new = {"headroomSeconds": 12, "oplogFull": False, "lagSeconds": 10}
-    assert not shown(row("shop", WatcherState.STREAMING, **new), NOW, {}).is_near_loss
+    assert not watcher_view(row("shop", WatcherState.STREAMING, **new), NOW, {}).is_near_loss
     page.show(row("shop", WatcherState.STREAMING, **new))
     assert 'data-headroom="more than 12s"' in page.get().text
 
@@ -301,7 +303,8 @@ def test_every_file_that_a_page_names_is_there_and_comes_with_the_policy(page: P
 
 def test_the_first_view_is_small_without_compression(page: Page) -> None:
     page.show(*(row(f"shop{number}", WatcherState.STREAMING, lastError=error("x" * 80, "y" * 80)) for number in range(20)))
-    scripts = [file for file in (PAGE_DIR / "static").iterdir() if file.suffix in {".js", ".css"}]
+    static = PAGE_DIR / "static"
+    scripts = [static / "vendor" / "idiomorph.min.js", *(file for file in static.iterdir() if file.suffix in {".js", ".css"})]
     size = len(page.get().body) + sum(file.stat().st_size for file in scripts)
     assert size < FIRST_VIEW_BYTES
 

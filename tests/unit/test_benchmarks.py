@@ -198,10 +198,12 @@ def test_only_what_is_between_markers_is_written_and_only_where_there_is_a_resul
     assert report.written(text, {"p": result()}) == text
 
 
-def test_a_result_is_read_as_it_was_written(tmp_path: Path) -> None:
-    result().write(tmp_path)
+def test_a_result_is_read_as_it_was_written_and_replaces_only_its_own_part(tmp_path: Path) -> None:
+    file = tmp_path / "results.jsonl"
+    for each in (result(part="q"), result(title="An older one"), result()):
+        each.write(file)
 
-    assert read(tmp_path) == {"p": result()}
+    assert read(file) == {"p": result(), "q": result(part="q")}
 
 
 def test_every_table_has_its_place_and_the_pages_hold_what_was_measured() -> None:

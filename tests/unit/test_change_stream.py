@@ -21,7 +21,7 @@ class Replying(ChangeStream):
 
     def __init__(self, *replies: tuple[list[bytes], dict[str, str]], server_seconds: int = TIME + 100) -> None:
         self._replies = list(replies)
-        self._server_seconds = server_seconds
+        self._operation_time = (server_seconds, 1)
         self._cursor_id = 1
 
     def _aggregate(self, _stages: Any) -> dict[str, str]:

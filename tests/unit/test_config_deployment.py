@@ -8,6 +8,7 @@ import pytest
 
 from watcher.config import Deployment, load
 from watcher.config.deployment import CONFIG_VARIABLE
+from watcher.private import is_ours
 
 
 @pytest.fixture
@@ -47,3 +48,45 @@ def test_a_file_is_no_conf_d(base: Path) -> None:
     (base / "conf.d" / "a.toml").touch()
     (fault,) = load(Deployment.locate(Path("conf.d/a.toml")).conf_dir).faults
     assert (fault.text, "name the directory" in fault.hint) == ("is a file", True)
+
+
+def test_every_file_has_its_place(base: Path) -> None:
+    here = Deployment.locate(base)
+    run = {
+        "shop.json": here.status_file("shop"),
+        "shop.prom": here.metrics_file("shop"),
+        "shop.lock": here.lock_file("shop"),
+        "agent.json": here.address_file,
+        ".lock": here.fleet_lock_file,
+        ".key": here.key_file,
+        "supervisord.conf": here.supervisord_config,
+        "supervisor.sock": here.supervisord_socket,
+        "programs": here.programs_dir,
+        "disabled": here.disabled_dir,
+    }
+    assert run == {name: base / "run" / name for name in run}
+    assert here.log_file("shop") == base / "log" / "shop.log"
+    assert (here.state_dir, here.supervisord_base) == (base, base / "supervisor" / "supervisord.conf")
+
+
+def test_all_of_them_are_known_for_ours(base: Path) -> None:
+    """Else run/ and log/ would stay open to others."""
+    here = Deployment.locate(base)
+    places = [getattr(here, name) for name, made in vars(Deployment).items() if isinstance(made, property)]
+    files = [path for path in places if isinstance(path, Path) and path.parent == here.run_dir]
+    files += [here.status_file("a"), here.metrics_file("a"), here.lock_file("a"), here.log_file("agent"), here.log_file("a")]
+    for path in files:
+        path.parent.mkdir(exist_ok=True)
+        path.touch()
+    assert len(files) == 12
+    assert is_ours(here.run_dir)
+    assert is_ours(here.log_dir)
+
+
+def test_logs_of_watchers_that_are_gone_are_found(base: Path) -> None:
+    here = Deployment.locate(base)
+    assert here.logs == ()
+    here.log_dir.mkdir()
+    for name in ("gone.log", "gone.log.1", "supervisord.log", "a.b.log"):
+        (here.log_dir / name).touch()
+    assert sorted(here.logs) == ["a.b", "gone"]

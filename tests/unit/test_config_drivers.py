@@ -12,11 +12,12 @@ from typing import Any
 import pytest
 
 from watcher.config import Settings, load
-from watcher.config.drivers import refused_by_librdkafka, refused_by_pymongo
+from watcher.config.kafka.librdkafka import OWNED
+from watcher.config.kafka.librdkafka_names import KNOWN_PROPERTIES
+from watcher.config.kafka.librdkafka_probe import ENDPOINT, NOWHERE, harmless
+from watcher.config.kafka.librdkafka_refusals import refused_by_librdkafka
 from watcher.config.kafka_client import producer_properties
-from watcher.config.librdkafka import OWNED
-from watcher.config.librdkafka_names import KNOWN_PROPERTIES
-from watcher.config.librdkafka_probe import ENDPOINT, NOWHERE, harmless
+from watcher.config.mongodb.pymongo_refusals import refused_by_pymongo
 from watcher.errors import ConfigurationError
 from watcher.mongodb.client import connect
 

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from watcher.config.env_file import read_env
 from watcher.config.fault import Origin
-from watcher.config.source import SettingsSource
+from watcher.config.files.env_file import read_env
+from watcher.config.files.source import SettingsSource
 
 
 def read(text: str) -> SettingsSource:

@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from watcher.config.env_file import read_env
 from watcher.config.fault import Origin
+from watcher.config.files.env_file import read_env
+from watcher.config.files.source import SettingsSource
+from watcher.config.files.toml_lines import key_lines
 from watcher.config.settings import KEYS
-from watcher.config.source import SettingsSource
-from watcher.config.toml_lines import key_lines
 
 DOCUMENT = '''\
 # comment = "1"

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from watcher.config import Loaded, Settings, load, load_env_file, load_environment, load_one
 from watcher.config.draft import Draft
 from watcher.config.fault import Origin
+from watcher.config.files.source import SettingsSource
 from watcher.config.in_force import values_in_force
-from watcher.config.source import SettingsSource
 from watcher.errors import ConfigurationError, ExitCode
 
 GUIDES_ENV = """\

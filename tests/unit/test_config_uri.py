@@ -12,7 +12,7 @@ from pymongo.uri_parser import parse_uri as pymongos_parse_uri
 
 from watcher.config.fault import Refused
 from watcher.config.masking import is_secret, masked, masked_uri
-from watcher.config.mongodb_uri import parse_uri, uri_refusals
+from watcher.config.mongodb.uri import parse_uri, uri_refusals
 
 
 @pytest.mark.parametrize(

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 
 from tests.unit.test_consumer_dispatcher import FIRST, SECOND, Handler, Harness, message
 from watcher.consumer.change import NO_OFFSET, Gap, gap_before
-from watcher.consumer.continuity import Continuity
-from watcher.consumer.offsets import Offsets
-from watcher.consumer.routes import Route
+from watcher.consumer.offsets.continuity import Continuity
+from watcher.consumer.offsets.handled import Offsets
+from watcher.consumer.registration.routes import Route
 
 P = ("t", 0)
 

@@ -8,15 +8,15 @@ from collections.abc import Callable
 import pytest
 from confluent_kafka import Message as Record
 
-from watcher.consumer.attempts import Attempts
 from watcher.consumer.change import Change, read
-from watcher.consumer.dead_letters import DeadLetters
 from watcher.consumer.delivered import Partition
-from watcher.consumer.dispatcher import Dispatcher
-from watcher.consumer.offsets import Offsets
+from watcher.consumer.delivery.attempts import Attempts
+from watcher.consumer.delivery.dead_letters import DeadLetters
+from watcher.consumer.delivery.dispatcher import Dispatcher
+from watcher.consumer.delivery.watchdog import Watchdog
+from watcher.consumer.offsets.handled import Offsets
 from watcher.consumer.options import ConsumerOptions
-from watcher.consumer.routes import Route, Routes
-from watcher.consumer.watchdog import Watchdog
+from watcher.consumer.registration.routes import Route, Routes
 
 FIRST, SECOND = ("t", 0), ("t", 1)
 

@@ -8,7 +8,7 @@ import re
 from pathlib import Path
 
 from watcher.consumer import Change, ConsumerOptions, DatabaseChangeConsumer
-from watcher.consumer.dispatcher import ConsumerCounts
+from watcher.consumer.delivery.dispatcher import ConsumerCounts
 
 ROOT = Path(__file__).parents[2]
 TEXT = (ROOT / "docs" / "consumer.md").read_text(encoding="utf-8")

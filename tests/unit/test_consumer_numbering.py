@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from watcher.consumer.change import Change
 from watcher.consumer.delivered import Partition
-from watcher.consumer.numbering import Numbering
-from watcher.consumer.sequence_order import SequenceOrder
+from watcher.consumer.ordering.numbering import Numbering
+from watcher.consumer.ordering.sequence_order import SequenceOrder
 
 A, B, C = ("insert", 0), ("update", 0), ("delete", 0)
 Written = tuple[int, str | None]

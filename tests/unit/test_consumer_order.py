@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from watcher.consumer.delivered import DeliveredMessage, Partition, Tail, parse
-from watcher.consumer.in_order import PATIENCE_S, InOrder
-from watcher.consumer.merge import HELD_BYTES, Merge
+from watcher.consumer.ordering.in_order import PATIENCE_S, InOrder
+from watcher.consumer.ordering.merge import HELD_BYTES, Merge
 
 
 def delivered(sequence: int, partition: int = 0, **fields: Any) -> DeliveredMessage:

@@ -18,17 +18,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from watcher.consumer import AsyncDatabaseChangeConsumer, Change, ConsumerOptions, DatabaseChangeConsumer, Gap
-from watcher.consumer.attempts import Attempts
-from watcher.consumer.batches import Batches
 from watcher.consumer.change import NotOurs, read
 from watcher.consumer.connection import consumer_properties
+from watcher.consumer.delivery.attempts import Attempts
+from watcher.consumer.delivery.batches import Batches
+from watcher.consumer.delivery.redelivery import RedeliveryWindow
+from watcher.consumer.delivery.watchdog import Watchdog
 from watcher.consumer.environment import read_environment
 from watcher.consumer.errors import Reject
-from watcher.consumer.offsets import Offsets
-from watcher.consumer.redelivery import RedeliveryWindow
-from watcher.consumer.routes import REMEMBERED, Route, Routes
+from watcher.consumer.offsets.handled import Offsets
+from watcher.consumer.registration.routes import REMEMBERED, Route, Routes
 from watcher.consumer.stop_signals import stop_on_signals
-from watcher.consumer.watchdog import Watchdog
 from watcher.errors import ConfigurationError
 
 ROOT = Path(__file__).parents[2]

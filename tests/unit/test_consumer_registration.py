@@ -14,7 +14,7 @@ from typing import Any, get_args
 import pytest
 
 from watcher.consumer import AsyncDatabaseChangeConsumer, DatabaseChangeConsumer, HandlerFailed
-from watcher.consumer.handlers import check_coroutine_handler, check_handler, checked, coroutine_of
+from watcher.consumer.registration.handlers import check_coroutine_handler, check_handler, checked, coroutine_of
 from watcher.messages import schema
 from watcher.operations import OF_A_DATABASE, OPERATIONS, ROW_OPERATIONS
 
@@ -124,7 +124,7 @@ sys.modules["confluent_kafka"] = types.SimpleNamespace(Message=object)
 sys.modules["orjson"] = types.SimpleNamespace()
 sys.modules["watcher.consumer"] = package = types.ModuleType("watcher.consumer")
 package.__path__ = ["watcher/consumer"]
-from watcher.consumer.handlers import _returns_none
+from watcher.consumer.registration.handlers import _returns_none
 async def saved(change): ...
 def done(change): print(change)
 def done_or_not(change):

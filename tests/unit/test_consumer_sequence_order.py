@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from watcher.consumer.change import Change
 from watcher.consumer.delivered import Partition
-from watcher.consumer.sequence_order import MESSAGE_OVERHEAD, SequenceOrder
+from watcher.consumer.ordering.sequence_order import MESSAGE_OVERHEAD, SequenceOrder
 
 A, B, C = ("insert", 0), ("update", 0), ("delete", 0)
 WAIT_S = 2.0

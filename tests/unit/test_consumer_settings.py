@@ -17,7 +17,7 @@ from watcher.consumer.connection import (
     is_incremental,
     reset_of,
 )
-from watcher.consumer.reset import Reset
+from watcher.consumer.offsets.reset import Reset
 
 NO_DEAD_LETTERS = ConsumerOptions(on_error="stop", on_foreign="skip")
 

@@ -9,10 +9,11 @@ from typing import Any, cast
 import pytest
 from confluent_kafka import OFFSET_BEGINNING, OFFSET_END, Consumer, KafkaException, TopicPartition
 
-from watcher.consumer import ReadError, starts
+from watcher.consumer import ReadError
 from watcher.consumer.delivered import Partition
-from watcher.consumer.reset import Reset
-from watcher.consumer.starts import NO_ID, Starts
+from watcher.consumer.offsets import starts
+from watcher.consumer.offsets.reset import Reset
+from watcher.consumer.offsets.starts import NO_ID, Starts
 
 OLD, NEW = "/abc+defghijklmnopqrs/", "Zbc/defghijklmnopqrs+w"
 """Ids of topics, as librdkafka writes them: in the usual base 64, so with slashes."""

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from watcher.cli.demo_run import WATCHERS, filled_in, write_conf_dir
+from watcher.cli.demo.run import WATCHERS, filled_in, write_conf_dir
 from watcher.config import load
 from watcher.sandbox.sandbox import Sandbox
 

@@ -18,7 +18,7 @@ import pytest
 from tests.support.doctoring import check_fix, look, problems
 from watcher.config import Deployment, load
 from watcher.config.agent_settings import AgentSettings, LoadedAgent
-from watcher.doctor import host
+from watcher.doctor import host, machine
 from watcher.doctor.check import Finding, Outcome
 from watcher.doctor.configuration import Here
 from watcher.pids import birth_of
@@ -125,22 +125,22 @@ def test_file_descriptors(limit: int, watchers: int, outcome: str, examined: Exa
 def test_memory(available_mb: int, outcome: Outcome, examined: Examined, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     meminfo = tmp_path / "meminfo"
     meminfo.write_text(f"MemTotal: 16000000 kB\nMemAvailable: {available_mb * 1000} kB\n")
-    monkeypatch.setattr(host, "MEMINFO", meminfo)
-    monkeypatch.setattr(host, "CGROUP", tmp_path)
+    monkeypatch.setattr(machine, "MEMINFO", meminfo)
+    monkeypatch.setattr(machine, "CGROUP", tmp_path)
     assert examined(watchers=2)["host.memory"].outcome is outcome
 
 
 def test_memory_of_a_container(examined: Examined, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     (tmp_path / "memory.max").write_text(f"{100 * MB}\n")
     (tmp_path / "memory.current").write_text(f"{60 * MB}\n")
-    monkeypatch.setattr(host, "CGROUP", tmp_path)
+    monkeypatch.setattr(machine, "CGROUP", tmp_path)
     check_fix(examined()["host.memory"], Outcome.FAILED, "40 MB available", "add memory")
 
 
 def test_workers_that_run_have_their_memory(examined: Examined, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     (tmp_path / "memory.max").write_text(f"{100 * MB}\n")
     (tmp_path / "memory.current").write_text(f"{60 * MB}\n")
-    monkeypatch.setattr(host, "CGROUP", tmp_path)
+    monkeypatch.setattr(machine, "CGROUP", tmp_path)
     run_dir = tmp_path / "s" / "run"
     run_dir.mkdir(parents=True)
     now = datetime.now(UTC).isoformat()
@@ -150,14 +150,14 @@ def test_workers_that_run_have_their_memory(examined: Examined, monkeypatch: pyt
 
 @pytest.mark.parametrize(("state", "outcome"), [(0, Outcome.OK), (5, Outcome.WARNING), (-1, Outcome.NOT_CHECKED)])
 def test_clock(state: int, outcome: Outcome, examined: Examined, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(host, "_clock_state", lambda: state)
+    monkeypatch.setattr(machine, "_clock_state", lambda: state)
     found = examined()["host.clock"]
     assert found.outcome is outcome
     assert outcome is not Outcome.WARNING or "timedatectl" in found.fix
 
 
 def test_the_kernel_tells_of_its_clock() -> None:
-    assert -1 <= host._clock_state() <= host.TIME_ERROR
+    assert -1 <= machine._clock_state() <= machine.TIME_ERROR
 
 
 def test_old_python(examined: Examined, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -231,7 +231,7 @@ def test_files_that_root_has_left_to_another_user(name: str, examined: Examined,
 
 
 def test_file_system_that_takes_no_more_files(examined: Examined, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(host, "_files_left", lambda _: 0)
+    monkeypatch.setattr(machine, "_files_left", lambda _: 0)
     check_fix(examined()["host.disk-space"], Outcome.FAILED, "inodes", "df -i")
 
 

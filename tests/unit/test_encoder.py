@@ -18,6 +18,7 @@ from tests.unit.change_events import EVENT_ID, NOON_MS, USER_ID, change, encoder
 from tests.unit.random_bson import documents, reference
 from watcher.errors import ExitCode, UndeliverableEvent
 from watcher.messages.iso_time import LATEST_MS
+from watcher.messages.oversize import FOR_KAFKA, FOR_MONGODB
 from watcher.model import Message
 
 DOCUMENT_KEY = {"_id": str(USER_ID)}
@@ -254,6 +255,7 @@ def test_a_dead_letter_tells_of_the_message_before_it() -> None:
     row, dead_letter = encoder().reduced(event, 5, at_most(1_000), size=5_432)
     assert json.loads(row.value)["truncated"] == ["fullDocument"]
     assert (dead_letter.topic, dead_letter.operation) == ("database.control", "deadLetter")
+    assert (row.reason, dead_letter.reason) == ("", FOR_KAFKA)
     assert json.loads(dead_letter.value) == {
         "operationType": "deadLetter",
         "database": "dashboard",
@@ -285,6 +287,7 @@ def test_what_mongodb_left_out_is_told() -> None:
     assert json.loads(row.value)["updateDescription"] == {"updatedFields": {"n": 1}}
     assert json.loads(row.value)["truncated"] == json.loads(dead_letter.value)["truncated"] == ["fullDocument"]
     assert json.loads(dead_letter.value)["reason"] == "The change event was too large for MongoDB."
+    assert dead_letter.reason == FOR_MONGODB
     assert "bytes" not in json.loads(dead_letter.value)
 
 

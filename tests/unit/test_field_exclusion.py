@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from watcher.config import Settings
 from watcher.config.fault import Invalid, Refused
-from watcher.config.fields import split_field
+from watcher.config.mongodb.fields import split_field
 from watcher.mongodb.field_exclusion import exclusion_stages, fields_of
 
 REQUIRED = {

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import os
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.support.status_reports import report_of
 from watcher.fleet.polling import is_still
-from watcher.fleet.report import Report, read_report
 from watcher.fleet.status import HUNG_AFTER, WatcherState, row
 from watcher.fleet.supervisord import Process
 from watcher.pids import birth_of
+from watcher.status.report import StatusReport
 
 NOW = datetime(2024, 1, 1, 12, tzinfo=UTC)
 START = NOW - timedelta(minutes=5)
@@ -26,12 +26,12 @@ def process(state: str = "RUNNING", **changes: Any) -> Process:
     return Process("dashboard", state, **{**values, **changes})
 
 
-def report(state: str = "streaming", **changes: Any) -> Report:
+def report(state: str = "streaming", **changes: Any) -> StatusReport:
     values = {"pid": 7, "state": state, "startedAt": START, "updatedAt": NOW}
-    return Report.model_validate({**values, **changes})
+    return report_of({**values, **changes})
 
 
-def state(supervised: Process | None, written: Report | None, **options: Any) -> WatcherState:
+def state(supervised: Process | None, written: StatusReport | None, **options: Any) -> WatcherState:
     return row("dashboard", supervised, written, now=NOW, **options).state
 
 
@@ -97,20 +97,13 @@ def test_the_birth_tells_a_process_from_others_of_its_id() -> None:
         (process(), report(), {"fault": "unknown key"}, WatcherState.STREAMING),
     ],
 )
-def test_states(supervised: Process | None, written: Report | None, options: dict[str, Any], expected: WatcherState) -> None:
+def test_states(supervised: Process | None, written: StatusReport | None, options: dict[str, Any], expected: WatcherState) -> None:
     assert state(supervised, written, **options) is expected
 
 
 def test_uptime_is_of_a_running_worker() -> None:
     assert row("d", process(), report(), now=NOW).uptime(NOW) == timedelta(minutes=5)
     assert row("d", process("EXITED"), report(), now=NOW).uptime(NOW) is None
-
-
-@pytest.mark.parametrize("text", ["", "{", "[]", '{"pid": 1}'])
-def test_a_status_file_that_cannot_be_understood_is_none(text: str, tmp_path: Path) -> None:
-    (tmp_path / "dashboard.json").write_text(text)
-    assert read_report(tmp_path, "dashboard") is None
-    assert read_report(tmp_path, "missing") is None
 
 
 SERVER = int(NOW.timestamp())

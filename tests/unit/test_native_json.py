@@ -251,7 +251,8 @@ def test_another_envelope() -> None:
         filled = natively(event, envelope=envelope)
         assert filled is not None
         assert (message.key, message.value) == filled[4:] == (key, value)
-    assert natively(bson.encode(change("update")), envelope=envelope) is None
+    for other in ("update", "insert"):  # which has no layout, and no fullDocument
+        assert natively(bson.encode(change(other)), envelope=envelope) is None
 
 
 def test_a_field_of_mongodbs_that_is_called_as_one_of_ours() -> None:

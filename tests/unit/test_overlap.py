@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from tests.support.waiting import eventually
 from tests.unit.change_events import change, encoder
 from watcher.errors import Outage, UndeliverableEvent
-from watcher.model import Batch, Message, Owner, Position, ResumeToken
+from watcher.model import Batch, Message, Owner, Position
 from watcher.mongodb.split_events import event_token
 from watcher.stream.overlap import SWITCH_SECONDS, take_short_turns
 from watcher.stream.pipeline import Pipeline
@@ -76,8 +76,8 @@ class Source:
         self.threads: set[str] = set()
         self._alone = AlwaysOne()
 
-    def open(self, token: ResumeToken | None) -> Batch:
-        return Batch([], token or {}, 0)
+    def open(self, position: Position) -> Batch:
+        return Batch([], position.token or {}, 0)
 
     def next(self) -> Batch:
         with self._alone:

@@ -46,9 +46,9 @@ class Source:
         self.opened: list[ResumeToken | None] = []
         self._drained = False
 
-    def open(self, token: ResumeToken | None) -> Batch:
-        self.opened.append(token)
-        return Batch([], token or {"_data": "8200"}, 0, notices=self.notices)
+    def open(self, position: Position) -> Batch:
+        self.opened.append(position.token)
+        return Batch([], position.token or {"_data": "8200"}, 0, notices=self.notices)
 
     def next(self) -> Batch:
         self._drained = not self.batches

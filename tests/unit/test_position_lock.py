@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.unit.test_position_view import SETTINGS
-from watcher.cli.position import _delivered, _while_stopped
+from watcher.cli.delivery.position import _delivered, _while_stopped
 from watcher.config import Deployment
 from watcher.errors import WatcherError
 from watcher.private import refusal, user_name
@@ -85,7 +85,7 @@ def test_a_worker_goes_on_without_a_lock_and_says_what_to_do(here: Deployment, c
 def test_a_worker_goes_on_without_the_last_status_and_says_what_to_do(here: Deployment, caplog: pytest.LogCaptureFixture) -> None:
     path = here.run_dir / "dashboard.json"
     with nobody():
-        assert StatusFile(path).previous() == {}
+        assert StatusFile(path, here.metrics_file("dashboard")).previous() is None
     assert f"{path}, which belongs to root, cannot be opened: chown {user_name(NOBODY)} {path}" in caplog.text
 
 

@@ -58,7 +58,7 @@ WRITERS: dict[str, Callable[[Path], object]] = {
     "b.lock": lock_for_a_command,
     "a.json": lambda path: replace_file(path, b"{}"),
     ".key": load_or_make_key,
-    ".lock": lambda path: fleet_lock(path.parent).__enter__(),
+    ".lock": lambda path: fleet_lock(path).__enter__(),
 }
 
 
@@ -113,9 +113,9 @@ def test_starting_closes_what_an_older_version_left_open(tmp_path: Path) -> None
     for directory in (here.run_dir, here.log_dir, here.run_dir / "programs", here.run_dir / "disabled"):
         directory.mkdir(mode=0o755)
     prepare(here)
-    ProgramFiles(here.run_dir).write({"a": "x"})
-    DisabledMarks(here.run_dir).add("a")
-    with published(here.run_dir, "http://localhost/"):
+    ProgramFiles(here.programs_dir).write({"a": "x"})
+    DisabledMarks(here.disabled_dir).add("a")
+    with published(here.address_file, "http://localhost/"):
         found = [path for path in (here.run_dir, here.log_dir, *here.run_dir.rglob("*")) if mode(path) & 0o077]
     assert found == []
 

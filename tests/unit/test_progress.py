@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -17,15 +17,15 @@ import pytest
 from tests.support.waiting import eventually
 from watcher.config import Settings
 from watcher.errors import NotPermitted, Outage
-from watcher.log import iso
 from watcher.model import Batch, Message, Owner, Position
 from watcher.oplog import Oplog
-from watcher.worker.previous_run import Past
+from watcher.status.report import StatusReport, WorkerState
+from watcher.worker.previous_run import PreviousRun
 from watcher.worker.reporting import lag as module
 from watcher.worker.reporting import status_file
-from watcher.worker.reporting.progress import Progress, WorkerState
-from watcher.worker.reporting.status_file import StatusFile, log_status
-from watcher.worker.reporting.status_report import snapshot
+from watcher.worker.reporting.progress import Progress
+from watcher.worker.reporting.status_file import log_status
+from watcher.worker.reporting.status_report import status_report
 
 OWNER = Owner("9f3c", "host-1", 4711)
 MONGODB_AWAY = Outage("MongoDB does not answer.", hint="Is it running?", component="mongodb")
@@ -53,7 +53,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 def progress(clock: Clock) -> Progress:
     uri = "mongodb://host/dashboard"
     settings = Settings(name="dashboard", mongodb_uri=uri, kafka_brokers="host:9092", kafka_client_id="dashboard-watcher")
-    return Progress(settings, OWNER, Past(restarts=2, fruitless=1), lambda: None)
+    return Progress(settings, OWNER, PreviousRun(restarts=2, fruitless=1), lambda: None)
 
 
 def token(seconds: int) -> dict[str, str]:
@@ -72,13 +72,18 @@ def batch(server: int, events: int = 0, *, at: int | None = None, oldest: int | 
     return Batch([b""] * events, token(server if at is None else at), server, oplog=None if oldest is None else Oplog(oldest))
 
 
+def shown(progress: Progress) -> dict[str, Any]:
+    """The status file's values."""
+    return status_report(progress).as_json()
+
+
 def deliver(progress: Progress, delivered: list[Message], position: Position, *, seconds: float = 0.1) -> None:
     progress.encoded(len(delivered), sum(len(message.value) for message in delivered))
     progress.committed(delivered, position, seconds)
 
 
 def test_a_new_worker_says_who_it_is(progress: Progress) -> None:
-    status = snapshot(progress)
+    status = shown(progress)
     assert (status["watcher"], status["clientId"], status["database"]) == ("dashboard", "dashboard-watcher", "dashboard")
     assert (status["pid"], status["instance"], status["host"], status["restarts"]) == (4711, "9f3c", "host-1", 2)
     assert status["state"] == "opening"
@@ -88,7 +93,7 @@ def test_a_new_worker_says_who_it_is(progress: Progress) -> None:
 def test_counters_count_by_operation_and_what_is_no_row_is_control(progress: Progress) -> None:
     deliver(progress, messages("insert", "insert", "drop", at_ms=1_704_110_400_000), position(100, 3))
     deliver(progress, messages("replace", "rewind", at_ms=1_704_110_401_500), position(101, 5))
-    status = snapshot(progress)
+    status = shown(progress)
     assert status["events"] == {"insert": 2, "update": 0, "replace": 1, "delete": 0, "control": 2}
     assert (status["messagesCommitted"], status["sequence"]) == (5, 5)
     assert status["lastEventAt"] == "2024-01-01T12:00:01.500Z"
@@ -97,7 +102,7 @@ def test_counters_count_by_operation_and_what_is_no_row_is_control(progress: Pro
 def test_the_first_delivery_is_told_at_once_so_that_a_crash_after_it_is_not_fruitless(clock: Clock) -> None:
     told: list[int] = []
     settings = Settings(name="a", mongodb_uri="mongodb://host/a", kafka_brokers="host:9092", kafka_client_id="a-watcher")
-    progress = Progress(settings, OWNER, Past(), lambda: told.append(snapshot(progress)["messagesCommitted"]))
+    progress = Progress(settings, OWNER, PreviousRun(), lambda: told.append(shown(progress)["messagesCommitted"]))
     deliver(progress, [], position(100))
     deliver(progress, messages("insert", "insert"), position(101, 2))
     deliver(progress, messages("insert"), position(102, 3))
@@ -107,39 +112,39 @@ def test_the_first_delivery_is_told_at_once_so_that_a_crash_after_it_is_not_frui
 def test_the_buffer_holds_what_was_read_and_is_not_committed(progress: Progress) -> None:
     progress.received(batch(100, events=5))
     deliver(progress, messages("insert", "insert"), position(100))
-    assert snapshot(progress)["bufferSize"] == 3
+    assert shown(progress)["bufferSize"] == 3
 
 
 def test_lag_is_the_servers_time_less_what_is_delivered(progress: Progress) -> None:
     progress.opened(position(90))
     progress.received(batch(100, events=1))
-    assert snapshot(progress)["lagSeconds"] == 10
+    assert shown(progress)["lagSeconds"] == 10
     deliver(progress, messages("insert"), position(97))
-    assert snapshot(progress)["lagSeconds"] == 3
+    assert shown(progress)["lagSeconds"] == 3
 
 
 def test_an_empty_answer_means_that_all_is_delivered(progress: Progress) -> None:
     progress.opened(position(90))
     progress.received(batch(100))
-    assert snapshot(progress)["lagSeconds"] == 0
+    assert shown(progress)["lagSeconds"] == 0
 
 
 def test_lag_grows_while_the_server_is_silent(progress: Progress, clock: Clock) -> None:
     progress.opened(position(90))
     progress.received(batch(100))
     clock.seconds += 60
-    assert snapshot(progress)["lagSeconds"] == 60
+    assert shown(progress)["lagSeconds"] == 60
 
 
 def test_the_last_status_tells_of_no_flow_and_no_connection(progress: Progress, clock: Clock) -> None:
     with progress.account_for(threading.Event()):
         progress.opened(position(90))
         progress.streaming()
-        snapshot(progress)
+        status_report(progress)
         deliver(progress, messages(*["insert"] * 30), position(100))
         clock.seconds += 1
-        assert snapshot(progress)["eventsPerSecond"] > 0
-    status = snapshot(progress)
+        assert shown(progress)["eventsPerSecond"] > 0
+    status = shown(progress)
     assert (status["state"], status["eventsPerSecond"]) == ("stopped", 0.0)
     assert not status["mongoConnected"]
     assert not status["kafkaConnected"]
@@ -148,52 +153,61 @@ def test_the_last_status_tells_of_no_flow_and_no_connection(progress: Progress, 
 def test_headroom_is_from_the_oldest_oplog_entry_to_the_saved_position(progress: Progress) -> None:
     progress.opened(position(90))
     progress.received(batch(100, oldest=40))
-    assert snapshot(progress)["headroomSeconds"] == 50
+    assert shown(progress)["headroomSeconds"] == 50
 
 
 def test_headroom_falls_while_the_server_is_silent(progress: Progress, clock: Clock) -> None:
     progress.opened(position(90))
     progress.received(batch(100, oldest=40))
     clock.seconds += 30
-    assert snapshot(progress)["headroomSeconds"] == 20
+    assert shown(progress)["headroomSeconds"] == 20
 
 
 def left_behind(monkeypatch: pytest.MonkeyPatch, clock: Clock, headroom_s: int, *, full: bool) -> Progress:
     """That of a worker whose predecessor wrote its status ten minutes ago."""
     monkeypatch.setattr(module.time, "time", clock)
     settings = Settings(name="a", mongodb_uri="mongodb://host/a", kafka_brokers="host:9092", kafka_client_id="a-watcher")
-    status = {"clientId": "a-watcher", "headroomSeconds": headroom_s, "oplogFull": full, "updatedAt": iso(clock.seconds - 600)}
-    return Progress(settings, OWNER, Past.read(status, "a-watcher"), lambda: None)
+    written = datetime.fromtimestamp(clock.seconds - 600, UTC)
+    report = StatusReport(
+        pid=1,
+        client_id="a-watcher",
+        state="stopped",
+        started_at=written,
+        updated_at=written,
+        headroom_seconds=headroom_s,
+        oplog_full=full,
+    )
+    return Progress(settings, OWNER, PreviousRun.of(report, "a-watcher"), lambda: None)
 
 
 def test_headroom_is_that_of_the_process_before_until_mongodb_answers(monkeypatch: pytest.MonkeyPatch, clock: Clock) -> None:
     """As when a worker is started while Kafka is away: the time runs on all the same."""
     progress = left_behind(monkeypatch, clock, 3600, full=True)
-    assert (snapshot(progress)["headroomSeconds"], snapshot(progress)["oplogFull"]) == (3000, True)
+    assert (shown(progress)["headroomSeconds"], shown(progress)["oplogFull"]) == (3000, True)
     progress.opened(position(90))
     progress.received(batch(100, oldest=40))
-    assert (snapshot(progress)["headroomSeconds"], snapshot(progress)["oplogFull"]) == (50, False)
+    assert (shown(progress)["headroomSeconds"], shown(progress)["oplogFull"]) == (50, False)
 
 
 def test_nothing_is_known_when_an_oplog_with_room_was_seen_too_long_ago(monkeypatch: pytest.MonkeyPatch, clock: Clock) -> None:
-    assert snapshot(left_behind(monkeypatch, clock, 60, full=False))["headroomSeconds"] is None
+    assert shown(left_behind(monkeypatch, clock, 60, full=False))["headroomSeconds"] is None
 
 
 def test_the_rate_is_that_of_the_last_seconds(progress: Progress, clock: Clock) -> None:
-    snapshot(progress)
+    status_report(progress)
     clock.seconds += 5
     deliver(progress, messages(*["insert"] * 30), position(100))
-    snapshot(progress)
+    status_report(progress)
     clock.seconds += 5
     deliver(progress, messages(*["insert"] * 70), position(101))
-    assert snapshot(progress)["eventsPerSecond"] == 10.0
+    assert shown(progress)["eventsPerSecond"] == 10.0
     for _ in range(10):
         clock.seconds += 2
-        snapshot(progress)
-    assert snapshot(progress)["eventsPerSecond"] == 0.0
+        status_report(progress)
+    assert shown(progress)["eventsPerSecond"] == 0.0
 
 
-def test_a_snapshot_can_be_taken_at_any_moment(progress: Progress) -> None:
+def test_a_report_can_be_made_at_any_moment(progress: Progress) -> None:
     """The status file's thread reads while the worker's thread writes."""
     ended = threading.Event()
 
@@ -206,7 +220,7 @@ def test_a_snapshot_can_be_taken_at_any_moment(progress: Progress) -> None:
         worker.start()
         try:
             for _ in range(300):
-                snapshot(progress)
+                status_report(progress)
         finally:
             ended.set()
             worker.join()
@@ -246,7 +260,7 @@ def test_an_outage_shows_in_the_status(progress: Progress) -> None:
     progress.opened(position(90))
     progress.streaming()
     progress.lost(KAFKA_AWAY)
-    status = snapshot(progress)
+    status = shown(progress)
     assert (status["state"], status["mongoConnected"], status["kafkaConnected"]) == ("waiting", True, False)
     assert (status["errors"], status["reopens"]) == (1, 1)
     error = status["lastError"]
@@ -258,7 +272,7 @@ def test_after_an_outage_the_last_error_stays(progress: Progress) -> None:
     progress.lost(KAFKA_AWAY)
     progress.opened(position(90))
     progress.streaming()
-    status = snapshot(progress)
+    status = shown(progress)
     assert (status["state"], status["mongoConnected"], status["kafkaConnected"]) == ("streaming", True, True)
     assert status["lastError"]["message"] == "Kafka does not answer."
 
@@ -268,21 +282,21 @@ def test_a_worker_that_was_told_to_stop_shows_it_until_it_has(progress: Progress
     with progress.account_for(stopping):
         progress.enter(WorkerState.STREAMING)
         stopping.set()
-        assert snapshot(progress)["state"] == "stopping"
-    assert snapshot(progress)["state"] == "stopped"
+        assert shown(progress)["state"] == "stopping"
+    assert shown(progress)["state"] == "stopped"
 
 
 def test_a_worker_that_had_to_stop_says_why(progress: Progress) -> None:
     with pytest.raises(NotPermitted), progress.account_for(threading.Event()):
         raise NotPermitted("MongoDB refuses the credentials.", hint="Check the password.")
-    status = snapshot(progress)
+    status = shown(progress)
     assert (status["state"], status["lastError"]["exitCode"], status["lastError"]["hint"]) == ("failed", 77, "Check the password.")
 
 
 def test_a_bug_is_called_one(progress: Progress) -> None:
     with pytest.raises(ZeroDivisionError), progress.account_for(threading.Event()):
         raise ZeroDivisionError("division by zero")
-    error = snapshot(progress)["lastError"]
+    error = shown(progress)["lastError"]
     assert (error["exitCode"], error["message"]) == (1, "ZeroDivisionError: division by zero")
     assert "bug" in error["hint"]
 
@@ -340,17 +354,5 @@ def test_the_status_line_comes_again_and_again(
     monkeypatch.setattr(status_file, "LOG_SECONDS", 0.05)
     monkeypatch.setattr(status_file, "WRITE_SECONDS", 0.05)
     caplog.set_level(logging.INFO, "watcher")
-    with status_file.StatusFile(tmp_path / "dashboard.json").kept(progress):
+    with status_file.StatusFile(tmp_path / "dashboard.json", tmp_path / "dashboard.prom").kept(progress):
         eventually(lambda: [record.getMessage() for record in caplog.records].count("status") >= 3)
-
-
-def test_a_position_that_was_set_has_its_own_headroom(tmp_path: Path) -> None:
-    path = tmp_path / "dashboard.json"
-    path.write_text(json.dumps({"positionTime": 100, "headroomSeconds": 60, "sequence": 7}))
-    StatusFile(path).moved(token(70))
-    assert json.loads(path.read_text()) == {"positionTime": 70, "headroomSeconds": 30, "sequence": 7}
-    path.write_text(json.dumps({"positionTime": 100, "headroomSeconds": None}))
-    StatusFile(path).moved(token(70))
-    assert json.loads(path.read_text()) == {"positionTime": 70, "headroomSeconds": None}
-    StatusFile(tmp_path / "never-ran.json").moved(token(70))
-    assert [each.name for each in tmp_path.iterdir()] == ["dashboard.json"]

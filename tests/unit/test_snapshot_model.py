@@ -1,12 +1,12 @@
 """Snapshots through thousands of random histories: the worker dies at any point, transactions are cut, replies are read ahead.
 
-The real loop, interleaver and encoder run; MongoDB and Kafka are in memory (tests/support/snapshot_world.py). A consumer goes through the
-messages in their order. No row may be older than what came for its document before it, no event may lead behind a row, and in the end
-the consumer has what MongoDB has. Each condition of the design is taken away in turn, and must be missed.
-"""
+The real loop, interleaver and encoder run; MongoDB and Kafka are in memory (tests/support/snapshot_world.py). A consumer goes
+through the messages in their order. No row may be older than what came for its document before it, no event may lead behind a row,
+and in the end the consumer has what MongoDB has. Each condition of the design is taken away in turn, and must be missed."""
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
@@ -19,7 +19,7 @@ import pytest
 from tests.support.snapshot_world import DATABASE, WATCHED, World, WorldDocuments, WorldStream
 from tests.unit.change_events import encoder
 from watcher.config import Settings
-from watcher.model import Batch, Message, Owner, Position, Snapshot, Ticks
+from watcher.model import Batch, Message, Owner, Position, Ticks
 from watcher.snapshot import interleaver, place
 from watcher.snapshot.interleaver import Interleaver
 from watcher.stream import overlap
@@ -72,8 +72,8 @@ class Kafka:
     def rest(self) -> None:
         pass
 
-    def takes(self, message: Message) -> bool:
-        return True
+    def limit_of(self, topic: str) -> int:
+        return 1_000_000
 
     def _die_perhaps(self) -> None:
         if self.random.random() < self.dies / 2:
@@ -110,11 +110,9 @@ class History:
             self._steps += 1
             self.stream = WorldStream(self.world)
             source = Interleaver(self.stream, WorldDocuments(self.world), settings, Deaf())
-            pipeline = Pipeline(source, encoder(), self.kafka, Deaf(), fail_on_large=False)
-            try:
+            pipeline = Pipeline(source, encoder(), self.kafka, Deaf())
+            with contextlib.suppress(Killed):
                 pipeline.run(self.kafka.position, self._stopping)
-            except Killed:
-                pass
         return self._done()
 
     def _stopping(self) -> bool:
@@ -135,7 +133,9 @@ class History:
         """Compare the consumer's copy with the source; returns a line for each collection that differs."""
         consumer = Consumer()
         list(consumer.read(self.kafka.messages))
-        pairs = {name: (consumer.state.get(name) or {}, self.world.state.get(name) or {}) for name in set(WATCHED) - consumer.unknown}
+        pairs = {
+            name: (consumer.state.get(name) or {}, self.world.state.get(name) or {}) for name in set(WATCHED) - consumer.unknown
+        }
         return [f"{name}: {copy} instead of {source}" for name, (copy, source) in pairs.items() if copy != source]
 
 
@@ -205,18 +205,18 @@ def test_never_back_and_equal_in_the_end(looks_up: bool) -> None:
     assert finished > 0.95 * SEEDS
 
 
-def _place(**wrong: Any) -> Callable[..., place.Place | None]:
+def _place(**wrong: Any) -> Callable[..., place.ChunkPlace | None]:
     """`place_in` with some of its arguments replaced."""
     right = place.place_in
 
-    def place_in(reply: Batch, delivered: Ticks, before: Ticks, *, looked_up: bool) -> place.Place | None:
+    def place_in(reply: Batch, delivered: Ticks, before: Ticks, *, looked_up: bool) -> place.ChunkPlace | None:
         return right(reply, **({"delivered": delivered, "before": before, "looked_up": looked_up} | wrong))
 
     return place_in
 
 
 def _without_seen(stream_open: Callable[..., Batch]) -> Callable[..., Batch]:
-    def open(source: Interleaver, position: Position) -> Batch:  # noqa: A001 - it stands for Interleaver.open
+    def open(source: Interleaver, position: Position) -> Batch:
         known = position.snapshot
         return stream_open(source, replace(position, snapshot=replace(known, seen=(0, 0)) if known else None))
 
@@ -224,7 +224,7 @@ def _without_seen(stream_open: Callable[..., Batch]) -> Callable[..., Batch]:
 
 
 def _forgotten_opening(stream_open: Callable[..., Batch]) -> Callable[..., Batch]:
-    def open(source: Interleaver, position: Position) -> Batch:  # noqa: A001 - it stands for Interleaver.open
+    def open(source: Interleaver, position: Position) -> Batch:
         batch = stream_open(source, position)
         source._before = (0, 0)
         return batch

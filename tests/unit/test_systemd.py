@@ -5,15 +5,18 @@ from __future__ import annotations
 import os
 import socket
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from watcher.status.report import LastError, StatusReport
 from watcher.worker import systemd as notify
 from watcher.worker.systemd import Notifier
 
 WATCHDOG_SECONDS = 10
+NOON = datetime(2024, 1, 1, 12, tzinfo=UTC)
 
 
 class Clock:
@@ -57,15 +60,19 @@ def systemd(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Systemd]
     listener.close()
 
 
-def status(state: str = "streaming", **values: Any) -> dict[str, Any]:
-    return {"state": state, "reopens": 0, "lastCommitAt": None, "lastError": None, "queueMessages": 0, "lastPollAt": None, **values}
+def report(state: str = "streaming", **values: Any) -> StatusReport:
+    return StatusReport(pid=7, started_at=NOON, updated_at=NOON, state=state, **values)
+
+
+LATER = NOON + timedelta(seconds=1)
+AWAY = LastError(at=NOON, message="Kafka does not answer:\nlocalhost:9092")
 
 
 def test_ready_is_said_when_it_streams_and_only_what_is_new(systemd: Systemd) -> None:
     notifier = Notifier(systemd.environment)
     heard = []
     for state in ("opening", "streaming", "streaming", "waiting", "streaming", "stopping", "stopped"):
-        notifier.tell(status(state))
+        notifier.tell(report(state))
         heard.append(systemd.heard())
     assert heard == [
         ["STATUS=opening"],
@@ -80,32 +87,32 @@ def test_ready_is_said_when_it_streams_and_only_what_is_new(systemd: Systemd) ->
 
 def test_the_status_tells_in_one_line_what_it_waits_for(systemd: Systemd) -> None:
     notifier = Notifier(systemd.environment)
-    notifier.tell(status("waiting", lastError={"message": "Kafka does not answer:\nlocalhost:9092"}))
+    notifier.tell(report("waiting", last_error=AWAY))
     assert systemd.heard() == ["STATUS=waiting: Kafka does not answer: localhost:9092"]
-    notifier.tell(status("streaming", lastError={"message": "Kafka does not answer:\nlocalhost:9092"}))
+    notifier.tell(report("streaming", last_error=AWAY))
     assert systemd.heard() == ["READY=1", "STATUS=streaming"]
 
 
 @pytest.mark.parametrize(
     ("sign", "counts"),
     [
-        ({"lastPollAt": "12:00:01"}, True),
-        ({"lastCommitAt": "12:00:01"}, True),
+        ({"last_poll_at": LATER}, True),
+        ({"last_commit_at": LATER}, True),
         ({"state": "waiting"}, True),
         ({"reopens": 1}, True),
         ({}, False),
-        ({"lastPollAt": "12:00:01", "queueMessages": 3}, False),
-        ({"lastCommitAt": "12:00:01", "queueMessages": 3}, True),
+        ({"last_poll_at": LATER, "queue_messages": 3}, False),
+        ({"last_commit_at": LATER, "queue_messages": 3}, True),
     ],
     ids=["an answer", "a commit", "another state", "another opening", "nothing", "an answer, but no commit of what came", "a part"],
 )
 def test_the_watchdog_is_fed_only_while_it_gets_on(sign: dict[str, Any], counts: bool, systemd: Systemd, clock: Clock) -> None:
     notifier = Notifier(systemd.environment)
     clock.now += WATCHDOG_SECONDS
-    notifier.tell(status())
+    notifier.tell(report())
     assert "WATCHDOG=1" in systemd.heard()
     clock.now += WATCHDOG_SECONDS
-    notifier.tell(status(**sign))
+    notifier.tell(report(**sign))
     assert ("WATCHDOG=1" in systemd.heard()) is counts
 
 
@@ -114,7 +121,7 @@ def test_the_watchdog_is_fed_twice_as_often_as_it_wants(systemd: Systemd, clock:
     fed = []
     for second in range(1, 3 * WATCHDOG_SECONDS + 1):
         clock.now += 1
-        notifier.tell(status(lastPollAt=second))
+        notifier.tell(report(last_poll_at=NOON + timedelta(seconds=second)))
         if "WATCHDOG=1" in systemd.heard():
             fed.append(second)
     assert fed == [5, 10, 15, 20, 25, 30]
@@ -124,13 +131,13 @@ def test_the_watchdog_is_fed_twice_as_often_as_it_wants(systemd: Systemd, clock:
 def test_a_watchdog_that_is_not_for_us_is_not_fed(unwanted: dict[str, str], systemd: Systemd, clock: Clock) -> None:
     notifier = Notifier(systemd.environment | unwanted)
     clock.now += WATCHDOG_SECONDS
-    notifier.tell(status())
+    notifier.tell(report())
     assert systemd.heard() == ["READY=1", "STATUS=streaming"]
 
 
 @pytest.mark.parametrize("environment", [{}, {"NOTIFY_SOCKET": "vsock:2:1"}, {"NOTIFY_SOCKET": "/nowhere/notify"}])
 def test_without_a_socket_that_can_be_reached_nothing_happens(environment: dict[str, str]) -> None:
-    Notifier(environment).tell(status())
+    Notifier(environment).tell(report())
 
 
 def test_what_systemd_was_too_busy_to_hear_is_said_again(systemd: Systemd, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -138,9 +145,9 @@ def test_what_systemd_was_too_busy_to_hear_is_said_again(systemd: Systemd, monke
     chatterer, notifier = Notifier(systemd.environment), Notifier(systemd.environment)
     queue = int(Path("/proc/sys/net/unix/max_dgram_qlen").read_text())
     for number in range(queue + 2):
-        chatterer.tell(status(f"state {number}"))
-    notifier.tell(status())
+        chatterer.tell(report(f"state {number}"))
+    notifier.tell(report())
     while heard := systemd.heard():
         assert heard != ["READY=1", "STATUS=streaming"]
-    notifier.tell(status())
+    notifier.tell(report())
     assert systemd.heard() == ["READY=1", "STATUS=streaming"]

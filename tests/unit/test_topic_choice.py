@@ -7,7 +7,7 @@ from collections.abc import Collection
 import pytest
 
 from tests.support.doctoring import as_settings
-from watcher.config.topic_name import distinct, folded
+from watcher.config.topics.name import distinct, folded
 from watcher.kafka.topics import NameTaken, Topics
 
 PLAIN, APART, OTHER = "x.order.items", "x.order_x2e_items", "x.order_items"

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from watcher.config.topic_name import topic_name, topic_pattern
+from watcher.config.topics.name import topic_name, topic_pattern
 
 names = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), min_size=1, max_size=60)
 templates = st.sampled_from(

@@ -9,7 +9,7 @@ import socket
 from collections.abc import Iterator
 from pathlib import Path
 
-from watcher.fleet.agent_state import ADDRESS_FILE, Address, read_address
+from watcher.fleet.agent_state import Address, read_address
 from watcher.fleet.files import write_if_changed
 from watcher.pids import birth_of
 from watcher.private import make_directory
@@ -41,11 +41,10 @@ def url_of(host: str, listening: socket.socket) -> str:
 
 
 @contextlib.contextmanager
-def published(run_dir: Path, url: str) -> Iterator[None]:
-    """Publish the address of this process for the duration of the block."""
-    path = run_dir / ADDRESS_FILE
+def published(path: Path, url: str) -> Iterator[None]:
+    """Publish the address of this process in a file for the duration of the block."""
     try:
-        make_directory(run_dir)
+        make_directory(path.parent)
         write_if_changed(path, Address(pid=os.getpid(), url=url, birth=birth_of(os.getpid())).model_dump_json() + "\n")
     except OSError as error:  # go on: the agent is needed most when the disk is full
         logger.warning("the file that says where the agent listens cannot be written: %s", error)
@@ -56,7 +55,7 @@ def published(run_dir: Path, url: str) -> Iterator[None]:
             path.unlink()
 
 
-def find(run_dir: Path) -> str | None:
-    """The URL of the running agent; None if none listens."""
-    address = read_address(run_dir)
+def find(path: Path) -> str | None:
+    """The URL of the running agent, from the file that it writes; None if none listens."""
+    address = read_address(path)
     return address.url if address else None

@@ -25,17 +25,18 @@ def mark(path: Path) -> Mark | None:
 class FileCache(Generic[T]):
     """The results of `read` by name, each kept until the file at `path_of(name)` changes."""
 
-    def __init__(self, path_of: Callable[[str], Path], read: Callable[[str], T]) -> None:
+    def __init__(self, path_of: Callable[[str], Path], read: Callable[[Path], T]) -> None:
         self._path_of = path_of
         self._read = read
         self._kept: dict[str, tuple[Mark | None, T]] = {}
 
     def get(self, name: str) -> T:
         """The result for `name`, from memory unless the file has changed."""
-        now = mark(self._path_of(name))
+        path = self._path_of(name)
+        now = mark(path)
         kept = self._kept.get(name)
         if kept is None or kept[0] != now:
-            kept = self._kept[name] = (now, self._read(name))
+            kept = self._kept[name] = (now, self._read(path))
         return kept[1]
 
     def keep_only(self, names: Iterable[str]) -> None:

@@ -15,10 +15,10 @@ from typing import Any
 import uvicorn
 
 from watcher.agent.address import listen, published, url_of
-from watcher.agent.app import create_app
-from watcher.agent.connection import ACCEPTED_AT_ONCE, WAITING_CONNECTIONS, HttpConnection, sweep
-from watcher.agent.freshness import keep_fresh
-from watcher.agent.view import FleetView
+from watcher.agent.http.app import create_app
+from watcher.agent.http.connection import ACCEPTED_AT_ONCE, WAITING_CONNECTIONS, HttpConnection, sweep
+from watcher.agent.view.fleet_view import FleetView
+from watcher.agent.view.freshness import keep_fresh
 from watcher.config.agent_settings import AgentSettings
 from watcher.errors import NotPermitted
 from watcher.fleet.control import Fleet
@@ -62,7 +62,7 @@ async def _show(view: FleetView, stopping: asyncio.Event) -> None:
         return
     url = url_of(view.agent.host, listening)
     logger.info("listening", extra={"url": url, "readingNeedsToken": not view.agent.reading_is_open})
-    with listening, published(view.deployment.run_dir, url):
+    with listening, published(view.deployment.address_file, url):
         await _answer(view, listening, stopping)
 
 

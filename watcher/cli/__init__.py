@@ -1,4 +1,8 @@
-"""watcherctl: the root command. Errors become messages and exit codes only here."""
+"""watcherctl: the root command, and a room for each family of commands. Errors become messages and exit codes only here.
+
+It may import every other part, but `commands` lists the commands without importing one. Thin commands belong here, and what several
+of them share, such as options and exit codes. The work itself belongs to the parts that they call.
+"""
 
 from __future__ import annotations
 

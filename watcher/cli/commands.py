@@ -15,10 +15,10 @@ class CommandPlace(NamedTuple):
 
 
 _SUMMARIES: Mapping[str, Mapping[str, str]] = {
-    "watcher.cli.init": {"init": "Write a conf.d and its other files, to start from."},
-    "watcher.cli.check": {"check": "Show all faults of the configuration at once."},
-    "watcher.cli.doctor": {"doctor": "Look for what is wrong, and say what to do about it."},
-    "watcher.cli.fleet": {
+    "watcher.cli.deployment.init": {"init": "Write a conf.d and its other files, to start from."},
+    "watcher.cli.deployment.check": {"check": "Show all faults of the configuration at once."},
+    "watcher.cli.deployment.doctor": {"doctor": "Look for what is wrong, and say what to do about it."},
+    "watcher.cli.fleet.control": {
         "start": "Start watchers, and wait until they stream.",
         "stop": "Stop watchers after their current batch.",
         "restart": "Stop watchers and start them again.",
@@ -29,20 +29,20 @@ _SUMMARIES: Mapping[str, Mapping[str, str]] = {
         "ctl": "Run supervisorctl on this fleet.",
         "down": "Stop all watchers and supervisord.",
     },
-    "watcher.cli.observe": {
+    "watcher.cli.fleet.observe": {
         "console": "Print the address of the fleet's page, and open it.",
         "metrics": "Print all metrics in Prometheus' format.",
         "health": "Say in one line whether all is well, for probes.",
     },
-    "watcher.cli.agent": {"agent": "Run the agent; this is what supervisord does."},
-    "watcher.cli.logs": {"logs": "Show the watchers' logs."},
-    "watcher.cli.tail": {"tail": "Show the messages a watcher has delivered."},
-    "watcher.cli.position": {"position": "Show a watcher's position, or change it."},
-    "watcher.cli.verify": {"verify": "Prove that the topics hold what the collections hold."},
-    "watcher.cli.compare": {"compare": "Compare the messages of an old watcher with ours."},
-    "watcher.cli.generate": {"generate": "Write files for your own supervisord, systemd, Kubernetes."},
-    "watcher.cli.run": {"run": "Run one watcher, or the fleet, in the foreground."},
-    "watcher.cli.demo": {"demo": "Run a demo: MongoDB, Kafka, two watchers and traffic."},
+    "watcher.cli.fleet.agent": {"agent": "Run the agent; this is what supervisord does."},
+    "watcher.cli.fleet.logs": {"logs": "Show the watchers' logs."},
+    "watcher.cli.delivery.tail": {"tail": "Show the messages a watcher has delivered."},
+    "watcher.cli.delivery.position": {"position": "Show a watcher's position, or change it."},
+    "watcher.cli.delivery.verify": {"verify": "Prove that the topics hold what the collections hold."},
+    "watcher.cli.delivery.compare": {"compare": "Compare the messages of an old watcher with ours."},
+    "watcher.cli.deployment.generate": {"generate": "Write files for your own supervisord, systemd, Kubernetes."},
+    "watcher.cli.fleet.run": {"run": "Run one watcher, or the fleet, in the foreground."},
+    "watcher.cli.demo.command": {"demo": "Run a demo: MongoDB, Kafka, two watchers and traffic."},
     "watcher.cli.version": {"version": "Show the version of watcherctl and its libraries."},
     "watcher.cli.completion": {"completion": "Print the completion script for a shell."},
 }

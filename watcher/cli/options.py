@@ -12,9 +12,9 @@ import click
 from click.shell_completion import CompletionItem
 
 from watcher.cli.exit_codes import UnknownName
-from watcher.config.conf_dir import watcher_names
 from watcher.config.deployment import Deployment
 from watcher.config.fault import did_you_mean
+from watcher.config.files.conf_dir import watcher_names
 
 R = TypeVar("R")
 F = TypeVar("F", bound=Callable[..., object])

@@ -1,4 +1,4 @@
-"""Progress of a long command on stderr: a bar on a terminal, else a line for each phase."""
+"""Progress of a long command on stderr: a bar on a terminal, else a line for whatever is new."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from contextlib import contextmanager
 import click
 
 Progress = Callable[[str, int, int], None]
-"""The phase, the amount done, and the total; the total is 0 if it is not known."""
+"""The present activities, a line each, with the amount done and the total; the total is 0 if it is not known."""
 
 
 @contextmanager
@@ -23,13 +23,15 @@ def phases() -> Iterator[Progress]:
 
 
 def _lines() -> Progress:
-    last = ""
+    before: list[str] = []
 
-    def tell(phase: str, _done: int, _total: int) -> None:
-        nonlocal last
-        if phase != last:
-            click.echo(phase, err=True)
-        last = phase
+    def tell(present: str, _done: int, _total: int) -> None:
+        nonlocal before
+        lines = present.splitlines()
+        for line in lines:
+            if line not in before:
+                click.echo(line, err=True)
+        before = lines
 
     return tell
 
@@ -39,12 +41,14 @@ def _bar() -> Iterator[Progress]:
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
     from rich.progress import Progress as Bars
+    from rich.table import Column
 
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Bars(*columns, console=Console(stderr=True), transient=True) as bars:
+    text = TextColumn("{task.description}", markup=False, table_column=Column(ratio=1, no_wrap=True, overflow="ellipsis"))
+    columns = (BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), text)
+    with Bars(*columns, console=Console(stderr=True), transient=True, expand=True) as bars:
         task = bars.add_task("starting", total=None)
 
-        def tell(phase: str, done: int, total: int) -> None:
-            bars.update(task, description=phase, completed=done, total=total or None)
+        def tell(present: str, done: int, total: int) -> None:
+            bars.update(task, description=", ".join(present.splitlines()), completed=done, total=total or None)
 
         yield tell

@@ -11,11 +11,11 @@ from typing import Annotated, Any
 
 from watcher.config.checked import Checked
 from watcher.config.checks import at_least, at_most, secret, text, whole_number, yes_or_no
-from watcher.config.conf_dir import AGENT_FILE, read_file
 from watcher.config.fault import BUILT_IN, Fault, Invalid, Origin, Refused
+from watcher.config.files.conf_dir import AGENT_FILE, read_file
+from watcher.config.files.secret_file import read_secret, secret_path
+from watcher.config.files.source import Entry, SettingsSource
 from watcher.config.masking import Secret, masked
-from watcher.config.secret_file import read_secret, secret_path
-from watcher.config.source import Entry, SettingsSource
 
 TOKEN_CHARACTERS = 16
 """The least number of characters in a token. A token that can be guessed protects nothing."""

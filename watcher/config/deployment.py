@@ -1,4 +1,4 @@
-"""The directories of a deployment: `conf.d/`, and beside it `run/` and `log/`."""
+"""The directories of a deployment, `conf.d/`, and beside it `run/` and `log/`; and the places of all files in them."""
 
 from __future__ import annotations
 
@@ -6,14 +6,21 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from watcher.config.files.conf_dir import AGENT
+
 CONFIG_VARIABLE = "WATCHER_CONFIG"
 CONF_DIR_NAME = "conf.d"
+SUPERVISORD = "supervisord"
 SYSTEM_CONF_DIR = Path("/etc/database-watcher") / CONF_DIR_NAME
 
 
 @dataclass(frozen=True, slots=True)
 class Deployment:
-    """The three directories of one fleet, as absolute paths. None of them needs to exist."""
+    """The three directories of one fleet, as absolute paths. None of them needs to exist.
+
+    Nothing else in the package makes the path of a file in `run/` or `log/`. `watcher/private.py` knows their names too, to tell
+    such a directory from others.
+    """
 
     conf_dir: Path
     run_dir: Path
@@ -31,6 +38,72 @@ class Deployment:
         conf_dir = below if os.path.isdir(below) else named  # noqa: PTH112 - Path.is_dir() raises for one that may not be entered
         state_dir = state_dir.absolute() if state_dir else conf_dir.parent
         return cls(conf_dir=conf_dir, run_dir=state_dir / "run", log_dir=state_dir / "log")
+
+    @property
+    def state_dir(self) -> Path:
+        """The directory that holds `run/` and `log/`."""
+        return self.run_dir.parent
+
+    def status_file(self, name: str) -> Path:
+        """A worker's status, which it writes for all others; see watcher/status/."""
+        return self.run_dir / f"{name}.json"
+
+    def metrics_file(self, name: str) -> Path:
+        """A worker's metrics, in Prometheus' text format."""
+        return self.run_dir / f"{name}.prom"
+
+    def lock_file(self, name: str) -> Path:
+        """The file that a worker keeps locked, so that there is no second one."""
+        return self.run_dir / f"{name}.lock"
+
+    def log_file(self, program: str) -> Path:
+        """The log of a watcher, of the agent, or of supervisord itself."""
+        return self.log_dir / f"{program}.log"
+
+    @property
+    def logs(self) -> tuple[str, ...]:
+        """The programs that have a log, except supervisord."""
+        return tuple(path.stem for path in self.log_dir.glob("*.log") if path.stem != SUPERVISORD)
+
+    @property
+    def address_file(self) -> Path:
+        """The file that says where the agent listens."""
+        return self.run_dir / f"{AGENT}.json"
+
+    @property
+    def fleet_lock_file(self) -> Path:
+        """The file that a `watcherctl` keeps locked while it changes the fleet."""
+        return self.run_dir / ".lock"
+
+    @property
+    def key_file(self) -> Path:
+        """The key of the settings' digests."""
+        return self.run_dir / ".key"
+
+    @property
+    def supervisord_base(self) -> Path:
+        """The deployment's own base configuration of supervisord. It need not have one."""
+        return self.conf_dir.parent / "supervisor" / "supervisord.conf"
+
+    @property
+    def supervisord_config(self) -> Path:
+        """The configuration that supervisord runs with, also for `supervisorctl -c`. It names supervisord's own files."""
+        return self.run_dir / "supervisord.conf"
+
+    @property
+    def supervisord_socket(self) -> Path:
+        """The socket on which supervisord listens."""
+        return self.run_dir / "supervisor.sock"
+
+    @property
+    def programs_dir(self) -> Path:
+        """The programs that supervisord runs, a file each."""
+        return self.run_dir / "programs"
+
+    @property
+    def disabled_dir(self) -> Path:
+        """The marks of the disabled watchers, a file each."""
+        return self.run_dir / "disabled"
 
 
 def _default_conf_dir() -> Path:

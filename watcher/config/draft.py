@@ -9,12 +9,13 @@ from pathlib import Path
 from typing import Any
 
 from watcher.config.checked import Missing
-from watcher.config.drivers import refused_by_librdkafka, refused_by_pymongo
 from watcher.config.fault import Fault, Invalid, Origin, Refused
+from watcher.config.files.secret_file import SUFFIX, secret_of, secret_path
+from watcher.config.files.source import KAFKA_TABLE, Entry, SettingsSource
+from watcher.config.kafka.librdkafka_refusals import refused_by_librdkafka
 from watcher.config.kafka_client import producer_properties
-from watcher.config.secret_file import SUFFIX, secret_of, secret_path
+from watcher.config.mongodb.pymongo_refusals import refused_by_pymongo
 from watcher.config.settings import Settings
-from watcher.config.source import KAFKA_TABLE, Entry, SettingsSource
 
 _PROPERTY_PREFIX = f"{KAFKA_TABLE}."
 

@@ -81,6 +81,10 @@ def configuration_error(faults: Sequence[Fault]) -> ConfigurationError:
 _NEAR = 0.7
 """The least similarity of two words that count as near, from 0 to 1, as difflib measures it."""
 
+SURELY_MEANT = 0.85
+"""The least similarity of an unknown name to a known one to count as a misspelling. Below that it may belong to somebody else: an
+option to another driver that uses the same URI, a property to a plugin of librdkafka."""
+
 
 def did_you_mean(word: str, known: Iterable[str], cutoff: float = _NEAR) -> str:
     """The question `did you mean 'x'?` with the nearest known word; empty if none is near. Case does not matter."""

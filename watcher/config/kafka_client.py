@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from watcher.config.librdkafka_limits import TRANSACTION_TIMEOUT_MS, within_limits
+from watcher.config.kafka.librdkafka_limits import TRANSACTION_TIMEOUT_MS, within_limits
 from watcher.config.settings import Settings
 from watcher.librdkafka import common_properties
 

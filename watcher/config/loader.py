@@ -8,14 +8,14 @@ from dataclasses import dataclass, field
 from itertools import chain
 from pathlib import Path
 
-from watcher.config.conf_dir import DEFAULTS_FILE, list_conf_dir, name_refusal, read_file, same_name_faults
 from watcher.config.draft import Draft
-from watcher.config.env_file import read_environment
 from watcher.config.fault import Fault, Origin, Refused, configuration_error, did_you_mean
-from watcher.config.mongodb_uri import parse_uri
+from watcher.config.files.conf_dir import DEFAULTS_FILE, list_conf_dir, name_refusal, read_file, same_name_faults
+from watcher.config.files.env_file import read_environment
+from watcher.config.files.source import SettingsSource
+from watcher.config.mongodb.uri import parse_uri
 from watcher.config.settings import Settings
 from watcher.config.shared_topics import refuse_shared_topics
-from watcher.config.source import SettingsSource
 from watcher.errors import ConfigurationError
 
 

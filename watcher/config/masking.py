@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from watcher.config.mongodb_uri import URI
+from watcher.config.mongodb.uri import URI
 
 MASK = "***"
 

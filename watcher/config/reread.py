@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 
 from watcher.config.fault import Invalid, Refused
+from watcher.config.files.secret_file import secret_of
+from watcher.config.files.source import KAFKA_TABLE
 from watcher.config.masking import Secret
-from watcher.config.secret_file import secret_of
 from watcher.config.settings import Settings
-from watcher.config.source import KAFKA_TABLE
 
 
 def reread(settings: Settings) -> Settings:

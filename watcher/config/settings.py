@@ -10,19 +10,19 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Annotated, Any, Literal
 
-from watcher.config.brokers import check_brokers, check_client_id, misread_brokers
 from watcher.config.checked import Checked
 from watcher.config.checks import at_least, at_most, each, one_of, secret, table, text, whole_number, yes_or_no
-from watcher.config.collections import check_pattern, check_watchable, is_watched, split_list
-from watcher.config.configured_topics import configured_topics, contradictions, is_internal
 from watcher.config.fault import Invalid, Refused
-from watcher.config.fields import check_field, out_of_reach
-from watcher.config.librdkafka import PropertyValue, check_property, check_value, no_numbers
+from watcher.config.kafka.brokers import check_brokers, check_client_id, misread_brokers
+from watcher.config.kafka.librdkafka import PropertyValue, check_property, check_value, no_numbers
 from watcher.config.masking import Secret
-from watcher.config.mongodb_uri import parse_uri, uri_refusals
-from watcher.config.queries import check_query
-from watcher.config.topic_name import folded
-from watcher.config.topic_template import check_topic
+from watcher.config.mongodb.collections import check_pattern, check_watchable, is_watched, split_list
+from watcher.config.mongodb.fields import check_field, out_of_reach
+from watcher.config.mongodb.queries import check_query
+from watcher.config.mongodb.uri import parse_uri, uri_refusals
+from watcher.config.topics.configured import configured_topics, contradictions, is_internal
+from watcher.config.topics.name import folded
+from watcher.config.topics.template import check_topic
 from watcher.operations import ROW_OPERATIONS, TOPIC_OF
 
 SINGLE_TOPICS: Mapping[str, str] = MappingProxyType(

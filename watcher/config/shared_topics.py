@@ -8,7 +8,7 @@ from itertools import permutations
 from watcher.config.draft import Draft
 from watcher.config.fault import Fault
 from watcher.config.settings import Settings
-from watcher.config.topic_name import folded
+from watcher.config.topics.name import folded
 
 
 def refuse_shared_topics(drafts: Sequence[Draft], settings: Mapping[str, Settings | None]) -> None:

@@ -1,6 +1,7 @@
-"""The reading side: DatabaseChangeConsumer calls functions with a watcher's messages, and `reader` shows them.
+"""The reading side: DatabaseChangeConsumer calls functions with a watcher's messages, and `reading.reader` shows them.
 
-Importing this package needs nothing but confluent-kafka and orjson.
+Importing this package needs nothing but confluent-kafka and orjson. What its users import stands at the top, and the parts of a
+consumer belong in the rooms, in the order of a message: reading, ordering, registration, delivery, offsets.
 """
 
 from watcher.consumer.asynchronous import AsyncDatabaseChangeConsumer

@@ -13,13 +13,13 @@ from typing import Any, Self, TypeVar
 
 from watcher.consumer.change import Change, Gap
 from watcher.consumer.consumer import BATCH_SIZE, BATCH_WAIT_MS, DEFAULT_OPTIONS, DatabaseChangeConsumer
-from watcher.consumer.dispatcher import ConsumerCounts
+from watcher.consumer.delivery.dispatcher import ConsumerCounts
+from watcher.consumer.delivery.watchdog import handled_elsewhere, stack_of_thread
 from watcher.consumer.environment import read_environment
-from watcher.consumer.handlers import check_coroutine_handler, coroutine_of
-from watcher.consumer.operations import ANY
 from watcher.consumer.options import ConsumerOptions
+from watcher.consumer.registration.handlers import check_coroutine_handler, coroutine_of
+from watcher.consumer.registration.operations import ANY
 from watcher.consumer.stop_signals import STOP_SIGNALS
-from watcher.consumer.watchdog import handled_elsewhere, stack_of_thread
 
 T = TypeVar("T")
 Coroutines = Callable[[T], Coroutine[Any, Any, object]]

@@ -8,7 +8,7 @@ from collections.abc import Collection, Mapping
 from typing import Any
 
 from watcher.consumer.names import is_topic
-from watcher.consumer.reset import Reset
+from watcher.consumer.offsets.reset import Reset
 from watcher.librdkafka import common_properties as common
 
 OFFSETS = "offsets are committed after the handlers have returned"

@@ -9,13 +9,13 @@ from typing import Any, Self, TypeVar
 
 from watcher.consumer.change import Change, Gap
 from watcher.consumer.connection import check_properties
-from watcher.consumer.dispatcher import ConsumerCounts
+from watcher.consumer.delivery.dispatcher import ConsumerCounts
 from watcher.consumer.environment import read_environment
-from watcher.consumer.handlers import Result, check_handler, checked
 from watcher.consumer.names import check_dead_letter_topic, check_topics
-from watcher.consumer.operations import ANY, check_selection
 from watcher.consumer.options import ConsumerOptions
-from watcher.consumer.routes import BatchHandler, Handler, Route, Routes
+from watcher.consumer.registration.handlers import Result, check_handler, checked
+from watcher.consumer.registration.operations import ANY, check_selection
+from watcher.consumer.registration.routes import BatchHandler, Handler, Route, Routes
 from watcher.consumer.session import Session
 from watcher.consumer.stop_signals import stop_on_signals
 from watcher.operations import ROW_OPERATIONS

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from confluent_kafka import KafkaError
+from confluent_kafka import KafkaError, KafkaException
 
 from watcher.consumer.errors import ReadError
 from watcher.errors import ConfigurationError, NotPermitted, WatcherError
@@ -27,6 +29,15 @@ NO_OFFSET_HINT = (
     'auto.offset.reset is "error". Without it, or with "earliest", reading begins with the oldest message that Kafka has; '
     "else set the group's offset with kafka-consumer-groups."
 )
+
+
+@contextlib.contextmanager
+def read_errors(settings: Settings) -> Iterator[None]:
+    """Turn librdkafka's exceptions into ours, as `read_error` does."""
+    try:
+        yield
+    except KafkaException as error:
+        raise read_error(error.args[0], settings) from error
 
 
 def read_error(error: KafkaError, settings: Settings) -> WatcherError:

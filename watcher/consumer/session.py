@@ -11,21 +11,21 @@ from typing import Any
 from confluent_kafka import KafkaError
 from confluent_kafka import Message as Record
 
-from watcher.consumer.attempts import Attempts, Stopped
 from watcher.consumer.change import Change, NotOurs, read
 from watcher.consumer.connection import common_properties, consumer_properties, reset_of
-from watcher.consumer.continuity import Continuity
-from watcher.consumer.dead_letters import DeadLetters
 from watcher.consumer.delivered import Partition
-from watcher.consumer.dispatcher import ConsumerCounts, Dispatcher
-from watcher.consumer.ends import Ends
-from watcher.consumer.feed import Feed
-from watcher.consumer.offsets import Offsets
+from watcher.consumer.delivery.attempts import Attempts, Stopped
+from watcher.consumer.delivery.dead_letters import DeadLetters
+from watcher.consumer.delivery.dispatcher import ConsumerCounts, Dispatcher
+from watcher.consumer.delivery.watchdog import Watchdog
+from watcher.consumer.offsets.continuity import Continuity
+from watcher.consumer.offsets.ends import Ends
+from watcher.consumer.offsets.handled import Offsets
+from watcher.consumer.offsets.starts import Starts
 from watcher.consumer.options import ConsumerOptions
-from watcher.consumer.routes import Routes
-from watcher.consumer.sequence_order import SequenceOrder
-from watcher.consumer.starts import Starts
-from watcher.consumer.watchdog import Watchdog
+from watcher.consumer.ordering.sequence_order import SequenceOrder
+from watcher.consumer.reading.feed import Feed
+from watcher.consumer.registration.routes import Routes
 
 _log = logging.getLogger("watcher.consumer")
 

@@ -85,7 +85,7 @@ def examine(here: Here, limits: Limits, progress: Progress = lambda _what, _done
 
 def _of_deployment(here: Here, limits: Limits, told: Told) -> Iterator[Section]:
     yield Section("configuration", "", str(here.deployment.conf_dir), run_checks(CONFIGURATION, here, limits, told))
-    yield Section("host", "", str(here.deployment.run_dir.parent), run_checks(HOST, here, limits, told))
+    yield Section("host", "", str(here.deployment.state_dir), run_checks(HOST, here, limits, told))
 
 
 def _of_watcher(here: Here, settings: Settings, limits: Limits, told: Told) -> tuple[Section, ...]:
@@ -94,7 +94,7 @@ def _of_watcher(here: Here, settings: Settings, limits: Limits, told: Told) -> t
         of_mongodb = begun(lambda: run_checks(MONGODB, source, limits, told))
         of_kafka = run_checks(KAFKA, Kafka(settings, origins), limits, told)
         found = {**of_mongodb.result(), **of_kafka}
-    saved = SavedPosition(settings, here.deployment.run_dir)
+    saved = SavedPosition(settings, here.deployment)
     return (
         Section("mongodb", settings.name, masked("mongodb_uri", settings.mongodb_uri), of_mongodb.result()),
         Section("kafka", settings.name, settings.kafka_brokers, of_kafka),

@@ -16,7 +16,7 @@ from confluent_kafka.admin import AdminClient, BrokerMetadata, ClusterMetadata, 
 
 from watcher.config import Origin, Settings
 from watcher.config.fault import BUILT_IN
-from watcher.config.topic_name import topic_name
+from watcher.config.topics.name import topic_name
 from watcher.doctor.check import Check, Finding, failed, ok
 from watcher.errors import Outage, WatcherError
 from watcher.kafka.error_table import CREDENTIALS_HINT

@@ -7,8 +7,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from watcher.config import Settings
-from watcher.config.collections import is_glob, is_watched
 from watcher.config.fault import did_you_mean
+from watcher.config.mongodb.collections import is_glob, is_watched
 from watcher.doctor.check import Check, Finding, failed, not_checked, ok, warning
 from watcher.doctor.mongodb import LOGGED_IN, Document, Mongodb, grant
 from watcher.errors import NotPermitted, WatcherError

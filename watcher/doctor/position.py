@@ -7,15 +7,13 @@ import socket
 from collections import deque
 from dataclasses import dataclass, field
 from functools import cached_property
-from pathlib import Path
 
 from confluent_kafka import KafkaError
 
-from watcher.config import Settings
+from watcher.config import Deployment, Settings
 from watcher.doctor.check import Check, Finding, failed, not_checked, ok, warning
 from watcher.errors import PositionLost
 from watcher.fleet.polling import command_line, is_alive, is_still
-from watcher.fleet.report import read_report
 from watcher.kafka.ownership import check_database, position_gone
 from watcher.kafka.position import Saved
 from watcher.kafka.position_reader import PositionReader
@@ -24,9 +22,9 @@ from watcher.log import iso
 from watcher.model import Owner, token_seconds
 from watcher.mongodb.resuming_stream import ResumingStream
 from watcher.oplog import Oplog
+from watcher.status.report import StatusReport, read_report
 from watcher.terminal.durations import headroom_in_words, seconds_in_words
-from watcher.worker.previous_run import Past
-from watcher.worker.reporting.status_file import StatusFile
+from watcher.worker.previous_run import PreviousRun
 
 LONG_SECONDS = 600
 """Lag in seconds. A watcher that is less behind than this is only being restarted."""
@@ -39,7 +37,7 @@ class SavedPosition:
     """One watcher's position in Kafka, and the traces of its worker in `run/`."""
 
     settings: Settings
-    run_dir: Path
+    deployment: Deployment
     troubles: deque[KafkaError] = field(default_factory=lambda: deque(maxlen=16))
 
     @cached_property
@@ -50,10 +48,14 @@ class SavedPosition:
         return PositionReader(self.settings, self.troubles.append).read()
 
     @property
-    def past(self) -> Past:
-        """The state that the last worker on this host has left."""
-        status_file = StatusFile(self.run_dir / f"{self.settings.name}.json")
-        return Past.read(status_file.previous(), self.settings.kafka_client_id)
+    def report(self) -> StatusReport | None:
+        """The last report of a worker on this host."""
+        return read_report(self.deployment.status_file(self.settings.name))
+
+    @property
+    def has_delivered(self) -> bool:
+        """True if a worker on this host has committed a position."""
+        return PreviousRun.of(self.report, self.settings.kafka_client_id).has_delivered
 
 
 def saved(position: SavedPosition) -> Finding:
@@ -61,7 +63,7 @@ def saved(position: SavedPosition) -> Finding:
     PositionLost.
     """
     found = position.saved.position
-    if found is None and (position.past.has_delivered or position.saved.emptied):
+    if found is None and (position.has_delivered or position.saved.emptied):
         raise position_gone(position.settings)
     if found is None or found.token is None:
         return ok(f"none yet; the first start begins with start_from = {position.settings.start_from}")
@@ -101,7 +103,7 @@ def owner(position: SavedPosition) -> Finding:
     last = position.saved.owner
     if last is None:
         return not_checked(NO_POSITION)
-    report = read_report(position.run_dir, position.settings.name)
+    report = position.report
     ours = report.pid if report and is_still(report.pid, report.birth) else None
     return judge_owner(last, ours, socket.gethostname(), position.settings)
 

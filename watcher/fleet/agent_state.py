@@ -8,13 +8,11 @@ from pathlib import Path
 
 from pydantic import BaseModel, ValidationError
 
-from watcher.config.conf_dir import AGENT
+from watcher.config.files.conf_dir import AGENT
 from watcher.fleet.control import Fleet
 from watcher.fleet.logs import Line, Wanted, last_lines
 from watcher.fleet.polling import is_still
 from watcher.fleet.supervisord import Process
-
-ADDRESS_FILE = f"{AGENT}.json"
 
 _LINES = 20
 """The number of last log lines searched for the agent's reason. The agent logs it once, and then keeps quiet."""
@@ -30,10 +28,10 @@ class Address(BaseModel):
     birth: str = ""
 
 
-def read_address(run_dir: Path) -> Address | None:
-    """The address of the running agent; None if none runs."""
+def read_address(path: Path) -> Address | None:
+    """The address of the running agent, from the file that it writes; None if none runs."""
     try:
-        address = Address.model_validate_json((run_dir / ADDRESS_FILE).read_bytes())
+        address = Address.model_validate_json(path.read_bytes())
     except (OSError, ValidationError):
         return None
     return address if is_still(address.pid, address.birth) else None
@@ -58,7 +56,7 @@ NO_AGENT = AgentState(wanted=False)
 
 def agent_state(fleet: Fleet, process: Process | None) -> AgentState:
     """The state of the fleet's agent. `process` is None if supervisord does not run or does not have the agent."""
-    address = read_address(fleet.deployment.run_dir)
+    address = read_address(fleet.deployment.address_file)
     if not fleet.agent.wanted or address:
         return AgentState(fleet.agent.wanted is not None, address.url if address else "")
     if process is None:
@@ -76,7 +74,7 @@ def _last_complaint(fleet: Fleet, process: Process) -> Line | None:
     """The last error that this process has logged; None if it has logged none."""
     since = datetime.fromtimestamp(max(process.started_at - _STEP_SECONDS, 0), UTC)
     try:
-        lines = last_lines({AGENT: fleet.deployment.log_dir / f"{AGENT}.log"}, _LINES, Wanted(since=since))
+        lines = last_lines({AGENT: fleet.deployment.log_file(AGENT)}, _LINES, Wanted(since=since))
     except OSError:
         return None
     return next((line for line in reversed(lines) if _text(line, "level") == "error"), None)

@@ -13,8 +13,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 from watcher.config.agent_settings import AgentSettings, LoadedAgent
-from watcher.config.conf_dir import AGENT
 from watcher.config.deployment import Deployment
+from watcher.config.files.conf_dir import AGENT
 from watcher.config.settings import Settings
 from watcher.errors import DISK_FULL
 from watcher.fleet import launch
@@ -70,7 +70,7 @@ def agent_command(deployment: Deployment) -> tuple[str, ...]:
 
 
 def _places(deployment: Deployment) -> tuple[str, ...]:
-    return ("--config", str(deployment.conf_dir), "--state-dir", str(deployment.run_dir.parent))
+    return ("--config", str(deployment.conf_dir), "--state-dir", str(deployment.state_dir))
 
 
 class Fleet:
@@ -82,9 +82,9 @@ class Fleet:
     def __init__(self, deployment: Deployment, command_of: CommandOf | None = None, agent: LoadedAgent | None = None) -> None:
         self.deployment = deployment
         self.agent = agent or LoadedAgent()
-        self.supervisord = Supervisord(launch.socket_path(deployment))
-        self.disabled = DisabledMarks(deployment.run_dir)
-        self._programs = ProgramFiles(deployment.run_dir)
+        self.supervisord = Supervisord(deployment.supervisord_socket)
+        self.disabled = DisabledMarks(deployment.disabled_dir)
+        self._programs = ProgramFiles(deployment.programs_dir)
         self._command_of = command_of or worker_command(deployment)
 
     def start(self, watchers: Iterable[Settings]) -> None:
@@ -206,7 +206,7 @@ class Fleet:
             return launch.shut_down(self.deployment)
 
     def _render(self, watchers: Iterable[Settings]) -> dict[str, str]:
-        key = load_or_make_key(self.deployment.run_dir / ".key")
+        key = load_or_make_key(self.deployment.key_file)
         programs = [self._program(settings, key) for settings in watchers]
         if wanted := self.agent.wanted:
             programs.append(self._agent_program(wanted, key))
@@ -216,7 +216,7 @@ class Fleet:
         return Program(
             name=settings.name,
             command=self._command_of(settings.name),
-            log_file=self.deployment.log_dir / f"{settings.name}.log",
+            log_file=self.deployment.log_file(settings.name),
             settings_digest=settings_digest(settings, key),
             autostart=settings.name not in self.disabled,
         )
@@ -225,7 +225,7 @@ class Fleet:
         return Program(
             name=AGENT,
             command=agent_command(self.deployment),
-            log_file=self.deployment.log_dir / f"{AGENT}.log",
+            log_file=self.deployment.log_file(AGENT),
             settings_digest=settings_digest(settings, key),
             start_seconds=AGENT_START_SECONDS,
         )
@@ -235,7 +235,7 @@ class Fleet:
         """Hold the fleet's lock, so that nobody else changes the fleet. A full or read-only disk becomes a FleetError."""
         try:
             launch.prepare(self.deployment)
-            with fleet_lock(self.deployment.run_dir):
+            with fleet_lock(self.deployment.fleet_lock_file):
                 yield
         except OSError as error:
             if error.errno not in DISK_REFUSES:

@@ -42,9 +42,8 @@ def why_unwritable(directory: Path) -> str:
     return ""
 
 
-def base_text(conf_dir: Path) -> str:
-    """The base configuration: the deployment's own `supervisor/supervisord.conf` if there is one, else the packaged one."""
-    own = conf_dir.parent / "supervisor" / "supervisord.conf"
+def base_text(own: Path) -> str:
+    """The base configuration: the deployment's own if there is one, else the packaged one."""
     if own.is_file():
         return _generated_from("supervisor/supervisord.conf", own.read_text())
     return _generated_from("the packaged supervisor/supervisord.conf", _packaged_base())
@@ -80,9 +79,8 @@ def check(text: str, directory: Path) -> None:
 class ProgramFiles:
     """The files `run/programs/<name>.conf`, which supervisord reads when it starts or reloads."""
 
-    def __init__(self, run_dir: Path) -> None:
-        self._run_dir = run_dir
-        self._directory = run_dir / "programs"
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
 
     def read_all(self) -> dict[str, str]:
         """The text of every program, by name."""
@@ -92,7 +90,7 @@ class ProgramFiles:
         """Check the texts that differ with supervisord's parser. Raises FleetError."""
         current = self.read_all()
         if changed := [text for name, text in texts.items() if current.get(name) != text]:
-            check("".join(changed), self._run_dir)
+            check("".join(changed), self._directory.parent)
 
     def write(self, texts: Mapping[str, str]) -> None:
         """Write the texts that differ, each file atomically."""
@@ -113,8 +111,8 @@ class ProgramFiles:
 class DisabledMarks:
     """The marks `run/disabled/<name>`: an empty file for each watcher that must not start with supervisord."""
 
-    def __init__(self, run_dir: Path) -> None:
-        self._directory = run_dir / "disabled"
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
 
     def __contains__(self, name: str) -> bool:
         return (self._directory / name).exists()

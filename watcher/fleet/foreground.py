@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from types import FrameType
 
 from watcher.config import Settings
-from watcher.config.conf_dir import AGENT
+from watcher.config.files.conf_dir import AGENT
 from watcher.fleet import launch
 from watcher.fleet.control import Fleet
 from watcher.fleet.errors import FleetError
@@ -34,7 +34,7 @@ def run_fleet(fleet: Fleet, watchers: Collection[Settings], write: Callable[[Lin
     """
     fleet.prepare([settings for settings in watchers if settings.name not in fleet.disabled])
     names = [*(settings.name for settings in watchers), *([AGENT] if fleet.agent.wanted else [])]
-    logs = Follower({name: fleet.deployment.log_dir / f"{name}.log" for name in names})
+    logs = Follower({name: fleet.deployment.log_file(name) for name in names})
     with (
         _stop_signals() as stop,
         subprocess.Popen(

@@ -9,7 +9,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from watcher.config.deployment import Deployment
+from watcher.config.deployment import SUPERVISORD, Deployment
 from watcher.fleet.errors import FleetError, NotReachable, NotRunning
 from watcher.fleet.files import base_text, write_if_changed
 from watcher.fleet.lost import lost_supervisord
@@ -28,23 +28,14 @@ _DOWN_SECONDS = STOP_WAIT_SECONDS + 10
 _UNUSABLE = re.compile(r"[%*?\[\]\x00-\x1f\x7f]")
 
 
-def socket_path(deployment: Deployment) -> Path:
-    """The socket on which supervisord listens."""
-    return deployment.run_dir / "supervisor.sock"
-
-
-def config_path(deployment: Deployment) -> Path:
-    """The configuration file for `supervisorctl -c`."""
-    return deployment.run_dir / "supervisord.conf"
-
-
 def prepare(deployment: Deployment) -> None:
     """Make `run/` and `log/`, and write the base configuration to `run/`. Raises FleetError if supervisord could not work there."""
-    check_run_dir(deployment.run_dir)
+    check_run_dir(deployment)
     try:
         make_run_dir(deployment)
-        make_directory(deployment.log_dir, known={f"{path.stem}.log" for path in deployment.conf_dir.glob("[!.]*.*")})
-        write_if_changed(config_path(deployment), base_text(deployment.conf_dir))
+        known = {deployment.log_file(path.stem).name for path in deployment.conf_dir.glob("[!.]*.*")}
+        make_directory(deployment.log_dir, known)
+        write_if_changed(deployment.supervisord_config, base_text(deployment.supervisord_base))
     except PermissionError as error:
         raise _not_writable(error.filename) from error
 
@@ -86,9 +77,9 @@ def _not_writable(path: Path | str) -> FleetError:
     )
 
 
-def check_run_dir(run_dir: Path) -> None:
-    """Raise FleetError if supervisord could not use `run_dir` for its socket and its files."""
-    length = len(os.fsencode(run_dir / "supervisor.sock"))
+def check_run_dir(deployment: Deployment) -> None:
+    """Raise FleetError if supervisord could not use `run/` for its socket and its files."""
+    run_dir, length = deployment.run_dir, len(os.fsencode(deployment.supervisord_socket))
     if length > SOCKET_PATH_BYTES:
         raise FleetError(
             f"the path of supervisord's socket would be {length} bytes long, and {SOCKET_PATH_BYTES} is the limit: {run_dir}",
@@ -104,7 +95,7 @@ def check_run_dir(run_dir: Path) -> None:
 def command(deployment: Deployment, *options: str) -> list[str]:
     """The command line of supervisord. The caller must set the same umask: supervisord opens its own log before it sets one."""
     umask = f"--umask={UMASK:03o}"
-    return [sys.executable, "-m", "supervisor.supervisord", "-c", str(config_path(deployment)), umask, *options]
+    return [sys.executable, "-m", "supervisor.supervisord", "-c", str(deployment.supervisord_config), umask, *options]
 
 
 def launch(deployment: Deployment) -> None:
@@ -122,9 +113,9 @@ def launch(deployment: Deployment) -> None:
         start_new_session=True,  # Ctrl-C is for us alone: it would leave supervisord half started
     )
     if result.returncode:
-        raise FleetError(f"supervisord did not start: {_reason(result.stderr)}", hint=f"see {deployment.log_dir}/supervisord.log")
-    if not wait_for(Supervisord(socket_path(deployment)).is_running, _START_SECONDS):
-        raise FleetError("supervisord started but does not answer", hint=f"see {deployment.log_dir}/supervisord.log")
+        raise FleetError(f"supervisord did not start: {_reason(result.stderr)}", hint=f"see {deployment.log_file(SUPERVISORD)}")
+    if not wait_for(Supervisord(deployment.supervisord_socket).is_running, _START_SECONDS):
+        raise FleetError("supervisord started but does not answer", hint=f"see {deployment.log_file(SUPERVISORD)}")
 
 
 def _reason(stderr: str) -> str:
@@ -136,7 +127,7 @@ def _reason(stderr: str) -> str:
 
 def shut_down(deployment: Deployment) -> bool:
     """Stop every worker and supervisord, and wait until the processes are gone. Returns False if none was running."""
-    supervisord = Supervisord(socket_path(deployment))
+    supervisord = Supervisord(deployment.supervisord_socket)
     births = {pid: birth_of(pid) for pid in _ask_to_stop(supervisord) or _signal_lost(deployment)}
 
     def running() -> list[str]:
@@ -185,4 +176,4 @@ def in_words_lost(pid: int) -> str:
 
 def lost_pid(deployment: Deployment) -> int | None:
     """The process id of this deployment's supervisord if its socket no longer leads to it; None if there is none."""
-    return lost_supervisord(config_path(deployment))
+    return lost_supervisord(deployment.supervisord_config)

@@ -12,15 +12,13 @@ from watcher.fleet.errors import FleetError, NotReachable
 from watcher.fleet.polling import wait_for
 from watcher.private import open_file
 
-LOCK_FILE = ".lock"
-
 _PATIENCE_SECONDS = 60
 
 
 @contextmanager
-def fleet_lock(run_dir: Path, patience_seconds: float = _PATIENCE_SECONDS) -> Iterator[None]:
-    """Hold `run/.lock`. The kernel frees it if we die. Raises FleetError if another process holds it for `patience_seconds`."""
-    descriptor = _open(run_dir / LOCK_FILE)
+def fleet_lock(path: Path, patience_seconds: float = _PATIENCE_SECONDS) -> Iterator[None]:
+    """Hold the lock file. The kernel frees it if we die. Raises FleetError if another process holds it for `patience_seconds`."""
+    descriptor = _open(path)
     try:
         if not wait_for(lambda: _taken(descriptor), patience_seconds):
             raise FleetError("another watcherctl is changing this fleet", hint="try again when it is done")

@@ -6,17 +6,14 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 
-from watcher.fleet.report import LastError, Report
 from watcher.fleet.supervisord import Process
+from watcher.status.report import LastError, StatusReport, WorkerState
 
 HUNG_AFTER = timedelta(seconds=20)
 """Workers write their status every 2 s. After ten missed writes something is wrong."""
 
 STALLED_AFTER = timedelta(seconds=60)
 """An idle worker saves its position every 10 s. After six missed saves it is stuck."""
-
-FRESH = timedelta(seconds=5)
-"""A status up to this age counts as current: workers write every 2 s."""
 
 _CLOCK_STEP = timedelta(seconds=1)
 """supervisord rounds the start time of a process down to a second."""
@@ -39,14 +36,14 @@ class WatcherState(StrEnum):
     UNKNOWN = "unknown"
 
 
-_REPORTED = {
-    "opening": WatcherState.OPENING,
-    "streaming": WatcherState.STREAMING,
-    "waiting": WatcherState.WAITING,
-    "backing_off": WatcherState.BACKING_OFF,
-    "stopping": WatcherState.STOPPING,
-    "stopped": WatcherState.STOPPING,  # its process still runs: writing this is the last thing it does
-    "failed": WatcherState.STOPPING,
+_REPORTED: dict[str, WatcherState] = {
+    WorkerState.OPENING: WatcherState.OPENING,
+    WorkerState.STREAMING: WatcherState.STREAMING,
+    WorkerState.WAITING: WatcherState.WAITING,
+    WorkerState.BACKING_OFF: WatcherState.BACKING_OFF,
+    WorkerState.STOPPING: WatcherState.STOPPING,
+    WorkerState.STOPPED: WatcherState.STOPPING,  # its process still runs: writing this is the last thing it does
+    WorkerState.FAILED: WatcherState.STOPPING,
 }
 _RUNNING = {*_REPORTED.values(), WatcherState.STALLED, WatcherState.HUNG, WatcherState.UNKNOWN}
 _NOT_STREAMING_YET = {WatcherState.OPENING, WatcherState.WAITING, WatcherState.BACKING_OFF}
@@ -61,7 +58,7 @@ class Row:
     state: WatcherState
     enabled: bool
     process: Process | None = None
-    report: Report | None = None
+    report: StatusReport | None = None
     fault: str = ""
 
     @property
@@ -70,7 +67,7 @@ class Row:
         return self.state in _RUNNING
 
     @property
-    def live(self) -> Report | None:
+    def live(self) -> StatusReport | None:
         """The report if it is current: the running worker wrote it, and not long ago."""
         return self._own if self.is_running and self.state is not WatcherState.HUNG else None
 
@@ -80,7 +77,7 @@ class Row:
         return self._own.last_error if self._own else None
 
     @property
-    def _own(self) -> Report | None:
+    def _own(self) -> StatusReport | None:
         """The report if the process that supervisord started last wrote it. If supervisord started none, any report counts."""
         is_own = self.process is None or not self.process.started_at or belongs_to(self.report, self.process)
         return self.report if is_own else None
@@ -107,16 +104,13 @@ class Row:
         return self.error.hint if helps else ""
 
     def headroom_seconds(self, now: datetime) -> float | None:
-        """The time by which the position may still age before it is lost: the last reported value minus the time since then.
+        """The time by which the position may still age before it is lost, as far as it is known; see StatusReport."""
+        return self.report.headroom_at(now) if self.report else None
 
-        If the report's `oplog_full` is false, this is a lower bound. None if nothing is known, or nothing is known any longer.
-        """
-        report = self.report
-        if report is None or report.headroom_seconds is None:
-            return None
-        age = now - report.updated_at
-        left = report.headroom_seconds - (age.total_seconds() if age > FRESH else 0)
-        return None if left <= 0 < report.headroom_seconds and report.oplog_full is False else left
+    @property
+    def oplog_full(self) -> bool | None:
+        """False if MongoDB's oplog had room at the last report, so that the headroom is a lower bound; None if not known."""
+        return self.report.oplog_full if self.report else None
 
     def uptime(self, now: datetime) -> timedelta | None:
         """The time for which the current worker has been running; None if none runs."""
@@ -125,7 +119,7 @@ class Row:
         return max(now - datetime.fromtimestamp(self.process.started_at, UTC), timedelta())
 
 
-def belongs_to(report: Report | None, process: Process) -> bool:
+def belongs_to(report: StatusReport | None, process: Process) -> bool:
     """True if the process that supervisord started last wrote the report, not an earlier one."""
     if report is None or not process.started_at:
         return False
@@ -136,25 +130,27 @@ def belongs_to(report: Report | None, process: Process) -> bool:
     return report.started_at >= datetime.fromtimestamp(process.started_at, UTC) - _CLOCK_STEP
 
 
-def is_stalled(report: Report) -> bool:
+def is_stalled(report: StatusReport) -> bool:
     """True if MongoDB has moved on for a minute while the worker, with nothing in its way, has committed no position.
 
     MongoDB's times are compared only with each other, and so are the worker's. So their clocks need not agree.
     """
     if report.server_time is None or report.position_time is None:
         return False
-    behind = timedelta(seconds=report.server_time - report.position_time)
+    behind_seconds = report.server_time - report.position_time
     outage_at = report.last_error.at if report.last_error else None
     able_since = max(moment for moment in (report.started_at, report.last_commit_at, outage_at) if moment)
-    return min(behind, report.updated_at - able_since) > STALLED_AFTER
+    return min(behind_seconds, (report.updated_at - able_since).total_seconds()) > STALLED_AFTER.total_seconds()
 
 
-def row(name: str, process: Process | None, report: Report | None, *, now: datetime, enabled: bool = True, fault: str = "") -> Row:
+def row(
+    name: str, process: Process | None, report: StatusReport | None, *, now: datetime, enabled: bool = True, fault: str = ""
+) -> Row:
     """The watcher's row."""
     return Row(name, _state(process, report, now, enabled=enabled, fault=fault), enabled, process, report, fault)
 
 
-def _state(process: Process | None, report: Report | None, now: datetime, *, enabled: bool, fault: str) -> WatcherState:
+def _state(process: Process | None, report: StatusReport | None, now: datetime, *, enabled: bool, fault: str) -> WatcherState:
     if process and process.is_running:
         return _running_state(process, report, now)
     if process and (process.state in {"BACKOFF", "FATAL"} or (process.state == "EXITED" and process.exit_status)):
@@ -166,7 +162,7 @@ def _state(process: Process | None, report: Report | None, now: datetime, *, ena
     return _state_at_rest(process, report)
 
 
-def _running_state(process: Process, report: Report | None, now: datetime) -> WatcherState:
+def _running_state(process: Process, report: StatusReport | None, now: datetime) -> WatcherState:
     if process.state == "STOPPING":
         return WatcherState.STOPPING
     if report is None or not belongs_to(report, process):
@@ -178,8 +174,8 @@ def _running_state(process: Process, report: Report | None, now: datetime) -> Wa
     return WatcherState.STALLED if state is WatcherState.STREAMING and is_stalled(report) else state
 
 
-def _state_at_rest(process: Process | None, report: Report | None) -> WatcherState:
-    if report and report.state == "failed" and not (process and process.started_at and not belongs_to(report, process)):
+def _state_at_rest(process: Process | None, report: StatusReport | None) -> WatcherState:
+    if report and report.state == WorkerState.FAILED and not (process and process.started_at and not belongs_to(report, process)):
         return WatcherState.FAILED
     has_run = report is not None or (process is not None and process.started_at > 0)
     return WatcherState.STOPPED if has_run else WatcherState.NOT_STARTED

@@ -5,10 +5,10 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from watcher.fleet.report import LastError
 from watcher.fleet.status import Row
 from watcher.fleet.survey import Survey
 from watcher.log import iso
+from watcher.status.report import PUBLIC
 
 VERSION = 1
 """The version of the document. It goes up if a key is removed or changes its meaning, but not for new keys."""
@@ -41,43 +41,11 @@ def _watcher(row: Row, now: datetime) -> dict[str, Any]:
         "uptimeSeconds": uptime.total_seconds() if uptime is not None else None,
         "fault": row.fault or None,
         **_reported(row, now),
-        "lastError": _error(row.error) if row.error else None,
+        "lastError": row.error.as_json() if row.error else None,
     }
 
 
 def _reported(row: Row, now: datetime) -> dict[str, Any]:
-    """The values that the worker wrote, with the headroom extrapolated to `now`. All are null if it never wrote."""
-    report = row.report
-    return {
-        "database": report.database if report else None,
-        "mongoConnected": report.mongo_connected if report else None,
-        "kafkaConnected": report.kafka_connected if report else None,
-        "lagSeconds": report.lag_seconds if report else None,
-        "headroomSeconds": row.headroom_seconds(now),
-        "oplogFull": report.oplog_full if report else None,
-        "eventsPerSecond": report.events_per_second if report else None,
-        "messagesCommitted": report.messages_committed if report else None,
-        "sequence": report.sequence if report else None,
-        "events": report.events if report else None,
-        "lastEventAt": iso(report.last_event_at) if report and report.last_event_at else None,
-        "lastCommitAt": iso(report.last_commit_at) if report and report.last_commit_at else None,
-        "batchSize": report.batch_size if report else None,
-        "commitSeconds": report.commit_seconds if report else None,
-        "queueMessages": report.queue_messages if report else None,
-        "queueBytes": report.queue_bytes if report else None,
-        "rssBytes": report.rss_bytes if report else None,
-        "cpuSeconds": report.cpu_seconds if report else None,
-        "errors": report.errors if report else None,
-        "restarts": report.restarts if report else None,
-        "updatedAt": iso(report.updated_at) if report else None,
-    }
-
-
-def _error(error: LastError) -> dict[str, Any]:
-    return {
-        "at": iso(error.at),
-        "message": error.message,
-        "hint": error.hint,
-        "component": error.component,
-        "exitCode": error.exit_code,
-    }
+    """The values that the worker wrote, with the headroom as it is `now`. All are null if it never wrote."""
+    written = row.report.as_json() if row.report else {}
+    return {key: written.get(key) for key in PUBLIC} | {"headroomSeconds": row.headroom_seconds(now)}

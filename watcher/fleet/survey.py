@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
-from watcher.config.conf_dir import AGENT
 from watcher.config.fault import Fault
+from watcher.config.files.conf_dir import AGENT
 from watcher.config.loader import Loaded
 from watcher.fleet.agent_state import NO_AGENT, AgentState, agent_state
 from watcher.fleet.control import Fleet
@@ -15,9 +15,9 @@ from watcher.fleet.errors import NotRunning
 from watcher.fleet.files import why_unwritable
 from watcher.fleet.launch import in_words_lost, lost_pid
 from watcher.fleet.polling import is_still
-from watcher.fleet.report import Report, read_report
 from watcher.fleet.status import HUNG_AFTER, Row, row
 from watcher.fleet.supervisord import Process
+from watcher.status.report import StatusReport, read_report
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +57,7 @@ class Supervised:
         return self.processes.keys() - {AGENT}
 
 
-ReadReport = Callable[[str], Report | None]
+ReadReport = Callable[[str], StatusReport | None]
 
 
 def ask(fleet: Fleet) -> Supervised:
@@ -93,7 +93,7 @@ def _in_short(faults: Sequence[Fault]) -> str:
 
 def report_reader(fleet: Fleet) -> ReadReport:
     """A function that reads the status files of `fleet`."""
-    return lambda name: read_report(fleet.deployment.run_dir, name)
+    return lambda name: read_report(fleet.deployment.status_file(name))
 
 
 def look(fleet: Fleet, faults: Mapping[str, str], supervised: Supervised, read: ReadReport) -> Survey:
@@ -111,13 +111,13 @@ def look(fleet: Fleet, faults: Mapping[str, str], supervised: Supervised, read: 
     )
 
 
-def _row(fleet: Fleet, name: str, process: Process | None, report: Report | None, fault: str, now: datetime) -> Row:
+def _row(fleet: Fleet, name: str, process: Process | None, report: StatusReport | None, fault: str, now: datetime) -> Row:
     if report and not (process and process.is_running):
         process = _by_hand(name, report, now) or process
     return row(name, process, report, now=now, enabled=name not in fleet.disabled, fault=fault)
 
 
-def _by_hand(name: str, report: Report, now: datetime) -> Process | None:
+def _by_hand(name: str, report: StatusReport, now: datetime) -> Process | None:
     """The process of a worker that runs without supervisord, by `watcherctl run NAME`; None if there is none."""
     if now - report.updated_at > HUNG_AFTER or not is_still(report.pid, report.birth):
         return None

@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from watcher.config import Deployment
 from watcher.fleet.errors import FleetError
 from watcher.fleet.programs import STOP_WAIT_SECONDS
 from watcher.generate.files import MARK, GeneratedFile
@@ -21,6 +22,9 @@ from watcher.generate.yaml_text import yaml_text
 
 HOME = "/var/lib/database-watcher"
 """The image's working directory. conf.d is mounted into it, and run/ is created next to conf.d."""
+
+DIRECTORIES = Deployment(Path("conf.d"), Path("run"), Path("log"))
+"""The directories in a pod, as seen from there."""
 
 USER_ID = 10001
 """User that the worker runs as; any user but root will do. It is a number because kubelet cannot tell whether a name is root's."""
@@ -137,7 +141,7 @@ def _probes(watcher: str) -> dict[str, Any]:
     """Return the probes. A pod is ready while its worker streams. It is alive while it writes its status file: an outage of MongoDB
     or Kafka is no reason for a restart.
     """
-    written = ["sh", "-c", f'test -n "$(find run/{watcher}.json -mmin -2)"']
+    written = ["sh", "-c", f'test -n "$(find {DIRECTORIES.status_file(watcher)} -mmin -2)"']
     return {
         "startupProbe": {"exec": {"command": written}, "periodSeconds": 2, "timeoutSeconds": 5, "failureThreshold": 30},
         "livenessProbe": {"exec": {"command": written}, "periodSeconds": 30, "timeoutSeconds": 10},

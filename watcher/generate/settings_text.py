@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from watcher.config.files.source import KAFKA_TABLE
+from watcher.config.files.variables import expand, mentioned, variable_for
 from watcher.config.masking import MASK, masked
-from watcher.config.source import KAFKA_TABLE
-from watcher.config.variables import expand, mentioned, variable_for
 
 _PROPERTY = f"{KAFKA_TABLE}."
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from watcher.config import Deployment
-from watcher.config.conf_dir import AGENT
+from watcher.config.files.conf_dir import AGENT
 from watcher.fleet.control import AGENT_START_SECONDS, agent_command, worker_command
 from watcher.fleet.programs import Program, render
 from watcher.generate.files import GeneratedFile
@@ -17,10 +17,10 @@ def program_files(names: Iterable[str], deployment: Deployment, user: str, *, ag
     FleetError for odd paths.
     """
     command_of = worker_command(deployment)
-    programs = [Program(name, command_of(name), deployment.log_dir / f"{name}.log", user=user) for name in names]
+    programs = [Program(name, command_of(name), deployment.log_file(name), user=user) for name in names]
     if agent:
-        log_file = deployment.log_dir / f"{AGENT}.log"
-        programs.append(Program(AGENT, agent_command(deployment), log_file, user=user, start_seconds=AGENT_START_SECONDS))
+        command, log_file = agent_command(deployment), deployment.log_file(AGENT)
+        programs.append(Program(AGENT, command, log_file, user=user, start_seconds=AGENT_START_SECONDS))
     return [GeneratedFile(f"{program.name}.conf", render(program)) for program in programs]
 
 

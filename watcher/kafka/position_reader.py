@@ -6,19 +6,19 @@ watcher's open transaction would hide it: a read_committed reader stops at the l
 
 from __future__ import annotations
 
-import time
-
-from confluent_kafka import Consumer, IsolationLevel, KafkaError, TopicPartition
-from confluent_kafka.admin import AdminClient, OffsetSpec
+from collections.abc import Callable
 
 from watcher.config import Settings
 from watcher.errors import Outage
-from watcher.kafka.errors import as_watcher_error, translated
+from watcher.kafka.errors import translated
+from watcher.kafka.log_reader import EndNotReached, LogReader, Partition
 from watcher.kafka.position import CLAIM_KEY, HISTORY_KEY, POSITION_KEY, SNAPSHOT_KEY, Saved, load, load_owner
 from watcher.kafka.position_topic import POSITION_PARTITION
 from watcher.kafka.properties import ErrorCallback, admin_config, reader_config
 
 READ_SECONDS = 15.0
+"""Longest wait for an answer, or for the next record."""
+
 TAIL = 64
 """Offsets before the end at which to start looking. A position and its transaction's marker take two."""
 
@@ -29,8 +29,7 @@ class PositionReader:
     def __init__(self, settings: Settings, on_error: ErrorCallback, partition: int = POSITION_PARTITION) -> None:
         """Another `partition` may hold a position that an older release wrote after somebody had added partitions."""
         self._settings = settings
-        self._topic = settings.position_topic
-        self._partition = partition
+        self._partition = (settings.position_topic, partition)
         self._on_error = on_error
 
     def read(self) -> Saved:
@@ -38,40 +37,37 @@ class PositionReader:
 
         Errors: Outage, also if the end cannot be reached in time, which never counts as "no position"; PositionLost.
         """
-        first, end = self._offsets()
-        return self._read(first, end, wanted=end)
+        with self._log() as log:
+            first, end = self._bounds(log, log.ends)
+            return self._read(log, first, end)
 
     def read_so_far(self) -> Saved:
         """Read as `read` does, but without waiting for an open transaction. That is enough to see who the owner is."""
-        first, end = self._offsets()
-        return self._read(first, end, wanted=first)
+        with self._log() as log:
+            first, end = self._bounds(log, log.stable_ends)
+            return self._read(log, first, end)
 
     def read_history(self) -> bytes | None:
         """Read the text of the last history, None if there is none. It may lie far before the end. Errors: Outage."""
-        first, end = self._offsets()
-        _, text = self._last_records(first, end, first, HISTORY_KEY).get(HISTORY_KEY, (0, None))
-        return text
+        with self._log() as log:
+            first, end = self._bounds(log, log.stable_ends)
+            _, text = self._last_records(log, first, end, HISTORY_KEY).get(HISTORY_KEY, (0, None))
+            return text
 
-    def _offsets(self) -> tuple[int, int]:
-        """Read the first offset and the end offset from the admin client: a consumer's watermarks stop at the last stable
-        offset."""
-        admin = AdminClient(admin_config(self._settings, self._on_error))
-        partition = TopicPartition(self._topic, self._partition)
-        offsets = []
-        for spec in (OffsetSpec.earliest(), OffsetSpec.latest()):
-            with translated(f"asking for the offsets of {self._topic}"):
-                futures = admin.list_offsets(
-                    {partition: spec}, isolation_level=IsolationLevel.READ_UNCOMMITTED, request_timeout=READ_SECONDS
-                )
-                offsets.append(int(futures[partition].result().offset))
-        return offsets[0], offsets[1]
+    def _log(self) -> LogReader:
+        consumer, admin = reader_config(self._settings, self._on_error), admin_config(self._settings, self._on_error)
+        return LogReader(consumer, admin, request_s=READ_SECONDS, stall_s=READ_SECONDS)
 
-    def _read(self, first: int, end: int, *, wanted: int) -> Saved:
-        last = self._last_records(first, end, wanted, POSITION_KEY)
+    def _bounds(self, log: LogReader, ends: Callable[[list[Partition]], dict[Partition, int]]) -> tuple[int, int]:
+        with translated(f"asking for the offsets of {self._settings.position_topic}"):
+            return log.firsts([self._partition])[self._partition], ends([self._partition])[self._partition]
+
+    def _read(self, log: LogReader, first: int, end: int) -> Saved:
+        last = self._last_records(log, first, end, POSITION_KEY)
         newest = max((last[key] for key in (POSITION_KEY, CLAIM_KEY) if key in last), default=None)
 
         def snapshot_text() -> bytes | None:
-            found = last if SNAPSHOT_KEY in last else self._last_records(first, end, wanted, SNAPSHOT_KEY)
+            found = last if SNAPSHOT_KEY in last else self._last_records(log, first, end, SNAPSHOT_KEY)
             return found.get(SNAPSHOT_KEY, (0, None))[1]
 
         return Saved(
@@ -80,49 +76,30 @@ class PositionReader:
             emptied=POSITION_KEY not in last and first > 0,
         )
 
-    def _last_records(self, first: int, end: int, wanted: int, key: bytes) -> dict[bytes, tuple[int, bytes]]:
+    def _last_records(self, log: LogReader, first: int, end: int, key: bytes) -> dict[bytes, tuple[int, bytes]]:
         """Read the last record of each key, from far enough back that `key` is among them, if it exists.
 
         The search goes backwards from the tail in growing steps, because aborted transactions and compaction leave offsets without
         a record.
         """
-        if first == end:
-            return {}
-        with translated(f"reading {self._topic}"):
-            consumer = Consumer(reader_config(self._settings, self._on_error))
-            try:
-                span = TAIL
-                while key not in (last := self._last_since(consumer, max(first, end - span), wanted)) and end - span > first:
-                    span *= 8
-                return last
-            finally:
-                consumer.close()
+        span = TAIL
+        with translated(f"reading {self._settings.position_topic}"):
+            while key not in (last := self._last_since(log, max(first, end - span), end)) and end - span > first:
+                span *= 8
+        return last
 
-    def _last_since(self, consumer: Consumer, start: int, wanted: int) -> dict[bytes, tuple[int, bytes]]:
-        """Read the last record of each key from `start` on, with its offset, up to the first end of partition at or after
-        `wanted`."""
-        consumer.assign([TopicPartition(self._topic, self._partition, start)])
-        deadline = time.monotonic() + READ_SECONDS
-        last: dict[bytes, tuple[int, bytes]] = {}
-        while True:
-            message = consumer.poll(max(0.0, deadline - time.monotonic()))
-            if message is None:
-                raise self._too_late()
-            offset = message.offset() or 0
-            if (error := message.error()) is None:
-                last[message.key() or POSITION_KEY] = (offset, message.value() or b"")
-            elif error.code() == KafkaError.GROUP_AUTHORIZATION_FAILED:
-                continue  # librdkafka asks for the group's coordinator, but no group is used, so the right is not needed
-            elif error.code() != KafkaError._PARTITION_EOF:
-                raise as_watcher_error(error, f"reading {self._topic}")
-            # Only the offset of the end-of-partition event counts the markers of transactions, which no message shows.
-            elif offset >= wanted:
-                return last
-
-    def _too_late(self) -> Outage:
-        return Outage(
-            f"Kafka: {self._topic} could not be read to its end within {READ_SECONDS:.0f} s.",
-            hint="A transaction may still be open there; the worker tries again.",
-            component="kafka",
-            code="position_not_read",
-        )
+    def _last_since(self, log: LogReader, start: int, end: int) -> dict[bytes, tuple[int, bytes]]:
+        """Read the last record of each key between two offsets, with its own offset."""
+        try:
+            return {
+                record.key() or POSITION_KEY: (record.offset() or 0, record.value() or b"")
+                for records in log.read({self._partition: start}, {self._partition: end})
+                for record in records
+            }
+        except EndNotReached as error:
+            raise Outage(
+                f"Kafka: {self._settings.position_topic} could not be read to its end within {READ_SECONDS:.0f} s.",
+                hint="A transaction may still be open there; the worker tries again.",
+                component="kafka",
+                code="position_not_read",
+            ) from error

@@ -16,7 +16,7 @@ from functools import lru_cache
 from confluent_kafka import KafkaError
 
 from watcher.config import Settings
-from watcher.config.topic_name import topic_name
+from watcher.config.topics.name import topic_name
 from watcher.errors import Outage, UndeliverableEvent
 from watcher.kafka.errors import explained
 from watcher.kafka.ownership import Ownership

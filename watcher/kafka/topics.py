@@ -11,8 +11,8 @@ from confluent_kafka import KafkaError, KafkaException, TopicCollection
 from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic, PartitionMetadata, ResourceType
 
 from watcher.config import Settings
-from watcher.config.configured_topics import is_internal
-from watcher.config.topic_name import distinct, folded
+from watcher.config.topics.configured import is_internal
+from watcher.config.topics.name import distinct, folded
 from watcher.errors import ConfigurationError, NotPermitted, WatcherError
 from watcher.kafka.errors import NOT_AUTHORISED, as_watcher_error, translated
 from watcher.kafka.position_topic import POSITION_TOPIC_CONFIG, check_position_topic

@@ -133,7 +133,7 @@ def requests(messages: Sequence[Message], size: int) -> Iterator[Sequence[Messag
     """
     first = filled = 0
     for number, message in enumerate(messages):
-        length = message.size + RECORD_BYTES
+        length = len(message.value) + len(message.key or b"") + RECORD_BYTES
         if filled + length > size and number > first:
             yield messages[first:number]
             first, filled = number, 0

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from watcher.config.topic_name import topic_name
+from watcher.config.topics.name import topic_name
 from watcher.messages.iso_time import iso_time
 from watcher.messages.row_values import event_time_ms, record_time_ms
 from watcher.messages.serializations.bson_json import JsonDialect

@@ -13,7 +13,7 @@ from typing import Literal, Self
 
 from watcher.config import Settings
 from watcher.config.settings import OnLargeEvent
-from watcher.config.topic_name import topic_name
+from watcher.config.topics.name import topic_name
 from watcher.messages.control import ControlMessages
 from watcher.messages.envelopes import ENVELOPES
 from watcher.messages.oversize import LimitOf, SizePolicy, too_large

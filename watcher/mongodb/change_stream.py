@@ -193,7 +193,7 @@ class ChangeStream:
                 events, reached = self._read(self._get_more(1, AWAIT_MS))
                 if events:
                     return event_token(events[0])
-                if reached["_data"] > token["_data"] or token_ticks(token) > self._operation_time:
+                if reached["_data"] > token["_data"] or token_ticks(token)[0] > self._operation_time[0]:
                     return None
         raise Outage(
             "MongoDB is still looking for the event of the position.",

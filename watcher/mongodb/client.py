@@ -16,7 +16,7 @@ from pymongo.server_description import ServerDescription
 from pymongo.server_type import SERVER_TYPE
 
 from watcher.config import Settings
-from watcher.config.mongodb_options import driver_options
+from watcher.config.mongodb.options import driver_options
 from watcher.errors import ConfigurationError
 from watcher.mongodb.errors import NO_SESSIONS, URI_HINT, lacking, translated
 

@@ -16,7 +16,7 @@ from bson import Int64, Timestamp
 from bson.raw_bson import RawBSONDocument
 
 from watcher.bson_elements import document, elements, id_document
-from watcher.config.collections import SYSTEM
+from watcher.config.mongodb.collections import SYSTEM
 from watcher.mongodb.client import CommandSession
 from watcher.mongodb.cursor_reply import take_apart
 from watcher.mongodb.errors import translated, understood
@@ -64,7 +64,7 @@ class Chunk(NamedTuple):
 
 
 class CollectionReader:
-    """The collections of one database.
+    """The collections of one database. Commands take every name that MongoDB does, such as `a..b`; pymongo's `Collection` does not.
 
     All methods raise Outage, NotPermitted, ConfigurationError or UnsupportedServer.
     """

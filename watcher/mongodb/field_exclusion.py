@@ -17,8 +17,8 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from watcher.config.collections import TEMPORARY, is_glob
-from watcher.config.fields import split_field
+from watcher.config.mongodb.collections import TEMPORARY, is_glob
+from watcher.config.mongodb.fields import split_field
 from watcher.mongodb.selection import glob_to_regex
 
 Path = tuple[str, ...]

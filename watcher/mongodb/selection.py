@@ -8,7 +8,7 @@ from typing import Any
 
 from bson.regex import Regex
 
-from watcher.config.collections import ENCRYPTION, is_glob, unmeant
+from watcher.config.mongodb.collections import ENCRYPTION, is_glob, unmeant
 from watcher.model import ResumeToken
 
 WHOLE_DATABASE = ("dropDatabase", "invalidate")

@@ -70,5 +70,5 @@ def parsed(query: str, collection: str) -> Mapping[str, Any] | None:
     except Exception as error:  # json_util may raise anything
         raise ConfigurationError(
             f"The query for snapshots of {collection} is not MongoDB Extended JSON: {error}",
-            hint="Correct it in [snapshot_filter], for example '{\"at\": {\"$gt\": {\"$date\": \"2024-01-01T00:00:00Z\"}}}'.",
+            hint='Correct it in [snapshot_filter], for example \'{"at": {"$gt": {"$date": "2024-01-01T00:00:00Z"}}}\'.',
         ) from error

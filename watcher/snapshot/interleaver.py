@@ -2,9 +2,8 @@
 
 A chunk of documents is read as of the very time at which the stream stands: just before the last events of a reply, or at a time up
 to which the stream is known to be empty. What came before is delivered before, what comes after is delivered after. No write to the
-source, no marks in the stream, no memory of rows. docs/snapshots.md explains the conditions; each of them stands for an order of events
-in which a document would go back, and tests/unit/test_snapshot_model.py finds that order when one is taken away.
-"""
+source, no marks in the stream, no memory of rows. docs/snapshots.md explains the conditions; each of them stands for an order of
+events in which a document would go back, and tests/unit/test_snapshot_model.py finds that order when one is taken away."""
 
 from __future__ import annotations
 
@@ -22,7 +21,7 @@ from watcher.config import Settings
 from watcher.model import Batch, Notice, Position, ResumeToken, Snapshot, Ticks, token_ticks
 from watcher.snapshot import plan
 from watcher.snapshot.pace import Pace
-from watcher.snapshot.place import Place, operation_of, place_in
+from watcher.snapshot.place import ChunkPlace, operation_of, place_in
 from watcher.snapshot.ports import Documents, Read, SnapshotObserver, Stream, Unreadable
 from watcher.snapshot.rows import namespace_of, row_events, superseded_rows
 from watcher.snapshot.scan import Scan
@@ -116,7 +115,7 @@ class Interleaver:
         if place and (notices := self._ends(place.at, read)):
             yield self._noted(replace(reply, events=(), notices=notices, size=0))
 
-    def _place(self, reply: Batch) -> Place | None:
+    def _place(self, reply: Batch) -> ChunkPlace | None:
         """Return the place for a chunk; None if the stream goes first."""
         reason = "paused" if self._running.state == "paused" else "the stream is behind" if reply.more else ""
         if reason:
@@ -139,7 +138,7 @@ class Interleaver:
         self._pace.read(len(read.documents), sum(map(len, read.documents)), now - begun, now, busy=busy)
         return read
 
-    def _with_rows(self, reply: Batch, place: Place, read: Read) -> Iterator[Batch]:
+    def _with_rows(self, reply: Batch, place: ChunkPlace, read: Read) -> Iterator[Batch]:
         snapshot, documents, events = self._running, read.documents, reply.events[: place.events]
         namespace = namespace_of(self._settings.database, snapshot.collection)
         yield replace(
@@ -177,10 +176,11 @@ class Interleaver:
         return self._snapshot != before
 
     def _ends(self, at: Ticks, read: Read | None) -> list[Notice]:
-        """Put away the collection in hand if it is read to its end, and the snapshot if nothing is left. Returns the messages about it.
+        """Put away the collection in hand if it is read to its end, and the snapshot if nothing is left. Returns the messages about
+        it.
 
-        The snapshot is complete only once the stream has come to the time at which no collection was left: a rename that is still to
-        be delivered may have given a collection a name that was done before.
+        The snapshot is complete only once the stream has come to the time at which no collection was left: a rename that is still
+        to be delivered may have given a collection a name that was done before.
         """
         notices = list[Notice]()
         if read and read.complete:
@@ -205,7 +205,8 @@ class Interleaver:
         return self._noted(replace(reply, notices=notices, ended=True, more=False))
 
     def _abort(self, reason: str) -> list[Notice]:
-        """Abort the snapshot because of a gap, and begin another one if the settings want it. Returns the messages about the end."""
+        """Abort the snapshot because of a gap, and begin another one if the settings want it. Returns the messages about the
+        end."""
         aborted, notices = self._snapshot, list[Notice]()
         if aborted:
             self._snapshot, notice = plan.ended(aborted, "aborted", reason)
@@ -242,4 +243,3 @@ def advanced(snapshot: Snapshot, documents: Sequence[bytes], rows: int) -> Snaps
 def is_gap(batch: Batch) -> bool:
     """Return True if changes are missing before the batch."""
     return any(notice.operation == "gap" for notice in batch.notices)
-

@@ -1,4 +1,5 @@
-"""Size and time of a snapshot's chunks: small enough for the stream's latency, and no more documents a second than allowed. Pure."""
+"""Size and time of a snapshot's chunks: small enough for the stream's latency, and no more documents a second than allowed.
+Pure."""
 
 from __future__ import annotations
 

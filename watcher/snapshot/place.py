@@ -14,14 +14,14 @@ STRUCTURAL = frozenset({b"drop", b"rename", b"dropDatabase", b"invalidate"})
 """Events after which a collection's name stands for other documents than before."""
 
 
-class Place(NamedTuple):
+class ChunkPlace(NamedTuple):
     """A chunk goes after so many of a reply's events, and is read as of `at`."""
 
     events: int
     at: Ticks
 
 
-def place_in(reply: Batch, delivered: Ticks, before: Ticks, *, looked_up: bool) -> Place | None:
+def place_in(reply: Batch, delivered: Ticks, before: Ticks, *, looked_up: bool) -> ChunkPlace | None:
     """Find the place for a chunk; None if there is none in this reply.
 
     `delivered` is the time of the last event before the reply, `before` the greatest operation time of the replies before.
@@ -30,12 +30,12 @@ def place_in(reply: Batch, delivered: Ticks, before: Ticks, *, looked_up: bool) 
     if reply.ended or not reply.is_whole or any(operation_of(event) in STRUCTURAL for event in reply.events):
         return None
     if not reply.events:
-        place = Place(0, before)
+        place = ChunkPlace(0, before)
         reached = token_ticks(reply.token)
     else:
         last = reached = _time_of(reply, len(reply.events))
         cut = next((cut for cut in range(len(reply.events) - 1, 0, -1) if _time_of(reply, cut) < last), 0)
-        place = Place(cut, tick_before(last))
+        place = ChunkPlace(cut, tick_before(last))
         delivered = _time_of(reply, cut) if cut else delivered
     if not delivered <= place.at <= reached or (looked_up and place.at < before):
         return None

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Literal
 
-from watcher.config.collections import is_watched
+from watcher.config.mongodb.collections import is_watched
 from watcher.log import iso
 from watcher.model import Notice, Snapshot
 

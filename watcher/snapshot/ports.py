@@ -35,8 +35,8 @@ class Documents(Protocol):
     """The documents that are there already."""
 
     def collections(self) -> tuple[Mapping[str, object], Ticks]:
-        """Read the names of the collections that can be read (no views, no time series), each with its identity, which moves with it
-        when it is renamed; and the operation time of that."""
+        """Read the names of the collections that can be read (no views, no time series), each with its identity, which moves with
+        it when it is renamed; and the operation time of that."""
 
     def read(self, collection: str, after: bytes, at: Ticks, limit: int, query: str) -> Read:
         """Read at most `limit` documents after the BSON document `{_id: …}` (none: from the beginning), as of `at`. `query` is a

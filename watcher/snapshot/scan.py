@@ -11,10 +11,10 @@ from watcher.snapshot.ports import Documents, Read, Unreadable
 class Scan:
     """Documents whose end is an end.
 
-    MongoDB shows a collection that has just been renamed as empty, even as of the time before. If that were taken for its end, the rest
-    of its documents would never be read: the event of the rename, which puts them on the list again, is still to come. So an end counts
-    only if the name stood for the same collection before and after the reading, or if all events up to the change are delivered.
-    """
+    MongoDB shows a collection that has just been renamed as empty, even as of the time before. If that were taken for its end, the
+    rest of its documents would never be read: the event of the rename, which puts them on the list again, is still to come. So an
+    end counts only if the name stood for the same collection before and after the reading, or if all events up to the change are
+    delivered."""
 
     def __init__(self, documents: Documents) -> None:
         self._documents = documents

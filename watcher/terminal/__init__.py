@@ -1,1 +1,5 @@
-"""Draws messages and watchers for people. Pure: values in, text or rich's renderables out."""
+"""Drawing of messages and watchers for people. Pure: values in, text or rich's renderables out.
+
+It imports only what all parts share, and rich. The looks of a value that several commands or the page show belong here; a single
+command keeps its own.
+"""

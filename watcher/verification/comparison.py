@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any
 
 import orjson
-from confluent_kafka import Message as Record
 
 from watcher.config import Settings
+from watcher.kafka.log_reader import Record
 from watcher.verification.difference import Difference, is_same, shown
 from watcher.verification.mapping import MappingFile
 from watcher.verification.normalizing import ABSENT, old_told, or_null, our_told

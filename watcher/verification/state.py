@@ -8,7 +8,7 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from watcher.consumer.delivered import Partition
+from watcher.kafka.log_reader import Partition
 
 CACHE_KBYTES = 64 * 1024
 DIGEST_BYTES = 16

@@ -8,13 +8,13 @@ from types import TracebackType
 from typing import Any, Self
 
 import orjson
-from confluent_kafka import Message as Record
 
 from watcher.config import Settings
-from watcher.consumer.delivered import Partition, parse
+from watcher.consumer.delivered import parse
+from watcher.kafka.log_reader import Partition, Record, partition_of
 from watcher.operations import DEAD_LETTER, ROW_OPERATIONS
 from watcher.verification.lineage import RESHAPING, Lineage, touched
-from watcher.verification.records import Progress, TopicReader, partition_of, topics_of
+from watcher.verification.records import Progress, TopicReader, topics_of
 from watcher.verification.result import VerificationResult
 from watcher.verification.sequences import SeenNumbers, SequenceReport, report
 from watcher.verification.state import ABSENT, Known, StateStore, digest_of

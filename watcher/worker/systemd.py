@@ -6,7 +6,8 @@ import os
 import socket
 import time
 from collections.abc import Iterator, Mapping
-from typing import Any
+
+from watcher.status.report import StatusReport, WorkerState
 
 SOCKET = "NOTIFY_SOCKET"
 WATCHDOG_USEC = "WATCHDOG_USEC"
@@ -16,7 +17,8 @@ MICROSECOND = 1e-6
 SEND_SECONDS = 0.5
 """Longest wait for a busy systemd. The status file waits too, but the stream does not."""
 
-ENDING = ("stopping", "stopped", "failed")
+ENDING = (WorkerState.STOPPING, WorkerState.STOPPED, WorkerState.FAILED)
+TOLD_WITH_ITS_ERROR = (WorkerState.WAITING, WorkerState.FAILED)
 
 
 class Notifier:
@@ -26,48 +28,47 @@ class Notifier:
         self._address = _address(environment.get(SOCKET, ""))
         self._watchdog_seconds = _watchdog_seconds(environment)
         self._told = ""
-        self._last_sign: tuple[Any, ...] = ()
+        self._last_sign: object = None
         self._last_beat = time.monotonic()
 
-    def tell(self, status: Mapping[str, Any]) -> None:
-        """Tell what is new; `status` is the status file's present content. Call this every few seconds, and on changes of state."""
+    def tell(self, report: StatusReport) -> None:
+        """Tell what is new in the report. Call this every few seconds, and on changes of state."""
         if not self._address:
             return
-        lines = [*self._announcements(status), *self._heartbeat(status)]
+        lines = [*self._announcements(report), *self._heartbeat(report)]
         if lines and not _send(self._address, "\n".join(lines)):
             self._told = ""  # so that it is sent again
 
-    def _announcements(self, status: Mapping[str, Any]) -> Iterator[str]:
-        if (text := _in_words(status)) == self._told:
+    def _announcements(self, report: StatusReport) -> Iterator[str]:
+        if (text := _in_words(report)) == self._told:
             return
         self._told = text
-        if status["state"] == "streaming":
+        if report.state == WorkerState.STREAMING:
             yield "READY=1"  # systemd ignores it from the second time on
-        if status["state"] in ENDING:
+        if report.state in ENDING:
             yield "STOPPING=1"
         yield f"STATUS={text}"
 
-    def _heartbeat(self, status: Mapping[str, Any]) -> Iterator[str]:
+    def _heartbeat(self, report: StatusReport) -> Iterator[str]:
         """Send a heartbeat twice as often as systemd wants it, as it recommends, but only after a new sign of life."""
-        sign = _sign_of_life(status)
+        sign = _sign_of_life(report)
         due = self._watchdog_seconds and time.monotonic() - self._last_beat >= self._watchdog_seconds / 2
         if due and sign != self._last_sign:
             self._last_sign, self._last_beat = sign, time.monotonic()
             yield "WATCHDOG=1"
 
 
-def _sign_of_life(status: Mapping[str, Any]) -> tuple[Any, ...]:
+def _sign_of_life(report: StatusReport) -> object:
     """Return a value that changes whenever the worker makes progress: it commits, meets an outage, or hears from MongoDB with
     nothing left to commit."""
-    polled = None if status.get("queueMessages") else status.get("lastPollAt")
-    return (status["state"], status["reopens"], status["lastCommitAt"], polled)
+    polled_at = None if report.queue_messages else report.last_poll_at
+    return (report.state, report.reopens, report.last_commit_at, polled_at)
 
 
-def _in_words(status: Mapping[str, Any]) -> str:
+def _in_words(report: StatusReport) -> str:
     """Write one line for `systemctl status`: the state, with the error if that is the reason for the state."""
-    state = str(status["state"])
-    error = status["lastError"] if state in ("waiting", "failed") else None
-    return " ".join(f"{state}: {error['message']}".split()) if error else state
+    error = report.last_error if report.state in TOLD_WITH_ITS_ERROR else None
+    return " ".join(f"{report.state}: {error.message}".split()) if error else str(report.state)
 
 
 def _address(name: str) -> str:

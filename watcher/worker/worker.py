@@ -13,10 +13,9 @@ import secrets
 import socket
 import threading
 import time
-from pathlib import Path
 
 from watcher import __version__
-from watcher.config import Settings
+from watcher.config import Deployment, Settings
 from watcher.errors import CredentialsRefused, ExitCode, Outage, PositionLost, Stop
 from watcher.kafka.sink import KafkaSink
 from watcher.log import logging_to, standard_output
@@ -25,17 +24,18 @@ from watcher.model import Owner, Position
 from watcher.mongodb.errors import CUT_OFF
 from watcher.mongodb.resuming_stream import ResumingStream
 from watcher.private import make_directory
-from watcher.stream.overlap import take_short_turns
 from watcher.snapshot.documents import StreamDocuments
 from watcher.snapshot.interleaver import Interleaver
+from watcher.status.report import WorkerState
 from watcher.stream.loss_policies import TolerantStream
+from watcher.stream.overlap import take_short_turns
 from watcher.stream.pipeline import Pipeline
 from watcher.worker.backoff import Backoff
 from watcher.worker.credentials import Credentials
 from watcher.worker.memory import give_memory_back
-from watcher.worker.previous_run import Past
+from watcher.worker.previous_run import PreviousRun
 from watcher.worker.process import StopRequest, die_with_parent, only_one, stop_requested
-from watcher.worker.reporting.progress import Progress, WorkerState
+from watcher.worker.reporting.progress import Progress
 from watcher.worker.reporting.status_file import StatusFile
 
 STEADY_SECONDS = 10.0
@@ -44,8 +44,8 @@ STEADY_SECONDS = 10.0
 logger = logging.getLogger("watcher")
 
 
-def run_worker(settings: Settings, run_dir: Path) -> ExitCode:
-    """Stream one database until SIGTERM or SIGINT; status file and lock file are in `run_dir`. Returns the exit code."""
+def run_worker(settings: Settings, deployment: Deployment) -> ExitCode:
+    """Stream one database until SIGTERM or SIGINT; status file and lock file are in `run/`. Returns the exit code."""
     die_with_parent()
     give_memory_back()
     take_short_turns()
@@ -61,7 +61,7 @@ def run_worker(settings: Settings, run_dir: Path) -> ExitCode:
         ),
     ):
         try:
-            return _run_alone(settings, run_dir, stopping)
+            return _run_alone(settings, deployment, stopping)
         except Stop as error:
             logger.error(str(error), extra={"hint": error.hint, "exitCode": int(error.exit_code)})
             return error.exit_code
@@ -70,39 +70,42 @@ def run_worker(settings: Settings, run_dir: Path) -> ExitCode:
             return ExitCode.BUG
 
 
-def _run_alone(settings: Settings, run_dir: Path, stopping: StopRequest) -> ExitCode:
+def _run_alone(settings: Settings, deployment: Deployment, stopping: StopRequest) -> ExitCode:
     with contextlib.suppress(OSError):  # reported below, when files in it cannot be written
-        make_directory(run_dir)
-    with only_one(run_dir / f"{settings.name}.lock", stopping):
-        status_file = StatusFile(run_dir / f"{settings.name}.json")
-        past = Past.read(status_file.previous(), settings.kafka_client_id)
+        make_directory(deployment.run_dir)
+    name = settings.name
+    with only_one(deployment.lock_file(name), stopping):
+        status_file = StatusFile(deployment.status_file(name), deployment.metrics_file(name))
+        previous = PreviousRun.of(status_file.previous(), settings.kafka_client_id)
         owner = Owner(instance=secrets.token_hex(8), host=socket.gethostname(), pid=os.getpid())
-        progress = Progress(settings, owner, past, status_file.changed)
+        progress = Progress(settings, owner, previous, status_file.changed)
         stopping.on_set = status_file.changed  # so that this is written before a second signal ends the process at once
         with status_file.kept(progress), progress.account_for(stopping):
-            logger.info("starting", extra={"version": __version__, "pid": owner.pid, "restarts": past.restarts})
-            _hold_back(past, progress, stopping)
-            Worker(settings, owner, past, progress, stopping).run()
+            logger.info("starting", extra={"version": __version__, "pid": owner.pid, "restarts": previous.restarts})
+            _hold_back(previous, progress, stopping)
+            Worker(settings, owner, previous, progress, stopping).run()
             logger.info("stopped")
     return ExitCode.STOPPED
 
 
-def _hold_back(past: Past, progress: Progress, stopping: threading.Event) -> None:
-    if past.wait_seconds:
-        logger.warning("the last %d starts delivered nothing; waiting %d s", past.fruitless, past.wait_seconds)
+def _hold_back(previous: PreviousRun, progress: Progress, stopping: threading.Event) -> None:
+    if previous.wait_seconds:
+        logger.warning("the last %d starts delivered nothing; waiting %d s", previous.fruitless, previous.wait_seconds)
         progress.enter(WorkerState.BACKING_OFF)
-        stopping.wait(past.wait_seconds)
+        stopping.wait(previous.wait_seconds)
         progress.enter(WorkerState.OPENING)
 
 
 class Worker:
     """Opens, streams, and opens again after an outage."""
 
-    def __init__(self, settings: Settings, owner: Owner, past: Past, progress: Progress, stopping: threading.Event) -> None:
+    def __init__(
+        self, settings: Settings, owner: Owner, previous: PreviousRun, progress: Progress, stopping: threading.Event
+    ) -> None:
         self._credentials = Credentials(settings)
         self._progress = progress
         self._stopping = stopping
-        self._sink = KafkaSink(settings, owner, past.delivered)
+        self._sink = KafkaSink(settings, owner, previous.delivered)
         self._encoder = Encoder(MessageFormat.of(settings), topic_of=self._sink.topic_of)
         self._cut_off = False
 

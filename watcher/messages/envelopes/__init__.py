@@ -1,6 +1,7 @@
 """Envelopes: the fields that stand around a document in a message. Each is a module with a function that gives its layouts.
 
-To add one, write its module and name it in ENVELOPES. It can use every value that `row_values.py` names, and knows no bytes.
+It imports the names of the values, no serialization, and knows no bytes. Each form of a message belongs here, in a module that is
+named in ENVELOPES; it can use every value that `row_values.py` names.
 """
 
 from collections.abc import Callable, Mapping

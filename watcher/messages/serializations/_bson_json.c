@@ -616,15 +616,19 @@ static const Case *choose(const Template *template, const Value *deciding) {
     return NULL;
 }
 
-/* `ends` are the ends of the texts, counted from the beginning of the first. */
+/* `ends` are the ends of the texts, counted from the beginning of the first. What an empty text means is for Python to say. */
 static int write_texts(Text *text, const Case *one, const Value *found, int64_t number, size_t *ends) {
+    size_t begin = 0;
     for (const Step *step = one->steps, *last = step + one->count; step < last; step++) {
         const Value *value = step->value >= 0 ? &found[step->value] : NULL;
         if (value && !value->type) continue;
         if (!append(text, step->literal, step->length)) return 0;
         if (value && !write_value(text, value, 0)) return 0;
         if (step->value == NUMBER && !write_integer(text, number)) return 0;
-        if (step->value == END_OF_TEXT) *ends++ = (size_t)(text->end - text->start);
+        if (step->value != END_OF_TEXT) continue;
+        *ends = (size_t)(text->end - text->start);
+        if (*ends == begin) return 0;
+        begin = *ends++;
     }
     return 1;
 }

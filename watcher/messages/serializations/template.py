@@ -26,6 +26,9 @@ FillTemplate: TypeAlias = Callable[[bytes, int], Filled | None]
 Step: TypeAlias = tuple[bytes, int]
 """A literal, and the number of the place whose value follows, or one of these."""
 
+RETURNED = (DATABASE, COLLECTION, TIMESTAMP)
+"""Values that are returned as such, too."""
+
 NUMBER, NOTHING, END_OF_TEXT = -1, -2, -3
 OUTERMOST = -1
 
@@ -38,24 +41,26 @@ def fast_path(envelope: Envelope, dumps: Dumps) -> FillTemplate | None:
 
 
 def template_parts(envelope: Envelope, dumps: Dumps) -> tuple[Any, ...]:
-    """Return the arguments of `_bson_json.template`."""
-    whole = {(place.field, ""): place for place in PLACES.values() if not place.inner}
-    parents = {(place.field, ""): Place(place.field, type=DOCUMENT) for place in PLACES.values() if place.inner}
-    places = parents | whole | {(place.field, place.inner): place for place in PLACES.values() if place.inner}
+    """Return the arguments of `_bson_json.template`: places, returned values, the deciding value and the cases."""
+    places = _places()
     order = list(places)
     numbers = {name: order.index((place.field, place.inner)) for name, place in PLACES.items()}
-    return (
-        tuple(
-            (order.index((field, "")) if inner else OUTERMOST, (inner or field).encode(), place.type, place.optional)
-            for (field, inner), place in places.items()
-        ),
-        tuple(numbers[name] for name in (DATABASE, COLLECTION, TIMESTAMP)),
-        numbers[OPERATION],
-        tuple(
-            (operation, tuple(_texts((envelope.key, value), numbers | {SEQUENCE: NUMBER}, dumps)))
-            for operation, value in envelope.values.items()
-        ),
+    described = (
+        (order.index((field, "")) if inner else OUTERMOST, (inner or field).encode(), place.type, place.optional)
+        for (field, inner), place in places.items()
     )
+    cases = (
+        (operation, tuple(_texts((envelope.key, value), {**numbers, SEQUENCE: NUMBER}, dumps)))
+        for operation, value in envelope.values.items()
+    )
+    return tuple(described), tuple(numbers[name] for name in RETURNED), numbers[OPERATION], tuple(cases)
+
+
+def _places() -> dict[tuple[str, str], Place]:
+    """Return all places by field and inner field: first the event's own fields, then those of the documents in them."""
+    parents = {(place.field, ""): Place(place.field, type=DOCUMENT) for place in PLACES.values() if place.inner}
+    whole = {(place.field, ""): place for place in PLACES.values() if not place.inner}
+    return parents | whole | {(place.field, place.inner): place for place in PLACES.values() if place.inner}
 
 
 def _texts(layouts: Iterable[Layout], numbers: Mapping[str, int], dumps: Dumps) -> Iterator[Step]:

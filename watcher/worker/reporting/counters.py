@@ -1,8 +1,8 @@
 """Counters of a worker, from its start on.
 
 Each message takes part in several counts, and there are tens of thousands of messages a second. So messages are counted one field
-after the other, in C, and no other field is read: their values are no longer in the processor's caches.
-`benchmarks/status_cost.py` measures the cost.
+after the other, in C, and no other field is read: their values are no longer in the processor's caches. docs/performance.md has
+the cost.
 """
 
 from __future__ import annotations

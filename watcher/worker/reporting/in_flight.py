@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 
 
-class UnderWay:
+class InFlight:
     """Events that are not messages yet, and transactions whose messages wait for their commit.
 
     One thread calls `received` and `encoded`; `committed` may be called by another. Only one of them writes each count.

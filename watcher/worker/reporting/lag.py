@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import time
+from datetime import UTC, datetime
 
 from watcher.model import Batch, ResumeToken, token_seconds
 from watcher.oplog import Oplog
-from watcher.worker.previous_run import LastHeadroom
+from watcher.status.report import StatusReport
 
 SERVER_SILENT_SECONDS = 5.0
 """Time after which the server's time is extrapolated from its last answer. A stream that is being read answers every second."""
 
 
-class Standing:
-    """The server's time and that of the position, in seconds since 1970; None while unknown."""
+class Lag:
+    """Times of the server and of the position, in seconds since 1970, and what lies between them; None while unknown."""
 
-    def __init__(self, before: LastHeadroom | None = None) -> None:
-        """`before` is the headroom that the previous process knew; it holds until MongoDB answers."""
+    def __init__(self, before: StatusReport | None = None) -> None:
+        """`before` is the previous process's last report; its headroom holds until MongoDB answers."""
         self.saved_seconds: int | None = None
         """The time of the committed position."""
         self.polled_at: float | None = None
@@ -46,7 +47,7 @@ class Standing:
         return self._server[0] if self._server else None
 
     @property
-    def lag_seconds(self) -> int | None:
+    def seconds(self) -> int | None:
         """Server's time minus the time up to which everything is delivered. Our own clock plays no part unless the server is
         silent."""
         if (now := self._reckoned_seconds) is None or self._delivered_seconds is None:
@@ -61,7 +62,7 @@ class Standing:
         While the server is silent, the value is extrapolated as if the oplog moved on as before; None if that says nothing.
         """
         if self._server is None:
-            return self._before.at(time.time()) if self._before else None
+            return self._headroom_before
         if self._oplog is None or self.saved_seconds is None:
             return None
         told = self._oplog.headroom_seconds(self.saved_seconds, self._server[0])
@@ -79,6 +80,11 @@ class Standing:
     def window_seconds(self) -> int | None:
         """Seconds for which MongoDB's oplog holds changes; a minimum if not `oplog_full`."""
         return self._oplog.window_seconds(self._server[0]) if self._oplog and self._server else None
+
+    @property
+    def _headroom_before(self) -> int | None:
+        left = self._before.headroom_at(datetime.fromtimestamp(time.time(), UTC)) if self._before else None
+        return None if left is None else int(left)
 
     @property
     def _reckoned_seconds(self) -> int | None:

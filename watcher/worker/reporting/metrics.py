@@ -9,9 +9,10 @@ from watcher import __version__
 from watcher.kafka.properties import LIBRDKAFKA_VERSION
 from watcher.log import dropped_records
 from watcher.mongodb.client import PYMONGO_VERSION
+from watcher.status.report import WorkerState
 from watcher.worker.reporting import resources
 from watcher.worker.reporting.exposition import Metric, Value, exposition
-from watcher.worker.reporting.progress import Progress, WorkerState
+from watcher.worker.reporting.progress import Progress
 
 BUILD = (__version__, sys.version.split()[0], LIBRDKAFKA_VERSION, PYMONGO_VERSION)
 
@@ -32,35 +33,35 @@ IDENTITY: Mapping[Metric, Reader] = {
         "counter",
         "Starts after a crash, since somebody last started the watcher: by a `bug`, or `killed` by a signal.",
         ("reason",),
-    ): lambda worker: {"bug": worker.past.bugs, "killed": worker.past.restarts - worker.past.bugs},
+    ): lambda worker: {"bug": worker.previous_run.bugs, "killed": worker.previous_run.restarts - worker.previous_run.bugs},
 }
 
 TRAFFIC: Mapping[Metric, Reader] = {
     Metric(
         "watcher_events_total", "counter", "Messages committed, by operation; what is no row's is `control`.", ("operation",)
-    ): lambda worker: dict(worker.counts.operations),
+    ): lambda worker: dict(worker.counters.operations),
     Metric(
         "watcher_events_filtered_total",
         "counter",
         "Events that the worker itself left out. Always 0: MongoDB does the filtering, and does not count.",
     ): lambda _: 0,
     Metric("watcher_source_bytes_total", "counter", "Bytes of change events read from MongoDB, as BSON."): lambda worker: (
-        worker.counts.source_bytes
+        worker.counters.source_bytes
     ),
     Metric("watcher_messages_committed_total", "counter", "Messages committed, by topic.", ("topic",)): lambda worker: dict(
-        worker.counts.topics
+        worker.counters.topics
     ),
     Metric("watcher_sequence", "gauge", "Number of the last message, over all processes."): lambda worker: worker.sequence,
     Metric(
         "watcher_event_age_seconds",
         "histogram",
         "From the change, by MongoDB's clock, to its commit in Kafka, by this host's.",
-    ): lambda worker: worker.counts.age_seconds,
+    ): lambda worker: worker.counters.age_seconds,
 }
 
-STANDING: Mapping[Metric, Reader] = {
+LAG: Mapping[Metric, Reader] = {
     Metric("watcher_lag_seconds", "gauge", "How far Kafka is behind MongoDB, by MongoDB's clock."): lambda worker: (
-        worker.standing.lag_seconds
+        worker.lag.seconds
     ),
     Metric("watcher_last_event_timestamp_seconds", "gauge", "When the last committed change was made."): lambda worker: (
         worker.last_event_at
@@ -68,28 +69,28 @@ STANDING: Mapping[Metric, Reader] = {
     Metric(
         "watcher_last_commit_timestamp_seconds", "gauge", "When the last transaction was committed, also one without messages."
     ): lambda worker: worker.last_commit_at,
-    Metric("watcher_last_poll_timestamp_seconds", "gauge", "When MongoDB last answered."): lambda worker: worker.standing.polled_at,
+    Metric("watcher_last_poll_timestamp_seconds", "gauge", "When MongoDB last answered."): lambda worker: worker.lag.polled_at,
     Metric("watcher_server_timestamp_seconds", "gauge", "MongoDB's own time at its last answer."): lambda worker: (
-        worker.standing.server_seconds
+        worker.lag.server_seconds
     ),
     Metric("watcher_resume_token_timestamp_seconds", "gauge", "MongoDB's time of the committed position."): lambda worker: (
-        worker.standing.saved_seconds
+        worker.lag.saved_seconds
     ),
     Metric(
         "watcher_oplog_window_seconds",
         "gauge",
         "How long MongoDB's oplog holds changes, or longer until it is full. Absent where MongoDB does not tell.",
-    ): lambda worker: worker.standing.window_seconds,
+    ): lambda worker: worker.lag.window_seconds,
     Metric(
         "watcher_oplog_full",
         "gauge",
         "1 if MongoDB's oplog forgets old changes for new ones, 0 until it is full. Absent where MongoDB does not tell.",
-    ): lambda worker: None if worker.standing.oplog_full is None else int(worker.standing.oplog_full),
+    ): lambda worker: None if worker.lag.oplog_full is None else int(worker.lag.oplog_full),
     Metric(
         "watcher_oplog_headroom_seconds",
         "gauge",
         "How much older the position may become, or more until the oplog is full; below 0 it is lost. Absent as the others.",
-    ): lambda worker: worker.standing.headroom_seconds,
+    ): lambda worker: worker.lag.headroom_seconds,
 }
 
 DELIVERY: Mapping[Metric, Reader] = {
@@ -98,20 +99,20 @@ DELIVERY: Mapping[Metric, Reader] = {
         "counter",
         "Transactions: `committed`, or `aborted` when the commit failed or its fate is unknown.",
         ("result",),
-    ): lambda worker: dict(worker.counts.transactions),
+    ): lambda worker: dict(worker.counters.transactions),
     Metric("watcher_transaction_commit_seconds", "histogram", "From the begin of a transaction to its end."): lambda worker: (
-        worker.counts.commit_seconds
+        worker.counters.commit_seconds
     ),
     Metric(
         "watcher_transaction_messages", "histogram", "Messages of a committed transaction; 0 when it saved the position alone."
-    ): lambda worker: worker.counts.transaction_messages,
-    Metric("watcher_queue_messages", "gauge", "Messages that wait for their commit."): lambda worker: worker.under_way.messages,
+    ): lambda worker: worker.counters.transaction_messages,
+    Metric("watcher_queue_messages", "gauge", "Messages that wait for their commit."): lambda worker: worker.in_flight.messages,
     Metric("watcher_queue_bytes", "gauge", "Bytes of the messages that wait for their commit."): lambda worker: (
-        worker.under_way.bytes
+        worker.in_flight.bytes
     ),
     Metric(
         "watcher_backpressure_seconds_total", "counter", "How long reading was held back because Kafka was behind."
-    ): lambda worker: worker.counts.backpressure_seconds,
+    ): lambda worker: worker.counters.backpressure_seconds,
 }
 
 TROUBLES: Mapping[Metric, Reader] = {
@@ -120,19 +121,19 @@ TROUBLES: Mapping[Metric, Reader] = {
         "counter",
         "Streams opened again: after an outage of `mongodb` or `kafka`, or an `invalidate`, when the database was dropped.",
         ("reason",),
-    ): lambda worker: dict(worker.counts.reopens),
+    ): lambda worker: dict(worker.counters.reopens),
     Metric(
         "watcher_errors_total",
         "counter",
         "Errors of `mongodb` and `kafka` by their own or their driver's name, and of the `worker` by its error's.",
         ("component", "code"),
-    ): lambda worker: dict(worker.counts.errors),
+    ): lambda worker: dict(worker.counters.errors),
     Metric(
         "watcher_dead_letters_total",
         "counter",
         "Events that were delivered without all of their content: `too_large_for_kafka` or `too_large_for_mongodb`.",
         ("reason",),
-    ): lambda worker: dict(worker.counts.dead_letters),
+    ): lambda worker: dict(worker.counters.dead_letters),
     Metric("watcher_gaps_total", "counter", "Gaps in the stream that the watcher went on after: changes are missing."): (
         lambda worker: worker.gaps.total
     ),
@@ -149,7 +150,7 @@ PROCESS: Mapping[Metric, Reader] = {
     Metric("watcher_process_threads", "gauge", "Threads, those of the libraries too."): lambda _: resources.threads(),
 }
 
-METRICS: Mapping[Metric, Reader] = {**IDENTITY, **TRAFFIC, **STANDING, **DELIVERY, **TROUBLES, **PROCESS}
+METRICS: Mapping[Metric, Reader] = {**IDENTITY, **TRAFFIC, **LAG, **DELIVERY, **TROUBLES, **PROCESS}
 
 
 def metrics(progress: Progress) -> str:

@@ -10,59 +10,46 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from enum import StrEnum
-from typing import Any
+from datetime import UTC, datetime
 
 from watcher.config import Settings
 from watcher.errors import Outage, WatcherError
-from watcher.log import iso
 from watcher.model import Batch, Message, Owner, Position, Snapshot
 from watcher.pids import birth_of
+from watcher.status.report import LastError, WorkerState
 from watcher.stream.gaps import Gaps
-from watcher.worker.previous_run import Past
+from watcher.worker.previous_run import PreviousRun
 from watcher.worker.reporting.counters import Counters, Rate
-from watcher.worker.reporting.in_flight import UnderWay
-from watcher.worker.reporting.lag import Standing
+from watcher.worker.reporting.in_flight import InFlight
+from watcher.worker.reporting.lag import Lag
 
 logger = logging.getLogger("watcher")
-
-
-class WorkerState(StrEnum):
-    """Activity of a worker."""
-
-    BACKING_OFF = "backing_off"
-    OPENING = "opening"
-    STREAMING = "streaming"
-    WAITING = "waiting"
-    STOPPING = "stopping"
-    STOPPED = "stopped"
-    FAILED = "failed"
 
 
 class Progress:
     """One worker's account of itself. The worker's threads write it and the status file's thread reads it; each field is
     independent of the others."""
 
-    def __init__(self, settings: Settings, owner: Owner, past: Past, on_change: Callable[[], None]) -> None:
+    def __init__(self, settings: Settings, owner: Owner, previous_run: PreviousRun, on_change: Callable[[], None]) -> None:
         self.settings = settings
         self.owner = owner
         self.birth = birth_of(owner.pid)
-        self.past = past
-        self.gaps = Gaps(past.last_gap_at)
-        self.counts = Counters()
+        self.previous_run = previous_run
+        self.gaps = Gaps(previous_run.last_gap_at)
+        self.counters = Counters()
         self.rate = Rate()
-        self.standing = Standing(past.headroom)
-        self.under_way = UnderWay()
+        self.lag = Lag(previous_run.report)
+        self.in_flight = InFlight()
         self.started_at = time.time()
         self.state = WorkerState.OPENING
         self.mongo_connected = False
         self.kafka_connected = False
-        self.sequence = past.sequence
+        self.sequence = previous_run.sequence
         self.batch_size = 0
         self.commit_seconds: float | None = None
-        self.last_commit_at = past.last_commit_seconds
+        self.last_commit_at = previous_run.last_commit_at.timestamp() if previous_run.last_commit_at else None
         self.last_event_at: float | None = None
-        self.last_error: dict[str, Any] | None = None
+        self.last_error: LastError | None = None
         self.snapshot: Snapshot | None = None
         self.snapshot_waits_for = ""
         self._on_change = on_change
@@ -93,7 +80,7 @@ class Progress:
     @property
     def events_per_second(self) -> float:
         """Recent events a second; 0 after the worker has ended. Only one thread may ask."""
-        return 0.0 if self.has_ended else self.rate.at(self.counts.messages)
+        return 0.0 if self.has_ended else self.rate.at(self.counters.messages)
 
     def enter(self, state: WorkerState) -> None:
         """Change the state."""
@@ -104,7 +91,7 @@ class Progress:
         """Note that the sink is open, at its last committed position."""
         self.kafka_connected = True
         self.sequence = position.sequence
-        self.standing.saved(position.token)
+        self.lag.saved(position.token)
 
     def streaming(self) -> None:
         """Note that the change stream is open too."""
@@ -115,25 +102,25 @@ class Progress:
 
     def received(self, batch: Batch) -> None:
         """Note an answer of the source."""
-        self.standing.answered(batch)
-        self.counts.received(batch)
-        self.under_way.received(len(batch.events))
+        self.lag.answered(batch)
+        self.counters.received(batch)
+        self.in_flight.received(len(batch.events))
         if logger.isEnabledFor(logging.DEBUG):
             logger.debug("batch", extra={"events": len(batch.events), "bytes": batch.size})
 
     def encoded(self, messages: int, size: int) -> None:
         """Note that the messages of one transaction, of `size` bytes, now wait for their delivery to Kafka."""
-        self.under_way.encoded(messages, size)
+        self.in_flight.encoded(messages, size)
 
     def committed(self, messages: Sequence[Message], position: Position, seconds: float) -> None:
         """Note that messages and position are in Kafka; their delivery took so many seconds."""
-        first = messages and self.counts.messages == 0
+        first = messages and self.counters.messages == 0
         self.last_commit_at = time.time()
         self.sequence = position.sequence
         self.commit_seconds = seconds
-        self.standing.saved(position.token)
-        self.under_way.committed()
-        operations = self.counts.committed(messages, seconds)
+        self.lag.saved(position.token)
+        self.in_flight.committed()
+        operations = self.counters.committed(messages, seconds)
         self.gaps.count(operations["gap"])
         if messages:
             self.batch_size = len(messages)
@@ -145,7 +132,7 @@ class Progress:
 
     def waited(self, seconds: float) -> None:
         """Note that the source was held back for so many seconds, because the sink is behind."""
-        self.counts.backpressure_seconds += seconds
+        self.counters.backpressure_seconds += seconds
 
     def snapshot_read(self, snapshot: Snapshot) -> None:
         """Note how far a snapshot has come."""
@@ -159,18 +146,18 @@ class Progress:
     def lost(self, error: Outage) -> None:
         """Note that MongoDB or Kafka is unavailable. This is logged once, until the worker streams again or until it is the other
         one."""
-        self.counts.lost(error, self.under_way.dropped())
+        self.counters.lost(error, self.in_flight.dropped())
         component = error.component
         self.mongo_connected &= component != "mongodb"
         self.kafka_connected &= component != "kafka"
-        known = self._away_since is not None and self.last_error is not None and self.last_error["component"] == component
+        known = self._away_since is not None and self.last_error is not None and self.last_error.component == component
         logger.log(logging.DEBUG if known else logging.WARNING, str(error), extra={"component": component, "hint": error.hint})
         self._away_since = self._away_since or time.monotonic()
         self._remember(error, component, None)
         self.enter(WorkerState.WAITING)
 
     def _failed(self, error: BaseException) -> None:
-        self.counts.failed(error, self.under_way.dropped())
+        self.counters.failed(error, self.in_flight.dropped())
         exit_code = error.exit_code if isinstance(error, WatcherError) else 1
         self._remember(error, "worker", int(exit_code))
         self._ended(WorkerState.FAILED)
@@ -183,7 +170,8 @@ class Progress:
     def _remember(self, error: BaseException, component: str, exit_code: int | None) -> None:
         hint = error.hint if isinstance(error, WatcherError) else "This is a bug; the traceback is in the log."
         message = str(error) if isinstance(error, WatcherError) else f"{type(error).__name__}: {error}"
-        self.last_error = {"at": iso(time.time()), "message": message, "hint": hint, "component": component, "exitCode": exit_code}
+        now = datetime.fromtimestamp(time.time(), UTC)
+        self.last_error = LastError(at=now, message=message, hint=hint, component=component, exit_code=exit_code)
 
     def _downtime(self) -> dict[str, float]:
         return {} if self._away_since is None else {"downtimeSeconds": round(time.monotonic() - self._away_since, 1)}

@@ -12,16 +12,13 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
-import orjson
-
-from watcher.model import ResumeToken, token_seconds
 from watcher.private import refusal, replace_file
+from watcher.status.report import StatusReport, WorkerState
 from watcher.worker.memory import Rest
 from watcher.worker.reporting.metrics import metrics
 from watcher.worker.reporting.progress import Progress
-from watcher.worker.reporting.status_report import snapshot
+from watcher.worker.reporting.status_report import status_report
 from watcher.worker.systemd import Notifier
 
 WRITE_SECONDS = 2.0
@@ -47,9 +44,10 @@ logger = logging.getLogger("watcher")
 class StatusFile:
     """Writes a worker's progress from a thread of its own, which goes on while the worker waits for a server."""
 
-    def __init__(self, path: Path) -> None:
-        """`path` is the JSON file; the metrics are beside it."""
+    def __init__(self, path: Path, metrics_path: Path) -> None:
+        """`path` is the JSON file."""
         self._path = path
+        self._metrics_path = metrics_path
         self._changed = threading.Event()
         self._ended = threading.Event()
         self._complained = False
@@ -57,26 +55,15 @@ class StatusFile:
         self._metrics_due = 0.0
         self._rest = Rest()
 
-    def previous(self) -> dict[str, Any]:
-        """Return what the previous worker last wrote; empty if it cannot be read."""
+    def previous(self) -> StatusReport | None:
+        """Return what the previous worker last wrote; None if it cannot be read."""
         try:
-            data = orjson.loads(self._path.read_bytes())
+            return StatusReport.parse(self._path.read_bytes())
         except PermissionError:
             logger.warning("the last status is not known: %s: %s", *refusal(self._path))
-            return {}
-        except (OSError, ValueError):
-            return {}
-        return data if isinstance(data, dict) else {}
-
-    def moved(self, token: ResumeToken) -> None:
-        """Correct the file after a command has set the position: its headroom is that of the old position. Errors: OSError."""
-        status = self.previous()
-        before, headroom, now = status.get("positionTime"), status.get("headroomSeconds"), token_seconds(token)
-        if before is None:
-            return
-        status["positionTime"] = now
-        status["headroomSeconds"] = None if headroom is None else headroom + now - before
-        replace_file(self._path, orjson.dumps(status, option=orjson.OPT_INDENT_2))
+        except OSError:  # there is none
+            pass
+        return None
 
     def changed(self) -> None:
         """Write soon."""
@@ -115,12 +102,12 @@ class StatusFile:
         self._changed.clear()
 
     def _write(self, progress: Progress) -> None:
-        status = snapshot(progress)
-        self._notifier.tell(status)
+        report = status_report(progress)
+        self._notifier.tell(report)
         try:
-            replace_file(self._path, orjson.dumps(status, option=orjson.OPT_INDENT_2))
+            replace_file(self._path, report.content())
             if self._ended.is_set() or time.monotonic() >= self._metrics_due:
-                replace_file(self._path.with_suffix(".prom"), metrics(progress).encode())
+                replace_file(self._metrics_path, metrics(progress).encode())
                 self._metrics_due = time.monotonic() + WRITE_SECONDS
             self._complained = False
         except OSError as error:  # a full disk does not stop the stream
@@ -131,6 +118,6 @@ class StatusFile:
 
 def log_status(progress: Progress) -> None:
     """Log the guide's status line."""
-    status = snapshot(progress)
-    running = status["state"] == "streaming"
-    logger.info("status", extra={"isRunning": running, **{key: status[key] for key in STATUS_LINE}})
+    report = status_report(progress)
+    running, told = report.state == WorkerState.STREAMING, report.as_json()
+    logger.info("status", extra={"isRunning": running, **{key: told[key] for key in STATUS_LINE}})

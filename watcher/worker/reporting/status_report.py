@@ -1,65 +1,61 @@
-"""Content of `run/<name>.json`: a worker's knowledge of itself, as the fleet reads it."""
+"""A worker's report for its status file."""
 
 from __future__ import annotations
 
 import time
-from typing import Any
+from datetime import UTC, datetime
 
-from watcher.log import iso
+from watcher.status.report import StatusReport
 from watcher.worker.reporting.progress import Progress
 from watcher.worker.reporting.resources import cpu_seconds, resident_bytes
 
-VERSION = 1
+
+def status_report(progress: Progress) -> StatusReport:
+    """Report what the worker does at this moment."""
+    settings, owner, previous, gaps = progress.settings, progress.owner, progress.previous_run, progress.gaps
+    counters, lag, in_flight = progress.counters, progress.lag, progress.in_flight
+    return StatusReport(
+        watcher=settings.name,
+        client_id=settings.kafka_client_id,
+        database=settings.database,
+        pid=owner.pid,
+        birth=progress.birth,
+        instance=owner.instance,
+        host=owner.host,
+        started_at=datetime.fromtimestamp(progress.started_at, UTC),
+        updated_at=datetime.fromtimestamp(time.time(), UTC),
+        state=progress.shown_state,
+        mongo_connected=progress.mongo_connected,
+        kafka_connected=progress.kafka_connected,
+        events=dict(counters.operations),
+        messages_committed=counters.messages,
+        events_per_second=progress.events_per_second,
+        buffer_size=in_flight.events,
+        queue_messages=in_flight.messages,
+        queue_bytes=in_flight.bytes,
+        sequence=progress.sequence,
+        lag_seconds=lag.seconds,
+        headroom_seconds=lag.headroom_seconds,
+        oplog_full=lag.oplog_full,
+        server_time=lag.server_seconds,
+        position_time=lag.saved_seconds,
+        last_poll_at=_moment(lag.polled_at),
+        last_event_at=_moment(progress.last_event_at),
+        last_commit_at=_moment(progress.last_commit_at),
+        batch_size=progress.batch_size,
+        commit_seconds=progress.commit_seconds,
+        errors=sum(counters.errors.values()),
+        reopens=counters.outages,
+        restarts=previous.restarts,
+        bugs=previous.bugs,
+        fruitless=previous.fruitless,
+        gaps=gaps.total,
+        last_gap_at=datetime.fromisoformat(gaps.last_at) if gaps.last_at else None,
+        last_error=progress.last_error,
+        rss_bytes=resident_bytes(),
+        cpu_seconds=cpu_seconds(),
+    )
 
 
-def snapshot(progress: Progress) -> dict[str, Any]:
-    """Make the status file's content. Times are ISO 8601, except `serverTime` and `positionTime`: these are MongoDB's, in seconds
-    since 1970."""
-    settings, owner, past, gaps = progress.settings, progress.owner, progress.past, progress.gaps
-    counts, standing, under_way = progress.counts, progress.standing, progress.under_way
-    return {
-        "version": VERSION,
-        "watcher": settings.name,
-        "clientId": settings.kafka_client_id,
-        "database": settings.database,
-        "pid": owner.pid,
-        "birth": progress.birth,
-        "instance": owner.instance,
-        "host": owner.host,
-        "startedAt": iso(progress.started_at),
-        "updatedAt": iso(time.time()),
-        "state": progress.shown_state.value,
-        "mongoConnected": progress.mongo_connected,
-        "kafkaConnected": progress.kafka_connected,
-        "events": dict(counts.operations),
-        "messagesCommitted": counts.messages,
-        "eventsPerSecond": progress.events_per_second,
-        "bufferSize": under_way.events,
-        "queueMessages": under_way.messages,
-        "queueBytes": under_way.bytes,
-        "sequence": progress.sequence,
-        "lagSeconds": standing.lag_seconds,
-        "headroomSeconds": standing.headroom_seconds,
-        "oplogFull": standing.oplog_full,
-        "serverTime": standing.server_seconds,
-        "positionTime": standing.saved_seconds,
-        "lastPollAt": _iso(standing.polled_at),
-        "lastEventAt": _iso(progress.last_event_at),
-        "lastCommitAt": _iso(progress.last_commit_at),
-        "batchSize": progress.batch_size,
-        "commitSeconds": progress.commit_seconds,
-        "errors": sum(counts.errors.values()),
-        "reopens": counts.outages,
-        "restarts": past.restarts,
-        "bugs": past.bugs,
-        "fruitless": past.fruitless,
-        "gaps": gaps.total,
-        "lastGapAt": gaps.last_at,
-        "lastError": progress.last_error,
-        "rssBytes": resident_bytes(),
-        "cpuSeconds": cpu_seconds(),
-    }
-
-
-def _iso(seconds: float | None) -> str | None:
-    return None if seconds is None else iso(seconds)
+def _moment(seconds: float | None) -> datetime | None:
+    return None if seconds is None else datetime.fromtimestamp(seconds, UTC)

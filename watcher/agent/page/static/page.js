@@ -1,9 +1,9 @@
-// The page keeps itself up to date: when the agent says that something changed, it asks for its own HTML again and takes over what differs.
+// The page keeps itself up to date: when the agent says that something changed, it asks for its own HTML again, and
+// idiomorph takes over what differs, so focus, selection and scroll positions stay.
 
 import { controls } from "./actions.js";
 import { ask, token } from "./ask.js";
 import { follow } from "./live.js";
-import { morph } from "./morph.js";
 import { showTimes } from "./words.js";
 
 const BETWEEN_MS = 400; // at least, between two refreshes
@@ -74,12 +74,18 @@ async function refresh() {
   document.title = fresh.title;
   document.getElementById("icon").href = fresh.getElementById("icon").getAttribute("href");
   if (document.querySelector(".actions:hover, .actions :focus-visible")) keepOrder(fresh);
-  morph(main(), document.adoptNode(fresh.getElementById("main")));
+  Idiomorph.morph(main(), fresh.getElementById("main"), { callbacks: whatStays });
   if (focused !== document.activeElement) (focused.isConnected ? focused : firstButton(group))?.focus({ preventScroll: true });
   noteTime();
   announce(before);
   document.dispatchEvent(new CustomEvent("refreshed"));
 }
+
+/** What the page keeps of itself: the parts with `data-keep`, and a `<details>` that the reader has opened. */
+const whatStays = {
+  beforeNodeMorphed: (old) => !(old instanceof Element && old.hasAttribute("data-keep")),
+  beforeAttributeUpdated: (name, old, change) => !(name === "open" && change === "remove" && old.nodeName === "DETAILS"),
+};
 
 /** What stands now where a button has gone away. */
 function firstButton(watcher) {

@@ -1,0 +1,69 @@
+"""The parts of `docs/` that the code knows: `python -m tests.docs_tables` writes them anew, and a test holds the pages to it."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from tests.support.status_reports import dashboard, survey_of
+from watcher.fleet.status_json import as_json
+from watcher.status.report import PUBLIC, StatusReport
+from watcher.worker.reporting.exposition import Metric
+from watcher.worker.reporting.metrics import METRICS
+
+DOCS = Path(__file__).parents[1] / "docs"
+ONE_LINE = 100
+"""The length up to which an object without others in it stands on one line."""
+
+
+def status_rows() -> str:
+    """A row for each value of a worker that `watcherctl status --json` passes on."""
+    meanings = {field.key: field.meaning for field in StatusReport.fields()}
+    return "".join(f"| `{key}` | {meanings[key]} |\n" for key in PUBLIC)
+
+
+def status_example() -> str:
+    """The document of `watcherctl status --json` for the example's fleet."""
+    text = json.dumps(as_json(survey_of(dashboard())), indent=2)
+    return re.sub(r"\{[^{}]*\}", lambda found: _on_one_line(found.group()), text) + "\n"
+
+
+def _on_one_line(text: str) -> str:
+    short = "{" + " ".join(text[1:-1].split()) + "}"
+    return short if len(short) <= ONE_LINE else text
+
+
+def metric_rows() -> str:
+    """A row for each metric of a worker."""
+    return "".join(map(_metric_row, METRICS))
+
+
+def _metric_row(metric: Metric) -> str:
+    labels = ", ".join(f"`{label}`" for label in metric.labels)
+    return f"| `{metric.name}` | {metric.kind} | {labels}{' |' if labels else '|'} {metric.meaning} |\n"
+
+
+PARTS: Mapping[str, Mapping[str, Callable[[], str]]] = {
+    "metrics.md": {r"## Workers\n\n.*\n\|[-|]+\|\n((?:\|.*\n)+)": metric_rows},
+    "status-json.md": {
+        r"```json\n((?:.*\n)+?)```\n": status_example,
+        r"### What its worker wrote last\n(?:\n[^|].*|\n)+\|.*\n\|[-|]+\|\n((?:\|.*\n)+)": status_rows,
+    },
+}
+"""The parts of each page: the text around it, with the part itself as a group, and what is to be there."""
+
+
+def written_anew(page: str) -> str:
+    """Return the page's text with its parts as the code has them."""
+    text = (DOCS / page).read_text(encoding="utf-8")
+    for pattern, part in PARTS[page].items():
+        [found] = re.finditer(pattern, text)
+        text = text[: found.start(1)] + part() + text[found.end(1) :]
+    return text
+
+
+if __name__ == "__main__":
+    for name in PARTS:
+        (DOCS / name).write_text(written_anew(name), encoding="utf-8")

@@ -1,0 +1,146 @@
+"""The agent's interface for programs: status, history, actions, metrics, health."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from typing import Any
+
+import orjson
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.middleware.gzip import GZipMiddleware
+from starlette.requests import Request
+from starlette.responses import Response, StreamingResponse
+from starlette.routing import BaseRoute, Route
+from starlette.types import Receive, Scope, Send
+
+from watcher.agent.http.guard import may_read
+from watcher.agent.http.health import is_ready, readiness
+from watcher.agent.lanes import Crowded, Lane
+from watcher.agent.metrics.exposition import CONTENT_TYPE
+from watcher.agent.view.fleet_view import FleetView, view_of
+from watcher.errors import WatcherError
+from watcher.fleet.status_json import as_json
+
+HEARTBEAT_SECONDS = 5.0
+EVENT_STREAM = "text/event-stream"
+MOST_STREAMS = 50
+"""The limit on open event streams. Each one renders the whole status whenever something changes."""
+
+_changing = Lane("change", threads=4, most_waiting=8)
+"""Stopping a worker can take 20 s."""
+
+
+async def status(request: Request) -> Response:
+    """Answer `GET /api/status` with the document of `watcherctl status --json`."""
+    return _json(as_json(view_of(request).survey))
+
+
+async def stream(request: Request) -> Response:
+    """Answer `GET /api/stream` with the same document as server-sent events, at each change and at least every 5 s."""
+    changes = view_of(request).changes
+    if request.method == "HEAD":
+        return Response(media_type=EVENT_STREAM)
+    if changes.followers >= MOST_STREAMS:
+        return _json({"error": f"{MOST_STREAMS} already follow the events", "hint": "close a page that nobody looks at"}, 503)
+    return _EventStream(view_of(request))
+
+
+class _EventStream(StreamingResponse):
+    def __init__(self, view: FleetView) -> None:
+        super().__init__(_events(view), media_type=EVENT_STREAM)
+        self._changes = view.changes
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        with self._changes.followed():
+            await super().__call__(scope, receive, send)
+
+
+async def _events(view: FleetView) -> AsyncIterator[bytes]:
+    while not view.changes.is_closed:
+        yield b"event: status\ndata: " + orjson.dumps(as_json(view.survey)) + b"\n\n"
+        await view.changes.wait(HEARTBEAT_SECONDS)
+
+
+def history(request: Request) -> Response:
+    """Answer `GET /api/watchers/{name}/history` with the last hour."""
+    return _json(view_of(request).history.of(_name(request)))
+
+
+async def change(request: Request) -> Response:
+    """Answer `POST /api/watchers/{name}/start`, `stop` and `restart`: as `watcherctl` does, but without waiting for streaming."""
+    view, name = view_of(request), _name(request)
+    act = _ACTIONS.get(request.path_params["action"])
+    if act is None:
+        raise HTTPException(404, f"there is no action '{request.path_params['action']}'; there are: {', '.join(_ACTIONS)}")
+    try:
+        await _changing.run(lambda: _carry_out(act, view, name))
+    except Crowded as error:
+        return _json({"error": str(error), "hint": error.hint}, 503)
+    except WatcherError as error:
+        return _json({"error": str(error), "hint": error.hint}, 409)
+    row = view.row(name)
+    return _json({"name": name, "state": row.state.replace(" ", "_") if row else None}, 202)
+
+
+def _carry_out(act: Callable[[FleetView, str], None], view: FleetView, name: str) -> None:
+    view.refresh(ask_anew=True)
+    act(view, name)
+    view.refresh(ask_anew=True)
+
+
+def _start(view: FleetView, name: str) -> None:
+    view.fleet.start([view.loaded.one(name)])
+
+
+def _stop(view: FleetView, name: str) -> None:
+    view.fleet.stop([name])
+
+
+def _restart(view: FleetView, name: str) -> None:
+    view.fleet.restart([view.loaded.one(name)])
+
+
+_ACTIONS: dict[str, Callable[[FleetView, str], None]] = {"start": _start, "stop": _stop, "restart": _restart}
+
+
+def metrics(request: Request) -> Response:
+    """Answer `GET /metrics`, for Prometheus."""
+    return Response(view_of(request).metrics(), headers={"Content-Type": CONTENT_TYPE})
+
+
+async def healthz(request: Request) -> Response:
+    """Answer `GET /healthz`: 200 if the agent runs and supervisord answers, else 503. The watchers' states do not matter."""
+    view = view_of(request)
+    running = view.supervised.pid is not None
+    reason = view.trouble or (None if running else "supervisord does not run")
+    return _json({"healthy": reason is None, "reason": reason}, 503 if reason else 200)
+
+
+async def readyz(request: Request) -> Response:
+    """Answer `GET /readyz`: 200 if every watcher meant to stream does, else 503. A client that may read also gets the reasons."""
+    view = view_of(request)
+    ready = is_ready(view.survey)
+    return _json(readiness(view.survey) if may_read(view.agent, request.headers) else {"ready": ready}, 200 if ready else 503)
+
+
+def _name(request: Request) -> str:
+    name: str = request.path_params["name"]
+    if view_of(request).row(name) is None:
+        raise HTTPException(404, f"there is no watcher '{name}'")
+    return name
+
+
+def _json(document: Any, code: int = 200) -> Response:
+    return Response(orjson.dumps(document), code, media_type="application/json")
+
+
+routes: list[BaseRoute] = [
+    Route("/api/status", status),
+    Route("/api/stream", stream),
+    Route("/api/watchers/{name}/history", history, middleware=[Middleware(GZipMiddleware)]),  # up to 8,000 numbers
+    Route("/api/watchers/{name}/{action}", change, methods=["POST"]),
+    Route("/metrics", metrics),
+    Route("/healthz", healthz),
+    Route("/readyz", readyz),
+]

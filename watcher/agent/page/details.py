@@ -1,0 +1,149 @@
+"""Details of one watcher: its latest messages, its settings and its log. Used by `/api/watchers/{name}/…` and the page."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import JSONResponse
+from starlette.routing import BaseRoute, Route
+
+from watcher.agent.lanes import Lane
+from watcher.agent.view.fleet_view import view_of
+from watcher.config import Deployment, Loaded
+from watcher.config.in_force import values_in_force
+from watcher.errors import WatcherError
+from watcher.fleet.logs import NO_TIME, Line, Wanted, last_lines, pairs
+from watcher.log import iso
+from watcher.terminal.message_text import message_text, printable, short
+
+if TYPE_CHECKING:
+    from watcher.config import Settings
+    from watcher.consumer.delivered import DeliveredMessage, Message
+
+DEFAULT_MESSAGES = 20
+MOST_MESSAGES = 200
+DEFAULT_LINES = 200
+MOST_LINES = 2000
+
+MOST_READ_BYTES = 64 * 1024 * 1024
+"""The approximate amount read from Kafka for one answer. If messages are large, fewer are shown."""
+
+MOST_LOG_BYTES = 1024 * 1024
+"""The amount of a log that is searched for its last lines. Lines may be very long if documents are logged."""
+
+_reading = Lane("messages", threads=1, most_waiting=8)
+"""Only one reader at a time: each has buffers of several megabytes, and serving a page must not burden Kafka."""
+
+
+async def messages(request: Request) -> JSONResponse:
+    """Answer `GET /api/watchers/{name}/messages?n=20`: the last messages in Kafka, newest first; 503 if Kafka does not answer."""
+    settings, count = _settings(request), _count(request, DEFAULT_MESSAGES, MOST_MESSAGES)
+    try:
+        latest, complete = await _reading.run(lambda: _read(settings, count))
+    except WatcherError as error:
+        return JSONResponse({"error": str(error), "hint": error.hint}, status_code=503)
+    return JSONResponse({"messages": latest, "complete": complete})
+
+
+def settings(request: Request) -> JSONResponse:
+    """Answer `GET /api/watchers/{name}/settings`: the settings, with secrets masked and their origins, or their faults."""
+    loaded, name = _loaded(request), _name(request)
+    return JSONResponse({"settings": settings_shown(loaded, name), "faults": faults_shown(loaded, name)})
+
+
+def log(request: Request) -> JSONResponse:
+    """Answer `GET /api/watchers/{name}/log?n=200`: the last lines, oldest first."""
+    name = _name(request)
+    return JSONResponse({"lines": log_shown(view_of(request).deployment, name, _count(request, DEFAULT_LINES, MOST_LINES))})
+
+
+routes: list[BaseRoute] = [
+    Route("/api/watchers/{name}/messages", messages),
+    Route("/api/watchers/{name}/settings", settings),
+    Route("/api/watchers/{name}/log", log),
+]
+
+
+def settings_shown(loaded: Loaded, name: str) -> list[dict[str, str]]:
+    """Key, value and origin of each setting; empty for a watcher whose configuration has faults."""
+    if name not in loaded.watchers:
+        return []
+    values = values_in_force(loaded.watchers[name], loaded.origins[name])
+    return [{"key": key, "value": printable(value), "from": str(origin)} for key, value, origin in values]
+
+
+def faults_shown(loaded: Loaded, name: str) -> list[dict[str, str]]:
+    """The faults of a watcher's configuration."""
+    return [{"message": printable(fault.message), "hint": fault.hint} for fault in loaded.broken.get(name, ())]
+
+
+def log_shown(deployment: Deployment, name: str, count: int) -> list[dict[str, Any]]:
+    """The last lines of a watcher's log, oldest first."""
+    files = {name: deployment.log_file(name)}
+    return [_line(line) for line in last_lines(files, count, Wanted(), MOST_LOG_BYTES)]
+
+
+def _read(settings: Settings, count: int) -> tuple[list[Message], bool]:
+    """The newest messages, newest first, and True if no older one was left out because of a limit."""
+    from watcher.consumer.reading.reader import MessageReader
+
+    with MessageReader(settings) as reader:
+        latest = reader.last(count, shrink=_shrink, most_bytes=MOST_READ_BYTES)
+        return [delivered.message for delivered in reversed(latest)], reader.found_all
+
+
+def _shrink(delivered: DeliveredMessage) -> DeliveredMessage:
+    """Keep only the parts of a message that are shown: the whole message may have megabytes."""
+    return replace(delivered, text=b"", message=_shown(delivered))
+
+
+def _shown(delivered: DeliveredMessage) -> Message:
+    text = message_text(delivered.message)
+    return {
+        "sequence": delivered.sequence,
+        "timestamp": text.timestamp,
+        "operation": text.operation,
+        "collection": text.collection,
+        "key": text.key,
+        "what": text.what,
+        "topic": delivered.partition[0],
+    }
+
+
+def _line(line: Line) -> dict[str, Any]:
+    fields = line.fields or {}
+    return {
+        "at": None if line.at == NO_TIME else iso(line.at),
+        "level": str(fields.get("level", "")),
+        "event": short(fields.get("event", "")) if line.fields is not None else short(line.text),
+        "rest": short(" ".join(pairs(fields))),
+    }
+
+
+def _loaded(request: Request) -> Loaded:
+    return view_of(request).loaded
+
+
+def _name(request: Request) -> str:
+    """The name in the request; 404 if there is no watcher with this name."""
+    name: str = request.path_params["name"]
+    if name not in _loaded(request).names:
+        raise HTTPException(404, f"there is no watcher '{name}'")
+    return name
+
+
+def _settings(request: Request) -> Settings:
+    """The settings of the watcher in the request; 409 if its configuration has faults."""
+    loaded, name = _loaded(request), _name(request)
+    if name not in loaded.watchers:
+        raise HTTPException(409, f"the configuration of '{name}' has faults")
+    return loaded.watchers[name]
+
+
+def _count(request: Request, default: int, most: int) -> int:
+    """The number `n` in the query, at most `most`. An invalid number is not an error: it gives `default`."""
+    text = request.query_params.get("n", "")
+    return max(1, min(int(text), most)) if text.isdecimal() and len(text) < 10 else default

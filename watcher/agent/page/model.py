@@ -1,0 +1,216 @@
+"""The model of the page: turns a survey and its history into the words and colours that the templates print. No I/O."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from watcher.fleet.status import Row, WatcherState
+from watcher.fleet.survey import Survey
+from watcher.operations import ROW_OPERATIONS
+from watcher.status.report import LastError
+from watcher.terminal.durations import headroom_in_words, seconds_in_words
+
+RECENT = timedelta(hours=1)
+"""The time for which an error is still shown after it is over."""
+
+LAG_SECONDS = 60.0
+HEADROOM_SECONDS = 3600.0
+HEADROOM_SHARE = 0.25
+YOUNG = timedelta(hours=1)
+"""Limits at which lag and headroom are marked; headroom in seconds or as a share of the oplog. They are those of the alerts. A
+worker's first hour is exempt from the limit in seconds, because the alert waits for an hour too."""
+
+SPARK_STEPS = 60
+SPARK_WIDTH = 120
+SPARK_HEIGHT = 24
+
+History = Mapping[str, Sequence[float | None]]
+"""The content of `/api/watchers/{name}/history`: lists of equal length, with one value for each step."""
+
+
+class Level(StrEnum):
+    """The attention that something needs, which decides its colour and shape. The most urgent level comes first."""
+
+    BAD = "bad"
+    WARN = "warn"
+    BUSY = "busy"
+    DOWN = "down"
+    GOOD = "good"
+    OFF = "off"
+
+
+_LEVELS = {
+    WatcherState.FAILED: Level.BAD,
+    WatcherState.STALLED: Level.BAD,
+    WatcherState.HUNG: Level.BAD,
+    WatcherState.UNKNOWN: Level.BAD,
+    WatcherState.WAITING: Level.WARN,
+    WatcherState.BACKING_OFF: Level.WARN,
+    WatcherState.OPENING: Level.BUSY,
+    WatcherState.STOPPING: Level.BUSY,
+    WatcherState.STOPPED: Level.DOWN,
+    WatcherState.NOT_STARTED: Level.DOWN,
+    WatcherState.STREAMING: Level.GOOD,
+    WatcherState.DISABLED: Level.OFF,
+}
+_URGENCY = list(Level)
+
+_MEANINGS = {
+    WatcherState.STREAMING: "changes go to Kafka",
+    WatcherState.OPENING: "connecting, and finding its position",
+    WatcherState.WAITING: "MongoDB or Kafka is away; it goes on by itself when they are back",
+    WatcherState.BACKING_OFF: "it ended several times within a minute, and waits before it tries again",
+    WatcherState.STOPPING: "finishing the transaction in hand",
+    WatcherState.STALLED: "it streams and MongoDB moves on, but no position has been committed for a minute",
+    WatcherState.HUNG: "the process runs, but has not written its status for 20 seconds",
+    WatcherState.STOPPED: "it ran, and was stopped",
+    WatcherState.FAILED: "it ended with an error, or its configuration has faults",
+    WatcherState.DISABLED: "not running, and not meant to",
+    WatcherState.NOT_STARTED: "it has never run",
+    WatcherState.UNKNOWN: "the process runs, but has not written a status that could be read",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Spark:
+    """The course of a rate as the points of an SVG polyline, and in words."""
+
+    points: str
+    words: str
+
+
+@dataclass(frozen=True, slots=True)
+class WatcherView:
+    """One watcher as the page shows it. `row` has the numbers. `headroom` is the headroom in words."""
+
+    row: Row
+    headroom: str
+    is_near_loss: bool
+    level: Level
+    error: LastError | None
+    spark: Spark
+
+    @property
+    def state(self) -> str:
+        """The watcher's state, in a word or two."""
+        return self.row.state.value
+
+    @property
+    def meaning(self) -> str:
+        """An explanation of the state."""
+        return _MEANINGS[self.row.state]
+
+    @property
+    def is_behind(self) -> bool:
+        """True if the lag should be marked."""
+        lag = self.row.live.lag_seconds if self.row.live else None
+        return lag is not None and lag >= LAG_SECONDS
+
+
+def watcher_view(row: Row, at: datetime, history: History) -> WatcherView:
+    """Make the page's view of one watcher at the moment `at`."""
+    headroom = headroom_in_words(row.headroom_seconds(at), row.oplog_full)
+    return WatcherView(
+        row,
+        headroom,
+        _is_near_loss(row, at),
+        _LEVELS[row.state],
+        _error(row, at),
+        spark(_rates(history), is_live=row.live is not None),
+    )
+
+
+def most_urgent_first(watchers: Sequence[WatcherView]) -> list[WatcherView]:
+    """Sort watchers by urgency, then by name."""
+    return sorted(watchers, key=lambda watcher: (_URGENCY.index(watcher.level), watcher.row.name))
+
+
+def overall(survey: Survey, watchers: Sequence[WatcherView]) -> Level:
+    """The fleet's level: that of its most urgent watcher. Disabled watchers do not count."""
+    if survey.supervisord_pid is None:
+        return Level.BAD
+    return min((watcher.level for watcher in watchers), key=_URGENCY.index, default=Level.OFF)
+
+
+def summary(survey: Survey, watchers: Sequence[WatcherView]) -> str:
+    """A sentence about the fleet."""
+    if survey.lost_pid:
+        return f"{survey.trouble}: nobody can start or stop a watcher; watcherctl down ends it"
+    if survey.supervisord_pid is None:
+        return "supervisord does not run: no watcher is started, or started again"
+    meant = [watcher for watcher in watchers if watcher.level is not Level.OFF]
+    if not meant:
+        return "no watcher is meant to run" if watchers else "conf.d holds no watcher"
+    if parts := list(_counts(meant)):
+        return f"of {_number(len(meant), 'watcher')}, {', '.join(parts)}"
+    return "the watcher streams" if len(meant) == 1 else f"all {len(meant)} watchers stream"
+
+
+def _is_near_loss(row: Row, at: datetime) -> bool:
+    """True if the headroom should be marked, even if no worker runs. It is never marked for a disabled watcher."""
+    report, headroom = row.report, row.headroom_seconds(at)
+    if report is None or headroom is None or row.oplog_full is False or row.state is WatcherState.DISABLED:
+        return False
+    is_young = report.updated_at - report.started_at < YOUNG
+    oplog = (report.headroom_seconds or 0) + (report.lag_seconds or 0)
+    return headroom < HEADROOM_SHARE * oplog or (headroom < HEADROOM_SECONDS and not is_young)
+
+
+def spark(rates: Sequence[float | None], *, is_live: bool = True) -> Spark:
+    """Draw the last rates from left to right. Unknown rates are drawn as zero. If `is_live`, the last rate is the current one."""
+    known = [rate for rate in rates if rate is not None]
+    if not known:
+        return Spark("", "events per second: nothing known")
+    top = max(*known, 1.0)
+    step = SPARK_WIDTH / (SPARK_STEPS - 1)
+    left = SPARK_WIDTH - step * (len(rates) - 1)
+    heights = [1 + (SPARK_HEIGHT - 2) * (1 - (rate or 0.0) / top) for rate in rates]
+    points = " ".join(f"{left + number * step:.1f},{height:.1f}" for number, height in enumerate(heights))
+    now = f"now {known[-1]:.1f}, " if is_live else ""
+    return Spark(points, f"events per second, last 5 minutes: {now}highest {max(known):.1f}")
+
+
+def _rates(history: History) -> list[float | None]:
+    """Events per second of all operations together."""
+    columns = [history.get(operation, ()) for operation in ROW_OPERATIONS]
+    return [_sum(step) for step in zip(*columns, strict=True)]
+
+
+def _sum(values: Sequence[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return sum(known) if known else None
+
+
+def _error(row: Row, at: datetime) -> LastError | None:
+    """The watcher's last error; None if it has been over for longer than RECENT."""
+    return None if row.error and row.is_over and at - row.error.at >= RECENT else row.error
+
+
+def _counts(watchers: Sequence[WatcherView]) -> Iterator[str]:
+    """Yield `1 failed`, `2 waiting` and so on, the most urgent first. Watchers that stream are left out."""
+    states = [watcher.state for watcher in most_urgent_first(watchers) if watcher.level is not Level.GOOD]
+    return (f"{states.count(state)} {state}" for state in dict.fromkeys(states))
+
+
+def _number(count: int, thing: str) -> str:
+    return f"{count} {thing}{'' if count == 1 else 's'}"
+
+
+def rate_in_words(rate: float | None) -> str:
+    """A rate per second: with one decimal below 100, else a whole number with its thousands set apart."""
+    if rate is None:
+        return "-"
+    return f"{rate:.1f}" if rate < 100 else count_in_words(round(rate))
+
+
+def count_in_words(count: float | None) -> str:
+    """A whole number with its thousands set apart by a narrow space; `-` if it is not known."""
+    return "-" if count is None else f"{round(count):,}".replace(",", "\u202f")
+
+
+def age_in_words(moment: datetime | None, now: datetime) -> str:
+    """The age of a moment, such as `12s ago`; `-` if it is not known."""
+    return "-" if moment is None else f"{seconds_in_words((now - moment).total_seconds())} ago"

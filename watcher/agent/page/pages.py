@@ -1,0 +1,156 @@
+"""The agent's pages, rendered as HTML on the server, and their static files. Scripts fetch the same HTML again after a change."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from starlette.middleware import Middleware
+from starlette.middleware.gzip import GZipMiddleware
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, Response
+from starlette.routing import BaseRoute, Mount, Route
+from starlette.staticfiles import StaticFiles
+
+from watcher import __version__
+from watcher.agent.page.details import faults_shown, log_shown, settings_shown
+from watcher.agent.page.model import (
+    SPARK_STEPS,
+    WatcherView,
+    age_in_words,
+    count_in_words,
+    most_urgent_first,
+    overall,
+    rate_in_words,
+    summary,
+    watcher_view,
+)
+from watcher.agent.view.fleet_view import FleetView, view_of
+from watcher.fleet.status import Row
+from watcher.log import iso
+from watcher.terminal.durations import seconds_in_words
+from watcher.terminal.message_text import printable
+
+PAGE_DIR = Path(__file__).parent
+LOG_LINES = 100
+
+SECURITY_HEADERS = {
+    "Content-Security-Policy": (
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
+        "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    ),
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Cache-Control": "no-store",
+}
+
+CHARTS = (
+    ("operations", "Events", "per second"),
+    ("lagSeconds", "Lag", "seconds"),
+    ("batchSize", "Batch size", "messages"),
+    ("commitSeconds", "Commit time", "milliseconds"),
+    ("rssBytes", "Memory (RSS)", "MB"),
+)
+"""The charts of a watcher: key, title and unit. `charts.js` draws each from the history of its key."""
+
+
+def fleet(request: Request) -> Response:
+    """Answer `GET /` with a row for each watcher."""
+    view = view_of(request)
+    survey = view.survey
+    watchers = most_urgent_first([_watcher_view(view, row) for row in survey.rows])
+    return _page(
+        "fleet.html",
+        view,
+        at=survey.at,
+        watchers=watchers,
+        level=overall(survey, watchers),
+        summary=summary(survey, watchers),
+        conf_dir=view.deployment.conf_dir,
+        trouble=view.trouble or survey.unwritable,
+    )
+
+
+def watcher(request: Request) -> Response:
+    """Answer `GET /watchers/{name}` with the page of one watcher."""
+    view, name = view_of(request), request.path_params["name"]
+    row = view.row(name)
+    if row is None:
+        return message_page(404, "No such watcher", f"There is no watcher '{name}' in conf.d.")
+    at = view.survey.at
+    uptime = row.uptime(at)
+    return _page(
+        "watcher.html",
+        view,
+        at=at,
+        watcher=_watcher_view(view, row),
+        uptime=uptime.total_seconds() if uptime else None,
+        charts=CHARTS,
+        faults=faults_shown(view.loaded, name),
+        settings=settings_shown(view.loaded, name),
+        log=log_shown(view.deployment, name, LOG_LINES)[::-1],
+    )
+
+
+def sign_in() -> Response:
+    """A form that asks for the token. A browser gets it instead of a page that needs the token."""
+    return _html("sign_in.html", 401)
+
+
+def message_page(status: int, heading: str, text: str) -> Response:
+    """A page with a single message."""
+    return _html("message.html", status, heading=heading, text=text)
+
+
+class _StaticFiles(StaticFiles):
+    """Static files. Browsers may cache them but must revalidate, since they change with the version."""
+
+    def file_response(self, *args: Any, **kwargs: Any) -> Response:
+        response = super().file_response(*args, **kwargs)
+        response.headers.update({**SECURITY_HEADERS, "Cache-Control": "no-cache"})
+        return response
+
+
+_compressed = [Middleware(GZipMiddleware)]
+
+routes: list[BaseRoute] = [
+    Route("/", fleet, middleware=_compressed),
+    Route("/watchers/{name}", watcher, middleware=_compressed),
+    Mount("/static", _StaticFiles(directory=PAGE_DIR / "static"), middleware=_compressed),
+]
+
+
+def _watcher_view(view: FleetView, row: Row) -> WatcherView:
+    return watcher_view(row, view.survey.at, view.history.of(row.name, SPARK_STEPS))
+
+
+def _page(template: str, view: FleetView, **values: Any) -> Response:
+    return _html(template, 200, controls=bool(view.agent.token), **values)
+
+
+def _html(template: str, status: int, **values: Any) -> Response:
+    text = _environment.get_template(template).render(version=__version__, **values)
+    return HTMLResponse(text, status, SECURITY_HEADERS)
+
+
+def _capitalize_first(text: str) -> str:
+    return text[:1].upper() + text[1:]
+
+
+_environment = Environment(
+    loader=FileSystemLoader(PAGE_DIR / "templates"),
+    autoescape=True,
+    undefined=StrictUndefined,
+    trim_blocks=True,
+    lstrip_blocks=True,
+)
+_environment.filters |= {
+    "ago": age_in_words,
+    "capitalize_first": _capitalize_first,
+    "count": count_in_words,
+    "duration": seconds_in_words,
+    "iso": iso,
+    "printable": printable,
+    "rate": rate_in_words,
+}

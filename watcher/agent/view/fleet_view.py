@@ -1,0 +1,101 @@
+"""The agent's view of the fleet: the current conf.d, the latest survey, and the last hour."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+
+from starlette.requests import Request
+
+from watcher.agent.files import ConfDirCache, FileCache
+from watcher.agent.metrics.content import WorkerMetrics, agent_metrics
+from watcher.agent.metrics.own_metrics import AgentCounts
+from watcher.agent.view.changes import ChangeSignal
+from watcher.agent.view.history import History
+from watcher.config import Deployment, Loaded, Settings
+from watcher.config.agent_settings import AgentSettings
+from watcher.fleet.control import Fleet
+from watcher.fleet.errors import FleetError
+from watcher.fleet.status import Row
+from watcher.fleet.survey import Supervised, Survey, ask, faults_by_name, look
+from watcher.status.report import read_report
+
+ASK_AFTER = timedelta(seconds=2)
+"""The time for which supervisord's answer is used, unless a worker has been started since."""
+
+LONG_AGO = datetime.min.replace(tzinfo=UTC)
+
+
+class FleetView:
+    """The latest look at the fleet. Any thread may read and refresh it.
+
+    `supervised` is supervisord's last answer. `trouble` is the reason why it does not answer; it is empty if supervisord answers or
+    does not run.
+    """
+
+    def __init__(self, fleet: Fleet, agent: AgentSettings) -> None:
+        self.fleet = fleet
+        self.agent = agent
+        self.history = History()
+        self.changes = ChangeSignal()
+        self.counts = AgentCounts()
+        self.supervised = Supervised()
+        self.trouble = ""
+        self._asked_at = LONG_AGO
+        self._refreshing = threading.Lock()
+        self._conf = ConfDirCache(fleet.deployment.conf_dir)
+        self._reports = FileCache(fleet.deployment.status_file, read_report)
+        self._worker_metrics = WorkerMetrics(fleet.deployment)
+        self.refresh(ask_anew=True)
+
+    @property
+    def deployment(self) -> Deployment:
+        """The deployment, with the places of `conf.d/`, `run/` and `log/`."""
+        return self.fleet.deployment
+
+    @property
+    def settings(self) -> Mapping[str, Settings]:
+        """The settings of all watchers whose configuration has no fault."""
+        return self.loaded.watchers
+
+    def row(self, name: str) -> Row | None:
+        """One watcher in the latest survey; None if there is none with this name."""
+        return next((row for row in self.survey.rows if row.name == name), None)
+
+    def metrics(self) -> str:
+        """All metrics in Prometheus' text format."""
+        return agent_metrics(self.survey, self._worker_metrics, self.counts)
+
+    def refresh(self, *, ask_anew: bool = False) -> None:
+        """Look again. supervisord is asked if its last answer is too old, or if `ask_anew` is set."""
+        with self._refreshing:
+            if ask_anew or self._is_outdated():
+                self._ask()
+            faults = faults_by_name(self.loaded, self.supervised)
+            self.survey: Survey = look(self.fleet, faults, self.supervised, self._reports.get)
+            self._reports.keep_only(faults)
+            self.counts.note(self.survey.rows)
+
+    def _is_outdated(self) -> bool:
+        """True if supervisord's answer is too old, or a worker has started since: its status would not fit the old process."""
+        if abs(datetime.now(UTC) - self._asked_at) >= ASK_AFTER:
+            return True
+        reports = filter(None, map(self._reports.get, self.supervised.watchers))
+        return any(report.started_at > self._asked_at for report in reports)
+
+    def _ask(self) -> None:
+        self._asked_at = datetime.now(UTC)
+        self.loaded: Loaded = self._conf.get()
+        try:
+            self.supervised = ask(self.fleet)
+            self.trouble = ""
+        except FleetError as error:
+            self.trouble = str(error)
+
+
+def view_of(request: Request) -> FleetView:
+    """The view of the fleet that a request is about."""
+    view = request.app.state.view
+    assert isinstance(view, FleetView)  # noqa: S101
+    return view

@@ -1,0 +1,79 @@
+"""The last hour of each watcher, kept in memory for the page's charts."""
+
+from __future__ import annotations
+
+import math
+from array import array
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from watcher.fleet.status import Row, WatcherState
+from watcher.operations import ROW_OPERATIONS
+from watcher.status.report import StatusReport
+
+STEP_SECONDS = 5.0
+STEPS = 720
+"""The number of samples in an hour."""
+
+GAUGES = ("lagSeconds", "batchSize", "commitSeconds", "rssBytes", "headroomSeconds")
+"""The series whose values are taken unchanged from the status file."""
+
+SERIES = (*ROW_OPERATIONS, *GAUGES)
+UNKNOWN = math.nan
+
+
+@dataclass(slots=True)
+class _Course:
+    """One watcher's columns. They are packed arrays, since fifty watchers have 360,000 numbers."""
+
+    at: array[float] = field(default_factory=lambda: array("d"))
+    columns: dict[str, array[float]] = field(default_factory=lambda: {name: array("d") for name in SERIES})
+    before: StatusReport | None = None
+
+    def add(self, at: float, values: Mapping[str, float]) -> None:
+        for column, value in ((self.at, at), *((self.columns[name], values.get(name, UNKNOWN)) for name in SERIES)):
+            column.append(value)
+            del column[:-STEPS]
+
+
+class History:
+    """A sample of each watcher every STEP_SECONDS, for an hour."""
+
+    def __init__(self) -> None:
+        self._courses: dict[str, _Course] = {}
+
+    def add(self, at: float, rows: Iterable[Row]) -> None:
+        """Add a sample taken at `at`, in seconds since 1970. Watchers that are not in `rows` are forgotten."""
+        courses = {row.name: self._courses.get(row.name) or _Course() for row in rows}
+        for row in rows:
+            course = courses[row.name]
+            report = row.report if row.is_running and row.state not in (WatcherState.HUNG, WatcherState.UNKNOWN) else None
+            course.add(at, _values(report, course.before) if report else {})
+            course.before = row.report
+        self._courses = courses
+
+    def of(self, name: str, steps: int = STEPS) -> dict[str, list[float | None]]:
+        """The last `steps` samples: `at` in seconds since 1970, events per second by operation, and GAUGES.
+
+        All lists have the same length. Unknown values are None.
+        """
+        course = self._courses.get(name) or _Course()
+        known = {
+            series: [None if math.isnan(value) else value for value in column[-steps:]] for series, column in course.columns.items()
+        }
+        return {"at": list(course.at[-steps:]), **known}
+
+
+def _values(report: StatusReport, before: StatusReport | None) -> dict[str, float]:
+    written = report.as_json()
+    return {name: written[name] for name in GAUGES if written[name] is not None} | rates(report, before)
+
+
+def rates(report: StatusReport, before: StatusReport | None) -> dict[str, float]:
+    """Events per second between two reports, by operation; empty if no time lies between them. A new process counts from zero."""
+    same = before is not None and before.pid == report.pid and before.started_at == report.started_at
+    since, counted = (before.updated_at, before.events) if before and same else (report.started_at, {})
+    seconds = (report.updated_at - since).total_seconds()
+    if seconds <= 0:
+        return {}
+    return {name: max(0, report.events.get(name, 0) - counted.get(name, 0)) / seconds for name in ROW_OPERATIONS}

@@ -1,0 +1,283 @@
+"""`watcherctl position`: showing and changing a watcher's position."""
+
+from __future__ import annotations
+
+import functools
+import json
+import logging
+import os
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from watcher.cli.exit_codes import CliExitCode
+from watcher.cli.options import complete_names, select_one, with_deployment
+from watcher.cli.since import Since
+from watcher.config import Deployment, Settings, load_one
+from watcher.errors import NotOwner, WatcherError
+from watcher.log import iso
+
+if TYPE_CHECKING:
+    from watcher.model import Delivered, ResumeToken
+    from watcher.mongodb.timeline import Timeline
+    from watcher.oplog import Oplog
+    from watcher.position.change import Look
+
+ResumePoint = tuple["ResumeToken", str]
+"""A resume token, and the reason for it, for people."""
+
+Choose = Callable[["Look", "Timeline"], ResumePoint]
+
+
+class Token(click.ParamType["ResumeToken"]):
+    """A resume token, as text, which is also the `eventId` of a message, or as the JSON that MongoDB gives."""
+
+    name = "token"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> ResumeToken:
+        from bson import json_util
+
+        from watcher.model import token_seconds
+
+        text = str(value)
+        try:
+            token: ResumeToken = json_util.loads(text) if text.startswith("{") else {"_data": text}
+            token_seconds(token)
+        except Exception:  # noqa: BLE001  # json_util may raise any exception
+            self.fail("must be an eventId, or a resume token as JSON", param, ctx)
+        return token
+
+
+@dataclass(frozen=True, slots=True)
+class How:
+    """The options of a change."""
+
+    undo: bool
+    yes: bool
+    dry_run: bool
+    as_json: bool
+
+
+@click.group()
+def position() -> None:
+    """Show a watcher's position, or change it.
+
+    The position is stored in Kafka, in the topic <kafka_client_id>.position. It can be changed only while the watcher is stopped. A
+    worker on another host is fenced, and ends. The last 20 changes are remembered, and --undo reverts the last one.
+
+    \b
+    Exit codes: 0 done; 1 refused, not done, or a server does not answer; 2 usage,
+    4 no such watcher, 77 not permitted, 78 configuration.
+    """
+
+
+def changes(function: Callable[..., int]) -> Callable[..., int]:
+    """Give a command the argument `name` and the options of a change, as `how`."""
+
+    @click.argument("name", shell_complete=complete_names)
+    @click.option("--undo", is_flag=True, help="Instead, restore the position before the last change, whichever command made that.")
+    @click.option("-y", "--yes", is_flag=True, help="Do not ask.")
+    @click.option("--dry-run", is_flag=True, help="Only show what would be done.")
+    @click.option("--json", "as_json", is_flag=True, help="As JSON.")
+    @with_deployment
+    @functools.wraps(function)
+    def command(deployment: Deployment, *args: Any, undo: bool, yes: bool, dry_run: bool, as_json: bool, **kwargs: Any) -> int:
+        return function(deployment, *args, how=How(undo, yes, dry_run, as_json), **kwargs)
+
+    return command
+
+
+@position.command()
+@click.argument("name", shell_complete=complete_names)
+@click.option("--json", "as_json", is_flag=True, help="As JSON.")
+@with_deployment
+def show(deployment: Deployment, name: str, as_json: bool) -> int:
+    """Show the position of the watcher NAME. Also show the worker that wrote it, and the changes made by hand."""
+    settings = load_one(deployment.conf_dir, select_one(deployment, name))
+
+    from watcher.cli.delivery.position_view import as_document, as_text
+    from watcher.mongodb.timeline import Timeline
+    from watcher.position.change import look
+
+    with librdkafka_silent():
+        seen = look(settings, _delivered(deployment, settings))
+    seen, now, oplog = _ask_mongodb(Timeline(settings), seen)
+    click.echo(json.dumps(as_document(settings, seen, now, oplog), indent=2) if as_json else as_text(settings, seen, now, oplog))
+    return CliExitCode.FAILED if seen.fault else CliExitCode.OK
+
+
+@position.command()
+@changes
+@click.option("--at", "moment", type=Since(), metavar="TIME", help="30s, 10m, 2h or 1d ago, or an ISO time.")
+def rewind(deployment: Deployment, name: str, how: How, moment: datetime | None) -> int:
+    """Go back to TIME. The changes since then are delivered again, with new sequence numbers.
+
+    TIME is in whole seconds, and must be within MongoDB's oplog.
+    """
+    if (moment is None) is not how.undo:
+        raise click.UsageError("say either --at or --undo")
+    return _change(deployment, name, how, _back_to(moment) if moment else _undo)
+
+
+@position.command("set")
+@changes
+@click.argument("token", type=Token(), required=False)
+def set_(deployment: Deployment, name: str, how: How, token: ResumeToken | None) -> int:
+    """Continue after TOKEN. It is the eventId of a message, or a MongoDB resume token as JSON.
+
+    MongoDB is asked first whether it can continue from there.
+    """
+    if (token is None) is not how.undo:
+        raise click.UsageError("say either TOKEN or --undo")
+    return _change(deployment, name, how, _after(token) if token else _undo)
+
+
+@position.command()
+@changes
+def reset(deployment: Deployment, name: str, how: How) -> int:
+    """Start again where `start_from` says. There, `now` means the time of this command."""
+    return _change(deployment, name, how, _undo if how.undo else _at_start)
+
+
+def _back_to(moment: datetime) -> Choose:
+    def choose(seen: Look, timeline: Timeline) -> ResumePoint:
+        from watcher.position.change import is_step_back
+
+        token = timeline.at(moment)
+        if seen.token and not is_step_back(seen.token, token):
+            raise WatcherError(f"The position is of {time_of(seen.token)} already; a rewind goes back.", hint="See `position set`.")
+        return token, f"rewind to {time_of(token)}"
+
+    return choose
+
+
+def _after(token: ResumeToken) -> Choose:
+    return lambda _, timeline: (timeline.after(token), "set")
+
+
+def _at_start(_seen: Look, timeline: Timeline) -> ResumePoint:
+    return timeline.start(), "reset"
+
+
+def _undo(seen: Look, timeline: Timeline) -> ResumePoint:
+    last = seen.history[-1] if seen.history else None
+    if last is None or last.before is None:
+        raise WatcherError("There was no position before that." if last else "There has been no change to take back.")
+    return timeline.after(last.before), f"undo of the change at {last.at}"
+
+
+def time_of(token: ResumeToken) -> str:
+    """The time of the change after which the stream continues, in whole seconds."""
+    from watcher.model import token_seconds
+
+    return iso(token_seconds(token))
+
+
+@contextmanager
+def librdkafka_silent() -> Iterator[None]:
+    """Keep librdkafka's log off the terminal. Our errors say the same."""
+    handler = logging.NullHandler()
+    library = logging.getLogger("librdkafka")
+    library.addHandler(handler)
+    try:
+        yield
+    finally:
+        library.removeHandler(handler)
+
+
+def _delivered(deployment: Deployment, settings: Settings) -> Delivered:
+    """The facts about earlier messages that the last worker on this host left in its status file."""
+    from watcher.private import refusal
+    from watcher.status.report import read_report
+    from watcher.worker.previous_run import PreviousRun
+
+    path = deployment.status_file(settings.name)
+    if os.path.lexists(path) and not os.access(path, os.R_OK, effective_ids=True):
+        text, fix = refusal(path)
+        raise WatcherError(text, hint=fix)
+    return PreviousRun.of(read_report(path), settings.kafka_client_id).delivered
+
+
+def _ask_mongodb(timeline: Timeline, seen: Look) -> tuple[Look, int | None, Oplog | None]:
+    """Ask MongoDB for its present time, in seconds since 1970, for its oplog, and whether it can continue from the position.
+
+    If it cannot, the returned look has a fault. If MongoDB does not answer, time and oplog are None, and what is in Kafka is shown
+    all the same.
+    """
+    from watcher.model import token_seconds
+    from watcher.mongodb.timeline import PositionRefused
+
+    try:
+        now, oplog = token_seconds(timeline.now()), timeline.oplog()
+        if seen.token and not seen.fault:
+            timeline.after(seen.token)
+    except PositionRefused as error:
+        return replace(seen, fault=str(error), hint=error.hint), now, oplog
+    except WatcherError as error:
+        click.echo(str(error), err=True)
+        return seen, None, None
+    return seen, now, oplog
+
+
+def _change(deployment: Deployment, name: str, how: How, choose: Choose) -> int:
+    """Choose the new position, ask for confirmation, and set it. No worker can start meanwhile."""
+    settings = load_one(deployment.conf_dir, select_one(deployment, name))
+
+    from watcher.cli.delivery.position_view import change_as_document, plan_as_text
+    from watcher.model import token_seconds
+    from watcher.mongodb.timeline import Timeline
+    from watcher.position.change import change, look
+    from watcher.status.report import move_position
+
+    with librdkafka_silent(), _while_stopped(deployment, settings):
+        delivered = _delivered(deployment, settings)
+        seen = look(settings, delivered)
+        target, what = choose(seen, Timeline(settings))
+        if seen.token == target:
+            click.echo(f"{settings.name}: it is there already", err=True)
+            return CliExitCode.OK
+        click.echo(plan_as_text(settings, seen, target, what), err=True)
+        if how.dry_run:
+            return CliExitCode.OK
+        if not how.yes and not _agreed():
+            click.echo("nothing was changed", err=True)
+            return CliExitCode.FAILED
+        made = change(settings, delivered, target, what)
+        with suppress(OSError):  # for example a full disk; the next worker corrects the status
+            move_position(deployment.status_file(settings.name), token_seconds(made.after))
+    click.echo(json.dumps(change_as_document(settings, made), indent=2) if how.as_json else f"{settings.name}  {what}  done")
+    return CliExitCode.OK
+
+
+@contextmanager
+def _while_stopped(deployment: Deployment, settings: Settings) -> Iterator[None]:
+    from watcher.fleet.launch import check_ours, make_run_dir
+    from watcher.private import refusal
+    from watcher.worker.process import no_worker
+
+    check_ours(deployment)
+    make_run_dir(deployment)
+    lock = deployment.lock_file(settings.name)
+    with ExitStack() as stack:
+        try:
+            stack.enter_context(no_worker(lock))
+        except PermissionError as error:
+            text, fix = refusal(lock)
+            raise WatcherError(text, hint=fix) from error
+        except NotOwner as error:
+            raise WatcherError(
+                f"{settings.name} runs; its position can be changed only while it is stopped.",
+                hint=f"watcherctl stop {settings.name}",
+            ) from error
+        yield
+
+
+def _agreed() -> bool:
+    if not sys.stdin.isatty():
+        raise click.UsageError("there is nobody to ask; say --yes")
+    return click.confirm("Go on?", err=True)

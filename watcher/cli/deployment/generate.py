@@ -1,0 +1,91 @@
+"""`watcherctl generate`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from watcher import __version__
+from watcher.cli.options import with_deployment
+from watcher.config import Deployment, Loaded, load
+from watcher.config.agent_settings import load_agent
+from watcher.config.fault import configuration_error
+from watcher.private import DIRECTORY_MODE
+
+if TYPE_CHECKING:
+    from watcher.generate.files import GeneratedFile
+
+IMAGE = f"database-watcher:{__version__}"
+
+
+@click.command()
+@click.option("--into", type=click.Path(path_type=Path, file_okay=False), metavar="DIR", help="Where the files go.")
+@click.option("--systemd", "target", flag_value="systemd", help="Units for systemd; into ./systemd unless --into says otherwise.")
+@click.option("--kubernetes", "target", flag_value="kubernetes", help="Manifests for Kubernetes; into ./kubernetes likewise.")
+@click.option("--user", default="", metavar="NAME", help="Who the workers run as: supervisord's user, or for systemd `watcher`.")
+@click.option("--image", default=IMAGE, show_default=True, metavar="IMAGE", help="The image of the Deployments.")
+@with_deployment
+def generate(deployment: Deployment, into: Path | None, target: str | None, user: str, image: str) -> None:
+    """Write files for your own supervisord, systemd or Kubernetes, to run the workers without `watcherctl start`.
+
+    With --into alone, write supervisord program sections: one for each watcher and one for the agent. No file holds a secret.
+    Unchanged files are not written again.
+    """
+    directory = into or (Path(target) if target else None)
+    if directory is None:
+        raise click.UsageError("say --into DIR, --systemd or --kubernetes")
+    loaded, agent = load(deployment.conf_dir, ask_drivers=True), load_agent(deployment.conf_dir)
+    if faults := (*loaded.faults, *agent.faults):
+        raise configuration_error(faults)
+    with_agent = agent.wanted is not None
+    match target:
+        case "systemd":
+            _for_systemd(directory, loaded, deployment, user or "watcher", agent=with_agent)
+        case "kubernetes":
+            _for_kubernetes(directory, loaded, image)
+        case _:
+            _for_supervisord(directory, loaded, deployment, user, agent=with_agent)
+
+
+def _for_supervisord(directory: Path, loaded: Loaded, deployment: Deployment, user: str, *, agent: bool) -> None:
+    from watcher.generate.supervisord import next_commands, program_files
+
+    files = program_files(loaded.names, deployment, user, agent=agent)
+    deployment.log_dir.mkdir(mode=DIRECTORY_MODE, parents=True, exist_ok=True)  # supervisord refuses to start without it
+    _write(directory, files)
+    _tell_next(next_commands(directory))
+
+
+def _for_systemd(directory: Path, loaded: Loaded, deployment: Deployment, user: str, *, agent: bool) -> None:
+    from watcher.generate.systemd import next_commands, unit_files
+
+    _write(directory, unit_files(loaded.names, deployment, user, agent=agent))
+    _tell_next(next_commands(directory, deployment, user, agent=agent))
+
+
+def _for_kubernetes(directory: Path, loaded: Loaded, image: str) -> None:
+    from watcher.config.files.as_written import as_written
+    from watcher.generate.kubernetes import manifest_files, next_commands
+
+    watchers = {name: as_written(loaded.origins[name]) for name in loaded.names}
+    _write(directory, manifest_files(watchers, image))
+    _tell_next(next_commands(watchers, directory))
+
+
+def _write(directory: Path, files: list[GeneratedFile]) -> None:
+    """Write the files, and report for each whether it was written, unchanged, or is no longer needed."""
+    from watcher.generate.files import left_over, write_into
+
+    for path, changed in write_into(directory, files):
+        click.echo(f"{'written' if changed else 'same':9}{path}")
+    for path in left_over(directory, {file.name for file in files}):
+        click.echo(f"{'old':9}{path}: no watcher needs it any more; remove it")
+
+
+def _tell_next(commands: Iterable[str]) -> None:
+    click.echo("\nNext:", err=True)
+    for command in commands:
+        click.echo(f"  {command}", err=True)

@@ -1,0 +1,116 @@
+"""Common parts of the commands for a fleet: opening it, selecting its watchers, and printing lines about them."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import click
+
+from watcher.cli.exit_codes import CliExitCode
+from watcher.cli.options import select_to_change, with_deployment
+from watcher.config import Deployment, Fault, Loaded, Settings, load
+from watcher.config.agent_settings import load_agent
+from watcher.config.fault import configuration_error
+from watcher.config.files.conf_dir import AGENT
+from watcher.fleet.agent_state import AgentState
+from watcher.fleet.control import Fleet
+from watcher.fleet.errors import NotRunning
+from watcher.fleet.launch import check_ours, refuse_a_second
+
+
+def with_fleet(function: Callable[..., int]) -> Callable[..., int]:
+    """Give a command the options `--config` and `--state-dir`, and as its first argument the `Fleet` that they select."""
+
+    @with_deployment
+    @functools.wraps(function)
+    def command(deployment: Deployment, *args: Any, **kwargs: Any) -> int:
+        try:
+            return function(open_fleet(deployment), *args, **kwargs)
+        except NotRunning as error:
+            refuse_a_second(deployment)  # raises if supervisord runs but cannot be reached
+            click.echo(f"{error}; start it with: {error.hint}", err=True)
+            return CliExitCode.NO_SUPERVISORD
+
+    return command
+
+
+def open_fleet(deployment: Deployment) -> Fleet:
+    """Open the fleet of `deployment`, with its agent. Raises NotReachable if it belongs to another user."""
+    check_ours(deployment)
+    return Fleet(deployment, agent=load_agent(deployment.conf_dir))
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """The watchers selected for a command: those that can run, and those whose configuration has faults.
+
+    `general` holds the faults of conf.d itself and of `agent.toml`.
+    """
+
+    good: tuple[Settings, ...]
+    broken: Mapping[str, tuple[Fault, ...]]
+    general: tuple[Fault, ...]
+
+    @classmethod
+    def of(cls, fleet: Fleet, loaded: Loaded, names: Iterable[str]) -> Selection:
+        """Select the watchers called `names`."""
+        chosen = tuple(names)
+        return cls(
+            good=tuple(loaded.watchers[name] for name in chosen if name in loaded.watchers),
+            broken={name: loaded.broken[name] for name in chosen if name in loaded.broken},
+            general=(*loaded.general, *fleet.agent.faults),
+        )
+
+    @property
+    def code(self) -> CliExitCode:
+        """The exit code: CONFIGURATION if there are faults, else OK."""
+        return CliExitCode.CONFIGURATION if self.broken or self.general else CliExitCode.OK
+
+    def show_faults(self) -> None:
+        """Print the faults of each watcher that cannot run, and the general faults on stderr."""
+        for fault in self.general:
+            click.echo(str(fault), err=True)
+        for name, faults in self.broken.items():
+            show(name, "failed", *(str(fault) for fault in faults))
+
+
+def load_watchers(fleet: Fleet) -> Loaded:
+    """Load conf.d, as far as it can be read. Raises ConfigurationError if nothing can be read."""
+    loaded = load(fleet.deployment.conf_dir)
+    if loaded.general and not loaded.names:
+        raise configuration_error(loaded.general)
+    return loaded
+
+
+def choose(fleet: Fleet, names: Sequence[str], *, everything: bool) -> Selection:
+    """Select watchers. `--all` leaves out the disabled ones. Raises UnknownName and ConfigurationError."""
+    loaded = load_watchers(fleet)
+    chosen = select_to_change(names, loaded.names, everything=everything)
+    if everything:
+        chosen = [name for name in chosen if name not in fleet.disabled]
+    return Selection.of(fleet, loaded, chosen)
+
+
+def show(name: str, word: str, *details: str) -> None:
+    """Print `name  word  detail` on stdout, and further details below."""
+    first, *others = details or ("",)
+    click.echo(f"{name}  {word}  {first}".rstrip())
+    for other in others:
+        click.echo(f"{' ' * len(name)}  {other}")
+
+
+def show_each(names: Iterable[str], word: str) -> None:
+    """Print a line with the same word for each name."""
+    for name in names:
+        show(name, word)
+
+
+def show_agent(agent: AgentState) -> None:
+    """Print any trouble with the agent on stderr only, since the watchers do not need it."""
+    if agent.trouble and not agent.is_coming:
+        click.echo(f"{AGENT}: {agent.trouble}", err=True)
+        if agent.hint:
+            click.echo(f"    hint: {agent.hint}", err=True)

@@ -1,0 +1,143 @@
+"""Commands that change a fleet: start, stop, restart, enable, disable, apply and down, and ctl for supervisorctl itself."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+
+import click
+
+from watcher.cli.exit_codes import CliExitCode
+from watcher.cli.fleet.arrivals import wait_for_fleet, wait_for_workers, wait_option, worst
+from watcher.cli.fleet.common import Selection, choose, load_watchers, show_each, with_fleet
+from watcher.cli.fleet.status import status
+from watcher.cli.options import all_option, names_argument, select_to_change
+from watcher.config.fault import configuration_error
+from watcher.config.files.conf_dir import AGENT, watcher_names
+from watcher.fleet.control import Fleet
+from watcher.fleet.errors import NotRunning
+from watcher.fleet.survey import ask
+
+__all__ = ["apply", "ctl", "disable", "down", "enable", "restart", "start", "status", "stop"]
+
+
+@click.command()
+@names_argument
+@all_option
+@wait_option
+@with_fleet
+def start(fleet: Fleet, names: Sequence[str], everything: bool, wait_seconds: float) -> int:
+    """Start watchers, and supervisord first if necessary, and wait until they stream.
+
+    --all leaves out disabled watchers. A watcher with a faulty configuration is reported, and the others start.
+    """
+    selection = choose(fleet, names, everything=everything)
+    selection.show_faults()
+    if not selection.good:
+        click.echo("nothing to start", err=True)
+        return selection.code
+    fleet.start(selection.good)
+    return worst(selection.code, wait_for_fleet(fleet, [settings.name for settings in selection.good], wait_seconds))
+
+
+@click.command()
+@names_argument
+@all_option
+@with_fleet
+def stop(fleet: Fleet, names: Sequence[str], everything: bool) -> int:
+    """Stop watchers. Each finishes its current batch first. supervisord keeps running."""
+    supervised = ask(fleet).watchers
+    known = sorted({*supervised, *watcher_names(fleet.deployment.conf_dir)})
+    chosen = select_to_change(names, known, everything=everything)
+    if running := [name for name in chosen if name in supervised]:
+        fleet.stop(running)
+    show_each(chosen, "stopped")
+    return CliExitCode.OK
+
+
+@click.command()
+@names_argument
+@all_option
+@wait_option
+@click.option("--rolling", is_flag=True, help="One after the other; ends at the first that does not stream.")
+@with_fleet
+def restart(fleet: Fleet, names: Sequence[str], everything: bool, wait_seconds: float, rolling: bool) -> int:
+    """Stop watchers and start them again, with their current settings."""
+    selection = choose(fleet, names, everything=everything)
+    selection.show_faults()
+    if not selection.good:
+        return selection.code
+    *first, last = [[settings] for settings in selection.good] if rolling else [list(selection.good)]
+    for step in first:
+        fleet.restart(step)
+        if (code := wait_for_workers(fleet, [settings.name for settings in step], wait_seconds)) is not CliExitCode.OK:
+            return worst(selection.code, code)
+    fleet.restart(last)
+    return worst(selection.code, wait_for_fleet(fleet, [settings.name for settings in last], wait_seconds))
+
+
+@click.command()
+@names_argument
+@all_option
+@with_fleet
+def enable(fleet: Fleet, names: Sequence[str], everything: bool) -> int:
+    """Let watchers start with supervisord and with `start --all`. This starts none of them."""
+    chosen = select_to_change(names, watcher_names(fleet.deployment.conf_dir), everything=everything)
+    fleet.enable(chosen)
+    show_each(chosen, "enabled")
+    return CliExitCode.OK
+
+
+@click.command()
+@names_argument
+@all_option
+@with_fleet
+def disable(fleet: Fleet, names: Sequence[str], everything: bool) -> int:
+    """Keep watchers from starting with supervisord and with `start --all`. This stops none of them."""
+    chosen = select_to_change(names, watcher_names(fleet.deployment.conf_dir), everything=everything)
+    fleet.disable(chosen)
+    show_each(chosen, "disabled")
+    return CliExitCode.OK
+
+
+@click.command()
+@click.option("--dry-run", is_flag=True, help="Only show what would be done.")
+@wait_option
+@with_fleet
+def apply(fleet: Fleet, dry_run: bool, wait_seconds: float) -> int:
+    """Make the running fleet match conf.d: start new watchers, restart changed ones, and stop removed ones.
+
+    Watchers that did not change, or whose configuration is faulty, keep running. Stopped watchers stay stopped.
+    """
+    loaded = load_watchers(fleet)
+    if loaded.general:
+        raise configuration_error(loaded.general)
+    changes = fleet.apply(loaded.watchers.values(), loaded.broken.keys(), dry_run=dry_run)
+    for word in ("added", "changed", "removed", "unchanged"):
+        show_each(getattr(changes, word), word)
+    selection = Selection.of(fleet, loaded, loaded.names)
+    selection.show_faults()
+    started = [name for name in changes.started if name != AGENT]
+    if dry_run or not changes.started:
+        return selection.code
+    return worst(selection.code, wait_for_fleet(fleet, started, wait_seconds))
+
+
+@click.command(context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})
+@click.argument("arguments", nargs=-1, type=click.UNPROCESSED, metavar="ARGS...")
+@with_fleet
+def ctl(fleet: Fleet, arguments: Sequence[str]) -> int:
+    """Run supervisorctl on this fleet, as in `watcherctl ctl status`. Without ARGS, open its shell."""
+    if not fleet.supervisord.is_running():
+        raise NotRunning
+    command = [sys.executable, "-m", "supervisor.supervisorctl", "-c", str(fleet.deployment.supervisord_config), *arguments]
+    os.execv(sys.executable, command)  # noqa: S606  # supervisorctl takes over the terminal
+
+
+@click.command()
+@with_fleet
+def down(fleet: Fleet) -> int:
+    """Stop all watchers and supervisord, and wait until they are gone."""
+    click.echo("stopped" if fleet.down() else "nothing was running", err=True)
+    return CliExitCode.OK

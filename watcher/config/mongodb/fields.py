@@ -1,0 +1,71 @@
+"""Fields that must not leave MongoDB, written as `<collection>.<path>`. The collection is a name or a glob."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple
+
+from watcher.config.fault import Refused, did_you_mean
+from watcher.config.mongodb.collections import check_pattern, is_glob, is_watched
+
+_COLLECTION = re.compile(r"(?:\[!?\]?[^\]]*\]|[^.])*")
+"""The text up to the first dot outside brackets. `[.]` stands for a dot in the collection's name."""
+
+_POSITION = re.compile(r"^(?:[0-9]+|\$|\*)$|\$?\[[^\]]*\]$")
+"""Notations for an array's elements that people know from elsewhere: `0`, `$`, `*`, `$[]`, `$[item]`, `[0]`."""
+
+
+class ExcludedField(NamedTuple):
+    """A field of the collections that match `collection`. `path` holds the names that lead to it."""
+
+    collection: str
+    path: tuple[str, ...]
+
+
+def split_field(text: str) -> ExcludedField:
+    """Split `users.contacts.phone` into the collection `users` and the path `contacts`, `phone`.
+
+    Raises `Refused` if `text` does not name a field.
+    """
+    rest = _COLLECTION.sub("", text, count=1)
+    collection = text.removesuffix(rest)
+    if not rest:
+        raise Refused(f"has '{text}', which names no field", hint=f"write <collection>.<field>; did you mean '*.{text}'?")
+    path = tuple(rest[1:].split("."))
+    if not collection or "" in path:
+        raise Refused(f"has '{text}', with an empty name in it", hint="write <collection>.<field>.<field>")
+    _check_path(text, collection, path)
+    return ExcludedField(check_pattern(collection), path)
+
+
+def check_field(text: str) -> str:
+    """Return `text` unchanged. Raises `Refused` if it does not name a field that can be excluded."""
+    split_field(text)
+    return text
+
+
+def out_of_reach(texts: Iterable[str], database: str, watch: Iterable[str]) -> Iterator[Refused]:
+    """Yield a refusal for each field that would not be excluded, because its collection is probably misspelt."""
+    watch = tuple(watch)
+    for text in texts:
+        collection = split_field(text).collection
+        if is_glob(collection) or (watch and is_watched(collection, watch, ())):
+            continue
+        if collection == database:
+            hint = f"did you mean '{text.removeprefix(f'{database}.')}'?"
+            yield Refused(f"has '{text}', which begins with the database instead of a collection", hint=hint)
+        elif hint := did_you_mean(collection, watch):
+            yield Refused(f"has '{text}', but '{collection}' is not watched", hint=hint)
+
+
+def _check_path(text: str, collection: str, path: tuple[str, ...]) -> None:
+    if path[0] == "_id":
+        raise Refused(f"has '{text}', but _id cannot be excluded: it is the message's key")
+    searched = [name for part in path if (name := _POSITION.sub("", part))]
+    if searched != list(path):
+        hint = f"did you mean '{'.'.join([collection, *searched])}'? all elements of an array are searched" if searched else ""
+        raise Refused(f"has '{text}', but a path holds nothing but names of fields", hint=hint)
+    for part in path:
+        if part.startswith("$") or "*" in part:
+            raise Refused(f"has {text!r}, but no field can be named {part!r} here", hint="globs are for the collection alone")

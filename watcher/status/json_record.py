@@ -1,0 +1,108 @@
+"""Records that are JSON objects: their fields have their own names there, in camelCase, and times are in ISO 8601.
+
+pydantic could do the same, but every worker would keep it in memory.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import types
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from functools import cache
+from typing import Annotated, Any, NamedTuple, Self, get_args, get_origin, get_type_hints
+
+from watcher.log import iso
+
+
+class JsonRecord:
+    """Base of a dataclass that is also a JSON object."""
+
+    __slots__ = ()
+
+    @classmethod
+    @cache
+    def fields(cls) -> tuple[RecordField, ...]:
+        """Return the fields, in their order."""
+        hints = get_type_hints(cls, include_extras=True)
+        return tuple(_field(each, hints[each.name]) for each in dataclasses.fields(cls))  # type: ignore[arg-type]
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the values by their names in JSON."""
+        return {each.key: _written(getattr(self, each.name)) for each in self.fields()}
+
+    @classmethod
+    def from_json(cls, data: Any) -> Self | None:
+        """Make a record of a JSON object; None if it is none, or lacks a field without a default.
+
+        Keys that are not known are ignored, and a value of another type counts as missing.
+        """
+        if not isinstance(data, dict):
+            return None
+        values = {each.name: value for each in cls.fields() if (value := each.read(data.get(each.key))) is not None}
+        is_complete = all(each.name in values for each in cls.fields() if each.is_required)
+        return cls(**values) if is_complete else None
+
+
+class RecordField(NamedTuple):
+    """A field: its name, its name in JSON, and its meaning, which is the text in `Annotated[type, text]`.
+
+    `read` makes its value of one in JSON, and returns None for a value of another type.
+    """
+
+    name: str
+    key: str
+    meaning: str
+    read: Callable[[Any], Any]
+    is_required: bool
+
+
+def _written(value: Any) -> Any:
+    if isinstance(value, datetime):
+        return iso(value)
+    return value.as_json() if isinstance(value, JsonRecord) else value
+
+
+def _field(field: dataclasses.Field[Any], hint: Any) -> RecordField:
+    hint, *meaning = get_args(hint) if get_origin(hint) is Annotated else (hint,)
+    kind = get_args(hint)[0] if isinstance(hint, types.UnionType) else hint  # the other one is None
+    read = _READERS.get(kind) or kind.from_json
+    is_required = field.default is field.default_factory is dataclasses.MISSING
+    return RecordField(field.name, _camel_case(field.name), "".join(meaning), read, is_required)
+
+
+def _camel_case(name: str) -> str:
+    first, *others = name.split("_")
+    return first + "".join(map(str.capitalize, others))
+
+
+def _time(value: Any) -> datetime | None:
+    """Read a time with its offset from UTC; one without could not be compared with others."""
+    try:
+        moment = datetime.fromisoformat(value)
+        return moment.astimezone(UTC) if moment.tzinfo else None
+    except (TypeError, ValueError, OverflowError):
+        return None
+
+
+def _whole_number(value: Any) -> int | None:
+    return value if type(value) is int else None
+
+
+def _number(value: Any) -> float | None:
+    return float(value) if type(value) in (int, float) else None
+
+
+def _counts(value: Any) -> dict[str, int] | None:
+    return value if isinstance(value, dict) and all(type(number) is int for number in value.values()) else None
+
+
+_READERS: Mapping[Any, Callable[[Any], Any]] = {
+    bool: lambda value: value if isinstance(value, bool) else None,
+    datetime: _time,
+    float: _number,
+    int: _whole_number,
+    str: lambda value: value if isinstance(value, str) else None,
+    Mapping[str, int]: _counts,
+}
+"""Reader of a value by its field's type."""

@@ -17,7 +17,8 @@ from watcher.errors import PositionLost
 from watcher.fleet.polling import command_line, is_alive, is_still
 from watcher.fleet.report import read_report
 from watcher.kafka.ownership import check_database, position_gone
-from watcher.kafka.position import PositionReader, Saved
+from watcher.kafka.position import Saved
+from watcher.kafka.position_reader import PositionReader
 from watcher.kafka.topics import Topics
 from watcher.log import iso
 from watcher.model import Owner, token_seconds

@@ -20,7 +20,8 @@ from watcher.config.topic_name import topic_name
 from watcher.errors import Outage, UndeliverableEvent
 from watcher.kafka.errors import explained
 from watcher.kafka.ownership import Ownership
-from watcher.kafka.position import CLAIM_KEY, HISTORY_KEY, POSITION_KEY, PositionReader, dump, dump_claim
+from watcher.kafka.position import CLAIM_KEY, HISTORY_KEY, POSITION_KEY, dump, dump_claim
+from watcher.kafka.position_reader import PositionReader
 from watcher.kafka.position_topic import POSITION_PARTITION
 from watcher.kafka.properties import producer_config
 from watcher.kafka.refusals import reason

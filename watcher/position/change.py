@@ -22,7 +22,8 @@ from watcher.config import Settings
 from watcher.errors import ConfigurationError, Outage, PositionLost
 from watcher.kafka.errors import explained
 from watcher.kafka.ownership import check_database, counted_anew, position_gone
-from watcher.kafka.position import PositionReader, Saved
+from watcher.kafka.position import Saved
+from watcher.kafka.position_reader import PositionReader
 from watcher.kafka.sink import KafkaSink
 from watcher.kafka.topics import Topics
 from watcher.log import iso

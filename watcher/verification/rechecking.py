@@ -19,7 +19,7 @@ import orjson
 from bson.timestamp import Timestamp
 
 from watcher.config import Settings
-from watcher.kafka.position import PositionReader
+from watcher.kafka.position_reader import PositionReader
 from watcher.verification.difference import changes
 from watcher.verification.keys import created_seconds, is_certain
 from watcher.verification.result import DIFFS, DocumentExample, Verdict, VerificationResult

@@ -15,7 +15,7 @@ from datetime import datetime
 from pathlib import Path
 
 from watcher.config import Settings
-from watcher.kafka.position import PositionReader
+from watcher.kafka.position_reader import PositionReader
 from watcher.model import Position
 from watcher.verification.errors import NothingDelivered
 from watcher.verification.keys import is_certain

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from watcher.model import Delivered
 from watcher.worker.previous_run import LONGEST_WAIT_SECONDS, Past
 from watcher.worker.reporting.status_file import StatusFile
 
@@ -46,6 +47,11 @@ def test_what_was_delivered_is_remembered_also_after_an_orderly_stop() -> None:
     past = Past.read(previous, "a")
     assert (past.sequence, past.last_commit_at, past.has_delivered) == (7, "2024-01-01T12:00:00.000Z", True)
     assert not Past().has_delivered
+
+
+@pytest.mark.parametrize(("last_gap_at", "known"), [("2024-01-01T12:00:00.000Z", True), ("yesterday", False), (7, False)])
+def test_only_a_time_is_handed_on_as_the_last_gap(last_gap_at: Any, known: bool) -> None:
+    assert Past(sequence=7, last_gap_at=last_gap_at).delivered == Delivered(True, 7, last_gap_at if known else None)
 
 
 @pytest.mark.parametrize(

@@ -61,7 +61,7 @@ def saved(position: SavedPosition) -> Finding:
     PositionLost.
     """
     found = position.saved.position
-    if found is None and (position.past.has_delivered or position.saved.emptied):
+    if position.saved.has_lost_position(position.past.delivered):
         raise position_gone(position.settings)
     if found is None or found.token is None:
         return ok(f"none yet; the first start begins with start_from = {position.settings.start_from}")

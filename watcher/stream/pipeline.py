@@ -5,8 +5,10 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
+from dataclasses import replace
 
 from watcher.errors import UndeliverableEvent
+from watcher.log import iso
 from watcher.messages.encoder import Encoder
 from watcher.model import Batch, Message, Position, ResumeToken
 from watcher.stream.overlap import ReadAhead, WriteBehind
@@ -23,12 +25,23 @@ KEY_SHOWN = 100
 class Pipeline:
     """Moves changes from the source to the sink until told to stop."""
 
-    def __init__(self, source: Source, encoder: Encoder, sink: Sink, observer: Observer, *, fail_on_large: bool) -> None:
+    def __init__(
+        self,
+        source: Source,
+        encoder: Encoder,
+        sink: Sink,
+        observer: Observer,
+        *,
+        fail_on_large: bool,
+        nudged: Callable[[], bool] = lambda: False,
+    ) -> None:
+        """When `nudged()` is true, the position is saved, even if it has not moved."""
         self._source = source
         self._encoder = encoder
         self._sink = sink
         self._observer = observer
         self._fail_on_large = fail_on_large
+        self._nudged = nudged
         self._last_commit = time.monotonic()
 
     def run(self, position: Position, stopping: Callable[[], bool]) -> None:
@@ -71,6 +84,8 @@ class Pipeline:
             self._encoder.control(notice.operation, timestamp_ms=notice.timestamp_ms, sequence=sequence, **notice.fields)
             for sequence, notice in enumerate(batch.notices, position.sequence + 1)
         ]
+        if any(notice.operation == "gap" for notice in batch.notices):
+            position = replace(position, last_gap_at=iso(time.time()))
         size = sum(len(message.value) for message in messages)
         for number, event in enumerate(batch.events, 1):
             for message in self._encode(event, position.sequence + len(messages) + 1, batch.missing):
@@ -80,7 +95,7 @@ class Pipeline:
                 position = position.moved(batch.position_after(number), len(messages))
                 yield messages, size, position
                 messages, size = [], 0
-        if messages or batch.ended or self._position_is_due(batch.token, position):
+        if messages or batch.ended or self._nudged() or self._position_is_due(batch.token, position):
             yield messages, size, position.moved(batch.token, len(messages))
 
     def _position_is_due(self, token: ResumeToken, position: Position) -> bool:

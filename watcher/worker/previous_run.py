@@ -80,7 +80,8 @@ class Past:
     @property
     def delivered(self) -> Delivered:
         """Knowledge of this host about earlier messages."""
-        return Delivered(self.has_delivered, self.sequence)
+        known = _seconds(self.last_gap_at) is not None
+        return Delivered(self.has_delivered, self.sequence, self.last_gap_at if known else None)
 
     @property
     def last_commit_seconds(self) -> float | None:

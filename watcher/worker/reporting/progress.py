@@ -66,6 +66,7 @@ class Progress:
         self._on_change = on_change
         self._stopping = threading.Event()
         self._away_since: float | None = None
+        self._interruption = ""
 
     @contextlib.contextmanager
     def account_for(self, stopping: threading.Event) -> Iterator[None]:
@@ -103,6 +104,15 @@ class Progress:
         self.kafka_connected = True
         self.sequence = position.sequence
         self.standing.saved(position.token)
+        self.gaps.learn(position.last_gap_at)
+
+    def interrupted(self, reason: str) -> None:
+        """Note that a command has taken the watcher over for a moment. What was under way is read again. Each reason is logged
+        once."""
+        self.counts.transactions["aborted"] += self.under_way.dropped()
+        if reason != self._interruption:
+            logger.info(reason)
+        self._interruption = reason
 
     def streaming(self) -> None:
         """Note that the change stream is open too."""

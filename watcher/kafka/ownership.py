@@ -57,8 +57,8 @@ class Ownership:
             self.check(saved, now)
         elif self._command and saved.stamp:
             self._live = saved.stamp.live
-            answer, self._patience = as_command(saved.stamp, self._command, self._patience, now)
-            if answer is NextStep.WAIT:
+            step, self._patience = as_command(saved.stamp, self._command, self._patience, now)
+            if step is NextStep.WAIT:
                 raise TakenOver(_taken_over_by(saved.stamp))
 
     def check(self, saved: Saved, now: float) -> None:
@@ -70,10 +70,10 @@ class Ownership:
         if saved.stamp is None:
             raise position_gone(self._settings)
         before = self._patience
-        answer, self._patience = as_fenced_worker(saved.stamp, self._owner, before, now)
-        if answer is NextStep.END:
+        step, self._patience = as_fenced_worker(saved.stamp, self._owner, before, now)
+        if step is NextStep.END:
             raise self._lost_to(saved.stamp.owner)
-        if answer is NextStep.WAIT or self._patience != before:
+        if step is NextStep.WAIT or self._patience != before:
             raise TakenOver(_taken_over_by(saved.stamp))
 
     def position(self, saved: Saved) -> Position:

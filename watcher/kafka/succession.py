@@ -33,7 +33,7 @@ class Patience:
         about another's, so time counts from when the waiter saw it."""
         return self if newest == self.newest else Patience(newest, now + newest.wait_seconds)
 
-    def answer(self, now: float) -> NextStep:
+    def step(self, now: float) -> NextStep:
         """Return WAIT until the time is over, then OPEN."""
         return NextStep.WAIT if now < self.ends else NextStep.OPEN
 
@@ -48,7 +48,7 @@ def as_fenced_worker(newest: Stamp, ours: Owner, patience: Patience, now: float)
     if newest.command is None:
         return NextStep.END, patience
     patience = patience.with_newest(newest, now)
-    return patience.answer(now), patience
+    return patience.step(now), patience
 
 
 def as_command(newest: Stamp, ours: Command, patience: Patience, now: float) -> tuple[NextStep, Patience]:
@@ -56,4 +56,4 @@ def as_command(newest: Stamp, ours: Command, patience: Patience, now: float) -> 
     if newest.command is None or newest.command.id == ours.id:
         return NextStep.OPEN, patience
     patience = patience.with_newest(newest, now)
-    return patience.answer(now), patience
+    return patience.step(now), patience

@@ -17,8 +17,9 @@ from confluent_kafka import KafkaError
 
 from watcher.config import Settings
 from watcher.config.topic_name import topic_name
-from watcher.errors import Outage, PositionLost, UndeliverableEvent
+from watcher.errors import Outage, UndeliverableEvent
 from watcher.kafka.errors import explained
+from watcher.kafka.fencing import check_writer
 from watcher.kafka.ownership import COMMAND_SECONDS, Ownership
 from watcher.kafka.position import CLAIM_KEY, POSITION_KEY, Command
 from watcher.kafka.position_reader import PositionReader
@@ -35,16 +36,6 @@ RECORD_OVERHEAD = 512
 
 LOOK_SECONDS = 15.0
 """Interval between two looks at the settings of the position topic. Its two questions to Kafka take some milliseconds."""
-
-FENCED = frozenset(
-    ["PRODUCER_FENCED", "INVALID_PRODUCER_EPOCH", "INVALID_PRODUCER_ID_MAPPING", "INVALID_TXN_STATE", "_FENCED", "_STATE", "_FATAL"]
-)
-"""Names of the errors with which a write may end once somebody else has taken the watcher over."""
-
-CLAIM_SECONDS = 1.0
-"""Longest time to look for the claim of whoever has fenced us: it follows in a moment, unless it was the coordinator's time-out."""
-
-LOOK_AGAIN_SECONDS = 0.1
 
 DEFAULT_MESSAGE_MAX_BYTES = 1_000_000
 """librdkafka's default for message.max.bytes, and for batch.size too."""
@@ -209,19 +200,8 @@ class KafkaSink:
             self._opened().write(messages, position)
         except Outage as error:
             self.close()  # first: the questions take seconds, in which it would go on with what has failed
-            if error.code in FENCED and self._ownership.is_to_be_checked:
-                self._look_who_writes()
+            check_writer(error, self._ownership, PositionReader(self._settings, self._troubles.append))
             raise reason(error, self._topics, (*messages, position)) from error
-
-    def _look_who_writes(self) -> None:
-        """Look whose name stands there instead of ours. Returns if it is ours still, or Kafka does not tell; opening looks again.
-        Errors: NotOwner, TakenOver."""
-        reader = PositionReader(self._settings, self._troubles.append)
-        deadline = time.monotonic() + CLAIM_SECONDS
-        with contextlib.suppress(Outage, PositionLost):
-            while time.monotonic() < deadline:
-                self._ownership.check(reader.read_so_far(), time.monotonic())
-                time.sleep(LOOK_AGAIN_SECONDS)
 
     def _new_writer(self) -> Writer:
         config = producer_config(self._settings, self._troubles.append)

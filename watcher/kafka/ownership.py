@@ -52,7 +52,7 @@ class Ownership:
     def before_claim(self, saved: Saved, now: float) -> None:
         """Look at what stands there before our name does; `now` is a monotonic time. Errors: those of `check`; TakenOver for a
         command that has to wait for another one."""
-        self._learn(saved)
+        self.delivered = self.delivered.with_those(saved.delivered)
         if self.is_to_be_checked:
             self.check(saved, now)
         elif self._command and saved.stamp:
@@ -80,7 +80,7 @@ class Ownership:
         """Return the position to go on from, in our name. Errors: PositionLost, ConfigurationError."""
         if saved.has_lost_position(self.delivered):
             raise position_gone(self._settings)
-        self._learn(saved)
+        self.delivered = self.delivered.with_those(saved.delivered)
         position = saved.position or Position(self._settings.database, self._owner)
         check_database(self._settings, position)
         return replace(position, owner=self._owner, last_gap_at=self.delivered.last_gap_at)
@@ -102,10 +102,6 @@ class Ownership:
     def position_text(self, position: Position) -> bytes:
         """Write a position as text, signed by us."""
         return dump(position, live=self._live, command=self._command)
-
-    def _learn(self, saved: Saved) -> None:
-        if saved.stamp:
-            self.delivered = self.delivered.with_those(saved.stamp.delivered)
 
     def _lost_to(self, owner: Owner) -> NotOwner:
         return NotOwner(

@@ -141,7 +141,13 @@ class Saved:
         """The last owner to write or claim."""
         return self.stamp.owner if self.stamp else None
 
+    @property
+    def delivered(self) -> Delivered:
+        """What stands here of earlier messages."""
+        known = self.stamp.delivered if self.stamp else Delivered()
+        position = self.position
+        return known.with_those(Delivered(True, position.sequence, position.last_gap_at)) if position else known
+
     def has_lost_position(self, delivered: Delivered) -> bool:
         """Return True if there is no position although there was one, by `delivered` or by what stands here."""
-        known = self.emptied or delivered.any or (self.stamp is not None and self.stamp.delivered.any)
-        return known and self.position is None
+        return self.position is None and (self.emptied or delivered.any or self.delivered.any)

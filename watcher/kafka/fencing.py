@@ -9,10 +9,12 @@ from watcher.errors import Outage, PositionLost
 from watcher.kafka.ownership import Ownership
 from watcher.kafka.position_reader import PositionReader
 
-FENCED = frozenset(
-    ["PRODUCER_FENCED", "INVALID_PRODUCER_EPOCH", "INVALID_PRODUCER_ID_MAPPING", "INVALID_TXN_STATE", "_FENCED", "_STATE", "_FATAL"]
-)
-"""Names of the errors with which a write may end once somebody else has taken the watcher over."""
+FENCED = {
+    *("PRODUCER_FENCED", "INVALID_PRODUCER_EPOCH", "INVALID_PRODUCER_ID_MAPPING", "INVALID_TXN_STATE", "CONCURRENT_TRANSACTIONS"),
+    *("TRANSACTION_ABORTABLE", "UNKNOWN", "_FENCED", "_STATE", "_FATAL"),
+}
+"""Names of the errors with which a write may end once somebody else has taken the watcher over. UNKNOWN is what Kafka 4.3 says to a
+commit that arrives while it is being fenced."""
 
 CLAIM_SECONDS = 1.0
 """Longest time to look for the claim of whoever has fenced us: it follows in a moment, unless it was the coordinator's time-out."""

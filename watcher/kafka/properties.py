@@ -13,7 +13,7 @@ from watcher.config.kafka_client import client_properties, producer_properties, 
 
 LIBRDKAFKA_VERSION: str = libversion()[0]
 
-FENCED_TEXT = "fenced by a newer instance"
+FENCED_TEXT = "fenced by "
 
 logger = logging.getLogger("librdkafka")
 # Fatal to a producer, but not to a worker, which finds out who has fenced it and tells: it may have been a command.

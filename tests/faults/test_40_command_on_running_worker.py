@@ -36,7 +36,7 @@ pytest_plugins = ["tests.support.worker_fixtures"]
 
 ROOT = Path(__file__).parents[2]
 SOON_S, IDLE_ELSEWHERE_S = 3.0, 12.0
-UNFINISHED_S = COMMAND_SECONDS + SOON_S
+UNFINISHED_S = COMMAND_SECONDS + 2 * SOON_S
 """After a command that has died with a claim."""
 
 COMMANDS, COMMANDS_LONG = 3, 40

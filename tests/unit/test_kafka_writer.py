@@ -8,7 +8,6 @@ import pytest
 from confluent_kafka import KafkaError, Producer
 from confluent_kafka import Message as DeliveredMessage
 
-from watcher.errors import Outage
 from watcher.kafka import writer as kafka_writer
 from watcher.kafka.transaction_pause import SHARE
 from watcher.kafka.writer import RECORD_BYTES, TransactionalWriter, enqueue, requests
@@ -103,33 +102,7 @@ def test_the_pause_is_measured_by_one_request(monkeypatch: pytest.MonkeyPatch) -
     clock = Clock()
     monkeypatch.setattr(kafka_writer, "Producer", lambda _config: TimedProducer(clock))
     monkeypatch.setattr(kafka_writer, "time", clock)
-    writer = TransactionalWriter({"batch.size": 1000, "error_cb": lambda _: None})
+    writer = TransactionalWriter({"batch.size": 1000})
     writer.write([message(900)] * 3, message(900))
     writer.rest()
     assert clock.slept == pytest.approx([SHARE * (SEND_SECONDS + COMMIT_SECONDS)])
-
-
-class FencedProducer(TimedProducer):
-    """Is told while it sends that it is fenced, and from then on keeps its messages until they time out."""
-
-    def __init__(self, clock: Clock, config: dict[str, Any]) -> None:
-        super().__init__(clock)
-        self._on_error = config["error_cb"]
-
-    def flush(self, seconds: float) -> int:
-        self._clock.now += seconds
-        self._on_error(KafkaError(KafkaError._FENCED, "fenced by a newer instance", fatal=True))
-        return self._queued
-
-
-def test_a_producer_that_was_fenced_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    clock = Clock()
-    told: list[KafkaError] = []
-    monkeypatch.setattr(kafka_writer, "Producer", lambda config: FencedProducer(clock, config))
-    monkeypatch.setattr(kafka_writer, "time", clock)
-    writer = TransactionalWriter({"batch.size": 1000, "error_cb": told.append})
-    with pytest.raises(Outage) as caught:
-        writer.write([message(900)] * 3, message(900))
-    assert caught.value.code == "_FENCED"
-    assert [error.code() for error in told] == [KafkaError._FENCED]
-    assert clock.now < 1.0

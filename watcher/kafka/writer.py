@@ -15,7 +15,6 @@ from confluent_kafka.cimpl import Message as DeliveredMessage
 
 from watcher.errors import Outage, WatcherError
 from watcher.kafka.errors import as_watcher_error, translated
-from watcher.kafka.properties import ErrorCallback
 from watcher.kafka.transaction_pause import TransactionPause
 from watcher.model import Message
 
@@ -28,8 +27,6 @@ RECORD_BYTES = 64
 """Largest size of a record beyond key and value: lengths, offset, time (KIP-98), and what librdkafka counts on top."""
 
 OPEN_SECONDS = 15.0
-FLUSH_SECONDS = 0.5
-"""Interval at which to look, while messages are sent, whether the producer has failed for good."""
 WRITE_SECONDS = 40.0
 """Longer than a transaction lives, so that its outcome is known by then, or never will be."""
 
@@ -53,12 +50,10 @@ class TransactionalWriter:
     def __init__(self, config: dict[str, Any]) -> None:
         """Errors: Outage, NotPermitted, UnsupportedServer, ConfigurationError."""
         self._failures: list[WatcherError] = []
-        self._fatal: KafkaError | None = None
-        self._on_error: ErrorCallback = config["error_cb"]
         self._request_bytes: int = config["batch.size"]
         self._pause = TransactionPause()
         with translated("opening the producer"):
-            self._producer = Producer({**config, "error_cb": self._note})
+            self._producer = Producer(config)
             try:
                 self._producer.init_transactions(OPEN_SECONDS)
             finally:
@@ -71,7 +66,7 @@ class TransactionalWriter:
                 *before, last = requests([*messages, position], self._request_bytes)
                 for request in before:
                     enqueue(self._producer, request, self._delivered)
-                    self._flush()
+                    self._producer.flush(WRITE_SECONDS)
                 begun = time.monotonic()
                 enqueue(self._producer, last, self._delivered)
                 self._producer.commit_transaction(WRITE_SECONDS)
@@ -80,18 +75,6 @@ class TransactionalWriter:
             # About refused messages the transaction's error says only how many they are.
             raise next(iter(self._failures), error) from error
         self._pause.committed(time.monotonic() - begun)
-
-    def _flush(self) -> None:
-        """Send what is queued. A flush is not told that the producer has failed for good, as one that is fenced has: by itself it
-        would wait until the messages time out."""
-        deadline = time.monotonic() + WRITE_SECONDS
-        while self._producer.flush(FLUSH_SECONDS) and time.monotonic() < deadline:
-            if self._fatal:
-                raise as_watcher_error(self._fatal, "a transaction")
-
-    def _note(self, error: KafkaError) -> None:
-        self._fatal = error if error.fatal() else self._fatal
-        self._on_error(error)
 
     def rest(self) -> None:
         time.sleep(self._pause.seconds)

@@ -3,8 +3,8 @@
 Goal: the worker goes on at the new position by itself, without an error, an exit or a restart: within 3 s, or within 12 s if it is
 idle on another host, where no signal reaches it. Each change happens once or not at all. From each position on, the changes come
 once and in order.
-Method: `position set` goes back to an earlier message under load, without load, with another state directory as on another host,
-while the worker is frozen by SIGSTOP, twice at once, and killed at each point of its takeover.
+Method: `position set` goes back to an earlier message under load, without load, in a backlog, with another state directory as on another
+host, while the worker is frozen by SIGSTOP, twice at once, and killed at each point of its takeover.
 """
 
 from __future__ import annotations
@@ -40,6 +40,7 @@ UNFINISHED_S = COMMAND_SECONDS + 2 * SOON_S
 """After a command that has died with a claim."""
 
 COMMANDS, COMMANDS_LONG = 3, 40
+LARGE_DOCUMENTS, LARGE_TEXT = 1000, "x" * 20_000
 HEALTHY = ("-m", "watcher")
 LAST = "the last one"
 CHANGES = ("rewind", "gap")
@@ -249,6 +250,22 @@ def test_two_at_once(
             assert [command.returncode for command in both] == [0, 0], told
             goes_on(worker, before, SOON_S, fault_report)
     assert len(commands.ids) in (2, LIMIT)
+    check()
+
+
+def test_in_a_backlog(
+    worker: WorkerProcess, commands: Commands, oracle: Oracle, inbox: Inbox, check: Check, fault_report: FaultReport
+) -> None:
+    """The second of two commands comes while the worker delivers again what the first wants, many requests to a transaction."""
+    for number in range(LARGE_DOCUMENTS):
+        oracle.insert("users", f"number {number}", text=LARGE_TEXT)
+    first, second, *_ = first_events(inbox)
+    for _ in range(COMMANDS):
+        before = streams(worker)
+        both = [commands.begin(first), commands.begin(second, elsewhere=True)]
+        told = [command.communicate(timeout=90) for command in both]
+        assert [command.returncode for command in both] == [0, 0], told
+        goes_on(worker, before, SOON_S, fault_report)
     check()
 
 

@@ -3,8 +3,8 @@
 Goal: the worker goes on at the new position by itself, without an error, an exit or a restart: within 3 s, or within 12 s if it is
 idle on another host, where no signal reaches it. Each change happens once or not at all. From each position on, the changes come
 once and in order.
-Method: `position set` goes back to an earlier message under load, without load, in a backlog, with another state directory as on another
-host, while the worker is frozen by SIGSTOP, twice at once, and killed at each point of its takeover.
+Method: `position set` goes back to an earlier message under load, without load, in a backlog, with another state directory as on
+another host, while the worker is frozen by SIGSTOP, twice at once, and killed at each point of its takeover.
 """
 
 from __future__ import annotations

@@ -12,7 +12,7 @@ from watcher.config import Settings
 from watcher.errors import Outage
 from watcher.kafka.errors import translated
 from watcher.kafka.log_reader import EndNotReached, LogReader, Partition
-from watcher.kafka.position import CLAIM_KEY, HISTORY_KEY, POSITION_KEY, Saved, load, load_owner
+from watcher.kafka.position import CLAIM_KEY, HISTORY_KEY, POSITION_KEY, Saved, load, load_stamp
 from watcher.kafka.position_topic import POSITION_PARTITION
 from watcher.kafka.properties import ErrorCallback, admin_config, reader_config
 
@@ -67,7 +67,7 @@ class PositionReader:
         newest = max((last[key] for key in (POSITION_KEY, CLAIM_KEY) if key in last), default=None)
         return Saved(
             position=load(last[POSITION_KEY][1]) if POSITION_KEY in last else None,
-            owner=load_owner(newest[1]) if newest else None,
+            stamp=load_stamp(newest[1]) if newest else None,
             emptied=POSITION_KEY not in last and first > 0,
         )
 

@@ -61,6 +61,10 @@ class Outage(WatcherError):
         self.code = code
 
 
+class TakenOver(WatcherError):
+    """A command of watcherctl has taken the watcher over for a moment: open again soon. Nothing is wrong."""
+
+
 class Stop(WatcherError):
     """Going on is impossible or unsafe until a person has acted."""
 

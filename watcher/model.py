@@ -151,10 +151,17 @@ class Owner:
 
 @dataclass(frozen=True, slots=True)
 class Delivered:
-    """Knowledge of earlier messages, beyond what Kafka tells: `any` if there were some, and the sequence number of the last one."""
+    """Knowledge of earlier messages: `any` if there were some, the sequence number of the last one as far as it is known, and the
+    last time that changes were missed (ISO 8601)."""
 
     any: bool = False
     sequence: int = 0
+    last_gap_at: str | None = None
+
+    def with_those(self, other: Delivered) -> Delivered:
+        """Return what both know together: the later number and the later gap."""
+        gaps = [gap for gap in (self.last_gap_at, other.last_gap_at) if gap]
+        return Delivered(self.any or other.any, max(self.sequence, other.sequence), max(gaps, default=None))
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,12 +169,14 @@ class Position:
     """The progress of a watcher: everything up to `token` is in Kafka, as messages numbered up to `sequence`.
 
     `token` is None until the change stream has been opened for the first time. `snapshot` is the snapshot under way.
+    `last_gap_at` is the last time that changes were missed (ISO 8601), so that it is known on every host.
     """
 
     database: str
     owner: Owner
     token: ResumeToken | None = None
     sequence: int = 0
+    last_gap_at: str | None = None
     snapshot: Snapshot | None = None
 
     def moved(self, token: ResumeToken, messages: int = 0, snapshot: Snapshot | None = None) -> Position:

@@ -9,6 +9,7 @@ position while mongod is down, which to a change stream is the same as having be
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -105,7 +106,7 @@ def test_under_the_policy_restart_the_gap_is_told(
     fault_report.count(faults=1, writes=3, messages=3)
 
 
-@pytest.mark.parametrize("life", ["after an outage", "after a kill"])
+@pytest.mark.parametrize("life", ["after an outage", "after a kill", "on another host"])
 def test_a_second_gap_within_the_hour_is_a_fault(
     life: str,
     launch: Launch,
@@ -113,6 +114,7 @@ def test_a_second_gap_within_the_hour_is_a_fault(
     inbox: Inbox,
     mongo_client: MongoClient[Document],
     fault_report: FaultReport,
+    tmp_path: Path,
 ) -> None:
     worker = launch(settings | {"on_position_lost": "restart"})
     worker.reached()
@@ -127,6 +129,10 @@ def test_a_second_gap_within_the_hour_is_a_fault(
     if life == "after a kill":
         worker.kill()
         worker.start().reached()
+    if life == "on another host":
+        assert worker.stop() == 0
+        worker = launch(settings | {"on_position_lost": "restart"}, state_dir=tmp_path / "elsewhere")
+        worker.reached()
     with failing(mongo_client, "getMore", app=app, times=1, errorCode=HISTORY_LOST):
         check_advice(worker)
     assert "within the hour" in worker.status["lastError"]["message"]

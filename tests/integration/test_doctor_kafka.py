@@ -18,7 +18,7 @@ from watcher.doctor.check import Finding, Outcome
 from watcher.errors import NotPermitted
 from watcher.kafka.sink import KafkaSink
 from watcher.model import Delivered, Owner
-from watcher.position import change as position_change
+from watcher.position.look import look
 from watcher.sandbox.kafka import ApacheKafka, Broker
 
 pytest_plugins = ["tests.support.security_fixtures"]
@@ -253,4 +253,4 @@ def test_nothing_is_good_that_only_DescribeConfigs_would_show(  # noqa: N802
 def test_whether_a_position_is_there_is_not_for_everybody_to_know(guarded: Guarded, prefix: str) -> None:
     guarded.granted([(ResourceType.TOPIC, f"{prefix}.insert", AclOperation.WRITE)])
     with pytest.raises(NotPermitted, match=f"whether topic {prefix}-watcher.position exists"):
-        position_change.look(as_settings(guarded.settings), Delivered())
+        look(as_settings(guarded.settings), Delivered())

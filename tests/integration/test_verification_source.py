@@ -12,6 +12,7 @@ from typing import Any
 import bson
 import pytest
 from bson import Binary, Decimal128, Int64, MaxKey, MinKey, ObjectId, Timestamp, UuidRepresentation
+from bson.raw_bson import RawBSONDocument
 from pymongo.database import Database
 
 from tests.support.proxy import TcpProxy
@@ -67,6 +68,16 @@ def test_each_document_once_whatever_its_id(
     assert [document.id for document in documents] == expected
     assert all(bson.decode(document.raw).keys() == {"_id", "a"} for document in documents)
     assert all(bson.decode(document.raw)["a"] == {"c": 2} for document in documents)
+
+
+def test_documents_are_found_again_by_their_ids(source: SourceReader, db: Db) -> None:
+    """One of them is text that is not UTF-8."""
+    odd = b"\x15\0\0\0\x02_id\0\x07\0\0\0odd\xff..\0\0"
+    db.command("insert", "users", documents=[RawBSONDocument(odd), *({"_id": id_, "secret": "s"} for id_ in (1, "a", {"b": 2}))])
+    chunks = list(source.chunks("users"))
+    found = source.by_ids("users", ids(iter(chunks)))
+    assert len(found) == 4
+    assert found == {document.key: document for chunk in chunks for document in chunk}
 
 
 @pytest.mark.parametrize("make_id", [int, str, lambda number: {"n": number}, lambda number: ObjectId(f"{number:024x}")])

@@ -82,7 +82,17 @@ class Oracle:
         messages = sorted((record.json for record in records), key=lambda message: message["sequence"])
         check_sequence(messages)
         check_partitions(records)
-        self._check_documents(messages)
+        self.check_documents(messages)
+
+    def check_documents(self, messages: Sequence[Message]) -> None:
+        """Raise AssertionError unless the messages of each document, in this order, are the writes to it."""
+        seen: defaultdict[tuple[str, Any], list[Write]] = defaultdict(list)
+        for message in messages:
+            if "documentKey" in message:  # else it's on the control topic
+                seen[message["collection"], message["documentKey"]["_id"]].append(write_in(message))
+        assert not (strange := seen.keys() - self._expected.keys()), f"messages for documents that were never written: {strange}"
+        for document, expected in self._expected.items():
+            check_document(document, expected, seen[document])
 
     def _attempt(self, operation: str, collection: str, _id: Any) -> tuple[Expected, int]:
         with self._lock:
@@ -98,15 +108,6 @@ class Oracle:
         if changed != 1:
             raise PyMongoError(f"{attempt.write} changed {changed} documents")
         attempt.certain = True
-
-    def _check_documents(self, messages: Sequence[Message]) -> None:
-        seen: defaultdict[tuple[str, Any], list[Write]] = defaultdict(list)
-        for message in messages:
-            if "documentKey" in message:  # else it's on the control topic
-                seen[message["collection"], message["documentKey"]["_id"]].append(write_in(message))
-        assert not (strange := seen.keys() - self._expected.keys()), f"messages for documents that were never written: {strange}"
-        for document, expected in self._expected.items():
-            check_document(document, expected, seen[document])
 
 
 def write_in(message: Message) -> Write:

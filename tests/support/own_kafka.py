@@ -24,6 +24,11 @@ def home_or_skip() -> KafkaHome:
         pytest.skip(f"needs Apache Kafka: {error}")
 
 
+def skipped_markers(broker: ApacheKafka) -> list[str]:
+    """The lines of its log about transactions that it has left open, as if their partitions were deleted (KAFKA-20734)."""
+    return [line for line in broker.log.read_text().splitlines() if "while trying to send transaction markers" in line]
+
+
 @contextmanager
 def own_broker(directory: Path, config: pytest.Config) -> Iterator[ApacheKafka]:
     """A broker with its data in `directory`."""

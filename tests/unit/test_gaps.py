@@ -32,6 +32,14 @@ def test_when_another_gap_is_allowed(last_at: str | None, allowed: bool) -> None
     assert Gaps(last_at).allowed == allowed
 
 
+@pytest.mark.parametrize("known", [None, "yesterday", iso(NOW - 10)])
+def test_the_later_of_two_gaps_counts(known: str | None) -> None:
+    for first, second in ((known, iso(NOW - 1)), (iso(NOW - 1), known)):
+        gaps = Gaps(first)
+        gaps.learn(second)
+        assert (gaps.last_at, gaps.allowed, gaps.total) == (iso(NOW - 1), False, 0)
+
+
 def test_counting() -> None:
     gaps = Gaps(None)
     gaps.count(0)

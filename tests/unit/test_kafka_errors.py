@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 from confluent_kafka import KafkaError, KafkaException
 
@@ -44,6 +46,23 @@ def test_each_code_has_its_kind(code: int, kind: type[WatcherError]) -> None:
 def test_the_flags_of_librdkafka_do_not_make_a_stop() -> None:
     error = KafkaError(KafkaError._FENCED, "fenced", fatal=True)
     assert isinstance(as_watcher_error(error, "a transaction"), Outage)
+
+
+def test_a_bare_error_is_caught_too() -> None:
+    """confluent-kafka raises it out of `flush` when a producer was fenced; `except BaseException` lets it through."""
+    fenced = KafkaError(KafkaError._FENCED, "fenced by a newer instance", fatal=True)
+
+    def flush() -> None:
+        raise fenced  # type: ignore[misc]
+
+    with ThreadPoolExecutor(1) as thread, pytest.raises(Outage) as caught:
+        thread.submit(translated("a transaction")(flush)).result(10)
+    assert caught.value.code == "_FENCED"
+
+
+def test_other_exceptions_stay_what_they_are() -> None:
+    with pytest.raises(ZeroDivisionError), translated("a transaction"):
+        1 / 0  # noqa: B018
 
 
 def test_an_outage_names_kafka() -> None:

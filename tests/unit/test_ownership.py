@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from tests.support.doctoring import as_settings
-from watcher.errors import ConfigurationError, NotOwner, PositionLost
-from watcher.kafka.ownership import NEW_COUNT, Ownership
-from watcher.kafka.position import Saved
+from watcher.errors import ConfigurationError, NotOwner, PositionLost, TakenOver
+from watcher.kafka.ownership import COMMAND_SECONDS, NEW_COUNT, Ownership
+from watcher.kafka.position import Command, Saved, Stamp, load_stamp
 from watcher.model import Delivered, Owner, Position
 
 SETTINGS = as_settings(
@@ -15,26 +17,117 @@ SETTINGS = as_settings(
 )
 OURS, ANOTHER = Owner("ours", "here", 1), Owner("another", "there", 2)
 TOKEN = {"_data": "8265"}
+REWIND = Command("6f1c", "rewind to noon")
+CLAIM, DONE = Stamp(ANOTHER, command=REWIND, wait_seconds=COMMAND_SECONDS), Stamp(ANOTHER, command=REWIND)
+GAP_AT = "2024-01-01T12:00:00.000Z"
 
 
-def ownership(delivered: Delivered | None = None) -> Ownership:
-    return Ownership(SETTINGS, OURS, delivered or Delivered())
+def ownership(delivered: Delivered | None = None, command: Command | None = None) -> Ownership:
+    return Ownership(SETTINGS, OURS, delivered or Delivered(), command)
+
+
+def claimed() -> Ownership:
+    worker = ownership()
+    worker.claimed()
+    return worker
+
+
+def saved(stamp: Stamp) -> Saved:
+    return Saved(stamp=stamp)
 
 
 def test_only_after_our_claim_is_there_a_name_to_check() -> None:
     worker = ownership()
     assert not worker.is_to_be_checked
+    worker.before_claim(saved(Stamp(ANOTHER)), 0.0)
     worker.claimed()
     assert worker.is_to_be_checked
-    worker.check(Saved(owner=OURS))
+    worker.check(saved(Stamp(OURS)), 0.0)
     with pytest.raises(NotOwner, match="process 2 on there"):
-        worker.check(Saved(owner=ANOTHER))
+        worker.before_claim(saved(Stamp(ANOTHER)), 0.0)
     with pytest.raises(PositionLost):
-        worker.check(Saved())
+        worker.check(Saved(), 0.0)
+
+
+def test_a_worker_waits_for_a_command_by_its_own_clock() -> None:
+    worker = claimed()
+    for now in (1000.0, 1000.0 + COMMAND_SECONDS - 0.1):
+        with pytest.raises(TakenOver, match="at work: rewind to noon, by process 2 on there"):
+            worker.check(saved(CLAIM), now)
+    worker.check(saved(CLAIM), 1000.0 + COMMAND_SECONDS)
+
+
+def test_a_newer_claim_begins_the_wait_anew() -> None:
+    worker = claimed()
+    with pytest.raises(TakenOver):
+        worker.check(saved(CLAIM), 0.0)
+    again = Stamp(Owner("again", "there", 2), command=REWIND, wait_seconds=COMMAND_SECONDS)
+    for now in (COMMAND_SECONDS, 2 * COMMAND_SECONDS - 0.1):
+        with pytest.raises(TakenOver):
+            worker.check(saved(again), now)
+    worker.check(saved(again), 2 * COMMAND_SECONDS)
+
+
+def test_a_command_that_is_done_is_told_of_once_and_not_waited_for() -> None:
+    worker = claimed()
+    with pytest.raises(TakenOver, match="is done: rewind to noon"):
+        worker.check(saved(DONE), 0.0)
+    worker.check(saved(DONE), 0.0)
+
+
+def test_a_new_process_waits_for_nobody() -> None:
+    ownership().before_claim(saved(CLAIM), 0.0)
+
+
+def test_a_command_waits_for_another_one_and_for_nobody_else() -> None:
+    command = ownership(command=Command("other", "reset"))
+    with pytest.raises(TakenOver):
+        command.before_claim(saved(CLAIM), 0.0)
+    command.before_claim(saved(CLAIM), float(COMMAND_SECONDS))
+    command.before_claim(saved(DONE), 0.0)
+    command.before_claim(saved(Stamp(ANOTHER)), 0.0)
+    command.claimed()
+    assert not command.is_to_be_checked
+    ownership(command=REWIND).before_claim(saved(CLAIM), 0.0)
+
+
+@pytest.mark.parametrize("live", [True, False])
+def test_a_command_says_of_the_worker_whether_that_goes_on(live: bool) -> None:
+    command = ownership(command=REWIND)
+    command.before_claim(saved(Stamp(ANOTHER, live=live)), 0.0)
+    claim = json.loads(command.claim_text())
+    assert ("live" in claim, claim["by"], claim["id"], claim["what"]) == (live, "command", "6f1c", "rewind to noon")
+    assert claim["waitSeconds"] == COMMAND_SECONDS
+    position = json.loads(command.position_text(Position("dashboard", OURS, TOKEN)))
+    assert ("live" in position, position["by"], position["id"]) == (live, "command", "6f1c")
+    assert "waitSeconds" not in position
+
+
+def test_a_worker_says_that_it_goes_on() -> None:
+    assert json.loads(ownership().claim_text())["live"] == 1
+
+
+def test_what_is_known_goes_from_claim_to_claim() -> None:
+    """So a host with an empty disk knows it too, when the position is gone."""
+    here = ownership(Delivered(any=True, sequence=3, last_gap_at=GAP_AT))
+    there = ownership()
+    there.before_claim(saved(load_stamp(here.claim_text())), 0.0)
+    assert (there.delivered.any, there.delivered.last_gap_at) == (True, GAP_AT)
+    with pytest.raises(PositionLost):
+        there.position(saved(Stamp(OURS)))
+    assert there.position_anew().last_gap_at == GAP_AT
+
+
+@pytest.mark.parametrize("earlier", ["2023-12-31T12:00:00.000Z", None])
+def test_the_later_gap_counts(earlier: str | None) -> None:
+    for disk, topic in ((earlier, GAP_AT), (GAP_AT, earlier)):
+        worker = ownership(Delivered(last_gap_at=disk))
+        position = Position("dashboard", ANOTHER, TOKEN, 7, topic)
+        assert worker.position(Saved(position, Stamp(ANOTHER))) == Position("dashboard", OURS, TOKEN, 7, GAP_AT)
 
 
 def test_a_position_goes_on_in_our_name() -> None:
-    saved = Saved(Position("dashboard", ANOTHER, TOKEN, 7), ANOTHER)
+    saved = Saved(Position("dashboard", ANOTHER, TOKEN, 7), Stamp(ANOTHER))
     assert ownership().position(saved) == Position("dashboard", OURS, TOKEN, 7)
 
 
@@ -55,5 +148,5 @@ def test_another_databases_position_is_refused() -> None:
 
 def test_a_lost_one_counts_on_from_a_number_that_was_never_used() -> None:
     worker = ownership(Delivered(any=True, sequence=3))
-    worker.delivered(NEW_COUNT - 1)
+    worker.committed(Position("dashboard", OURS, TOKEN, NEW_COUNT - 1))
     assert worker.position_anew() == Position("dashboard", OURS, None, 2 * NEW_COUNT)

@@ -114,8 +114,9 @@ def run(
     observer: Observer | None = None,
     stopping: Callable[[], bool] | None = None,
     on_large_event: str = "dead-letter",
+    nudged: Callable[[], bool] = lambda: False,
 ) -> None:
-    pipeline = Pipeline(source, encoder(on_large_event=on_large_event), sink, observer or Observer())
+    pipeline = Pipeline(source, encoder(on_large_event=on_large_event), sink, observer or Observer(), nudged=nudged)
     pipeline.run(position, stopping or source.drained)
 
 
@@ -195,6 +196,23 @@ def test_an_idle_position_that_has_not_moved_is_not_saved(monkeypatch: pytest.Mo
     monkeypatch.setattr(module, "IDLE_COMMIT_SECONDS", 0.0)
     run(Source(), sink)
     assert sink.transactions == []
+
+
+def test_a_nudge_saves_the_position_at_once_though_it_has_not_moved() -> None:
+    """So a worker that has lost the watcher notices."""
+    sink, nudges = Sink(), iter([False, True])
+    run(Source(batch(at=0), batch(at=0)), sink, nudged=lambda: next(nudges, False))
+    assert [(messages, position) for messages, position in sink.transactions] == [([], START.moved(token(0)))]
+
+
+def test_a_gap_is_remembered_in_the_position(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module.time, "time", lambda: 1_704_110_400.0)
+    sink = Sink()
+    run(Source(batch(1), notices=[Notice("gap", 0, {"reason": "lost"})]), sink)
+    assert [position.last_gap_at for _, position in sink.transactions] == ["2024-01-01T12:00:00.000Z"] * 2
+    sink = Sink()
+    run(Source(batch(1), notices=[Notice("rewind", 0, {"reason": "by hand"})]), sink)
+    assert [position.last_gap_at for _, position in sink.transactions] == [None] * 2
 
 
 def test_a_stream_that_the_server_has_closed_is_opened_again_after_its_last_event() -> None:

@@ -14,11 +14,11 @@ import pytest
 from watcher.cli.delivery.position import Token, _agreed
 from watcher.cli.delivery.position_view import as_document, as_text, plan_as_text
 from watcher.config import Settings
-from watcher.kafka.position import Saved
+from watcher.kafka.position import Saved, Stamp
 from watcher.model import Owner, Position
 from watcher.oplog import Oplog
-from watcher.position.change import Look
 from watcher.position.history import PositionChange
+from watcher.position.look import Look
 
 NOON = {"_data": "826592A940000000012B0229296E04"}
 ONE = {"_data": "826592B750000000012B0229296E04"}
@@ -29,7 +29,7 @@ SETTINGS = Settings(
     name="dashboard", mongodb_uri="mongodb://h/dashboard", kafka_brokers="h:9092", kafka_client_id="dashboard-watcher"
 )
 UNDONE = PositionChange("2024-01-01T13:00:00.000Z", "ada@host-1", "rewind to 2024-01-01T12:00:00.000Z", ONE, NOON)
-SEEN = Look(Saved(Position("dashboard", OWNER, NOON, 1_000_001), OWNER), "", (UNDONE,))
+SEEN = Look(Saved(Position("dashboard", OWNER, NOON, 1_000_001), Stamp(OWNER)), "", (UNDONE,))
 
 
 class Terminal(io.StringIO):
@@ -114,7 +114,7 @@ def test_what_is_not_known_is_shown_as_that() -> None:
 
 @pytest.mark.parametrize(
     ("seen", "target", "words"),
-    [(SEEN, ONE, "not delivered"), (Look(Saved(Position("d", OWNER, ONE, 1), OWNER), "", ()), NOON, "delivered again"),
+    [(SEEN, ONE, "not delivered"), (Look(Saved(Position("d", OWNER, ONE, 1), Stamp(OWNER)), "", ()), NOON, "delivered again"),
      (Look(Saved(), "", ()), NOON, "not begun yet"), (Look(Saved(), "gibberish", ()), NOON, "gibberish")],
 )  # fmt: skip
 def test_the_plan_says_what_it_means(seen: Look, target: dict[str, str], words: str) -> None:

@@ -21,7 +21,7 @@ from watcher.fleet.files import DisabledMarks, ProgramFiles
 from watcher.fleet.launch import prepare
 from watcher.fleet.lock import fleet_lock
 from watcher.private import make_directory, replace_file
-from watcher.worker.process import no_worker, only_one
+from watcher.worker.process import beside_worker, only_one
 
 
 def mode(path: Path) -> int:
@@ -49,7 +49,7 @@ def lock(path: Path) -> None:
 
 
 def lock_for_a_command(path: Path) -> None:
-    with no_worker(path):
+    with beside_worker(path):
         pass
 
 

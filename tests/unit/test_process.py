@@ -17,7 +17,7 @@ import pytest
 from tests.support.waiting import eventually
 from watcher.errors import NotOwner
 from watcher.worker import process as module
-from watcher.worker.process import only_one
+from watcher.worker.process import Nudge, beside_worker, nudge, only_one
 
 HEAD = """
 import os, signal, sys, threading, time
@@ -42,6 +42,15 @@ with process.stop_requested(stopping):
     print("ready", flush=True)
     stopping.wait(20)
     time.sleep(0.4)
+    print("drained", flush=True)
+"""
+IS_NUDGED = """
+given = process.Nudge()
+with process.stop_requested(stopping, given.give):
+    print("ready", flush=True)
+    while not stopping.wait(0.01):
+        if given.take():
+            print("nudged", flush=True)
     print("drained", flush=True)
 """
 PARENT = """
@@ -119,6 +128,34 @@ def test_one_that_does_not_drain_is_ended() -> None:
         assert process.wait(10) == 0
 
 
+def test_a_nudge_is_heard_each_time_and_ends_nothing() -> None:
+    with python(HEAD + IS_NUDGED) as process:
+        assert line(process) == "ready"
+        for _ in range(2):
+            nudge(str(process.pid))
+            assert line(process) == "nudged"
+        process.send_signal(signal.SIGTERM)
+        assert line(process) == "drained"
+        assert process.wait(10) == 0
+
+
+def test_a_nudge_does_no_harm_to_a_stranger() -> None:
+    with python("import signal; print('ready', flush=True); signal.pause()") as process:
+        assert line(process) == "ready"
+        nudge(str(process.pid))
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(10) == -signal.SIGTERM
+    nudge(str(process.pid))  # it has ended
+    nudge("unknown")
+
+
+def test_a_nudge_is_taken_once() -> None:
+    given = Nudge()
+    assert not given.take()
+    given.give()
+    assert (given.take(), given.take()) == (True, False)
+
+
 def test_a_supervised_worker_is_told_to_stop_when_its_parent_is_killed() -> None:
     with python(PARENT, CHILD) as parent:
         child = int(line(parent))
@@ -140,6 +177,16 @@ def test_a_second_worker_is_told_who_the_first_is(tmp_path: Path, monkeypatch: p
     with held(path, "4711"), pytest.raises(NotOwner, match="process 4711") as caught, only_one(path, threading.Event()):
         pytest.fail("it got in")
     assert caught.value.hint
+
+
+def test_a_command_is_told_which_worker_runs_beside_it(tmp_path: Path) -> None:
+    path = tmp_path / "dashboard.lock"
+    with held(path, "4711"), beside_worker(path) as worker:
+        assert worker == "4711"
+    with beside_worker(path) as worker:
+        assert worker == ""
+        with beside_worker(path) as other:
+            assert other == str(os.getpid())
 
 
 def test_it_waits_for_one_that_is_still_draining(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -17,6 +18,7 @@ import pytest
 from tests.support.waiting import eventually
 from watcher.config import Settings
 from watcher.errors import NotPermitted, Outage
+from watcher.log import iso
 from watcher.model import Batch, Message, Owner, Position
 from watcher.oplog import Oplog
 from watcher.status.report import StatusReport, WorkerState
@@ -121,6 +123,26 @@ def test_lag_is_the_servers_time_less_what_is_delivered(progress: Progress) -> N
     assert shown(progress)["lagSeconds"] == 10
     deliver(progress, messages("insert"), position(97))
     assert shown(progress)["lagSeconds"] == 3
+
+
+def test_a_command_is_told_of_once_and_is_no_trouble(progress: Progress, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    progress.opened(position(90))
+    progress.streaming()
+    progress.received(batch(100, events=5))
+    progress.encoded(5, 100)
+    for reason in ("a command is at work", "a command is at work", "a command is done"):
+        progress.interrupted(reason)
+    told = [(record.levelname, record.message) for record in caplog.records if "command" in record.message]
+    assert told == [("INFO", "a command is at work"), ("INFO", "a command is done")]
+    status = shown(progress)
+    assert (status["state"], status["errors"], status["reopens"], status["lastError"]) == ("streaming", 0, 0, None)
+    assert (status["bufferSize"], progress.counters.transactions["aborted"]) == (0, 1)
+
+
+def test_a_gap_that_the_position_knows_counts(progress: Progress) -> None:
+    progress.opened(replace(position(90), last_gap_at=iso(time.time())))
+    assert not progress.gaps.allowed
 
 
 def test_an_empty_answer_means_that_all_is_delivered(progress: Progress) -> None:

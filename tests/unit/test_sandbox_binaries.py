@@ -23,7 +23,7 @@ def _nothing_installed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 def kafka_home(tmp_path: Path) -> Path:
     libs = tmp_path / "kafka" / "libs"
     libs.mkdir(parents=True)
-    for jar in ("kafka_2.13-4.3.1.jar", "kafka-clients-4.3.1.jar"):
+    for jar in ("kafka_2.13-4.2.1.jar", "kafka-clients-4.2.1.jar"):
         (libs / jar).touch()
     return libs.parent
 
@@ -75,7 +75,7 @@ def test_kafka_home_with_java(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, k
     home = find_apache_kafka()
 
     assert home is not None
-    assert (home.java, home.version) == (java, "4.3.1")
+    assert (home.java, home.version) == (java, "4.2.1")
 
 
 def test_kafka_home_without_java(kafka_home: Path) -> None:

@@ -14,7 +14,7 @@ from watcher.sandbox.kafka import ApacheKafka, NoidaBroker
 # Copies two jars by name, as mvn would, to the directory it is told.
 MVN = """#!/bin/sh
 for argument; do case $argument in -DoutputDirectory=*) libs=${argument#*=};; esac; done
-/bin/mkdir -p "$libs" && : > "$libs/kafka_2.13-4.3.1.jar" && : > "$libs/kafka-clients-4.3.1.jar"
+/bin/mkdir -p "$libs" && : > "$libs/kafka_2.13-4.2.1.jar" && : > "$libs/kafka-clients-4.2.1.jar"
 """
 
 
@@ -53,13 +53,13 @@ def test_a_required_apache_kafka_is_never_replaced(monkeypatch: pytest.MonkeyPat
 def test_the_jars_are_obtained_once(bin_directory: Path, tmp_path: Path) -> None:
     install(bin_directory, "java")
     install(bin_directory, "mvn", MVN)
-    assert obtain().libs == tmp_path / ".cache" / "kafka-4.3.1" / "libs"
+    assert obtain().libs == tmp_path / ".cache" / "kafka-4.2.1" / "libs"
 
     install(bin_directory, "mvn", "#!/bin/sh\nexit 1\n")
     broker, remark = choose_broker(tmp_path)
 
     assert isinstance(broker, ApacheKafka)
-    assert (broker.description, remark) == ("Apache Kafka 4.3.1 (KRaft)", "")
+    assert (broker.description, remark) == ("Apache Kafka 4.2.1 (KRaft)", "")
 
 
 def test_half_a_download_is_not_taken_for_a_whole_one(bin_directory: Path, tmp_path: Path) -> None:
@@ -70,7 +70,7 @@ def test_half_a_download_is_not_taken_for_a_whole_one(bin_directory: Path, tmp_p
         obtain()
 
     assert "no route" in raised.value.hint
-    assert not (tmp_path / ".cache" / "kafka-4.3.1").exists()
+    assert not (tmp_path / ".cache" / "kafka-4.2.1").exists()
 
 
 @pytest.mark.parametrize("java", [True, False], ids=["apache", "noida"])

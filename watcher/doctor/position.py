@@ -19,7 +19,7 @@ from watcher.kafka.position import Saved
 from watcher.kafka.position_reader import PositionReader
 from watcher.kafka.topics import Topics
 from watcher.log import iso
-from watcher.model import Owner, token_seconds
+from watcher.model import Delivered, Owner, token_seconds
 from watcher.mongodb.resuming_stream import ResumingStream
 from watcher.oplog import Oplog
 from watcher.status.report import StatusReport, read_report
@@ -53,9 +53,9 @@ class SavedPosition:
         return read_report(self.deployment.status_file(self.settings.name))
 
     @property
-    def has_delivered(self) -> bool:
-        """True if a worker on this host has committed a position."""
-        return PreviousRun.of(self.report, self.settings.kafka_client_id).has_delivered
+    def delivered(self) -> Delivered:
+        """Knowledge of this host about earlier messages."""
+        return PreviousRun.of(self.report, self.settings.kafka_client_id).delivered
 
 
 def saved(position: SavedPosition) -> Finding:
@@ -63,7 +63,7 @@ def saved(position: SavedPosition) -> Finding:
     PositionLost.
     """
     found = position.saved.position
-    if found is None and (position.has_delivered or position.saved.emptied):
+    if position.saved.has_lost_position(position.delivered):
         raise position_gone(position.settings)
     if found is None or found.token is None:
         return ok(f"none yet; the first start begins with start_from = {position.settings.start_from}")

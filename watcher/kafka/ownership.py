@@ -1,7 +1,8 @@
 """Whose a watcher is, and from where its owner goes on: what is read in the position topic, judged. Pure.
 
 Two workers with one transactional id would fence each other for ever, since an error about fencing does not say who did it. So each
-writes its name before it reads, and looks at the name that stands there before it takes the watcher over again.
+writes its name before it reads, and looks at the name that stands there before it takes the watcher over again. What is known of
+earlier messages goes from claim to claim, so that it is known on every host.
 """
 
 from __future__ import annotations
@@ -9,8 +10,9 @@ from __future__ import annotations
 from dataclasses import replace
 
 from watcher.config import Settings
-from watcher.errors import ConfigurationError, NotOwner, PositionLost
-from watcher.kafka.position import Saved
+from watcher.errors import ConfigurationError, NotOwner, PositionLost, TakenOver
+from watcher.kafka.position import Command, Saved, Stamp, dump, dump_claim
+from watcher.kafka.succession import NextStep, Patience, as_command, as_fenced_worker
 from watcher.model import Delivered, Owner, Position
 
 NEW_COUNT = 1_000_000
@@ -21,16 +23,22 @@ UNKNOWN_COUNT = NEW_COUNT // 2
 twice."""
 
 
-class Ownership:
-    """One worker's claim to a watcher."""
+COMMAND_SECONDS = 10
+"""Time for which the claim of a command is left alone, and after which Kafka aborts its transaction."""
 
-    def __init__(self, settings: Settings, owner: Owner, delivered: Delivered) -> None:
-        """`delivered` is what is known of earlier messages: if there were any, a missing position is a lost one."""
+
+class Ownership:
+    """One process' claim to a watcher: a worker's for as long as it lives, or a command's for one change."""
+
+    def __init__(self, settings: Settings, owner: Owner, delivered: Delivered, command: Command | None = None) -> None:
+        """`delivered` is what this host knows of earlier messages: if there were any, a missing position is a lost one."""
         self._settings = settings
-        self._expects_position = delivered.any
-        self._last_sequence = delivered.sequence
+        self._owner = owner
+        self._command = command
+        self._live = True
         self._claimed = False
-        self.owner = owner
+        self._patience = Patience()
+        self.delivered = delivered
 
     def claimed(self) -> None:
         """Note that our name stands in the position topic: from now on it must."""
@@ -38,34 +46,75 @@ class Ownership:
 
     @property
     def is_to_be_checked(self) -> bool:
-        """True once our name was written: another one in its place means that another worker has come."""
-        return self._claimed
+        """True once a worker's name was written: another one in its place means that it has lost the watcher."""
+        return self._claimed and self._command is None
 
-    def check(self, saved: Saved) -> None:
-        """Compare the name that stands there with ours. Errors: NotOwner; PositionLost if there is none."""
-        if saved.owner is None:
+    def before_claim(self, saved: Saved, now: float) -> None:
+        """Look at what stands there before our name does; `now` is a monotonic time. Errors: those of `check`; TakenOver for a
+        command that has to wait for another one."""
+        self.delivered = self.delivered.with_those(saved.delivered)
+        if self.is_to_be_checked:
+            self.check(saved, now)
+        elif self._command and saved.stamp:
+            self._live = saved.stamp.live
+            step, self._patience = as_command(saved.stamp, self._command, self._patience, now)
+            if step is NextStep.WAIT:
+                raise TakenOver(_taken_over_by(saved.stamp))
+
+    def check(self, saved: Saved, now: float) -> None:
+        """Compare the name that stands there with ours; `now` is a monotonic time.
+
+        Errors: NotOwner for another worker's name; PositionLost if there is none; TakenOver for a command's name, as long as the
+        worker has to wait, and at least once, so that it is told of.
+        """
+        if saved.stamp is None:
             raise position_gone(self._settings)
-        if saved.owner.instance != self.owner.instance:
-            raise NotOwner(
-                f"Another worker has taken over this watcher: process {saved.owner.pid} on {saved.owner.host}.",
-                hint=f"Only one worker may use {self._settings.kafka_client_id}. Stop the other, then start this one.",
-            )
+        before = self._patience
+        step, self._patience = as_fenced_worker(saved.stamp, self._owner, before, now)
+        if step is NextStep.END:
+            raise self._lost_to(saved.stamp.owner)
+        if step is NextStep.WAIT or self._patience != before:
+            raise TakenOver(_taken_over_by(saved.stamp))
 
     def position(self, saved: Saved) -> Position:
         """Return the position to go on from, in our name. Errors: PositionLost, ConfigurationError."""
-        if saved.position is None and (self._expects_position or saved.emptied):
+        if saved.has_lost_position(self.delivered):
             raise position_gone(self._settings)
-        position = saved.position or Position(self._settings.database, self.owner)
+        self.delivered = self.delivered.with_those(saved.delivered)
+        position = saved.position or Position(self._settings.database, self._owner)
         check_database(self._settings, position)
-        return replace(position, owner=self.owner)
+        return replace(position, owner=self._owner, last_gap_at=self.delivered.last_gap_at)
 
     def position_anew(self) -> Position:
         """Return the position of a watcher whose own is lost: without a token, and with a sequence number that was never used."""
-        return Position(self._settings.database, self.owner, sequence=counted_anew(self._last_sequence))
+        sequence = counted_anew(self.delivered.sequence)
+        return Position(self._settings.database, self._owner, sequence=sequence, last_gap_at=self.delivered.last_gap_at)
 
-    def delivered(self, sequence: int) -> None:
-        """Note the number of the last message that is committed."""
-        self._last_sequence = sequence
+    def committed(self, position: Position) -> None:
+        """Note the last position that is committed."""
+        self.delivered = Delivered(True, position.sequence, position.last_gap_at)
+
+    def claim_text(self) -> bytes:
+        """Write our claim as text, with what we know of earlier messages."""
+        wait_seconds = COMMAND_SECONDS if self._command else 0
+        return dump_claim(Stamp(self._owner, self._live, self._command, wait_seconds, self.delivered))
+
+    def position_text(self, position: Position) -> bytes:
+        """Write a position as text, signed by us."""
+        return dump(position, live=self._live, command=self._command)
+
+    def _lost_to(self, owner: Owner) -> NotOwner:
+        return NotOwner(
+            f"Another worker has taken over this watcher: process {owner.pid} on {owner.host}.",
+            hint=f"Only one worker may use {self._settings.kafka_client_id}. Stop the other, then start this one.",
+        )
+
+
+def _taken_over_by(stamp: Stamp) -> str:
+    """Say what a command does or has done, for the log."""
+    what = stamp.command.what if stamp.command else ""
+    done = "is at work" if stamp.wait_seconds else "is done"
+    return f"a command {done}: {what}, by process {stamp.owner.pid} on {stamp.owner.host}; the stream goes on after it"
 
 
 def counted_anew(last: int) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from dataclasses import fields as dataclass_fields
 from typing import Any, TypeVar
 
@@ -11,7 +11,7 @@ import orjson
 from bson import json_util
 
 from watcher.errors import PositionLost
-from watcher.model import Owner, Position, Snapshot, token_seconds
+from watcher.model import Delivered, Owner, Position, Snapshot, token_seconds
 
 T = TypeVar("T")
 
@@ -28,7 +28,31 @@ ANY = object()
 VERSION = 1
 
 
-def dump(position: Position) -> bytes:
+@dataclass(frozen=True, slots=True)
+class Command:
+    """A command of watcherctl that takes a watcher over for one change. `id` is random, `what` says to people what it does."""
+
+    id: str
+    what: str
+
+
+@dataclass(frozen=True, slots=True)
+class Stamp:
+    """What each record says of its writer.
+
+    `live`: the worker goes on by itself after a command; a command says it for the worker that it has displaced. `wait_seconds` is
+    for how long the claim of a `command` is to be left alone; after a position there is nothing to wait for. `delivered` is what
+    the writer knew of earlier messages.
+    """
+
+    owner: Owner
+    live: bool = True
+    command: Command | None = None
+    wait_seconds: float = 0.0
+    delivered: Delivered = field(default_factory=Delivered)
+
+
+def dump(position: Position, *, live: bool = True, command: Command | None = None) -> bytes:
     """Write the position as JSON text; the resume token is in MongoDB Extended JSON."""
     return orjson.dumps(
         {
@@ -38,13 +62,26 @@ def dump(position: Position) -> bytes:
             "token": orjson.loads(json_util.dumps(position.token)),
             "owner": asdict(position.owner),
             "snapshot": position.snapshot.id if position.snapshot and not position.snapshot.is_over else None,
+            **_signs(live, command, position.last_gap_at),
         }
     )
 
 
-def dump_claim(owner: Owner) -> bytes:
+def dump_claim(stamp: Stamp) -> bytes:
     """Write a claim as JSON text."""
-    return orjson.dumps({"version": VERSION, "owner": asdict(owner)})
+    delivered = {"delivered": True} if stamp.delivered.any else {}
+    waits = {"waitSeconds": stamp.wait_seconds} if stamp.command else {}
+    signs = _signs(stamp.live, stamp.command, stamp.delivered.last_gap_at)
+    return orjson.dumps({"version": VERSION, "owner": asdict(stamp.owner), **signs, **delivered, **waits})
+
+
+def _signs(live: bool, command: Command | None, last_gap_at: str | None) -> dict[str, Any]:
+    """Make the keys that 0.1.0 does not know. They stand beside `owner`, in which it would take them for garbage."""
+    return {
+        **({"live": 1} if live else {}),
+        **({"lastGapAt": last_gap_at} if last_gap_at else {}),
+        **({"by": "command", **asdict(command)} if command else {}),
+    }
 
 
 def dump_snapshot(snapshot: Snapshot) -> bytes:
@@ -66,9 +103,9 @@ def load(text: bytes, snapshot_text: Callable[[], bytes | None] = lambda: None) 
     return position if snapshot.is_over or named not in (ANY, snapshot.id) else replace(position, snapshot=snapshot)
 
 
-def load_owner(text: bytes) -> Owner:
-    """Read the owner from the JSON text of a position or a claim. Errors: PositionLost if the text is neither."""
-    return _load(text, _owner)
+def load_stamp(text: bytes) -> Stamp:
+    """Read from the JSON text of a position or a claim who wrote it. Errors: PositionLost if the text is neither."""
+    return _load(text, _stamp)
 
 
 def _load(text: bytes, part: Callable[[dict[str, Any]], T]) -> T:
@@ -82,15 +119,26 @@ def _load(text: bytes, part: Callable[[dict[str, Any]], T]) -> T:
 
 
 def _snapshot(data: dict[str, Any]) -> Snapshot:
-    fields = {field.name: data[field.name] for field in dataclass_fields(Snapshot)}
+    fields = {each.name: data[each.name] for each in dataclass_fields(Snapshot)}
     lists = {name: tuple(fields[name]) for name in ("collections", "again", "seen")}
     return Snapshot(**{**fields, **lists, "last": bytes.fromhex(fields["last"])})
+
+
+def _stamp(data: dict[str, Any]) -> Stamp:
+    command = Command(str(data["id"]), str(data["what"])) if data.get("by") == "command" else None
+    delivered = Delivered(any="token" in data or "delivered" in data, sequence=data.get("sequence", 0), last_gap_at=_last_gap(data))
+    return Stamp(_owner(data), "live" in data, command, float(data.get("waitSeconds", 0)), delivered)
 
 
 def _owner(data: dict[str, Any]) -> Owner:
     if data["version"] != VERSION:
         raise ValueError(f"version {data['version']}")
     return Owner(**data["owner"])
+
+
+def _last_gap(data: dict[str, Any]) -> str | None:
+    last_gap_at = data.get("lastGapAt")
+    return last_gap_at if isinstance(last_gap_at, str) else None
 
 
 def _position(data: dict[str, Any]) -> Position:
@@ -100,16 +148,32 @@ def _position(data: dict[str, Any]) -> Position:
         token_seconds(token)
     if not isinstance(sequence, int) or sequence < 0:
         raise ValueError(f"sequence {sequence!r}")
-    return Position(database=data["database"], owner=owner, token=token, sequence=sequence)
+    return Position(database=data["database"], owner=owner, token=token, sequence=sequence, last_gap_at=_last_gap(data))
 
 
 @dataclass(frozen=True, slots=True)
 class Saved:
-    """Content of the position topic: the last position, None if there is none, and the last owner to write or claim.
+    """Content of the position topic: the last position, None if there is none, and the stamp of the newest position or claim.
 
     `emptied`: there is no position, and Kafka has deleted the topic's beginning.
     """
 
     position: Position | None = None
-    owner: Owner | None = None
+    stamp: Stamp | None = None
     emptied: bool = False
+
+    @property
+    def owner(self) -> Owner | None:
+        """The last owner to write or claim."""
+        return self.stamp.owner if self.stamp else None
+
+    @property
+    def delivered(self) -> Delivered:
+        """What stands here of earlier messages."""
+        known = self.stamp.delivered if self.stamp else Delivered()
+        position = self.position
+        return known.with_those(Delivered(True, position.sequence, position.last_gap_at)) if position else known
+
+    def has_lost_position(self, delivered: Delivered) -> bool:
+        """Return True if there is no position although there was one, by `delivered` or by what stands here."""
+        return self.position is None and (self.emptied or delivered.any or self.delivered.any)

@@ -12,7 +12,7 @@ from watcher.config import Settings
 from watcher.errors import Outage
 from watcher.kafka.errors import translated
 from watcher.kafka.log_reader import EndNotReached, LogReader, Partition
-from watcher.kafka.position import CLAIM_KEY, HISTORY_KEY, POSITION_KEY, SNAPSHOT_KEY, Saved, load, load_owner
+from watcher.kafka.position import CLAIM_KEY, HISTORY_KEY, POSITION_KEY, SNAPSHOT_KEY, Saved, load, load_stamp
 from watcher.kafka.position_topic import POSITION_PARTITION
 from watcher.kafka.properties import ErrorCallback, admin_config, reader_config
 
@@ -72,7 +72,7 @@ class PositionReader:
 
         return Saved(
             position=load(last[POSITION_KEY][1], snapshot_text) if POSITION_KEY in last else None,
-            owner=load_owner(newest[1]) if newest else None,
+            stamp=load_stamp(newest[1]) if newest else None,
             emptied=POSITION_KEY not in last and first > 0,
         )
 

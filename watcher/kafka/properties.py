@@ -13,7 +13,11 @@ from watcher.config.kafka_client import client_properties, producer_properties, 
 
 LIBRDKAFKA_VERSION: str = libversion()[0]
 
+FENCED_TEXT = "fenced by "
+
 logger = logging.getLogger("librdkafka")
+# Fatal to a producer, but not to a worker, which finds out who has fenced it and tells: it may have been a command.
+logger.addFilter(lambda record: FENCED_TEXT not in record.getMessage())
 
 ErrorCallback = Callable[[KafkaError], None]
 
@@ -22,6 +26,13 @@ def producer_config(settings: Settings, on_error: ErrorCallback) -> dict[str, An
     """Make the producer's properties. `delivery` decides whether it is transactional or only idempotent."""
     transactional_id = settings.kafka_client_id if settings.delivery == "exactly-once" else ""
     return {**producer_properties(settings.kafka, transactional_id), **client_properties(settings), **_callbacks(on_error)}
+
+
+def limit_transaction(config: dict[str, Any], seconds: int) -> None:
+    """Have Kafka abort a transaction of this producer after so many seconds. No message may take longer than that (librdkafka)."""
+    for name in ("transaction.timeout.ms", "message.timeout.ms"):
+        if name in config:
+            config[name] = min(int(config[name]), seconds * 1000)
 
 
 def reader_config(settings: Settings, on_error: ErrorCallback) -> dict[str, Any]:

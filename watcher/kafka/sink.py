@@ -2,7 +2,7 @@
 
 The order of the lines in `open` and `_claim` is half of the guarantee; the writer's transaction is the other half. A position is
 never visible without its messages, nor messages without their position. A worker that has lost its watcher to another worker writes
-no more.
+no more, and one that a command has taken over opens again.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import time
 from collections import deque
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 
 from confluent_kafka import KafkaError
@@ -19,11 +19,12 @@ from watcher.config import Settings
 from watcher.config.topics.name import topic_name
 from watcher.errors import Outage, UndeliverableEvent
 from watcher.kafka.errors import explained
-from watcher.kafka.ownership import Ownership
-from watcher.kafka.position import CLAIM_KEY, HISTORY_KEY, POSITION_KEY, SNAPSHOT_KEY, dump, dump_claim, dump_snapshot
+from watcher.kafka.fencing import check_writer
+from watcher.kafka.ownership import COMMAND_SECONDS, Ownership
+from watcher.kafka.position import CLAIM_KEY, POSITION_KEY, SNAPSHOT_KEY, Command, dump_snapshot
 from watcher.kafka.position_reader import PositionReader
 from watcher.kafka.position_topic import POSITION_PARTITION
-from watcher.kafka.properties import producer_config
+from watcher.kafka.properties import limit_transaction, producer_config
 from watcher.kafka.refusals import reason
 from watcher.kafka.topics import Topics
 from watcher.kafka.transaction_size import TransactionSize
@@ -43,10 +44,12 @@ DEFAULT_MESSAGE_MAX_BYTES = 1_000_000
 class KafkaSink:
     """Delivers a watcher's messages. `open` may be called again after any error."""
 
-    def __init__(self, settings: Settings, owner: Owner, delivered: Delivered) -> None:
-        """`delivered` is what is known of earlier messages: if there were any, a missing position is a lost one."""
+    def __init__(self, settings: Settings, owner: Owner, delivered: Delivered, command: Command | None = None) -> None:
+        """`delivered` is what this host knows of earlier messages: if there were any, a missing position is a lost one. A `command`
+        takes the watcher over for one change."""
         self._settings = settings
-        self._ownership = Ownership(settings, owner, delivered)
+        self._command = command
+        self._ownership = Ownership(settings, owner, delivered, command)
         self._writer: Writer | None = None
         self._troubles: deque[KafkaError] = deque(maxlen=16)
         self._batch_bytes = DEFAULT_MESSAGE_MAX_BYTES
@@ -60,6 +63,11 @@ class KafkaSink:
         """Bytes of messages at which a transaction is full."""
         return self._size.limit
 
+    @property
+    def delivered(self) -> Delivered:
+        """What is known of earlier messages, here and in the position topic."""
+        return self._ownership.delivered
+
     def use(self, settings: Settings) -> None:
         """Use `settings` from the next `open` on. They may differ from the earlier ones only in credentials."""
         self._settings = settings
@@ -70,11 +78,11 @@ class KafkaSink:
         The first call fences an older worker and aborts its open transaction. From then on the position topic must carry our name.
         An error about fencing does not say who did it; without this check two workers would fence each other for ever.
 
-        Errors: Outage, NotOwner, NotPermitted, UnsupportedServer, ConfigurationError, PositionLost, PositionUnsafe.
+        Errors: Outage, NotOwner, NotPermitted, UnsupportedServer, ConfigurationError, PositionLost, PositionUnsafe; TakenOver while
+        a command is at work, and once when it is done.
         """
         with self._opening() as reader:
-            if self._ownership.is_to_be_checked:
-                self._ownership.check(reader.read_so_far())
+            self._ownership.before_claim(reader.read_so_far(), time.monotonic())
             self._claim()
             saved = reader.read()
         return self._ownership.position(saved)
@@ -88,12 +96,12 @@ class KafkaSink:
     def deliver(self, messages: Sequence[Message], position: Position) -> None:
         """Write messages and the position after them; returns when both are committed.
 
-        Errors: Outage if that failed or its outcome is unknown (open again); NotPermitted; ConfigurationError; UndeliverableEvent
-        if the position itself is too large; PositionUnsafe.
+        Errors: Outage if that failed or its outcome is unknown (open again); TakenOver by a command (open again), NotOwner by
+        another worker; NotPermitted; ConfigurationError; UndeliverableEvent if the position itself is too large; PositionUnsafe.
         """
         self._look_at_position_topic()
         self._prepare_topics({message.topic for message in messages})
-        record = self._record(POSITION_KEY, dump(position))
+        record = self._record(POSITION_KEY, self._ownership.position_text(position))
         if position.snapshot:
             messages = [*messages, self._record(SNAPSHOT_KEY, dump_snapshot(position.snapshot))]
         begun = time.monotonic()
@@ -103,17 +111,19 @@ class KafkaSink:
             self._size.failed()
             raise
         self._size.committed(sum(len(message.value) for message in messages), time.monotonic() - begun)
-        self._ownership.delivered(position.sequence)
+        self._ownership.committed(position)
 
     def rest(self) -> None:
         """Wait until Kafka is ready for the next `deliver`, some milliseconds after the last one."""
         self._opened().rest()
 
-    def reposition(self, messages: Sequence[Message], position: Position, history: bytes) -> None:
-        """Deliver a position that was chosen by hand; `history` is the text of such changes. Errors: as `deliver`."""
+    def change(self, messages: Sequence[Message], position: Position, records: Mapping[bytes, bytes]) -> None:
+        """Deliver what a command has changed. `records` are further records of the position topic, by their keys. Errors: as
+        `deliver`."""
         self._prepare_topics({message.topic for message in messages})
-        self._write([*messages, self._record(HISTORY_KEY, history)], self._record(POSITION_KEY, dump(position)))
-        self._ownership.delivered(position.sequence)
+        further = [self._record(key, value) for key, value in records.items()]
+        self._write([*messages, *further], self._record(POSITION_KEY, self._ownership.position_text(position)))
+        self._ownership.committed(position)
 
     def limit_of(self, topic: str) -> int:
         """Return the most bytes that key and value of a message for `topic` may have.
@@ -183,7 +193,7 @@ class KafkaSink:
         stop there. This transaction also ends that one.
         """
         self._writer = self._new_writer()
-        self._write((), self._record(CLAIM_KEY, dump_claim(self._ownership.owner)))
+        self._write((), self._record(CLAIM_KEY, self._ownership.claim_text()))
         self._ownership.claimed()
 
     def _write(self, messages: Sequence[Message], position: Message) -> None:
@@ -191,10 +201,13 @@ class KafkaSink:
             self._opened().write(messages, position)
         except Outage as error:
             self.close()  # first: the questions take seconds, in which it would go on with what has failed
+            check_writer(error, self._ownership, PositionReader(self._settings, self._troubles.append))
             raise reason(error, self._topics, (*messages, position)) from error
 
     def _new_writer(self) -> Writer:
         config = producer_config(self._settings, self._troubles.append)
+        if self._command:
+            limit_transaction(config, COMMAND_SECONDS)
         config["batch.size"] = min(self._batch_bytes, int(config.get("batch.size", DEFAULT_MESSAGE_MAX_BYTES)))
         return TransactionalWriter(config) if self._settings.delivery == "exactly-once" else IdempotentWriter(config)
 

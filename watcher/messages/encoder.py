@@ -67,6 +67,7 @@ class Encoder:
         self._serialization = DIALECTS[message_format.json_format]
         self._fill_template = self._serialization.fast_path(envelope) if native else None
         self._topics = {operation: getattr(message_format, f"topic_{TOPIC_OF[operation]}") for operation in ROW_OPERATIONS}
+        self._fixed_topics = {operation: topic for operation, topic in self._topics.items() if "{" not in topic}
         self._topic_of = topic_of
         self._rows = RowMessages(envelope, self._serialization, self._topics, topic_of)
         self._control = ControlMessages(
@@ -85,7 +86,7 @@ class Encoder:
         size = None
         if not missing:
             message = self.encode(event, sequence)
-            if message.size <= limit_of(message.topic):
+            if len(message.value) + len(message.key or b"") <= limit_of(message.topic):  # its size, without a call for each
                 return [message]
             self._size_policy.check_permitted(message)
             size = len(message.value)
@@ -96,7 +97,7 @@ class Encoder:
         """Make the message for a raw BSON change event, however large. Errors: UndeliverableEvent if the event cannot be read."""
         if self._fill_template and (filled := self._fill_template(event, sequence)):
             operation, database, collection, time_ms, key, value = filled
-            topic = self._topic_of(self._topics[operation], operation, database, collection)
+            topic = self._fixed_topics.get(operation) or self._topic_of(self._topics[operation], operation, database, collection)
             return Message(topic, key, value, time_ms if time_ms > 0 else 0, operation)  # Kafka takes no negative times
         try:
             change = self._serialization.decode(event, OPENED)

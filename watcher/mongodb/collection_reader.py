@@ -15,7 +15,7 @@ from uuid import UUID
 from bson import Int64, Timestamp
 from bson.raw_bson import RawBSONDocument
 
-from watcher.bson_elements import document, elements, id_document
+from watcher.bson_elements import ARRAY, document, elements, id_document
 from watcher.config.mongodb.collections import SYSTEM
 from watcher.mongodb.client import CommandSession
 from watcher.mongodb.cursor_reply import take_apart
@@ -23,7 +23,6 @@ from watcher.mongodb.errors import translated, understood
 from watcher.mongodb.field_exclusion import fields_of
 
 BY_ID = {"_id": 1}
-LITERAL = b"$literal"
 
 BSON = bytes
 """A document, or `{"_id": …}` for the `_id` of one: no type of `_id` is lost, whatever a decoder would make of it."""
@@ -134,6 +133,12 @@ class CollectionReader:
             {"aggregate": collection, "pipeline": pipeline, "cursor": cursor, "readConcern": self._read_concern(None)}
         )
 
+    def by_ids(self, collection: str, ids: Iterable[BSON], batch_size: int) -> Iterator[Sequence[BSON]]:
+        """Read the documents with these `_id`s, as `aggregate` does, in any order."""
+        array = document(b"".join(_renamed(id_, str(number).encode()) for number, id_ in enumerate(ids)))
+        among = RawBSONDocument(document(bytes([ARRAY]) + b"$in\0" + array))
+        return self.aggregate(collection, [{"$match": {"_id": among}}], batch_size)
+
     def _list(self, query: Mapping[str, Any]) -> Iterator[CollectionInfo]:
         replies = self._replies({"listCollections": 1, "cursor": {}, "filter": query})
         return (_info(RawBSONDocument(raw)) for reply in replies for raw in reply)
@@ -175,15 +180,14 @@ def _beyond(after: BSON | None, query: Mapping[str, Any] | None) -> Mapping[str,
     """Make the filter for documents after an `_id`. `$gt` alone finds only `_id`s of the same type; within `$expr` it finds all."""
     if after is None:
         return query or {}
-    beyond = {"$expr": {"$gt": ["$_id", _literal(after)]}}
+    beyond = {"$expr": {"$gt": ["$_id", RawBSONDocument(document(_renamed(after, b"$literal")))]}}
     return {"$and": [query, beyond]} if query else beyond
 
 
-def _literal(id_: BSON) -> RawBSONDocument:
-    """Make `{"$literal": …}` of an `_id`, byte by byte: decoded and encoded again, some values would sort elsewhere."""
+def _renamed(id_: BSON, name: bytes) -> bytes:
+    """Give the element of an `_id` another name, byte by byte: decoded and encoded again, some values would be others."""
     element = next(elements(id_, 0))
-    kind, value = id_[element.start : element.start + 1], id_[element.value : element.end]
-    return RawBSONDocument(document(kind + LITERAL + b"\0" + value))
+    return id_[element.start : element.start + 1] + name + b"\0" + id_[element.value : element.end]
 
 
 def _fitting(documents: Sequence[BSON], max_bytes: float) -> Sequence[BSON]:

@@ -22,19 +22,30 @@ LIMIT = 20
 
 @dataclass(frozen=True, slots=True)
 class PositionChange:
-    """One change: `at` a time (ISO 8601), `by` user@host, from one token to another; `before` is None if there was none."""
+    """One change: `at` a time (ISO 8601), `by` user@host, from one token to another; `before` is None if there was none. `id` is
+    that of the command, empty if 0.1.0 made it."""
 
     at: str
     by: str
     what: str
     before: ResumeToken | None
     after: ResumeToken
+    id: str = ""
+
+    @property
+    def moves(self) -> bool:
+        """True if the position is another one after it."""
+        return self.before != self.after
 
 
 def dump_history(changes: Sequence[PositionChange]) -> bytes:
-    """Write the last `LIMIT` changes as JSON text, oldest first; tokens are in MongoDB Extended JSON."""
+    """Write the last `LIMIT` changes as JSON text, oldest first; tokens are in MongoDB Extended JSON.
+
+    The ids stand in a list beside the changes: 0.1.0 would take a change with one more key for garbage, and all of them with it.
+    """
     entries = [asdict(change) for change in changes[-LIMIT:]]
-    return orjson.dumps({"version": VERSION, "changes": orjson.loads(json_util.dumps(entries))})
+    ids = [entry.pop("id") for entry in entries]
+    return orjson.dumps({"version": VERSION, "changes": orjson.loads(json_util.dumps(entries)), "ids": ids})
 
 
 def load_history(text: bytes | None) -> tuple[PositionChange, ...]:
@@ -42,12 +53,12 @@ def load_history(text: bytes | None) -> tuple[PositionChange, ...]:
     with contextlib.suppress(Exception):  # json_util may raise anything
         data = json_util.loads(text or b"")
         if data["version"] == VERSION:
-            return tuple(map(_change, data["changes"]))
+            return tuple(map(_change, data["changes"], data.get("ids") or [""] * len(data["changes"])))
     return ()
 
 
-def _change(entry: dict[str, Any]) -> PositionChange:
-    change = PositionChange(**entry)
+def _change(entry: dict[str, Any], command_id: str) -> PositionChange:
+    change = PositionChange(**entry, id=command_id)
     for token in filter(None, (change.before, change.after)):
         token_seconds(token)
     return change

@@ -112,7 +112,7 @@ class ApacheKafka(Broker):
 
     @property
     def description(self) -> str:
-        """Product and version, as in `Apache Kafka 4.3.1 (KRaft)`."""
+        """Product and version, as in `Apache Kafka 4.2.1 (KRaft)`."""
         return f"Apache Kafka {self.home.version} (KRaft)"
 
     def prepare(self) -> None:

@@ -1,7 +1,8 @@
-"""Number of times that a watcher has missed changes, and the last time, which outlives its processes."""
+"""Number of times that a watcher has missed changes, and the last time, which outlives its processes and its host."""
 
 from __future__ import annotations
 
+import math
 import time
 from datetime import datetime
 from typing import Any
@@ -23,14 +24,22 @@ class Gaps:
     @property
     def allowed(self) -> bool:
         """Return True if the stream may go on with another gap."""
-        try:
-            last = datetime.fromisoformat(self.last_at or "").timestamp()
-        except ValueError:
-            return True
-        return not 0 <= time.time() - last < GAP_SECONDS
+        return not 0 <= time.time() - _seconds(self.last_at) < GAP_SECONDS
+
+    def learn(self, last_at: str | None) -> None:
+        """Note the time of a gap that is known elsewhere; the later one counts."""
+        self.last_at = max(self.last_at, last_at, key=_seconds)
 
     def count(self, gaps: int) -> None:
         """Note so many gaps that have just been delivered."""
         if gaps:
             self.total += gaps
             self.last_at = iso(time.time())
+
+
+def _seconds(moment: str | None) -> float:
+    """Turn an ISO 8601 time into seconds since 1970; any other text, and None, count as long ago."""
+    try:
+        return datetime.fromisoformat(moment or "").timestamp()
+    except ValueError:
+        return -math.inf

@@ -5,7 +5,9 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
+from dataclasses import replace
 
+from watcher.log import iso
 from watcher.messages.encoder import Encoder
 from watcher.model import Batch, Message, Position, ResumeToken
 from watcher.operations import ROW_OPERATIONS
@@ -19,11 +21,15 @@ IDLE_COMMIT_SECONDS = 10.0
 class Pipeline:
     """Moves changes from the source to the sink until told to stop."""
 
-    def __init__(self, source: Source, encoder: Encoder, sink: Sink, observer: Observer) -> None:
+    def __init__(
+        self, source: Source, encoder: Encoder, sink: Sink, observer: Observer, *, nudged: Callable[[], bool] = lambda: False
+    ) -> None:
+        """When `nudged()` is true, the position is saved, even if it has not moved."""
         self._source = source
         self._encoder = encoder
         self._sink = sink
         self._observer = observer
+        self._nudged = nudged
         self._last_commit = time.monotonic()
 
     def run(self, position: Position, stopping: Callable[[], bool]) -> None:
@@ -66,6 +72,8 @@ class Pipeline:
             self._encoder.control(notice.operation, timestamp_ms=notice.timestamp_ms, sequence=sequence, **notice.fields)
             for sequence, notice in enumerate(batch.notices, position.sequence + 1)
         ]
+        if any(notice.operation == "gap" for notice in batch.notices):
+            position = replace(position, last_gap_at=iso(time.time()))
         size = sum(len(message.value) for message in messages)
         messages_for, limit_of = self._encoder.messages_for, self._sink.limit_of
         needless = set[int]()
@@ -82,7 +90,7 @@ class Pipeline:
                 position = position.moved(batch.position_after(number), len(messages), batch.snapshot_after(number))
                 yield messages, size, position
                 messages, size = [], 0
-        if messages or batch.ended or batch.rows or self._position_is_due(batch.token, position):
+        if messages or batch.ended or batch.rows or self._nudged() or self._position_is_due(batch.token, position):
             yield messages, size, position.moved(batch.token, len(messages), batch.snapshot_after(len(batch.events)))
 
     def _position_is_due(self, token: ResumeToken, position: Position) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from types import TracebackType
 from typing import Any, NamedTuple, Self, TypeVar
@@ -93,16 +93,19 @@ class SourceReader:
 
     def sample(self, collection: str, count: int) -> Iterator[list[Document]]:
         """Yield `count` random documents."""
-        return self._read(collection, {"$sample": {"size": count}})
+        replies = self._reader.aggregate(collection, [{"$sample": {"size": count}}], CHUNK)
+        return (self._documents(reply) for reply in replies if reply)
 
-    def by_ids(self, collection: str, ids: Iterable[bytes]) -> dict[bytes, Document]:
+    def by_ids(self, collection: str, ids: Sequence[bytes]) -> dict[bytes, Document]:
         """Return the documents that exist, by key."""
-        return self._found(collection, [id_value(id_) for id_ in ids])
+        return _patiently(lambda: self._by_key(self._reader.by_ids(collection, ids, CHUNK)))
 
     def by_keys(self, collection: str, keys: Iterable[bytes]) -> dict[bytes, Document]:
         """Like `by_ids`, but with keys from messages. If JSON does not show the type of an `_id`, all possible ones are tried."""
         wanted = set(keys)
-        found = self._found(collection, [value for key in wanted for value in possible_ids(key, self._settings.json_format)])
+        values = [value for key in wanted for value in possible_ids(key, self._settings.json_format)]
+        match = {"$match": {"_id": {"$in": values}}}
+        found = _patiently(lambda: self._by_key(self._reader.aggregate(collection, [match], CHUNK)))
         return {key: document for key, document in found.items() if key in wanted}
 
     def time(self) -> Timestamp:
@@ -120,12 +123,8 @@ class SourceReader:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self.close()
 
-    def _found(self, collection: str, ids: list[Any]) -> dict[bytes, Document]:
-        replies = _patiently(lambda: list(self._read(collection, {"$match": {"_id": {"$in": ids}}})))
-        return {document.key: document for reply in replies for document in reply}
-
-    def _read(self, collection: str, stage: Mapping[str, Any]) -> Iterator[list[Document]]:
-        return (self._documents(reply) for reply in self._reader.aggregate(collection, [stage], CHUNK) if reply)
+    def _by_key(self, replies: Iterable[Sequence[bytes]]) -> dict[bytes, Document]:
+        return {document.key: document for reply in replies for document in self._documents(reply)}
 
     def _documents(self, raws: Sequence[bytes]) -> list[Document]:
         return [self._document(raw) for raw in raws]

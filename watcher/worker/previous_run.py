@@ -59,7 +59,7 @@ class PreviousRun:
     @property
     def delivered(self) -> Delivered:
         """Knowledge of this host about earlier messages."""
-        return Delivered(self.has_delivered, self.sequence)
+        return Delivered(self.has_delivered, self.sequence, self.last_gap_at)
 
     @property
     def wait_seconds(self) -> int:

@@ -18,6 +18,9 @@ from watcher.errors import ExitCode, NotOwner
 from watcher.private import open_file, refusal
 
 STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
+NUDGE = signal.SIGURG
+"""Signal by which a command tells the worker on its host that it has taken the watcher over. Processes ignore it by default: so it
+does no harm to a worker of an older release, nor to a stranger that has got the number of one that has ended."""
 
 DRAIN_SECONDS = 12.0
 """Time after which a worker that was told to stop ends at once, whatever call it hangs in. That is safe at any point: the next
@@ -48,15 +51,35 @@ class StopRequest(threading.Event):
         self.on_set()
 
 
+class Nudge:
+    """A request to save the position now: whoever has lost the watcher notices by that."""
+
+    def __init__(self) -> None:
+        self._given = threading.Event()
+
+    def give(self) -> None:
+        """Ask for it."""
+        self._given.set()
+
+    def take(self) -> bool:
+        """Return True if it was asked for since the last time."""
+        given = self._given.is_set()
+        if given:
+            self._given.clear()
+        return given
+
+
 @contextlib.contextmanager
-def stop_requested(stopping: threading.Event) -> Iterator[None]:
-    """Set `stopping` on SIGTERM or SIGINT. A second signal ends the process at once; so does the end of DRAIN_SECONDS.
+def stop_requested(stopping: threading.Event, on_nudge: Callable[[], None] = lambda: None) -> Iterator[None]:
+    """Set `stopping` on SIGTERM or SIGINT. A second signal ends the process at once; so does the end of DRAIN_SECONDS. Call
+    `on_nudge` on SIGURG.
 
     A thread waits for the signals (sigwait(3)). Handlers would have to wait for the main thread, which may hang in librdkafka.
     """
 
     def listen() -> None:
-        signal.sigwait(STOP_SIGNALS)
+        while signal.sigwait((*STOP_SIGNALS, NUDGE)) == NUDGE:
+            on_nudge()
         stopping.set()
         time.sleep(SAME_STOP_SECONDS)
         while signal.sigtimedwait(STOP_SIGNALS, 0):
@@ -66,7 +89,7 @@ def stop_requested(stopping: threading.Event) -> Iterator[None]:
         logging.shutdown()
         os._exit(ExitCode.STOPPED)
 
-    signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)  # inherited by every thread started from here on
+    signal.pthread_sigmask(signal.SIG_BLOCK, (*STOP_SIGNALS, NUDGE))  # inherited by every thread started from here on
     threading.Thread(target=listen, name="signals", daemon=True).start()
     yield
 
@@ -100,32 +123,42 @@ def only_one(path: Path, stopping: threading.Event) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def no_worker(path: Path) -> Iterator[None]:
-    """Hold the watcher's lock file, so that no worker starts meanwhile. Errors: NotOwner if one runs; OSError."""
+def beside_worker(path: Path) -> Iterator[str]:
+    """Hold the watcher's lock file, so that no worker starts meanwhile; yields "". If a worker has it, yields its process id, or
+    "unknown". Errors: OSError."""
     with _opened(path) as lock:
-        _acquire(lock, threading.Event(), patience_seconds=0)
-        yield
+        yield "" if _try(lock) else _holder(lock)
+
+
+def nudge(pid: str) -> None:
+    """Tell a worker of this host to look whose its watcher is. Nothing happens if it has ended."""
+    with contextlib.suppress(OSError, ValueError):
+        os.kill(int(pid), NUDGE)
 
 
 def _opened(path: Path) -> TextIO:
     return os.fdopen(open_file(path, os.O_RDWR | os.O_APPEND), "a+")
 
 
-def _acquire(lock: TextIO, stopping: threading.Event, patience_seconds: float = LOCK_SECONDS) -> None:
-    deadline = time.monotonic() + patience_seconds
-    while not stopping.is_set():
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            if time.monotonic() > deadline:
-                raise NotOwner(
-                    f"Another worker of this watcher runs on this host: process {_holder(lock)}.",
-                    hint="Is there a second fleet with the same configuration, or a `watcherctl run` in a terminal?",
-                ) from None
-            stopping.wait(0.2)
-        else:
-            _leave_name(lock)
-            return
+def _acquire(lock: TextIO, stopping: threading.Event) -> None:
+    deadline = time.monotonic() + LOCK_SECONDS
+    while not stopping.is_set() and not _try(lock):
+        if time.monotonic() > deadline:
+            raise NotOwner(
+                f"Another worker of this watcher runs on this host: process {_holder(lock)}.",
+                hint="Is there a second fleet with the same configuration, or a `watcherctl run` in a terminal?",
+            )
+        stopping.wait(0.2)
+
+
+def _try(lock: TextIO) -> bool:
+    """Take the lock if it is free; returns True then."""
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    _leave_name(lock)
+    return True
 
 
 def _holder(lock: TextIO) -> str:

@@ -16,7 +16,7 @@ import time
 
 from watcher import __version__
 from watcher.config import Deployment, Settings
-from watcher.errors import CredentialsRefused, ExitCode, Outage, PositionLost, Stop
+from watcher.errors import CredentialsRefused, ExitCode, Outage, PositionLost, Stop, TakenOver
 from watcher.kafka.sink import KafkaSink
 from watcher.log import logging_to, standard_output
 from watcher.messages.encoder import Encoder, MessageFormat
@@ -34,9 +34,12 @@ from watcher.worker.backoff import Backoff
 from watcher.worker.credentials import Credentials
 from watcher.worker.memory import give_memory_back
 from watcher.worker.previous_run import PreviousRun
-from watcher.worker.process import StopRequest, die_with_parent, only_one, stop_requested
+from watcher.worker.process import Nudge, StopRequest, die_with_parent, only_one, stop_requested
 from watcher.worker.reporting.progress import Progress
 from watcher.worker.reporting.status_file import StatusFile
+
+COMMAND_LOOK_SECONDS = 0.2
+"""Interval at which to look whether a command that has taken the watcher over is done."""
 
 STEADY_SECONDS = 10.0
 """Time after which a stream counts as a success: the next outage begins with the shortest wait again."""
@@ -49,9 +52,9 @@ def run_worker(settings: Settings, deployment: Deployment) -> ExitCode:
     die_with_parent()
     give_memory_back()
     take_short_turns()
-    stopping = StopRequest()
+    stopping, nudge = StopRequest(), Nudge()
     with (
-        stop_requested(stopping),  # first: threads that were started before it would not block the signals
+        stop_requested(stopping, nudge.give),  # first: threads that were started before it would not block the signals
         logging_to(
             standard_output(),
             settings.log_level,
@@ -61,7 +64,7 @@ def run_worker(settings: Settings, deployment: Deployment) -> ExitCode:
         ),
     ):
         try:
-            return _run_alone(settings, deployment, stopping)
+            return _run_alone(settings, deployment, stopping, nudge)
         except Stop as error:
             logger.error(str(error), extra={"hint": error.hint, "exitCode": int(error.exit_code)})
             return error.exit_code
@@ -70,7 +73,7 @@ def run_worker(settings: Settings, deployment: Deployment) -> ExitCode:
             return ExitCode.BUG
 
 
-def _run_alone(settings: Settings, deployment: Deployment, stopping: StopRequest) -> ExitCode:
+def _run_alone(settings: Settings, deployment: Deployment, stopping: StopRequest, nudge: Nudge) -> ExitCode:
     with contextlib.suppress(OSError):  # reported below, when files in it cannot be written
         make_directory(deployment.run_dir)
     name = settings.name
@@ -83,7 +86,7 @@ def _run_alone(settings: Settings, deployment: Deployment, stopping: StopRequest
         with status_file.kept(progress), progress.account_for(stopping):
             logger.info("starting", extra={"version": __version__, "pid": owner.pid, "restarts": previous.restarts})
             _hold_back(previous, progress, stopping)
-            Worker(settings, owner, previous, progress, stopping).run()
+            Worker(settings, owner, previous, progress, stopping, nudge).run()
             logger.info("stopped")
     return ExitCode.STOPPED
 
@@ -100,11 +103,18 @@ class Worker:
     """Opens, streams, and opens again after an outage."""
 
     def __init__(
-        self, settings: Settings, owner: Owner, previous: PreviousRun, progress: Progress, stopping: threading.Event
+        self,
+        settings: Settings,
+        owner: Owner,
+        previous: PreviousRun,
+        progress: Progress,
+        stopping: threading.Event,
+        nudge: Nudge,
     ) -> None:
         self._credentials = Credentials(settings)
         self._progress = progress
         self._stopping = stopping
+        self._nudge = nudge
         self._sink = KafkaSink(settings, owner, previous.delivered)
         self._encoder = Encoder(MessageFormat.of(settings), topic_of=self._sink.topic_of)
         self._cut_off = False
@@ -116,6 +126,9 @@ class Worker:
             opened = time.monotonic()
             try:
                 self._stream(self._credentials.settings)
+            except TakenOver as command:
+                self._progress.interrupted(str(command))
+                self._stopping.wait(COMMAND_LOOK_SECONDS)
             except (Outage, CredentialsRefused) as error:
                 outage = self._as_outage(error)
                 if time.monotonic() - opened > STEADY_SECONDS:
@@ -138,7 +151,8 @@ class Worker:
         with contextlib.closing(ResumingStream(settings)) as stream:
             tolerant = TolerantStream(stream, settings, self._progress.gaps, lost_position=loss, cut_off=self._cut_off)
             source = Interleaver(tolerant, StreamDocuments(stream.session, settings), settings, self._progress)
-            Pipeline(source, self._encoder, self._sink, self._progress).run(position, self._stopping.is_set)
+            pipeline = Pipeline(source, self._encoder, self._sink, self._progress, nudged=self._nudge.take)
+            pipeline.run(position, self._stopping.is_set)
 
     def _open_sink(self) -> tuple[Position, str]:
         """Open the sink; returns the position. If the last one was lost and the policy is to go on, also returns how it was
@@ -146,6 +160,7 @@ class Worker:
         try:
             return self._sink.open(), ""
         except PositionLost as error:
+            self._progress.gaps.learn(self._sink.delivered.last_gap_at)
             if self._credentials.settings.on_position_lost == "fail" or not self._progress.gaps.allowed:
                 raise
             return self._sink.open_anew(), str(error)

@@ -19,14 +19,14 @@ from watcher.cli.exit_codes import CliExitCode
 from watcher.cli.options import complete_names, select_one, with_deployment
 from watcher.cli.since import Since
 from watcher.config import Deployment, Settings, load_one
-from watcher.errors import NotOwner, WatcherError
+from watcher.errors import WatcherError
 from watcher.log import iso
 
 if TYPE_CHECKING:
     from watcher.model import Delivered, ResumeToken
     from watcher.mongodb.timeline import Timeline
     from watcher.oplog import Oplog
-    from watcher.position.change import Look
+    from watcher.position.look import Look
 
 ResumePoint = tuple["ResumeToken", str]
 """A resume token, and the reason for it, for people."""
@@ -67,8 +67,9 @@ class How:
 def position() -> None:
     """Show a watcher's position, or change it.
 
-    The position is stored in Kafka, in the topic <kafka_client_id>.position. It can be changed only while the watcher is stopped. A
-    worker on another host is fenced, and ends. The last 20 changes are remembered, and --undo reverts the last one.
+    The position is stored in Kafka, in the topic <kafka_client_id>.position. It can be changed while the watcher runs, on whichever
+    host: the worker goes on at the new position by itself. With delivery = "at-least-once", stop the watcher first. The last 20
+    changes are remembered, and --undo reverts the last one.
 
     \b
     Exit codes: 0 done; 1 refused, not done, or a server does not answer; 2 usage,
@@ -102,7 +103,7 @@ def show(deployment: Deployment, name: str, as_json: bool) -> int:
 
     from watcher.cli.delivery.position_view import as_document, as_text
     from watcher.mongodb.timeline import Timeline
-    from watcher.position.change import look
+    from watcher.position.look import look
 
     with librdkafka_silent():
         seen = look(settings, _delivered(deployment, settings))
@@ -165,7 +166,7 @@ def _at_start(_seen: Look, timeline: Timeline) -> ResumePoint:
 
 
 def _undo(seen: Look, timeline: Timeline) -> ResumePoint:
-    last = seen.history[-1] if seen.history else None
+    last = next((entry for entry in reversed(seen.history) if entry.moves), None)
     if last is None or last.before is None:
         raise WatcherError("There was no position before that." if last else "There has been no change to take back.")
     return timeline.after(last.before), f"undo of the change at {last.at}"
@@ -225,18 +226,22 @@ def _ask_mongodb(timeline: Timeline, seen: Look) -> tuple[Look, int | None, Oplo
 
 
 def _change(deployment: Deployment, name: str, how: How, choose: Choose) -> int:
-    """Choose the new position, ask for confirmation, and set it. No worker can start meanwhile."""
+    """Choose the new position, ask for confirmation, and set it. If no worker runs on this host, none can start meanwhile."""
     settings = load_one(deployment.conf_dir, select_one(deployment, name))
 
     from watcher.cli.delivery.position_view import change_as_document, plan_as_text
     from watcher.model import token_seconds
     from watcher.mongodb.timeline import Timeline
-    from watcher.position.change import change, look
+    from watcher.position.change import change
+    from watcher.position.look import look
     from watcher.status.report import move_position
+    from watcher.worker.process import nudge
 
-    with librdkafka_silent(), _while_stopped(deployment, settings):
+    with librdkafka_silent(), _beside_worker(deployment, settings) as worker:
         delivered = _delivered(deployment, settings)
         seen = look(settings, delivered)
+        if worker:
+            _check_goes_on(settings, seen)
         target, what = choose(seen, Timeline(settings))
         if seen.token == target:
             click.echo(f"{settings.name}: it is there already", err=True)
@@ -248,33 +253,43 @@ def _change(deployment: Deployment, name: str, how: How, choose: Choose) -> int:
             click.echo("nothing was changed", err=True)
             return CliExitCode.FAILED
         made = change(settings, delivered, target, what)
-        with suppress(OSError):  # for example a full disk; the next worker corrects the status
-            move_position(deployment.status_file(settings.name), token_seconds(made.after))
+        if worker:
+            nudge(worker)
+        else:
+            with suppress(OSError):  # for example a full disk; the next worker corrects the status
+                move_position(deployment.status_file(settings.name), token_seconds(made.after))
     click.echo(json.dumps(change_as_document(settings, made), indent=2) if how.as_json else f"{settings.name}  {what}  done")
     return CliExitCode.OK
 
 
 @contextmanager
-def _while_stopped(deployment: Deployment, settings: Settings) -> Iterator[None]:
+def _beside_worker(deployment: Deployment, settings: Settings) -> Iterator[str]:
+    """Hold the lock file; yields "". If a worker of this host has it, yields its process id."""
     from watcher.fleet.launch import check_ours, make_run_dir
     from watcher.private import refusal
-    from watcher.worker.process import no_worker
+    from watcher.worker.process import beside_worker
 
     check_ours(deployment)
     make_run_dir(deployment)
     lock = deployment.lock_file(settings.name)
     with ExitStack() as stack:
         try:
-            stack.enter_context(no_worker(lock))
+            worker = stack.enter_context(beside_worker(lock))
         except PermissionError as error:
             text, fix = refusal(lock)
             raise WatcherError(text, hint=fix) from error
-        except NotOwner as error:
-            raise WatcherError(
-                f"{settings.name} runs; its position can be changed only while it is stopped.",
-                hint=f"watcherctl stop {settings.name}",
-            ) from error
-        yield
+        yield worker
+
+
+def _check_goes_on(settings: Settings, seen: Look) -> None:
+    """Refuse to change what runs if its worker would not go on: it is not fenced, or is of a release that ends when it is."""
+    if settings.delivery == "exactly-once" and seen.goes_on_by_itself:
+        return
+    why = "its worker is of a release that would end" if settings.delivery == "exactly-once" else 'delivery = "at-least-once"'
+    raise WatcherError(
+        f"{settings.name} runs; its position can be changed only while it is stopped ({why}).",
+        hint=f"watcherctl stop {settings.name}",
+    )
 
 
 def _agreed() -> bool:

@@ -12,8 +12,9 @@ from watcher.config import Settings
 from watcher.log import iso
 from watcher.model import ResumeToken, token_seconds
 from watcher.oplog import Oplog
-from watcher.position.change import Look, is_step_back
+from watcher.position.change import is_step_back
 from watcher.position.history import PositionChange
+from watcher.position.look import Look
 from watcher.terminal.durations import NOTHING, headroom_in_words, seconds_in_words
 
 VERSION = 1
@@ -90,7 +91,8 @@ def _head(settings: Settings) -> dict[str, Any]:
 
 
 def _change(change: PositionChange) -> dict[str, Any]:
-    return {"at": change.at, "by": change.by, "what": change.what, "before": _place(change.before), "after": _place(change.after)}
+    places = {"before": _place(change.before), "after": _place(change.after)}
+    return {"at": change.at, "by": change.by, "what": change.what, **places, "id": change.id or None}
 
 
 def _place(token: ResumeToken | None) -> dict[str, Any] | None:

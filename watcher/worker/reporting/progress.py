@@ -55,6 +55,7 @@ class Progress:
         self._on_change = on_change
         self._stopping = threading.Event()
         self._away_since: float | None = None
+        self._interruption = ""
 
     @contextlib.contextmanager
     def account_for(self, stopping: threading.Event) -> Iterator[None]:
@@ -92,6 +93,15 @@ class Progress:
         self.kafka_connected = True
         self.sequence = position.sequence
         self.lag.saved(position.token)
+        self.gaps.learn(position.last_gap_at)
+
+    def interrupted(self, reason: str) -> None:
+        """Note that a command has taken the watcher over for a moment. What was under way is read again. Each reason is logged
+        once."""
+        self.counters.transactions["aborted"] += self.in_flight.dropped()
+        if reason != self._interruption:
+            logger.info(reason)
+        self._interruption = reason
 
     def streaming(self) -> None:
         """Note that the change stream is open too."""

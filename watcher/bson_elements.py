@@ -108,6 +108,8 @@ def document(content: bytes) -> bytes:
 def id_document(data: bytes) -> bytes:
     """Cut the `_id` out of a document: `{"_id": …}`, as a change event has it in `documentKey`. Errors: InvalidBSON if there is
     none."""
+    if data.startswith(ID, LENGTH + 1):  # nearly always, and far cheaper than a look at each element
+        return document(data[LENGTH : element_at(data, LENGTH, 0).end])
     for element in elements(data, 0):
         if data.startswith(ID, element.start + 1):
             return document(data[element.start : element.end])

@@ -10,6 +10,7 @@ from typing import Any
 
 import bson
 from bson.codec_options import CodecOptions, DatetimeConversion
+from bson.datetime_ms import DatetimeMS
 from bson.decimal128 import Decimal128
 
 from watcher.bson_elements import DOCUMENT, Element, document, elements, id_document
@@ -34,28 +35,20 @@ def namespace_of(database: str, collection: str) -> bytes:
 
 def row_events(documents: Sequence[bytes], snapshot: Snapshot, namespace: bytes, time: Ticks) -> list[bytes]:
     """Make the change events of documents that were read as of `time`. Their ids go on from `snapshot.documents`."""
-    body = bson.encode(
-        {
-            "operationType": snapshot.operation,
-            "wallTime": bson.DatetimeMS(time[0] * 1000),
-        }
-    )[4:-1]
+    about = bson.encode({"operationType": snapshot.operation, "wallTime": DatetimeMS(time[0] * 1000)})[4:-1]
+    before_key = about + b"\x03ns\0" + namespace + b"\x03documentKey\0"
     tail = bson.encode({"snapshot": snapshot.id})[4:-1]
     return [
-        document(
-            b"\x03_id\0"
-            + bson.encode({"_data": f"{snapshot.id}.{number}"})
-            + body
-            + b"\x03ns\0"
-            + namespace
-            + b"\x03documentKey\0"
-            + id_document(row)
-            + b"\x03fullDocument\0"
-            + row
-            + tail
-        )
+        document(b"".join((_event_id(snapshot.id, number), before_key, id_document(row), b"\x03fullDocument\0", row, tail)))
         for number, row in enumerate(documents, snapshot.documents + 1)
     ]
+
+
+def _event_id(snapshot: str, number: int) -> bytes:
+    """Write the field `_id` of a row's event as BSON, by hand: it is made for each row."""
+    text = f"{snapshot}.{number}".encode() + b"\0"
+    data = b"\x02_data\0" + len(text).to_bytes(4, "little") + text
+    return b"\x03_id\0" + document(data)
 
 
 def superseded_rows(documents: Sequence[bytes], events: Sequence[bytes], namespace: bytes) -> dict[int, int]:

@@ -58,6 +58,9 @@ class PositionReader:
         admin = AdminClient(admin_config(self._settings, self._on_error))
         partition = TopicPartition(self._topic, self._partition)
         offsets = []
+        with translated(f"asking for the offsets of {self._topic}"):
+            # A client that asks for offsets before it is connected may look for the leader again only after one or three seconds.
+            admin.list_topics(timeout=READ_SECONDS)
         for spec in (OffsetSpec.earliest(), OffsetSpec.latest()):
             with translated(f"asking for the offsets of {self._topic}"):
                 futures = admin.list_offsets(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict, replace
 
+import orjson
 import pytest
 
 from tests.data import position_0_1_0 as old
@@ -53,6 +54,12 @@ def test_an_old_position_is_read() -> None:
 
 def test_an_old_history_is_read() -> None:
     assert load_history(OLD_HISTORY) == (replace(CHANGE, id=""),)
+
+
+@pytest.mark.parametrize("garbage", ["yesterday", 7, {}, None])
+def test_what_is_not_a_time_is_no_gap(garbage: object) -> None:
+    text = orjson.dumps(orjson.loads(OLD_POSITION) | {"lastGapAt": garbage})
+    assert load(text).last_gap_at is load_stamp(text).delivered.last_gap_at is None
 
 
 @pytest.mark.parametrize("live", [True, False])

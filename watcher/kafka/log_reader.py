@@ -53,6 +53,11 @@ class LogReader:
         self.positions: dict[Partition, int] = {}
         """The next offset of each partition that the present `read`, or the last one, has assigned."""
 
+    def connect(self) -> None:
+        """Connect before the first question about offsets: a client that is not connected then may look for a partition's leader
+        again only after one or three seconds."""
+        self._admin.list_topics(timeout=self._request_s)
+
     def partitions(self, is_wanted: Callable[[str], bool]) -> set[Partition]:
         """Return the partitions of the topics that are wanted."""
         topics = self._admin.list_topics(timeout=self._request_s).topics

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, replace
 from dataclasses import fields as dataclass_fields
+from datetime import datetime
 from typing import Any, TypeVar
 
 import orjson
@@ -137,8 +139,12 @@ def _owner(data: dict[str, Any]) -> Owner:
 
 
 def _last_gap(data: dict[str, Any]) -> str | None:
-    last_gap_at = data.get("lastGapAt")
-    return last_gap_at if isinstance(last_gap_at, str) else None
+    """Return the time of the last gap as it is written; None if it is not a time."""
+    last_gap_at: str | None = data.get("lastGapAt")
+    with contextlib.suppress(TypeError, ValueError):
+        datetime.fromisoformat(last_gap_at or "")
+        return last_gap_at
+    return None
 
 
 def _position(data: dict[str, Any]) -> Position:

@@ -60,6 +60,7 @@ class PositionReader:
 
     def _bounds(self, log: LogReader, ends: Callable[[list[Partition]], dict[Partition, int]]) -> tuple[int, int]:
         with translated(f"asking for the offsets of {self._settings.position_topic}"):
+            log.connect()
             return log.firsts([self._partition])[self._partition], ends([self._partition])[self._partition]
 
     def _read(self, log: LogReader, first: int, end: int) -> Saved:

@@ -9,13 +9,14 @@ from dataclasses import replace
 
 from watcher.log import iso
 from watcher.messages.encoder import Encoder
-from watcher.model import Batch, Message, Position, ResumeToken
+from watcher.model import Batch, Message, Position
 from watcher.operations import ROW_OPERATIONS
 from watcher.stream.overlap import ReadAhead, WriteBehind
 from watcher.stream.ports import Observer, Sink, Source
 
 IDLE_COMMIT_SECONDS = 10.0
-"""Interval at which a position that moved without events is saved; else a quiet database's position would fall off the oplog."""
+"""Interval at which the position is saved without events; else a quiet database's position would fall off the oplog. It is saved
+also if it has not moved, so that a worker that a command has taken over on another host notices."""
 
 
 class Pipeline:
@@ -90,9 +91,8 @@ class Pipeline:
                 position = position.moved(batch.position_after(number), len(messages), batch.snapshot_after(number))
                 yield messages, size, position
                 messages, size = [], 0
-        if messages or batch.ended or batch.rows or self._nudged() or self._position_is_due(batch.token, position):
+        if messages or batch.ended or batch.rows or self._nudged() or self._position_is_due(position):
             yield messages, size, position.moved(batch.token, len(messages), batch.snapshot_after(len(batch.events)))
 
-    def _position_is_due(self, token: ResumeToken, position: Position) -> bool:
-        idle_seconds = time.monotonic() - self._last_commit
-        return position.token is None or (token != position.token and idle_seconds >= IDLE_COMMIT_SECONDS)
+    def _position_is_due(self, position: Position) -> bool:
+        return position.token is None or time.monotonic() - self._last_commit >= IDLE_COMMIT_SECONDS

@@ -147,3 +147,13 @@ def steps_back(messages: list[dict[str, Any]]) -> list[dict[str, Any]]:
                 back.append(message)
             copy[key] = (version, row)
     return back
+
+
+def test_a_query_that_mongodb_refuses_is_found_at_the_start(launch: Launch, initial: dict[str, Any], db: Database[Any]) -> None:
+    db.aaa.insert_many([{"_id": number} for number in range(100)])
+    worker = launch(initial | {"snapshot_filter": {"users": '{"a": {"$gtt": 1}}'}})
+    assert worker.wait() == 78
+    [told] = worker.logged("error")
+    assert told["event"].startswith("snapshot_filter.users: ")
+    assert "$gtt" in told["event"]
+    assert "[snapshot_filter]" in told["hint"]

@@ -161,7 +161,8 @@ class Delivered:
 class Position:
     """The progress of a watcher: everything up to `token` is in Kafka, as messages numbered up to `sequence`.
 
-    `token` is None until the change stream has been opened for the first time. `snapshot` is the snapshot under way.
+    `token` is None until the change stream has been opened for the first time. `snapshot` is the snapshot under way, and
+    `last_snapshot` the id of the last one that ended.
     """
 
     database: str
@@ -169,7 +170,9 @@ class Position:
     token: ResumeToken | None = None
     sequence: int = 0
     snapshot: Snapshot | None = None
+    last_snapshot: str = ""
 
     def moved(self, token: ResumeToken, messages: int = 0, snapshot: Snapshot | None = None) -> Position:
         """Return the position at `token`, after `messages` more messages."""
-        return replace(self, token=token, sequence=self.sequence + messages, snapshot=snapshot)
+        last = snapshot.id if snapshot and snapshot.is_over else self.last_snapshot
+        return replace(self, token=token, sequence=self.sequence + messages, snapshot=snapshot, last_snapshot=last)

@@ -38,6 +38,7 @@ def dump(position: Position) -> bytes:
             "token": orjson.loads(json_util.dumps(position.token)),
             "owner": asdict(position.owner),
             "snapshot": position.snapshot.id if position.snapshot and not position.snapshot.is_over else None,
+            **({"lastSnapshot": position.last_snapshot} if position.last_snapshot else {}),
         }
     )
 
@@ -100,7 +101,8 @@ def _position(data: dict[str, Any]) -> Position:
         token_seconds(token)
     if not isinstance(sequence, int) or sequence < 0:
         raise ValueError(f"sequence {sequence!r}")
-    return Position(database=data["database"], owner=owner, token=token, sequence=sequence)
+    last = str(data.get("lastSnapshot", ""))
+    return Position(database=data["database"], owner=owner, token=token, sequence=sequence, last_snapshot=last)
 
 
 @dataclass(frozen=True, slots=True)

@@ -168,8 +168,9 @@ class Delivered:
 class Position:
     """The progress of a watcher: everything up to `token` is in Kafka, as messages numbered up to `sequence`.
 
-    `token` is None until the change stream has been opened for the first time. `snapshot` is the snapshot under way.
-    `last_gap_at` is the last time that changes were missed (ISO 8601), so that it is known on every host.
+    `token` is None until the change stream has been opened for the first time. `snapshot` is the snapshot under way, and
+    `last_snapshot` the id of the last one that ended. `last_gap_at` is the
+    last time that changes were missed (ISO 8601), so that it is known on every host.
     """
 
     database: str
@@ -178,7 +179,9 @@ class Position:
     sequence: int = 0
     last_gap_at: str | None = None
     snapshot: Snapshot | None = None
+    last_snapshot: str = ""
 
     def moved(self, token: ResumeToken, messages: int = 0, snapshot: Snapshot | None = None) -> Position:
         """Return the position at `token`, after `messages` more messages."""
-        return replace(self, token=token, sequence=self.sequence + messages, snapshot=snapshot)
+        last = snapshot.id if snapshot and snapshot.is_over else self.last_snapshot
+        return replace(self, token=token, sequence=self.sequence + messages, snapshot=snapshot, last_snapshot=last)

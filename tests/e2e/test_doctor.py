@@ -91,7 +91,7 @@ def test_a_fleet_that_runs_is_not_disturbed(
     assert [after[key] for key in ("pid", "reopens", "errors")] == [before[key] for key in ("pid", "reopens", "errors")]
     found = outcomes(report)
     assert {name for name, outcome in found.items() if outcome == "notChecked"} == {
-        "host.agent-port", "mongodb.images", "mongodb.oplog",
+        "host.agent-port", "mongodb.images", "mongodb.snapshot-filters", "mongodb.oplog",
         "kafka.transactions", "kafka.transaction-log", "kafka.position-topic", "kafka.replication", "kafka.message-size",
         "kafka.clock", "position.old-changes", "position.retention",
     }  # fmt: skip

@@ -231,3 +231,24 @@ def test_clock(ahead_s: float, outcome: Outcome, words: str, mongo: ReplicaSet) 
 def test_a_member_that_is_down(far: Mongod) -> None:
     found = look_at_mongodb(settings(f"mongodb://{far.address}/shop?replicaSet=rs0"))
     check_fix(found["mongodb.majority"], Outcome.WARNING, f"no answer from {DOWN}", "start these members")
+
+
+BAD_QUERIES = [
+    '{"a": {"$gtt": 1}}', '{"$expr": {"$nonsense": 1}}', '{"$expr": {"$gt": [1]}}', '{"$and": 5}', '{"a": {"$regex": "("}}',
+    '{"a": {"$type": 99}}', '{"a": {"$in": 1}}', '{"at": {"$date": "yesterday"}}', '{"a": {"$elemMatch": 1}}',
+]  # fmt: skip
+GOOD_QUERY = '{"at": {"$gt": {"$date": "2024-01-01T00:00:00Z"}}, "$expr": {"$lt": ["$a", "$b"]}}'
+
+
+@pytest.mark.parametrize("query", BAD_QUERIES)
+def test_a_query_that_mongodb_does_not_take(mongo: ReplicaSet, db: Database[Document], query: str) -> None:
+    db.users.insert_one({})
+    filters = {"users": GOOD_QUERY, "to_be_created": query}
+    found = look_at_mongodb(settings(mongo.uri(db.name), snapshot_filter=filters))
+    check_fix(found["mongodb.snapshot-filters"], Outcome.FAILED, "snapshot_filter.to_be_created", "[snapshot_filter]")
+
+
+def test_queries_that_mongodb_takes(guarded: ReplicaSet) -> None:
+    uri = guarded.uri("shop", user="reader", password=PASSWORD)
+    values = settings(uri, snapshot_filter={"users": GOOD_QUERY, "to_be_created": "{}"})
+    assert look_at_mongodb(values)["mongodb.snapshot-filters"].outcome is Outcome.OK

@@ -147,3 +147,45 @@ def steps_back(messages: list[dict[str, Any]]) -> list[dict[str, Any]]:
                 back.append(message)
             copy[key] = (version, row)
     return back
+
+
+def test_a_query_that_mongodb_refuses_is_found_at_the_start(launch: Launch, initial: dict[str, Any], db: Database[Any]) -> None:
+    db.aaa.insert_many([{"_id": number} for number in range(100)])
+    worker = launch(initial | {"snapshot_filter": {"users": '{"a": {"$gtt": 1}}'}})
+    assert worker.wait() == 78
+    [told] = worker.logged("error")
+    assert told["event"].startswith("snapshot_filter.users: ")
+    assert "$gtt" in told["event"]
+    assert "[snapshot_filter]" in told["hint"]
+
+
+def test_the_log_says_when_nothing_is_copied(launch: Launch, settings: dict[str, Any], inbox: Inbox, db: Database[Any]) -> None:
+    db.users.insert_one({"_id": 1})
+    worker = launch(settings)
+    worker.reached()
+    [told] = [line for line in worker.log if "not copied" in line["event"]]
+    assert 'snapshot_mode = "initial"' in told["hint"]
+    assert worker.stop() == 0
+    worker = launch(settings | {"snapshot_mode": "initial"})
+    worker.reached()
+    db.users.insert_one({"_id": 2})
+    eventually(lambda: [each["documentKey"]["_id"] for each in inbox.messages()] == [2], 10)
+    [told] = [line for line in worker.log if "no initial snapshot" in line["event"]]
+    assert "first start" in told["hint"]
+    assert worker.stop() == 0
+
+
+def test_a_worker_after_the_initial_snapshot_says_nothing_of_one(
+    launch: Launch, initial: dict[str, Any], inbox: Inbox, db: Database[Any]
+) -> None:
+    db.users.insert_one({"_id": 1})
+    worker = launch(initial)
+    worker.reached()
+    completed(inbox)
+    assert worker.stop() == 0
+    worker.start()
+    worker.reached()
+    db.users.insert_one({"_id": 2})
+    eventually(lambda: [each["documentKey"]["_id"] for each in inbox.messages() if "documentKey" in each] == [1, 2], 10)
+    assert not [line for line in worker.log if "snapshot" in line["event"]]
+    assert worker.stop() == 0

@@ -7,7 +7,7 @@ their reply, members lag, and a collection that was created, dropped or renamed 
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from random import Random
 from typing import Any
@@ -236,6 +236,9 @@ class WorldDocuments:
     def collections(self) -> tuple[dict[str, object], Ticks]:
         named = self.world.identities
         return {name: named[name] for name in self.world.state if name in WATCHED}, ticks(self.world.now)
+
+    def try_out(self, queries: Mapping[str, str]) -> None:
+        assert not queries
 
     def read(self, collection: str, after: bytes, at: Ticks, limit: int, query: str) -> Read:
         world = self.world

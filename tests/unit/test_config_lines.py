@@ -13,7 +13,7 @@ from watcher.config.fault import Origin
 from watcher.config.files.env_file import read_env
 from watcher.config.files.source import SettingsSource
 from watcher.config.files.toml_lines import key_lines
-from watcher.config.settings import KEYS
+from watcher.config.settings import KEYS, TABLES
 
 DOCUMENT = '''\
 # comment = "1"
@@ -97,7 +97,7 @@ def env_source(text: str) -> SettingsSource:
     return source
 
 
-plain_keys = st.lists(st.sampled_from([key.upper() for key in KEYS if key != "kafka"]), unique=True)
+plain_keys = st.lists(st.sampled_from([key.upper() for key in KEYS if key not in TABLES]), unique=True)
 plain_values = st.text(
     st.characters(codec="ascii", categories=["L", "N", "P", "S"], exclude_characters="#'\"\\"), min_size=1, max_size=12
 )
@@ -127,6 +127,7 @@ def test_env_values_are_literal_and_their_lines_right(data: st.DataObject, keys:
         ("LOG_LEVEL=info\n\nhunter2 is not a line\n", 3, "", "is not KEY=value"),
         ("LOG_LEVEL\n", 1, "", "is not KEY=value"),
         ("KAFKA=acks\n", 1, "KAFKA", "must be a JSON object"),
+        ("\nSNAPSHOT_FILTER=users\n", 2, "SNAPSHOT_FILTER", "must be a JSON object"),
     ],
 )
 def test_faults_of_an_env_file(text: str, line: int, key: str, words: str) -> None:
@@ -142,3 +143,11 @@ def test_empty_env_value_is_not_set() -> None:
 def test_kafka_table_in_an_env_file() -> None:
     source = env_source('KAFKA={"security.protocol": "SSL", "linger.ms": 5}\n')
     assert {key: entry.value for key, entry in source.entries.items()} == {"kafka.security.protocol": "SSL", "kafka.linger.ms": 5}
+
+
+def test_filters_in_an_env_file_are_queries_or_their_text() -> None:
+    source = env_source("""SNAPSHOT_FILTER={"users": {"active": true}, "a.b": "{}"}\n""")
+    assert {key: entry.value for key, entry in source.entries.items()} == {
+        "snapshot_filter.users": '{"active": true}',
+        "snapshot_filter.a.b": "{}",
+    }

@@ -14,6 +14,7 @@ from watcher.config.draft import Draft
 from watcher.config.fault import Origin
 from watcher.config.files.source import SettingsSource
 from watcher.config.in_force import values_in_force
+from watcher.config.mongodb.snapshots import unwatched_patterns
 from watcher.errors import ConfigurationError, ExitCode
 
 GUIDES_ENV = """\
@@ -259,7 +260,42 @@ FAULTS = {
     ),
     "kafka that is no table": (
         good("a") + "kafka = 1\n",
-        "a.toml:4 kafka: must be a table (write a [kafka] line, and the properties below it)",
+        "a.toml:4 kafka: must be a table (write its name in brackets on a line, and its entries below it)",
+    ),
+    "filter that is no table": (
+        good("a") + "snapshot_filter = '{}'\n",
+        "a.toml:4 snapshot_filter: must be a table (write its name in brackets on a line, and its entries below it)",
+    ),
+    "filter that is no query": (
+        good("a") + "[snapshot_filter]\nusers = '{'\n",
+        "a.toml:5 snapshot_filter.users: is not JSON: Expecting property name enclosed in double quotes: line 1 column 2 (char 1) "
+        """(for example '{"active": true}'; dates and ids as in MongoDB Extended JSON)""",
+    ),
+    "filter that is a table": (
+        good("a") + "[snapshot_filter.users]\nactive = true\n",
+        "a.toml:5 snapshot_filter.users.active: must be a query, as text "
+        """(for example '{"active": true}'; dates and ids as in MongoDB Extended JSON)""",
+    ),
+    "filter for a glob": (
+        good("a") + "[snapshot_filter]\n'user*' = '{}'\n",
+        "a.toml:5 snapshot_filter.user*: a filter is for one collection, not for a glob (write one for each collection)",
+    ),
+    "filter with an operator that no snapshot can use": (
+        good("a") + """[snapshot_filter]\nusers = '{"$or": [{"a": 1}, {"$where": "true"}]}'\n""",
+        "a.toml:5 snapshot_filter.users: has $where, which a snapshot cannot use "
+        "(it runs JavaScript for every document; $expr can say the same)",
+    ),
+    "filter for a collection that is not watched": (
+        good("a") + "watch_collections = ['users']\n[snapshot_filter]\nuser = '{}'\n",
+        "a.toml:6 snapshot_filter.user: 'user' is not watched (did you mean 'users'?)",
+    ),
+    "filter for a collection that is not chosen": (
+        good("a") + "snapshot_collections = ['orders']\n[snapshot_filter]\nusers = '{}'\n",
+        "a.toml:6 snapshot_filter.users: snapshot_collections does not choose it (add it there, or remove the filter)",
+    ),
+    "snapshot of a collection that is not watched": (
+        good("a") + "watch_collections = ['users', 'o*']\nsnapshot_collections = ['usrs', 'orders']\n",
+        "a.toml:5 snapshot_collections: has 'usrs', which is not watched (did you mean 'users'?)",
     ),
     "owned property": (
         good("a") + '[kafka]\n"linger.ms" = 5\nacks = 1\n',
@@ -347,6 +383,41 @@ def test_all_faults_of_a_file_at_once_in_the_order_of_lines(write: Write) -> Non
 def test_keys_of_an_env_file_are_named_as_it_writes_them(write: Write) -> None:
     loaded = load(write(a_env="KAFKA_BROKERS=h\nKAFKA_CLIENT_ID=a\nBATCH_SIZE=fifty\n"))
     assert [fault.key for fault in loaded.faults] == ["MONGODB_URI", "BATCH_SIZE"]
+
+
+def test_filters_of_a_watcher_and_of_the_defaults(write: Write) -> None:
+    filters = """[snapshot_filter]\ntokens = '{"revoked": false}'\na.b = '{"x": {"$oid": "65a000000000000000000001"}}'\n"""
+    conf_dir = write(defaults_toml="""[snapshot_filter]\nusers = '{"n": 1}'\ntokens = '{}'\n""", a_toml=good("a") + filters)
+    loaded = load(conf_dir)
+    assert loaded.watchers["a"].snapshot_filter == {
+        "users": '{"n": 1}',
+        "tokens": '{"revoked": false}',
+        "a.b": '{"x": {"$oid": "65a000000000000000000001"}}',
+    }
+    shown = [line for line in values_in_force(loaded.watchers["a"], loaded.origins["a"]) if line[0].startswith("snapshot_filter")]
+    assert sorted(shown, key=lambda line: line[0]) == [
+        ("snapshot_filter.a.b", '{"x": {"$oid": "65a000000000000000000001"}}', Origin(conf_dir / "a.toml", 6)),
+        ("snapshot_filter.tokens", '{"revoked": false}', Origin(conf_dir / "a.toml", 5)),
+        ("snapshot_filter.users", '{"n": 1}', Origin(conf_dir / "defaults.toml", 2)),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("watch", "exclude", "chosen", "refused"),
+    [
+        ("", "", "users, o*", []),
+        ("users, orders", "", "*", []),
+        ("users, orders", "orders", "o*", ["o*"]),
+        ("users, o*", "", "or*, x*", []),
+        ("", "users", "users", ["users"]),
+    ],
+)
+def test_collections_that_no_snapshot_can_read(watch: str, exclude: str, chosen: str, refused: list[str]) -> None:
+    assert [str(each).split("'")[1] for each in unwatched_patterns(chosen.split(", "), words(watch), words(exclude))] == refused
+
+
+def words(text: str) -> list[str]:
+    return text.split(", ") if text else []
 
 
 def test_two_watchers_with_one_client_id_name_both_files(write: Write) -> None:

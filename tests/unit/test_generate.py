@@ -37,9 +37,11 @@ FILES = {
     "dashboard.toml": """\
 mongodb_uri = "mongodb://app:hunter1@localhost/dashboard?replicaSet=rs0"
 kafka_client_id = "dashboard-watcher"
-watch_collections = ["users", "über*"]
+watch_collections = ["users", "über*", "tokens"]
 batch_size = "${BATCH}"
 start_from = 2024-01-01T12:00:00Z
+[snapshot_filter]
+tokens = '{"revoked": false}'
 [kafka]
 security.protocol = "SASL_SSL"
 client.rack = "$${odd}"
@@ -52,6 +54,7 @@ MONGODB_URI=mongodb://app:hunter3@localhost/sales
 KAFKA_CLIENT_ID=sales
 KAFKA_TOPIC_INSERT=sales.insert
 BATCH_SIZE=50
+SNAPSHOT_FILTER={"a.b": {"text": {"$ne": "${literal}"}}}
 KAFKA={"ssl.key.password": "hunter4", "linger.ms": 5, "client.rack": "${literal}"}
 """,
     "plain.toml": 'mongodb_uri = "mongodb://localhost/plain"\nkafka_client_id = "plain"\n',

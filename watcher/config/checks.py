@@ -117,7 +117,7 @@ def table(check_name: Check, check_value: Check) -> Check:
 
     def check(value: object) -> dict[str, Any]:
         if not isinstance(value, Mapping):
-            raise Refused("must be a table", hint="write a [kafka] line, and the properties below it")
+            raise Refused("must be a table", hint="write its name in brackets on a line, and its entries below it")
         passed, refusals = {}, []
         for name, item in value.items():
             try:

@@ -11,11 +11,11 @@ from typing import Any
 from watcher.config.checked import Missing
 from watcher.config.fault import Fault, Invalid, Origin, Refused
 from watcher.config.files.secret_file import SUFFIX, secret_of, secret_path
-from watcher.config.files.source import KAFKA_TABLE, Entry, SettingsSource
+from watcher.config.files.source import KAFKA_TABLE, Entry, SettingsSource, table_of
 from watcher.config.kafka.librdkafka_refusals import refused_by_librdkafka
 from watcher.config.kafka_client import producer_properties
 from watcher.config.mongodb.pymongo_refusals import refused_by_pymongo
-from watcher.config.settings import Settings
+from watcher.config.settings import TABLES, Settings
 
 _PROPERTY_PREFIX = f"{KAFKA_TABLE}."
 
@@ -79,7 +79,7 @@ class Draft:
         unread = [key for key in self.settled if key.startswith(_PROPERTY_PREFIX) and key not in self.entries]
         stand_ins = {key.removeprefix(_PROPERTY_PREFIX): "?" for key in unread}
         faulty = {key.removeprefix(_PROPERTY_PREFIX) for key in self.settled}
-        return {name: value for name, value in self._properties().items() if name not in faulty} | stand_ins
+        return {name: value for name, value in self._table(KAFKA_TABLE).items() if name not in faulty} | stand_ins
 
     def _transactional_id(self) -> str:
         delivery = self.entries.get("delivery")
@@ -107,18 +107,13 @@ class Draft:
         self.faults.append(Fault(origin, self._spelled(key), text, hint))
 
     def _values(self) -> dict[str, Any]:
-        """The entries in the form that `Settings` takes: one mapping, with the Kafka properties as a mapping inside it."""
-        values = {key: entry.value for key, entry in self.entries.items() if not key.startswith(_PROPERTY_PREFIX)}
-        properties = self._properties()
-        values |= {KAFKA_TABLE: properties} if properties else {}
+        """The entries in the form that `Settings` takes: one mapping, with each table as a mapping inside it."""
+        values = {key: entry.value for key, entry in self.entries.items() if not table_of(key)}
+        values |= {table: entries for table in TABLES if (entries := self._table(table))}
         return values | {"name": self.name, "secret_files": self.secret_files}
 
-    def _properties(self) -> dict[str, Any]:
-        return {
-            key.removeprefix(_PROPERTY_PREFIX): entry.value
-            for key, entry in self.entries.items()
-            if key.startswith(_PROPERTY_PREFIX)
-        }
+    def _table(self, table: str) -> dict[str, Any]:
+        return {key.removeprefix(f"{table}."): entry.value for key, entry in self.entries.items() if table_of(key) == table}
 
     def _fault(self, refused: Refused) -> Fault | None:
         """The refusal with its place; None if it only follows from another fault."""
@@ -134,7 +129,7 @@ class Draft:
         return next((entry for key, entry in self.entries.items() if key.startswith(f"{table}.")), None)
 
     def _spelled(self, key: str) -> str:
-        return key if key.partition(".")[0] == KAFKA_TABLE else self.spell(key)
+        return key if key.partition(".")[0] in TABLES else self.spell(key)
 
 
 def _names_file(key: str) -> bool:

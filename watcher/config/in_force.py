@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 
 from watcher.config.fault import BUILT_IN, Origin
 from watcher.config.masking import masked
-from watcher.config.settings import FIELDS, SINGLE_TOPICS, Settings
+from watcher.config.settings import FIELDS, SINGLE_TOPICS, TABLES, Settings
 
 
 def values_in_force(settings: Settings, origins: Mapping[str, Origin]) -> Iterator[tuple[str, str, Origin]]:
@@ -14,8 +14,11 @@ def values_in_force(settings: Settings, origins: Mapping[str, Origin]) -> Iterat
     shared = origins.get("kafka_db_changes_topic")
     for key in FIELDS:
         value = getattr(settings, key)
-        if key == "kafka":
-            yield from ((f"kafka.{name}", masked(name, item), origins[f"kafka.{name}"]) for name, item in value.items())
+        if key in TABLES:
+            yield from (
+                (f"{key}.{name}", masked(name if key == "kafka" else key, item), origins[f"{key}.{name}"])
+                for name, item in value.items()
+            )
         else:
             from_shared = shared if key in SINGLE_TOPICS and value == settings.kafka_db_changes_topic else None
             yield key, masked(key, value), origins.get(key) or from_shared or BUILT_IN

@@ -18,7 +18,8 @@ from watcher.config.kafka.librdkafka import PropertyValue, check_property, check
 from watcher.config.masking import Secret
 from watcher.config.mongodb.collections import check_pattern, check_watchable, is_watched, split_list
 from watcher.config.mongodb.fields import check_field, out_of_reach
-from watcher.config.mongodb.queries import check_query
+from watcher.config.mongodb.queries import check_filtered, check_query
+from watcher.config.mongodb.snapshots import unwatched_filters, unwatched_patterns
 from watcher.config.mongodb.uri import parse_uri, uri_refusals
 from watcher.config.topics.configured import configured_topics, contradictions, is_internal
 from watcher.config.topics.name import folded
@@ -129,9 +130,9 @@ class Settings(Checked):
     on_large_event: Annotated[OnLargeEvent, one_of(OnLargeEvent)] = "dead-letter"
 
     snapshot_mode: Annotated[SnapshotMode, one_of(SnapshotMode)] = "never"
-    snapshot_collections: Annotated[tuple[str, ...], split_list, each(text, check_pattern)] = ()
+    snapshot_collections: Annotated[tuple[str, ...], split_list, each(text, check_pattern, check_watchable)] = ()
     snapshot_documents_per_second: Annotated[int, whole_number, at_least(0)] = 0
-    snapshot_filter: Annotated[Mapping[str, str], table(check_pattern, check_query)] = field(default_factory=dict)
+    snapshot_filter: Annotated[Mapping[str, str], table(check_filtered, check_query)] = field(default_factory=dict)
 
     kafka: Annotated[Mapping[str, PropertyValue], table(check_property, check_value)] = field(repr=False, default_factory=dict)
 
@@ -152,6 +153,7 @@ class Settings(Checked):
             database = parse_uri(good["mongodb_uri"].get_secret_value()).database
             for refused in out_of_reach(good["exclude_fields"], database, good["watch_collections"]):
                 yield refused.within("exclude_fields")
+        yield from _snapshot_contradictions(good)
         for refused in no_numbers(good.get("kafka", {})):
             yield refused.within("kafka")
         if good.keys() >= {"kafka_brokers", "kafka"}:
@@ -187,6 +189,17 @@ class Settings(Checked):
         return is_watched(collection, self.watch_collections, self.exclude_collections)
 
 
+def _snapshot_contradictions(good: Mapping[str, Any]) -> Iterator[Refused]:
+    """Yield a refusal for each collection that a snapshot is to read, or to filter, and that no snapshot reads."""
+    if not good.keys() >= {"watch_collections", "exclude_collections", "snapshot_collections"}:
+        return
+    watch, exclude, chosen = good["watch_collections"], good["exclude_collections"], good["snapshot_collections"]
+    for refused in unwatched_patterns(chosen, watch, exclude):
+        yield refused.within("snapshot_collections")
+    for refused in unwatched_filters(good.get("snapshot_filter", {}), watch, exclude, chosen):
+        yield refused.within("snapshot_filter")
+
+
 def _topic_contradictions(good: Mapping[str, Any]) -> Iterator[Refused]:
     """Yield a refusal for each topic that Kafka would refuse or that has another purpose."""
     templates = {key: good[key] for key in TOPIC_KEYS if key in good}
@@ -208,6 +221,9 @@ def _given(key: str, good: Mapping[str, Any]) -> str:
     """The setting that gave `key` its topic: the shared one or `key` itself."""
     return "kafka_db_changes_topic" if good[key] == good.get("kafka_db_changes_topic") else key
 
+
+TABLES = ("snapshot_filter", "kafka")
+"""The settings that are tables. In the names of keys, such as `kafka.linger.ms`, the first dot ends the table's name."""
 
 FIELDS = tuple(setting.name for setting in fields(Settings) if setting.name not in ("name", "secret_files"))
 """Every key for which `Settings` has a value."""

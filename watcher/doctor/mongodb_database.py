@@ -11,9 +11,12 @@ from watcher.config.fault import did_you_mean
 from watcher.config.mongodb.collections import is_glob, is_watched
 from watcher.doctor.check import Check, Finding, failed, not_checked, ok, warning
 from watcher.doctor.mongodb import LOGGED_IN, Document, Mongodb, grant
-from watcher.errors import NotPermitted, WatcherError
+from watcher.errors import ConfigurationError, NotPermitted, WatcherError
 from watcher.mongodb.change_stream import ChangeStream
+from watcher.mongodb.client import CommandSession
+from watcher.mongodb.collection_reader import CollectionReader
 from watcher.mongodb.errors import translated
+from watcher.mongodb.snapshot_queries import try_out
 from watcher.terminal.durations import seconds_in_words
 
 GOOD_OPLOG_SECONDS = 24 * 3600
@@ -158,6 +161,19 @@ def _keeps_images(collection: Document) -> bool:
     return bool(collection.get("options", {}).get("changeStreamPreAndPostImages", {}).get("enabled"))
 
 
+def snapshot_filters(mongodb: Mongodb) -> Finding:
+    """Check that MongoDB takes the queries of snapshots."""
+    filters = mongodb.settings.snapshot_filter
+    if not filters:
+        return not_checked("because the settings have none")
+    with contextlib.closing(CommandSession(mongodb.settings)) as session:
+        try:
+            try_out(CollectionReader(session, mongodb.settings.database), filters)
+        except ConfigurationError as error:
+            return failed(str(error), error.hint)
+    return ok(f"MongoDB takes the queries for {', '.join(sorted(filters))}")
+
+
 def oplog(mongodb: Mongodb) -> Finding:
     """Check that the oplog reaches back far enough for a watcher that was away."""
     with contextlib.closing(ChangeStream(mongodb.settings)) as stream:
@@ -195,5 +211,6 @@ CHECKS: tuple[Check[Mongodb], ...] = (
     Check(OPENS, privileges, needs=(LOGGED_IN,)),
     Check("mongodb.collections", collections, needs=(OPENS,)),
     Check("mongodb.images", images, needs=(OPENS,)),
+    Check("mongodb.snapshot-filters", snapshot_filters, needs=(OPENS,)),
     Check("mongodb.oplog", oplog, needs=(OPENS,)),
 )

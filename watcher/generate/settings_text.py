@@ -7,11 +7,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from watcher.config.files.source import KAFKA_TABLE
+from watcher.config.files.source import table_of
 from watcher.config.files.variables import expand, mentioned, variable_for
 from watcher.config.masking import MASK, masked
-
-_PROPERTY = f"{KAFKA_TABLE}."
+from watcher.config.settings import TABLES
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,15 +34,16 @@ def _holds_secret(key: str, value: Any) -> bool:
     """True if a secret is written here, even as a variable's default. The value of a variable is not written here."""
     known = expand(value, {name: MASK if needed else "" for name, needed in mentioned(value).items()})
     texts = known if isinstance(known, list) else [known]
-    return any(text != "" and masked(key, text) != str(text) for text in texts)
+    name = "snapshot_filter" if table_of(key) == "snapshot_filter" else key  # a collection may be called `tokens`
+    return any(text != "" and masked(name, text) != str(text) for text in texts)
 
 
 def _as_toml(values: Mapping[str, Any]) -> str:
-    plain = [_line(key, value) for key, value in values.items() if not key.startswith(_PROPERTY)]
-    properties = [
-        _line(json.dumps(key.removeprefix(_PROPERTY)), value) for key, value in values.items() if key.startswith(_PROPERTY)
-    ]
-    return "\n".join([*plain, *([f"[{KAFKA_TABLE}]", *properties] if properties else [])]) + "\n"
+    lines = [_line(key, value) for key, value in values.items() if not table_of(key)]
+    for table in TABLES:
+        entries = {key.removeprefix(f"{table}."): value for key, value in values.items() if table_of(key) == table}
+        lines += [f"[{table}]", *(_line(json.dumps(name), value) for name, value in entries.items())] if entries else []
+    return "\n".join(lines) + "\n"
 
 
 def _line(key: str, value: Any) -> str:

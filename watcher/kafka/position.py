@@ -65,6 +65,7 @@ def dump(position: Position, *, live: bool = True, command: Command | None = Non
             "owner": asdict(position.owner),
             "snapshot": position.snapshot.id if position.snapshot and not position.snapshot.is_over else None,
             **_signs(live, command, position.last_gap_at),
+            **({"lastSnapshot": position.last_snapshot} if position.last_snapshot else {}),
         }
     )
 
@@ -154,7 +155,14 @@ def _position(data: dict[str, Any]) -> Position:
         token_seconds(token)
     if not isinstance(sequence, int) or sequence < 0:
         raise ValueError(f"sequence {sequence!r}")
-    return Position(database=data["database"], owner=owner, token=token, sequence=sequence, last_gap_at=_last_gap(data))
+    return Position(
+        database=data["database"],
+        owner=owner,
+        token=token,
+        sequence=sequence,
+        last_gap_at=_last_gap(data),
+        last_snapshot=str(data.get("lastSnapshot", "")),
+    )
 
 
 @dataclass(frozen=True, slots=True)

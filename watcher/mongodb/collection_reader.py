@@ -124,6 +124,15 @@ class CollectionReader:
         taken = _fitting(documents, max_bytes)
         return Chunk(taken, not cursor_id and len(documents) < limit and len(taken) == len(documents), time)
 
+    def plan(self, collection: str, query: Mapping[str, Any]) -> None:
+        """Let MongoDB plan how it would find the documents that match a query; it reads none.
+
+        Errors, besides those of all methods: QueryRefused.
+        """
+        find = {"find": collection, "filter": query, "sort": BY_ID, "hint": BY_ID}
+        with translated(query=True):
+            self._session.command(self._database, {"explain": find, "verbosity": "queryPlanner"})
+
     def aggregate(self, collection: str, stages: Sequence[Mapping[str, Any]], batch_size: int) -> Iterator[Sequence[BSON]]:
         """Run the stages on what a majority has committed, and yield the documents of one reply after another."""
         unset = fields_of(self._exclude_fields, collection)

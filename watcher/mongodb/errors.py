@@ -43,6 +43,7 @@ from watcher.mongodb.error_codes import (
     SERVER_HINT,
     STANDALONE,
     UNKNOWN,
+    UNSUPPORTED,
     Kind,
     kind_of,
 )
@@ -52,6 +53,12 @@ EVENT_NOT_FOUND = {280}
 NOT_AT_THIS_TIME = {50: "MaxTimeMSExpired", 72: "InvalidOptions", 239: "SnapshotTooOld", 246: "SnapshotUnavailable"}
 """Codes of a read as of a cluster time, with their names. A time in the future gives 72; a collection that was created, dropped or
 renamed since that time gives 246."""
+
+NOT_UNDERSTOOD = {9, 241}
+"""Codes of a query that makes no sense, beside those of UNSUPPORTED: FailedToParse, ConversionFailure."""
+
+LOCATIONS = 10_000
+"""Codes from here on stand each for one check in the server's source. Those that are outages are in the table."""
 
 CERTIFICATE_REFUSED = "CERTIFICATE_VERIFY_FAILED"
 
@@ -114,14 +121,18 @@ class NotAtThisTime(Outage):
     """MongoDB cannot show a collection as it was at the time asked for, or not within the time allowed: ask for a later time."""
 
 
+class QueryRefused(ConfigurationError):
+    """MongoDB does not take a query that a user wrote."""
+
+
 class EventNotFound(PositionLost):
     """The event after which a stream was opened is not in it: it is gone, or the stream's filter leaves it out."""
 
 
 @contextlib.contextmanager
-def translated(*, after_token: bool = False, at_time: bool = False) -> Iterator[None]:
+def translated(*, after_token: bool = False, at_time: bool = False, query: bool = False) -> Iterator[None]:
     """Turn pymongo's errors into ours. `after_token`: a stream is being opened after a saved position. `at_time`: a collection is
-    read as of a cluster time."""
+    read as of a cluster time. `query`: a user wrote the query that MongoDB is to take."""
     try:
         yield
     except BUGS:
@@ -129,6 +140,8 @@ def translated(*, after_token: bool = False, at_time: bool = False) -> Iterator[
     except OperationFailure as error:
         if at_time and error.code in NOT_AT_THIS_TIME:
             raise _not_at_this_time(error) from error
+        if query and _is_about_the_command(error):
+            raise QueryRefused(f"MongoDB does not take it (error {error.code}): {_server_text(error)}") from error
         raise _from_server(error, after_token=after_token) from error
     except (PyMongoError, InvalidBSON) as error:
         raise _from_driver(error) from error
@@ -169,6 +182,12 @@ def _from_server(error: OperationFailure, *, after_token: bool) -> WatcherError:
     if issubclass(kind.becomes, NotPermitted):
         return kind.becomes(f"{kind.says}: {text}", hint=kind.hint)
     return _made(kind, f"{kind.says} (error {error.code}): {text}", str((error.details or {}).get("codeName", error.code)))
+
+
+def _is_about_the_command(error: OperationFailure) -> bool:
+    """Return True if the server does not understand the command, and not if something is wrong with itself."""
+    kind = kind_of(error.code, _server_text(error))
+    return kind is UNSUPPORTED or (kind is UNKNOWN and ((error.code or 0) in NOT_UNDERSTOOD or (error.code or 0) >= LOCATIONS))
 
 
 def _not_at_this_time(error: OperationFailure) -> NotAtThisTime:

@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
-from functools import lru_cache
-from typing import Any
 
-from bson import Timestamp, json_util
+from bson import Timestamp
 
 from watcher.config import Settings
-from watcher.errors import ConfigurationError
 from watcher.model import Ticks
 from watcher.mongodb.client import CommandSession
 from watcher.mongodb.collection_reader import CollectionKind, CollectionReader
 from watcher.mongodb.errors import NotAtThisTime
+from watcher.mongodb.snapshot_queries import parsed, try_out
 from watcher.snapshot.pace import MOST_BYTES
 from watcher.snapshot.ports import Read, Unreadable
 
@@ -61,14 +59,6 @@ class StreamDocuments:
             raise Unreadable(str(error)) from error
         return Read(chunk.documents, chunk.complete)
 
-
-@lru_cache(maxsize=64)
-def parsed(query: str, collection: str) -> Mapping[str, Any] | None:
-    """Read a query from its MongoDB Extended JSON; None if it is empty. Errors: ConfigurationError."""
-    try:
-        return json_util.loads(query) if query else None
-    except Exception as error:  # json_util may raise anything
-        raise ConfigurationError(
-            f"The query for snapshots of {collection} is not MongoDB Extended JSON: {error}",
-            hint='Correct it in [snapshot_filter], for example \'{"at": {"$gt": {"$date": "2024-01-01T00:00:00Z"}}}\'.',
-        ) from error
+    def try_out(self, queries: Mapping[str, str]) -> None:
+        """Try as `Documents.try_out` says."""
+        try_out(self._reader, queries)

@@ -40,6 +40,7 @@ class Interleaver:
 
     def __init__(self, stream: Stream, documents: Documents, settings: Settings, observer: SnapshotObserver) -> None:
         self._stream = stream
+        self._documents = documents
         self._scan = Scan(documents)
         self._settings = settings
         self._observer = observer
@@ -218,6 +219,8 @@ class Interleaver:
         return notices
 
     def _new(self, reason: str, operation: Literal["insert", "replace"] = "insert") -> Snapshot:
+        """Begin a snapshot by the settings. A bad query is found here, and not when its collection's turn comes."""
+        self._documents.try_out(self._settings.snapshot_filter)
         return plan.begun(reason, operation, self._settings.snapshot_collections, self._settings.snapshot_filter)
 
     def _noted(self, batch: Batch) -> Batch:

@@ -47,6 +47,9 @@ class Documents(Protocol):
         Errors: Unreadable if that cannot be read at this time; Outage, NotPermitted, ConfigurationError.
         """
 
+    def try_out(self, queries: Mapping[str, str]) -> None:
+        """Try the queries, by collection, without reading anything. Errors: ConfigurationError; Outage, NotPermitted."""
+
 
 class SnapshotObserver(Protocol):
     """An object that is told of a snapshot's progress."""

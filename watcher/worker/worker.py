@@ -118,6 +118,7 @@ class Worker:
         self._sink = KafkaSink(settings, owner, previous.delivered)
         self._encoder = Encoder(MessageFormat.of(settings), topic_of=self._sink.topic_of)
         self._cut_off = False
+        self._told = False
 
     def run(self) -> None:
         """Work until told to stop; this includes trying again after outages. Errors: Stop."""
@@ -148,6 +149,9 @@ class Worker:
         self._sink.use(settings)
         position, loss = self._open_sink()
         self._progress.opened(position)
+        if not self._told and not loss:
+            tell_of_no_snapshot(settings, position)
+        self._told = True
         with contextlib.closing(ResumingStream(settings)) as stream:
             tolerant = TolerantStream(stream, settings, self._progress.gaps, lost_position=loss, cut_off=self._cut_off)
             source = Interleaver(tolerant, StreamDocuments(stream.session, settings), settings, self._progress)
@@ -164,3 +168,13 @@ class Worker:
             if self._credentials.settings.on_position_lost == "fail" or not self._progress.gaps.allowed:
                 raise
             return self._sink.open_anew(), str(error)
+
+
+def tell_of_no_snapshot(settings: Settings, position: Position) -> None:
+    """Log that documents are not copied, where somebody may expect it: at a first start, and where snapshot_mode comes too late."""
+    if position.token is None and settings.snapshot_mode == "never":
+        hint = 'snapshot_mode = "initial" copies them at a first start; see docs/snapshots.md'
+        logger.info("first start: the documents that are there already are not copied", extra={"hint": hint})
+    elif position.token and settings.snapshot_mode == "initial" and not (position.snapshot or position.last_snapshot):
+        hint = "an initial snapshot is made only at a first start; see docs/snapshots.md"
+        logger.info("no initial snapshot: this watcher has a position already, and goes on there", extra={"hint": hint})

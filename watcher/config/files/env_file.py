@@ -7,8 +7,8 @@ import re
 from collections.abc import Mapping
 
 from watcher.config.fault import ENVIRONMENT
-from watcher.config.files.source import KAFKA_TABLE, SettingsSource
-from watcher.config.settings import KEYS
+from watcher.config.files.source import SettingsSource
+from watcher.config.settings import KEYS, TABLES
 
 _BLANKS = r"[^\S\n]*"
 _ENTRY = re.compile(
@@ -22,6 +22,8 @@ kind ends the value."""
 _IDLE_LINE = re.compile(rf"{_BLANKS}(?:#[^\n]*)?(?=\n|\Z)")
 _QUOTED = re.compile(r"=\s*[\"']")
 _QUOTE_HINT = "what stands in quotes is literal and ends at the next quote of that kind; use the other kind around it, or none"
+
+_TABLE_EXAMPLES = {"kafka": '{"security.protocol": "SASL_SSL"}', "snapshot_filter": '{"orders": {"status": "open"}}'}
 
 
 def read_env(source: SettingsSource, text: str) -> None:
@@ -68,20 +70,21 @@ def _take(source: SettingsSource, written: str, value: str, line: int | None) ->
         source.add_unknown(written, line)
     elif not value:
         return  # empty means not set
-    elif key == KAFKA_TABLE:
-        _take_kafka(source, value, line)
+    elif key in TABLES:
+        _take_table(source, key, value, line)
     else:
         source.add_entry(key, value, line)
 
 
-def _take_kafka(source: SettingsSource, value: str, line: int | None) -> None:
-    """Add the properties in `KAFKA`, which holds the `[kafka]` table as JSON: this format has no tables."""
+def _take_table(source: SettingsSource, key: str, value: str, line: int | None) -> None:
+    """Add the entries of a table, which is written as JSON: this format has no tables."""
     try:
-        properties = json.loads(value)
+        entries = json.loads(value)
     except ValueError:
-        properties = None
-    if not isinstance(properties, dict):
-        source.add_fault("KAFKA", "must be a JSON object", line=line, hint='for example {"security.protocol": "SASL_SSL"}')
+        entries = None
+    if not isinstance(entries, dict):
+        source.add_fault(key.upper(), "must be a JSON object", line=line, hint=f"for example {_TABLE_EXAMPLES[key]}")
         return
-    for name, item in properties.items():
-        source.add_entry(f"{KAFKA_TABLE}.{name}", item, line)
+    for name, item in entries.items():
+        is_query = key == "snapshot_filter" and isinstance(item, dict)  # JSON too, so it need not be quoted once more
+        source.add_entry(f"{key}.{name}", json.dumps(item) if is_query else item, line)

@@ -7,9 +7,15 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from watcher.config.fault import Fault, Origin, did_you_mean, nearest
-from watcher.config.settings import KEYS
+from watcher.config.settings import KEYS, TABLES
 
 KAFKA_TABLE = "kafka"
+
+
+def table_of(key: str) -> str:
+    """The table that an entry such as `kafka.linger.ms` belongs to; empty for a key of its own."""
+    table, dot, _ = key.partition(".")
+    return table if dot and table in TABLES else ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +28,7 @@ class Entry:
 
 @dataclass(slots=True)
 class SettingsSource:
-    """The values and faults of one source. A property of `[kafka]` has a key like `kafka.linger.ms`.
+    """The values and faults of one source. An entry of a table has a key like `kafka.linger.ms`.
 
     `spell` returns a key as this source writes it. `settled` holds the keys that already have a fault, so that they are not also
     reported as missing. `keys` are the keys that are allowed here.

@@ -8,9 +8,10 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from watcher.config.fault import Refused
-from watcher.config.files.source import KAFKA_TABLE, SettingsSource
+from watcher.config.files.source import SettingsSource
 from watcher.config.files.toml_lines import KeyPath, key_lines
 from watcher.config.files.variables import expand
+from watcher.config.settings import TABLES
 
 _PLACE = re.compile(r" \((?:at line (?P<line>\d+), column (?P<column>\d+)|at end of document)\)$")
 _HINTS = {
@@ -45,19 +46,19 @@ def _take(source: SettingsSource, path: KeyPath, value: Any, line: int | None, e
 
 
 def leaves(document: Mapping[str, Any]) -> Iterator[tuple[KeyPath, Any]]:
-    """Yield every key with its value. For the `[kafka]` table, yield its properties."""
+    """Yield every key with its value. For a table among the settings, yield its entries."""
     for key, value in document.items():
-        if key == KAFKA_TABLE and isinstance(value, dict):
-            yield from _properties((key,), value)
+        if key in TABLES and isinstance(value, dict):
+            yield from _entries((key,), value)
         else:
             yield (key,), value
 
 
-def _properties(path: KeyPath, table: Mapping[str, Any]) -> Iterator[tuple[KeyPath, Any]]:
-    """Yield the properties of a table. `security.protocol` without quotes is a nested table, but is meant as one name."""
+def _entries(path: KeyPath, table: Mapping[str, Any]) -> Iterator[tuple[KeyPath, Any]]:
+    """Yield the entries of a table. `security.protocol` without quotes is a nested table, but is meant as one name."""
     for key, value in table.items():
         if isinstance(value, dict):
-            yield from _properties((*path, key), value)
+            yield from _entries((*path, key), value)
         else:
             yield (*path, key), value
 

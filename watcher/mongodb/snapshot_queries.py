@@ -1,0 +1,37 @@
+"""Queries of `[snapshot_filter]`, as MongoDB takes them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import lru_cache
+from typing import Any
+
+from bson import json_util
+
+from watcher.errors import ConfigurationError
+from watcher.mongodb.collection_reader import CollectionReader
+from watcher.mongodb.errors import QueryRefused
+
+EXAMPLE = '{"at": {"$gt": {"$date": "2024-01-01T00:00:00Z"}}}'
+HINT = f"Correct it in [snapshot_filter], for example '{EXAMPLE}'. `watcherctl doctor` tries it."
+
+
+@lru_cache(maxsize=64)
+def parsed(query: str, collection: str) -> Mapping[str, Any] | None:
+    """Read a query from its MongoDB Extended JSON; None if it is empty. Errors: ConfigurationError."""
+    try:
+        return json_util.loads(query) if query else None
+    except Exception as error:  # json_util may raise anything
+        raise ConfigurationError(f"snapshot_filter.{collection}: not MongoDB Extended JSON: {error}", hint=HINT) from error
+
+
+def try_out(reader: CollectionReader, queries: Mapping[str, str]) -> None:
+    """Let MongoDB plan with the query of each collection, so that a bad one is found before its collection's turn.
+
+    Errors: ConfigurationError that names the setting; those of the reader.
+    """
+    for collection, query in queries.items():
+        try:
+            reader.plan(collection, parsed(query, collection) or {})
+        except QueryRefused as error:
+            raise ConfigurationError(f"snapshot_filter.{collection}: {error}", hint=HINT) from error

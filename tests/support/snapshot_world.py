@@ -7,7 +7,7 @@ their reply, members lag, and a collection that was created, dropped or renamed 
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from random import Random
 from typing import Any
@@ -236,6 +236,9 @@ class WorldDocuments:
     def collections(self) -> tuple[dict[str, object], Ticks]:
         named = self.world.identities
         return {name: named[name] for name in self.world.state if name in WATCHED}, ticks(self.world.now)
+
+    def counts(self, chosen: Callable[[str], bool]) -> dict[str, int]:
+        return {name: len(documents) for name, documents in self.world.state.items() if chosen(name)}
 
     def read(self, collection: str, after: bytes, at: Ticks, limit: int, query: str) -> Read:
         world = self.world

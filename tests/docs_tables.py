@@ -10,6 +10,7 @@ from pathlib import Path
 from tests.support.status_reports import dashboard, survey_of
 from watcher.fleet.status_json import as_json
 from watcher.status.report import PUBLIC, StatusReport
+from watcher.status.snapshot_status import SnapshotStatus
 from watcher.worker.reporting.exposition import Metric
 from watcher.worker.reporting.metrics import METRICS
 
@@ -22,6 +23,11 @@ def status_rows() -> str:
     """A row for each value of a worker that `watcherctl status --json` passes on."""
     meanings = {field.key: field.meaning for field in StatusReport.fields()}
     return "".join(f"| `{key}` | {meanings[key]} |\n" for key in PUBLIC)
+
+
+def snapshot_rows() -> str:
+    """A row for each value of a snapshot."""
+    return "".join(f"| `{field.key}` | {field.meaning} |\n" for field in SnapshotStatus.fields())
 
 
 def status_example() -> str:
@@ -50,6 +56,7 @@ PARTS: Mapping[str, Mapping[str, Callable[[], str]]] = {
     "status-json.md": {
         r"```json\n((?:.*\n)+?)```\n": status_example,
         r"### What its worker wrote last\n(?:\n[^|].*|\n)+\|.*\n\|[-|]+\|\n((?:\|.*\n)+)": status_rows,
+        r"### A snapshot\n(?:\n[^|].*|\n)+\|.*\n\|[-|]+\|\n((?:\|.*\n)+)": snapshot_rows,
     },
 }
 """The parts of each page: the text around it, with the part itself as a group, and what is to be there."""

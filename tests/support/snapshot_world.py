@@ -7,7 +7,7 @@ their reply, members lag, and a collection that was created, dropped or renamed 
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from random import Random
 from typing import Any
@@ -239,6 +239,9 @@ class WorldDocuments:
 
     def try_out(self, queries: Mapping[str, str]) -> None:
         assert not queries
+
+    def counts(self, chosen: Callable[[str], bool]) -> dict[str, int]:
+        return {name: len(documents) for name, documents in self.world.state.items() if chosen(name)}
 
     def read(self, collection: str, after: bytes, at: Ticks, limit: int, query: str) -> Read:
         world = self.world

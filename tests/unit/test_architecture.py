@@ -35,7 +35,7 @@ ALLOWED: dict[str, frozenset[str]] = {
     "fleet": SHARED | {"status"},
     "consumer": SHARED,
     "sandbox": SHARED,
-    "terminal": SHARED,
+    "terminal": SHARED | {"status"},
     # The data path: the worker puts together what does not know of each other.
     "worker": VALUES | {"kafka", "messages", "mongodb", "snapshot", "status", "stream"},
     "position": VALUES | {"kafka", "messages", "stream"},

@@ -6,6 +6,7 @@ import re
 import subprocess
 import threading
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -22,7 +23,7 @@ from watcher.fleet.status import WatcherState as ShownState
 from watcher.fleet.supervisord import Process
 from watcher.fleet.survey import Survey
 from watcher.messages.oversize import FOR_KAFKA
-from watcher.model import Batch, Message, Owner, Position
+from watcher.model import Batch, Message, Owner, Position, Snapshot
 from watcher.oplog import Oplog
 from watcher.worker.previous_run import PreviousRun
 from watcher.worker.reporting import lag
@@ -37,6 +38,7 @@ TEXT = (ROOT / "docs" / "metrics.md").read_text(encoding="utf-8")
 ROW = re.compile(r"^\| `(watcher_\w+)` \| (\w+) \| (.*?) ?\| (.+) \|$", re.MULTILINE)
 OWNER = Owner("9f3c", 'host "1"', 4711)
 NOON = 1_704_110_400
+SNAPSHOT = Snapshot("snapshot-1", "insert", "initial", "2024-01-01T11:59:00.000Z", started_sequence=1, collection="users")
 FULL_OPLOG = Oplog(NOON - 3600, size=100, max_size=100)
 
 
@@ -68,6 +70,9 @@ def progress(monkeypatch: pytest.MonkeyPatch) -> Progress:
     progress.opened(position(NOON - 60, 40))
     progress.streaming()
     progress.received(Batch([b""] * 3, token(NOON - 5), NOON, oplog=FULL_OPLOG, size=300))
+    progress.snapshot_counted({"orders": 50, "users": 20_000})
+    progress.snapshots.delivered(SNAPSHOT, 0)
+    progress.snapshots.delivered(replace(SNAPSHOT, documents=1234, in_collection=1234), 0)
     deliver(
         progress,
         [
@@ -173,6 +178,13 @@ def test_prometheus_own_tool_finds_nothing_to_say(progress: Progress) -> None:
         ("watcher_dead_letters_total", {"reason": "too_large_for_mongodb"}, 0),
         ("watcher_gaps_total", {}, 0),
         ("watcher_log_dropped_total", {}, 0),
+        ("watcher_snapshot_state", {"state": "running"}, 1),
+        ("watcher_snapshot_state", {"state": "completed"}, 0),
+        ("watcher_snapshot_delivered_documents", {}, 1234),
+        ("watcher_snapshot_estimated_documents", {}, 20_050),
+        ("watcher_snapshot_start_time_seconds", {}, NOON - 60),
+        ("watcher_snapshot_documents_total", {}, 1234),
+        ("watcher_snapshots_total", {"state": "aborted"}, 0),
     ],
 )
 def test_values(progress: Progress, name: str, labels: Mapping[str, str], expected: float) -> None:
@@ -196,6 +208,8 @@ def test_what_is_not_known_yet_is_absent() -> None:
         "oplog_full",
         "last_commit_timestamp_seconds",
         "server_timestamp_seconds",
+        "snapshot_delivered_documents",
+        "snapshot_estimated_documents",
     ):
         assert value(text, f"watcher_{name}") is None
     assert value(text, "watcher_state", state="opening") == 1

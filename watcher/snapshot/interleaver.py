@@ -12,6 +12,8 @@ import time
 from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from functools import partial
+from math import ceil
 from typing import Literal
 
 from bson.raw_bson import RawBSONDocument
@@ -67,9 +69,11 @@ class Interleaver:
             notices += self._abort("changes are missing")
         elif position.token is None and self._settings.snapshot_mode == "initial":
             self._snapshot = self._new("initial")
-        if self._snapshot and not self._snapshot.is_over and not self._snapshot.started_sequence:
-            self._snapshot, notice = plan.announced(self._snapshot, position.sequence + len(notices) + 1)
-            notices.append(notice)
+        if self._snapshot and not self._snapshot.is_over:
+            if not self._snapshot.started_sequence:
+                self._snapshot, notice = plan.announced(self._snapshot, position.sequence + len(notices) + 1)
+                notices.append(notice)
+            self._observer.snapshot_counted(self._documents.counts(partial(plan.chooses, self._snapshot)))
         self._token, self._delivered = batch.token, token_ticks(batch.token)
         self._before = max(batch.operation_time, self._snapshot.seen if self._snapshot else (0, 0))
         return self._noted(replace(batch, notices=notices))
@@ -99,7 +103,7 @@ class Interleaver:
         """Return the time to wait for events: none while documents can be read instead."""
         if self._snapshot is None or self._snapshot.state == "paused":
             return None
-        return max(self._wait_ms, min(1000, int(self._pace.wait_seconds(time.monotonic()) * 1000)))
+        return max(self._wait_ms, min(1000, ceil(self._pace.wait_seconds(time.monotonic()) * 1000)))
 
     def _interleaved(self, reply: Batch) -> Iterator[Batch]:
         """Yield the reply's events, and a chunk between them if one can be read at this reply."""
@@ -122,7 +126,10 @@ class Interleaver:
         if reason:
             self._observer.snapshot_waits(reason)
             return None
-        return place_in(reply, self._delivered, self._before, looked_up=self._settings.full_document == "updateLookup")
+        place = place_in(reply, self._delivered, self._before, looked_up=self._settings.full_document == "updateLookup")
+        if place is None:
+            self._observer.snapshot_waits("changes go first")
+        return place
 
     def _documents_at(self, at: Ticks, *, busy: bool) -> Read | None:
         """Read the next documents of the collection in hand; None if they cannot be read now."""
@@ -153,7 +160,6 @@ class Interleaver:
             superseded=superseded_rows(documents, events, namespace),
         )
         self._snapshot = advanced(snapshot, documents, len(documents))
-        self._observer.snapshot_read(self._snapshot)
         if reply.events:
             yield self._noted(replace(reply, events=reply.events[place.events :], notices=(), size=0))
 

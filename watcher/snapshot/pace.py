@@ -14,6 +14,9 @@ QUIET_SECONDS = 0.040
 BUSY_SECONDS = 0.010
 """Time for reading a chunk: events that come meanwhile wait so long."""
 
+CREDIT_SECONDS = 0.25
+"""Delay that the next chunks make up for, so that what is allowed is also reached though no chunk comes on time."""
+
 GROWTH = 2.0
 """Factor by which a chunk may be larger than the one before."""
 
@@ -40,7 +43,8 @@ class Pace:
         """Learn from a chunk of `size` bytes whose reading took `seconds` and ended at `now`. `busy` means that events come
         meanwhile."""
         if self._rate:
-            self._due = max(self._due, now - 1 / self._rate) + documents / self._rate
+            credit = CREDIT_SECONDS if self._due else 0.0
+            self._due = max(self._due, now - credit) + documents / self._rate
         if documents:
             target = BUSY_SECONDS if busy else QUIET_SECONDS
             by_time = documents * target / max(seconds, 1e-6)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from watcher.model import Batch, ResumeToken, Snapshot, Ticks
+from watcher.model import Batch, ResumeToken, Ticks
 
 
 class Unreadable(Exception):
@@ -38,6 +38,9 @@ class Documents(Protocol):
         """Read the names of the collections that can be read (no views, no time series), each with its identity, which moves with
         it when it is renamed; and the operation time of that."""
 
+    def counts(self, chosen: Callable[[str], bool]) -> Mapping[str, int]:
+        """Return about how many documents each of the chosen collections has. Errors: Outage, NotPermitted, ConfigurationError."""
+
     def read(self, collection: str, after: bytes, at: Ticks, limit: int, query: str) -> Read:
         """Read at most `limit` documents after the BSON document `{_id: …}` (none: from the beginning), as of `at`. `query` is a
         further condition in MongoDB Extended JSON.
@@ -52,10 +55,10 @@ class Documents(Protocol):
 
 
 class SnapshotObserver(Protocol):
-    """An object that is told of a snapshot's progress."""
+    """An object that is told of a snapshot what is in no message."""
 
-    def snapshot_read(self, snapshot: Snapshot) -> None:
-        """The snapshot has come so far; it's not delivered yet."""
+    def snapshot_counted(self, documents: Mapping[str, int]) -> None:
+        """The collections to be copied have about so many documents."""
 
     def snapshot_waits(self, reason: str) -> None:
         """No chunk was read at this reply."""

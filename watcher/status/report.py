@@ -16,6 +16,7 @@ import orjson
 
 from watcher.private import replace_file
 from watcher.status.json_record import JsonRecord
+from watcher.status.snapshot_status import SnapshotStatus
 
 FRESH = timedelta(seconds=5)
 """Age up to which a report counts as current: workers write every 2 s."""
@@ -96,6 +97,9 @@ class StatusReport(JsonRecord):
     fruitless: Annotated[int, "the latest `restarts` in a row that delivered nothing"] = 0
     gaps: Annotated[int, "the gaps in the stream that the present process went on after"] = 0
     last_gap_at: Annotated[datetime | None, "when the watcher last went on after a gap"] = None
+    snapshot: Annotated[SnapshotStatus | None, "[the snapshot under way](#a-snapshot), or the last one; null if there was none"] = (
+        None
+    )
     last_error: Annotated[LastError | None, "the last error, also one that is over"] = None
     rss_bytes: Annotated[int | None, "the worker process's resident memory, in bytes"] = None
     cpu_seconds: Annotated[float | None, "the processor time that the worker process has used, in seconds"] = None
@@ -145,6 +149,7 @@ PUBLIC = (
     "cpuSeconds",
     "errors",
     "restarts",
+    "snapshot",
     "updatedAt",
 )
 """The fields that `watcherctl status --json` passes on, in its order and by their names in JSON."""

@@ -1,5 +1,5 @@
 """Drawing of messages and watchers for people. Pure: values in, text or rich's renderables out.
 
-It imports only what all parts share, and rich. The looks of a value that several commands or the page show belong here; a single
-command keeps its own.
+It imports what all parts share, the status of a worker, and rich. The looks of a value that several commands or the page show
+belong here; a single command keeps its own.
 """

@@ -1,4 +1,4 @@
-"""A survey of the fleet as people read it: a table, and the last errors below it."""
+"""A survey of the fleet as people read it: a table, and the snapshots and last errors below it."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 from watcher.fleet.status import Row, WatcherState
 from watcher.fleet.survey import Survey
 from watcher.terminal.durations import NOTHING, duration_in_words, headroom_in_words, seconds_in_words
+from watcher.terminal.message_text import printable
+from watcher.terminal.snapshot_line import is_shown, snapshot_line
 
 if TYPE_CHECKING:
     from rich.console import Group
@@ -33,19 +35,19 @@ _COLOURS = {
 
 
 def plain(survey: Survey) -> str:
-    """The table and the errors without colours, with columns padded by spaces."""
+    """The table, the snapshots and the errors without colours, with columns padded by spaces."""
     lines = [HEADINGS, *(cells(row, survey.at) for row in survey.rows)]
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     table = ["  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in lines]
-    return "\n".join([*table, *errors(survey)])
+    return "\n".join([*table, *snapshots(survey), *errors(survey)])
 
 
 def rich_view(survey: Survey) -> Group:
-    """The table and the errors for a terminal."""
+    """The table, the snapshots and the errors for a terminal."""
     from rich.console import Group
     from rich.text import Text
 
-    return Group(rich_table(survey), *map(Text, errors(survey)))
+    return Group(rich_table(survey), *map(Text, snapshots(survey)), *map(Text, errors(survey)))
 
 
 def rich_table(survey: Survey) -> Table:
@@ -79,6 +81,14 @@ def cells(row: Row, now: datetime) -> tuple[str, ...]:
         str(report.errors),
         str(report.restarts),
     )
+
+
+def snapshots(survey: Survey) -> Iterator[str]:
+    """Yield a line for each snapshot that is under way, or ended not long ago."""
+    for row in survey.rows:
+        snapshot = row.report.snapshot if row.report else None
+        if snapshot and is_shown(snapshot, survey.at):
+            yield f"{row.name}: {printable(snapshot_line(snapshot, survey.at, is_live=row.live is not None))}"
 
 
 def errors(survey: Survey) -> Iterator[str]:

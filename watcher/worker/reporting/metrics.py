@@ -10,6 +10,7 @@ from watcher.kafka.properties import LIBRDKAFKA_VERSION
 from watcher.log import dropped_records
 from watcher.mongodb.client import PYMONGO_VERSION
 from watcher.status.report import WorkerState
+from watcher.status.snapshot_status import STATES, SnapshotStatus
 from watcher.worker.reporting import resources
 from watcher.worker.reporting.exposition import Metric, Value, exposition
 from watcher.worker.reporting.progress import Progress
@@ -142,6 +143,32 @@ TROUBLES: Mapping[Metric, Reader] = {
     ),
 }
 
+SNAPSHOTS: Mapping[Metric, Reader] = {
+    Metric(
+        "watcher_snapshot_state",
+        "gauge",
+        "1 for the state of the snapshot under way or of the last one, 0 for the others.",
+        ("state",),
+    ): lambda worker: _of_snapshot(worker, lambda snapshot: {state: int(state == snapshot.state) for state in STATES}),
+    Metric(
+        "watcher_snapshot_delivered_documents", "gauge", "Documents of the snapshot that are in Kafka. Absent without a snapshot."
+    ): lambda worker: _of_snapshot(worker, lambda snapshot: snapshot.documents),
+    Metric(
+        "watcher_snapshot_estimated_documents",
+        "gauge",
+        "About how many there will be. Absent without a snapshot under way, and where a query chooses.",
+    ): lambda worker: _of_snapshot(worker, lambda snapshot: snapshot.estimate),
+    Metric(
+        "watcher_snapshot_start_time_seconds", "gauge", "When the snapshot was begun. Absent without a snapshot."
+    ): lambda worker: _of_snapshot(worker, lambda snapshot: snapshot.started_at.timestamp() if snapshot.started_at else None),
+    Metric("watcher_snapshot_documents_total", "counter", "Documents that the process has delivered for snapshots."): (
+        lambda worker: worker.snapshots.documents
+    ),
+    Metric(
+        "watcher_snapshots_total", "counter", "Snapshots that ended: only a `completed` one holds everything.", ("state",)
+    ): lambda worker: dict(worker.snapshots.ended),
+}
+
 PROCESS: Mapping[Metric, Reader] = {
     Metric("watcher_process_resident_memory_bytes", "gauge", "Resident memory."): lambda _: resources.resident_bytes(),
     Metric("watcher_process_cpu_seconds_total", "counter", "CPU time, user's and system's."): lambda _: resources.cpu_seconds(),
@@ -150,7 +177,12 @@ PROCESS: Mapping[Metric, Reader] = {
     Metric("watcher_process_threads", "gauge", "Threads, those of the libraries too."): lambda _: resources.threads(),
 }
 
-METRICS: Mapping[Metric, Reader] = {**IDENTITY, **TRAFFIC, **LAG, **DELIVERY, **TROUBLES, **PROCESS}
+METRICS: Mapping[Metric, Reader] = {**IDENTITY, **TRAFFIC, **LAG, **DELIVERY, **TROUBLES, **SNAPSHOTS, **PROCESS}
+
+
+def _of_snapshot(worker: Progress, value: Callable[[SnapshotStatus], Value]) -> Value:
+    snapshot = worker.snapshots.status()
+    return None if snapshot is None else value(snapshot)
 
 
 def metrics(progress: Progress) -> str:

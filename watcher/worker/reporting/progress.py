@@ -9,12 +9,12 @@ import contextlib
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 
 from watcher.config import Settings
 from watcher.errors import Outage, WatcherError
-from watcher.model import Batch, Message, Owner, Position, Snapshot
+from watcher.model import Batch, Message, Owner, Position
 from watcher.pids import birth_of
 from watcher.status.report import LastError, WorkerState
 from watcher.stream.gaps import Gaps
@@ -22,6 +22,7 @@ from watcher.worker.previous_run import PreviousRun
 from watcher.worker.reporting.counters import Counters, Rate
 from watcher.worker.reporting.in_flight import InFlight
 from watcher.worker.reporting.lag import Lag
+from watcher.worker.reporting.snapshots import COLLECTION_COMPLETED, Snapshots
 
 logger = logging.getLogger("watcher")
 
@@ -40,6 +41,7 @@ class Progress:
         self.rate = Rate()
         self.lag = Lag(previous_run.report)
         self.in_flight = InFlight()
+        self.snapshots = Snapshots(previous_run.report.snapshot if previous_run.report else None)
         self.started_at = time.time()
         self.state = WorkerState.OPENING
         self.mongo_connected = False
@@ -50,8 +52,6 @@ class Progress:
         self.last_commit_at = previous_run.last_commit_at.timestamp() if previous_run.last_commit_at else None
         self.last_event_at: float | None = None
         self.last_error: LastError | None = None
-        self.snapshot: Snapshot | None = None
-        self.snapshot_waits_for = ""
         self._on_change = on_change
         self._stopping = threading.Event()
         self._away_since: float | None = None
@@ -94,6 +94,7 @@ class Progress:
         self.sequence = position.sequence
         self.lag.saved(position.token)
         self.gaps.learn(position.last_gap_at)
+        self.snapshots.opened(position.snapshot)
 
     def interrupted(self, reason: str) -> None:
         """Note that a command has taken the watcher over for a moment. What was under way is read again. Each reason is logged
@@ -115,6 +116,8 @@ class Progress:
         self.lag.answered(batch)
         self.counters.received(batch)
         self.in_flight.received(len(batch.events))
+        if batch.notices:
+            self.snapshots.received(batch.notices)
         if logger.isEnabledFor(logging.DEBUG):
             logger.debug("batch", extra={"events": len(batch.events), "bytes": batch.size})
 
@@ -132,6 +135,8 @@ class Progress:
         self.in_flight.committed()
         operations = self.counters.committed(messages, seconds)
         self.gaps.count(operations["gap"])
+        if position.snapshot:
+            self.snapshots.delivered(position.snapshot, operations[COLLECTION_COMPLETED])
         if messages:
             self.batch_size = len(messages)
             self.last_event_at = messages[-1].timestamp_ms / 1000
@@ -144,20 +149,20 @@ class Progress:
         """Note that the source was held back for so many seconds, because the sink is behind."""
         self.counters.backpressure_seconds += seconds
 
-    def snapshot_read(self, snapshot: Snapshot) -> None:
-        """Note how far a snapshot has come."""
-        self.snapshot = snapshot
-        self.snapshot_waits_for = ""
+    def snapshot_counted(self, documents: Mapping[str, int]) -> None:
+        """Note about how many documents each of the collections has that a snapshot copies."""
+        self.snapshots.counted(documents)
 
     def snapshot_waits(self, reason: str) -> None:
         """Note why a snapshot does not go on."""
-        self.snapshot_waits_for = reason
+        self.snapshots.waits(reason)
 
     def lost(self, error: Outage) -> None:
         """Note that MongoDB or Kafka is unavailable. This is logged once, until the worker streams again or until it is the other
         one."""
         self.counters.lost(error, self.in_flight.dropped())
         component = error.component
+        self.snapshots.lost(component)
         self.mongo_connected &= component != "mongodb"
         self.kafka_connected &= component != "kafka"
         known = self._away_since is not None and self.last_error is not None and self.last_error.component == component
@@ -175,6 +180,7 @@ class Progress:
     def _ended(self, state: WorkerState) -> None:
         """Enter the final state, which stays written down: nothing is connected, and nothing flows any more."""
         self.mongo_connected = self.kafka_connected = False
+        self.snapshots.lost("worker")
         self.enter(state)
 
     def _remember(self, error: BaseException, component: str, exit_code: int | None) -> None:

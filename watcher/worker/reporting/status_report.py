@@ -51,6 +51,7 @@ def status_report(progress: Progress) -> StatusReport:
         fruitless=previous.fruitless,
         gaps=gaps.total,
         last_gap_at=datetime.fromisoformat(gaps.last_at) if gaps.last_at else None,
+        snapshot=progress.snapshots.status(),
         last_error=progress.last_error,
         rss_bytes=resident_bytes(),
         cpu_seconds=cpu_seconds(),

@@ -3,9 +3,13 @@
     watcherctl demo                                                    # in one terminal; it shows the address of its Kafka
     python examples/profession_service.py --brokers localhost:9092 --database copy.sqlite
 
-A message can come again after a crash, so writing is idempotent: every row keeps the `event_id` of the message that wrote it, and
-an older message changes nothing. For the same reason a deleted document leaves a row without a document behind. `sequence`
+A message can come again after a crash, so writing is idempotent: every row keeps the `version` of the message that wrote it, and
+an older message changes nothing. For the same reason a deleted document leaves a row without a document behind. `sequence` alone
 would not do: those of another watcher, or of one whose position was deleted, begin with 1 again.
+
+With `snapshot_mode = "initial"` the watcher sends the documents that are there already, and the copy is whole from the beginning.
+With `on_position_lost = "snapshot"` it sends them again where changes are missing. What was deleted in between is not among them:
+what the watcher's messages have not touched since the snapshot began is gone.
 """
 
 from __future__ import annotations
@@ -15,15 +19,17 @@ import json
 import logging
 import sqlite3
 
-from watcher.consumer import Change, DatabaseChangeConsumer, Gap, Reject
+from watcher.consumer import Change, DatabaseChangeConsumer, Gap, Reject, SnapshotCompleted
 
 TABLES = ("users", "organizations")
 TOPICS = ("database.insert", "database.update", "database.delete", "database.control")
 
-CREATE = "CREATE TABLE IF NOT EXISTS {} (key TEXT PRIMARY KEY, document TEXT, event_id TEXT NOT NULL)"
-WRITE = """INSERT INTO {} VALUES (?, ?, ?) ON CONFLICT (key) DO UPDATE
-           SET document = excluded.document, event_id = excluded.event_id WHERE excluded.event_id > event_id"""
-CLEAR = "UPDATE {} SET document = NULL, event_id = ? WHERE event_id < ?"
+CREATE = "CREATE TABLE IF NOT EXISTS {} (key TEXT PRIMARY KEY, document TEXT, version TEXT, watcher TEXT, sequence INTEGER)"
+WRITE = """INSERT INTO {} VALUES (?, ?, ?, ?, ?) ON CONFLICT (key) DO UPDATE
+           SET document = excluded.document, version = excluded.version, watcher = excluded.watcher, sequence = excluded.sequence
+           WHERE excluded.version > version"""
+CLEAR = "UPDATE {} SET document = NULL, version = ?, watcher = ?, sequence = ? WHERE version < ?"
+REMOVE = "UPDATE {} SET document = NULL WHERE watcher = ? AND sequence < ?"
 
 log = logging.getLogger("profession-service")
 
@@ -46,15 +52,21 @@ class Copy:
     def clear(self, change: Change) -> None:
         """A collection is gone."""
         with self._db:
-            self._db.execute(CLEAR.format(change.collection), (change.event_id, change.event_id))
+            self._db.execute(CLEAR.format(change.collection), (change.version, change.watcher, change.sequence, change.version))
+
+    def remove_older(self, snapshot: SnapshotCompleted) -> None:
+        """Remove what a snapshot has not found any more."""
+        with self._db:
+            for table in filter(snapshot.covers, TABLES):
+                self._db.execute(REMOVE.format(table), (snapshot.watcher, snapshot.started_sequence))
 
 
-def row(change: Change) -> tuple[str, str | None, str | None]:
+def row(change: Change) -> tuple[str, str | None, str, str, int]:
     """What a change makes of its row."""
     if "fullDocument" in change.truncated:
         raise Reject("the document was too large for Kafka: it must be read from MongoDB")
     document = None if change.operation == "delete" else json.dumps(change.full_document)
-    return json.dumps(change.key), document, change.event_id
+    return json.dumps(change.key), document, change.version, change.watcher, change.sequence
 
 
 def is_superseded(change: Change) -> bool:
@@ -71,7 +83,13 @@ def make_consumer(copy: Copy, brokers: str, group_id: str, topics: list[str], so
 
     @consumer.on_gap
     def missed(gap: Gap) -> None:
-        log.error("changes of %s are missing, so the copy must be made anew: %s", gap.database, gap.reason)
+        log.error("changes of %s are missing; only a snapshot makes the copy right again: %s", gap.database, gap.reason)
+
+    @consumer.on_snapshot_completed
+    def completed(snapshot: SnapshotCompleted) -> None:
+        if snapshot.database == source:
+            copy.remove_older(snapshot)
+            log.info("copied %s: %d documents", snapshot.collection or "everything", snapshot.documents)
 
     return consumer
 

@@ -6,7 +6,8 @@ Each line is one message, or several of one event: how the encoder was set, the 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,8 @@ from bson import Decimal128, Int64
 
 from tests.unit.bson_types import TYPES
 from tests.unit.change_events import NOON_MS, USER_ID, change, encoder, recorded
+from watcher.model import Notice, Snapshot
+from watcher.snapshot import plan
 
 FILE = Path(__file__).parent / "data" / "golden_messages.jsonl"
 DIALECTS = ("plain", "extended")
@@ -96,15 +99,35 @@ def made(one: Case, *, native: bool) -> list[list[Any]]:
 
 
 def notices() -> list[list[Any]]:
-    """The watcher's own messages."""
+    """The watcher's own messages about its position."""
     told = {
         "gap": {"reason": "position lost", "from": "2024-01-01T11:00:00Z", "lastEventId": "8265", "to": "2024-01-01T12:00:00Z"},
         "rewind": {"reason": "by hand", "to": "2024-01-01T12:00:00Z"},
     }
-    messages = [encoder().control(name, timestamp_ms=NOON_MS, sequence=SEQUENCE, **fields) for name, fields in told.items()]
-    return [
-        [message.topic, text(message.key), text(message.value), message.timestamp_ms, message.operation] for message in messages
-    ]
+    return [control(name, fields) for name, fields in told.items()]
+
+
+def snapshot_notices() -> list[list[Any]]:
+    """The watcher's own messages about snapshots: of all there is, and of a choice."""
+    whole = Snapshot(SNAPSHOT, operation="insert", reason="initial", started_at="2024-01-01T12:00:00.000Z")
+    chosen = replace(whole, operation="replace", reason="position lost", collections=("users", "o*"), filters={"users": "{}"})
+    told = [*course(whole), *course(chosen)]
+    return [control(notice.operation, notice.fields) for notice in told]
+
+
+def course(snapshot: Snapshot) -> list[Notice]:
+    """The messages of a snapshot that copies one collection."""
+    snapshot, started = plan.announced(snapshot, 7)
+    snapshot, collection_completed = plan.collection_completed(replace(snapshot, collection="users", in_collection=3, documents=3))
+    _, completed = plan.ended(snapshot, "completed")
+    _, aborted = plan.ended(snapshot, "aborted", "changes are missing")
+    return [started, collection_completed, completed, aborted]
+
+
+def control(operation: str, fields: Mapping[str, Any]) -> list[Any]:
+    """Topic, key, value, time and operation of a message of the watcher's own."""
+    message = encoder().control(operation, timestamp_ms=NOON_MS, sequence=SEQUENCE, **fields)
+    return [message.topic, text(message.key), text(message.value), message.timestamp_ms, message.operation]
 
 
 def text(raw: bytes | None) -> str | None:
@@ -116,6 +139,7 @@ def main() -> None:
     """Write the file."""
     lines = [{**one, "messages": made(one, native=False)} for one in cases()]
     lines.append({"name": "notices", "messages": notices()})
+    lines.append({"name": "notices of snapshots", "messages": snapshot_notices()})
     FILE.write_text("".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines))
 
 

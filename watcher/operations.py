@@ -8,12 +8,17 @@ from types import MappingProxyType
 
 DEAD_LETTER = "deadLetter"
 
+SNAPSHOT_STARTED, SNAPSHOT_ABORTED = "snapshotStarted", "snapshotAborted"
+SNAPSHOT_COLLECTION_COMPLETED, SNAPSHOT_COMPLETED = "snapshotCollectionCompleted", "snapshotCompleted"
+OF_SNAPSHOTS = (SNAPSHOT_STARTED, SNAPSHOT_COLLECTION_COMPLETED, SNAPSHOT_COMPLETED, SNAPSHOT_ABORTED)
+"""Control messages about the course of a snapshot."""
+
 BY_TOPIC: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
         "insert": ("insert",),
         "update": ("update", "replace"),
         "delete": ("delete",),
-        "control": ("rename", "drop", "dropDatabase", "invalidate", "gap", "rewind", DEAD_LETTER),
+        "control": ("rename", "drop", "dropDatabase", "invalidate", "gap", "rewind", *OF_SNAPSHOTS, DEAD_LETTER),
     }
 )
 """The operations whose messages go to one topic, by the last part of its setting (`kafka_topic_insert`, …). Servers may send
@@ -23,7 +28,13 @@ OPERATIONS = tuple(operation for operations in BY_TOPIC.values() for operation i
 ROW_OPERATIONS = tuple(operation for operation in OPERATIONS if operation not in BY_TOPIC["control"])
 """Operations that change one document."""
 
-OF_A_DATABASE = ("dropDatabase", "invalidate", "gap", "rewind")
+OF_A_DATABASE = (
+    "dropDatabase",
+    "invalidate",
+    "gap",
+    "rewind",
+    *(operation for operation in OF_SNAPSHOTS if operation != SNAPSHOT_COLLECTION_COMPLETED),
+)
 """Operations whose messages name no collection."""
 
 TOPIC_OF: Mapping[str, str] = MappingProxyType(

@@ -17,6 +17,7 @@ import pytest
 from confluent_kafka.admin import AdminClient
 from pymongo.database import Database
 
+from tests.support.kafka_topics import delete_topic
 from tests.support.load import Load
 from tests.support.oracle import Oracle
 from tests.support.records import QUIET
@@ -149,3 +150,39 @@ def test_a_watcher_whose_position_was_deleted(
         eventually(lambda: holds_a_copy(example, db), 40)
     if example_runs:
         assert "begin again" in example.log
+
+
+@pytest.mark.parametrize("kills", [0, 3])
+def test_a_copy_by_snapshots(tmp_path: Path, mongo: ReplicaSet, kafka: Broker, prefix: str, db: Database[Any], kills: int) -> None:
+    """An empty SQLite becomes the whole copy; after a lost position again, without what was deleted or dropped meanwhile."""
+    example = Example(tmp_path, kafka.bootstrap, prefix)
+    db.users.insert_many({"_id": number, "n": 0} for number in range(3000))
+    db.organizations.insert_many({"_id": str(number)} for number in range(20))
+    by_snapshots = {"snapshot_mode": "initial", "on_position_lost": "snapshot", "snapshot_documents_per_second": 2000}
+    with WorkerProcess(tmp_path, settings(mongo, kafka, prefix) | by_snapshots) as worker, example.running():
+        worker.reached()
+        db.users.update_many({"_id": {"$lt": 100}}, {"$inc": {"n": 1}})
+        db.users.delete_many({"_id": {"$gte": 2900}})
+        kill_by_turns(kills, worker, example)
+        eventually(lambda: example.copy.exists() and holds_a_copy(example, db), 60, interval_s=0.2)
+        worker.reached()
+        assert worker.stop() == 0
+        delete_topic(kafka, f"{prefix}.position")
+        db.users.delete_many({"_id": {"$lt": 50}})
+        db.users.update_many({"_id": {"$lt": 200}}, {"$inc": {"n": 1}})
+        db.users.insert_one({"_id": 5000})
+        db.organizations.drop()
+        worker.start()
+        worker.reached()
+        db.users.insert_one({"_id": 7, "n": "again"})
+        kill_by_turns(kills, worker, example)
+        eventually(lambda: holds_a_copy(example, db), 60, interval_s=0.2)
+
+
+def kill_by_turns(kills: int, worker: WorkerProcess, example: Example) -> None:
+    """Kill both in turn, each time once the worker streams again."""
+    for number in range(kills):
+        worker.reached()
+        victim = worker if number % 2 else example
+        victim.kill()
+        victim.start()

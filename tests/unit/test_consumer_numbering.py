@@ -95,6 +95,43 @@ def test_a_position_that_was_set_back_is_no_new_count() -> None:
     assert counts((A, 90, "k"), (A, 1_000_001, "e"), (B, 99, "l"), (B, 1_000_002, "f")) == [0] * 4
 
 
+def row(partition: Partition, sequence: int, offset: int = 0) -> Change:
+    """A document that a snapshot has copied: its event id is no token, and sorts after all tokens."""
+    message = {"eventId": f"snapshot-20260101T000000Z-0a1b2c.{sequence}", "snapshot": "snapshot-20260101T000000Z-0a1b2c"}
+    return Change("insert", "d", "c", "w", sequence, partition, offset, message, Record())
+
+
+def test_documents_of_snapshots_between_changes_are_no_new_count() -> None:
+    numbering = Numbering()
+    messages = [change(A, 1, "82A"), row(A, 2), change(B, 4, "82C"), row(A, 3), change(A, 5, "82D"), row(A, 6), change(B, 7, "82E")]
+    assert [numbering.count_of(each) for each in messages] == [0] * len(messages)
+
+
+def test_a_new_count_that_begins_with_a_snapshot() -> None:
+    numbering = Numbering()
+    messages = [change(A, 90, "82A"), change(B, 91, "82B"), row(A, 2), change(B, 4, "82C"), row(A, 3), change(A, 5, "82D")]
+    assert [numbering.count_of(each) for each in messages] == [0, 0, 0, 1, 1, 1]
+
+
+@given(st.data())
+def test_documents_of_snapshots_are_put_in_order_with_changes(data: Any) -> None:
+    """Whatever is read first, in transactions that are there whole."""
+    total = data.draw(st.integers(2, 40))
+    kinds = data.draw(st.lists(st.tuples(st.sampled_from([A, B, C]), st.booleans()), min_size=total, max_size=total))
+    began: list[int] = []
+    order = SequenceOrder(2.0, 1 << 20, began_again=lambda each: began.append(each.sequence))
+    order.assign([A, B, C])
+    number = order.begin_round(0.0)
+    for partition in data.draw(st.permutations([A, B, C])):
+        of_partition = [(sequence, is_row) for sequence, (place, is_row) in enumerate(kinds, 1) if place == partition]
+        for offset, (sequence, is_row) in enumerate(of_partition):
+            each = row(partition, sequence, offset) if is_row else change(partition, sequence, f"82{sequence:04}", offset)
+            order.add(each, 0)
+        order.passed(partition, len(of_partition))
+    order.answer(number, {partition: sum(place == partition for place, _ in kinds) for partition in order.unclear()})
+    assert ([each.sequence for each in order.ready()], began) == ([*range(1, total + 1)], [])
+
+
 def test_what_is_read_again_after_a_rebalance() -> None:
     numbering = Numbering()
     told = [numbering.count_of(change(A, *each)) for each in [(8, "h"), (9, "i"), (1, "j"), (2, "k")]]

@@ -17,7 +17,16 @@ from confluent_kafka import Message as Record
 from hypothesis import given
 from hypothesis import strategies as st
 
-from watcher.consumer import AsyncDatabaseChangeConsumer, Change, ConsumerOptions, DatabaseChangeConsumer, Gap
+from watcher.consumer import (
+    AsyncDatabaseChangeConsumer,
+    Change,
+    ConsumerOptions,
+    DatabaseChangeConsumer,
+    Gap,
+    SnapshotAborted,
+    SnapshotCompleted,
+    SnapshotStarted,
+)
 from watcher.consumer.change import NotOurs, read
 from watcher.consumer.connection import consumer_properties
 from watcher.consumer.delivery.attempts import Attempts
@@ -105,6 +114,75 @@ def test_a_document_as_the_users_own_model() -> None:
 def test_a_gap() -> None:
     found = Gap.of(change("gap", None, reason="lost", lastEventId="e6"))
     assert found == Gap("d", "w", 7, datetime(2024, 1, 1, 12, 0, 0, 756000, UTC), "lost", "e6")
+
+
+NOON = "826592A9400000000C2B0229296E04"
+"""A token of 12:00:00."""
+
+
+def test_versions_sort_in_the_order_of_a_documents_states() -> None:
+    states = [
+        change(eventId=NOON, sequence=900, timestamp="2024-01-01T13:00:00.000Z"),  # wallTime is no clock of the cluster
+        change(eventId="s.1", snapshot="s", sequence=901, timestamp="2024-01-01T12:00:00.000Z"),
+        change(eventId=NOON.replace("9400000000C", "9400000000D"), sequence=1024),
+        change(eventId="s.2", snapshot="s", sequence=3, timestamp="2024-01-01T12:00:01.000Z"),  # the numbers begin again
+        change(eventId=NOON.replace("A940", "A941"), sequence=4),
+    ]
+    versions = [each.version for each in states]
+    assert versions == sorted(versions)
+    assert [each.token is None for each in states] == [False, True, False, True, False]
+    assert [each.snapshot for each in states] == [None, "s", None, "s", None]
+
+
+CHOICE = {"collections": ["users", "o*"], "filters": {"orders": "{}"}}
+
+
+def test_a_snapshot_that_begins() -> None:
+    found = SnapshotStarted.of(
+        change("snapshotStarted", None, snapshot="s", reason="initial", snapshotOperation="insert", **CHOICE)
+    )
+    assert (found.snapshot, found.reason, found.operation, found.sequence) == ("s", "initial", "insert", 7)
+    assert (found.collections, found.filters) == (("users", "o*"), {"orders": "{}"})
+
+
+def completed(collection: str | None = None, **fields: Any) -> SnapshotCompleted:
+    operation = "snapshotCollectionCompleted" if collection else "snapshotCompleted"
+    return SnapshotCompleted.of(change(operation, collection, snapshot="s", startedSequence=3, documents=5, **fields))
+
+
+def test_what_a_snapshot_covers() -> None:
+    found = completed("users", filtered=False)
+    assert (found.snapshot, found.started_sequence, found.collection, found.documents) == ("s", 3, "users", 5)
+    assert (found.covers("users"), found.covers("orders")) == (True, False)
+    assert not completed("users", filtered=True).covers("users")
+    assert completed().covers("whatever")
+    found = completed(**CHOICE)
+    assert [found.covers(each) for each in ("users", "offers", "orders", "members")] == [True, True, False, False]
+
+
+def test_a_snapshot_that_is_aborted() -> None:
+    found = SnapshotAborted.of(change("snapshotAborted", None, snapshot="s", startedSequence=3, documents=5, reason="gone"))
+    assert (found.snapshot, found.started_sequence, found.documents, found.reason) == ("s", 3, 5, "gone")
+
+
+@pytest.mark.parametrize("kind", [SnapshotStarted, SnapshotCompleted, SnapshotAborted])
+def test_a_message_about_a_snapshot_without_its_fields_is_rejected(kind: Any) -> None:
+    with pytest.raises(Reject, match="cannot be read"):
+        kind.of(change("snapshot", None))
+
+
+def test_a_handler_of_snapshots_comes_before_those_of_the_collection() -> None:
+    consumer = DatabaseChangeConsumer("b", "g", ["t"])
+    told: list[Any] = []
+    consumer.on("users", "*")(told.append)
+    consumer.on("users", "snapshotCollectionCompleted")
+    consumer.on_snapshot_completed(told.append)
+    for operation, collection in (("snapshotCollectionCompleted", "users"), ("snapshotCompleted", None)):
+        each = change(operation, collection, snapshot="s", startedSequence=3, documents=5, filtered=False)
+        route = consumer._routes.find(each)
+        assert route is not None
+        route.handler([each])
+    assert [(type(each), each.collection) for each in told] == [(SnapshotCompleted, "users"), (SnapshotCompleted, None)]
 
 
 @pytest.mark.parametrize(

@@ -93,7 +93,13 @@ UNKNOWN = [returned, returned_or_not, wanted_only, lambda change: saved(change)]
 @pytest.mark.parametrize("handler", [*COROUTINES, *GENERATORS, None, "users"])
 def test_what_a_call_does_not_run_is_no_handler(handler: Any) -> None:
     consumer = DatabaseChangeConsumer("b", "g", ["t"])
-    for register in (consumer.on("users"), consumer.on_batch("users"), consumer.on_gap, consumer.on_other):
+    for register in (
+        consumer.on("users"),
+        consumer.on_batch("users"),
+        consumer.on_gap,
+        consumer.on_snapshot_completed,
+        consumer.on_other,
+    ):
         with pytest.raises(TypeError):
             register(handler)
 
@@ -101,7 +107,13 @@ def test_what_a_call_does_not_run_is_no_handler(handler: Any) -> None:
 @pytest.mark.parametrize("handler", [*FUNCTIONS, *GENERATORS, None, "users"])
 def test_what_gives_no_coroutine_is_no_handler_of_asyncio(handler: Any) -> None:
     consumer = AsyncDatabaseChangeConsumer("b", "g", ["t"])
-    for register in (consumer.on("users"), consumer.on_batch("users"), consumer.on_gap, consumer.on_other):
+    for register in (
+        consumer.on("users"),
+        consumer.on_batch("users"),
+        consumer.on_gap,
+        consumer.on_snapshot_completed,
+        consumer.on_other,
+    ):
         with pytest.raises(TypeError):
             register(handler)
 
@@ -240,7 +252,7 @@ def _operations(models: Iterable[Any]) -> dict[str, Any]:
 
 
 SNIPPET = """
-from watcher.consumer import AsyncDatabaseChangeConsumer, Change, DatabaseChangeConsumer, Gap
+from watcher.consumer import AsyncDatabaseChangeConsumer, Change, DatabaseChangeConsumer, Gap, SnapshotCompleted
 
 consumer = DatabaseChangeConsumer("b", "g", ["t"])
 asynchronous = AsyncDatabaseChangeConsumer("b", "g", ["t"])
@@ -249,9 +261,11 @@ changes: list[Change] = []
 def handle(change: Change) -> None: ...
 def handle_many(batch: list[Change]) -> int: return len(batch)
 def hear(gap: Gap) -> None: ...
+def remove(snapshot: SnapshotCompleted) -> None: ...
 async def save(change: Change) -> None: ...
 async def save_many(batch: list[Change]) -> None: ...
 async def mark(gap: Gap) -> None: ...
+async def clean(snapshot: SnapshotCompleted) -> None: ...
 """
 RIGHT = [
     'consumer.on("users")(handle)',
@@ -259,11 +273,13 @@ RIGHT = [
     'consumer.on("users")(lambda change: handle(change))',
     'consumer.on_batch("users")(handle_many)',
     "consumer.on_gap(hear)",
+    "consumer.on_snapshot_completed(remove)",
     "consumer.on_other(handle)",
     'asynchronous.on("users")(save)',
     'asynchronous.on("users")(lambda change: save(change))',
     'asynchronous.on_batch("users")(save_many)',
     "asynchronous.on_gap(mark)",
+    "asynchronous.on_snapshot_completed(clean)",
     "asynchronous.on_other(save)",
 ]
 WRONG = [
@@ -271,11 +287,14 @@ WRONG = [
     'consumer.on("users")(lambda change: save(change))',
     'consumer.on_batch("users")(save_many)',
     "consumer.on_gap(mark)",
+    "consumer.on_snapshot_completed(clean)",
+    "consumer.on_snapshot_started(remove)",
     "consumer.on_other(save)",
     'consumer.on("users")(handle_many)',
     'asynchronous.on("users")(handle)',
     'asynchronous.on_batch("users")(handle_many)',
     "asynchronous.on_gap(hear)",
+    "asynchronous.on_snapshot_completed(remove)",
     "asynchronous.on_other(handle)",
 ]
 

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from tests.golden_messages import FILE, Case, cases, made, notices
+from tests.golden_messages import FILE, Case, cases, made, notices, snapshot_notices
 
 GOLDEN = [json.loads(line) for line in FILE.read_text().splitlines()]
-*EVENTS, NOTICES = GOLDEN
+*EVENTS, NOTICES, SNAPSHOT_NOTICES = GOLDEN
 
 
 def name(one: Case) -> str:
@@ -25,6 +25,7 @@ def test_the_same_bytes(one: dict[str, Any], native: bool) -> None:
 
 def test_the_watchers_own_messages() -> None:
     assert notices() == NOTICES["messages"]
+    assert snapshot_notices() == SNAPSHOT_NOTICES["messages"]
 
 
 def test_every_kind_is_in_the_file() -> None:

@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import bson
 import pytest
 
 from tests.unit.bson_types import TYPES
-from tests.unit.change_events import EVENT_ID, change, encoder, recorded
+from tests.unit.change_events import EVENT_ID, NOON_MS, change, encoder, recorded
 from watcher.config.topics.name import escape
 from watcher.messages.envelopes.generic import FIELDS
 from watcher.messages.oversize import FOR_KAFKA, REASONS
-from watcher.model import Message
+from watcher.model import Message, Notice
 from watcher.position.change import notice_of
 from watcher.position.history import PositionChange
+from watcher.snapshot import plan
 from watcher.stream.loss_policies import gap_notice
 
 TEXT = (Path(__file__).parents[2] / "docs" / "message-format.md").read_text(encoding="utf-8")
@@ -29,16 +31,30 @@ REWIND = PositionChange("2024-01-01T14:00:00.000Z", "ada@host-1", "rewind to 202
 
 
 def examples() -> dict[str, Message]:
-    """The recorded events in their order, then a gap, a rewind and an event that was too large."""
+    """The recorded events in their order, then a gap, a rewind, a snapshot and an event that was too large."""
     events = recorded()
     messages = {operation: encoder().encode(events[operation], 1042 + number) for number, operation in enumerate(ORDER)}
     gap = gap_notice("MongoDB no longer has the changes after the saved position.", {"_data": EVENT_ID}, AN_HOUR_LATER)
     messages["gap"] = encoder().control(gap.operation, timestamp_ms=gap.timestamp_ms, sequence=1050, **gap.fields)
     rewind = notice_of(REWIND)
     messages["rewind"] = encoder().control(rewind.operation, timestamp_ms=rewind.timestamp_ms, sequence=1_000_001, **rewind.fields)
+    for number, notice in enumerate(snapshot_notices()):
+        messages[notice.operation] = encoder().control(notice.operation, timestamp_ms=NOON_MS, sequence=1 + number, **notice.fields)
     large = bson.encode(change("insert", fullDocument={"text": "x" * TOO_MUCH}))
     messages["truncated"], messages["deadLetter"] = encoder().messages_for(large, 1051, lambda topic: TOO_MUCH)
     return messages
+
+
+def snapshot_notices() -> list[Notice]:
+    """The control messages of a snapshot, and that of another one that is aborted."""
+    filters = {"orders": '{"open": true}'}
+    begun = replace(plan.begun("initial", "insert", ["users", "orders"], filters), id="snapshot-20240101T120000Z-0a1b2c")
+    snapshot, started = plan.announced(begun, 1)
+    snapshot = replace(snapshot, collection="users", in_collection=1200, documents=1200)
+    _, collection_completed = plan.collection_completed(snapshot)
+    _, completed = plan.ended(replace(snapshot, documents=1250), "completed")
+    _, aborted = plan.ended(snapshot, "aborted", "changes are missing")
+    return [started, collection_completed, completed, aborted]
 
 
 def cells(line: str) -> list[str]:

@@ -9,6 +9,7 @@ from watcher.consumer.change import Change, Gap
 from watcher.consumer.consumer import DatabaseChangeConsumer
 from watcher.consumer.errors import DeadLetterFailed, ForeignMessage, HandlerFailed, ReadError, Reject
 from watcher.consumer.options import ConsumerOptions
+from watcher.consumer.snapshots import SnapshotAborted, SnapshotCompleted, SnapshotStarted
 
 __all__ = [
     "AsyncDatabaseChangeConsumer",
@@ -21,4 +22,7 @@ __all__ = [
     "HandlerFailed",
     "ReadError",
     "Reject",
+    "SnapshotAborted",
+    "SnapshotCompleted",
+    "SnapshotStarted",
 ]

@@ -19,6 +19,7 @@ from watcher.consumer.environment import read_environment
 from watcher.consumer.options import ConsumerOptions
 from watcher.consumer.registration.handlers import check_coroutine_handler, coroutine_of
 from watcher.consumer.registration.operations import ANY
+from watcher.consumer.snapshots import SnapshotAborted, SnapshotCompleted, SnapshotStarted
 from watcher.consumer.stop_signals import STOP_SIGNALS
 
 T = TypeVar("T")
@@ -67,6 +68,21 @@ class AsyncDatabaseChangeConsumer:
     def on_gap(self, handler: Coroutines[Gap]) -> Coroutines[Gap]:
         """Like DatabaseChangeConsumer.on_gap."""
         self._consumer.on_gap(self._in_loop(handler))
+        return handler
+
+    def on_snapshot_started(self, handler: Coroutines[SnapshotStarted]) -> Coroutines[SnapshotStarted]:
+        """Like DatabaseChangeConsumer.on_snapshot_started."""
+        self._consumer.on_snapshot_started(self._in_loop(handler))
+        return handler
+
+    def on_snapshot_completed(self, handler: Coroutines[SnapshotCompleted]) -> Coroutines[SnapshotCompleted]:
+        """Like DatabaseChangeConsumer.on_snapshot_completed."""
+        self._consumer.on_snapshot_completed(self._in_loop(handler))
+        return handler
+
+    def on_snapshot_aborted(self, handler: Coroutines[SnapshotAborted]) -> Coroutines[SnapshotAborted]:
+        """Like DatabaseChangeConsumer.on_snapshot_aborted."""
+        self._consumer.on_snapshot_aborted(self._in_loop(handler))
         return handler
 
     def on_other(self, handler: Coroutines[Change]) -> Coroutines[Change]:

@@ -19,6 +19,9 @@ NO_OFFSET = -1
 """Offset of a message that is not in Kafka: a gap that the consumer itself has found."""
 
 NO_TIME = "1970-01-01T00:00:00.000Z"
+TOKEN_SECONDS = slice(2, 10)
+"""Characters of a resume token that hold the seconds of its cluster time, in hexadecimal (KeyString, type 0x82)."""
+
 _NO_KEY: dict[str, Any] = {}
 
 
@@ -93,8 +96,30 @@ class Change:
 
     @property
     def event_id(self) -> str | None:
-        """Unique identifier of the change event. As text, the identifiers sort in the order of the changes. None in a gap."""
+        """Unique identifier of the message's content; None in the watcher's own messages, such as a gap."""
         return self.message.get("eventId")
+
+    @property
+    def snapshot(self) -> str | None:
+        """The id of the snapshot that has copied the document, or that a control message is about; None in a change."""
+        return self.message.get("snapshot")
+
+    @property
+    def token(self) -> str | None:
+        """The `event_id` of an event of the change stream. As text, tokens sort in the order of the stream. None in all other
+        messages.
+        """
+        return None if "snapshot" in self.message else self.event_id
+
+    @property
+    def version(self) -> str:
+        """Text that sorts in the order of a document's states, changes and copies by snapshots alike, also if the watcher's numbers
+        begin again or another watcher has taken over.
+
+        It is the second of the change in MongoDB, or the one as of which the document was read, and then `sequence`.
+        """
+        seconds = int(self.token[TOKEN_SECONDS], 16) if self.token else int(self.timestamp.timestamp())
+        return f"{seconds:08X}-{self.sequence:016X}"
 
     @property
     def truncated(self) -> tuple[str, ...]:
@@ -192,6 +217,8 @@ def _wrong_field(change: Change) -> str | None:
         return "collection"
     if not isinstance(message.get("eventId", ""), str | None):
         return "eventId"
+    if not isinstance(message.get("snapshot", ""), str | None):
+        return "snapshot"
     if not isinstance(message.get("documentKey", _NO_KEY), dict):
         return "documentKey"
     if not isinstance(message.get("timestamp"), str) or (change.operation == "gap" and not _is_time(message["timestamp"])):

@@ -17,12 +17,23 @@ from watcher.consumer.registration.handlers import Result, check_handler, checke
 from watcher.consumer.registration.operations import ANY, check_selection
 from watcher.consumer.registration.routes import BatchHandler, Handler, Route, Routes
 from watcher.consumer.session import Session
+from watcher.consumer.snapshots import SnapshotAborted, SnapshotCompleted, SnapshotStarted
 from watcher.consumer.stop_signals import stop_on_signals
-from watcher.operations import ROW_OPERATIONS
+from watcher.operations import (
+    ROW_OPERATIONS,
+    SNAPSHOT_ABORTED,
+    SNAPSHOT_COLLECTION_COMPLETED,
+    SNAPSHOT_COMPLETED,
+    SNAPSHOT_STARTED,
+)
 
 H = TypeVar("H", bound=Handler)
 B = TypeVar("B", bound=BatchHandler)
 G = TypeVar("G", bound=Callable[[Gap], Result])
+Started = TypeVar("Started", bound=Callable[[SnapshotStarted], Result])
+Completed = TypeVar("Completed", bound=Callable[[SnapshotCompleted], Result])
+Aborted = TypeVar("Aborted", bound=Callable[[SnapshotAborted], Result])
+T = TypeVar("T")
 
 DEFAULT_OPTIONS = ConsumerOptions()
 BATCH_SIZE = 500
@@ -113,9 +124,24 @@ class DatabaseChangeConsumer:
 
     def on_gap(self, handler: G) -> G:
         """Register the decorated function for gaps, which tell of missing changes. The control topic must be among `topics`."""
-        check_handler(handler)
-        told = checked(handler)
-        self._routes.add(Route(_one(lambda change: told(Gap.of(change))), operations=("gap",)))
+        self._on_control(handler, Gap.of, "gap")
+        return handler
+
+    def on_snapshot_started(self, handler: Started) -> Started:
+        """Register the decorated function for beginnings of snapshots. The control topic must be among `topics`."""
+        self._on_control(handler, SnapshotStarted.of, SNAPSHOT_STARTED)
+        return handler
+
+    def on_snapshot_completed(self, handler: Completed) -> Completed:
+        """Register the decorated function for the ends of snapshots: it is called for each collection, and once more when
+        everything is copied. The control topic must be among `topics`.
+        """
+        self._on_control(handler, SnapshotCompleted.of, SNAPSHOT_COLLECTION_COMPLETED, SNAPSHOT_COMPLETED)
+        return handler
+
+    def on_snapshot_aborted(self, handler: Aborted) -> Aborted:
+        """Register the decorated function for snapshots that end early. The control topic must be among `topics`."""
+        self._on_control(handler, SnapshotAborted.of, SNAPSHOT_ABORTED)
         return handler
 
     def on_other(self, handler: H) -> H:
@@ -125,6 +151,12 @@ class DatabaseChangeConsumer:
         check_handler(handler)
         self._routes.set_other(Route(_one(checked(handler))))
         return handler
+
+    def _on_control(self, handler: Callable[[T], object], read: Callable[[Change], T], *operations: str) -> None:
+        """Register a function for what `read` makes of control messages. It comes before a handler for their collection."""
+        check_handler(handler)
+        told = checked(handler)
+        self._routes.add(Route(_one(lambda change: told(read(change))), operations=operations, is_of_control=True))
 
     def run(self) -> None:
         """Read and handle messages until `stop`, SIGTERM or SIGINT. The message in hand is finished first.

@@ -42,6 +42,12 @@ Document = Annotated[dict[str, Any], Field(description="A document, in the diale
 Removable = Literal["fullDocument", "fullDocumentBeforeChange", "updateDescription"]
 
 
+Chosen = Annotated[list[str] | Absent, Field(description="Names and globs of the collections to copy; absent if it is all.")]
+Filters = Annotated[
+    dict[str, str] | Absent, Field(description="By collection, the query that chooses its documents, as MongoDB Extended JSON.")
+]
+
+
 class DocumentKey(BaseModel):
     """What identifies a document; in a sharded collection it holds the shard key's fields as well."""
 
@@ -184,6 +190,52 @@ class Rewind(EveryMessage):
     to: Time
 
 
+class SnapshotMessage(EveryMessage):
+    """A message about the course of a snapshot."""
+
+    snapshot: Annotated[str, Field(description="The snapshot's id, which the documents that it copies carry too.")]
+
+
+class SnapshotStarted(SnapshotMessage):
+    """A snapshot begins. It stands before all of the snapshot's documents, and before each change that spares one of them."""
+
+    operationType: Literal["snapshotStarted"]
+    reason: str
+    snapshotOperation: Annotated[Literal["insert", "replace"], Field(description="The operationType of the documents.")]
+    collections: Chosen = None
+    filters: Filters = None
+
+
+class LaterSnapshotMessage(SnapshotMessage):
+    """A message about a snapshot that goes on or ends."""
+
+    startedSequence: Annotated[int, Field(ge=1, description="The sequence of the snapshot's snapshotStarted.")]
+    documents: Annotated[int, Field(ge=0, description="The documents that were copied.")]
+
+
+class SnapshotCollectionCompleted(LaterSnapshotMessage):
+    """All documents of a collection that the snapshot chooses have been copied."""
+
+    operationType: Literal["snapshotCollectionCompleted"]
+    collection: str
+    filtered: Annotated[bool, Field(description="True if a query chose the documents, so that the others may be there as well.")]
+
+
+class SnapshotCompleted(LaterSnapshotMessage):
+    """All collections have been copied."""
+
+    operationType: Literal["snapshotCompleted"]
+    collections: Chosen = None
+    filters: Filters = None
+
+
+class SnapshotAborted(LaterSnapshotMessage):
+    """The snapshot has ended before all was copied."""
+
+    operationType: Literal["snapshotAborted"]
+    reason: str
+
+
 class DeadLetter(EveryMessage):
     """A change event that could not be delivered whole."""
 
@@ -196,13 +248,28 @@ class DeadLetter(EveryMessage):
 
 
 ROW_CHANGES = (Insert, Update, Replace, Delete)
-CONTROL = (Rename, Drop, DropDatabase, Invalidate, Gap, Rewind, DeadLetter)
+SNAPSHOT = (SnapshotStarted, SnapshotCollectionCompleted, SnapshotCompleted, SnapshotAborted)
+CONTROL = (Rename, Drop, DropDatabase, Invalidate, Gap, Rewind, *SNAPSHOT, DeadLetter)
 
 
 class AnyMessage(
     RootModel[
         Annotated[
-            Insert | Update | Replace | Delete | Rename | Drop | DropDatabase | Invalidate | Gap | Rewind | DeadLetter,
+            Insert
+            | Update
+            | Replace
+            | Delete
+            | Rename
+            | Drop
+            | DropDatabase
+            | Invalidate
+            | Gap
+            | Rewind
+            | SnapshotStarted
+            | SnapshotCollectionCompleted
+            | SnapshotCompleted
+            | SnapshotAborted
+            | DeadLetter,
             Field(discriminator="operationType"),
         ]
     ]

@@ -79,20 +79,25 @@ def collection_completed(snapshot: Snapshot) -> tuple[Snapshot, Notice]:
 
 def ended(snapshot: Snapshot, state: Literal["completed", "stopped", "aborted"], reason: str = "") -> tuple[Snapshot, Notice]:
     """End the snapshot; returns the message about it too. Only a completed one ends as `snapshotCompleted`."""
-    told = {"documents": snapshot.documents, **({"reason": reason} if reason else {})}
-    operation = "snapshotCompleted" if state == "completed" else "snapshotAborted"
-    return replace(snapshot, state=state), notice(operation, snapshot, **told)
+    documents = snapshot.documents
+    if state == "completed":
+        told = notice("snapshotCompleted", snapshot, documents=documents, **_chosen(snapshot))
+    else:
+        told = notice("snapshotAborted", snapshot, documents=documents, reason=reason)
+    return replace(snapshot, state=state), told
 
 
 def announced(snapshot: Snapshot, sequence: int) -> tuple[Snapshot, Notice]:
     """Make the message that says that the snapshot begins; `sequence` will be its number."""
     snapshot = replace(snapshot, started_sequence=sequence)
-    told: dict[str, Any] = {"reason": snapshot.reason, "snapshotOperation": snapshot.operation}
-    if snapshot.collections:
-        told["collections"] = list(snapshot.collections)
-    if snapshot.filters:
-        told["filters"] = dict(snapshot.filters)
-    return snapshot, notice("snapshotStarted", snapshot, **told)
+    told = {"reason": snapshot.reason, "snapshotOperation": snapshot.operation}
+    return snapshot, notice("snapshotStarted", snapshot, **told, **_chosen(snapshot))
+
+
+def _chosen(snapshot: Snapshot) -> dict[str, Any]:
+    """Return the choice of collections and documents as it stands in messages: nothing if it is all."""
+    choice = {"collections": list(snapshot.collections), "filters": dict(snapshot.filters)}
+    return {name: chosen for name, chosen in choice.items() if chosen}
 
 
 def notice(operation: str, snapshot: Snapshot, **fields: Any) -> Notice:

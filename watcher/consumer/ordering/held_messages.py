@@ -66,7 +66,7 @@ class PartitionQueue:
         """Move the messages of a count to the next one, from that event on."""
         moves = False
         for index, (arrived, weight, place, change) in enumerate(self.held):
-            moves = place[0] == count and (moves or (change.event_id is not None and change.event_id >= event))
+            moves = place[0] == count and (moves or (change.token is not None and change.token >= event))
             if moves:
                 self.held[index] = (arrived, weight, (count + 1, place[1]), change)
         if moves:
@@ -112,7 +112,7 @@ class WatcherLane:
             heapq.heapreplace(self.heads, (queue.held[0][2], change.source))
         else:
             heapq.heappop(self.heads)
-        self._note_event(change.source, queue.held[0][3].event_id if queue.held else None)
+        self._note_event(change.source, queue.held[0][3].token if queue.held else None)
         return place, change
 
     def forget(self, partitions: Collection[Partition]) -> None:
@@ -126,7 +126,7 @@ class WatcherLane:
         """Part the first message's count while its events contradict its numbers."""
         while (found := self._contradiction()) is not None:
             event, older = found
-            if not self.numbering.part(int(self.heads[0][0][0]), event, (older.sequence, older.event_id)):
+            if not self.numbering.part(int(self.heads[0][0][0]), event, (older.sequence, older.token)):
                 break
 
     def _contradiction(self) -> tuple[str, Change] | None:
@@ -164,12 +164,12 @@ class WatcherLane:
         heapq.heapify(self.heads)
         self.events.clear()
         for _, partition in self.heads:
-            self._note_event(partition, self.queues[partition].held[0][3].event_id)
+            self._note_event(partition, self.queues[partition].held[0][3].token)
 
     def add_head(self, place: Place, change: Change) -> None:
         """Add the first message of a queue."""
         heapq.heappush(self.heads, (place, change.source))
-        self._note_event(change.source, change.event_id)
+        self._note_event(change.source, change.token)
 
     def _note_event(self, partition: Partition, event: str | None) -> None:
         if event is None:

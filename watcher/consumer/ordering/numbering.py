@@ -9,7 +9,7 @@ process, so that nobody here knows them. But messages that are repeated have no 
 event under a lower number shows a new count. One that starts with earlier events is noticed when its numbers contradict others.
 
 Partitions are read at different speeds. Across them, event ids tell the counts apart: as text they sort in the order of the
-changes.
+changes. Messages without a token, such as the documents of snapshots, say nothing about that.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ class Numbering:
 
     def count_of(self, change: Change) -> int:
         """Return the count that a message belongs to; it must be the next one of its partition."""
-        sequence, event = change.sequence, change.event_id
+        sequence, event = change.sequence, change.token
         before, top = self._tops.get(change.source, (0, (-1, None)))
         count = before
         if _begins_again(top, sequence, event):

@@ -168,7 +168,7 @@ class SequenceOrder:
             lane.told_count = place[0]
             self._began_again(change)
         if place >= lane.last:
-            lane.last, lane.last_event = place, change.event_id
+            lane.last, lane.last_event = place, change.token
         elif self._merging and not (is_again or lane.was_late or self._is_repeated(change)):
             lane.was_late = True
             _log.warning(

@@ -19,7 +19,9 @@ REMEMBERED = 10_000
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """A handler and the messages that it takes. `batch_size` is the most changes it takes at once, or 0 for single changes."""
+    """A handler and the messages that it takes. `batch_size` is the most changes it takes at once, or 0 for single changes.
+    `is_of_control` marks a handler of control messages alone.
+    """
 
     handler: Callable[[list[Change]], object]
     collection: str = ANY
@@ -27,6 +29,7 @@ class Route:
     database: str = ANY
     batch_size: int = 0
     wait_s: float = 0.0
+    is_of_control: bool = False
 
     def takes(self, change: Change) -> bool:
         """True if the handler takes this message. Only `*` matches a message without a collection."""
@@ -37,11 +40,11 @@ class Route:
         )
 
     @property
-    def vagueness(self) -> tuple[int, int, int]:
-        """Sort key that puts the most specific route first: a name before a glob, and a glob before `*`. The collection counts
-        first, the operation last.
+    def vagueness(self) -> tuple[bool, int, int, int]:
+        """Sort key that puts the most specific route first: one of control messages, then a name before a glob, and a glob before
+        `*`. Then the collection counts first, the operation last.
         """
-        return _vagueness(self.collection), _vagueness(self.database), int(ANY in self.operations)
+        return not self.is_of_control, _vagueness(self.collection), _vagueness(self.database), int(ANY in self.operations)
 
 
 class Routes:

@@ -19,8 +19,8 @@ import pytest
 from tests.support.snapshot_world import DATABASE, WATCHED, World, WorldDocuments, WorldStream
 from tests.unit.change_events import encoder
 from watcher.config import Settings
-from watcher.model import Batch, Message, Owner, Position, Ticks
-from watcher.snapshot import interleaver, place
+from watcher.model import Batch, Message, Owner, Position, Ticks, token_ticks
+from watcher.snapshot import interleaver, later_chunk, place
 from watcher.snapshot.interleaver import Interleaver
 from watcher.stream import overlap
 from watcher.stream.pipeline import Pipeline
@@ -109,7 +109,7 @@ class History:
         while not self._done() and self._steps < MOST_STEPS:
             self._steps += 1
             self.stream = WorldStream(self.world)
-            source = Interleaver(self.stream, WorldDocuments(self.world), settings, Deaf())
+            source = Interleaver(self.stream, WorldDocuments(self.world, self.stream), settings, Deaf())
             pipeline = Pipeline(source, encoder(), self.kafka, Deaf())
             with contextlib.suppress(Killed):
                 pipeline.run(self.kafka.position, self._stopping)
@@ -241,9 +241,20 @@ CONDITIONS: dict[str, Callable[[pytest.MonkeyPatch], None]] = {
     "rows that came with an event": lambda patch: patch.setattr(interleaver, "superseded_rows", lambda *_: {}),
     "renamed onto": lambda patch: patch.setattr(interleaver.plan, "renamed_onto", lambda snapshot, _: snapshot),
     "the end of a collection": lambda patch: patch.setattr(interleaver.Scan, "_is_complete", lambda *_: True),
+    "what came of a later chunk meanwhile": lambda patch: patch.setattr(later_chunk.LaterChunk, "_leave_out", lambda *_: None),
+    "a later chunk waits": lambda patch: patch.setattr(later_chunk, "place_later", lambda _, at: place.ChunkPlace(0, at)),
+    "all of a transaction before a later chunk": lambda patch: patch.setattr(later_chunk, "place_later", _early_place),
+    "no later chunk beside drop and rename": lambda patch: patch.setattr(later_chunk, "is_orderly", lambda _: True),
     "the end of all": lambda patch: patch.setattr(Interleaver, "_take_next", _hasty(Interleaver._take_next)),
 }
 """What is taken away, each by itself."""
+
+
+def _early_place(reply: Batch, at: Ticks) -> place.ChunkPlace | None:
+    found = place.place_later(reply, at)
+    if found is None and reply.events and token_ticks(reply.token) == at:
+        return place.ChunkPlace(len(reply.events), at)
+    return found
 
 
 def _hasty(take_next: Callable[[Interleaver], None]) -> Callable[[Interleaver], None]:

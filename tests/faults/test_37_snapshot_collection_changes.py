@@ -102,7 +102,6 @@ def test_changed_as_a_whole(
                 change(db, collection)
             else:
                 fill(db, collection)
-            fault_report.remark(change.__name__.replace("_", " "))
             fault_report.count(faults=1)
         completed(inbox, 120)
     fault_report.measure(worker.pid)
@@ -132,6 +131,26 @@ def test_capped_collections(
     assert twice(messages) == []
     fault_report.count(writes=capped.writes, faults=1, messages=len(messages))
     assert worker.stop() == 0, worker.output
+
+
+@pytest.mark.parametrize("full_document", ["updateLookup", "default"])
+def test_a_capped_collection_takes_its_place(
+    full_document: str, launch: Launch, settings: Document, inbox: Inbox, db: Database[Any], fault_report: FaultReport
+) -> None:
+    """The one in hand is dropped, and one whose past cannot be read has its name. Nothing waits for ever."""
+    db.users.insert_many(documents("users", DOCUMENTS))
+    more = {"snapshot_mode": "initial", "snapshot_documents_per_second": 600, "full_document": full_document}
+    worker = launch(settings | more)
+    worker.reached()
+    eventually(lambda: worker.status["sequence"] > 300)
+    db.users.drop()
+    db.create_collection("users", capped=True, size=CAPPED_BYTES)
+    db.users.insert_many(documents("users", 100))
+    completed(inbox)
+    messages = check(inbox, db)
+    assert len(operations(messages, "drop")) == 1
+    assert len(rows(messages)) < DOCUMENTS
+    fault_report.count(faults=1, messages=len(messages))
 
 
 def test_a_capped_collection_without_whole_documents_is_left_out(

@@ -77,9 +77,12 @@ class World:
     past_identities: dict[int, dict[str, int]] = field(default_factory=dict)
     oplog: list[Event] = field(default_factory=list)
     named_at: dict[str, int] = field(default_factory=dict)
+    renames: float = field(init=False)
+    """Share of the renames among the writes."""
     identities: dict[str, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        self.renames = self.random.choice((0.05, 0.1, 0.3))
         for collection in (*WATCHED, UNWATCHED):
             if self.random.random() < 0.8:
                 self.state[collection] = {key: self._next_version() for key in IDS if self.random.random() < 0.7}
@@ -94,7 +97,7 @@ class World:
             pass  # something in another database
         elif kind < 0.27:
             self._drop()
-        elif kind < 0.37:
+        elif kind < 0.27 + self.renames:
             self._rename()
         else:
             for number in range(self.random.choice((1, 1, 2, 3, 4))):

@@ -25,7 +25,10 @@ from watcher.snapshot.interleaver import Interleaver
 from watcher.stream import overlap
 from watcher.stream.pipeline import Pipeline
 
-SEEDS = 1500
+HISTORIES, HISTORIES_LONG = 250, 20_000
+SEARCHED = 5000
+"""Seeds to be tried, from one that is known, before a condition is found to be needless."""
+LONG_TIMEOUT_S = 3600
 MOST_STEPS = 400
 OWNER = Owner("9f3c", "host-1", 4711)
 
@@ -97,7 +100,7 @@ class History:
     def __post_init__(self) -> None:
         random = Random(self.seed)
         self.world = World(random, self.looks_up, writes=random.randint(5, 40))
-        self.kafka = Kafka(random)
+        self.kafka = Kafka(random, dies=random.choice((0.05, 0.15, 0.4)))
         self._steps = 0
 
     def run(self) -> bool:
@@ -191,10 +194,12 @@ def _at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(overlap, "ThreadPoolExecutor", AtOnce)
 
 
+@pytest.mark.timeout(LONG_TIMEOUT_S)
 @pytest.mark.parametrize("looks_up", [True, False], ids=["updateLookup", "default"])
-def test_never_back_and_equal_in_the_end(looks_up: bool) -> None:
-    finished = 0
-    for seed in range(SEEDS):
+def test_never_back_and_equal_in_the_end(looks_up: bool, rng: Random, long_form: bool) -> None:
+    histories, finished = HISTORIES_LONG if long_form else HISTORIES, 0
+    for _ in range(histories):
+        seed = rng.randrange(2**32)
         history = History(seed, looks_up)
         finished += history.run()
         assert history.steps_back() == [], f"seed {seed}"
@@ -202,7 +207,7 @@ def test_never_back_and_equal_in_the_end(looks_up: bool) -> None:
         assert numbers == list(range(1, len(numbers) + 1)), f"seed {seed}"
         if history._done():
             assert history.differences() == [], f"seed {seed}"
-    assert finished > 0.95 * SEEDS
+    assert finished > 0.9 * histories
 
 
 def _place(**wrong: Any) -> Callable[..., place.ChunkPlace | None]:
@@ -241,13 +246,15 @@ CONDITIONS: dict[str, Callable[[pytest.MonkeyPatch], None]] = {
     "rows that came with an event": lambda patch: patch.setattr(interleaver, "superseded_rows", lambda *_: {}),
     "renamed onto": lambda patch: patch.setattr(interleaver.plan, "renamed_onto", lambda snapshot, _: snapshot),
     "the end of a collection": lambda patch: patch.setattr(interleaver.Scan, "_is_complete", lambda *_: True),
-    "what came of a later chunk meanwhile": lambda patch: patch.setattr(later_chunk.LaterChunk, "_leave_out", lambda *_: None),
+    "what came of a later chunk meanwhile": lambda patch: patch.setattr(later_chunk.LaterChunk, "_note", lambda *_: None),
     "a later chunk waits": lambda patch: patch.setattr(later_chunk, "place_later", lambda _, at: place.ChunkPlace(0, at)),
     "all of a transaction before a later chunk": lambda patch: patch.setattr(later_chunk, "place_later", _early_place),
     "no later chunk beside drop and rename": lambda patch: patch.setattr(later_chunk, "is_orderly", lambda _: True),
     "the end of all": lambda patch: patch.setattr(Interleaver, "_take_next", _hasty(Interleaver._take_next)),
 }
 """What is taken away, each by itself."""
+KNOWN = {}
+"""Seeds that miss a condition. Without one, or after a change of the model, the search takes longer."""
 
 
 def _early_place(reply: Batch, at: Ticks) -> place.ChunkPlace | None:
@@ -268,7 +275,7 @@ def _hasty(take_next: Callable[[Interleaver], None]) -> Callable[[Interleaver], 
 @pytest.mark.parametrize("condition", CONDITIONS)
 def test_each_condition_is_needed(condition: str, monkeypatch: pytest.MonkeyPatch) -> None:
     CONDITIONS[condition](monkeypatch)
-    for seed in range(2 * SEEDS):
+    for seed in range(KNOWN.get(condition, 0), KNOWN.get(condition, 0) + SEARCHED):
         for looks_up in (True, False):
             history = History(seed, looks_up)
             if history.run() and (history.steps_back() or history.differences()):

@@ -59,22 +59,23 @@ class StreamDocuments:
         kind = self._kinds.get(collection, CollectionKind.ORDINARY)
         if self._reason_against(kind):
             return Read((), complete=True, at=at)
-        has_past = kind is not CollectionKind.CAPPED
+        has_past, time = kind is not CollectionKind.CAPPED, Timestamp(*at)
         try:
             chunk = self._reader.chunk(
                 collection,
                 after or None,
                 limit=limit,
+                at=time if has_past else None,
+                since=time,
                 max_bytes=MOST_BYTES,
                 query=parsed(query, collection),
                 max_time_ms=READ_MS,
-                **{"at" if has_past else "since": Timestamp(*at)},
             )
         except NotAtThisTime as error:
             self.collections()  # the name may stand for a collection of another kind by now
             raise Unreadable(str(error)) from error
-        time = chunk.operation_time
-        return Read(chunk.documents, chunk.complete, at if has_past else (time.time, time.inc))
+        reached = chunk.operation_time
+        return Read(chunk.documents, chunk.complete, at if has_past else (reached.time, reached.inc))
 
     def _reason_against(self, kind: CollectionKind) -> str:
         """Return the reason why collections of this kind are not copied; empty if they are."""

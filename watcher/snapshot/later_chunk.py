@@ -4,6 +4,7 @@ Pure."""
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from watcher.bson_elements import id_document
 from watcher.model import Batch
@@ -20,7 +21,8 @@ class LaterChunk:
         """`namespace` is that of the collection, as `namespace_of` writes it."""
         self._read = read
         self._namespace = namespace
-        self._documents = {identity(id_document(document)): document for document in read.documents}
+        self._told = set[object]()
+        """Identities of the documents that events were about."""
         self.is_spoilt = False
         """A reply came that the documents cannot be compared with, so they have to be read again."""
 
@@ -30,15 +32,14 @@ class LaterChunk:
             self.is_spoilt = True
             return None
         place = place_later(reply, self._read.at)
-        self._leave_out(reply.events[: place.events] if place else reply.events)
+        self._note(reply.events[: place.events] if place else reply.events)
         return place
 
     @property
     def rest(self) -> Read:
         """The documents that the stream has told nothing of."""
-        return Read([*self._documents.values()], self._read.complete, self._read.at)
+        rest = [document for document in self._read.documents if identity(id_document(document)) not in self._told]
+        return replace(self._read, documents=rest)
 
-    def _leave_out(self, events: Sequence[bytes]) -> None:
-        for event in events:
-            if self._namespace in event:
-                self._documents.pop(document_of(event, self._namespace), None)
+    def _note(self, events: Sequence[bytes]) -> None:
+        self._told.update(document_of(event, self._namespace) for event in events if self._namespace in event)

@@ -75,7 +75,7 @@ def test_it_may_take_over_in_mid_snapshot_and_give_back(
     worker = launch(copying)
     worker.reached()
     eventually(lambda: worker.status["sequence"] > 300)
-    worker.kill()
+    assert worker.stop() == 0
     last = {record.key: record.value for record in read_topics(kafka.bootstrap, [topic])}
     database, token, sequence = read_by_0_1_0(last[b"position"] or b"")
     assert json.loads(last[b"snapshot"] or b"")["id"] == json.loads(last[b"position"] or b"")["snapshot"]

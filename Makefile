@@ -72,7 +72,7 @@ faults: setup ## the fault matrix; writes its table into docs/reliability.md
 
 .PHONY: faults-long
 faults-long: setup ## its long form: hours; ARGS="--seed N --minutes M" repeats a run
-	@$(BIN)/pytest tests/faults --long --publish docs/reliability.md $(ARGS)
+	@$(BIN)/pytest tests/faults tests/unit/test_snapshot_model.py --long --publish docs/reliability.md $(ARGS)
 
 .PHONY: soak
 soak: setup ## load and faults at random; MINUTES=30 SEED=…; plots memory, lag, throughput into docs/images/soak.png

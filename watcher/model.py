@@ -169,7 +169,7 @@ class Position:
     """The progress of a watcher: everything up to `token` is in Kafka, as messages numbered up to `sequence`.
 
     `token` is None until the change stream has been opened for the first time. `snapshot` is the snapshot under way, and
-    `last_snapshot` the id of the last one that ended. `last_gap_at` is the last time that changes were missed (ISO 8601), so that it is
+    `last_snapshot` the id of the last one that ended. `last_gap_at` is the last time that changes were missed (ISO 8601): so it is
     known on every host.
     """
 

@@ -213,6 +213,23 @@ def test_a_time_shows_what_was_written_up_to_it(reader: CollectionReader, db: Db
     assert state(reader.chunk("users", limit=10, at=now(db))) == []
 
 
+@pytest.mark.parametrize("options", [{}, {"capped": True, "size": 100_000}], ids=["usual", "capped"])
+def test_a_read_since_a_time_shows_what_was_written_up_to_it_and_tells_its_own(
+    reader: CollectionReader, db: Db, options: dict[str, Any]
+) -> None:
+    """The session has not heard of the write, and the collection may be one whose past cannot be read."""
+    db.create_collection("users", **options)
+    with db.client.start_session() as writing:
+        db.users.insert_one({"_id": 1, "state": "new"}, session=writing)
+        time = writing.operation_time
+    assert time is not None
+    chunk = reader.chunk("users", limit=10, since=time)
+    assert state(chunk) == ["new"]
+    assert chunk.operation_time >= time
+    with pytest.raises(NotAtThisTime):
+        reader.chunk("users", limit=10, since=Timestamp(time.time + 3600, 1))
+
+
 def refusal(reader: CollectionReader, collection: str, at: Timestamp) -> str:
     """The code of MongoDB's refusal to read as of that time."""
     with pytest.raises(NotAtThisTime) as caught:
@@ -263,9 +280,9 @@ def _is_known(reader: CollectionReader, db: Db, time: Timestamp) -> bool:
 def test_a_read_that_takes_too_long(reader: CollectionReader, db: Db) -> None:
     db.users.insert_many([{"_id": number} for number in range(100)])
     how: dict[str, Any] = {"limit": 100, "query": SLOW, "max_time_ms": 20}
-    for at, expected in ((now(db), NotAtThisTime), (None, Outage)):
+    for when, expected in (({"at": now(db)}, NotAtThisTime), ({"since": now(db)}, NotAtThisTime), ({}, Outage)):
         with pytest.raises(Outage) as caught:
-            reader.chunk("users", at=at, **how)
+            reader.chunk("users", **when, **how)
         assert (type(caught.value), caught.value.code) == (expected, "MaxTimeMSExpired")
 
 

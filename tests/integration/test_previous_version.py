@@ -1,4 +1,5 @@
-"""A worker goes on from what 0.1.0 has left: its position topic and its status file, as its code wrote them."""
+"""A worker goes on from what 0.1.0 has left: its position topic and its status file, as its code wrote them. And 0.1.0 goes on from
+what a worker leaves."""
 
 from __future__ import annotations
 
@@ -6,11 +7,15 @@ import json
 from pathlib import Path
 from typing import Any
 
+from bson import json_util
 from confluent_kafka import Producer
 from pymongo.database import Database
 
 from tests.support.doctoring import as_settings
 from tests.support.kafka_topics import create_topic
+from tests.support.records import read_topics
+from tests.support.snapshot_messages import check, completed, operations, twice
+from tests.support.waiting import eventually
 from tests.support.worker import Inbox, Launch
 from watcher.mongodb.timeline import Timeline
 from watcher.sandbox.kafka import Broker
@@ -58,3 +63,47 @@ def test_position_and_status_file_are_taken_over(
     assert (message["documentKey"]["_id"], message["sequence"]) == ("since then", 42)
     assert worker.stop() == 0
     assert worker.logged("error") == []
+
+
+def test_it_may_take_over_in_mid_snapshot_and_give_back(
+    launch: Launch, settings: dict[str, Any], inbox: Inbox, kafka: Broker, db: Database[Any]
+) -> None:
+    """It knows no snapshots: it writes positions without one, and leaves the snapshot's own record alone."""
+    db.users.insert_many([{"_id": number, "name": f"users/{number}", "version": 0} for number in range(1500)])
+    copying = settings | {"snapshot_mode": "initial", "snapshot_documents_per_second": 500}
+    topic = f"{settings['kafka_client_id']}.position"
+    worker = launch(copying)
+    worker.reached()
+    eventually(lambda: worker.status["sequence"] > 300)
+    assert worker.stop() == 0
+    last = {record.key: record.value for record in read_topics(kafka.bootstrap, [topic])}
+    database, token, sequence = read_by_0_1_0(last[b"position"] or b"")
+    assert json.loads(last[b"snapshot"] or b"")["id"] == json.loads(last[b"position"] or b"")["snapshot"]
+    producer = Producer({"bootstrap.servers": kafka.bootstrap})
+    producer.produce(topic, CLAIM, "claim")
+    written = POSITION.replace("DATABASE", database).replace("TOKEN", token["_data"]).replace(":41,", f":{sequence},")
+    producer.produce(topic, written, "position")
+    assert producer.flush(30) == 0
+
+    worker.start().reached()
+    db.users.update_one({"_id": 1499}, {"$set": {"version": 1}})
+    completed(inbox)
+    messages = check(inbox, db)
+    assert twice(messages) == []
+    assert len(operations(messages, "snapshotStarted")) == 1
+    assert worker.stop() == 0
+    assert worker.logged("error") == []
+
+
+def read_by_0_1_0(text: bytes) -> tuple[str, dict[str, Any], int]:
+    """Read a position as the code of 0.1.0 did, which takes no other fields within `owner` and no other version."""
+    data = json_util.loads(text)
+    if data["version"] != 1:
+        raise ValueError(f"version {data['version']}")
+    owner, token, sequence = data["owner"], data["token"], data["sequence"]
+    if owner.keys() != {"instance", "host", "pid"}:
+        raise TypeError(f"Owner(**{owner})")
+    int(token["_data"][2:10], 16)
+    if not isinstance(sequence, int) or sequence < 0:
+        raise ValueError(f"sequence {sequence!r}")
+    return data["database"], token, sequence

@@ -1,7 +1,8 @@
 """A MongoDB in memory whose past can be read at any time, for the random model of snapshots.
 
 Its clock ticks with every write. Transactions give several events one time, lookups may see the future up to the operation time of
-their reply, members lag, and a collection that was created, dropped or renamed cannot be read at a time before that.
+their reply, members lag. A collection that was created, dropped or renamed cannot be read at a time before that, and a capped one
+at no time but the present.
 """
 
 from __future__ import annotations
@@ -76,9 +77,12 @@ class World:
     past_identities: dict[int, dict[str, int]] = field(default_factory=dict)
     oplog: list[Event] = field(default_factory=list)
     named_at: dict[str, int] = field(default_factory=dict)
+    renames: float = field(init=False)
+    """Share of the renames among the writes."""
     identities: dict[str, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        self.renames = self.random.choice((0.05, 0.1, 0.3))
         for collection in (*WATCHED, UNWATCHED):
             if self.random.random() < 0.8:
                 self.state[collection] = {key: self._next_version() for key in IDS if self.random.random() < 0.7}
@@ -93,13 +97,17 @@ class World:
             pass  # something in another database
         elif kind < 0.27:
             self._drop()
-        elif kind < 0.37:
+        elif kind < 0.27 + self.renames:
             self._rename()
         else:
             for number in range(self.random.choice((1, 1, 2, 3, 4))):
                 self._change(number)
         self._remember()
         self.writes -= 1
+
+    def is_capped(self, collection: str) -> bool:
+        """Whether its past cannot be read. Such collections are left out where updates come without their documents."""
+        return self.looks_up and self.identities.get(collection, 1) % 3 == 0
 
     def at(self, time: Ticks) -> State:
         """The state at a cluster time."""
@@ -164,6 +172,8 @@ class WorldStream:
     index: int = 0
     token: ResumeToken = field(default_factory=dict)
     looked_at: int = 0
+    operation_time: int = 0
+    """The greatest of a reply to this session."""
 
     def open(self, token: ResumeToken | None) -> Batch:
         world, random = self.world, self.world.random
@@ -193,6 +203,7 @@ class WorldStream:
         return self._reply([self._raw(event, world.now) for event in found], world.now, more=more)
 
     def _reply(self, events: Sequence[bytes], now: int, *, more: bool = False) -> Batch:
+        self.operation_time = max(self.operation_time, now)
         time = ticks(now)
         return Batch(events, self.token, time[0], more=more, token_of=event_token, operation_time=time)
 
@@ -232,6 +243,7 @@ class WorldDocuments:
     """The documents of `World`, as a snapshot reads them."""
 
     world: World
+    stream: WorldStream
 
     def collections(self) -> tuple[dict[str, object], Ticks]:
         named = self.world.identities
@@ -246,15 +258,32 @@ class WorldDocuments:
     def read(self, collection: str, after: bytes, at: Ticks, limit: int, query: str) -> Read:
         world = self.world
         assert not query
+        if world.is_capped(collection):
+            return self._read_as_it_is(collection, after, at, limit)
         if at > ticks(world.now) or world.random.random() < 0.1:
             raise Unreadable("not at this time")
         if ticks(world.named_at.get(collection, 0)) > at:
             raise Unreadable("created or renamed after that time")
         if collection not in world.state:
-            return Read([], complete=True)
-        documents = world.at(at).get(collection, {})
+            return Read([], complete=True, at=at)
+        return self._read(collection, after, at, limit, at)
+
+    def _read_as_it_is(self, collection: str, after: bytes, since: Ticks, limit: int) -> Read:
+        """As of some time from `since` and what the session has seen up to the reply's operation time."""
+        world, random = self.world, self.world.random
+        if since > ticks(world.now):
+            raise Unreadable("MongoDB has not come so far")
+        earliest = max(since, ticks(self.stream.operation_time), ticks(world.named_at.get(collection, 0)))
+        time = random.choice([ticks(then) for then, _ in world.past if ticks(then) >= earliest] or [ticks(world.now)])
+        if world.writes > 0 and random.random() < 0.3:
+            world.write()  # while the reply is being made
+        return self._read(collection, after, time, limit, ticks(world.now))
+
+    def _read(self, collection: str, after: bytes, time: Ticks, limit: int, at: Ticks) -> Read:
+        world = self.world
+        documents = world.at(time).get(collection, {})
         last = order_of(bson.decode(after)["_id"]) if after else None
         keys = sorted((key for key in documents if last is None or order_of(key) > last), key=order_of)
         limit = min(limit, world.random.choice((1, 2, 3)))
         found = [bson.encode({"_id": key, "version": documents[key]}) for key in keys[:limit]]
-        return Read(found, complete=len(keys) < limit)
+        return Read(found, complete=len(keys) < limit, at=at)

@@ -20,12 +20,15 @@ from tests.support.snapshot_world import DATABASE, WATCHED, World, WorldDocument
 from tests.unit.change_events import encoder
 from watcher.config import Settings
 from watcher.model import Batch, Message, Owner, Position, Ticks
-from watcher.snapshot import interleaver, place
+from watcher.snapshot import interleaver, later_chunk, place
 from watcher.snapshot.interleaver import Interleaver
 from watcher.stream import overlap
 from watcher.stream.pipeline import Pipeline
 
-SEEDS = 1500
+HISTORIES, HISTORIES_LONG = 250, 20_000
+SEARCHED = 5000
+"""Seeds to be tried, from one that is known, before a condition is found to be needless."""
+LONG_TIMEOUT_S = 3600
 MOST_STEPS = 400
 OWNER = Owner("9f3c", "host-1", 4711)
 
@@ -97,7 +100,7 @@ class History:
     def __post_init__(self) -> None:
         random = Random(self.seed)
         self.world = World(random, self.looks_up, writes=random.randint(5, 40))
-        self.kafka = Kafka(random)
+        self.kafka = Kafka(random, dies=random.choice((0.05, 0.15, 0.4)))
         self._steps = 0
 
     def run(self) -> bool:
@@ -109,7 +112,7 @@ class History:
         while not self._done() and self._steps < MOST_STEPS:
             self._steps += 1
             self.stream = WorldStream(self.world)
-            source = Interleaver(self.stream, WorldDocuments(self.world), settings, Deaf())
+            source = Interleaver(self.stream, WorldDocuments(self.world, self.stream), settings, Deaf())
             pipeline = Pipeline(source, encoder(), self.kafka, Deaf())
             with contextlib.suppress(Killed):
                 pipeline.run(self.kafka.position, self._stopping)
@@ -191,10 +194,12 @@ def _at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(overlap, "ThreadPoolExecutor", AtOnce)
 
 
+@pytest.mark.timeout(LONG_TIMEOUT_S)
 @pytest.mark.parametrize("looks_up", [True, False], ids=["updateLookup", "default"])
-def test_never_back_and_equal_in_the_end(looks_up: bool) -> None:
-    finished = 0
-    for seed in range(SEEDS):
+def test_never_back_and_equal_in_the_end(looks_up: bool, rng: Random, long_form: bool) -> None:
+    histories, finished = HISTORIES_LONG if long_form else HISTORIES, 0
+    for _ in range(histories):
+        seed = rng.randrange(2**32)
         history = History(seed, looks_up)
         finished += history.run()
         assert history.steps_back() == [], f"seed {seed}"
@@ -202,7 +207,7 @@ def test_never_back_and_equal_in_the_end(looks_up: bool) -> None:
         assert numbers == list(range(1, len(numbers) + 1)), f"seed {seed}"
         if history._done():
             assert history.differences() == [], f"seed {seed}"
-    assert finished > 0.95 * SEEDS
+    assert finished > 0.9 * histories
 
 
 def _place(**wrong: Any) -> Callable[..., place.ChunkPlace | None]:
@@ -241,9 +246,27 @@ CONDITIONS: dict[str, Callable[[pytest.MonkeyPatch], None]] = {
     "rows that came with an event": lambda patch: patch.setattr(interleaver, "superseded_rows", lambda *_: {}),
     "renamed onto": lambda patch: patch.setattr(interleaver.plan, "renamed_onto", lambda snapshot, _: snapshot),
     "the end of a collection": lambda patch: patch.setattr(interleaver.Scan, "_is_complete", lambda *_: True),
+    "what came of a later chunk meanwhile": lambda patch: patch.setattr(later_chunk.LaterChunk, "_note", lambda *_: None),
+    "a later chunk waits": lambda patch: patch.setattr(later_chunk, "place_later", lambda _, at: place.ChunkPlace(0, at)),
+    "no later chunk beside drop and rename": lambda patch: patch.setattr(later_chunk, "is_orderly", lambda _: True),
     "the end of all": lambda patch: patch.setattr(Interleaver, "_take_next", _hasty(Interleaver._take_next)),
 }
 """What is taken away, each by itself."""
+KNOWN = {
+    "T >= L": 67,
+    "T >= O of the reply before": 8,
+    "O of the opening": 8,
+    "seen": 8,
+    "no chunk beside drop and rename": 76,
+    "rows that came with an event": 115,
+    "renamed onto": 4,
+    "the end of a collection": 0,
+    "what came of a later chunk meanwhile": 263,
+    "a later chunk waits": 111,
+    "no later chunk beside drop and rename": 3,
+    "the end of all": 233,
+}
+"""Seeds that miss a condition. After a change of the model others do, and the search takes longer."""
 
 
 def _hasty(take_next: Callable[[Interleaver], None]) -> Callable[[Interleaver], None]:
@@ -257,7 +280,7 @@ def _hasty(take_next: Callable[[Interleaver], None]) -> Callable[[Interleaver], 
 @pytest.mark.parametrize("condition", CONDITIONS)
 def test_each_condition_is_needed(condition: str, monkeypatch: pytest.MonkeyPatch) -> None:
     CONDITIONS[condition](monkeypatch)
-    for seed in range(2 * SEEDS):
+    for seed in range(KNOWN[condition], KNOWN[condition] + SEARCHED):
         for looks_up in (True, False):
             history = History(seed, looks_up)
             if history.run() and (history.steps_back() or history.differences()):

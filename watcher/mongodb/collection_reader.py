@@ -90,6 +90,7 @@ class CollectionReader:
         *,
         limit: int,
         at: Timestamp | None = None,
+        since: Timestamp | None = None,
         max_bytes: float = math.inf,
         query: Mapping[str, Any] | None = None,
         max_time_ms: int = 0,
@@ -99,8 +100,8 @@ class CollectionReader:
         At most `limit` documents come, of at most `max_bytes` together, but at least one; and never more than a reply of MongoDB
         holds, 16 MB. They match `query`. `max_time_ms` bounds the server's time; 0 does not.
 
-        `at` is the cluster time as of which to read, with read concern `snapshot`; without it the read concern is `majority`. No
-        collection of the name at that time is an empty one.
+        `at` is the cluster time as of which to read, with read concern `snapshot`; without it the read concern is `majority`, and
+        the documents are as of `since` or later. No collection of the name at that time is an empty one.
 
         Errors, besides those of all methods: NotAtThisTime.
         """
@@ -115,9 +116,9 @@ class CollectionReader:
             "limit": limit,
             "batchSize": limit,
             "maxTimeMS": max_time_ms,
-            "readConcern": self._read_concern(at),
+            "readConcern": self._read_concern(at, since),
         }
-        with translated(at_time=at is not None):
+        with translated(at_time=at is not None or since is not None):
             documents, cursor_id, time = self._ask(command)
             if cursor_id:  # the reply is full, and what does not fit in it comes with the next chunk
                 self._session.command(self._database, {"killCursors": collection, "cursors": [cursor_id]})
@@ -138,9 +139,7 @@ class CollectionReader:
         unset = fields_of(self._exclude_fields, collection)
         pipeline = [*stages, *([{"$unset": unset}] if unset else [])]
         cursor = {"batchSize": batch_size}
-        return self._replies(
-            {"aggregate": collection, "pipeline": pipeline, "cursor": cursor, "readConcern": self._read_concern(None)}
-        )
+        return self._replies({"aggregate": collection, "pipeline": pipeline, "cursor": cursor, "readConcern": self._read_concern()})
 
     def by_ids(self, collection: str, ids: Iterable[BSON], batch_size: int) -> Iterator[Sequence[BSON]]:
         """Read the documents with these `_id`s, as `aggregate` does, in any order."""
@@ -159,12 +158,12 @@ class CollectionReader:
             return {}
         return {"min": RawBSONDocument(after)}
 
-    def _read_concern(self, at: Timestamp | None) -> Mapping[str, Any]:
+    def _read_concern(self, at: Timestamp | None = None, since: Timestamp | None = None) -> Mapping[str, Any]:
         """Read concern: what a majority has not committed yet is in no change stream. A secondary first catches up with what the
         session has seen."""
         if at is not None:
             return {"level": "snapshot", "atClusterTime": at}
-        seen = self._session.operation_time
+        seen = max(filter(None, (self._session.operation_time, since)), default=None)
         return {"level": "majority", **({"afterClusterTime": seen} if seen else {})}
 
     def _replies(self, command: Mapping[str, Any]) -> Iterator[Sequence[BSON]]:

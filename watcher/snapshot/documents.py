@@ -19,7 +19,14 @@ from watcher.snapshot.ports import Read, Unreadable
 READ_MS = 5000
 """Longest time for a chunk, in milliseconds of the server's."""
 
-UNREADABLE = frozenset({CollectionKind.VIEW, CollectionKind.TIME_SERIES})
+WHOLE = frozenset({"updateLookup", "required"})
+"""Values of `full_document` with which every update comes with its whole document, as long as there is one."""
+
+NO_CHANGES = "not copied: MongoDB has no change stream for it"
+NO_PAST = (
+    "not copied: MongoDB does not show a capped collection's past, and without whole documents in its updates (full_document) the "
+    "order of documents and changes would be unknown"
+)
 
 logger = logging.getLogger("watcher")
 
@@ -31,37 +38,52 @@ class StreamDocuments:
         self._session = session
         self._settings = settings
         self._reader = CollectionReader(session, settings.database, settings.exclude_fields)
-        self._left_out: set[str] = set()
+        self._kinds: dict[str, CollectionKind] = {}
+        self._told: set[str] = set()
 
     def collections(self) -> tuple[Mapping[str, object], Ticks]:
-        """List the watched collections. Views and time series are left out, and the log says so once of each."""
+        """List the watched collections. Those that cannot be copied are left out, and the log says so once of each."""
         watched = [found for found in self._reader.collections() if self._settings.watches(found.name)]
+        self._kinds = {found.name: found.kind for found in watched}
         for found in watched:
-            if found.kind in UNREADABLE and found.name not in self._left_out:
-                self._left_out.add(found.name)
-                logger.info("not copied: MongoDB has no change stream for it", extra={"collection": found.name, "kind": found.kind})
+            if (reason := self._reason_against(found.kind)) and found.name not in self._told:
+                self._told.add(found.name)
+                logger.info(reason, extra={"collection": found.name, "kind": found.kind})
         time = self._session.operation_time or Timestamp(0, 0)
-        return {found.name: found.uuid for found in watched if found.kind not in UNREADABLE}, (time.time, time.inc)
+        return {found.name: found.uuid for found in watched if not self._reason_against(found.kind)}, (time.time, time.inc)
 
     def counts(self, chosen: Callable[[str], bool]) -> Mapping[str, int]:
         """Count as `Documents.counts` says, without reading a document."""
         return {name: self._reader.count(name) for name in self.collections()[0] if chosen(name)}
 
     def read(self, collection: str, after: bytes, at: Ticks, limit: int, query: str) -> Read:
-        """Read as `Documents.read` says."""
+        """Read as `Documents.read` says. A capped collection has no past that could be read."""
+        kind = self._kinds.get(collection, CollectionKind.ORDINARY)
+        if self._reason_against(kind):
+            return Read((), complete=True, at=at)
+        has_past, time = kind is not CollectionKind.CAPPED, Timestamp(*at)
         try:
             chunk = self._reader.chunk(
                 collection,
                 after or None,
                 limit=limit,
-                at=Timestamp(*at),
+                at=time if has_past else None,
+                since=time,
                 max_bytes=MOST_BYTES,
                 query=parsed(query, collection),
                 max_time_ms=READ_MS,
             )
         except NotAtThisTime as error:
+            self.collections()  # the name may stand for a collection of another kind by now
             raise Unreadable(str(error)) from error
-        return Read(chunk.documents, chunk.complete)
+        reached = chunk.operation_time
+        return Read(chunk.documents, chunk.complete, at if has_past else (reached.time, reached.inc))
+
+    def _reason_against(self, kind: CollectionKind) -> str:
+        """Return the reason why collections of this kind are not copied; empty if they are."""
+        if kind is CollectionKind.CAPPED:
+            return "" if self._settings.full_document in WHOLE else NO_PAST
+        return NO_CHANGES if kind in (CollectionKind.VIEW, CollectionKind.TIME_SERIES) else ""
 
     def try_out(self, queries: Mapping[str, str]) -> None:
         """Try as `Documents.try_out` says."""

@@ -22,6 +22,7 @@ from watcher.bson_elements import id_document
 from watcher.config import Settings
 from watcher.model import Batch, Notice, Position, ResumeToken, Snapshot, Ticks, token_ticks
 from watcher.snapshot import plan
+from watcher.snapshot.later_chunk import LaterChunk
 from watcher.snapshot.pace import Pace
 from watcher.snapshot.place import ChunkPlace, operation_of, place_in
 from watcher.snapshot.ports import Documents, Read, SnapshotObserver, Stream, Unreadable
@@ -49,6 +50,8 @@ class Interleaver:
         self._pace = Pace(settings.snapshot_documents_per_second)
         self._queue: deque[Batch] = deque()
         self._snapshot: Snapshot | None = None
+        self._later: LaterChunk | None = None
+        """Chunk that was read later than the stream stood."""
         self._wait_ms = SOON_MS
         self._none_left: Ticks | None = None
         """Time at which no collection was left to be read; forgotten with each rename, which may bring one."""
@@ -61,7 +64,7 @@ class Interleaver:
     def open(self, position: Position) -> Batch:
         """Open the stream, and go on with the position's snapshot; a first start and a gap may begin one."""
         self._queue.clear()
-        self._none_left = None
+        self._none_left = self._later = None
         batch = self._stream.open(position.token)
         notices = [*batch.notices]
         self._snapshot = position.snapshot if position.snapshot and not position.snapshot.is_over else None
@@ -107,18 +110,33 @@ class Interleaver:
 
     def _interleaved(self, reply: Batch) -> Iterator[Batch]:
         """Yield the reply's events, and a chunk between them if one can be read at this reply."""
-        place = self._place(reply)
-        if place and not self._running.collection:
-            self._take_next()
-        in_hand = place and self._running.collection
-        read = self._documents_at(place.at, busy=bool(reply.events)) if place and in_hand else None
-        self._wait_ms = SOON_MS if read is None else AT_ONCE_MS
+        place, read = self._later_chunk(self._later, reply) if self._later else self._chunk(reply)
         if place and read and read.documents:
             yield from self._with_rows(reply, place, read)
         else:
             yield from self._without_rows(reply)
         if place and (notices := self._ends(place.at, read)):
             yield self._noted(replace(reply, events=(), notices=notices, size=0))
+
+    def _chunk(self, reply: Batch) -> tuple[ChunkPlace | None, Read | None]:
+        """Read a chunk for this reply; returns its place and its documents, None where there is none."""
+        place = self._place(reply)
+        if place and not self._running.collection:
+            self._take_next()
+        in_hand = place and self._running.collection
+        read = self._documents_at(place.at, busy=bool(reply.events)) if place and in_hand else None
+        self._wait_ms = SOON_MS if read is None else AT_ONCE_MS
+        if place and read and read.at > place.at:
+            self._later = LaterChunk(read, namespace_of(self._settings.database, self._running.collection))
+            return None, None
+        return place, read
+
+    def _later_chunk(self, later: LaterChunk, reply: Batch) -> tuple[ChunkPlace | None, Read | None]:
+        """Return the place and the documents of the chunk that was read before; None until the stream has come to its time."""
+        place = later.place_in(reply)
+        self._later = None if place or later.is_spoilt else later
+        self._wait_ms = AT_ONCE_MS if place else SOON_MS
+        return place, later.rest if place else None
 
     def _place(self, reply: Batch) -> ChunkPlace | None:
         """Return the place for a chunk; None if the stream goes first."""

@@ -27,7 +27,7 @@ def place_in(reply: Batch, delivered: Ticks, before: Ticks, *, looked_up: bool) 
     `delivered` is the time of the last event before the reply, `before` the greatest operation time of the replies before.
     `looked_up`: an update comes with its document as it was at some moment up to the operation time of its reply.
     """
-    if reply.ended or not reply.is_whole or any(operation_of(event) in STRUCTURAL for event in reply.events):
+    if not is_orderly(reply):
         return None
     if not reply.events:
         place = ChunkPlace(0, before)
@@ -40,6 +40,22 @@ def place_in(reply: Batch, delivered: Ticks, before: Ticks, *, looked_up: bool) 
     if not delivered <= place.at <= reached or (looked_up and place.at < before):
         return None
     return place
+
+
+def place_later(reply: Batch, at: Ticks) -> ChunkPlace | None:
+    """Find the place for a chunk that was read before the reply, and may hold changes up to `at`: after all events up to then.
+    None if some of those may be still to come."""
+    if not reply.events:
+        return ChunkPlace(0, at) if token_ticks(reply.token) >= at else None
+    if _time_of(reply, len(reply.events)) <= at:
+        return None  # the rest of a transaction may follow, with the same time
+    return ChunkPlace(next(cut for cut in range(len(reply.events)) if _time_of(reply, cut + 1) > at), at)
+
+
+def is_orderly(reply: Batch) -> bool:
+    """Return True if the reply holds whole events only, and each collection's name stands for the same documents before and after
+    it."""
+    return reply.is_whole and not reply.ended and all(operation_of(event) not in STRUCTURAL for event in reply.events)
 
 
 def operation_of(event: bytes) -> bytes:

@@ -25,10 +25,14 @@ class Stream(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Read:
-    """Documents of one collection, in the order of their `_id`; `complete` if there are no more behind them."""
+    """Documents of one collection, in the order of their `_id`; `complete` if there are no more behind them.
+
+    They are as of `at`. If that is later than the time asked for, each may be as of any time between the two.
+    """
 
     documents: Sequence[bytes]
     complete: bool
+    at: Ticks
 
 
 class Documents(Protocol):
@@ -42,8 +46,8 @@ class Documents(Protocol):
         """Return about how many documents each of the chosen collections has. Errors: Outage, NotPermitted, ConfigurationError."""
 
     def read(self, collection: str, after: bytes, at: Ticks, limit: int, query: str) -> Read:
-        """Read at most `limit` documents after the BSON document `{_id: …}` (none: from the beginning), as of `at`. `query` is a
-        further condition in MongoDB Extended JSON.
+        """Read at most `limit` documents after the BSON document `{_id: …}` (none: from the beginning), as of `at`, or later if the
+        collection's past cannot be read. `query` is a further condition in MongoDB Extended JSON.
 
         A name that stands for no collection any more has no documents, even as of a time when it had.
 

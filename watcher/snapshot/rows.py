@@ -60,13 +60,28 @@ def superseded_rows(documents: Sequence[bytes], events: Sequence[bytes], namespa
     return {
         number: rows[key]
         for number, event in enumerate(events, 1)
-        if namespace in event and (key := _identity_of_whole_document(event, namespace)) is not None and key in rows
+        if namespace in event and (key := document_of(event, namespace, whole=True)) is not None and key in rows
     }
 
 
 def identity(key: bytes) -> object:
     """Return a hashable value that two `{_id: …}` share if their `_id`s are the same to MongoDB, whatever their numeric types."""
     return _normal(bson.decode(key, _CODEC)["_id"]) if key[4] in _NUMBERS_AND_CONTAINERS else key
+
+
+def document_of(event: bytes, namespace: bytes, *, whole: bool = False) -> object:
+    """Return the identity of an event's document if the event is of this collection, and with `whole` only if it holds the whole
+    document; otherwise None."""
+    key: bytes | None = None
+    is_whole = is_ours = False
+    for element in elements(event, 0):
+        if event.startswith(NAMESPACE, element.start + 1):
+            is_ours = _value(event, element) == namespace
+        elif event.startswith(KEY, element.start + 1):
+            key = id_document(_value(event, element))
+        elif event.startswith(AFTER, element.start + 1):
+            is_whole = element.kind == DOCUMENT
+    return identity(key) if key and is_ours and (is_whole or not whole) else None
 
 
 def _normal(value: Any) -> object:
@@ -80,20 +95,6 @@ def _normal(value: Any) -> object:
     if isinstance(value, int | float) and not isinstance(value, bool):
         return ("number", "nan" if value != value else value)
     return (type(value).__name__, repr(value))
-
-
-def _identity_of_whole_document(event: bytes, namespace: bytes) -> object:
-    """Return the identity of an event's document if the event is of this collection and holds it whole; otherwise None."""
-    key: bytes | None = None
-    is_whole = is_ours = False
-    for element in elements(event, 0):
-        if event.startswith(NAMESPACE, element.start + 1):
-            is_ours = _value(event, element) == namespace
-        elif event.startswith(KEY, element.start + 1):
-            key = id_document(_value(event, element))
-        elif event.startswith(AFTER, element.start + 1):
-            is_whole = element.kind == DOCUMENT
-    return identity(key) if key and is_ours and is_whole else None
 
 
 def _value(data: bytes, element: Element) -> bytes:

@@ -32,7 +32,7 @@ class Scan:
         if collection not in self._known:
             self._look_at(collection)
         read = self._documents.read(collection, after, at, limit, query)
-        if read.complete and not self._is_complete(collection, at):
+        if read.complete and not self._is_complete(collection, read.at):
             raise Unreadable(f"{collection} has just been dropped or renamed")
         return read
 

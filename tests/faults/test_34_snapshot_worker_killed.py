@@ -1,0 +1,121 @@
+"""Row 34: the worker is killed during a snapshot.
+
+Goal: the snapshot goes on where it was, in mid-collection. Each document is copied once, no message leads back, and in the end the
+messages lead to what MongoDB holds.
+Method: `_id`s of all types, and inserts, updates, deletes and transactions meanwhile. SIGKILL at random, most while documents are
+copied, every fourth one at some moment of the start; and at the named points of row 2.
+"""
+
+from __future__ import annotations
+
+import time
+from random import Random
+from typing import Any
+
+import pytest
+from pymongo.database import Database
+
+from tests.support.failing_worker import KILLED, Point, program
+from tests.support.fault_matrix import FaultReport
+from tests.support.snapshot_messages import check, completed, operations, rows, twice
+from tests.support.versioned_load import TOLD_APART, VersionedLoad
+from tests.support.worker import Inbox, Launch, WorkerProcess
+
+pytest_plugins = ["tests.support.worker_fixtures"]
+
+KILLS, KILLS_LONG = 10, 950
+DEATHS, DEATHS_LONG = 1, 10
+COLLECTIONS = ("organizations", "users")
+DOCUMENTS_PER_SECOND = 1000
+DOCUMENTS_OF_A_LIFE = 250
+LONGEST_LIFE_S = 0.4
+LONGEST_START_S = 0.8
+REACHED_TIMEOUT_S = 120.0
+"""A worker that was killed too often before it had delivered anything holds back, for a minute at most."""
+LAST_TRANSACTION = 4
+HEALTHY = ("-m", "watcher")
+
+
+@pytest.fixture
+def initial(settings: dict[str, Any]) -> dict[str, Any]:
+    """As slow as the kills need it."""
+    return settings | {"snapshot_mode": "initial", "snapshot_documents_per_second": DOCUMENTS_PER_SECOND}
+
+
+def load_for(db: Database[Any], lives: int, seed: int) -> VersionedLoad:
+    """Enough documents to be copied for so many lives of a worker."""
+    each = max(500, lives * DOCUMENTS_OF_A_LIFE // len(COLLECTIONS))
+    load = VersionedLoad(db, [*TOLD_APART, *(f"d{number}" for number in range(each))], COLLECTIONS, seed=seed)
+    load.fill()
+    return load
+
+
+def settle(worker: WorkerProcess, load: VersionedLoad, inbox: Inbox, db: Database[Any], report: FaultReport, lives: int) -> None:
+    """Compare everything, once the snapshot is complete."""
+    report.measure(worker.pid)
+    messages = check(inbox, db, timeout_s=60 + lives)
+    assert twice(messages) == []
+    assert len(operations(messages, "snapshotStarted")) == 1
+    ends = operations(messages, "snapshotCollectionCompleted")
+    assert [each["collection"] for each in ends] == [*COLLECTIONS]
+    [end] = operations(messages, "snapshotCompleted")
+    # It counts what was read; a document that came with a change of the same transaction does not come as a row too.
+    assert sum(each["documents"] for each in ends) == end["documents"] >= len(rows(messages)) > 0
+    report.count(writes=load.writes, messages=len(messages))
+    assert worker.stop() == 0, worker.output
+
+
+@pytest.mark.timeout(300)
+def test_killed_at_random(
+    launch: Launch,
+    initial: dict[str, Any],
+    inbox: Inbox,
+    db: Database[Any],
+    rng: Random,
+    fault_report: FaultReport,
+    long_form: bool,
+) -> None:
+    kills = KILLS_LONG if long_form else KILLS
+    with load_for(db, kills, rng.randrange(2**32)) as load:
+        worker = launch(initial)
+        for _ in range(kills):
+            killed = time.monotonic()
+            if rng.random() < 0.25:
+                time.sleep(rng.uniform(0, LONGEST_START_S))
+            else:
+                worker.reached(timeout_s=REACHED_TIMEOUT_S)
+                fault_report.recovered(time.monotonic() - killed)
+                time.sleep(rng.uniform(0, LONGEST_LIFE_S))
+            worker.kill()
+            worker.start()
+        assert operations(inbox.messages(), "snapshotCompleted") == [], "the last kills were after the end"
+        worker.reached(timeout_s=REACHED_TIMEOUT_S)
+        completed(inbox, 60 + kills)
+    fault_report.count(faults=kills)
+    settle(worker, load, inbox, db, fault_report, kills)
+
+
+@pytest.mark.timeout(300)
+def test_killed_at_named_points(
+    launch: Launch,
+    initial: dict[str, Any],
+    inbox: Inbox,
+    db: Database[Any],
+    rng: Random,
+    fault_report: FaultReport,
+    long_form: bool,
+) -> None:
+    points = [*Point] * (DEATHS_LONG if long_form else DEATHS)
+    with load_for(db, len(points), rng.randrange(2**32)) as load:
+        worker = launch(initial)
+        worker.reached()
+        for point in points:
+            worker.kill()
+            worker.program = program(point, rng.randint(1, LAST_TRANSACTION))
+            worker.start()
+            assert worker.wait(REACHED_TIMEOUT_S) == KILLED, worker.output
+        worker.program = HEALTHY
+        worker.start().reached(timeout_s=REACHED_TIMEOUT_S)
+        completed(inbox, 60 + len(points))
+    fault_report.count(faults=len(points))
+    settle(worker, load, inbox, db, fault_report, len(points))

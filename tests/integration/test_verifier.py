@@ -16,7 +16,9 @@ from confluent_kafka import TopicPartition
 from confluent_kafka.admin import AdminClient
 from pymongo.database import Database
 
+from tests.support.kafka_topics import delete_topic
 from tests.support.records import QUIET
+from tests.support.waiting import eventually
 from tests.support.worker import Inbox, Launch, WorkerProcess
 from watcher.config import load_one
 from watcher.sandbox.kafka import ApacheKafka
@@ -171,6 +173,56 @@ def test_what_was_written_before_its_collection_was_watched(
     inbox.records(3)
     assert counts(verified(tmp_path, db)) == AGREES | {Verdict.MISSING: 3}
     assert counts(verified(tmp_path, db, since=now + timedelta(seconds=10))) == AGREES | {Verdict.OLDER: 3}
+
+
+def has_completed(inbox: Inbox, times: int) -> bool:
+    """True if so many snapshots are complete."""
+    return sum(message["operationType"] == "snapshotCompleted" for message in inbox.messages()) == times
+
+
+def test_a_snapshot_proves_what_is_older_than_the_topics(
+    launch: Launch, settings: Document, inbox: Inbox, db: Db, tmp_path: Path, apache: ApacheKafka
+) -> None:
+    """What comes afterwards without a message is missing, though its `_id` has no time. A lost position does that, and a snapshot
+    makes it right again: also for what was deleted or dropped meanwhile."""
+    db.users.insert_many([{"_id": number} for number in range(500)])
+    db.orders.insert_many([{"_id": number} for number in range(5)])
+    worker = launch(settings | {"snapshot_mode": "initial", "on_position_lost": "snapshot"})
+    worker.reached()
+    db.users.update_many({"_id": {"$lt": 100}}, {"$set": {"name": "Ada"}})
+    eventually(lambda: has_completed(inbox, 1), 30)
+    before = verified(tmp_path, db)
+    assert counts(before) == AGREES, before.examples
+    assert before.is_equal
+    assert worker.stop() == 0
+    delete_topic(apache, f"{settings['kafka_client_id']}.position")
+    db.users.insert_one({"_id": "new"})
+    db.users.delete_many({"_id": {"$gte": 450}})
+    db.users.update_one({"_id": 7}, {"$set": {"name": "Grace"}})
+    db.orders.drop()
+    worker.start()
+    worker.reached()
+    eventually(lambda: has_completed(inbox, 2), 30)
+    after = verified(tmp_path, db)
+    assert counts(after) == AGREES, after.examples
+    assert after.is_equal
+
+
+def test_what_was_neither_copied_nor_changed_is_missing(
+    launch: Launch, settings: Document, inbox: Inbox, db: Db, tmp_path: Path, apache: ApacheKafka
+) -> None:
+    db.users.insert_one({"_id": 1})
+    worker = launch(settings | {"snapshot_mode": "initial", "on_position_lost": "restart"})
+    worker.reached()
+    eventually(lambda: has_completed(inbox, 1), 30)
+    assert worker.stop() == 0
+    delete_topic(apache, f"{settings['kafka_client_id']}.position")
+    db.users.insert_one({"_id": "lost"})
+    worker.start()
+    worker.reached()
+    result = verified(tmp_path, db)
+    assert counts(result) == AGREES | {Verdict.MISSING: 1}
+    assert result.examples[Verdict.MISSING][0].key == b'"lost"'
 
 
 def test_the_documented_json_has_the_keys_of_the_real_one(worker: WorkerProcess, inbox: Inbox, db: Db, tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from watcher.errors import ConfigurationError
 from watcher.messages.serializations.bson_json import DIALECTS
 from watcher.verification import verifier
+from watcher.verification.copies import Copies
 from watcher.verification.difference import NOTHING, at_path, changes
 from watcher.verification.keys import created_seconds, is_certain, possible_ids
 from watcher.verification.lineage import Lineage
@@ -118,6 +119,28 @@ def test_only_what_came_from_outside_has_older_documents() -> None:
     assert [name for name in ("a", "c", "y", "z") if LINEAGE.has_older_documents(name)] == ["y"]
 
 
+def copied(collection: str | None = None, *, sequence: int, begun: int, **fields: Any) -> Any:
+    """A message that says that a collection, or all, has been copied."""
+    operation = "snapshotCollectionCompleted" if collection else "snapshotCompleted"
+    return control(operation, sequence, collection) | {"startedSequence": begun, "filtered": False, **fields}
+
+
+def test_what_snapshots_have_copied() -> None:
+    copies = Copies()
+    copies.take(copied("b", sequence=12, begun=11), LINEAGE)
+    copies.take(copied("a", sequence=9, begun=7), LINEAGE)
+    copies.take(copied("z", sequence=70, begun=65, filtered=True), LINEAGE)
+    copies.take(copied(sequence=71, begun=65, filters={"z": "{}"}), LINEAGE)
+    copies.take(copied(sequence=72, begun=65, collections=["z"]), LINEAGE)
+    assert list(copies.begun(1)) == [("a", 11)], "the copy of b under today's name; the first a is gone"
+    assert list(copies.begun(12)) == [], "some of its messages may be lost"
+    assert [copies.has(name, 1, of_all=True) for name in ("a", "b", "z")] == [True, False, False]
+    copies.take(copied(sequence=90, begun=80), LINEAGE)
+    assert list(copies.begun(12)) == [(None, 80)]
+    assert [copies.has("z", certain_from, of_all=True) for certain_from in (1, 80, 81)] == [True, True, False]
+    assert [copies.has(name, 1, of_all=False) for name in ("a", "z")] == [True, False]
+
+
 def test_a_dropped_database_takes_everything_with_it() -> None:
     lineage = Lineage([control("dropDatabase", 10)], lambda _: True)
     assert (lineage.current("a", 9), lineage.current("a", 10)) == (None, "a")
@@ -183,6 +206,16 @@ def test_the_highest_sequence_wins(store: StateStore) -> None:
     assert store.known("users", [b"1", b"2"]) == {b"1": states[1]}
     assert store.known("orders", [b"1"])[b"1"].partition == ("other", 4)
     assert store.collections() == ["users"]
+
+
+def test_what_a_snapshot_has_not_found_is_gone(store: StateStore) -> None:
+    store.put((name, b"%d" % number, Known(number, b"x", HERE, number)) for name in ("users", "orders") for number in (4, 5, 6))
+    store.remove_older("users", 5)
+    store.put([("users", b"4", Known(3, b"y", HERE, 3))])
+    assert {key: known.digest for key, known in store.known("users", [b"4", b"5"]).items()} == {b"4": ABSENT, b"5": b"x"}
+    assert store.known("orders", [b"4"])[b"4"].digest == b"x"
+    store.remove_older(None, 7)
+    assert store.collections() == []
 
 
 def test_doubts(store: StateStore) -> None:

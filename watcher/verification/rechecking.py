@@ -45,7 +45,8 @@ class Settling:
     """The doubts in `store`, and everything that is needed to settle them.
 
     `begin` is the time from which every change has its message in the topics, in seconds since 1970. `complete` says that no
-    document is older. `patience_s` is how long to wait, each time, for the watcher's position to pass a moment.
+    document is older. `since_given` says that some may be from before their collections were watched, even after a snapshot of all.
+    `patience_s` is how long to wait, each time, for the watcher's position to pass a moment.
     """
 
     settings: Settings
@@ -56,6 +57,7 @@ class Settling:
     positions: PositionReader
     begin: float
     complete: bool
+    since_given: bool
     patience_s: float
     progress: Progress
 
@@ -146,6 +148,8 @@ class Settling:
             return Verdict.MISSING
         if self.topics.lineage.has_older_documents(collection):
             return Verdict.OLDER
+        if self.topics.is_copied(collection, with_all=not self.since_given):
+            return Verdict.MISSING
         created = created_seconds(id_value(id_)) if id_ else None
         if created is None:
             return Verdict.UNDATED

@@ -89,6 +89,14 @@ class StateStore:
             ),
         )
 
+    def remove_older(self, collection: str | None, sequence: int) -> None:
+        """Note that the documents of a collection, or of all, whose newest message has a lower number are gone since `sequence`."""
+        remove = "UPDATE state SET digest = x'', sequence = ? WHERE sequence < ?"
+        if collection is None:
+            self._database.execute(remove, [sequence, sequence])
+        else:
+            self._database.execute(f"{remove} AND collection = ?", [sequence, sequence, self._number(collection)])
+
     def known(self, collection: str, keys: Iterable[bytes]) -> dict[bytes, Known]:
         """Return what the topics say of these documents, for those that they know."""
         query = "SELECT sequence, digest, partition, offset FROM state WHERE collection = ? AND key = ?"

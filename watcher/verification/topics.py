@@ -13,6 +13,7 @@ from watcher.config import Settings
 from watcher.consumer.delivered import parse
 from watcher.kafka.log_reader import Partition, Record, partition_of
 from watcher.operations import DEAD_LETTER, ROW_OPERATIONS
+from watcher.verification.copies import COMPLETING, Copies
 from watcher.verification.lineage import RESHAPING, Lineage, touched
 from watcher.verification.records import Progress, TopicReader, topics_of
 from watcher.verification.result import VerificationResult
@@ -41,6 +42,7 @@ class TopicReplay:
         self._followed: dict[tuple[str, bytes], set[bytes | None]] = {}
         self._first_in: dict[Partition, tuple[int, str]] = {}
         self._oldest: tuple[int, str] | None = None
+        self._copies = Copies()
         self.lineage = Lineage((), settings.watches)
         self._reader = TopicReader(settings, topics_of(settings))
 
@@ -54,6 +56,8 @@ class TopicReplay:
             self.lineage = self._read_lineage()
         self._reader.read(self._take, progress)
         self._flush()
+        for collection, sequence in self._copies.begun(self._certain_from):
+            self._store.remove_older(collection, sequence)
 
     def follow(self, documents: Iterable[tuple[str, bytes]]) -> None:
         """Remember all states of these documents, by collection and key, that new messages report."""
@@ -76,8 +80,11 @@ class TopicReplay:
 
     def sequences(self, last: int) -> SequenceReport:
         """Report on the numbers up to `last`."""
-        certain_from = max((self._certain_from(partition) for partition in self._reader.cut), default=1)
-        return report(self._seen, repeated=self._repeated, certain_from=certain_from, last=last, jumps=self._jumps)
+        return report(self._seen, repeated=self._repeated, certain_from=self._certain_from, last=last, jumps=self._jumps)
+
+    def is_copied(self, collection: str, *, with_all: bool) -> bool:
+        """True if a snapshot has copied the collection, or with all others if `with_all`: then each document has a message."""
+        return self._copies.has(collection, self._certain_from, of_all=with_all)
 
     def begin_seconds(self) -> float | None:
         """Return the time from which every change has its message in the topics, in seconds since 1970; None if there is none.
@@ -150,6 +157,8 @@ class TopicReplay:
             self._result.gap_messages += operation == "gap"
         elif operation == DEAD_LETTER:
             self._result.dead_letters += 1
+        elif operation in COMPLETING:
+            self._copies.take(message, self.lineage)
         elif operation in RESHAPING and not self.lineage.knows(message):
             self._result.reshaped |= {name or "*" for name in touched(message)}
 
@@ -157,8 +166,12 @@ class TopicReplay:
         self._store.put(self._rows)
         self._rows.clear()
 
-    def _certain_from(self, partition: Partition) -> int:
-        """Return the first number that a cut partition still holds. The numbers that it has lost are lower."""
+    @property
+    def _certain_from(self) -> int:
+        """The number from which on retention has deleted nothing: the highest of the first that the cut partitions still hold."""
+        return max((self._first_number(partition) for partition in self._reader.cut), default=1)
+
+    def _first_number(self, partition: Partition) -> int:
         first = self._first_in.get(partition)
         return first[0] if first else self._seen.highest + 1
 

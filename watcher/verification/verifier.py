@@ -92,7 +92,7 @@ class Verifier:
     def _settling_since(self, begin: float) -> Settling:
         return Settling(
             self._settings, self._source, self._topics, self._store, self._result, self._positions,
-            begin, self._complete, self._patience_s, self._progress,
+            begin, self._complete, self._since > 0, self._patience_s, self._progress,
         )  # fmt: skip
 
     def _position(self) -> Position:

@@ -103,9 +103,10 @@ schema: setup ## write docs/message.schema.json and docs/asyncapi.yaml anew
 	@$(BIN)/python -m contract
 
 .PHONY: docs
-docs: setup ## write the tables, the example and the picture in docs/ anew that the code knows
+docs: setup ## write the tables, the example and the pictures in docs/ anew that the code knows
 	@$(BIN)/python -m tests.docs_tables
 	@$(BIN)/python -m tests.architecture_picture
+	@$(BIN)/python -m tests.snapshot_picture
 
 .PHONY: lock
 lock: $(LOCK_VENV)/bin/uv ## pin the newest allowed dependencies, transitive ones too

@@ -5,7 +5,7 @@ Colours are the viewer's own, so that one picture does for light and dark pages.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from html import escape
 from pathlib import Path
@@ -79,17 +79,25 @@ ARROWS = (
 )
 
 
+TITLE = "MongoDB's change stream goes through a worker into Kafka; supervisord and the fleet stand around it"
+
+
 def drawn() -> str:
     """The whole picture, as SVG."""
+    return svg(TITLE, (WIDTH, HEIGHT - 60), BOXES, ARROWS)
+
+
+def svg(title: str, size: tuple[int, int], boxes: Iterable[Box], arrows: Iterable[Arrow]) -> str:
+    """A picture of boxes and arrows; `size` is its width and height."""
     return "\n".join(
         [
-            f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT - 60}" role="img">',
-            "<title>MongoDB's change stream goes through a worker into Kafka; supervisord and the fleet stand around it</title>",
+            f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {size[0]} {size[1]}" role="img">',
+            f"<title>{escape(title, quote=False)}</title>",
             f"<style>{STYLE}</style>",
             '<defs><marker id="head" markerWidth="8" markerHeight="8" refX="7" refY="4" orient="auto">',
             '<path d="M0 0 8 4 0 8Z"/></marker></defs>',
-            *(part for box in BOXES for part in _box(box)),
-            *(part for arrow in ARROWS for part in _arrow(arrow)),
+            *(part for box in boxes for part in _box(box)),
+            *(part for arrow in arrows for part in _arrow(arrow)),
             "</svg>",
             "",
         ]

@@ -165,6 +165,9 @@ def test_shows_both_databases_and_ends_by_itself(temporary: Path, tmp_path: Path
     assert "watcherctl status --config" in demo.err
     assert "dashboard: streaming" in demo.err
     assert CLEAN in demo.err
+    copied = int(re.findall(r"(\d+) documents were there", demo.err)[0])
+    assert copied > 100
+    assert [line for line in lines if "snapshotCompleted" in line]
     assert "Everything has been stopped." in demo.err
     ElementTree.parse(tmp_path / "view.svg")
 

@@ -177,7 +177,9 @@ def test_a_life_with_servers(deployment: Directory, mongo: ReplicaSet, kafka: Br
     assert "opening" in started.stderr
     before = deployment.watchers()
 
-    deployment.configure("analytics", uri=mongo.uri(f"{prefix}analytics"), brokers=kafka.bootstrap, batch_size=7)
+    changed = {"uri": mongo.uri(f"{prefix}analytics"), "brokers": kafka.bootstrap, "batch_size": 7}
+    deployment.configure("analytics", **changed, exclude_collections="x")
+    assert "newly watched" not in deployment.run("apply", "--dry-run").stderr
     applied = deployment.run("apply").stdout
     assert "analytics  changed" in applied
     assert "analytics  streaming" in applied
@@ -185,6 +187,9 @@ def test_a_life_with_servers(deployment: Directory, mongo: ReplicaSet, kafka: Br
     after = deployment.watchers()
     assert after["dashboard"]["pid"] == before["dashboard"]["pid"]
     assert after["analytics"]["pid"] != before["analytics"]["pid"]
+
+    deployment.configure("analytics", **changed)
+    assert "analytics: x: newly watched" in deployment.run("apply").stderr
 
     restarted = deployment.run("restart", "--all", "--rolling").stdout.splitlines()
     assert [line.split()[:2] for line in restarted] == [["analytics", "streaming"], ["dashboard", "streaming"]]

@@ -196,6 +196,16 @@ def test_apply_restarts_only_what_changed(fleet: StandIns) -> None:
     assert fleet.apply(wanted, {"broken"}).unchanged == ("new", "other", "same")
 
 
+def test_apply_knows_which_collections_are_newly_watched(fleet: StandIns) -> None:
+    fleet.start([settings("a", watch_collections="users"), settings("b", watch_collections="users")])
+    fleet.streaming("a", "b")
+    wanted = [settings("a", watch_collections="users,orders"), settings("b", watch_collections="users", batch_size=7)]
+    assert fleet.apply(wanted, dry_run=True).admitted == {"a": ["orders"]}
+    assert fleet.apply(wanted).admitted == {"a": ["orders"]}
+    fleet.streaming("a", "b")
+    assert fleet.apply(wanted).admitted == {}
+
+
 def test_apply_leaves_stopped_what_was_stopped_and_start_takes_the_new_settings(fleet: StandIns) -> None:
     fleet.start([settings("a")])
     fleet.streaming("a")

@@ -19,6 +19,7 @@ def test_it_loads_and_points_to_the_sandbox(tmp_path: Path) -> None:
     assert set(loaded.watchers) == set(WATCHERS)
     for name, settings in loaded.watchers.items():
         assert settings.mongodb_uri.get_secret_value() == sandbox.mongodb_uri(name)
+        assert settings.snapshot_mode == "initial"
         assert settings.kafka_brokers == sandbox.kafka_brokers
 
 

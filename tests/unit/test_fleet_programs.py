@@ -18,6 +18,7 @@ from watcher.fleet.digest import load_or_make_key, settings_digest
 from watcher.fleet.errors import FleetError
 from watcher.fleet.files import ProgramFiles, base_text, check, write_if_changed
 from watcher.fleet.programs import STOP_WAIT_SECONDS, Program, render, same_worker, with_autostart
+from watcher.fleet.watched import newly_watched, watched_comment
 from watcher.worker.process import DRAIN_SECONDS
 
 KEY = b"k" * 32
@@ -157,6 +158,39 @@ def test_compare() -> None:
     wanted = {"a": a2, "b": b, "new": b}
     changes = compare(wanted, {"a": a, "b": b, "gone": b, "broken": b}, {"a", "b", "gone", "broken"}, {"broken"})
     assert (changes.added, changes.changed, changes.removed, changes.unchanged) == (("new",), ("a",), ("gone",), ("b",))
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "admitted"),
+    [
+        (("users", ""), ("users,orders", ""), ["orders"]),
+        (("users", ""), ("users,o*", ""), ["o*"]),
+        (("u*", ""), ("u*,users", ""), []),
+        (("users", ""), ("", ""), ["all collections"]),
+        (("", ""), ("users", ""), []),
+        (("", "logs,tmp*"), ("", ""), ["logs", "tmp*"]),
+        (("users", "logs"), ("users", ""), []),
+        (("users", ""), ("users", "logs"), []),
+    ],
+)
+def test_collections_that_are_newly_watched(before: tuple[str, str], after: tuple[str, str], admitted: list[str]) -> None:
+    old, new = (watching(*choice) for choice in (before, after))
+    text = render(program(comment=watched_comment(old)))
+    assert newly_watched(text, new) == admitted
+    assert newly_watched(render(program()), new) == []  # of a release that did not write it down
+
+
+def test_the_comment_about_collections_is_no_other_worker(tmp_path: Path) -> None:
+    text = render(program(comment=watched_comment(watching("a b;c%s,ü,[x]", ""))))
+    assert same_worker(text, render(program()))
+    assert parsed(text, tmp_path).command == parsed(render(program()), tmp_path).command
+
+
+def watching(watch: str, exclude: str) -> Settings:
+    return Settings(
+        name="a", mongodb_uri="mongodb://localhost/shop", kafka_brokers="localhost:9092", kafka_client_id="a",
+        watch_collections=watch, exclude_collections=exclude,
+    )  # fmt: skip
 
 
 def test_an_agent_that_ends_at_once_is_not_started_for_ever(tmp_path: Path) -> None:

@@ -29,7 +29,7 @@ from watcher.errors import (
     WatcherError,
 )
 from watcher.mongodb.error_codes import BY_CODE, KINDS, LARGE, POSITION, STANDALONE, TOKEN, UNKNOWN, UNKNOWN_HINT, Kind
-from watcher.mongodb.errors import BUGS, CUT_OFF, EventNotFound, EventTooLarge, translated
+from watcher.mongodb.errors import BUGS, CUT_OFF, EventNotFound, EventTooLarge, QueryRefused, translated
 
 
 def translation(error: Exception, *, after_token: bool = False) -> WatcherError:
@@ -283,3 +283,16 @@ def ranges(numbers: list[int]) -> Iterator[str]:
     for _, group in groupby(enumerate(numbers), lambda item: item[1] - item[0]):
         run = [number for _, number in group]
         yield str(run[0]) if len(run) == 1 else f"{run[0]}-{run[-1]}"
+
+
+@pytest.mark.parametrize(
+    ("code", "kind"),
+    [
+        (2, QueryRefused), (9, QueryRefused), (14, QueryRefused), (168, QueryRefused), (51091, QueryRefused),
+        (13, NotPermitted), (18, CredentialsRefused), (43, Outage), (189, Outage), (11600, Outage), (13435, Outage), (4242, Outage),
+    ],
+)  # fmt: skip
+def test_only_what_is_wrong_with_a_query_is_blamed_on_it(code: int, kind: type[WatcherError]) -> None:
+    with pytest.raises(WatcherError) as caught, translated(query=True):
+        raise OperationFailure("words of the server.", code, {"errmsg": "words of the server.", "code": code})
+    assert type(caught.value) is kind

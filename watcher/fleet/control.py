@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import errno
 import sys
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from watcher.config.agent_settings import AgentSettings, LoadedAgent
 from watcher.config.deployment import Deployment
@@ -24,6 +24,7 @@ from watcher.fleet.files import DisabledMarks, ProgramFiles
 from watcher.fleet.lock import fleet_lock
 from watcher.fleet.programs import Program, render, same_worker, with_autostart
 from watcher.fleet.supervisord import Process, Supervisord
+from watcher.fleet.watched import newly_watched, watched_comment
 
 CommandOf = Callable[[str], tuple[str, ...]]
 
@@ -35,13 +36,15 @@ AGENT_START_SECONDS = 5
 
 @dataclass(frozen=True, slots=True)
 class ConfigChanges:
-    """Differences between `conf.d/` and what supervisord runs, as sorted names. `started` are those that `apply` starts."""
+    """Differences between `conf.d/` and what supervisord runs, as sorted names. `started` are those that `apply` starts.
+    `admitted` holds the collections that changed watchers watch newly, as far as that is known."""
 
     added: tuple[str, ...]
     changed: tuple[str, ...]
     removed: tuple[str, ...]
     unchanged: tuple[str, ...]
     started: tuple[str, ...] = ()
+    admitted: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
 
 def compare(
@@ -56,6 +59,11 @@ def compare(
         removed=tuple(sorted(set(known) - wanted.keys() - set(faulty))),
         unchanged=tuple(sorted(both - changed)),
     )
+
+
+def _admitted(watchers: Iterable[Settings], changed: Collection[str], current: Mapping[str, str]) -> dict[str, Sequence[str]]:
+    admitted = {each.name: newly_watched(current.get(each.name, ""), each) for each in watchers if each.name in changed}
+    return {name: collections for name, collections in admitted.items() if collections}
 
 
 def worker_command(deployment: Deployment) -> CommandOf:
@@ -156,10 +164,11 @@ class Fleet:
     def apply(self, watchers: Iterable[Settings], faulty: Collection[str] = (), *, dry_run: bool = False) -> ConfigChanges:
         """Make supervisord run what conf.d says. Only watchers that differ are affected; those stopped by hand stay stopped."""
         with self._lock():
-            known = self.supervisord.processes()
-            texts = self._render(watchers)
+            known, watchers = self.supervisord.processes(), tuple(watchers)
+            texts, current = self._render(watchers), self._programs.read_all()
             untouched = [*faulty, AGENT] if self.agent.faults else faulty
-            changes = self._with_started(compare(texts, self._programs.read_all(), known, untouched), known)
+            changes = self._with_started(compare(texts, current, known, untouched), known)
+            changes = replace(changes, admitted=_admitted(watchers, changes.changed, current))
             if not dry_run:
                 self._carry_out(changes, texts)
         return changes
@@ -219,6 +228,7 @@ class Fleet:
             log_file=self.deployment.log_file(settings.name),
             settings_digest=settings_digest(settings, key),
             autostart=settings.name not in self.disabled,
+            comment=watched_comment(settings),
         )
 
     def _agent_program(self, settings: AgentSettings, key: bytes) -> Program:

@@ -68,6 +68,13 @@ class Traffic:
                 due = max(due + 1 / self.writes_per_second, time.monotonic() - 1)
                 stop.wait(max(0.0, due - time.monotonic()))
 
+    def fill(self, documents: int) -> int:
+        """Insert so many documents into each collection, before the first write; returns their number."""
+        with MongoClient[dict[str, Any]](self.uri) as client:
+            for each in self.collections:
+                client[each.database][each.name].insert_many([each.make(self._random) for _ in range(documents)])
+        return documents * len(self.collections)
+
     def write(self, client: MongoClient[dict[str, Any]]) -> None:
         """Make one write to one collection."""
         collection = self._random.choices(self.collections, [each.weight for each in self.collections])[0]

@@ -40,6 +40,8 @@ class _Seat:
 
     reader: MessageReader
     delivered: int = 0
+    changes: int = 0
+    is_copied: bool = False
     last_sequence: int = 0
     unbroken: bool = True
     last_event_at: datetime | None = None
@@ -52,6 +54,8 @@ class _Seat:
 
     def _count(self, delivered: DeliveredMessage) -> None:
         self.delivered += 1
+        self.changes += "documentKey" in delivered.message
+        self.is_copied |= delivered.message["operationType"] == "snapshotCompleted"
         self.unbroken &= delivered.sequence == self.last_sequence + 1
         self.last_sequence = delivered.sequence
         self.last_event_at = datetime.fromisoformat(delivered.message["timestamp"])
@@ -86,9 +90,14 @@ class Audience:
         self._readers.close()
 
     @property
-    def delivered(self) -> int:
-        """The number of messages that have arrived."""
-        return sum(seat.delivered for seat in self._seats.values())
+    def changes(self) -> int:
+        """The number of messages about documents that have arrived."""
+        return sum(seat.changes for seat in self._seats.values())
+
+    @property
+    def is_copied(self) -> bool:
+        """True once every watcher has copied the documents that were there before it."""
+        return all(seat.is_copied for seat in self._seats.values())
 
     @property
     def is_unbroken(self) -> bool:

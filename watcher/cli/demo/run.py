@@ -29,7 +29,12 @@ from watcher.sandbox.sandbox import Sandbox
 from watcher.sandbox.traffic import Traffic
 
 WATCHERS = ("dashboard", "analytics")
+DOCUMENTS = 25
+"""Documents in each collection before the watchers start."""
+
 START_SECONDS = 60.0
+SNAPSHOT = 'snapshot_mode = "initial"  # copies the documents that are there already at the first start\n\n'
+
 AGENT_SECONDS = 10.0
 """The time to wait for the agent's page. The demo goes on without it."""
 
@@ -62,6 +67,7 @@ class Demo:
         self._sandbox = Sandbox(directory)
         self._deployment = Deployment.locate(directory / "conf.d")
         self._traffic = Traffic(self._sandbox.mongodb_uri(""), writes_per_second=writes_per_second)
+        self._documents = 0
         self._began = time.monotonic()
 
     def run(self, seconds: float) -> None:
@@ -104,6 +110,8 @@ class Demo:
         with mongodb.client() as client:
             version = client.server_info()["version"]
         self._tell(f"MongoDB {version} on {mongodb.addresses}, a replica set of one node")
+        self._documents = self._traffic.fill(DOCUMENTS)
+        self._tell(f"{self._documents} documents, which the watchers copy first")
 
     def _start_fleet(self, running: ExitStack, watchers: tuple[Settings, ...]) -> Fleet:
         fleet = open_fleet(self._deployment)
@@ -115,22 +123,30 @@ class Demo:
             if arrival.result is not StartResult.STREAMING:
                 raise WatcherError(f"{arrival.name} does not stream: {arrival.message}", hint=arrival.hint)
             self._tell(f"{arrival.name} streams")
+        with self._sandbox.mongodb.client() as client:  # nobody writes yet, and a snapshot waits until MongoDB's clock moves on
+            client.admin.command("appendOplogNote", 1, data={"demo": "begins"})
         return fleet
 
     def _show(self, audience: Audience, seconds: float) -> None:
-        with self._traffic:
-            deadline = time.monotonic() + seconds
-            with screen() as show:  # a signal only ends the loop: an exception in the middle of reading would lose messages
-                while time.monotonic() < deadline and not self._interruption.arrived:
-                    show(audience.look())
+        deadline = time.monotonic() + seconds
+        # A signal only ends the loop: an exception in the middle of reading would lose messages.
+        with ExitStack() as writing, screen() as show:
+            writes = False
+            while time.monotonic() < deadline and not self._interruption.arrived:
+                show(audience.look())
+                if audience.is_copied and not writes:  # a document that is deleted before it is copied would count as missing
+                    writing.enter_context(self._traffic)
+                    writes = True
 
     def _settle(self, audience: Audience) -> None:
         """Wait for the last messages, and report whether everything that was written has arrived."""
         written = sum(sum(counts.values()) for counts in self._traffic.written.values())
+        expected = self._documents + written
         deadline = time.monotonic() + SETTLE_SECONDS
-        while audience.delivered < written and time.monotonic() < deadline:
+        while audience.changes < expected and time.monotonic() < deadline:
             audience.look()
-        say(f"{written:,} changes written, {audience.delivered:,} messages delivered{_verdict(written, audience)}.")
+        there = f"{self._documents:,} documents were there, {written:,} changes written"
+        say(f"{there}, {audience.changes:,} messages delivered{_verdict(expected, audience)}.")
         if self._picture:
             self._picture.write_text(audience.picture(), encoding="utf-8")
 
@@ -138,8 +154,8 @@ class Demo:
         say(f"{time.monotonic() - self._began:5.1f} s  {what}")
 
 
-def _verdict(written: int, audience: Audience) -> str:
-    return ": none missing, none twice, all in order" if audience.is_unbroken and audience.delivered == written else ""
+def _verdict(expected: int, audience: Audience) -> str:
+    return ": none missing, none twice, all in order" if audience.is_unbroken and audience.changes == expected else ""
 
 
 def say(text: str) -> None:
@@ -152,7 +168,7 @@ def write_conf_dir(conf_dir: Path, sandbox: Sandbox) -> None:
     """Write the packaged conf.d, with the sandbox's addresses."""
     conf_dir.mkdir()
     (conf_dir / "agent.toml").write_text("port = 0  # any that is free: a fleet of yours may have the usual one\n")
-    (conf_dir / "defaults.toml").write_text(filled_in("defaults", {"kafka_brokers": sandbox.kafka_brokers}))
+    (conf_dir / "defaults.toml").write_text(SNAPSHOT + filled_in("defaults", {"kafka_brokers": sandbox.kafka_brokers}))
     for name in WATCHERS:
         (conf_dir / f"{name}.toml").write_text(filled_in(name, {"mongodb_uri": sandbox.mongodb_uri(name)}))
 

@@ -21,6 +21,8 @@ from watcher.fleet.survey import ask
 
 __all__ = ["apply", "ctl", "disable", "down", "enable", "restart", "start", "status", "stop"]
 
+NOT_COPIED = "newly watched; the documents that are there already are not copied (docs/snapshots.md says how to have them)"
+
 
 @click.command()
 @names_argument
@@ -116,6 +118,8 @@ def apply(fleet: Fleet, dry_run: bool, wait_seconds: float) -> int:
     changes = fleet.apply(loaded.watchers.values(), loaded.broken.keys(), dry_run=dry_run)
     for word in ("added", "changed", "removed", "unchanged"):
         show_each(getattr(changes, word), word)
+    for name, collections in changes.admitted.items():
+        click.echo(f"{name}: {', '.join(collections)}: {NOT_COPIED}", err=True)
     selection = Selection.of(fleet, loaded, loaded.names)
     selection.show_faults()
     started = [name for name in changes.started if name != AGENT]

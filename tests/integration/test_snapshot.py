@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from datetime import datetime
 from typing import Any
 
 import pytest
@@ -86,3 +87,45 @@ def test_a_worker_after_the_initial_snapshot_says_nothing_of_one(
     eventually(lambda: [each["documentKey"]["_id"] for each in inbox.messages() if "documentKey" in each] == [1, 2], 10)
     assert not [line for line in worker.log if "snapshot" in line["event"]]
     assert worker.stop() == 0
+
+
+def test_the_status_tells_how_far_it_is_and_the_allowed_rate_is_held(
+    launch: Launch, initial: dict[str, Any], inbox: Inbox, db: Database[Any]
+) -> None:
+    db.orders.insert_many([{"_id": number} for number in range(500)])
+    db.users.insert_many([{"_id": number} for number in range(17_500)])
+    worker = launch(initial | {"snapshot_documents_per_second": 2000})
+    worker.reached()
+    first, last = (eventually(lambda least=least: delivered(worker.status, least), 30) or {} for least in (1000, 15_000))
+    snapshots = [status["snapshot"] for status in (first, last)]
+    seconds = (at(last["updatedAt"]) - at(first["updatedAt"])).total_seconds()
+    rate = (snapshots[1]["documents"] - snapshots[0]["documents"]) / seconds
+    assert rate == pytest.approx(2000, rel=0.05)
+    assert 1000 < snapshots[1]["documentsPerSecond"] < 2100  # on average since the beginning, when none came yet
+    assert 0 < snapshots[1]["secondsLeft"] < 3
+    assert (snapshots[1]["state"], snapshots[1]["collection"], snapshots[1]["collections"]) == ("running", "users", 2)
+    assert (snapshots[1]["collectionsDone"], snapshots[1]["estimate"], snapshots[1]["collectionEstimate"]) == (1, 18_000, 17_500)
+    messages = completed(inbox)
+    ended = eventually(lambda: snapshot if (snapshot := worker.status["snapshot"])["state"] == "completed" else None, 10) or {}
+    assert (ended["documents"], ended["error"], ended["id"]) == (18_000, None, messages[0]["snapshot"])
+    told = [(line["event"], line.get("collection"), line["documents"]) for line in worker.log if "snapshot" in line]
+    assert told == [
+        ("the snapshot begins", None, 0),
+        ("the collection is copied", "orders", 500),
+        ("the collection is copied", "users", 17_500),
+        ("the snapshot is completed", None, 18_000),
+    ]
+    assert worker.stop() == 0
+    assert worker.status["snapshot"] == ended
+    worker.start()
+    worker.reached()
+    assert worker.status["snapshot"] == ended
+
+
+def delivered(status: dict[str, Any], least: int) -> dict[str, Any] | None:
+    """The worker's status, once so many of a snapshot's documents are delivered."""
+    return status if status.get("snapshot") and status["snapshot"]["documents"] >= least else None
+
+
+def at(moment: str) -> datetime:
+    return datetime.fromisoformat(moment)

@@ -231,6 +231,28 @@ def test_a_stopped_watcher_has_no_rate_of_now(page: Page) -> None:
     assert "connected" not in stopped
 
 
+def snapshot(**changes: Any) -> dict[str, Any]:
+    course = {"documents": 12_345, "estimate": 20_000, "collectionDocuments": 12_345, "collectionEstimate": 20_000}
+    return {"id": "snapshot-1", "state": "running", "collection": "users", "documentsPerSecond": 810.0, **course, **changes}
+
+
+@pytest.mark.parametrize("path", ["/", "/watchers/shop"])
+def test_a_snapshot_has_a_line_and_a_bar(page: Page, path: str) -> None:
+    page.show(row("shop", WatcherState.STREAMING, snapshot=snapshot()))
+    shown = Elements(page.get(path).text)
+    assert "Snapshot users 12,345 of about 20,000 · 810/s" in shown.text
+    assert [(bar["value"], bar["max"], bar["aria-label"]) for bar in shown.of("progress")] == [("0.6172", "1", "Snapshot of shop")]
+
+
+@pytest.mark.parametrize("path", ["/", "/watchers/shop"])
+def test_a_snapshot_that_failed_is_marked_and_has_no_bar(page: Page, path: str) -> None:
+    page.show(row("shop", WatcherState.STREAMING, snapshot=snapshot(state="aborted", endedAt=NOW, error="changes are missing")))
+    shown = Elements(page.get(path).text)
+    assert "Snapshot aborted 0.0s ago, not complete: after 12,345 documents: changes are missing" in shown.text
+    assert [line["class"] for line in shown.of("p") if line.get("class", "").startswith("snapshot")] == ["snapshot bad"]
+    assert shown.of("progress") == []
+
+
 def test_what_is_over_has_no_hint(page: Page) -> None:
     page.show(row("shop", WatcherState.STREAMING, lastError=error("Kafka was away", "The worker keeps trying.")))
     for path in ("/", "/watchers/shop"):

@@ -15,7 +15,7 @@ import pytest
 from tests.support.status_reports import report_of
 from watcher.agent.page.model import watcher_view
 from watcher.agent.view.history import History
-from watcher.cli.fleet.status_view import cells, errors
+from watcher.cli.fleet.status_view import cells, errors, snapshots
 from watcher.config import Settings
 from watcher.errors import Outage
 from watcher.fleet.status import row
@@ -25,6 +25,7 @@ from watcher.fleet.survey import Survey
 from watcher.model import Batch, Message, Owner, Position
 from watcher.oplog import Oplog
 from watcher.status.report import LastError, StatusReport, move_position, read_report
+from watcher.status.snapshot_status import SnapshotStatus
 from watcher.worker.previous_run import PreviousRun
 from watcher.worker.reporting import progress as progress_module
 from watcher.worker.reporting import status_report as report_module
@@ -98,9 +99,11 @@ def test_what_was_written_is_read(progress: Progress) -> None:
 
 def test_a_file_of_an_older_version_lacks_keys_and_one_of_a_later_has_more() -> None:
     values = json.loads(WRITTEN)
-    older = report_of({key: value for key, value in values.items() if key not in {"birth", "oplogFull"}})  # those of 0.1.0
+    older = report_of(
+        {key: value for key, value in values.items() if key not in {"birth", "oplogFull", "snapshot"}}
+    )  # those of 0.1.0
     later = report_of(values | {"version": 2, "phase": "copying", "lastError": values["lastError"] | {"code": 7}})
-    assert (older.birth, older.oplog_full, older.sequence) == ("", None, 42)
+    assert (older.birth, older.oplog_full, older.snapshot, older.sequence) == ("", None, None, 42)
     assert (later.version, later.sequence, later.last_error) == (2, 42, report_of(values).last_error)
 
 
@@ -121,6 +124,9 @@ def test_odd_values_never_stop_a_reader(rng: Random) -> None:
     values = json.loads(WRITTEN)
     files = [values | {key: odd} for key in values for odd in ODD]
     files += [values | {key: rng.choice(ODD) for key in rng.sample(list(values), 6)} for _ in range(300)]
+    whole = {"id": "snapshot-1", "state": "running"}
+    files += [values | {"snapshot": whole | {each.key: odd}} for each in SnapshotStatus.fields() for odd in ODD]
+    files += [values | {"snapshot": whole | {each.key: rng.choice(ODD) for each in SnapshotStatus.fields()}} for _ in range(300)]
     for file in files:
         read_by_all(StatusReport.parse(json.dumps(file).encode()))
 
@@ -133,6 +139,7 @@ def read_by_all(report: StatusReport | None) -> None:
         json.dumps(as_json(survey))
         cells(each, NOW)
         list(errors(survey))
+        list(snapshots(survey))
         watcher_view(each, NOW, {})
         History().add(NOON, [each])
     if report:

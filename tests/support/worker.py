@@ -162,10 +162,14 @@ class Inbox:
 
 
 def as_toml(settings: Mapping[str, Any]) -> str:
-    """`settings` as the text of a watcher's file; the `kafka` table comes last, as TOML wants it."""
+    """`settings` as the text of a watcher's file; the tables come last, as TOML wants it."""
     plain = [f"{key} = {toml_value(value)}" for key, value in settings.items() if not isinstance(value, Mapping)]
-    tables = [f'"{name}" = {toml_value(value)}' for name, value in settings.get("kafka", {}).items()]
-    return "\n".join([*plain, "[kafka]", *tables, ""])
+    tables = [
+        "\n".join([f"[{key}]", *(f'"{name}" = {toml_value(each)}' for name, each in value.items())])
+        for key, value in settings.items()
+        if isinstance(value, Mapping)
+    ]
+    return "\n".join([*plain, *tables, ""])
 
 
 def toml_value(value: Any) -> str:

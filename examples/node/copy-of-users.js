@@ -1,8 +1,8 @@
 // A copy of the users' names and addresses, in this service's own MongoDB, that a message can reach twice or late without harm.
 //
 // A consumer that ends before its offset is committed reads messages again, and between the topics of inserts, updates and deletes
-// Kafka keeps no order. Both are answered by `eventId`, which sorts as text in the order of the changes: a row changes only for a message
-// newer than the one that wrote it. `sequence` would not do: a watcher whose position was deleted counts from 1 again, as a new one does.
+// Kafka keeps no order. Both are answered by a `version` for each message, which sorts as text: a row changes only for a message newer
+// than the one that wrote it. `sequence` would not do: a watcher whose position was deleted counts from 1 again, as a new one does.
 
 import mongoose from "mongoose";
 
@@ -15,9 +15,9 @@ export const UserCopy = mongoose.model(
       _id: mongoose.Schema.Types.ObjectId,
       name: String,
       email: String,
-      eventId: String, // absent in rows that were there before, such as those of the models' own watchers: any message is newer
+      version: String, // absent in rows that were there before, such as those of the models' own watchers: any message is newer
       sequence: Number, // the message's number, for people who look for it
-      deleted: Boolean, // a deleted user leaves its eventId behind, or an update that arrives late would bring it back
+      deleted: Boolean, // a deleted user leaves its version behind, or an update that arrives late would bring it back
       stale: Boolean, // changed since, but the message came without the document: read it from where the users are
     },
     { collection: "users", versionKey: false },
@@ -31,7 +31,7 @@ export const UserCopy = mongoose.model(
 export async function applyToCopy(change) {
   const older = {
     _id: change.documentKey._id,
-    $or: [{ eventId: { $exists: false } }, { eventId: { $lt: change.eventId } }],
+    $or: [{ version: { $exists: false } }, { version: { $lt: versionOf(change) } }],
   };
   const write = (options) =>
     isUntold(change)
@@ -59,6 +59,16 @@ function row(change) {
   return { ...place(change), name: fullDocument.name, email: fullDocument.email };
 }
 
-function place({ eventId, sequence }) {
-  return { eventId, sequence };
+function place(change) {
+  return { version: versionOf(change), sequence: change.sequence };
+}
+
+/** The second in MongoDB, then the number: of a change, the second is in its resume token, and of what a snapshot copies its `timestamp`. */
+function versionOf({ eventId, snapshot, timestamp, sequence }) {
+  const seconds = snapshot === undefined ? parseInt(eventId.slice(2, 10), 16) : Math.floor(Date.parse(timestamp) / 1000);
+  return `${hexadecimal(seconds, 8)}-${hexadecimal(sequence, 16)}`;
+}
+
+function hexadecimal(number, digits) {
+  return number.toString(16).padStart(digits, "0");
 }

@@ -1,5 +1,5 @@
 // Reads the messages of Database Watcher and hands each change to the handler of its collection: at least once, and in order
-// within one partition. A change can come again, and an update before its insert, so handlers compare `eventId`, as copy-of-users.js does.
+// within one partition. A change can come again, and an update before its insert, so handlers compare versions, as copy-of-users.js does.
 
 import { Kafka, logLevel } from "kafkajs";
 
@@ -14,7 +14,9 @@ const PARTITIONS_AT_ONCE = 16;
  * @property {object|null} [fullDocument] absent in a delete and where `truncated` names it; null when the document was gone
  *   before it could be looked up
  * @property {string[]} [truncated] the fields that were left out because the message was too large for Kafka
- * @property {string} eventId unique, and sorts as text in the order of the changes
+ * @property {string} eventId unique; that of a change is its resume token, which sorts as text in the order of the changes
+ * @property {string} [snapshot] the snapshot that has copied the document; absent in a change
+ * @property {string} timestamp when the change was made, or as of when the document was copied
  * @property {number} sequence counts all messages of one watcher, over all topics; from 1 again where its position was deleted
  */
 

@@ -170,6 +170,21 @@ def test_the_copy_equals_the_source_after_a_kill_and_over_poison(
         node.stop()
 
 
+def test_what_was_there_before_the_watcher(
+    launch: Launch, settings: Document, db: Database[Document], place: Place, rows: Collection[Document], inbox: Inbox
+) -> None:
+    """A snapshot copies it, and changes come after the copies, though their ids sort before them."""
+    users = [ObjectId() for _ in range(20)]
+    db.users.insert_many([{"_id": id_, "name": "Ada"} for id_ in users])
+    launch(settings | {"snapshot_mode": "initial"}).reached()
+    eventually(lambda: "snapshotCompleted" in [message["operationType"] for message in inbox.messages()], 30)
+    db.users.update_one({"_id": users[0]}, {"$set": {"name": "Grace"}})
+    db.users.delete_one({"_id": users[1]})
+    with place.service("service") as node:
+        eventually(lambda: len(rows.distinct("_id")) == 20 and copied(rows) == source(db), 60)
+        node.stop()
+
+
 def test_rows_that_the_old_handlers_have_written(
     launch: Launch, settings: Document, db: Database[Document], place: Place, rows: Collection[Document]
 ) -> None:

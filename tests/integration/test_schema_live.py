@@ -11,9 +11,11 @@ import pytest
 from bson import Binary, Decimal128, Int64, ObjectId, Regex
 from pymongo.database import Database
 
+from tests.support.kafka_topics import delete_topic
 from tests.support.schema import faults
 from tests.support.worker import Inbox, Launch
 from watcher.cli import run_command_line
+from watcher.sandbox.kafka import ApacheKafka
 
 pytest_plugins = ["tests.support.worker_fixtures"]
 
@@ -49,6 +51,28 @@ def test_messages_with_all_sorts_of_values(
     db.users.delete_one({})
     messages = inbox.messages(3)
     assert [faults(message) for message in messages] == [[]] * 3
+
+
+def test_messages_of_snapshots(
+    launch: Launch, settings: Document, inbox: Inbox, db: Database[Document], apache: ApacheKafka
+) -> None:
+    """One of all documents at the first start, one by a choice after a lost position."""
+    db.users.insert_many([{"_id": number} for number in range(3)])
+    worker = launch(settings | {"snapshot_mode": "initial", "on_position_lost": "snapshot"})
+    worker.reached()
+    assert [message["operationType"] for message in inbox.messages(6)] == [
+        "snapshotStarted", "insert", "insert", "insert", "snapshotCollectionCompleted", "snapshotCompleted",
+    ]  # fmt: skip
+    assert worker.stop() == 0
+    delete_topic(apache, f"{settings['kafka_client_id']}.position")
+    chosen = {"snapshot_collections": ["users"], "snapshot_filter": {"users": '{"_id": 1}'}}
+    launch(settings | {"on_position_lost": "snapshot", **chosen}).reached()
+    messages = inbox.messages(11)
+    assert [message["operationType"] for message in messages[6:]] == [
+        "gap", "snapshotStarted", "replace", "snapshotCollectionCompleted", "snapshotCompleted",
+    ]  # fmt: skip
+    assert messages[-1]["filters"] == chosen["snapshot_filter"]
+    assert [faults(message) for message in messages] == [[]] * 11
 
 
 def test_messages_on_what_went_otherwise(

@@ -57,6 +57,11 @@ def test_what_is_no_token(text: str) -> None:
         Token().convert(text, None, None)
 
 
+def test_the_event_id_of_a_copied_document_is_no_token() -> None:
+    with pytest.raises(click.BadParameter, match="a snapshot has copied"):
+        Token().convert("snapshot-20240101T120000Z-0a1b2c.17", None, None)
+
+
 @pytest.mark.parametrize(("answer", "agreed"), [("y\n", True), ("n\n", False), ("\n", False)])
 def test_on_a_terminal_it_asks(answer: str, agreed: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "stdin", Terminal(answer))

@@ -275,6 +275,7 @@ def test_what_one_of_ours_tells() -> None:
     assert list(our_told({"t": MAPPING}, message | {"operationType": "delete"}, 3)) == []
     assert list(our_told({"t": MAPPING}, message | {"collection": "orders"}, 3)) == []
     assert list(our_told({"t": MAPPING}, message | {"operationType": "drop"}, 3)) == []
+    assert list(our_told({"t": MAPPING}, message | {"snapshot": "s"}, 3)) == [], "no change: the old watcher has nothing about it"
     other = MAPPING.model_copy(update={"our_key": "{fullDocument.name}/{documentKey._id}", "fields": {}})
     assert [each[2:4] for each in our_told({"t": MAPPING, "u": other}, message, 3)] == [("t", "7"), ("u", "Ada/7")]
 

@@ -82,8 +82,8 @@ class SnapshotCompleted:
             )
 
     def covers(self, collection: str) -> bool:
-        """True if all documents of the collection have been copied. A whole snapshot also covers collections that do not exist any
-        more.
+        """True if all documents of the collection, which the watcher delivers, have been copied. A whole snapshot also covers
+        collections that do not exist any more.
         """
         if self.collection is not None:
             return collection == self.collection and not self.filtered

@@ -89,7 +89,12 @@ class EveryMessage(BaseModel):
     """The fields that all messages have."""
 
     database: str
-    timestamp: Annotated[Time, Field(description="When the change was made, by the server's clock.")]
+    timestamp: Annotated[
+        Time,
+        Field(
+            description="When the change was made, by the server's clock; of a snapshot's copy, the time as of which it was read."
+        ),
+    ]
     watcher: Annotated[str, Field(description="The watcher's kafka_client_id.")]
     sequence: Annotated[int, Field(ge=1, description="Counts this watcher's messages, over all its topics.")]
 

@@ -10,6 +10,9 @@ from watcher.operations import ROW_OPERATIONS
 
 LONGEST_KEY = 14
 SHORT_KEY_END = 6
+OF_A_SNAPSHOT = "[snapshot]"
+"""Mark of a document that a snapshot has copied."""
+
 LONGEST_TEXT = 2000
 """Limit in characters: more than any terminal shows in a line. A document may have millions."""
 
@@ -64,7 +67,8 @@ def _what(message: Message) -> str:
     if message.get("operationType") == "update":
         return _changes(message.get("updateDescription") or {})
     if message.get("operationType") in ROW_OPERATIONS:
-        return _fields({name: value for name, value in (message.get("fullDocument") or {}).items() if name != "_id"})
+        fields = _fields({name: value for name, value in (message.get("fullDocument") or {}).items() if name != "_id"})
+        return f"{OF_A_SNAPSHOT} {fields}".rstrip() if message.get("snapshot") else fields
     return _fields({name: value for name, value in message.items() if name not in _HEAD})
 
 

@@ -34,8 +34,10 @@ def old_told(topic: str, mapping: TopicMapping, record_key: bytes | None, value:
 
 def our_told(topics: Mapping[str, TopicMapping], message: dict[str, Any], number: int) -> Iterator[Told]:
     """Yield the change that our message number `number` reports, once for each old topic that covers it, with that topic's key and
-    fields.
+    fields. A document that a snapshot has copied is no change: the old watcher has no message about it.
     """
+    if "snapshot" in message:
+        return
     operation = TOPIC_OF.get(message["operationType"], "")
     told_at = _time_ms(message["timestamp"]) or 0
     for topic, mapping in topics.items():

@@ -6,6 +6,7 @@ import functools
 import json
 import logging
 import os
+import re
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
@@ -31,6 +32,9 @@ if TYPE_CHECKING:
 ResumePoint = tuple["ResumeToken", str]
 """A resume token, and the reason for it, for people."""
 
+OF_A_COPY = re.compile(r"[\w-]+\.\d+")
+"""The eventId of a document that a snapshot has copied: the snapshot's id and a number."""
+
 Choose = Callable[["Look", "Timeline"], ResumePoint]
 
 
@@ -45,6 +49,10 @@ class Token(click.ParamType["ResumeToken"]):
         from watcher.model import token_seconds
 
         text = str(value)
+        if OF_A_COPY.fullmatch(text):
+            self.fail(
+                "is the eventId of a document that a snapshot has copied, no place in the stream: take that of a change", param, ctx
+            )
         try:
             token: ResumeToken = json_util.loads(text) if text.startswith("{") else {"_data": text}
             token_seconds(token)

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import bson
 import pytest
 
 from tests.support.snapshot_world import Event, ticks, token_at
 from watcher.model import Batch
 from watcher.mongodb.split_events import event_token
+from watcher.snapshot.later_chunk import LaterChunk
 from watcher.snapshot.place import place_later
+from watcher.snapshot.ports import Read
+from watcher.snapshot.rows import namespace_of
 
 READ_AT = 20
 
@@ -36,3 +41,14 @@ def test_place(times: tuple[int, ...], reached: int, events: int | None) -> None
     place = place_later(reply(*times, reached=reached), ticks(READ_AT))
     assert (place and place.events) == events
     assert place is None or place.at == ticks(READ_AT)
+
+
+def test_a_reply_without_all_of_its_events_spoils_the_chunk() -> None:
+    """An event that MongoDB could not give whole may have told of any document."""
+    row = bson.encode({"_id": 1})
+    chunk = LaterChunk(Read([row], True, ticks(READ_AT)), namespace_of("dashboard", "a"))
+    assert chunk.place_in(reply(19, reached=19)) is None
+    assert not chunk.is_spoilt
+    assert chunk.rest.documents == [row]
+    assert chunk.place_in(replace(reply(reached=21), is_whole=False)) is None
+    assert chunk.is_spoilt

@@ -197,6 +197,7 @@ class Interleaver:
         before = self._running
         if target["db"] == self._settings.database and self._settings.watches(target["coll"]):
             self._snapshot = plan.renamed_onto(before, target["coll"])
+            self._scan.forget(target["coll"])
             self._none_left = None
         return self._snapshot != before
 

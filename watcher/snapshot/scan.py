@@ -14,7 +14,8 @@ class Scan:
     MongoDB shows a collection that has just been renamed as empty, even as of the time before. If that were taken for its end, the
     rest of its documents would never be read: the event of the rename, which puts them on the list again, is still to come. So an
     end counts only if the name stood for the same collection before and after the reading, or if all events up to the change are
-    delivered."""
+    delivered. A name may stand for nothing before and after, and for a collection between: the rename that brought it makes us
+    forget what we knew."""
 
     def __init__(self, documents: Documents) -> None:
         self._documents = documents
@@ -35,6 +36,10 @@ class Scan:
         if read.complete and not self._is_complete(collection, read.at):
             raise Unreadable(f"{collection} has just been dropped or renamed")
         return read
+
+    def forget(self, collection: str) -> None:
+        """Forget what the name stood for, because another collection has been renamed onto it."""
+        self._known.pop(collection, None)
 
     def _is_complete(self, collection: str, at: Ticks) -> bool:
         before = self._known[collection][0]

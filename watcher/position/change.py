@@ -1,19 +1,22 @@
 """Changes a watcher's position by hand: the new position, and the control message that tells consumers of it.
 
-`mongodb/timeline.py` has asked MongoDB about the new position before; `takeover.py` writes the change.
+`mongodb/timeline.py` has asked MongoDB about the new position before; `takeover.py` writes the change. A step forward ends a
+snapshot under way, since changes would be missing between its documents; after a step back it goes on.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from watcher.config import Settings
 from watcher.kafka.ownership import counted_anew
+from watcher.kafka.position import SNAPSHOT_KEY, dump_snapshot
 from watcher.messages.encoder import Encoder, MessageFormat
 from watcher.model import Delivered, Message, Notice, Position, ResumeToken
 from watcher.position.history import PositionChange
 from watcher.position.takeover import CommandChange, Taken, run_command
+from watcher.snapshot import plan
 from watcher.stream.loss_policies import gap_notice
 
 
@@ -33,18 +36,28 @@ def change(settings: Settings, delivered: Delivered, target: ResumeToken, what: 
     return run_command(settings, delivered, what, make)
 
 
-def _told(settings: Settings, taken: Taken, made: PositionChange) -> tuple[Position, Sequence[Message]]:
-    """Return the new position, and the control message about the change before it. A watcher that has not begun yet has nobody to
-    tell: then there is no message."""
+def _told(settings: Settings, taken: Taken, made: PositionChange) -> tuple[Position, Sequence[Message], Mapping[bytes, bytes]]:
+    """Return the new position, the control messages about the change before it, and further records. A watcher that has not begun
+    yet has nobody to tell: then there is no message."""
     position = taken.position
     if position.token is None and not taken.lost:
-        return position.moved(made.after), ()
+        return position.moved(made.after), (), {}
     sequence = position.sequence if taken.lost else counted_anew(position.sequence)
-    notice = notice_of(made)
-    message = Encoder(MessageFormat.of(settings)).control(
-        notice.operation, timestamp_ms=notice.timestamp_ms, sequence=sequence + 1, **notice.fields
-    )
-    return replace(position, token=made.after, sequence=sequence + 1), [message]
+    notices, snapshot, records = [notice_of(made)], position.snapshot, dict[bytes, bytes]()
+    if snapshot and not is_step_back(made.before, made.after):
+        ended, notice = plan.ended(snapshot, "aborted", f"the position was moved forward by {made.by}")
+        notices, snapshot, records = [*notices, notice], None, {SNAPSHOT_KEY: dump_snapshot(ended)}
+    moved = replace(position, token=made.after, sequence=sequence + len(notices), snapshot=snapshot)
+    return moved, control_messages(settings, notices, sequence), records
+
+
+def control_messages(settings: Settings, notices: Sequence[Notice], sequence: int) -> list[Message]:
+    """Make the messages of notices, numbered after `sequence`."""
+    encoder = Encoder(MessageFormat.of(settings))
+    return [
+        encoder.control(notice.operation, timestamp_ms=notice.timestamp_ms, sequence=number, **notice.fields)
+        for number, notice in enumerate(notices, sequence + 1)
+    ]
 
 
 def notice_of(made: PositionChange) -> Notice:

@@ -6,14 +6,14 @@ snapshot under way, since changes would be missing between its documents; after 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 
 from watcher.config import Settings
 from watcher.kafka.ownership import counted_anew
 from watcher.kafka.position import SNAPSHOT_KEY, dump_snapshot
 from watcher.messages.encoder import Encoder, MessageFormat
-from watcher.model import Delivered, Message, Notice, Position, ResumeToken
+from watcher.model import Delivered, Message, Notice, ResumeToken
 from watcher.position.history import PositionChange
 from watcher.position.takeover import CommandChange, Taken, run_command
 from watcher.snapshot import plan
@@ -29,26 +29,22 @@ def change(settings: Settings, delivered: Delivered, target: ResumeToken, what: 
     Errors: as `run_command`.
     """
 
-    def make(taken: Taken) -> CommandChange:
-        entry = taken.entry(target)
-        return CommandChange(entry, *_told(settings, taken, entry))
-
-    return run_command(settings, delivered, what, make)
+    return run_command(settings, delivered, what, lambda taken: _moved(settings, taken, taken.entry(target)))
 
 
-def _told(settings: Settings, taken: Taken, made: PositionChange) -> tuple[Position, Sequence[Message], Mapping[bytes, bytes]]:
-    """Return the new position, the control messages about the change before it, and further records. A watcher that has not begun
-    yet has nobody to tell: then there is no message."""
-    position = taken.position
+def _moved(settings: Settings, taken: Taken, entry: PositionChange) -> CommandChange:
+    """Make the change: the new position, and before it the control messages. A watcher that has not begun yet has nobody to tell:
+    then there is no message."""
+    position, snapshot = taken.position, taken.position.snapshot
     if position.token is None and not taken.lost:
-        return position.moved(made.after), (), {}
+        return CommandChange(entry, position.moved(entry.after))
     sequence = position.sequence if taken.lost else counted_anew(position.sequence)
-    notices, snapshot, records = [notice_of(made)], position.snapshot, dict[bytes, bytes]()
-    if snapshot and not is_step_back(made.before, made.after):
-        ended, notice = plan.ended(snapshot, "aborted", f"the position was moved forward by {made.by}")
-        notices, snapshot, records = [*notices, notice], None, {SNAPSHOT_KEY: dump_snapshot(ended)}
-    moved = replace(position, token=made.after, sequence=sequence + len(notices), snapshot=snapshot)
-    return moved, control_messages(settings, notices, sequence), records
+    notices, records = [notice_of(entry)], dict[bytes, bytes]()
+    if snapshot and not is_step_back(entry.before, entry.after):
+        ended, notice = plan.ended(snapshot, "aborted", f"the position was moved forward by {entry.by}")
+        notices, records, snapshot = [*notices, notice], {SNAPSHOT_KEY: dump_snapshot(ended)}, None
+    moved = replace(position, token=entry.after, sequence=sequence + len(notices), snapshot=snapshot)
+    return CommandChange(entry, moved, control_messages(settings, notices, sequence), records)
 
 
 def control_messages(settings: Settings, notices: Sequence[Notice], sequence: int) -> list[Message]:

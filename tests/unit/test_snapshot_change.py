@@ -10,7 +10,7 @@ import pytest
 
 from tests.unit.test_ownership import SETTINGS
 from watcher.errors import Outage
-from watcher.kafka.position import HISTORY_KEY, SNAPSHOT_KEY, dump_snapshot, last_snapshot_of, load_snapshot
+from watcher.kafka.position import HISTORY_KEY, SNAPSHOT_KEY, dump_snapshot, load_snapshot, newest_snapshot_of
 from watcher.model import Delivered, Message, Owner, Position, Snapshot
 from watcher.position import takeover
 from watcher.position.change import change
@@ -173,13 +173,13 @@ def test_after_a_step_back_it_goes_on(busy: Topic) -> None:
         (None, None),
     ],
 )
-def test_the_last_snapshot_of_a_position_without_one(record: bytes | None, state: str | None) -> None:
+def test_the_newest_snapshot_of_a_position_without_one(record: bytes | None, state: str | None) -> None:
     position = Position("dashboard", Owner("worker", "host-1", 1), NOW, 7)
     for place in (position, None):
-        last = last_snapshot_of(place, record)
+        last = newest_snapshot_of(place, record)
         assert (last.state if last else None) == state
 
 
-def test_the_last_snapshot_is_the_one_under_way() -> None:
+def test_the_newest_snapshot_is_the_one_under_way() -> None:
     position = Position("dashboard", Owner("worker", "host-1", 1), NOW, 7, snapshot=UNDER_WAY)
-    assert last_snapshot_of(position, dump_snapshot(UNDER_WAY)) == UNDER_WAY
+    assert newest_snapshot_of(position, dump_snapshot(UNDER_WAY)) == UNDER_WAY

@@ -24,7 +24,7 @@ SNAPSHOT = Snapshot(
     "snapshot-1", "replace", "command", "2024-01-01T12:00:00.000Z", ("orders", "user*"), {"orders": '{"paid": true}'},
     started_sequence=1044, collection="orders", documents=24_000, in_collection=4000,
 )  # fmt: skip
-UNDER_WAY = Look(Saved(Position("dashboard", OWNER, NOON, 7, snapshot=SNAPSHOT), Stamp(OWNER), last_snapshot=SNAPSHOT), "", ())
+UNDER_WAY = Look(Saved(Position("dashboard", OWNER, NOON, 7, snapshot=SNAPSHOT), Stamp(OWNER), newest_snapshot=SNAPSHOT), "", ())
 
 
 @pytest.mark.parametrize("text", ['{"paid": true}', "{}", '{"at": {"$gt": {"$date": "2024-01-01T00:00:00Z"}}}'])

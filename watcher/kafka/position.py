@@ -109,7 +109,7 @@ def load_snapshot(text: bytes) -> Snapshot:
     return _load(text, _snapshot)
 
 
-def last_snapshot_of(position: Position | None, text: bytes | None) -> Snapshot | None:
+def newest_snapshot_of(position: Position | None, text: bytes | None) -> Snapshot | None:
     """Return the position's snapshot, or else the one that `text` tells of, which has ended; None if no text can be read.
 
     One that never ended, though the position does not name it, was lost together with a position before: it is aborted.
@@ -174,14 +174,14 @@ def _position(data: dict[str, Any]) -> Position:
 class Saved:
     """Content of the position topic: the last position, None if there is none, and the stamp of the newest position or claim.
 
-    `emptied`: there is no position, and Kafka has deleted the topic's beginning. `last_snapshot` is the snapshot under way, or else
-    the last one that ended; only those who ask for it get it.
+    `emptied`: there is no position, and Kafka has deleted the topic's beginning. `newest_snapshot` is the snapshot under way, or
+    else the last one that ended; only those who ask for it get it.
     """
 
     position: Position | None = None
     stamp: Stamp | None = None
     emptied: bool = False
-    last_snapshot: Snapshot | None = None
+    newest_snapshot: Snapshot | None = None
 
     @property
     def owner(self) -> Owner | None:

@@ -18,9 +18,9 @@ from watcher.kafka.position import (
     POSITION_KEY,
     SNAPSHOT_KEY,
     Saved,
-    last_snapshot_of,
     load,
     load_stamp,
+    newest_snapshot_of,
 )
 from watcher.kafka.position_topic import POSITION_PARTITION
 from watcher.kafka.properties import ErrorCallback, admin_config, reader_config
@@ -50,12 +50,12 @@ class PositionReader:
             first, end = self._bounds(log, log.ends)
             return self._read(log, first, end)
 
-    def read_so_far(self, *, last_snapshot: bool = False) -> Saved:
+    def read_so_far(self, *, newest_snapshot: bool = False) -> Saved:
         """Read as `read` does, but without waiting for an open transaction. That is enough to see who the owner is. With
-        `last_snapshot` also read that, which may lie far before the end."""
+        `newest_snapshot` also read that, which may lie far before the end."""
         with self._log() as log:
             first, end = self._bounds(log, log.stable_ends)
-            return self._read(log, first, end, last_snapshot=last_snapshot)
+            return self._read(log, first, end, newest_snapshot=newest_snapshot)
 
     def read_history(self) -> bytes | None:
         """Read the text of the last history, None if there is none. It may lie far before the end. Errors: Outage."""
@@ -72,7 +72,7 @@ class PositionReader:
         with translated(f"asking for the offsets of {self._settings.position_topic}"):
             return log.firsts([self._partition])[self._partition], ends([self._partition])[self._partition]
 
-    def _read(self, log: LogReader, first: int, end: int, *, last_snapshot: bool = False) -> Saved:
+    def _read(self, log: LogReader, first: int, end: int, *, newest_snapshot: bool = False) -> Saved:
         last = self._last_records(log, first, end, POSITION_KEY)
         newest = max((last[key] for key in (POSITION_KEY, CLAIM_KEY) if key in last), default=None)
 
@@ -85,7 +85,7 @@ class PositionReader:
             position=position,
             stamp=load_stamp(newest[1]) if newest else None,
             emptied=POSITION_KEY not in last and first > 0,
-            last_snapshot=last_snapshot_of(position, snapshot_text()) if last_snapshot else None,
+            newest_snapshot=newest_snapshot_of(position, snapshot_text()) if newest_snapshot else None,
         )
 
     def _last_records(self, log: LogReader, first: int, end: int, key: bytes) -> dict[bytes, tuple[int, bytes]]:

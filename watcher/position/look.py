@@ -64,7 +64,7 @@ def look(settings: Settings, delivered: Delivered) -> Look:
 def _look_at(settings: Settings, delivered: Delivered, reader: PositionReader) -> Look:
     history = load_history(reader.read_history())
     try:
-        return _judged(settings, delivered, reader.read_so_far(last_snapshot=True), history)
+        return _judged(settings, delivered, reader.read_so_far(newest_snapshot=True), history)
     except PositionLost as error:
         return Look(Saved(), str(error), history, error.hint)
 

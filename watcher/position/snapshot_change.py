@@ -78,7 +78,7 @@ def _change(settings: Settings, taken: Taken, snapshot: Snapshot, notices: Seque
         raise RuntimeError("a snapshot without a position")
     return CommandChange(
         taken.entry(position.token),
-        replace(position, sequence=position.sequence + len(notices), snapshot=snapshot),
+        position.moved(position.token, len(notices), snapshot),
         control_messages(settings, notices, position.sequence),
         {SNAPSHOT_KEY: dump_snapshot(snapshot)},
     )

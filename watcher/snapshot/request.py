@@ -7,20 +7,20 @@ from contextlib import closing
 from typing import Literal
 
 import bson
-from bson import MaxKey
+from bson import MaxKey, json_util
 
 from watcher.config import Settings
 from watcher.config.fault import did_you_mean
 from watcher.config.mongodb.collections import is_watched
-from watcher.errors import Outage, WatcherError
+from watcher.errors import Outage, UnsupportedServer, WatcherError
 from watcher.model import Snapshot
 from watcher.mongodb.client import CommandSession
 from watcher.mongodb.collection_reader import CollectionReader
 from watcher.snapshot import plan
-from watcher.snapshot.documents import READ_MS, StreamDocuments, parsed
+from watcher.snapshot.documents import READ_MS, StreamDocuments
 
-REFUSED_QUERY = frozenset({"BadValue", "FailedToParse", "TypeMismatch", "InvalidPipelineOperator"})
-"""Names of MongoDB's errors about a query; those that have none are called `Location` and their number."""
+OF_EXPRESSIONS = "Location"
+"""Beginning of the names of MongoDB's errors that have only a number; those about expressions are among them."""
 
 NOTHING = bson.encode({"_id": MaxKey()})
 """An `_id` after which there is none: so a query is tried without a search for documents."""
@@ -59,8 +59,8 @@ def check_chooses(pattern: str, names: Collection[str]) -> None:
 
 def _try_query(reader: CollectionReader, collection: str, query: str) -> None:
     try:
-        reader.chunk(collection, NOTHING, limit=1, query=parsed(query, collection), max_time_ms=READ_MS)
-    except Outage as error:
-        if error.code in REFUSED_QUERY or error.code.startswith("Location"):
+        reader.chunk(collection, NOTHING, limit=1, query=json_util.loads(query), max_time_ms=READ_MS)
+    except (Outage, UnsupportedServer) as error:
+        if isinstance(error, UnsupportedServer) or error.code.startswith(OF_EXPRESSIONS):
             raise RequestRefused(f"MongoDB does not take the filter: {str(error).partition(': ')[2]}.") from error
         raise

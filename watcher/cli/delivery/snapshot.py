@@ -162,7 +162,7 @@ def status(deployment: Deployment, names: Sequence[str], as_json: bool) -> int:
     def one(settings: Settings) -> CliExitCode:
         with librdkafka_silent():
             seen, _ = _look(deployment, settings)
-        found.append((settings, seen.saved.last_snapshot, seen.fault))
+        found.append((settings, seen.saved.newest_snapshot, seen.fault))
         if not as_json:
             click.echo(as_text(*found[-1]))
         return CliExitCode.FAILED if seen.fault else CliExitCode.OK
@@ -265,7 +265,7 @@ def _ended(deployment: Deployment, settings: Settings, snapshot_id: str, progres
     interval = POLL_SECONDS
     while True:
         try:
-            last = _look(deployment, settings)[0].saved.last_snapshot
+            last = _look(deployment, settings)[0].saved.newest_snapshot
         except Outage as error:
             progress(f"{settings.name}  {error}", 0, 0)
         else:

@@ -32,6 +32,8 @@ Step = Callable[["Look", "Delivered"], str]
 POLL_SECONDS, MOST_POLL_SECONDS = 0.5, 5.0
 """Interval of looks at a snapshot that is waited for, and to what it grows."""
 
+ELSEWHERE = "no worker of it runs on this host; one elsewhere notices within 12 s, a stopped one when it starts"
+
 ALREADY: dict[str, str] = {"pause": "paused", "resume": "running"}
 
 
@@ -247,7 +249,7 @@ def _change(deployment: Deployment, settings: Settings, step: Step) -> str:
         if worker:
             nudge(worker)
         else:
-            click.echo(f"{settings.name}: no worker of it runs on this host; it takes effect when one does", err=True)
+            click.echo(f"{settings.name}: {ELSEWHERE}", err=True)
     return done
 
 

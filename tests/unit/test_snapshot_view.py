@@ -84,7 +84,7 @@ def test_a_plan_tells_what_becomes_of_it() -> None:
 
 
 def test_a_request_without_collections_is_what_the_settings_choose() -> None:
-    settings = replace(SETTINGS, snapshot_collections=("orders", "users"), snapshot_filter={"orders": "{}", "visits": "{}"})
+    settings = replace(SETTINGS, snapshot_collections=("orders", "users"), snapshot_filter={"orders": "{}"})
     made = requested(settings, (), "", "replace")
     assert (made.collections, made.filters, made.reason) == (("orders", "users"), {"orders": "{}"}, "command")
     assert requested(SETTINGS, (), "", "replace").collections == ()

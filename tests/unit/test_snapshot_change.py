@@ -83,7 +83,7 @@ def busy(topic: Topic) -> Topic:
 
 
 def test_a_start_is_announced_with_the_next_number_at_the_same_position(topic: Topic) -> None:
-    start(SETTINGS, DELIVERED, NEW)
+    assert start(SETTINGS, DELIVERED, NEW) == replace(NEW, started_sequence=8)
     [message] = topic.messages
     assert (message["operationType"], message["sequence"], message["snapshot"]) == ("snapshotStarted", 8, "snapshot-2")
     assert (message["reason"], message["snapshotOperation"]) == ("command", "replace")
@@ -95,7 +95,7 @@ def test_a_start_is_announced_with_the_next_number_at_the_same_position(topic: T
 
 def test_a_start_whose_answer_gets_lost_happens_once(topic: Topic) -> None:
     topic.lost = 1
-    start(SETTINGS, DELIVERED, NEW)
+    assert start(SETTINGS, DELIVERED, NEW).started_sequence == 8
     assert [message["operationType"] for message in topic.messages] == ["snapshotStarted"]
     assert len(topic.history) == 1
 

@@ -26,15 +26,17 @@ class SnapshotRefused(WatcherError):
     """The snapshot under way, or the lack of one, does not allow this."""
 
 
-def start(settings: Settings, delivered: Delivered, snapshot: Snapshot) -> PositionChange:
-    """Begin a snapshot, which `plan.begun` has made. Errors: SnapshotRefused; as `run_command`."""
+def start(settings: Settings, delivered: Delivered, snapshot: Snapshot) -> Snapshot:
+    """Begin a snapshot, which `plan.begun` has made; returns it as it begins. Errors: SnapshotRefused; as `run_command`."""
 
     def make(taken: Taken) -> CommandChange:
+        nonlocal snapshot
         check_can_start(settings, taken.position.snapshot, has_begun=taken.position.token is not None)
-        announced, notice = plan.announced(snapshot, taken.position.sequence + 1)
-        return _change(settings, taken, announced, [notice])
+        snapshot, notice = plan.announced(snapshot, taken.position.sequence + 1)
+        return _change(settings, taken, snapshot, [notice])
 
-    return run_command(settings, delivered, f"start of {snapshot.id}", make)
+    run_command(settings, delivered, f"start of {snapshot.id}", make)
+    return snapshot
 
 
 def alter(settings: Settings, delivered: Delivered, snapshot_id: str, action: Literal["pause", "resume", "stop"]) -> PositionChange:

@@ -4,37 +4,25 @@ from __future__ import annotations
 
 import functools
 import json
-import time
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
-from watcher.cli.delivery.beside_worker import beside_own_worker, check_goes_on, delivered_before, librdkafka_silent
+from watcher.cli.delivery.beside_worker import librdkafka_silent
+from watcher.cli.delivery.snapshot_steps import Action, alter_present, begin, ended, look_at
 from watcher.cli.exit_codes import CliExitCode
 from watcher.cli.options import all_option, names_argument, select, select_to_change, with_deployment
-from watcher.cli.phases import Progress, phases
+from watcher.cli.phases import phases
 from watcher.config import Deployment, Settings, load_one
 from watcher.config.fault import Refused
 from watcher.config.files.conf_dir import watcher_names
 from watcher.config.mongodb.collections import is_glob
 from watcher.config.mongodb.queries import check_query
-from watcher.errors import Outage, WatcherError, command_hint
+from watcher.errors import WatcherError, command_hint
 
 if TYPE_CHECKING:
-    from watcher.model import Delivered, Snapshot
-    from watcher.position.look import Look
-
-Action = Literal["pause", "resume", "stop"]
-Step = Callable[["Look", "Delivered"], str]
-"""Does something to a watcher that was looked at; returns what has become of its snapshot, for people."""
-
-POLL_SECONDS, MOST_POLL_SECONDS = 0.5, 5.0
-"""Interval of looks at a snapshot that is waited for, and to what it grows."""
-
-ELSEWHERE = "no worker of it runs on this host; one elsewhere notices within 12 s, a stopped one when it starts"
-
-ALREADY: dict[str, str] = {"pause": "paused", "resume": "running"}
+    from watcher.model import Snapshot
 
 
 class Query(click.ParamType[str]):
@@ -115,7 +103,7 @@ def start(
     begun: list[tuple[Settings, Snapshot]] = []
 
     def one(settings: Settings) -> CliExitCode:
-        made = _start(deployment, settings, collections, query or "", operation)
+        made = begin(deployment, settings, collections, query or "", operation)
         begun.append((settings, made))
         if not as_json:
             click.echo(f"{settings.name}  started  {made.id}")
@@ -126,7 +114,7 @@ def start(
         _print_json((settings, made, "") for settings, made in begun)
     if wait:
         ids = {settings.name: made.id for settings, made in begun}
-        code = max(code, _each(deployment, ids, functools.partial(_wait, deployment, ids)))
+        code = max(code, _each(deployment, ids, functools.partial(_wait, deployment, ids, as_json)))
     return code
 
 
@@ -163,7 +151,7 @@ def status(deployment: Deployment, names: Sequence[str], as_json: bool) -> int:
 
     def one(settings: Settings) -> CliExitCode:
         with librdkafka_silent():
-            seen, _ = _look(deployment, settings)
+            seen, _ = look_at(deployment, settings)
         found.append((settings, seen.saved.newest_snapshot, seen.fault))
         if not as_json:
             click.echo(as_text(*found[-1]))
@@ -189,95 +177,20 @@ def _each(deployment: Deployment, names: Iterable[str], do: Callable[[Settings],
     return max(codes)
 
 
-def _look(deployment: Deployment, settings: Settings) -> tuple[Look, Delivered]:
-    from watcher.position.look import look
-
-    delivered = delivered_before(deployment, settings)
-    return look(settings, delivered), delivered
-
-
-def _start(
-    deployment: Deployment, settings: Settings, collections: Sequence[str], query: str, operation: Literal["insert", "replace"]
-) -> Snapshot:
-    """Begin a snapshot. All questions to MongoDB come before the watcher is taken over."""
-    from watcher.position.snapshot_change import check_can_start, start
-    from watcher.snapshot.request import check_request, requested
-
-    wanted = requested(settings, collections, query, operation)
-
-    def step(seen: Look, delivered: Delivered) -> str:
-        check_can_start(settings, seen.snapshot, has_begun=seen.token is not None)
-        check_request(settings, collections, query)
-        start(settings, delivered, wanted)
-        return ""
-
-    _change(deployment, settings, step)
-    return wanted
-
-
 def _alter_each(deployment: Deployment, names: Sequence[str], action: Action) -> int:
     def one(settings: Settings) -> int:
-        click.echo(f"{settings.name}  {_change(deployment, settings, functools.partial(_alter, settings, action))}")
+        click.echo(f"{settings.name}  {alter_present(deployment, settings, action)}")
         return CliExitCode.OK
 
     return _each(deployment, names, one)
 
 
-def _alter(settings: Settings, action: Action, seen: Look, delivered: Delivered) -> str:
-    from watcher.position.snapshot_change import PAST, SnapshotRefused, alter
-
-    present = seen.snapshot
-    if present is None:
-        raise SnapshotRefused("no snapshot is under way")
-    if present.state == ALREADY.get(action):
-        return f"already {present.state}  {present.id}"
-    alter(settings, delivered, present.id, action)
-    return f"{PAST[action]}  {present.id}"
-
-
-def _change(deployment: Deployment, settings: Settings, step: Step) -> str:
-    """Take a step beside the worker of this host. If there is none, none can start meanwhile."""
-    from watcher.worker.process import nudge
-
-    with librdkafka_silent(), beside_own_worker(deployment, settings) as worker:
-        seen, delivered = _look(deployment, settings)
-        if seen.fault:
-            raise WatcherError(seen.fault, hint=seen.hint)
-        if worker:
-            check_goes_on(settings, seen, "snapshot")
-        done = step(seen, delivered)
-        if worker:
-            nudge(worker)
-        else:
-            click.echo(f"{settings.name}: {ELSEWHERE}", err=True)
-    return done
-
-
-def _wait(deployment: Deployment, ids: dict[str, str], settings: Settings) -> int:
-    """Wait until the watcher's snapshot has ended."""
+def _wait(deployment: Deployment, ids: dict[str, str], as_json: bool, settings: Settings) -> int:
+    """Wait until the watcher's snapshot has ended. Beside JSON, words go to stderr."""
     with librdkafka_silent(), phases() as progress:
-        last = _ended(deployment, settings, ids[settings.name], progress)
-    click.echo(f"{settings.name}  {last.state}  {last.documents:,} documents")
+        last = ended(deployment, settings, ids[settings.name], progress)
+    click.echo(f"{settings.name}  {last.state}  {last.documents:,} documents", err=as_json)
     return CliExitCode.OK if last.state == "completed" else CliExitCode.FAILED
-
-
-def _ended(deployment: Deployment, settings: Settings, snapshot_id: str, progress: Progress) -> Snapshot:
-    from watcher.cli.delivery.snapshot_view import progress_in_words
-
-    interval = POLL_SECONDS
-    while True:
-        try:
-            last = _look(deployment, settings)[0].saved.newest_snapshot
-        except Outage as error:
-            progress(f"{settings.name}  {error}", 0, 0)
-        else:
-            if last is None or last.id != snapshot_id:
-                raise WatcherError(f"{snapshot_id} has ended, and another one has taken its place.")
-            if last.is_over:
-                return last
-            progress(f"{settings.name}  {last.state}  {progress_in_words(last)}", 0, 0)
-        time.sleep(interval)
-        interval = min(interval * 1.5, MOST_POLL_SECONDS)
 
 
 def _print_json(snapshots: Iterable[tuple[Settings, Snapshot | None, str]]) -> None:

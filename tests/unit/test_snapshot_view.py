@@ -58,7 +58,7 @@ def test_one_that_has_failed_says_so(state: Any) -> None:
 
 def test_what_is_shown_of_none() -> None:
     assert as_text(SETTINGS, None, "") == "dashboard  no snapshot"
-    assert "gone" in as_text(SETTINGS, None, "gone")
+    assert as_text(SETTINGS, None, "It is gone.").splitlines() == ["dashboard  unknown", "  fault       It is gone."]
     assert as_document([(SETTINGS, None, "gone")])["snapshots"][0]["snapshot"] is None
 
 

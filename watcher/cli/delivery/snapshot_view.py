@@ -61,7 +61,7 @@ def snapshot_as_document(snapshot: Snapshot | None) -> dict[str, Any] | None:
 
 def as_text(settings: Settings, snapshot: Snapshot | None, fault: str) -> str:
     """The text of `status`, for people."""
-    state = f"{snapshot.state}  {snapshot.id}" if snapshot else "no snapshot"
+    state = f"{snapshot.state}  {snapshot.id}" if snapshot else "unknown" if fault else "no snapshot"
     lines = {
         **({"fault": fault} if fault else {}),
         **(_lines(snapshot) if snapshot else {}),

@@ -25,8 +25,8 @@ ALLOWED: dict[str, frozenset[str]] = {
     "__main__": frozenset({"cli"}),
     # Any of them.
     "cli": VALUES
-    | {"agent", "consumer", "doctor", "fleet", "generate", "mongodb", "position", "sandbox", "status", "terminal", "verification"}
-    | {"worker"},
+    | {"agent", "consumer", "doctor", "fleet", "generate", "mongodb", "position", "sandbox", "snapshot", "status", "terminal"}
+    | {"verification", "worker"},
     # Around the workers.
     "agent": SHARED | {"fleet", "consumer", "status", "terminal"},
     "doctor": VALUES | {"fleet", "kafka", "mongodb", "status", "terminal", "worker"},
@@ -38,7 +38,7 @@ ALLOWED: dict[str, frozenset[str]] = {
     "terminal": SHARED | {"status"},
     # The data path: the worker puts together what does not know of each other.
     "worker": VALUES | {"kafka", "messages", "mongodb", "snapshot", "status", "stream"},
-    "position": VALUES | {"kafka", "messages", "stream"},
+    "position": VALUES | {"kafka", "messages", "snapshot", "stream"},
     "snapshot": VALUES | {"bson_elements", "mongodb"},
     "stream": VALUES | {"messages", "mongodb"},
     "mongodb": VALUES | {"bson_elements"},

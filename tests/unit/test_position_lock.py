@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.unit.test_position_view import SETTINGS
-from watcher.cli.delivery.position import _beside_worker, _delivered
+from watcher.cli.delivery.beside_worker import beside_own_worker, delivered_before
 from watcher.config import Deployment
 from watcher.errors import WatcherError
 from watcher.private import refusal, user_name
@@ -27,7 +27,7 @@ only_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can be someb
 def test_none_is_made_in_place_of_a_run_directory_that_was_moved(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The worker holds the one in the moved directory."""
     monkeypatch.setattr("watcher.fleet.launch.lost_supervisord", lambda _: os.getpid())
-    with pytest.raises(WatcherError, match="its socket is gone"), _beside_worker(Deployment.locate(tmp_path), SETTINGS):
+    with pytest.raises(WatcherError, match="its socket is gone"), beside_own_worker(Deployment.locate(tmp_path), SETTINGS):
         pass
     assert not (tmp_path / "run").exists()
 
@@ -58,7 +58,7 @@ def here() -> Iterator[Deployment]:
 @only_root
 def test_position_says_whose_the_lock_file_is_and_what_to_do(here: Deployment) -> None:
     path = here.run_dir / "dashboard.lock"
-    with pytest.raises(WatcherError) as refused, nobody(), _beside_worker(here, SETTINGS):
+    with pytest.raises(WatcherError) as refused, nobody(), beside_own_worker(here, SETTINGS):
         pass
     assert str(refused.value) == f"{path}, which belongs to root, cannot be opened"
     assert refused.value.hint == f"chown {user_name(NOBODY)} {path}"
@@ -69,7 +69,7 @@ def test_position_says_so_of_a_status_file(here: Deployment) -> None:
     """Without it, a position that was lost would look like a watcher that never ran."""
     path = here.run_dir / "dashboard.json"
     with pytest.raises(WatcherError, match="json, which belongs to root") as refused, nobody():
-        _delivered(here, SETTINGS)
+        delivered_before(here, SETTINGS)
     assert refused.value.hint == f"chown {user_name(NOBODY)} {path}"
 
 
@@ -110,7 +110,7 @@ def test_a_run_directory_that_cannot_be_made(here: Deployment) -> None:
     os.chown(base, 0, 0)
     base.chmod(0o755)
     elsewhere = Deployment.locate(here.conf_dir, base / "s")
-    with pytest.raises(WatcherError, match="cannot write to") as refused, nobody(), _beside_worker(elsewhere, SETTINGS):
+    with pytest.raises(WatcherError, match="cannot write to") as refused, nobody(), beside_own_worker(elsewhere, SETTINGS):
         pass
     assert "--state-dir" in refused.value.hint
 

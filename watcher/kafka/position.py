@@ -102,8 +102,26 @@ def load(text: bytes, snapshot_text: Callable[[], bytes | None] = lambda: None) 
     position, named = _load(text, lambda data: (_position(data), data.get("snapshot", ANY)))
     if named is None or (found := snapshot_text()) is None:
         return position
-    snapshot = _load(found, _snapshot)
+    snapshot = load_snapshot(found)
     return position if snapshot.is_over or named not in (ANY, snapshot.id) else replace(position, snapshot=snapshot)
+
+
+def load_snapshot(text: bytes) -> Snapshot:
+    """Read a snapshot from its JSON text. Errors: PositionLost if the text is not one of ours."""
+    return _load(text, _snapshot)
+
+
+def newest_snapshot_of(position: Position | None, text: bytes | None) -> Snapshot | None:
+    """Return the position's snapshot, or else the one that `text` tells of, which has ended; None if no text can be read.
+
+    One that never ended, though the position does not name it, was lost together with a position before: it is aborted.
+    """
+    if position and position.snapshot:
+        return position.snapshot
+    with contextlib.suppress(PositionLost):
+        last = load_snapshot(text) if text else None
+        return last if last is None or last.is_over else replace(last, state="aborted")
+    return None
 
 
 def load_stamp(text: bytes) -> Stamp:
@@ -169,12 +187,14 @@ def _position(data: dict[str, Any]) -> Position:
 class Saved:
     """Content of the position topic: the last position, None if there is none, and the stamp of the newest position or claim.
 
-    `emptied`: there is no position, and Kafka has deleted the topic's beginning.
+    `emptied`: there is no position, and Kafka has deleted the topic's beginning. `newest_snapshot` is the snapshot under way, or
+    else the last one that ended; only those who ask for it get it.
     """
 
     position: Position | None = None
     stamp: Stamp | None = None
     emptied: bool = False
+    newest_snapshot: Snapshot | None = None
 
     @property
     def owner(self) -> Owner | None:

@@ -12,7 +12,16 @@ from watcher.config import Settings
 from watcher.errors import Outage
 from watcher.kafka.errors import translated
 from watcher.kafka.log_reader import EndNotReached, LogReader, Partition
-from watcher.kafka.position import CLAIM_KEY, HISTORY_KEY, POSITION_KEY, SNAPSHOT_KEY, Saved, load, load_stamp
+from watcher.kafka.position import (
+    CLAIM_KEY,
+    HISTORY_KEY,
+    POSITION_KEY,
+    SNAPSHOT_KEY,
+    Saved,
+    load,
+    load_stamp,
+    newest_snapshot_of,
+)
 from watcher.kafka.position_topic import POSITION_PARTITION
 from watcher.kafka.properties import ErrorCallback, admin_config, reader_config
 
@@ -41,11 +50,12 @@ class PositionReader:
             first, end = self._bounds(log, log.ends)
             return self._read(log, first, end)
 
-    def read_so_far(self) -> Saved:
-        """Read as `read` does, but without waiting for an open transaction. That is enough to see who the owner is."""
+    def read_so_far(self, *, newest_snapshot: bool = False) -> Saved:
+        """Read as `read` does, but without waiting for an open transaction. That is enough to see who the owner is. With
+        `newest_snapshot` also read that, which may lie far before the end."""
         with self._log() as log:
             first, end = self._bounds(log, log.stable_ends)
-            return self._read(log, first, end)
+            return self._read(log, first, end, newest_snapshot=newest_snapshot)
 
     def read_history(self) -> bytes | None:
         """Read the text of the last history, None if there is none. It may lie far before the end. Errors: Outage."""
@@ -63,7 +73,7 @@ class PositionReader:
             log.connect()
             return log.firsts([self._partition])[self._partition], ends([self._partition])[self._partition]
 
-    def _read(self, log: LogReader, first: int, end: int) -> Saved:
+    def _read(self, log: LogReader, first: int, end: int, *, newest_snapshot: bool = False) -> Saved:
         last = self._last_records(log, first, end, POSITION_KEY)
         newest = max((last[key] for key in (POSITION_KEY, CLAIM_KEY) if key in last), default=None)
 
@@ -71,10 +81,12 @@ class PositionReader:
             found = last if SNAPSHOT_KEY in last else self._last_records(log, first, end, SNAPSHOT_KEY)
             return found.get(SNAPSHOT_KEY, (0, None))[1]
 
+        position = load(last[POSITION_KEY][1], snapshot_text) if POSITION_KEY in last else None
         return Saved(
-            position=load(last[POSITION_KEY][1], snapshot_text) if POSITION_KEY in last else None,
+            position=position,
             stamp=load_stamp(newest[1]) if newest else None,
             emptied=POSITION_KEY not in last and first > 0,
+            newest_snapshot=newest_snapshot_of(position, snapshot_text()) if newest_snapshot else None,
         )
 
     def _last_records(self, log: LogReader, first: int, end: int, key: bytes) -> dict[bytes, tuple[int, bytes]]:

@@ -1,6 +1,7 @@
 """Changes a watcher's position by hand: the new position, and the control message that tells consumers of it.
 
-`mongodb/timeline.py` has asked MongoDB about the new position before; `takeover.py` writes the change.
+`mongodb/timeline.py` has asked MongoDB about the new position before; `takeover.py` writes the change. A step forward ends a
+snapshot under way, since changes would be missing between its documents; after a step back it goes on.
 """
 
 from __future__ import annotations
@@ -10,10 +11,12 @@ from dataclasses import replace
 
 from watcher.config import Settings
 from watcher.kafka.ownership import counted_anew
+from watcher.kafka.position import SNAPSHOT_KEY, dump_snapshot
 from watcher.messages.encoder import Encoder, MessageFormat
-from watcher.model import Delivered, Message, Notice, Position, ResumeToken
+from watcher.model import Delivered, Message, Notice, ResumeToken
 from watcher.position.history import PositionChange
 from watcher.position.takeover import CommandChange, Taken, run_command
+from watcher.snapshot import plan
 from watcher.stream.loss_policies import gap_notice
 
 
@@ -26,25 +29,31 @@ def change(settings: Settings, delivered: Delivered, target: ResumeToken, what: 
     Errors: as `run_command`.
     """
 
-    def make(taken: Taken) -> CommandChange:
-        entry = taken.entry(target)
-        return CommandChange(entry, *_told(settings, taken, entry))
-
-    return run_command(settings, delivered, what, make)
+    return run_command(settings, delivered, what, lambda taken: _moved(settings, taken, taken.entry(target)))
 
 
-def _told(settings: Settings, taken: Taken, made: PositionChange) -> tuple[Position, Sequence[Message]]:
-    """Return the new position, and the control message about the change before it. A watcher that has not begun yet has nobody to
-    tell: then there is no message."""
-    position = taken.position
+def _moved(settings: Settings, taken: Taken, entry: PositionChange) -> CommandChange:
+    """Make the change: the new position, and before it the control messages. A watcher that has not begun yet has nobody to tell:
+    then there is no message."""
+    position, snapshot = taken.position, taken.position.snapshot
     if position.token is None and not taken.lost:
-        return position.moved(made.after), ()
+        return CommandChange(entry, position.moved(entry.after))
     sequence = position.sequence if taken.lost else counted_anew(position.sequence)
-    notice = notice_of(made)
-    message = Encoder(MessageFormat.of(settings)).control(
-        notice.operation, timestamp_ms=notice.timestamp_ms, sequence=sequence + 1, **notice.fields
-    )
-    return replace(position, token=made.after, sequence=sequence + 1), [message]
+    notices, records = [notice_of(entry)], dict[bytes, bytes]()
+    if snapshot and not is_step_back(entry.before, entry.after):
+        snapshot, notice = plan.ended(snapshot, "aborted", f"the position was moved forward by {entry.by}")
+        notices, records = [*notices, notice], {SNAPSHOT_KEY: dump_snapshot(snapshot)}
+    moved = replace(position, sequence=sequence).moved(entry.after, len(notices), snapshot)
+    return CommandChange(entry, moved, control_messages(settings, notices, sequence), records)
+
+
+def control_messages(settings: Settings, notices: Sequence[Notice], sequence: int) -> list[Message]:
+    """Make the messages of notices, numbered after `sequence`."""
+    encoder = Encoder(MessageFormat.of(settings))
+    return [
+        encoder.control(notice.operation, timestamp_ms=notice.timestamp_ms, sequence=number, **notice.fields)
+        for number, notice in enumerate(notices, sequence + 1)
+    ]
 
 
 def notice_of(made: PositionChange) -> Notice:

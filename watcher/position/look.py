@@ -14,7 +14,7 @@ from watcher.kafka.ownership import check_database, position_gone
 from watcher.kafka.position import Saved
 from watcher.kafka.position_reader import PositionReader
 from watcher.kafka.topics import Topics
-from watcher.model import Delivered, ResumeToken
+from watcher.model import Delivered, ResumeToken, Snapshot
 from watcher.position.history import PositionChange, load_history
 
 
@@ -34,6 +34,11 @@ class Look:
     def token(self) -> ResumeToken | None:
         """The resume token of the position; None if there is no position."""
         return self.saved.position.token if self.saved.position else None
+
+    @property
+    def snapshot(self) -> Snapshot | None:
+        """The snapshot under way; None if there is none."""
+        return self.saved.position.snapshot if self.saved.position else None
 
     @property
     def goes_on_by_itself(self) -> bool:
@@ -59,7 +64,7 @@ def look(settings: Settings, delivered: Delivered) -> Look:
 def _look_at(settings: Settings, delivered: Delivered, reader: PositionReader) -> Look:
     history = load_history(reader.read_history())
     try:
-        return _judged(settings, delivered, reader.read_so_far(), history)
+        return _judged(settings, delivered, reader.read_so_far(newest_snapshot=True), history)
     except PositionLost as error:
         return Look(Saved(), str(error), history, error.hint)
 

@@ -17,7 +17,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from watcher.config import Settings
-from watcher.errors import Outage, PositionLost, TakenOver
+from watcher.errors import Outage, PositionLost, TakenOver, WatcherError
 from watcher.kafka.position import HISTORY_KEY, Command
 from watcher.kafka.position_reader import PositionReader
 from watcher.kafka.sink import KafkaSink
@@ -44,10 +44,14 @@ class Taken:
     history: tuple[PositionChange, ...]
     command: Command
 
+    @property
+    def by(self) -> str:
+        """Who gives the command: user@host."""
+        return f"{_user()}@{self.position.owner.host}"
+
     def entry(self, after: ResumeToken) -> PositionChange:
         """Make the history's entry for a change to the position `after`."""
-        by = f"{_user()}@{self.position.owner.host}"
-        return PositionChange(iso(time.time()), by, self.command.what, self.position.token, after, self.command.id)
+        return PositionChange(iso(time.time()), self.by, self.command.what, self.position.token, after, self.command.id)
 
     def own_entry(self) -> PositionChange | None:
         """Return the entry of this very command, if an earlier attempt has been committed after all."""
@@ -73,7 +77,8 @@ def run_command(settings: Settings, delivered: Delivered, what: str, make_change
     After an error whose outcome is unknown, the next attempt finds out. It takes over again, which ends or finishes the transaction
     before, and looks for the command's id in the history. So the change is made once, or not at all.
 
-    Errors: Outage, whose text says whether anything was changed; those of `KafkaSink.open` but NotOwner.
+    Errors: Outage, whose text says whether anything was changed; those of `KafkaSink.open` but NotOwner; those of `make_change`,
+    after which nothing is changed.
     """
     attempts = _Attempts(settings, delivered, Command(secrets.token_hex(8), what), make_change)
     begun = time.monotonic()
@@ -115,7 +120,11 @@ class _Attempts:
                 _release(sink, taken)
                 return done
             self.outcome_is_known = True
-            change = self._make_change(taken)
+            try:
+                change = self._make_change(taken)
+            except WatcherError:
+                _release(sink, taken)
+                raise
             history = {HISTORY_KEY: dump_history([*taken.history, change.entry])}
             self.outcome_is_known = False
             sink.change(change.messages, change.position, {**change.records, **history})

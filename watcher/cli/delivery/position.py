@@ -4,27 +4,26 @@ from __future__ import annotations
 
 import functools
 import json
-import logging
-import os
 import re
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from watcher.cli.delivery.beside_worker import beside_own_worker, check_goes_on, delivered_before, librdkafka_silent
 from watcher.cli.exit_codes import CliExitCode
 from watcher.cli.options import complete_names, select_one, with_deployment
 from watcher.cli.since import Since
-from watcher.config import Deployment, Settings, load_one
+from watcher.config import Deployment, load_one
 from watcher.errors import WatcherError
 from watcher.log import iso
 
 if TYPE_CHECKING:
-    from watcher.model import Delivered, ResumeToken
+    from watcher.model import ResumeToken
     from watcher.mongodb.timeline import Timeline
     from watcher.oplog import Oplog
     from watcher.position.look import Look
@@ -114,7 +113,7 @@ def show(deployment: Deployment, name: str, as_json: bool) -> int:
     from watcher.position.look import look
 
     with librdkafka_silent():
-        seen = look(settings, _delivered(deployment, settings))
+        seen = look(settings, delivered_before(deployment, settings))
     seen, now, oplog = _ask_mongodb(Timeline(settings), seen)
     click.echo(json.dumps(as_document(settings, seen, now, oplog), indent=2) if as_json else as_text(settings, seen, now, oplog))
     return CliExitCode.FAILED if seen.fault else CliExitCode.OK
@@ -187,31 +186,6 @@ def time_of(token: ResumeToken) -> str:
     return iso(token_seconds(token))
 
 
-@contextmanager
-def librdkafka_silent() -> Iterator[None]:
-    """Keep librdkafka's log off the terminal. Our errors say the same."""
-    handler = logging.NullHandler()
-    library = logging.getLogger("librdkafka")
-    library.addHandler(handler)
-    try:
-        yield
-    finally:
-        library.removeHandler(handler)
-
-
-def _delivered(deployment: Deployment, settings: Settings) -> Delivered:
-    """The facts about earlier messages that the last worker on this host left in its status file."""
-    from watcher.private import refusal
-    from watcher.status.report import read_report
-    from watcher.worker.previous_run import PreviousRun
-
-    path = deployment.status_file(settings.name)
-    if os.path.lexists(path) and not os.access(path, os.R_OK, effective_ids=True):
-        text, fix = refusal(path)
-        raise WatcherError(text, hint=fix)
-    return PreviousRun.of(read_report(path), settings.kafka_client_id).delivered
-
-
 def _ask_mongodb(timeline: Timeline, seen: Look) -> tuple[Look, int | None, Oplog | None]:
     """Ask MongoDB for its present time, in seconds since 1970, for its oplog, and whether it can continue from the position.
 
@@ -245,11 +219,11 @@ def _change(deployment: Deployment, name: str, how: How, choose: Choose) -> int:
     from watcher.status.report import move_position
     from watcher.worker.process import nudge
 
-    with librdkafka_silent(), _beside_worker(deployment, settings) as worker:
-        delivered = _delivered(deployment, settings)
+    with librdkafka_silent(), beside_own_worker(deployment, settings) as worker:
+        delivered = delivered_before(deployment, settings)
         seen = look(settings, delivered)
         if worker:
-            _check_goes_on(settings, seen)
+            check_goes_on(settings, seen, "position")
         target, what = choose(seen, Timeline(settings))
         if seen.token == target:
             click.echo(f"{settings.name}: it is there already", err=True)
@@ -268,36 +242,6 @@ def _change(deployment: Deployment, name: str, how: How, choose: Choose) -> int:
                 move_position(deployment.status_file(settings.name), token_seconds(made.after))
     click.echo(json.dumps(change_as_document(settings, made), indent=2) if how.as_json else f"{settings.name}  {what}  done")
     return CliExitCode.OK
-
-
-@contextmanager
-def _beside_worker(deployment: Deployment, settings: Settings) -> Iterator[str]:
-    """Hold the lock file; yields "". If a worker of this host has it, yields its process id."""
-    from watcher.fleet.launch import check_ours, make_run_dir
-    from watcher.private import refusal
-    from watcher.worker.process import beside_worker
-
-    check_ours(deployment)
-    make_run_dir(deployment)
-    lock = deployment.lock_file(settings.name)
-    with ExitStack() as stack:
-        try:
-            worker = stack.enter_context(beside_worker(lock))
-        except PermissionError as error:
-            text, fix = refusal(lock)
-            raise WatcherError(text, hint=fix) from error
-        yield worker
-
-
-def _check_goes_on(settings: Settings, seen: Look) -> None:
-    """Refuse to change what runs if its worker would not go on: it is not fenced, or is of a release that ends when it is."""
-    if settings.delivery == "exactly-once" and seen.goes_on_by_itself:
-        return
-    why = "its worker is of a release that would end" if settings.delivery == "exactly-once" else 'delivery = "at-least-once"'
-    raise WatcherError(
-        f"{settings.name} runs; its position can be changed only while it is stopped ({why}).",
-        hint=f"watcherctl stop {settings.name}",
-    )
 
 
 def _agreed() -> bool:

@@ -8,9 +8,10 @@ from typing import Any
 import orjson
 from bson import json_util
 
+from watcher.cli.delivery.snapshot_view import in_a_line, snapshot_as_document
 from watcher.config import Settings
 from watcher.log import iso
-from watcher.model import ResumeToken, token_seconds
+from watcher.model import ResumeToken, Snapshot, token_seconds
 from watcher.oplog import Oplog
 from watcher.position.change import is_step_back
 from watcher.position.history import PositionChange
@@ -34,6 +35,7 @@ def as_document(settings: Settings, seen: Look, now: int | None, oplog: Oplog | 
         "oplogFull": oplog.is_full if oplog else None,
         "behindSeconds": _behind(now, seen.token),
         "owner": asdict(owner) if owner else None,
+        "snapshot": snapshot_as_document(seen.snapshot),
         "history": [_change(change) for change in reversed(seen.history)],
     }
 
@@ -50,6 +52,7 @@ def as_text(settings: Settings, seen: Look, now: int | None, oplog: Oplog | None
         "sequence": str(position.sequence) if position else NOTHING,
         "owner": f"process {owner.pid} on {owner.host}" if owner else NOTHING,
         "topic": settings.position_topic,
+        **({"snapshot": in_a_line(seen.snapshot)} if seen.snapshot else {}),
     }
     text = [f"{settings.name}", *(f"  {name:<10}{value}" for name, value in lines.items())]
     if seen.history:
@@ -72,8 +75,15 @@ def plan_as_text(settings: Settings, seen: Look, target: ResumeToken, what: str)
             f"  from  {seen.fault or in_words(seen.token)}",
             f"  to    {in_words(target)}",
             f"  {meaning}" if seen.token or seen.fault else "  It has not begun yet.",
+            *([f"  {_of_snapshot(seen.snapshot, seen.token, target)}"] if seen.snapshot else []),
         ]
     )
+
+
+def _of_snapshot(snapshot: Snapshot, before: ResumeToken | None, target: ResumeToken) -> str:
+    if is_step_back(before, target):
+        return f"Its snapshot {snapshot.id} goes on."
+    return f"Its snapshot {snapshot.id} is aborted, for changes would be missing in it; begin another one afterwards."
 
 
 def change_as_document(settings: Settings, change: PositionChange) -> dict[str, Any]:

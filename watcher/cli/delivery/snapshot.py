@@ -1,0 +1,199 @@
+"""`watcherctl snapshot`: copying documents that are there already, while the changes go on."""
+
+from __future__ import annotations
+
+import functools
+import json
+from collections.abc import Callable, Iterable, Sequence
+from typing import TYPE_CHECKING, Any, Literal
+
+import click
+
+from watcher.cli.delivery.beside_worker import librdkafka_silent
+from watcher.cli.delivery.snapshot_steps import Action, alter_present, begin, ended, look_at
+from watcher.cli.exit_codes import CliExitCode
+from watcher.cli.options import all_option, names_argument, select, select_to_change, with_deployment
+from watcher.cli.phases import phases
+from watcher.config import Deployment, Settings, load_one
+from watcher.config.fault import Refused
+from watcher.config.files.conf_dir import watcher_names
+from watcher.config.mongodb.collections import is_glob
+from watcher.config.mongodb.queries import check_query
+from watcher.errors import WatcherError, command_hint
+
+if TYPE_CHECKING:
+    from watcher.model import Snapshot
+
+
+class Query(click.ParamType[str]):
+    """A query as MongoDB Extended JSON."""
+
+    name = "json"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        from bson import json_util
+
+        try:
+            query = check_query(str(value))
+            json_util.loads(query)
+        except Refused as error:
+            self.fail(f"{error}; {error.hint}", param, ctx)
+        except Exception as error:  # noqa: BLE001  # json_util may raise any exception
+            self.fail(f"is not MongoDB Extended JSON: {error}", param, ctx)
+        return query
+
+
+@click.group()
+def snapshot() -> None:
+    """Copy documents that are there already, while the changes go on.
+
+    A snapshot is a part of the watcher's stream: each document comes once, in order with the changes. Its state is stored with the
+    position in Kafka, so it survives restarts and moves between hosts. It is begun and changed while the watcher runs, on whichever
+    host, or while it is stopped. With delivery = "at-least-once", stop the watcher first.
+
+    \b
+    Exit codes: 0 done; 1 refused, not done, or a server does not answer; 2 usage,
+    4 no such watcher, 77 not permitted, 78 configuration.
+    """
+
+
+def changes(function: Callable[..., int]) -> Callable[..., int]:
+    """Give a command the arguments for watchers whose snapshots it changes: it gets the deployment and the chosen `names`."""
+
+    @names_argument
+    @all_option
+    @with_deployment
+    @functools.wraps(function)
+    def command(deployment: Deployment, names: Sequence[str], everything: bool, **kwargs: Any) -> int:
+        chosen = select_to_change(names, watcher_names(deployment.conf_dir), everything=everything)
+        return function(deployment, chosen, **kwargs)
+
+    return command
+
+
+@snapshot.command()
+@click.option("--collection", "collections", multiple=True, metavar="NAME", help="Only these, by name or glob; may be repeated.")
+@click.option("--filter", "query", type=Query(), metavar="JSON", help="Only documents that match, of one --collection.")
+@click.option(
+    "--operation",
+    type=click.Choice(["insert", "replace"]),
+    default="replace",
+    show_default=True,
+    help="The operationType of its messages; handlers of inserts may have effects that are wanted once.",
+)
+@click.option("--wait", is_flag=True, help="Wait until it is complete; exit code 1 if it does not become so.")
+@click.option("--json", "as_json", is_flag=True, help="As JSON.")
+@changes
+def start(
+    deployment: Deployment,
+    names: Sequence[str],
+    collections: Sequence[str],
+    query: str | None,
+    operation: Literal["insert", "replace"],
+    wait: bool,
+    as_json: bool,
+) -> int:
+    """Begin a snapshot of watchers, and print its id.
+
+    Without --collection it copies what the settings snapshot_collections and [snapshot_filter] choose, by default all that is
+    watched. A watcher has one snapshot at a time.
+    """
+    if query and (len(collections) != 1 or is_glob(collections[0])):
+        raise click.UsageError("--filter needs exactly one --collection, which is a plain name")
+    begun: list[tuple[Settings, Snapshot]] = []
+
+    def one(settings: Settings) -> CliExitCode:
+        made = begin(deployment, settings, collections, query or "", operation)
+        begun.append((settings, made))
+        if not as_json:
+            click.echo(f"{settings.name}  started  {made.id}")
+        return CliExitCode.OK
+
+    code = _each(deployment, names, one)
+    if as_json:
+        _print_json((settings, made, "") for settings, made in begun)
+    if wait:
+        ids = {settings.name: made.id for settings, made in begun}
+        code = max(code, _each(deployment, ids, functools.partial(_wait, deployment, ids, as_json)))
+    return code
+
+
+@snapshot.command()
+@changes
+def pause(deployment: Deployment, names: Sequence[str]) -> int:
+    """Let the snapshots rest until `resume`, also across restarts. Changes go on."""
+    return _alter_each(deployment, names, "pause")
+
+
+@snapshot.command()
+@changes
+def resume(deployment: Deployment, names: Sequence[str]) -> int:
+    """Let paused snapshots go on where they were."""
+    return _alter_each(deployment, names, "resume")
+
+
+@snapshot.command()
+@changes
+def stop(deployment: Deployment, names: Sequence[str]) -> int:
+    """End snapshots before they are complete. What was copied stays; consumers are told."""
+    return _alter_each(deployment, names, "stop")
+
+
+@snapshot.command()
+@names_argument
+@click.option("--json", "as_json", is_flag=True, help="As JSON.")
+@with_deployment
+def status(deployment: Deployment, names: Sequence[str], as_json: bool) -> int:
+    """Show the snapshots under way, or else the last ones. Without NAME, show those of all watchers."""
+    from watcher.cli.delivery.snapshot_view import as_text
+
+    found: list[tuple[Settings, Snapshot | None, str]] = []
+
+    def one(settings: Settings) -> CliExitCode:
+        with librdkafka_silent():
+            seen, _ = look_at(deployment, settings)
+        found.append((settings, seen.saved.newest_snapshot, seen.fault))
+        if not as_json:
+            click.echo(as_text(*found[-1]))
+        return CliExitCode.FAILED if seen.fault else CliExitCode.OK
+
+    code = _each(deployment, select(names, watcher_names(deployment.conf_dir)), one)
+    if as_json:
+        _print_json(found)
+    return code
+
+
+def _each(deployment: Deployment, names: Iterable[str], do: Callable[[Settings], int]) -> int:
+    """Do something to each watcher. An error is shown, and the others have their turn; returns the greatest exit code."""
+    codes: list[int] = [CliExitCode.OK]
+    for name in names:
+        try:
+            codes.append(do(load_one(deployment.conf_dir, name)))
+        except WatcherError as error:
+            click.echo(f"{name}: {error}", err=True)
+            if hint := command_hint(error):
+                click.echo(f"hint: {hint}", err=True)
+            codes.append(error.exit_code)
+    return max(codes)
+
+
+def _alter_each(deployment: Deployment, names: Sequence[str], action: Action) -> int:
+    def one(settings: Settings) -> int:
+        click.echo(f"{settings.name}  {alter_present(deployment, settings, action)}")
+        return CliExitCode.OK
+
+    return _each(deployment, names, one)
+
+
+def _wait(deployment: Deployment, ids: dict[str, str], as_json: bool, settings: Settings) -> int:
+    """Wait until the watcher's snapshot has ended. Beside JSON, words go to stderr."""
+    with librdkafka_silent(), phases() as progress:
+        last = ended(deployment, settings, ids[settings.name], progress)
+    click.echo(f"{settings.name}  {last.state}  {last.documents:,} documents", err=as_json)
+    return CliExitCode.OK if last.state == "completed" else CliExitCode.FAILED
+
+
+def _print_json(snapshots: Iterable[tuple[Settings, Snapshot | None, str]]) -> None:
+    from watcher.cli.delivery.snapshot_view import as_document
+
+    click.echo(json.dumps(as_document(snapshots), indent=2))

@@ -77,7 +77,8 @@ class Interleaver:
                 self._snapshot, notice = plan.announced(self._snapshot, position.sequence + len(notices) + 1)
                 notices.append(notice)
             self._observer.snapshot_counted(self._documents.counts(partial(plan.chooses, self._snapshot)))
-        self._token, self._delivered = batch.token, token_ticks(batch.token)
+        # At a first start nothing was delivered. MongoDB's token is a tick ahead then, for which an idle server would have to wait.
+        self._token, self._delivered = batch.token, token_ticks(batch.token) if position.token else (0, 0)
         self._before = max(batch.operation_time, self._snapshot.seen if self._snapshot else (0, 0))
         return self._noted(replace(batch, notices=notices))
 

@@ -129,3 +129,17 @@ def delivered(status: dict[str, Any], least: int) -> dict[str, Any] | None:
 
 def at(moment: str) -> datetime:
     return datetime.fromisoformat(moment)
+
+
+def test_a_query_that_fails_on_a_document_ends_the_snapshot_and_not_the_stream(
+    launch: Launch, initial: dict[str, Any], inbox: Inbox, db: Database[Any]
+) -> None:
+    db.users.insert_many([{"_id": 1, "age": "7"}, {"_id": 2, "age": "old"}])
+    worker = launch(initial | {"snapshot_filter": {"users": '{"$expr": {"$gt": [{"$toInt": "$age"}, 1]}}'}})
+    worker.reached()
+    aborted = eventually(lambda: [each for each in inbox.messages() if each["operationType"] == "snapshotAborted"], 30) or []
+    assert "the filter of users fails on a document" in aborted[0]["reason"]
+    db.users.insert_one({"_id": 3})
+    eventually(lambda: any(each.get("documentKey") == {"_id": 3} for each in inbox.messages()), 10)
+    eventually(lambda: worker.status["snapshot"]["state"] == "aborted", 10)
+    assert worker.stop() == 0

@@ -103,7 +103,7 @@ class CollectionReader:
         `at` is the cluster time as of which to read, with read concern `snapshot`; without it the read concern is `majority`, and
         the documents are as of `since` or later. No collection of the name at that time is an empty one.
 
-        Errors, besides those of all methods: NotAtThisTime.
+        Errors, besides those of all methods: NotAtThisTime; QueryRefused if a document makes the query fail.
         """
         command = {
             "find": collection,
@@ -118,7 +118,7 @@ class CollectionReader:
             "maxTimeMS": max_time_ms,
             "readConcern": self._read_concern(at, since),
         }
-        with translated(at_time=at is not None or since is not None):
+        with translated(at_time=at is not None or since is not None, query=query is not None):
             documents, cursor_id, time = self._ask(command)
             if cursor_id:  # the reply is full, and what does not fit in it comes with the next chunk
                 self._session.command(self._database, {"killCursors": collection, "cursors": [cursor_id]})

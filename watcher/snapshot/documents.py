@@ -11,10 +11,10 @@ from watcher.config import Settings
 from watcher.model import Ticks
 from watcher.mongodb.client import CommandSession
 from watcher.mongodb.collection_reader import CollectionKind, CollectionReader
-from watcher.mongodb.errors import NotAtThisTime
+from watcher.mongodb.errors import NotAtThisTime, QueryRefused
 from watcher.mongodb.snapshot_queries import parsed, try_out
 from watcher.snapshot.pace import MOST_BYTES
-from watcher.snapshot.ports import Read, Unreadable
+from watcher.snapshot.ports import Read, Unanswerable, Unreadable
 
 READ_MS = 5000
 """Longest time for a chunk, in milliseconds of the server's."""
@@ -76,6 +76,8 @@ class StreamDocuments:
         except NotAtThisTime as error:
             self.collections()  # the name may stand for a collection of another kind by now
             raise Unreadable(str(error)) from error
+        except QueryRefused as error:
+            raise Unanswerable(f"the filter of {collection} fails on a document: {error}") from error
         reached = chunk.operation_time
         return Read(chunk.documents, chunk.complete, at if has_past else (reached.time, reached.inc))
 

@@ -25,7 +25,7 @@ from watcher.snapshot import plan
 from watcher.snapshot.later_chunk import LaterChunk
 from watcher.snapshot.pace import Pace
 from watcher.snapshot.place import ChunkPlace, operation_of, place_in
-from watcher.snapshot.ports import Documents, Read, SnapshotObserver, Stream, Unreadable
+from watcher.snapshot.ports import Documents, Read, SnapshotObserver, Stream, Unanswerable, Unreadable
 from watcher.snapshot.rows import namespace_of, row_events, superseded_rows
 from watcher.snapshot.scan import Scan
 
@@ -53,6 +53,8 @@ class Interleaver:
         self._later: LaterChunk | None = None
         """Chunk that was read later than the stream stood."""
         self._wait_ms = SOON_MS
+        self._failure = ""
+        """Reason for which the snapshot cannot come to its end."""
         self._none_left: Ticks | None = None
         """Time at which no collection was left to be read; forgotten with each rename, which may bring one."""
         self._token: ResumeToken = {}
@@ -65,6 +67,7 @@ class Interleaver:
         """Open the stream, and go on with the position's snapshot; a first start and a gap may begin one."""
         self._queue.clear()
         self._none_left = self._later = None
+        self._failure = ""
         batch = self._stream.open(position.token)
         notices = [*batch.notices]
         self._snapshot = position.snapshot if position.snapshot and not position.snapshot.is_over else None
@@ -161,6 +164,9 @@ class Interleaver:
         except Unreadable as error:
             self._observer.snapshot_waits(str(error))
             return None
+        except Unanswerable as error:
+            self._failure = str(error)
+            return None
         now = time.monotonic()
         self._pace.read(len(read.documents), sum(map(len, read.documents)), now - begun, now, busy=busy)
         return read
@@ -210,6 +216,10 @@ class Interleaver:
         to be delivered may have given a collection a name that was done before.
         """
         notices = list[Notice]()
+        if self._failure:
+            self._snapshot, notice = plan.ended(self._running, "aborted", self._failure)
+            self._failure = ""
+            return [notice]
         if read and read.complete:
             self._snapshot, notice = plan.collection_completed(self._running)
             notices.append(notice)

@@ -13,6 +13,10 @@ class Unreadable(Exception):
     """The documents cannot be read at this time; a little later they can. The text says why."""
 
 
+class Unanswerable(Exception):
+    """The query fails on a document. The text says why."""
+
+
 class Stream(Protocol):
     """A change stream whose reader says how long it waits for the first event."""
 
@@ -51,7 +55,7 @@ class Documents(Protocol):
 
         A name that stands for no collection any more has no documents, even as of a time when it had.
 
-        Errors: Unreadable if that cannot be read at this time; Outage, NotPermitted, ConfigurationError.
+        Errors: Unreadable if that cannot be read at this time; Unanswerable; Outage, NotPermitted, ConfigurationError.
         """
 
     def try_out(self, queries: Mapping[str, str]) -> None:

@@ -123,8 +123,6 @@ class Demo:
             if arrival.result is not StartResult.STREAMING:
                 raise WatcherError(f"{arrival.name} does not stream: {arrival.message}", hint=arrival.hint)
             self._tell(f"{arrival.name} streams")
-        with self._sandbox.mongodb.client() as client:  # nobody writes yet, and a snapshot waits until MongoDB's clock moves on
-            client.admin.command("appendOplogNote", 1, data={"demo": "begins"})
         return fleet
 
     def _show(self, audience: Audience, seconds: float) -> None:

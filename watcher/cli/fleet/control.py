@@ -21,7 +21,7 @@ from watcher.fleet.survey import ask
 
 __all__ = ["apply", "ctl", "disable", "down", "enable", "restart", "start", "status", "stop"]
 
-NOT_COPIED = "newly watched; the documents that are there already are not copied (docs/snapshots.md says how to have them)"
+NOT_COPIED = "newly watched; the documents that are there already are not copied (`watcherctl snapshot start` copies them)"
 
 
 @click.command()

@@ -166,7 +166,7 @@ def as_toml(settings: Mapping[str, Any]) -> str:
     plain = [f"{key} = {toml_value(value)}" for key, value in settings.items() if not isinstance(value, Mapping)]
     tables = [
         "\n".join([f"[{key}]", *(f'"{name}" = {toml_value(each)}' for name, each in value.items())])
-        for key, value in settings.items()
+        for key, value in {"kafka": {}, **settings}.items()
         if isinstance(value, Mapping)
     ]
     return "\n".join([*plain, *tables, ""])

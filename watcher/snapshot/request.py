@@ -6,24 +6,18 @@ from collections.abc import Collection, Sequence
 from contextlib import closing
 from typing import Literal
 
-import bson
-from bson import MaxKey, json_util
+from bson import json_util
 
 from watcher.config import Settings
 from watcher.config.fault import did_you_mean
 from watcher.config.mongodb.collections import is_watched
-from watcher.errors import Outage, UnsupportedServer, WatcherError
+from watcher.errors import WatcherError
 from watcher.model import Snapshot
 from watcher.mongodb.client import CommandSession
 from watcher.mongodb.collection_reader import CollectionReader
+from watcher.mongodb.errors import QueryRefused
 from watcher.snapshot import plan
-from watcher.snapshot.documents import READ_MS, StreamDocuments
-
-OF_EXPRESSIONS = "Location"
-"""Beginning of the names of MongoDB's errors that have only a number; those about expressions are among them."""
-
-NOTHING = bson.encode({"_id": MaxKey()})
-"""An `_id` after which there is none: so a query is tried without a search for documents."""
+from watcher.snapshot.documents import StreamDocuments
 
 
 def requested(settings: Settings, patterns: Sequence[str], query: str, operation: Literal["insert", "replace"]) -> Snapshot:
@@ -59,8 +53,6 @@ def check_chooses(pattern: str, names: Collection[str]) -> None:
 
 def _try_query(reader: CollectionReader, collection: str, query: str) -> None:
     try:
-        reader.chunk(collection, NOTHING, limit=1, query=json_util.loads(query), max_time_ms=READ_MS)
-    except (Outage, UnsupportedServer) as error:
-        if isinstance(error, UnsupportedServer) or error.code.startswith(OF_EXPRESSIONS):
-            raise RequestRefused(f"MongoDB does not take the filter: {str(error).partition(': ')[2]}.") from error
-        raise
+        reader.plan(collection, json_util.loads(query))
+    except QueryRefused as error:
+        raise RequestRefused(str(error).replace("does not take it", "does not take the filter", 1)) from error

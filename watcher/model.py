@@ -49,7 +49,8 @@ class Snapshot:
     empty between two. `last` is the BSON document `{_id: …}` of the last document that was read of it, empty at its beginning.
     `again` are collections to be read once more, because another has been renamed onto them. `documents` counts what was read
     altogether, and `in_collection` of the collection in hand. `seen` is the greatest operation time of MongoDB's replies whose
-    events were delivered."""
+    events were delivered. `end_reason` says why it ended before it was complete.
+    """
 
     id: str
     operation: Literal["insert", "replace"]
@@ -66,6 +67,7 @@ class Snapshot:
     documents: int = 0
     in_collection: int = 0
     seen: Ticks = (0, 0)
+    end_reason: str = ""
 
     @property
     def is_over(self) -> bool:

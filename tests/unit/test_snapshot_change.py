@@ -135,7 +135,7 @@ def test_a_stop_is_told_of(busy: Topic) -> None:
     assert (message["operationType"], message["startedSequence"], message["sequence"]) == ("snapshotAborted", 3, 8)
     assert message["reason"] == f"stopped by {busy.history[0].by}"
     assert busy.position.snapshot is None
-    assert busy.snapshot == replace(UNDER_WAY, state="stopped")
+    assert busy.snapshot == replace(UNDER_WAY, state="stopped", end_reason=message["reason"])
 
 
 @pytest.mark.parametrize("action", ["pause", "resume", "stop"])

@@ -138,9 +138,9 @@ def test_a_completed_one(snapshots: Snapshots, caplog: pytest.LogCaptureFixture)
 
 
 def test_an_aborted_one_is_none_that_is_complete(snapshots: Snapshots, caplog: pytest.LogCaptureFixture) -> None:
-    snapshots.delivered(further(10, state="aborted"), 0)
+    snapshots.delivered(further(10, state="aborted", end_reason="the filter of users fails"), 0)
     status = shown(snapshots)
-    assert (status.state, status.error) == ("aborted", "changes are missing")
+    assert (status.state, status.error) == ("aborted", "the filter of users fails")
     assert snapshots.ended["aborted"] == 1
     assert lines(caplog)[-1] == ("WARNING", "the snapshot is aborted")
 

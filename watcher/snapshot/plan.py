@@ -84,7 +84,7 @@ def ended(snapshot: Snapshot, state: Literal["completed", "stopped", "aborted"],
         told = notice("snapshotCompleted", snapshot, documents=documents, **_chosen(snapshot))
     else:
         told = notice("snapshotAborted", snapshot, documents=documents, reason=reason)
-    return replace(snapshot, state=state), told
+    return replace(snapshot, state=state, end_reason=reason), told
 
 
 def announced(snapshot: Snapshot, sequence: int) -> tuple[Snapshot, Notice]:

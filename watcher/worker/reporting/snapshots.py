@@ -32,7 +32,7 @@ AWAY = {"mongodb": "MongoDB is away", "kafka": "Kafka is away", "worker": "the w
 """Reasons to wait, by the component that was lost."""
 
 GAP = "changes are missing"
-"""The one reason for which a worker aborts a snapshot."""
+"""The one reason for which another snapshot takes the place of one under way."""
 
 logger = logging.getLogger("watcher")
 
@@ -120,7 +120,7 @@ class Snapshots:
             waits_for=self._reason_to_wait(snapshot),
             started_at=datetime.fromisoformat(snapshot.started_at),
             ended_at=self._ended_at if snapshot.is_over else None,
-            error=GAP if snapshot.state == "aborted" else None,
+            error=snapshot.end_reason if snapshot.state == "aborted" else None,
         )
 
     def _begin(self, snapshot: Snapshot) -> None:
@@ -129,7 +129,7 @@ class Snapshots:
     def _take_over(self, before: Snapshot | None, snapshot: Snapshot) -> None:
         """Go on with another snapshot than `before`, or with the same one when consumers have just been told of it."""
         if before and before.id != snapshot.id and not before.is_over:
-            self._end(replace(before, state="aborted"))
+            self._end(replace(before, state="aborted", end_reason=GAP))
         self._begin(snapshot)
         if snapshot.started_sequence:
             told = {"reason": snapshot.reason, "collections": len(self._counts or ()), "estimate": self._estimate(snapshot)}
@@ -139,7 +139,7 @@ class Snapshots:
         self.ended[snapshot.state] += 1
         self._ended_at = datetime.fromtimestamp(time.time(), UTC)
         level = logging.WARNING if snapshot.state == "aborted" else logging.INFO
-        told = _told(snapshot, reason=GAP) if snapshot.state == "aborted" else _told(snapshot)
+        told = _told(snapshot, reason=snapshot.end_reason) if snapshot.state == "aborted" else _told(snapshot)
         logger.log(level, "the snapshot is %s", snapshot.state, extra=told)
 
     def _estimate(self, snapshot: Snapshot) -> int | None:

@@ -45,12 +45,13 @@ class Arrow:
 
 BOXES = (
     Box("MongoDB", 20, 60, 120, 90, ("change stream,", "one per watcher"), "outside"),
-    Box("worker process: one for each watcher", 180, 20, 590, 220, (), "frame"),
-    Box("mongodb/", 200, 60, 130, 90, ("reads the stream,", "filters, joins")),
-    Box("stream/", 350, 60, 110, 90, ("the loop,", "loss policies")),
-    Box("messages/", 480, 60, 120, 90, ("change event", "to message")),
-    Box("kafka/", 620, 60, 130, 90, ("ownership,", "transactions")),
-    Box("worker/", 200, 175, 550, 50, ("opens and stops all of it; writes run/<name>.json and run/<name>.prom",)),
+    Box("worker process: one for each watcher", 180, 20, 610, 220, (), "frame"),
+    Box("mongodb/", 195, 60, 115, 90, ("reads the stream,", "filters, joins")),
+    Box("snapshot/", 326, 60, 105, 90, ("documents", "in between")),
+    Box("stream/", 447, 60, 95, 90, ("the loop,", "loss policies")),
+    Box("messages/", 558, 60, 105, 90, ("change event", "to message")),
+    Box("kafka/", 679, 60, 98, 90, ("ownership,", "transactions")),
+    Box("worker/", 195, 175, 582, 50, ("opens and stops all of it; writes run/<name>.json and run/<name>.prom",)),
     Box("Kafka", 810, 60, 130, 90, ("messages and", "position, in one", "transaction"), "outside"),
     Box("conf.d/", 20, 285, 120, 50, ("a file per watcher",), "outside"),
     Box("config/", 180, 285, 130, 50, ("settings, faults",)),
@@ -63,11 +64,12 @@ BOXES = (
 )
 
 ARROWS = (
-    Arrow(((140, 105), (198, 105))),
-    Arrow(((330, 105), (348, 105))),
-    Arrow(((460, 105), (478, 105))),
-    Arrow(((600, 105), (618, 105))),
-    Arrow(((750, 105), (808, 105))),
+    Arrow(((140, 105), (193, 105))),
+    Arrow(((310, 105), (324, 105))),
+    Arrow(((431, 105), (445, 105))),
+    Arrow(((542, 105), (556, 105))),
+    Arrow(((663, 105), (677, 105))),
+    Arrow(((777, 105), (808, 105))),
     Arrow(((875, 150), (875, 283))),
     Arrow(((470, 285), (470, 242))),
     Arrow(((470, 370), (470, 337))),

@@ -46,7 +46,7 @@ class Arrow:
 BOXES = (
     Box("MongoDB", 20, 60, 120, 90, ("change stream,", "one per watcher"), "outside"),
     Box("worker process: one for each watcher", 180, 20, 610, 220, (), "frame"),
-    Box("mongodb/", 195, 60, 115, 90, ("reads the stream,", "filters, joins")),
+    Box("mongodb/", 195, 60, 115, 90, ("reads, filters,", "joins")),
     Box("snapshot/", 326, 60, 105, 90, ("documents", "in between")),
     Box("stream/", 447, 60, 95, 90, ("the loop,", "loss policies")),
     Box("messages/", 558, 60, 105, 90, ("change event", "to message")),
@@ -77,7 +77,7 @@ ARROWS = (
     Arrow(((310, 310), (348, 310))),
     Arrow(((140, 395), (348, 395))),
     Arrow(((630, 395), (592, 395))),
-    Arrow(((700, 240), (700, 368)), "run/<name>.json", (710, 310)),
+    Arrow(((700, 240), (700, 368)), "run/<name>.json", (710, 272)),
 )
 
 

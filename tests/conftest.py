@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import hypothesis
 import pytest
 from pymongo import MongoClient
 from pymongo.database import Database
@@ -25,6 +26,8 @@ SENT_TO_END = (signal.SIGINT, signal.SIGQUIT, signal.SIGHUP, signal.SIGTERM)
 
 def pytest_configure() -> None:
     """Take signals as a terminal's programs do. Under `nohup … &` some arrive ignored, and our children would inherit that."""
+    hypothesis.settings.register_profile("ours", deadline=None)  # a busy machine is no fault
+    hypothesis.settings.load_profile("ours")
     for number in SENT_TO_END:
         if signal.getsignal(number) is signal.SIG_IGN:
             signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)

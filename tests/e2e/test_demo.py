@@ -244,7 +244,7 @@ def test_whoever_reads_may_leave(temporary: Path) -> None:
     ) as demo:
         assert demo.stdout
         assert demo.stderr
-        assert " insert  " in demo.stdout.readline()
+        assert " snapshotStarted " in demo.stdout.readline()
         demo.stdout.close()
         assert "Everything has been stopped." in demo.stderr.read()
         assert demo.wait(END_TIMEOUT_S) == 0

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from abc import ABC, abstractmethod
+from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import suppress
@@ -32,9 +33,18 @@ PORTS = range(20_000, 32_000)
 _launcher = ThreadPoolExecutor(max_workers=1, thread_name_prefix="sandbox-launcher")
 
 
+_given: deque[int] = deque()
+"""Ports that this process has given out, the latest last."""
+
+
 def free_port() -> int:
-    """Return a port of 127.0.0.1 on which nobody listens at the moment."""
-    return next(port for port in random.sample(PORTS, len(PORTS)) if is_free(port))
+    """Return a port of 127.0.0.1 on which nobody listens at the moment. It is none of the last that were given out, because their
+    servers may still be about to listen."""
+    while len(_given) > len(PORTS) // 2:
+        _given.popleft()
+    port = next(port for port in random.sample(PORTS, len(PORTS)) if port not in _given and is_free(port))
+    _given.append(port)
+    return port
 
 
 def is_free(port: int) -> bool:

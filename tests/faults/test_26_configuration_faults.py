@@ -95,7 +95,8 @@ def test_every_fault_is_named_and_the_others_start(
 
 def test_what_only_librdkafka_refuses_ends_the_worker(fleet: CommandLine, settings: Document) -> None:
     """`check` asks librdkafka, which takes a while; `start` does not, but the worker finds out."""
-    fleet.configure("property", settings | {"kafka": {"linger.msec": 5}, "kafka_client_id": "property"})
+    settings = settings | {"kafka": {"linger.msec": 5}, "kafka_client_id": "property"}
+    fleet.configure("property", settings)
     checked = fleet.run("check", "property")
     assert checked.returncode == ExitCode.CONFIGURATION
     line = line_of(settings, "[kafka]") + 1

@@ -85,7 +85,7 @@ def test_a_worker_after_the_initial_snapshot_says_nothing_of_one(
     worker.reached()
     db.users.insert_one({"_id": 2})
     eventually(lambda: [each["documentKey"]["_id"] for each in inbox.messages() if "documentKey" in each] == [1, 2], 10)
-    assert not [line for line in worker.log if "snapshot" in line["event"]]
+    assert not [line for line in worker.log if "no initial snapshot" in line["event"]]
     assert worker.stop() == 0
 
 

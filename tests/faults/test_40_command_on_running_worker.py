@@ -161,7 +161,7 @@ def first_events(inbox: Inbox) -> list[str]:
 
 
 def streams(worker: WorkerProcess) -> int:
-    """How often the worker has begun to stream."""
+    """Count how often the worker has begun to stream."""
     return sum(line["event"] == "streaming" for line in worker.log)
 
 

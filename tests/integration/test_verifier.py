@@ -183,7 +183,7 @@ def has_completed(inbox: Inbox, times: int) -> bool:
 def test_a_snapshot_proves_what_is_older_than_the_topics(
     launch: Launch, settings: Document, inbox: Inbox, db: Db, tmp_path: Path, apache: ApacheKafka
 ) -> None:
-    """What comes afterwards without a message is missing, though its `_id` has no time. A lost position does that, and a snapshot
+    """A later document without a message is missing, though its `_id` has no time. A lost position does that, and a snapshot
     makes it right again: also for what was deleted or dropped meanwhile."""
     db.users.insert_many([{"_id": number} for number in range(500)])
     db.orders.insert_many([{"_id": number} for number in range(5)])

@@ -33,7 +33,7 @@ class CommandPoint(StrEnum):
 
 
 def program(point: CommandPoint) -> tuple[str, ...]:
-    """What Python runs; -P keeps the modules beside this one off the path."""
+    """Make the arguments for Python; -P keeps the modules beside this one off the path."""
     return ("-P", __file__, point)
 
 

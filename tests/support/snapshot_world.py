@@ -106,7 +106,7 @@ class World:
         self.writes -= 1
 
     def is_capped(self, collection: str) -> bool:
-        """Whether its past cannot be read. Such collections are left out where updates come without their documents."""
+        """Return True if its past cannot be read. Such collections are left out where updates come without their documents."""
         return self.looks_up and self.identities.get(collection, 1) % 3 == 0
 
     def at(self, time: Ticks) -> State:

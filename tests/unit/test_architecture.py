@@ -101,7 +101,7 @@ WITHIN_MESSAGES: dict[str, tuple[str, ...]] = {
     "envelopes": ("bson", "orjson", "watcher.bson_elements", "watcher.messages.serializations"),
     "serializations": ("watcher.model", "watcher.config"),
 }
-"""What the halves of a format must not import: an envelope knows no bytes, and a serialization neither messages nor settings."""
+"""Modules barred from the halves of a format: an envelope knows no bytes, and a serialization neither messages nor settings."""
 
 PUBLISHED = "messages/schema.py"
 """Its classes have the names of the kinds of messages, which docs/message.schema.json publishes."""

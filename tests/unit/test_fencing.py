@@ -44,7 +44,7 @@ def _clock(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def check(reader: Reader, worker: Ownership | None = None, error: Outage = FENCED_BY_SOMEBODY) -> None:
-    check_writer(error, worker or claimed(), reader)  # type: ignore[arg-type]
+    check_writer(error, worker or claimed(), reader)  # type: ignore[arg-type]  # stand-ins
 
 
 @pytest.mark.parametrize(

@@ -187,7 +187,7 @@ def test_every_outermost_path_is_unset_in_both_documents(paths: set[tuple[str, .
 
 
 def concerned_by_the_stages(pattern: str, collection: str) -> bool:
-    """What MongoDB makes of the stages' condition; its regular expressions are written for Python's as well."""
+    """Result that MongoDB makes of the stages' condition; its regular expressions are written for Python's as well."""
     for condition in conditions(pattern):
         if "$eq" in condition:
             if condition["$eq"][1] == collection:

@@ -53,7 +53,7 @@ def test_a_bare_error_is_caught_too() -> None:
     fenced = KafkaError(KafkaError._FENCED, "fenced by a newer instance", fatal=True)
 
     def flush() -> None:
-        raise fenced  # type: ignore[misc]
+        raise fenced  # type: ignore[misc]  # confluent-kafka raises it, though it is no exception
 
     with ThreadPoolExecutor(1) as thread, pytest.raises(Outage) as caught:
         thread.submit(translated("a transaction")(flush)).result(10)
@@ -62,7 +62,7 @@ def test_a_bare_error_is_caught_too() -> None:
 
 def test_other_exceptions_stay_what_they_are() -> None:
     with pytest.raises(ZeroDivisionError), translated("a transaction"):
-        1 / 0  # noqa: B018
+        1 / 0  # noqa: B018 - a bug stays a bug
 
 
 def test_an_outage_names_kafka() -> None:

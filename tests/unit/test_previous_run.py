@@ -21,7 +21,7 @@ def failed(exit_code: int, **more: Any) -> dict[str, Any]:
 
 
 def run(previous: dict[str, Any], client_id: str = "a") -> PreviousRun:
-    """What a new worker makes of such a status file of the client id a."""
+    """Read such a status file of the client id a, as a new worker does."""
     return PreviousRun.of(report_of({"clientId": "a", "pid": 7, "state": "streaming", **SHORT_LIFE, **previous}), client_id)
 
 

@@ -1,4 +1,4 @@
-"""What commands write about a snapshot, and when they refuse; on the position topic in memory of test_takeover."""
+"""Commands about a snapshot: their records, and their refusals; on the position topic in memory of test_takeover."""
 
 from __future__ import annotations
 

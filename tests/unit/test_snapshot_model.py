@@ -58,7 +58,7 @@ class AtOnce:
 
 @dataclass
 class Kafka:
-    """What is committed: the messages, and the position with them. A worker may die before and after each transaction."""
+    """Committed content: the messages, and the position with them. A worker may die before and after each transaction."""
 
     random: Random
     position: Position = field(default_factory=lambda: Position(DATABASE, OWNER))
@@ -272,7 +272,7 @@ CONDITIONS: dict[str, Callable[[pytest.MonkeyPatch], None]] = {
     "an end after a rename": lambda patch: patch.setattr(interleaver.Scan, "forget", lambda *_: None),
     "the end of all": lambda patch: patch.setattr(Interleaver, "_take_next", _hasty(Interleaver._take_next)),
 }
-"""What is taken away, each by itself."""
+"""Conditions that are taken away, each by itself."""
 KNOWN = {
     "T >= L": 67,
     "T >= O of the reply before": 8,

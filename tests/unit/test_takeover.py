@@ -23,7 +23,7 @@ AT_LEAST_ONCE = replace(SETTINGS, delivery="at-least-once")
 
 @dataclass
 class Topic:
-    """What all sinks share. `claims` and `changes` say how each goes: "made", "lost" if there is no answer, or "failed"."""
+    """State that all sinks share. `claims` and `changes` say how each goes: "made", "lost" if there is no answer, or "failed"."""
 
     claims: list[str] = field(default_factory=list)
     changes: list[str] = field(default_factory=list)

@@ -40,7 +40,7 @@ class Command:
 
 @dataclass(frozen=True, slots=True)
 class Stamp:
-    """What each record says of its writer.
+    """Statement of each record about its writer.
 
     `live`: the worker goes on by itself after a command; a command says it for the worker that it has displaced. `wait_seconds` is
     for how long the claim of a `command` is to be left alone; after a position there is nothing to wait for. `delivered` is what
@@ -203,7 +203,7 @@ class Saved:
 
     @property
     def delivered(self) -> Delivered:
-        """What stands here of earlier messages."""
+        """Knowledge of earlier messages that stands here."""
         known = self.stamp.delivered if self.stamp else Delivered()
         position = self.position
         return known.with_those(Delivered(True, position.sequence, position.last_gap_at)) if position else known

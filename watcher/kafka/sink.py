@@ -65,7 +65,7 @@ class KafkaSink:
 
     @property
     def delivered(self) -> Delivered:
-        """What is known of earlier messages, here and in the position topic."""
+        """Knowledge of earlier messages, here and in the position topic."""
         return self._ownership.delivered
 
     def use(self, settings: Settings) -> None:

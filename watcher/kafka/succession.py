@@ -1,4 +1,4 @@
-"""Who may write next: what a fenced worker and a command of watcherctl do about the name in the newest record. Pure.
+"""Rules of who may write next, for a fenced worker and a command of watcherctl, by the name in the newest record. Pure.
 
 A command takes a watcher over under its transactional id, which fences the worker, writes a claim, makes its change, and goes. The
 worker opens again and goes on. A command that dies leaves a claim without a change, so a claim is left alone for a limited time.

@@ -25,7 +25,7 @@ class JsonRecord:
     def fields(cls) -> tuple[RecordField, ...]:
         """Return the fields, in their order."""
         hints = get_type_hints(cls, include_extras=True)
-        return tuple(_field(each, hints[each.name]) for each in dataclasses.fields(cls))  # type: ignore[arg-type]
+        return tuple(_field(each, hints[each.name]) for each in dataclasses.fields(cls))  # type: ignore[arg-type]  # all are dataclasses
 
     def as_json(self) -> dict[str, Any]:
         """Return the values by their names in JSON."""

@@ -20,7 +20,7 @@ MEANINGS = {
     "stopped": "not all was copied",
     "aborted": "not all was copied",
 }
-"""What each state means, where its name does not say all."""
+"""Meaning of each state, where its name does not say all."""
 
 
 def as_document(snapshots: Iterable[tuple[Settings, Snapshot | None, str]]) -> dict[str, Any]:
@@ -75,7 +75,7 @@ def in_a_line(snapshot: Snapshot) -> str:
 
 
 def progress_in_words(snapshot: Snapshot) -> str:
-    """How far a snapshot is."""
+    """Progress of a snapshot."""
     collection = f", {snapshot.in_collection:,} of them of {snapshot.collection}" if snapshot.collection else ""
     return f"{snapshot.documents:,} documents{collection}"
 

@@ -18,7 +18,7 @@ from watcher.config.mongodb.uri import uri_options
 _OF_OTHER_DRIVERS = {"maxlifetimems", "poolsize", "sslvalidate", "waitqueuesize"}
 
 _SLIPS = (LookupError, AttributeError, ArithmeticError)
-"""What pymongo raises besides its own errors where it has not checked a value, as that of `datetime_conversion`."""
+"""Errors that pymongo raises besides its own errors where it has not checked a value, as that of `datetime_conversion`."""
 
 
 def refused_by_pymongo(uri: str) -> Iterator[Refused]:

@@ -229,16 +229,23 @@ def test_a_message_without_its_document_deletes_nobody(
 
 def newest_sequences(messages: Iterable[Document]) -> dict[str, int]:
     """The sequence of each document's last change."""
-    newest: dict[str, int] = {}
-    for message in messages:
-        key = json.dumps(message["documentKey"]["_id"])
-        newest[key] = max(newest.get(key, 0), message["sequence"])
-    return newest
+    return _newest((message["documentKey"]["_id"], message["sequence"]) for message in messages)
 
 
 def newest_heard_of(node: Service) -> dict[str, int]:
-    """As `newest_sequences`, of what the service has applied; topics come in any order, so a delete may be the last to come."""
-    return {json.dumps(line["key"]): line["sequence"] for line in node.lines}
+    """As `newest_sequences`, of what the service has applied.
+
+    It applies topics side by side, so the line of an insert may be printed after that of the delete that was written later.
+    """
+    return _newest((line["key"], line["sequence"]) for line in node.lines)
+
+
+def _newest(changes: Iterable[tuple[Any, int]]) -> dict[str, int]:
+    newest: dict[str, int] = {}
+    for id_, sequence in changes:
+        key = json.dumps(id_)
+        newest[key] = max(newest.get(key, 0), sequence)
+    return newest
 
 
 def _write_again(kafka: Broker, records: list[Any]) -> None:

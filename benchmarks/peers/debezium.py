@@ -1,4 +1,5 @@
-"""Debezium's MongoDB connector, at least once in Connect's standalone mode, and exactly once in its distributed mode."""
+"""Debezium's MongoDB connector, at least once in Connect's standalone mode, and exactly once in its distributed mode. At least
+once it can also copy the documents that are there already."""
 
 from __future__ import annotations
 
@@ -13,6 +14,12 @@ class Debezium(Contender):
     """On a Connect worker of its own."""
 
     exactly_once: bool = False
+    copies: bool = False
+
+    @property
+    def announces_end(self) -> bool:  # type: ignore[override] # the collections are copied in any order
+        """Of changes it does."""
+        return not self.copies
 
     @property
     def name(self) -> str:
@@ -24,13 +31,14 @@ class Debezium(Contender):
         return jars("debezium", "io.debezium").name
 
     def deliver(self, task: Task) -> ConnectWorker:
-        """Without a snapshot, from the moment that is asked for."""
+        """Without a snapshot, from the moment that is asked for; or with one."""
+        operation_time = (task.since.time << 32) + task.since.inc
         connector = {
             **properties("debezium"),
             **(properties("debezium-exactly-once") if self.exactly_once else {}),
+            **(properties("debezium-snapshot") if self.copies else {"capture.start.op.time": str(operation_time)}),
             "mongodb.connection.string": task.mongodb_uri,
             "capture.target": task.database,
             "topic.prefix": task.prefix,
-            "capture.start.op.time": str((task.since.time << 32) + task.since.inc),
         }
         return ConnectWorker(task, jars("debezium", "io.debezium"), connector, exactly_once=self.exactly_once)

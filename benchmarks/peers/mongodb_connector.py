@@ -17,19 +17,26 @@ class MongoDBConnector(Contender):
     """On a Connect worker of its own."""
 
     name: ClassVar[str] = "MongoDB's connector"
+    copies: bool = False
+
+    @property
+    def announces_end(self) -> bool:  # type: ignore[override] # the collections are copied in any order
+        """Of changes it does."""
+        return not self.copies
 
     def version(self) -> str:
         """As in its pom."""
         return jars("mongodb-connector", GROUP).name
 
     def deliver(self, task: Task) -> ConnectWorker:
-        """From the moment that is asked for."""
+        """From the moment that is asked for, or with the documents that are there already."""
         since = {"$timestamp": {"t": task.since.time, "i": task.since.inc}}
+        start = {"startup.mode.timestamp.start.at.operation.time": json.dumps(since)}
         connector = {
             **properties("mongodb-connector"),
+            **(properties("mongodb-connector-snapshot") if self.copies else start),
             "connection.uri": task.mongodb_uri,
             "database": task.database,
             "topic.prefix": task.prefix,
-            "startup.mode.timestamp.start.at.operation.time": json.dumps(since),
         }
         return ConnectWorker(task, jars("mongodb-connector", GROUP), connector)

@@ -9,14 +9,14 @@ from __future__ import annotations
 import argparse
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from benchmarks import catchup, fleet, latency, options, report, streams
-from benchmarks.contender import Contender, watchers
+from benchmarks import catchup, fleet, latency, options, report, snapshot, snapshot_latency, streams
+from benchmarks.contender import Contender, copying_watcher, watchers
 from benchmarks.figures import Figures, show, summary
-from benchmarks.load import drain, fill
-from benchmarks.peers import PEERS
+from benchmarks.load import SIZES, drain, fill
+from benchmarks.peers import COPYING_PEERS, PEERS
 from benchmarks.results import FILE, Result, conditions
 from benchmarks.runs import Attempts
 from benchmarks.servers import servers
@@ -48,6 +48,7 @@ class Plan:
     runs: int
     cases: Sequence[str]
     rates: Sequence[float]
+    sizes: Sequence[str]
     seconds: float
     fleets: Sequence[int]
     peers: Sequence[str]
@@ -127,6 +128,32 @@ def measure_latency(bench: Bench) -> None:
         bench.keep(f"latency-{rate:g}", f"Latency at {rate:,.0f} writes/s, in ms", runs, attempts, beside=True)
 
 
+def measure_snapshot(bench: Bench) -> None:
+    """All contenders that can copy, on documents of one size after the other; and what a snapshot costs the changes meanwhile."""
+    started, steps = time.monotonic(), len(bench.plan.sizes) + 1
+    peers = {name: COPYING_PEERS[name] for name in bench.plan.peers if name in COPYING_PEERS}
+    absent = {peer.name: bench.absent[peer.name] for peer in peers.values() if peer.name in bench.absent}
+    contenders = [copying_watcher(), *(peer for peer in peers.values() if peer.name not in absent)]
+    bench = replace(bench, contenders=contenders, absent=absent)
+    for number, size in enumerate(bench.plan.sizes, 1):
+        documents = bench.plan.events // (LARGE_DIVISOR if size == "large" else 1)
+        database = f"copied-{size}"
+        backlog = fill(bench.sandbox.mongodb_uri(database), database, documents, size=size)
+        snapshot.find(bench.sandbox.mongodb_uri(database), backlog)  # the first one reads from the disk, and is not measured
+        attempts = Attempts(bench.until and started + (bench.until - started) * number / steps, bench.plan.limit_s)
+        title = f"{documents:,} {size} documents copied"
+        print(title, flush=True)
+        runs = [
+            snapshot.measure(bench.sandbox, backlog, bench.contenders, attempts, f"{size}-{run}")
+            for run in attempts.numbers(bench.plan.runs)
+        ]
+        bench.keep(f"snapshot-{size}", title, runs, attempts, beside=True)
+    attempts = bench.attempts()
+    snapshot_latency.prepare(bench.sandbox, bench.plan.events)
+    runs = snapshot_latency.compare(bench.sandbox, bench.plan.events, bench.plan.seconds, attempts, bench.plan.runs)
+    bench.keep("snapshot-latency", f"Latency at {snapshot_latency.RATE:,.0f} writes/s, in ms", runs, attempts)
+
+
 def measure_fleet(bench: Bench) -> None:
     """1 to 50 watchers."""
     attempts = bench.attempts()
@@ -181,6 +208,7 @@ class Part:
 PARTS = {
     "catchup": Part(measure_catchup, 40, "7 h"),
     "latency": Part(measure_latency, 30, "60 min", write_unmeasured),
+    "snapshot": Part(measure_snapshot, 20, "1 h"),
     "fleet": Part(measure_fleet, 20, "1 h"),
     "options": Part(measure_options, 12, "30 min"),
     "streams": Part(measure_streams, 5, "10 min", stay_cold),
@@ -223,6 +251,7 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, help="do fewer runs where all would take longer")
     parser.add_argument("--cases", nargs="+", choices=CASES, default=CASES, help="of catchup")
     parser.add_argument("--rates", nargs="+", type=float, default=RATES, help="of latency, in writes a second")
+    parser.add_argument("--sizes", nargs="+", choices=SIZES, default=[*SIZES], help="of snapshot")
     parser.add_argument("--seconds", type=float, default=20.0, help="for each rate of latency, and of idleness")
     parser.add_argument("--watchers", nargs="+", type=int, default=FLEETS, help="of fleet")
     parser.add_argument("--peers", nargs="*", choices=PEERS, default=[*PEERS])
@@ -230,7 +259,16 @@ def main() -> None:
     parser.add_argument("--results", type=Path, default=FILE, help="another file leaves the documentation as it is")
     given = parser.parse_args()
     plan = Plan(
-        given.events, given.runs, given.cases, given.rates, given.seconds, given.watchers, given.peers, given.limit, given.results
+        given.events,
+        given.runs,
+        given.cases,
+        given.rates,
+        given.sizes,
+        given.seconds,
+        given.watchers,
+        given.peers,
+        given.limit,
+        given.results,
     )
     for part in given.part:
         print(f"{part}: in full (EVENTS={FULL_EVENTS}, 3 runs, all cases) about {PARTS[part].lasts} on two cores", flush=True)

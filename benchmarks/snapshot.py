@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import argparse
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pymongo import MongoClient
@@ -35,12 +35,7 @@ def find(uri: str, backlog: Backlog) -> float:
         started = time.perf_counter()
         for _ in client[backlog.database][DOCUMENTS].find_raw_batches():
             pass
-        return documents_of(backlog) / (time.perf_counter() - started)
-
-
-def documents_of(backlog: Backlog) -> int:
-    """All but the end."""
-    return backlog.events - 1
+        return (backlog.events - 1) / (time.perf_counter() - started)  # all but the end
 
 
 def copy(sandbox: Sandbox, backlog: Backlog, contender: Contender, prefix: str, limit_s: float) -> Figures:
@@ -54,17 +49,21 @@ def measure(
 ) -> dict[str, Figures]:
     """One run: the find, and the contenders with their share of it and of catching up, and with what the copying worker has of
     theirs."""
-    limit = find(sandbox.mongodb_uri(backlog.database), backlog)
-    run: dict[str, Figures] = {FIND: {SPEED: limit}}
+    run: dict[str, Figures] = {FIND: {SPEED: find(sandbox.mongodb_uri(backlog.database), backlog)}}
     for place, contender in enumerate(attempts.in_turn([Watcher(CATCH_UP), *contenders])):
         with attempts.of(contender.name):
-            figures = copy(sandbox, backlog, contender, f"{prefix}-{place}", attempts.limit_s)
-            run[contender.name] = {**figures, OF_FIND: figures[SPEED] / limit}
+            run[contender.name] = copy(sandbox, backlog, contender, f"{prefix}-{place}", attempts.limit_s)
             show(summary([{contender.name: run[contender.name]}]))
-    base = run.get(CATCH_UP, {}).get(SPEED)
-    shares = {name: {OF_CATCH_UP: figures[SPEED] / base} if base else {} for name, figures in run.items()}
-    with_shares = {name: {**figures, **shares[name]} for name, figures in run.items()}
-    return with_ratios(with_shares, contenders[0].name, RATIOS)
+    return with_ratios(with_shares(run), contenders[0].name, RATIOS)
+
+
+def with_shares(run: Mapping[str, Figures]) -> dict[str, Figures]:
+    """One run, and what each contender has of the speed of the find and of catching up."""
+    bases = {share: run.get(whose, {}).get(SPEED) for share, whose in ((OF_FIND, FIND), (OF_CATCH_UP, CATCH_UP))}
+    return {
+        name: {**figures, **{share: figures[SPEED] / base for share, base in bases.items() if base and name != FIND}}
+        for name, figures in run.items()
+    }
 
 
 def main() -> None:

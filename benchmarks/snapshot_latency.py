@@ -1,4 +1,4 @@
-"""What a snapshot costs the changes that come meanwhile: `python -m benchmarks.snapshot_latency --documents 2000000 --runs 3`.
+"""What a snapshot costs the changes that come meanwhile: `python -m benchmarks.snapshot_latency --seconds 20 --runs 3`.
 
 In each run a worker follows one collection at a steady rate of writes, first without a snapshot and then while it copies another
 collection of the database, which is large enough to last.
@@ -23,17 +23,21 @@ from watcher.sandbox.sandbox import Sandbox
 
 DATABASE, COPIED = "snapshotted", "copied"
 RATE = 1000.0
+MOST_COPIED, START_SECONDS = 80_000, 5.0
+"""More documents a second than a snapshot copies beside the writes, and the time for the worker's start."""
+
 WITHOUT, DURING = "without a snapshot", "during a snapshot"
 COPIED_SPEED, P99, RATIO = "copied documents/s", "p99", "of the p99 without"
 
 
-def prepare(sandbox: Sandbox, documents: int) -> None:
-    """Write the collection that is copied."""
-    uri = sandbox.mongodb_uri(DATABASE)
+def prepare(sandbox: Sandbox, seconds: float) -> int:
+    """Write the collection that is copied, large enough for a measuring that lasts so long; returns the number of its documents."""
+    uri, documents = sandbox.mongodb_uri(DATABASE), int(MOST_COPIED * (latency.SETTLE_SECONDS + seconds + START_SECONDS))
     fill(uri, DATABASE, documents)
     with MongoClient[dict[str, Any]](uri) as client:
         client[DATABASE][DOCUMENTS].rename(COPIED)
         client[DATABASE][END].drop()
+    return documents
 
 
 def compare(sandbox: Sandbox, documents: int, seconds: float, attempts: Attempts, runs: int) -> list[dict[str, Figures]]:
@@ -83,15 +87,14 @@ def end_of(brokers: str, topic: str) -> int:
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--documents", type=int, default=2_000_000, help="of the collection that is copied")
     parser.add_argument("--seconds", type=float, default=20.0)
     parser.add_argument("--runs", type=int, default=3)
     options = parser.parse_args()
     with servers() as sandbox:
-        prepare(sandbox, options.documents)
+        documents = prepare(sandbox, options.seconds)
         print(f"{sandbox.kafka.description}; milliseconds at {RATE:g} writes/s", flush=True)
         attempts = Attempts()
-        show(summary(compare(sandbox, options.documents, options.seconds, attempts, options.runs)))
+        show(summary(compare(sandbox, documents, options.seconds, attempts, options.runs)))
     for name, reason in attempts.failed.items():
         print(f"{name} failed: {reason}")
 

@@ -5,21 +5,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from benchmarks.contender import Contender, Task
-from benchmarks.peers.kafka_connect import ConnectWorker, jars, properties
+from benchmarks.contender import Task
+from benchmarks.peers.kafka_connect import Connector, ConnectWorker, jars, properties
 
 
 @dataclass(frozen=True)
-class Debezium(Contender):
+class Debezium(Connector):
     """On a Connect worker of its own."""
 
     exactly_once: bool = False
-    copies: bool = False
-
-    @property
-    def announces_end(self) -> bool:
-        """Of changes; collections are copied in any order, and none is the last."""
-        return not self.copies
 
     @property
     def name(self) -> str:

@@ -6,23 +6,17 @@ import json
 from dataclasses import dataclass
 from typing import ClassVar
 
-from benchmarks.contender import Contender, Task
-from benchmarks.peers.kafka_connect import ConnectWorker, jars, properties
+from benchmarks.contender import Task
+from benchmarks.peers.kafka_connect import Connector, ConnectWorker, jars, properties
 
 GROUP = "org.mongodb.kafka"
 
 
 @dataclass(frozen=True)
-class MongoDBConnector(Contender):
+class MongoDBConnector(Connector):
     """On a Connect worker of its own."""
 
     name: ClassVar[str] = "MongoDB's connector"
-    copies: bool = False
-
-    @property
-    def announces_end(self) -> bool:
-        """Of changes; collections are copied in any order, and none is the last."""
-        return not self.copies
 
     def version(self) -> str:
         """As in its pom."""

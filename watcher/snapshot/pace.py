@@ -13,8 +13,8 @@ worker had 9 MiB less, and took a third more of its processor for each document 
 
 QUIET_SECONDS = 0.040
 BUSY_SECONDS = 0.005
-"""Time for reading a chunk: events that come meanwhile wait so long. Within 10 ms a third more documents come at 1,000 writes/s, but
-the events' median latency doubles."""
+"""Time for reading a chunk: events that come meanwhile wait so long. Within 10 ms, half as many documents again were copied beside
+1,000 writes/s, but the median latency of the events was twice as long."""
 
 CREDIT_SECONDS = 0.25
 """Delay that the next chunks make up for, so that what is allowed is also reached though no chunk comes on time."""

@@ -57,3 +57,10 @@ def test_a_chunk_is_bounded_by_time_by_size_and_by_number() -> None:
     assert by_time.limit() == 5
     assert by_size.limit() == MOST_BYTES // 50_000
     assert by_number.limit() == MOST_DOCUMENTS
+
+
+def test_chunks_do_not_shrink_because_each_command_waits_for_its_turn() -> None:
+    pace = Pace(0)
+    for now in range(20):
+        pace.read(pace.limit(), pace.limit() * 300, 0.05 + pace.limit() * 0.00001, now, busy=False)
+    assert pace.limit() == MOST_DOCUMENTS

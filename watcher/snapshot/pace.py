@@ -16,8 +16,8 @@ BUSY_SECONDS = 0.005
 """Time for reading a chunk: events that come meanwhile wait so long.
 
 While none come, an idle server reads the largest chunk in less than half of the time. On a busy one each command waits for its
-turn, and in less time only tiny chunks would be left. While events come, half as many documents again were copied with 10 ms, beside
-1,000 writes/s, but the events' median latency was twice as long."""
+turn, and in less time only tiny chunks would be left. While events come, half as many documents again were copied with 10 ms,
+beside 1,000 writes/s, but the events' median latency was twice as long."""
 
 CREDIT_SECONDS = 0.25
 """Delay that the next chunks make up for, so that what is allowed is also reached though no chunk comes on time."""

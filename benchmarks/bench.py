@@ -8,184 +8,19 @@ from __future__ import annotations
 
 import argparse
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
 
-from benchmarks import catchup, fleet, latency, options, report, streams
+from benchmarks import report
 from benchmarks.contender import Contender, watchers
-from benchmarks.figures import Figures, show, summary
-from benchmarks.load import drain, fill
+from benchmarks.load import SIZES
+from benchmarks.parts import CASES, FLEETS, PARTS, RATES, Bench, Plan
 from benchmarks.peers import PEERS
-from benchmarks.results import FILE, Result, conditions
-from benchmarks.runs import Attempts
+from benchmarks.results import FILE
 from benchmarks.servers import servers
 from watcher.sandbox.errors import SandboxError
-from watcher.sandbox.sandbox import Sandbox
 
 FULL_EVENTS = 1_000_000
-CASES = tuple(f"{size}-{kind}" for size in ("small", "medium", "large") for kind in ("inserts", "mix"))
-RATES = (100.0, 1000.0, 5000.0)
-FLEETS = (1, 5, 10, 25, 50)
-STREAMS = (1, 5, 10)
-GROWTH = (0.1, 1, 5)
-"""Backlogs, in FULL_EVENTS or whatever is asked for instead."""
-
-WARM_UP_EVENTS, WARM_UPS = 1_000_000, 2
-WARM_UP_RATE, WARM_UP_SECONDS = 1000.0, 75.0
-"""The broker's Java compiles what it runs often, and the first contenders would pay for all. Until then it takes 13 µs an event,
-and 2 to 3 afterwards; at 1,000 writes/s the p99 of ours fell from run to run, from 183 to 21 ms (10 s each, 2026-11-24)."""
-
-LARGE_DIVISOR = 10
-"""Large documents are fewer: a million would be 16 GB of oplog, and as much for each contender in Kafka."""
-
-
-@dataclass(frozen=True)
-class Plan:
-    """What is asked for."""
-
-    events: int
-    runs: int
-    cases: Sequence[str]
-    rates: Sequence[float]
-    seconds: float
-    fleets: Sequence[int]
-    peers: Sequence[str]
-    limit_s: float
-    results: Path
-
-
-@dataclass(frozen=True)
-class Bench:
-    """A part's surroundings: the servers, who takes part, who is absent and why, and when the part's time is over."""
-
-    sandbox: Sandbox
-    plan: Plan
-    contenders: Sequence[Contender]
-    absent: dict[str, str]
-    until: float | None
-
-    def attempts(self) -> Attempts:
-        """For one table."""
-        return Attempts(self.until, self.plan.limit_s)
-
-    def keep(self, part: str, title: str, runs: Sequence[dict[str, Figures]], attempts: Attempts, *, beside: bool = False) -> None:
-        """Write a table and show it; `beside`: of the contenders."""
-        versions = {contender.name: contender.version() for contender in self.contenders} if beside else {}
-        figures = summary(runs)
-        result = Result(
-            part, title, figures, conditions(self.sandbox, versions), self.absent if beside else {}, dict(attempts.failed)
-        )
-        result.write(self.plan.results)
-        print(f"{title}: median of {len(runs)} runs (lowest-highest)")
-        show(figures)
-
-
-def measure_catchup(bench: Bench) -> None:
-    """All contenders on one backlog after the other."""
-    started, cases = time.monotonic(), bench.plan.cases
-    for number, case in enumerate(cases, 1):
-        size, kind = case.split("-")
-        events = bench.plan.events // (LARGE_DIVISOR if size == "large" else 1)
-        database = f"backlog-{case}"
-        backlog = fill(bench.sandbox.mongodb_uri(database), database, events, size=size, mix=kind == "mix")
-        drain(bench.sandbox.mongodb_uri(database), backlog)  # the first one reads from the disk, and is not measured
-        until = bench.until and started + (bench.until - started) * number / len(cases)
-        attempts = Attempts(until, bench.plan.limit_s)
-        title = f"{events:,} events in the oplog, {size} documents, " + ("inserts" if kind == "inserts" else "mixed operations")
-        print(title, flush=True)
-        runs = [
-            catchup.measure(bench.sandbox, backlog, bench.contenders, attempts, f"{case}-{run}")
-            for run in attempts.numbers(bench.plan.runs)
-        ]
-        bench.keep(f"catchup-{case}", title, runs, attempts, beside=True)
-
-
-def catch_up_unmeasured(bench: Bench) -> None:
-    """The warm-up of most parts."""
-    backlog = fill(bench.sandbox.mongodb_uri("warmup"), "warmup", WARM_UP_EVENTS)
-    for number in range(WARM_UPS):
-        with bench.attempts().of("the warm-up"):
-            catchup.deliver(bench.sandbox, backlog, bench.contenders[0], f"warmup-{number}", bench.plan.limit_s)
-
-
-def write_unmeasured(bench: Bench) -> None:
-    """The warm-up of what is done with small transactions."""
-    with bench.attempts().of("the warm-up"):
-        latency.measure(bench.sandbox, bench.contenders[0], [WARM_UP_RATE], WARM_UP_SECONDS, "warmup")
-
-
-def stay_cold(bench: Bench) -> None:
-    """For what has nothing to do with Kafka."""
-
-
-def measure_latency(bench: Bench) -> None:
-    """All contenders at all rates."""
-    attempts = bench.attempts()
-    plan = bench.plan
-    for rate, runs in latency.compare(bench.sandbox, bench.contenders, plan.rates, plan.seconds, attempts, plan.runs).items():
-        bench.keep(f"latency-{rate:g}", f"Latency at {rate:,.0f} writes/s, in ms", runs, attempts, beside=True)
-
-
-def measure_fleet(bench: Bench) -> None:
-    """1 to 50 watchers."""
-    attempts = bench.attempts()
-    runs = fleet.compare(bench.sandbox, bench.plan.fleets, bench.plan.events, bench.plan.seconds, attempts, bench.plan.runs)
-    bench.keep("fleet", f"Many watchers; {bench.plan.events:,} events over all their databases", runs, attempts)
-
-
-def measure_growth(bench: Bench) -> None:
-    """Backlogs of three sizes; each worker alone, and exactly once.
-
-    Each is written when the one before is measured: a stream reads on through whatever lies in the oplog behind its own backlog.
-    """
-    attempts, contender = bench.attempts(), watchers()[0]
-    runs: list[dict[str, Figures]] = [{} for _ in range(bench.plan.runs)]
-    for share in GROWTH:
-        events = int(bench.plan.events * share)
-        backlog = fill(bench.sandbox.mongodb_uri(f"growth{events}"), f"growth{events}", events)
-        for number, run in enumerate(runs):
-            with attempts.of(f"{events:,} events"):
-                prefix = f"{backlog.database}-{number}"
-                run[f"{events:,} events"] = catchup.deliver(bench.sandbox, backlog, contender, prefix, bench.plan.limit_s)
-    bench.keep("growth", "The same with a larger backlog", runs, attempts)
-
-
-def measure_options(bench: Bench) -> None:
-    """What settings cost."""
-    attempts = bench.attempts()
-    backlog = options.prepare(bench.sandbox, bench.plan.events // 2)
-    runs = options.compare(bench.sandbox, backlog, attempts, bench.plan.runs)
-    bench.keep(
-        "options", f"What settings cost; {bench.plan.events // 2:,} events, medium documents, mixed operations", runs, attempts
-    )
-
-
-def measure_streams(bench: Bench) -> None:
-    """What mongod does with many."""
-    attempts = bench.attempts()
-    runs = streams.compare(bench.sandbox, STREAMS, bench.plan.events, attempts, bench.plan.runs)
-    bench.keep("streams", f"Bare change streams over one oplog; {bench.plan.events:,} events over all databases", runs, attempts)
-
-
-@dataclass(frozen=True)
-class Part:
-    """What measures it, after what warm-up; its share of --minutes, and how long it takes on two cores with all its defaults."""
-
-    measure: Callable[[Bench], None]
-    weight: float
-    lasts: str
-    warm_up: Callable[[Bench], None] = catch_up_unmeasured
-
-
-PARTS = {
-    "catchup": Part(measure_catchup, 40, "7 h"),
-    "latency": Part(measure_latency, 30, "60 min", write_unmeasured),
-    "fleet": Part(measure_fleet, 20, "1 h"),
-    "options": Part(measure_options, 12, "30 min"),
-    "streams": Part(measure_streams, 5, "10 min", stay_cold),
-    "growth": Part(measure_growth, 10, "20 min"),
-}
 
 
 def present(names: Sequence[str]) -> tuple[list[Contender], dict[str, str]]:
@@ -223,6 +58,7 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, help="do fewer runs where all would take longer")
     parser.add_argument("--cases", nargs="+", choices=CASES, default=CASES, help="of catchup")
     parser.add_argument("--rates", nargs="+", type=float, default=RATES, help="of latency, in writes a second")
+    parser.add_argument("--sizes", nargs="+", choices=SIZES, default=[*SIZES], help="of snapshot")
     parser.add_argument("--seconds", type=float, default=20.0, help="for each rate of latency, and of idleness")
     parser.add_argument("--watchers", nargs="+", type=int, default=FLEETS, help="of fleet")
     parser.add_argument("--peers", nargs="*", choices=PEERS, default=[*PEERS])
@@ -230,7 +66,16 @@ def main() -> None:
     parser.add_argument("--results", type=Path, default=FILE, help="another file leaves the documentation as it is")
     given = parser.parse_args()
     plan = Plan(
-        given.events, given.runs, given.cases, given.rates, given.seconds, given.watchers, given.peers, given.limit, given.results
+        given.events,
+        given.runs,
+        given.cases,
+        given.rates,
+        given.sizes,
+        given.seconds,
+        given.watchers,
+        given.peers,
+        given.limit,
+        given.results,
     )
     for part in given.part:
         print(f"{part}: in full (EVENTS={FULL_EVENTS}, 3 runs, all cases) about {PARTS[part].lasts} on two cores", flush=True)

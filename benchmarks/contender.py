@@ -97,6 +97,11 @@ class Watcher(Contender):
         return RunningWorker(task.sandbox, task.directory, task.database, wait=False, **settings)
 
 
+def copying_watcher() -> Watcher:
+    """This project, which copies the documents that are there already. Those come before all changes from now on."""
+    return Watcher("ours", settings={"start_from": "now", "snapshot_mode": "initial"})
+
+
 def watchers(deliveries: Sequence[Delivery] = DELIVERIES, settings: Mapping[str, Any] | None = None) -> list[Contender]:
     """This project, once for each guarantee."""
     return [Watcher(f"ours, {delivery.replace('-', ' ')}", delivery, settings or {}) for delivery in deliveries]

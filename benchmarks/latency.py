@@ -123,11 +123,15 @@ class Audience(threading.Thread):
         self.join()
 
 
-def measure(sandbox: Sandbox, contender: Contender, rates: Sequence[float], seconds: float, name: str) -> Mapping[float, Figures]:
-    """Percentiles in milliseconds, by rate, of one run in a database of that name. Errors: SystemExit when the contender fails."""
-    uri, results = sandbox.mongodb_uri(name), {}
+def measure(
+    sandbox: Sandbox, contender: Contender, rates: Sequence[float], seconds: float, name: str, *, database: str = ""
+) -> Mapping[float, Figures]:
+    """Percentiles in milliseconds, by rate, of one run on topics that begin with `name`, in a database of that name unless another
+    one is given. Errors: SystemExit when the contender fails."""
+    database = database or name
+    uri, results = sandbox.mongodb_uri(database), {}
     with TemporaryDirectory(prefix="watcher-benchmark-", ignore_cleanup_errors=True) as directory:
-        task = Task(sandbox, name, before_first_write(uri, name), name, Path(directory))
+        task = Task(sandbox, database, before_first_write(uri, database), name, Path(directory))
         audience = Audience(sandbox.kafka_brokers, f"{task.topics}.{DOCUMENTS}")
         audience.start()
         try:
@@ -135,7 +139,7 @@ def measure(sandbox: Sandbox, contender: Contender, rates: Sequence[float], seco
                 audience.wait_for([0], running)
                 first = 1
                 for rate, lasting in ((SETTLE_RATE, SETTLE_SECONDS), *((rate, seconds) for rate in rates)):
-                    writes = Writes(uri, name, rate, lasting, first)
+                    writes = Writes(uri, database, rate, lasting, first)
                     writes.run()
                     audience.wait_for([*writes.acknowledged], running)
                     first += len(writes.acknowledged)

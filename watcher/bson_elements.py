@@ -109,7 +109,8 @@ def id_document(data: bytes) -> bytes:
     """Cut the `_id` out of a document: `{"_id": …}`, as a change event has it in `documentKey`. Errors: InvalidBSON if there is
     none."""
     if data.startswith(ID, LENGTH + 1):  # nearly always, and far cheaper than a look at each element
-        return document(data[LENGTH : element_at(data, LENGTH, 0).end])
+        end = LENGTH + 1 + len(ID) + _FIXED.get(data[LENGTH], len(data))
+        return document(data[LENGTH : end if end < len(data) else element_at(data, LENGTH, 0).end])
     for element in elements(data, 0):
         if data.startswith(ID, element.start + 1):
             return document(data[element.start : element.end])

@@ -15,3 +15,9 @@ PEERS: Mapping[str, Contender] = {
     "mongodb-connector": MongoDBConnector(),
     "mq-bridge": MqBridge(),
 }
+
+COPYING_PEERS: Mapping[str, Contender] = {
+    "debezium": Debezium(copies=True),
+    "mongodb-connector": MongoDBConnector(copies=True),
+}
+"""Those that can also copy the documents that are there already."""

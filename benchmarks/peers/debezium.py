@@ -1,15 +1,16 @@
-"""Debezium's MongoDB connector, at least once in Connect's standalone mode, and exactly once in its distributed mode."""
+"""Debezium's MongoDB connector, at least once in Connect's standalone mode, and exactly once in its distributed mode. At least
+once it can also copy the documents that are there already."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from benchmarks.contender import Contender, Task
-from benchmarks.peers.kafka_connect import ConnectWorker, jars, properties
+from benchmarks.contender import Task
+from benchmarks.peers.kafka_connect import Connector, ConnectWorker, jars, properties
 
 
 @dataclass(frozen=True)
-class Debezium(Contender):
+class Debezium(Connector):
     """On a Connect worker of its own."""
 
     exactly_once: bool = False
@@ -24,13 +25,14 @@ class Debezium(Contender):
         return jars("debezium", "io.debezium").name
 
     def deliver(self, task: Task) -> ConnectWorker:
-        """Without a snapshot, from the moment that is asked for."""
+        """Without a snapshot, from the moment that is asked for; or with one."""
+        operation_time = (task.since.time << 32) + task.since.inc
         connector = {
             **properties("debezium"),
             **(properties("debezium-exactly-once") if self.exactly_once else {}),
+            **(properties("debezium-snapshot") if self.copies else {"capture.start.op.time": str(operation_time)}),
             "mongodb.connection.string": task.mongodb_uri,
             "capture.target": task.database,
             "topic.prefix": task.prefix,
-            "capture.start.op.time": str((task.since.time << 32) + task.since.inc),
         }
         return ConnectWorker(task, jars("debezium", "io.debezium"), connector, exactly_once=self.exactly_once)

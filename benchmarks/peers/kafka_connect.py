@@ -6,11 +6,12 @@ import json
 import urllib.error
 import urllib.request
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from benchmarks import environments
-from benchmarks.contender import Task
+from benchmarks.contender import Contender, Task
 from tests.support import apache_kafka, maven
 from watcher.sandbox.process import Server
 
@@ -34,6 +35,18 @@ def jars(pom: str, group: str) -> Path:
     """The directory with what `poms/<pom>.xml` names; raises SandboxError with the reason if it cannot be had."""
     path = HERE / "poms" / f"{pom}.xml"
     return maven.obtain(path, CACHE / f"{pom}-{maven.version(path, group)}")
+
+
+@dataclass(frozen=True)
+class Connector(Contender):
+    """A connector that follows changes, or copies the documents that are there already."""
+
+    copies: bool = False
+
+    @property
+    def announces_end(self) -> bool:
+        """Of changes; collections are copied in any order, and none is the last."""
+        return not self.copies
 
 
 class ConnectWorker(Server):

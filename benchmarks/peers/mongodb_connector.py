@@ -6,14 +6,14 @@ import json
 from dataclasses import dataclass
 from typing import ClassVar
 
-from benchmarks.contender import Contender, Task
-from benchmarks.peers.kafka_connect import ConnectWorker, jars, properties
+from benchmarks.contender import Task
+from benchmarks.peers.kafka_connect import Connector, ConnectWorker, jars, properties
 
 GROUP = "org.mongodb.kafka"
 
 
 @dataclass(frozen=True)
-class MongoDBConnector(Contender):
+class MongoDBConnector(Connector):
     """On a Connect worker of its own."""
 
     name: ClassVar[str] = "MongoDB's connector"
@@ -23,13 +23,14 @@ class MongoDBConnector(Contender):
         return jars("mongodb-connector", GROUP).name
 
     def deliver(self, task: Task) -> ConnectWorker:
-        """From the moment that is asked for."""
+        """From the moment that is asked for, or with the documents that are there already."""
         since = {"$timestamp": {"t": task.since.time, "i": task.since.inc}}
+        start = {"startup.mode.timestamp.start.at.operation.time": json.dumps(since)}
         connector = {
             **properties("mongodb-connector"),
+            **(properties("mongodb-connector-snapshot") if self.copies else start),
             "connection.uri": task.mongodb_uri,
             "database": task.database,
             "topic.prefix": task.prefix,
-            "startup.mode.timestamp.start.at.operation.time": json.dumps(since),
         }
         return ConnectWorker(task, jars("mongodb-connector", GROUP), connector)

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import bench, report
+from benchmarks import bench, parts, report, snapshot, snapshot_latency
 from benchmarks.figures import percentiles, summary, with_ratios
-from benchmarks.load import looked_up_in_vain, number_of_events, operations
-from benchmarks.peers import PEERS
+from benchmarks.load import SIZES, looked_up_in_vain, number_of_events, operations
+from benchmarks.peers import COPYING_PEERS, PEERS
 from benchmarks.peers.kafka_connect import HERE, properties
 from benchmarks.results import Result, read
 from benchmarks.runs import Attempts
@@ -64,6 +64,29 @@ def test_ratios_are_those_of_one_run_and_left_out_where_there_is_nothing_to_divi
         "drain": {},
     }
     assert with_ratios({"theirs": {"speed": 2.0}}, "ours", {"speed": "times"}) == {"theirs": {"speed": 2.0}}
+
+
+def test_shares_of_a_copy_are_those_of_one_run_and_left_out_where_their_base_has_failed() -> None:
+    run = {snapshot.FIND: {snapshot.SPEED: 100.0}, snapshot.CATCH_UP: {snapshot.SPEED: 50.0}, "ours": {snapshot.SPEED: 60.0}}
+
+    assert snapshot.with_shares(run) == {
+        snapshot.FIND: {snapshot.SPEED: 100.0},
+        snapshot.CATCH_UP: {snapshot.SPEED: 50.0, snapshot.OF_FIND: 0.5, snapshot.OF_CATCH_UP: 1.0},
+        "ours": {snapshot.SPEED: 60.0, snapshot.OF_FIND: 0.6, snapshot.OF_CATCH_UP: 1.2},
+    }
+    del run[snapshot.CATCH_UP]
+    assert snapshot.OF_CATCH_UP not in snapshot.with_shares(run)["ours"]
+
+
+def test_the_latency_during_a_snapshot_is_compared_within_a_run_that_has_both() -> None:
+    without, during = {"p99": 10.0}, {"p99": 15.0}
+    run = {snapshot_latency.WITHOUT: without, snapshot_latency.DURING: during}
+
+    assert snapshot_latency.with_ratio(run) == {
+        snapshot_latency.WITHOUT: without,
+        snapshot_latency.DURING: {"p99": 15.0, snapshot_latency.RATIO: 1.5},
+    }
+    assert snapshot_latency.with_ratio({snapshot_latency.DURING: during}) == {snapshot_latency.DURING: during}
 
 
 def test_another_one_begins_each_run_and_who_has_failed_takes_no_further_part() -> None:
@@ -156,6 +179,12 @@ def test_the_peers_have_different_names() -> None:
     assert len({peer.name for peer in PEERS.values()}) == len(PEERS)
 
 
+def test_a_peer_that_copies_is_the_one_that_follows_but_announces_no_end() -> None:
+    assert {name: peer.name for name, peer in COPYING_PEERS.items()} == {name: PEERS[name].name for name in COPYING_PEERS}
+    assert not any(peer.announces_end for peer in COPYING_PEERS.values())
+    assert all(PEERS[name].announces_end for name in COPYING_PEERS)
+
+
 @pytest.mark.parametrize(("value", "text"), [(41_283.7, "41,300"), (123.6, "124"), (13.42, "13.4"), (0.7561, "0.756"), (2.0, "2")])
 def test_numbers_have_three_digits(value: float, text: str) -> None:
     assert report.number(value) == text
@@ -209,7 +238,8 @@ def test_a_result_is_read_as_it_was_written_and_replaces_only_its_own_part(tmp_p
 def test_every_table_has_its_place_and_the_pages_hold_what_was_measured() -> None:
     text = "".join(page.read_text() for page in report.PAGES)
     places = set(report.MARKED.findall(text) and [match["part"] for match in report.MARKED.finditer(text)])
-    tables = {f"catchup-{case}" for case in bench.CASES} | {f"latency-{rate:g}" for rate in bench.RATES}
+    tables = {f"catchup-{case}" for case in parts.CASES} | {f"latency-{rate:g}" for rate in parts.RATES}
+    tables |= {f"snapshot-{size}" for size in SIZES} | {"snapshot-latency"}
 
     assert places == tables | {"fleet", "growth", "options", "streams"}
     for page in report.PAGES:

@@ -54,6 +54,13 @@ def test_a_chunk_is_bounded_by_time_by_size_and_by_number() -> None:
         by_time.read(by_time.limit(), 100, by_time.limit() * 0.001, now, busy=True)
         by_size.read(by_size.limit(), by_size.limit() * 50_000, 0.001, now, busy=False)
         by_number.read(by_number.limit(), by_number.limit(), 0.0, now, busy=False)
-    assert by_time.limit() == 10
+    assert by_time.limit() == 5
     assert by_size.limit() == MOST_BYTES // 50_000
     assert by_number.limit() == MOST_DOCUMENTS
+
+
+def test_chunks_do_not_shrink_because_each_command_waits_for_its_turn() -> None:
+    pace = Pace(0)
+    for now in range(20):
+        pace.read(pace.limit(), pace.limit() * 300, 0.05 + pace.limit() * 0.00001, now, busy=False)
+    assert pace.limit() == MOST_DOCUMENTS

@@ -5,12 +5,11 @@ from __future__ import annotations
 import functools
 import json
 from collections.abc import Callable, Iterable, Sequence
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from watcher.cli.delivery.beside_worker import librdkafka_silent
-from watcher.cli.delivery.snapshot_steps import Action, alter_present, begin, ended, look_at
+from watcher.cli.delivery.snapshot_wait import ended
 from watcher.cli.exit_codes import CliExitCode
 from watcher.cli.options import all_option, names_argument, select, select_to_change, with_deployment
 from watcher.cli.phases import phases
@@ -20,6 +19,8 @@ from watcher.config.files.conf_dir import watcher_names
 from watcher.config.mongodb.collections import is_glob
 from watcher.config.mongodb.queries import check_query
 from watcher.errors import WatcherError, command_hint
+from watcher.live_commands.beside_worker import librdkafka_silent
+from watcher.live_commands.snapshots import Action, Done, Operation, T, alter_present, begin, look_at
 
 if TYPE_CHECKING:
     from watcher.model import Snapshot
@@ -89,7 +90,7 @@ def start(
     names: Sequence[str],
     collections: Sequence[str],
     query: str | None,
-    operation: Literal["insert", "replace"],
+    operation: Operation,
     wait: bool,
     as_json: bool,
 ) -> int:
@@ -103,7 +104,7 @@ def start(
     begun: list[tuple[Settings, Snapshot]] = []
 
     def one(settings: Settings) -> CliExitCode:
-        made = begin(deployment, settings, collections, query or "", operation)
+        made = _told(settings, begin(deployment, settings, collections, query or "", operation))
         begun.append((settings, made))
         if not as_json:
             click.echo(f"{settings.name}  started  {made.id}")
@@ -179,10 +180,17 @@ def _each(deployment: Deployment, names: Iterable[str], do: Callable[[Settings],
 
 def _alter_each(deployment: Deployment, names: Sequence[str], action: Action) -> int:
     def one(settings: Settings) -> int:
-        click.echo(f"{settings.name}  {alter_present(deployment, settings, action)}")
+        click.echo(f"{settings.name}  {_told(settings, alter_present(deployment, settings, action))}")
         return CliExitCode.OK
 
     return _each(deployment, names, one)
+
+
+def _told(settings: Settings, done: Done[T]) -> T:
+    """The command's result; its note goes to stderr."""
+    if done.note:
+        click.echo(f"{settings.name}: {done.note}", err=True)
+    return done.result
 
 
 def _wait(deployment: Deployment, ids: dict[str, str], as_json: bool, settings: Settings) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import unquote
@@ -41,7 +41,7 @@ async def ask_within(
 ) -> Answer:
     """One request from start to end, within a running event loop."""
     answer = Answer()
-    requests = iter([{"type": "http.request", "body": body, "more_body": False}])
+    requests: Iterator[Message] = iter([{"type": "http.request", "body": body, "more_body": False}])
 
     async def receive() -> Message:
         return next(requests, None) or await asyncio.Future()  # then nothing more comes, not even that the client is gone

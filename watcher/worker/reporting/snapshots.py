@@ -15,6 +15,7 @@ from typing import Any
 
 from watcher.model import Notice, Snapshot
 from watcher.status.snapshot_status import SnapshotStatus
+from watcher.worker.reporting.snapshot_collections import by_collection
 
 COLLECTION_COMPLETED = "snapshotCollectionCompleted"
 """Operation of the message that says that a collection is copied."""
@@ -50,6 +51,8 @@ class Snapshots:
         self._snapshot: Snapshot | None = None
         self._counts: Mapping[str, int] | None = None
         self._completed = deque[Notice]()
+        self._id = before.id if before else ""
+        self._copied = _copied(before) if before else {}
         self._waits_for = ""
         self._delivered_at = time.monotonic()
         self._ended_at: datetime | None = None
@@ -73,7 +76,7 @@ class Snapshots:
 
     def counted(self, documents: Mapping[str, int]) -> None:
         """Note about how many documents each of the collections to be copied has."""
-        self._counts = documents
+        self._counts = dict(sorted(documents.items()))
 
     def waits(self, reason: str) -> None:
         """Note why no documents are read."""
@@ -93,7 +96,7 @@ class Snapshots:
             self.documents += documents
             self._delivered_at, self._waits_for = time.monotonic(), ""
         for _ in range(min(collections, len(self._completed))):
-            _log_collection(self._completed.popleft())
+            self._complete(self._completed.popleft())
         if snapshot.is_over and not (before and before.is_over):
             self._end(snapshot)
         self._snapshot = snapshot
@@ -113,6 +116,7 @@ class Snapshots:
             collection_estimate=self._estimate_of_collection(snapshot),
             collections_done=self._collections_done(snapshot),
             collections=None if self._counts is None else len(self._counts),
+            by_collection=by_collection(snapshot, self._counts or {}, self._copied),
             documents=snapshot.documents,
             estimate=estimate,
             documents_per_second=round(rate, 1),
@@ -125,6 +129,8 @@ class Snapshots:
 
     def _begin(self, snapshot: Snapshot) -> None:
         self._snapshot, self._rate, self._delivered_at = snapshot, _Rate(), time.monotonic()
+        if snapshot.id != self._id:
+            self._id, self._copied = snapshot.id, {}
 
     def _take_over(self, before: Snapshot | None, snapshot: Snapshot) -> None:
         """Go on with another snapshot than `before`, or with the same one when consumers have just been told of it."""
@@ -134,6 +140,11 @@ class Snapshots:
         if snapshot.started_sequence:
             told = {"reason": snapshot.reason, "collections": len(self._counts or ()), "estimate": self._estimate(snapshot)}
             logger.info("the snapshot begins", extra=_told(snapshot, **told))
+
+    def _complete(self, notice: Notice) -> None:
+        told = {key: notice.fields[key] for key in ("snapshot", "collection", "documents")}
+        self._copied[told["collection"]] = told["documents"]
+        logger.info("the collection is copied", extra=told)
 
     def _end(self, snapshot: Snapshot) -> None:
         self.ended[snapshot.state] += 1
@@ -178,9 +189,9 @@ class _Rate:
         return (documents - before) / (now - first) if now - first >= YOUNG_SECONDS else 0.0
 
 
-def _log_collection(notice: Notice) -> None:
-    told = {key: notice.fields[key] for key in ("snapshot", "collection", "documents")}
-    logger.info("the collection is copied", extra=told)
+def _copied(before: SnapshotStatus) -> dict[str, int]:
+    """Return how many documents of each copied collection are in Kafka, as far as the previous process has told."""
+    return {each.name: each.documents for each in before.by_collection if each.state == "copied" and each.documents is not None}
 
 
 def _told(snapshot: Snapshot, **more: Any) -> dict[str, Any]:

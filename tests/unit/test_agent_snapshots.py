@@ -19,6 +19,7 @@ from watcher.agent.lanes import Lane
 from watcher.config import Deployment, Settings
 from watcher.errors import NotPermitted, Outage, WatcherError
 from watcher.live_commands.snapshots import ELSEWHERE, Done
+from watcher.position.snapshot_change import PAST
 from watcher.snapshot import plan
 
 
@@ -37,7 +38,7 @@ class Commands:
         return self._answer((settings.name, "start", collections, operation), made)
 
     def alter_present(self, _: Deployment, settings: Settings, action: str) -> Done[Any]:
-        return self._answer((settings.name, action), f"{action}d  snapshot-1")
+        return self._answer((settings.name, action), f"{PAST[action]}  snapshot-1")
 
     def _answer(self, given: tuple[Any, ...], result: Any) -> Done[Any]:
         self.given.append(given)
@@ -97,7 +98,7 @@ def test_a_start_with_its_choice(agent: Agent, commands: Commands, body: Any, ch
 def test_the_others_say_what_the_command_says(agent: Agent, commands: Commands, action: str) -> None:
     commands.note = ELSEWHERE
     answer = steer(agent, action)
-    assert (answer.status, answer.json) == (200, {"name": "a", "done": f"{action}d  snapshot-1", "note": ELSEWHERE})
+    assert (answer.status, answer.json) == (200, {"name": "a", "done": f"{PAST[action]}  snapshot-1", "note": ELSEWHERE})
     assert commands.given == [("a", action)]
 
 

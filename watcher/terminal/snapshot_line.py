@@ -34,6 +34,14 @@ def snapshot_line(snapshot: SnapshotStatus, now: datetime, *, is_live: bool) -> 
     return f"snapshot {' · '.join(_course(snapshot))}"
 
 
+def rate_and_rest(snapshot: SnapshotStatus) -> Iterator[str]:
+    """Yield how fast it is and how long it will take, as far as that can be told."""
+    if snapshot.documents_per_second:
+        yield f"{snapshot.documents_per_second:,.0f}/s"
+    if snapshot.seconds_left is not None:
+        yield f"about {_roughly(snapshot.seconds_left)} left"
+
+
 def collection_line(collection: CollectionStatus) -> str:
     """Write how far a collection is."""
     if collection.state == "copied":
@@ -68,10 +76,7 @@ def _course(snapshot: SnapshotStatus) -> Iterator[str]:
         yield f"{snapshot.collection} {_of_about(snapshot.collection_documents, snapshot.collection_estimate)}"
     if several and snapshot.collections:
         yield f"collection {min(snapshot.collections_done + 1, snapshot.collections)} of {snapshot.collections}"
-    if snapshot.documents_per_second:
-        yield f"{snapshot.documents_per_second:,.0f}/s"
-    if snapshot.seconds_left is not None:
-        yield f"about {_roughly(snapshot.seconds_left)} left"
+    yield from rate_and_rest(snapshot)
 
 
 def _share(snapshot: SnapshotStatus) -> str:

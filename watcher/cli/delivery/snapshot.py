@@ -5,7 +5,8 @@ from __future__ import annotations
 import functools
 import json
 from collections.abc import Callable, Iterable, Sequence
-from typing import TYPE_CHECKING, Any
+from datetime import UTC, datetime
+from typing import Any
 
 import click
 
@@ -21,9 +22,7 @@ from watcher.config.mongodb.queries import check_query
 from watcher.errors import WatcherError, command_hint
 from watcher.live_commands.beside_worker import librdkafka_silent
 from watcher.live_commands.snapshots import Action, Done, Operation, T, alter_present, begin, look_at
-
-if TYPE_CHECKING:
-    from watcher.model import Snapshot
+from watcher.status.report import read_report
 
 
 class Query(click.ParamType[str]):
@@ -99,22 +98,24 @@ def start(
     Without --collection it copies what the settings snapshot_collections and [snapshot_filter] choose, by default all that is
     watched. A watcher has one snapshot at a time.
     """
+    from watcher.cli.delivery.snapshot_view import SnapshotSeen, as_document
+
     if query and (len(collections) != 1 or is_glob(collections[0])):
         raise click.UsageError("--filter needs exactly one --collection, which is a plain name")
-    begun: list[tuple[Settings, Snapshot]] = []
+    begun: list[SnapshotSeen] = []
 
     def one(settings: Settings) -> CliExitCode:
         made = _told(settings, begin(deployment, settings, collections, query or "", operation))
-        begun.append((settings, made))
+        begun.append(SnapshotSeen(settings, made))
         if not as_json:
             click.echo(f"{settings.name}  started  {made.id}")
         return CliExitCode.OK
 
     code = _each(deployment, names, one)
     if as_json:
-        _print_json((settings, made, "") for settings, made in begun)
+        click.echo(json.dumps(as_document(begun), indent=2))
     if wait:
-        ids = {settings.name: made.id for settings, made in begun}
+        ids = {seen.settings.name: seen.snapshot.id for seen in begun if seen.snapshot}
         code = max(code, _each(deployment, ids, functools.partial(_wait, deployment, ids, as_json)))
     return code
 
@@ -146,21 +147,23 @@ def stop(deployment: Deployment, names: Sequence[str]) -> int:
 @with_deployment
 def status(deployment: Deployment, names: Sequence[str], as_json: bool) -> int:
     """Show the snapshots under way, or else the last ones. Without NAME, show those of all watchers."""
-    from watcher.cli.delivery.snapshot_view import as_text
+    from watcher.cli.delivery.snapshot_view import SnapshotSeen, as_document, as_text, progress_of
 
-    found: list[tuple[Settings, Snapshot | None, str]] = []
+    found: list[SnapshotSeen] = []
 
     def one(settings: Settings) -> CliExitCode:
         with librdkafka_silent():
             seen, _ = look_at(deployment, settings)
-        found.append((settings, seen.saved.newest_snapshot, seen.fault))
+        newest = seen.saved.newest_snapshot
+        report = read_report(deployment.status_file(settings.name))
+        found.append(SnapshotSeen(settings, newest, seen.fault, progress_of(newest, report, datetime.now(UTC))))
         if not as_json:
-            click.echo(as_text(*found[-1]))
+            click.echo(as_text(found[-1]))
         return CliExitCode.FAILED if seen.fault else CliExitCode.OK
 
     code = _each(deployment, select(names, watcher_names(deployment.conf_dir)), one)
     if as_json:
-        _print_json(found)
+        click.echo(json.dumps(as_document(found), indent=2))
     return code
 
 
@@ -199,9 +202,3 @@ def _wait(deployment: Deployment, ids: dict[str, str], as_json: bool, settings: 
         last = ended(deployment, settings, ids[settings.name], progress)
     click.echo(f"{settings.name}  {last.state}  {last.documents:,} documents", err=as_json)
     return CliExitCode.OK if last.state == "completed" else CliExitCode.FAILED
-
-
-def _print_json(snapshots: Iterable[tuple[Settings, Snapshot | None, str]]) -> None:
-    from watcher.cli.delivery.snapshot_view import as_document
-
-    click.echo(json.dumps(as_document(snapshots), indent=2))

@@ -15,7 +15,7 @@ from watcher.cli.delivery.position_view import as_document as position_as_docume
 from watcher.cli.delivery.position_view import as_text as position_as_text
 from watcher.cli.delivery.position_view import plan_as_text
 from watcher.cli.delivery.snapshot import Query
-from watcher.cli.delivery.snapshot_view import NOBODY, ProgressTold, SnapshotSeen, as_document, as_text, progress_of
+from watcher.cli.delivery.snapshot_view import GOES_ON, NOBODY, SnapshotSeen, as_document, as_text, with_report
 from watcher.kafka.position import Saved, Stamp
 from watcher.model import Position, Snapshot
 from watcher.position.look import Look
@@ -39,7 +39,7 @@ TOLD = SnapshotStatus(
         CollectionStatus(name="users", state="waiting", documents=0),
     ),
 )  # fmt: skip
-RUNNING = SnapshotSeen(SETTINGS, SNAPSHOT, progress=ProgressTold(TOLD, is_live=True))
+RUNNING = SnapshotSeen(SETTINGS, SNAPSHOT, has_worker=True, told=TOLD)
 NOW = datetime(2024, 1, 1, 12, tzinfo=UTC)
 
 
@@ -87,42 +87,51 @@ def test_one_that_has_failed_says_so(state: Any) -> None:
 
 def test_the_reason_to_wait_takes_the_place_of_the_rate() -> None:
     waits = replace(TOLD, documents_per_second=0.0, seconds_left=None, waits_for="the stream is behind")
-    text = as_text(replace(RUNNING, progress=ProgressTold(waits, is_live=True)))
+    text = as_text(replace(RUNNING, told=waits))
     assert "\n  waits       the stream is behind\n" in text
     assert "speed" not in text
 
 
 def test_where_no_worker_runs_the_status_says_so() -> None:
-    for progress in (None, ProgressTold(TOLD, is_live=False)):
-        assert f"\n  worker      {NOBODY}\n" in as_text(replace(RUNNING, progress=progress))
+    for told in (None, TOLD):
+        assert f"\n  worker      {NOBODY}; {GOES_ON}\n" in as_text(SnapshotSeen(SETTINGS, SNAPSHOT, told=told))
+    assert f"\n  worker      {NOBODY}\n" in as_text(SnapshotSeen(SETTINGS, replace(SNAPSHOT, state="paused")))
     assert NOBODY not in as_text(RUNNING)
 
 
-@pytest.mark.parametrize(
-    "stale",
-    [{"state": "stopped"}, {"state": "failed"}, {"updated_at": NOW - timedelta(minutes=1)}],
-    ids=["stopped", "failed", "old"],
-)
+SEEN_IN_KAFKA = SnapshotSeen(SETTINGS, SNAPSHOT)
+
+
+@pytest.mark.parametrize("stale", [{"state": "stopped"}, {"state": "failed"}, {"updated_at": NOW - timedelta(minutes=1)}])
 def test_what_nobody_tells_now_has_no_rate(stale: dict[str, Any]) -> None:
-    assert progress_of(SNAPSHOT, report(), NOW) == ProgressTold(TOLD, is_live=True)
-    kept = progress_of(SNAPSHOT, report(**stale), NOW)
-    assert kept
-    assert (kept.is_live, kept.told.estimate, kept.told.documents_per_second, kept.told.seconds_left) == (False, 90_000, 0.0, None)
-    ended = progress_of(replace(SNAPSHOT, state="completed"), report(), NOW)
-    assert ended
-    assert (ended.told.documents_per_second, ended.told.seconds_left) == (0.0, None)
+    assert with_report(SEEN_IN_KAFKA, report(), NOW) == RUNNING
+    kept = with_report(SEEN_IN_KAFKA, report(**stale), NOW)
+    assert kept.told
+    assert (kept.has_worker, kept.told.estimate, kept.told.documents_per_second, kept.told.seconds_left) == (
+        False,
+        90_000,
+        0.0,
+        None,
+    )
+    over = with_report(replace(SEEN_IN_KAFKA, snapshot=replace(SNAPSHOT, state="completed")), report(), NOW)
+    assert over.told
+    assert (over.told.documents_per_second, over.told.seconds_left) == (0.0, None)
 
 
-def test_what_a_status_file_tells_of_another_snapshot_is_not_of_this_one() -> None:
-    assert progress_of(SNAPSHOT, report(replace(TOLD, id="snapshot-2")), NOW) is None
-    assert progress_of(SNAPSHOT, report(None), NOW) is None
-    assert progress_of(SNAPSHOT, None, NOW) is None
-    assert progress_of(None, report(), NOW) is None
+@pytest.mark.parametrize("told", [None, replace(TOLD, id="snapshot-2")], ids=["none", "another"])
+def test_a_worker_that_has_not_told_of_this_snapshot_yet_runs_all_the_same(told: SnapshotStatus | None) -> None:
+    assert with_report(SEEN_IN_KAFKA, report(told), NOW) == replace(SEEN_IN_KAFKA, has_worker=True)
+
+
+def test_without_a_status_file_or_a_snapshot_nothing_is_added() -> None:
+    assert with_report(SEEN_IN_KAFKA, None, NOW) == SEEN_IN_KAFKA
+    none = SnapshotSeen(SETTINGS, None)
+    assert with_report(none, report(), NOW) == none
 
 
 def test_a_hostile_name_of_a_collection_moves_no_cursor() -> None:
     evil = replace(TOLD, by_collection=(CollectionStatus(name="a\x1b[2Jb", state="waiting"),))
-    assert "\x1b" not in as_text(replace(RUNNING, progress=ProgressTold(evil, is_live=True)))
+    assert "\x1b" not in as_text(replace(RUNNING, told=evil))
 
 
 def test_what_is_shown_of_none() -> None:

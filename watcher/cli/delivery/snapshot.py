@@ -147,16 +147,15 @@ def stop(deployment: Deployment, names: Sequence[str]) -> int:
 @with_deployment
 def status(deployment: Deployment, names: Sequence[str], as_json: bool) -> int:
     """Show the snapshots under way, or else the last ones. Without NAME, show those of all watchers."""
-    from watcher.cli.delivery.snapshot_view import SnapshotSeen, as_document, as_text, progress_of
+    from watcher.cli.delivery.snapshot_view import SnapshotSeen, as_document, as_text, with_report
 
     found: list[SnapshotSeen] = []
 
     def one(settings: Settings) -> CliExitCode:
         with librdkafka_silent():
             seen, _ = look_at(deployment, settings)
-        newest = seen.saved.newest_snapshot
         report = read_report(deployment.status_file(settings.name))
-        found.append(SnapshotSeen(settings, newest, seen.fault, progress_of(newest, report, datetime.now(UTC))))
+        found.append(with_report(SnapshotSeen(settings, seen.saved.newest_snapshot, seen.fault), report, datetime.now(UTC)))
         if not as_json:
             click.echo(as_text(found[-1]))
         return CliExitCode.FAILED if seen.fault else CliExitCode.OK

@@ -21,7 +21,7 @@ VERSION = 1
 
 MEANINGS = {
     "running": "",
-    "paused": "changes go on; no documents come until `snapshot resume`",
+    "paused": "no documents come until `snapshot resume`",
     "completed": "",
     "stopped": "not all was copied",
     "aborted": "not all was copied",
@@ -29,7 +29,8 @@ MEANINGS = {
 """Meaning of each state, where its name does not say all."""
 
 
-NOBODY = "no worker on this host goes on with it; one elsewhere may, a stopped one does so when it starts"
+NOBODY = "none runs on this host"
+GOES_ON = "the snapshot goes on where one does, or when one starts"
 
 PROGRESS_KEYS = (
     "estimate",
@@ -45,32 +46,30 @@ PROGRESS_KEYS = (
 
 
 @dataclass(frozen=True, slots=True)
-class ProgressTold:
-    """What the worker of this host has told of the snapshot. `is_live`: it does so now; else it may no longer run."""
-
-    told: SnapshotStatus
-    is_live: bool
-
-
-@dataclass(frozen=True, slots=True)
 class SnapshotSeen:
-    """A watcher's snapshot as Kafka holds it, None if there was none; `fault` says why its position cannot be used."""
+    """A watcher's snapshot as Kafka holds it, None if there was none; `fault` says why its position cannot be used.
+
+    `has_worker`: one of this host tells what it does now. `told` is what it has told of this snapshot, perhaps before it ended.
+    """
 
     settings: Settings
     snapshot: Snapshot | None
     fault: str = ""
-    progress: ProgressTold | None = None
+    has_worker: bool = False
+    told: SnapshotStatus | None = None
 
 
-def progress_of(snapshot: Snapshot | None, report: StatusReport | None, now: datetime) -> ProgressTold | None:
-    """Take from a status file what it tells of this very snapshot; without a rate and a reason to wait if nobody knows them now."""
-    told = report.snapshot if report else None
-    if report is None or told is None or snapshot is None or told.id != snapshot.id:
-        return None
-    is_live = report.state not in (WorkerState.STOPPED, WorkerState.FAILED) and now - report.updated_at < FRESH
-    if is_live and not snapshot.is_over:
-        return ProgressTold(told, is_live)
-    return ProgressTold(replace(told, documents_per_second=0.0, seconds_left=None, waits_for=None), is_live)
+def with_report(seen: SnapshotSeen, report: StatusReport | None, now: datetime) -> SnapshotSeen:
+    """Add what a status file tells of this very snapshot; without a rate and a reason to wait if nobody knows them now."""
+    snapshot, told = seen.snapshot, report.snapshot if report else None
+    if report is None or snapshot is None:
+        return seen
+    has_worker = report.state not in (WorkerState.STOPPED, WorkerState.FAILED) and now - report.updated_at < FRESH
+    if told and told.id != snapshot.id:
+        told = None
+    if told and (snapshot.is_over or not has_worker):
+        told = replace(told, documents_per_second=0.0, seconds_left=None, waits_for=None)
+    return replace(seen, has_worker=has_worker, told=told)
 
 
 def as_document(snapshots: Iterable[SnapshotSeen]) -> dict[str, Any]:
@@ -84,18 +83,18 @@ def as_document(snapshots: Iterable[SnapshotSeen]) -> dict[str, Any]:
                 "database": seen.settings.database,
                 "fault": seen.fault or None,
                 "snapshot": snapshot_as_document(seen.snapshot),
-                "progress": _progress_as_document(seen.progress),
+                "progress": _progress_as_document(seen),
             }
             for seen in snapshots
         ],
     }
 
 
-def _progress_as_document(progress: ProgressTold | None) -> dict[str, Any] | None:
-    if progress is None:
+def _progress_as_document(seen: SnapshotSeen) -> dict[str, Any] | None:
+    if seen.told is None:
         return None
-    told = progress.told.as_json()
-    return {"live": progress.is_live, **{key: told[key] for key in PROGRESS_KEYS}}
+    told = seen.told.as_json()
+    return {"live": seen.has_worker, **{key: told[key] for key in PROGRESS_KEYS}}
 
 
 def snapshot_as_document(snapshot: Snapshot | None) -> dict[str, Any] | None:
@@ -124,7 +123,7 @@ def as_text(seen: SnapshotSeen) -> str:
     state = f"{snapshot.state}  {snapshot.id}" if snapshot else "unknown" if seen.fault else "no snapshot"
     lines = [("fault", seen.fault)] if seen.fault else []
     if snapshot:
-        lines += _lines(snapshot, seen.progress)
+        lines += _lines(snapshot, seen.told, has_worker=seen.has_worker)
     return "\n".join([f"{seen.settings.name}  {state}", *(f"  {name:<12}{value}" for name, value in lines)])
 
 
@@ -140,18 +139,17 @@ def progress_in_words(snapshot: Snapshot, estimate: int | None = None) -> str:
     return f"{snapshot.documents:,} documents{of_about}{collection}"
 
 
-def _lines(snapshot: Snapshot, progress: ProgressTold | None) -> Iterator[tuple[str, str]]:
+def _lines(snapshot: Snapshot, told: SnapshotStatus | None, *, has_worker: bool) -> Iterator[tuple[str, str]]:
     """Yield name and value of each line; a value that goes on has no name."""
     if meaning := MEANINGS[snapshot.state]:
         yield "note", meaning
     if snapshot.end_reason:
         yield "reason", snapshot.end_reason
-    if not snapshot.is_over and not (progress and progress.is_live):
-        yield "worker", NOBODY
-    estimate = progress.told.estimate if progress else None
-    yield "documents", progress_in_words(snapshot, estimate)
-    if progress:
-        yield from _progress_lines(progress.told)
+    if not snapshot.is_over and not has_worker:
+        yield "worker", NOBODY if snapshot.state == "paused" else f"{NOBODY}; {GOES_ON}"
+    yield "documents", progress_in_words(snapshot, told.estimate if told else None)
+    if told:
+        yield from _progress_lines(told)
     yield "started", f"{snapshot.started_at}  {snapshot.reason}"
     yield "messages", f"{snapshot.operation}, after sequence {snapshot.started_sequence}"
     if snapshot.collections:

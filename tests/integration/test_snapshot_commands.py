@@ -196,6 +196,7 @@ def test_what_is_stopped_does_not_look_complete(launch: Launch, settings: Docume
     assert (end["operationType"], end["documents"]) == ("snapshotAborted", len(rows(messages)))
     assert end["reason"].startswith("stopped by ")
     assert present(snapshot)["state"] == "stopped"
+    eventually(lambda: worker.status["snapshot"]["state"] == "stopped", 20)
     assert "not all was copied" in snapshot("status")
     db.orders.insert_one({"_id": "afterwards"})
     eventually(lambda: inbox.messages()[-1].get("documentKey") == {"_id": "afterwards"}, 20)
@@ -335,6 +336,7 @@ def test_a_position_moved_forward_ends_it_and_one_moved_back_does_not(
     assert (gap["operationType"], aborted["snapshot"]) == ("gap", second)
     assert aborted["sequence"] == gap["sequence"] + 1
     assert "moved forward" in aborted["reason"]
+    eventually(lambda: "moved forward" in worker.status["snapshot"]["error"], 20)
 
 
 @pytest.mark.parametrize("point", CommandPoint)

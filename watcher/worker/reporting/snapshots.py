@@ -58,15 +58,18 @@ class Snapshots:
         self._ended_at: datetime | None = None
         self._rate = _Rate()
 
-    def opened(self, snapshot: Snapshot | None) -> None:
-        """Note the snapshot of the position at which the worker begins; None if none is under way."""
+    def opened(self, snapshot: Snapshot | None, newest: Snapshot | None = None) -> None:
+        """Note the snapshot of the position at which the worker begins; None if none is under way. `newest` is then the last one
+        that ended, if that is known."""
         self._completed.clear()
         if snapshot:
             self._begin(snapshot)
             if snapshot.started_sequence:
                 logger.info("the snapshot goes on", extra=_told(snapshot, collection=snapshot.collection))
+        elif newest and newest.is_over:
+            self._learn_end(newest)
         elif self._snapshot and not self._snapshot.is_over:
-            self._snapshot = None  # somebody else has ended it
+            self._snapshot = None  # somebody else has ended it, and nobody knows how
         if self._before and self._before.is_under_way:
             self._before = None
 
@@ -126,6 +129,17 @@ class Snapshots:
             ended_at=self._ended_at if snapshot.is_over else None,
             error=snapshot.end_reason if snapshot.state == "aborted" else None,
         )
+
+    def _learn_end(self, ended: Snapshot) -> None:
+        """Note how a snapshot ended that a command has ended, or whose last commit has an outcome that was not known."""
+        known = self._snapshot or self._before
+        if known and known.id == ended.id and known.state == ended.state:
+            return
+        was_under_way = self._snapshot is not None and self._snapshot.id == ended.id
+        self._begin(ended)
+        self._ended_at = None
+        if was_under_way:
+            self._end(ended)
 
     def _begin(self, snapshot: Snapshot) -> None:
         self._snapshot, self._rate, self._delivered_at = snapshot, _Rate(), time.monotonic()

@@ -21,7 +21,7 @@ USER watcher
 WORKDIR /var/lib/database-watcher
 VOLUME /var/lib/database-watcher
 
-HEALTHCHECK --interval=10s --timeout=10s --start-period=60s CMD ["watcherctl", "status", "--check"]
+HEALTHCHECK --interval=10s --timeout=10s --start-period=60s CMD ["watcherctl", "health"]
 
 # supervisord is not made to be process 1: tini reaps what is left over and passes signals on.
 ENTRYPOINT ["tini", "--", "watcherctl"]

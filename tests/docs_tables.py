@@ -10,7 +10,7 @@ from pathlib import Path
 from tests.support.status_reports import dashboard, survey_of
 from watcher.fleet.status_json import as_json
 from watcher.status.report import PUBLIC, StatusReport
-from watcher.status.snapshot_status import SnapshotStatus
+from watcher.status.snapshot_status import CollectionStatus, SnapshotStatus
 from watcher.worker.reporting.exposition import Metric
 from watcher.worker.reporting.metrics import METRICS
 
@@ -28,6 +28,11 @@ def status_rows() -> str:
 def snapshot_rows() -> str:
     """A row for each value of a snapshot."""
     return "".join(f"| `{field.key}` | {field.meaning} |\n" for field in SnapshotStatus.fields())
+
+
+def collection_rows() -> str:
+    """A row for each value of a snapshot's collection."""
+    return "".join(f"| `{field.key}` | {field.meaning} |\n" for field in CollectionStatus.fields())
 
 
 def status_example() -> str:
@@ -57,6 +62,7 @@ PARTS: Mapping[str, Mapping[str, Callable[[], str]]] = {
         r"```json\n((?:.*\n)+?)```\n": status_example,
         r"### What its worker wrote last\n(?:\n[^|].*|\n)+\|.*\n\|[-|]+\|\n((?:\|.*\n)+)": status_rows,
         r"### A snapshot\n(?:\n[^|].*|\n)+\|.*\n\|[-|]+\|\n((?:\|.*\n)+)": snapshot_rows,
+        r"### A snapshot's collections\n(?:\n[^|].*|\n)+\|.*\n\|[-|]+\|\n((?:\|.*\n)+)": collection_rows,
     },
 }
 """The parts of each page: the text around it, with the part itself as a group, and what is to be there."""

@@ -15,11 +15,18 @@ from typing import Any
 import pytest
 from pymongo.database import Database
 
+from tests.support.asgi import Answer, ask
 from tests.support.failing_command import CommandPoint, program
 from tests.support.failing_worker import KILLED
 from tests.support.waiting import eventually
 from tests.support.worker import Inbox, Launch, WorkerProcess, environment
+from watcher.agent.http.app import create_app
+from watcher.agent.view.fleet_view import FleetView
 from watcher.cli import run_command_line
+from watcher.config import Deployment
+from watcher.config.agent_settings import AgentSettings
+from watcher.fleet.control import Fleet
+from watcher.live_commands.snapshots import ELSEWHERE
 from watcher.sandbox.kafka import Broker
 
 pytest_plugins = ["tests.support.worker_fixtures"]
@@ -189,6 +196,7 @@ def test_what_is_stopped_does_not_look_complete(launch: Launch, settings: Docume
     assert (end["operationType"], end["documents"]) == ("snapshotAborted", len(rows(messages)))
     assert end["reason"].startswith("stopped by ")
     assert present(snapshot)["state"] == "stopped"
+    eventually(lambda: worker.status["snapshot"]["state"] == "stopped", 20)
     assert "not all was copied" in snapshot("status")
     db.orders.insert_one({"_id": "afterwards"})
     eventually(lambda: inbox.messages()[-1].get("documentKey") == {"_id": "afterwards"}, 20)
@@ -196,6 +204,59 @@ def test_what_is_stopped_does_not_look_complete(launch: Launch, settings: Docume
     check_order(messages)
     assert end["sequence"] == len(messages) - 1
     assert "no snapshot is under way" in snapshot("stop", code=1)
+
+
+TOKEN = "a-token-of-the-tests"
+
+
+def agent_of(worker: WorkerProcess) -> Callable[..., Answer]:
+    """`agent("pause")` asks the agent of the worker's deployment for a change of its snapshot."""
+    fleet = Fleet(Deployment.locate(worker.conf_dir, worker.state_dir))
+    app = create_app(FleetView(fleet, AgentSettings(token=TOKEN)))
+    headers = {"authorization": f"Bearer {TOKEN}"}
+
+    def steer(action: str, **choice: Any) -> Answer:
+        body = json.dumps(choice).encode() if choice else b""
+        return ask(app, f"/api/watchers/dashboard/snapshot/{action}", method="POST", headers=headers, body=body)
+
+    return steer
+
+
+def test_the_agent_gives_the_same_commands(launch: Launch, settings: Document, inbox: Inbox, db: Db, snapshot: Run) -> None:
+    db.orders.insert_many([{"_id": number} for number in range(1000)])
+    db.users.insert_one({"_id": 1})
+    worker = streaming(launch, settings | SLOWLY)
+    steer = agent_of(worker)
+    assert steer("pause").json == {"error": "no snapshot is under way", "hint": ""}
+    refused = steer("start", collections=["order"])
+    assert (refused.status, refused.json["hint"]) == (409, "did you mean 'orders'?")
+    begun = steer("start", collections=["orders"], operation="insert")
+    assert (begun.status, begun.json["note"]) == (200, None)
+    shown = present(snapshot)
+    assert begun.json["done"] == f"started  {shown['id']}"
+    assert (shown["collections"], shown["operation"]) == (["orders"], "insert")
+    eventually(lambda: rows(inbox.messages()), 20)
+    assert steer("pause").json["done"] == f"paused  {shown['id']}"
+    assert steer("pause").json["done"] == f"already paused  {shown['id']}"
+    assert worker.stop() == 0
+    resumed = steer("resume")  # while it is stopped
+    assert (resumed.status, resumed.json["note"]) == (200, ELSEWHERE)
+    worker.start()
+    worker.reached()
+    so_far = len(rows(inbox.messages()))
+    eventually(lambda: len(rows(inbox.messages())) > so_far, 20)
+    assert steer("stop").json["done"] == f"stopped  {shown['id']}"
+    until_told(inbox, "snapshotAborted")
+    assert present(snapshot)["state"] == "stopped"
+    assert worker.stop() == 0
+
+
+def test_the_agent_refuses_what_the_command_refuses(launch: Launch, settings: Document, snapshot: Run) -> None:
+    worker = streaming(launch, settings | {"delivery": "at-least-once"})
+    refused = agent_of(worker)("start")
+    assert (refused.status, refused.json["hint"]) == (409, "watcherctl stop dashboard")
+    assert refused.json["error"] in snapshot("start", code=1)
+    assert worker.stop() == 0
 
 
 def test_what_is_refused_changes_nothing(
@@ -275,6 +336,7 @@ def test_a_position_moved_forward_ends_it_and_one_moved_back_does_not(
     assert (gap["operationType"], aborted["snapshot"]) == ("gap", second)
     assert aborted["sequence"] == gap["sequence"] + 1
     assert "moved forward" in aborted["reason"]
+    eventually(lambda: "moved forward" in worker.status["snapshot"]["error"], 20)
 
 
 @pytest.mark.parametrize("point", CommandPoint)

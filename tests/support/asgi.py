@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import unquote
@@ -31,14 +31,17 @@ class Answer:
         return orjson.loads(self.body)
 
 
-def ask(app: ASGIApp, path: str, *, method: str = "GET", headers: Mapping[str, str] | None = None) -> Answer:
+def ask(app: ASGIApp, path: str, *, method: str = "GET", headers: Mapping[str, str] | None = None, body: bytes = b"") -> Answer:
     """One request from start to end; `path` may have a query."""
-    return asyncio.run(_ask(app, path, method, {"host": "127.0.0.1", **(headers or {})}))
+    return asyncio.run(ask_within(app, path, method=method, headers=headers, body=body))
 
 
-async def _ask(app: ASGIApp, path: str, method: str, headers: Mapping[str, str]) -> Answer:
+async def ask_within(
+    app: ASGIApp, path: str, *, method: str = "GET", headers: Mapping[str, str] | None = None, body: bytes = b""
+) -> Answer:
+    """One request from start to end, within a running event loop."""
     answer = Answer()
-    requests = iter([{"type": "http.request", "body": b"", "more_body": False}])
+    requests: Iterator[Message] = iter([{"type": "http.request", "body": body, "more_body": False}])
 
     async def receive() -> Message:
         return next(requests, None) or await asyncio.Future()  # then nothing more comes, not even that the client is gone
@@ -62,7 +65,7 @@ async def _ask(app: ASGIApp, path: str, method: str, headers: Mapping[str, str])
             "raw_path": plain.encode(),
             "root_path": "",
             "query_string": query.encode(),
-            "headers": [(key.lower().encode(), value.encode()) for key, value in headers.items()],
+            "headers": [(key.lower().encode(), value.encode()) for key, value in {"host": "127.0.0.1", **(headers or {})}.items()],
             "client": ("127.0.0.1", 1),
             "server": ("127.0.0.1", 8085),
         },

@@ -253,6 +253,64 @@ def test_a_snapshot_that_failed_is_marked_and_has_no_bar(page: Page, path: str) 
     assert shown.of("progress") == []
 
 
+def collections(*states: str, **changes: Any) -> list[dict[str, Any]]:
+    return [
+        {"name": f"c{number}", "state": state, "documents": 50, "estimate": 200, **changes} for number, state in enumerate(states)
+    ]
+
+
+def test_a_bar_for_each_collection(page: Page) -> None:
+    listed = collections("copied", "copying", "waiting") + collections("copying", estimate=None)
+    page.show(row("shop", WatcherState.STREAMING, snapshot=snapshot(byCollection=listed, collections=10, collectionsDone=1)))
+    shown = Elements(page.get("/watchers/shop").text)
+    words = " ".join(shown.text.split())
+    assert "c0 copied, 50 documents" in words
+    assert "c1 50 of about 200 documents" in words
+    assert "c2 waits, about 200 documents" in words
+    assert "c0 50 documents" in words
+    assert "And 6 more; of all 10 collections 1 are copied." in words
+    assert [bar["value"] for bar in shown.of("progress")] == ["0.6172", "1.0000", "0.2500", "0.2500"]
+    assert len(Elements(page.get("/").text).of("progress")) == 1
+
+
+def test_an_aborted_one_stays_until_another_takes_its_place(page: Page) -> None:
+    aborted = snapshot(state="aborted", endedAt=NOW - timedelta(days=3), byCollection=collections("copied", "incomplete"))
+    page.show(row("shop", WatcherState.STREAMING, snapshot=aborted))
+    words = " ".join(Elements(page.get("/watchers/shop").text).text.split())
+    assert "Snapshot aborted 3d ago, not complete: after 12,345 documents" in words
+    assert "c1 not complete, 50 of about 200 documents" in words
+
+
+@pytest.mark.parametrize(
+    ("changes", "offered"),
+    [
+        ({}, ["pause", "stop"]),
+        ({"state": "paused"}, ["resume", "stop"]),
+        *[({"state": state, "endedAt": NOW}, ["start"]) for state in ("completed", "stopped", "aborted")],
+    ],
+)
+def test_what_can_be_done_about_it(tmp_path: Path, page: Page, changes: dict[str, Any], offered: list[str]) -> None:
+    page.show(row("shop", WatcherState.STREAMING, snapshot=snapshot(**changes)))
+    assert buttons(page) == [f"snapshot/{step}" for step in offered]
+    without = Page(tmp_path)
+    without.show(row("shop", WatcherState.STREAMING, snapshot=snapshot(**changes)))
+    assert buttons(without) == []
+
+
+def test_where_there_was_none_one_can_be_started(tmp_path: Path, page: Page) -> None:
+    page.show(row("shop", WatcherState.STREAMING))
+    assert buttons(page) == ["snapshot/start"]
+    without = Page(tmp_path)
+    without.show(row("shop", WatcherState.STREAMING))
+    assert 'id="snapshot"' not in without.get("/watchers/shop").text
+
+
+def buttons(page: Page) -> list[str]:
+    """The commands about snapshots that the watcher's page offers."""
+    shown = Elements(page.get("/watchers/shop").text).of("button")
+    return [button["data-action"] for button in shown if button.get("data-action", "").startswith("snapshot/")]
+
+
 def test_what_is_over_has_no_hint(page: Page) -> None:
     page.show(row("shop", WatcherState.STREAMING, lastError=error("Kafka was away", "The worker keeps trying.")))
     for path in ("/", "/watchers/shop"):
@@ -284,8 +342,10 @@ def test_numbers_in_words() -> None:
 
 def test_hostile_texts_are_only_ever_text(page: Page) -> None:
     (page.deployment.log_dir / "shop.log").write_text(json.dumps({"event": EVIL, "level": EVIL, EVIL: EVIL}) + f"\n{EVIL}\n")
+    of_evil = snapshot(collection=EVIL, byCollection=[{"name": EVIL, "state": EVIL}])
     page.show(
-        row("shop", WatcherState.FAILED, fault=EVIL, database=EVIL, lastError=error(EVIL, EVIL)), row(EVIL, WatcherState.FAILED)
+        row("shop", WatcherState.FAILED, fault=EVIL, database=EVIL, lastError=error(EVIL, EVIL), snapshot=of_evil),
+        row(EVIL, WatcherState.FAILED),
     )
     for path in ("/", "/watchers/shop", f"/watchers/{EVIL}"):
         elements = Elements(page.get(path.replace(" ", "%20")).text)
@@ -295,7 +355,9 @@ def test_hostile_texts_are_only_ever_text(page: Page) -> None:
 
 
 def test_hostile_texts_cannot_turn_the_line_around(page: Page) -> None:
-    page.show(row("shop", WatcherState.FAILED, lastError=error(EVIL)))
+    of_evil = snapshot(collection=EVIL, byCollection=[{"name": EVIL, "state": EVIL}])
+    page.show(row("shop", WatcherState.FAILED, lastError=error(EVIL), snapshot=of_evil))
+    assert "\u202e" not in page.get("/watchers/shop").text
     text = page.get().text
     assert "\u202e" not in text
     assert "\\u202e" in text

@@ -25,10 +25,11 @@ ALLOWED: dict[str, frozenset[str]] = {
     "__main__": frozenset({"cli"}),
     # Any of them.
     "cli": VALUES
-    | {"agent", "consumer", "doctor", "fleet", "generate", "mongodb", "position", "sandbox", "snapshot", "status", "terminal"}
-    | {"verification", "worker"},
+    | {"agent", "consumer", "doctor", "fleet", "generate", "live_commands", "mongodb", "position", "sandbox", "snapshot", "status"}
+    | {"terminal", "verification", "worker"},
     # Around the workers.
-    "agent": SHARED | {"fleet", "consumer", "status", "terminal"},
+    "agent": SHARED | {"fleet", "consumer", "live_commands", "status", "terminal"},
+    "live_commands": VALUES | {"fleet", "position", "snapshot", "status", "worker"},
     "doctor": VALUES | {"fleet", "kafka", "mongodb", "status", "terminal", "worker"},
     "generate": SHARED | {"fleet"},
     "verification": VALUES | {"bson_elements", "consumer", "kafka", "messages", "mongodb"},

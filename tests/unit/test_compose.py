@@ -56,7 +56,7 @@ def test_schema_refuses_a_misspelt_key() -> None:
 def test_every_service_has_a_health_check() -> None:
     unchecked = {name for name, service in SERVICES.items() if "healthcheck" not in service}
     assert unchecked == {"fleet"}, "the fleet's is in its image"
-    assert instruction("HEALTHCHECK").endswith('CMD ["watcherctl", "status", "--check"]')
+    assert instruction("HEALTHCHECK").endswith('CMD ["watcherctl", "health"]')
 
 
 def test_fleet_waits_for_healthy_servers() -> None:

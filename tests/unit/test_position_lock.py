@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 
 from tests.unit.test_position_view import SETTINGS
-from watcher.cli.delivery.beside_worker import beside_own_worker, delivered_before
 from watcher.config import Deployment
 from watcher.errors import WatcherError
+from watcher.live_commands.beside_worker import beside_own_worker, delivered_before
 from watcher.private import refusal, user_name
 from watcher.worker.process import only_one
 from watcher.worker.reporting.status_file import StatusFile

@@ -178,6 +178,35 @@ def test_what_the_process_before_told_last(clock: Clock, state: str, remains: bo
     assert (following.status() is not None) == remains
 
 
+@pytest.mark.parametrize(("state", "level"), [("completed", "INFO"), ("stopped", "INFO"), ("aborted", "WARNING")])
+def test_one_that_a_command_has_ended_is_told_as_it_ended(
+    snapshots: Snapshots, caplog: pytest.LogCaptureFixture, state: Any, level: str
+) -> None:
+    ended = further(50, state=state, end_reason="the position was moved forward")
+    snapshots.opened(None, ended)
+    status = shown(snapshots)
+    assert (status.state, status.documents, status.collection_documents) == (state, 140, 50)
+    assert status.error == ("the position was moved forward" if state == "aborted" else None)
+    assert status.ended_at
+    assert lines(caplog)[-1] == (level, f"the snapshot is {state}")
+    assert snapshots.ended[state] == 1
+    snapshots.opened(None, ended)  # after the next outage
+    assert snapshots.ended[state] == 1
+
+
+def test_the_next_process_learns_how_it_ended(clock: Clock) -> None:
+    before = SnapshotStatus(id=USERS.id, state="running", documents=90)
+    snapshots = Snapshots(before)
+    snapshots.opened(None, further(50, state="aborted", end_reason="in the way"))
+    status = shown(snapshots)
+    assert (status.state, status.error, status.ended_at) == ("aborted", "in the way", None)  # nobody knows when
+    assert snapshots.ended["aborted"] == 0
+    known = SnapshotStatus(id=USERS.id, state="aborted", documents=140, ended_at=datetime(2024, 1, 1, tzinfo=UTC))
+    following = Snapshots(known)
+    following.opened(None, further(50, state="aborted"))
+    assert shown(following) == known
+
+
 def test_one_that_somebody_else_has_ended_is_under_way_no_more(snapshots: Snapshots) -> None:
     snapshots.opened(None)
     assert snapshots.status() is None

@@ -16,6 +16,7 @@ class CliExitCode(IntEnum):
     NOT_RUNNING = 3
     UNKNOWN_NAME = 4
     UNHEALTHY = 5
+    SNAPSHOT_ABORTED = 6
     NO_SUPERVISORD = 7
     NOT_PERMITTED = 77
     CONFIGURATION = 78

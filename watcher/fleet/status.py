@@ -67,6 +67,12 @@ class Row:
         return self.state in _RUNNING
 
     @property
+    def has_aborted_snapshot(self) -> bool:
+        """True if the last snapshot failed, so that its copy is incomplete. Never true of a disabled watcher."""
+        snapshot = self.report.snapshot if self.report else None
+        return snapshot is not None and snapshot.state == "aborted" and self.state is not WatcherState.DISABLED
+
+    @property
     def live(self) -> StatusReport | None:
         """The report if it is current: the running worker wrote it, and not long ago."""
         return self._own if self.is_running and self.state is not WatcherState.HUNG else None

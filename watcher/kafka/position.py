@@ -188,7 +188,7 @@ class Saved:
     """Content of the position topic: the last position, None if there is none, and the stamp of the newest position or claim.
 
     `emptied`: there is no position, and Kafka has deleted the topic's beginning. `newest_snapshot` is the snapshot under way, or
-    else the last one that ended; only those who ask for it get it.
+    else the last one that ended; those who do not ask for it get that only if it lies near the end.
     """
 
     position: Position | None = None

@@ -82,11 +82,12 @@ class PositionReader:
             return found.get(SNAPSHOT_KEY, (0, None))[1]
 
         position = load(last[POSITION_KEY][1], snapshot_text) if POSITION_KEY in last else None
+        text = snapshot_text() if newest_snapshot else last.get(SNAPSHOT_KEY, (0, None))[1]
         return Saved(
             position=position,
             stamp=load_stamp(newest[1]) if newest else None,
             emptied=POSITION_KEY not in last and first > 0,
-            newest_snapshot=newest_snapshot_of(position, snapshot_text()) if newest_snapshot else None,
+            newest_snapshot=newest_snapshot_of(position, text),
         )
 
     def _last_records(self, log: LogReader, first: int, end: int, key: bytes) -> dict[bytes, tuple[int, bytes]]:

@@ -29,7 +29,7 @@ from watcher.kafka.refusals import reason
 from watcher.kafka.topics import Topics
 from watcher.kafka.transaction_size import TransactionSize
 from watcher.kafka.writer import IdempotentWriter, TransactionalWriter, Writer
-from watcher.model import Delivered, Message, Owner, Position
+from watcher.model import Delivered, Message, Owner, Position, Snapshot
 
 RECORD_OVERHEAD = 512
 """Bytes that a record batch adds to key and value, rounded up generously."""
@@ -50,6 +50,8 @@ class KafkaSink:
         self._settings = settings
         self._command = command
         self._ownership = Ownership(settings, owner, delivered, command)
+        self.newest_snapshot: Snapshot | None = None
+        """The snapshot under way when the watcher was taken over, or the one that ended a short time before."""
         self._writer: Writer | None = None
         self._troubles: deque[KafkaError] = deque(maxlen=16)
         self._batch_bytes = DEFAULT_MESSAGE_MAX_BYTES
@@ -85,10 +87,12 @@ class KafkaSink:
             self._ownership.before_claim(reader.read_so_far(), time.monotonic())
             self._claim()
             saved = reader.read()
+        self.newest_snapshot = saved.newest_snapshot
         return self._ownership.position(saved)
 
     def open_anew(self) -> Position:
         """Take over a watcher whose position is lost; the sequence number jumps. Errors: as `open`."""
+        self.newest_snapshot = None
         with self._opening():
             self._claim()
         return self._ownership.position_anew()

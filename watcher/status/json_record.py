@@ -60,13 +60,15 @@ class RecordField(NamedTuple):
 def _written(value: Any) -> Any:
     if isinstance(value, datetime):
         return iso(value)
+    if isinstance(value, tuple):
+        return [_written(each) for each in value]
     return value.as_json() if isinstance(value, JsonRecord) else value
 
 
 def _field(field: dataclasses.Field[Any], hint: Any) -> RecordField:
     hint, *meaning = get_args(hint) if get_origin(hint) is Annotated else (hint,)
     kind = get_args(hint)[0] if isinstance(hint, types.UnionType) else hint  # the other one is None
-    read = _READERS.get(kind) or kind.from_json
+    read = _list_of(get_args(kind)[0]) if get_origin(kind) is tuple else _READERS.get(kind) or kind.from_json
     is_required = field.default is field.default_factory is dataclasses.MISSING
     return RecordField(field.name, _camel_case(field.name), "".join(meaning), read, is_required)
 
@@ -95,6 +97,15 @@ def _number(value: Any) -> float | None:
 
 def _counts(value: Any) -> dict[str, int] | None:
     return value if isinstance(value, dict) and all(type(number) is int for number in value.values()) else None
+
+
+def _list_of(kind: type[JsonRecord]) -> Callable[[Any], Any]:
+    """Make the reader of a list of records, which leaves out what is none."""
+
+    def read(value: Any) -> tuple[JsonRecord, ...] | None:
+        return tuple(filter(None, map(kind.from_json, value))) if isinstance(value, list) else None
+
+    return read
 
 
 _READERS: Mapping[Any, Callable[[Any], Any]] = {

@@ -14,6 +14,16 @@ STATES = (*UNDER_WAY, "completed", "stopped", "aborted")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class CollectionStatus(JsonRecord):
+    """One collection of a snapshot."""
+
+    name: Annotated[str, "the collection"]
+    state: Annotated[str, "`waiting`, `copying`, `copied`, or `incomplete` if the snapshot has ended before it was copied"]
+    documents: Annotated[int | None, "its documents that are in Kafka; null if they were copied before this was known"] = None
+    estimate: Annotated[int | None, "about how many it has; null once they are copied, and if a query chooses among them"] = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SnapshotStatus(JsonRecord):
     """The snapshot under way, or the last one. All of its numbers are about what is in Kafka."""
 
@@ -25,6 +35,10 @@ class SnapshotStatus(JsonRecord):
     collection_estimate: Annotated[int | None, "about how many it has; null if a query chooses among them"] = None
     collections_done: Annotated[int, "the collections that are copied"] = 0
     collections: Annotated[int | None, "the collections to be copied; null until they are counted"] = None
+    by_collection: Annotated[
+        tuple[CollectionStatus, ...],
+        "[the collections one by one](#a-snapshots-collections), at most 20 around the one in hand; empty if all are copied",
+    ] = ()
     documents: Annotated[int, "the documents of the snapshot that are in Kafka"] = 0
     estimate: Annotated[int | None, "about how many there will be; null until they are counted, and if a query chooses"] = None
     documents_per_second: Annotated[float, "its documents delivered in a second, on average over the last 10 s"] = 0.0

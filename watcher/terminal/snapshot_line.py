@@ -1,22 +1,24 @@
-"""A snapshot's state on one line, as `watcherctl status` and the page show it. Pure."""
+"""A snapshot's state on one line, and that of each of its collections, as `watcherctl status` and the page show it. Pure."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 
-from watcher.status.snapshot_status import SnapshotStatus
+from watcher.status.snapshot_status import CollectionStatus, SnapshotStatus
 from watcher.terminal.durations import duration_in_words, seconds_in_words
 
 RECENT = timedelta(hours=1)
-"""Time for which a snapshot is still shown after its end."""
+"""Time for which a completed or stopped snapshot is still shown after its end."""
 
 
 def is_shown(snapshot: SnapshotStatus | None, now: datetime) -> bool:
-    """Return True if the snapshot is under way, or ended not long ago."""
+    """Return True if the snapshot is under way, or ended not long ago, or failed and no other has taken its place."""
     if snapshot is None:
         return False
-    return snapshot.is_under_way or (snapshot.ended_at is not None and now - snapshot.ended_at < RECENT)
+    return (
+        snapshot.is_under_way or snapshot.state == "aborted" or (snapshot.ended_at is not None and now - snapshot.ended_at < RECENT)
+    )
 
 
 def snapshot_line(snapshot: SnapshotStatus, now: datetime, *, is_live: bool) -> str:
@@ -30,6 +32,32 @@ def snapshot_line(snapshot: SnapshotStatus, now: datetime, *, is_live: bool) -> 
     if snapshot.waits_for:
         return f"snapshot waits at {_share(snapshot)}: {snapshot.waits_for}"
     return f"snapshot {' · '.join(_course(snapshot))}"
+
+
+def rate_and_rest(snapshot: SnapshotStatus) -> Iterator[str]:
+    """Yield how fast it is and how long it will take, as far as that can be told."""
+    if snapshot.documents_per_second:
+        yield f"{snapshot.documents_per_second:,.0f}/s"
+    if snapshot.seconds_left is not None:
+        yield f"about {_roughly(snapshot.seconds_left)} left"
+
+
+def collection_line(collection: CollectionStatus) -> str:
+    """Write how far a collection is."""
+    if collection.state == "copied":
+        return "copied" if collection.documents is None else f"copied, {collection.documents:,} documents"
+    if collection.state == "waiting":
+        return "waits" if collection.estimate is None else f"waits, about {collection.estimate:,} documents"
+    progress = _of_about(collection.documents or 0, collection.estimate)
+    return f"not complete, {progress} documents" if collection.state == "incomplete" else f"{progress} documents"
+
+
+def others_line(snapshot: SnapshotStatus) -> str:
+    """Tell how many collections there are besides those that the status lists; empty if there are none."""
+    others = (snapshot.collections or 0) - len(snapshot.by_collection)
+    if others <= 0 or not snapshot.by_collection:
+        return ""
+    return f"and {others:,} more; of all {snapshot.collections:,} collections {snapshot.collections_done:,} are copied"
 
 
 def _ended(snapshot: SnapshotStatus, now: datetime) -> str:
@@ -48,10 +76,7 @@ def _course(snapshot: SnapshotStatus) -> Iterator[str]:
         yield f"{snapshot.collection} {_of_about(snapshot.collection_documents, snapshot.collection_estimate)}"
     if several and snapshot.collections:
         yield f"collection {min(snapshot.collections_done + 1, snapshot.collections)} of {snapshot.collections}"
-    if snapshot.documents_per_second:
-        yield f"{snapshot.documents_per_second:,.0f}/s"
-    if snapshot.seconds_left is not None:
-        yield f"about {_roughly(snapshot.seconds_left)} left"
+    yield from rate_and_rest(snapshot)
 
 
 def _share(snapshot: SnapshotStatus) -> str:

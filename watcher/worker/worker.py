@@ -148,7 +148,7 @@ class Worker:
     def _stream(self, settings: Settings) -> None:
         self._sink.use(settings)
         position, loss = self._open_sink()
-        self._progress.opened(position)
+        self._progress.opened(position, self._sink.newest_snapshot)
         if not self._told and not loss:
             tell_of_no_snapshot(settings, position)
         self._told = True

@@ -19,7 +19,7 @@ from watcher.agent.http.health import is_ready, readiness
 from watcher.agent.lanes import Crowded, Lane
 from watcher.agent.metrics.exposition import CONTENT_TYPE
 from watcher.agent.view.fleet_view import FleetView, view_of
-from watcher.errors import WatcherError
+from watcher.errors import Outage, WatcherError, command_hint
 from watcher.fleet.status_json import as_json
 
 HEARTBEAT_SECONDS = 5.0
@@ -33,7 +33,7 @@ _changing = Lane("change", threads=4, most_waiting=8)
 
 async def status(request: Request) -> Response:
     """Answer `GET /api/status` with the document of `watcherctl status --json`."""
-    return _json(as_json(view_of(request).survey))
+    return json_answer(as_json(view_of(request).survey))
 
 
 async def stream(request: Request) -> Response:
@@ -42,7 +42,7 @@ async def stream(request: Request) -> Response:
     if request.method == "HEAD":
         return Response(media_type=EVENT_STREAM)
     if changes.followers >= MOST_STREAMS:
-        return _json({"error": f"{MOST_STREAMS} already follow the events", "hint": "close a page that nobody looks at"}, 503)
+        return json_answer({"error": f"{MOST_STREAMS} already follow the events", "hint": "close a page that nobody looks at"}, 503)
     return _EventStream(view_of(request))
 
 
@@ -64,23 +64,21 @@ async def _events(view: FleetView) -> AsyncIterator[bytes]:
 
 def history(request: Request) -> Response:
     """Answer `GET /api/watchers/{name}/history` with the last hour."""
-    return _json(view_of(request).history.of(_name(request)))
+    return json_answer(view_of(request).history.of(watcher_name(request)))
 
 
 async def change(request: Request) -> Response:
     """Answer `POST /api/watchers/{name}/start`, `stop` and `restart`: as `watcherctl` does, but without waiting for streaming."""
-    view, name = view_of(request), _name(request)
+    view, name = view_of(request), watcher_name(request)
     act = _ACTIONS.get(request.path_params["action"])
     if act is None:
         raise HTTPException(404, f"there is no action '{request.path_params['action']}'; there are: {', '.join(_ACTIONS)}")
     try:
         await _changing.run(lambda: _carry_out(act, view, name))
-    except Crowded as error:
-        return _json({"error": str(error), "hint": error.hint}, 503)
     except WatcherError as error:
-        return _json({"error": str(error), "hint": error.hint}, 409)
+        return refused(error)
     row = view.row(name)
-    return _json({"name": name, "state": row.state.replace(" ", "_") if row else None}, 202)
+    return json_answer({"name": name, "state": row.state.replace(" ", "_") if row else None}, 202)
 
 
 def _carry_out(act: Callable[[FleetView, str], None], view: FleetView, name: str) -> None:
@@ -114,24 +112,32 @@ async def healthz(request: Request) -> Response:
     view = view_of(request)
     running = view.supervised.pid is not None
     reason = view.trouble or (None if running else "supervisord does not run")
-    return _json({"healthy": reason is None, "reason": reason}, 503 if reason else 200)
+    return json_answer({"healthy": reason is None, "reason": reason}, 503 if reason else 200)
 
 
 async def readyz(request: Request) -> Response:
     """Answer `GET /readyz`: 200 if every watcher meant to stream does, else 503. A client that may read also gets the reasons."""
     view = view_of(request)
     ready = is_ready(view.survey)
-    return _json(readiness(view.survey) if may_read(view.agent, request.headers) else {"ready": ready}, 200 if ready else 503)
+    return json_answer(readiness(view.survey) if may_read(view.agent, request.headers) else {"ready": ready}, 200 if ready else 503)
 
 
-def _name(request: Request) -> str:
+def watcher_name(request: Request) -> str:
+    """The name in the request; 404 if there is no watcher with this name."""
     name: str = request.path_params["name"]
     if view_of(request).row(name) is None:
         raise HTTPException(404, f"there is no watcher '{name}'")
     return name
 
 
-def _json(document: Any, code: int = 200) -> Response:
+def refused(error: WatcherError) -> Response:
+    """The answer to a request that was not carried out: 503 if it may be later, because a server is away or many ask, else 409."""
+    code = 503 if isinstance(error, Crowded | Outage) else 409
+    return json_answer({"error": str(error), "hint": command_hint(error)}, code)
+
+
+def json_answer(document: Any, code: int = 200) -> Response:
+    """An answer with a JSON document."""
     return Response(orjson.dumps(document), code, media_type="application/json")
 
 

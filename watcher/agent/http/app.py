@@ -8,7 +8,7 @@ from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from watcher.agent.http import api
+from watcher.agent.http import api, snapshots
 from watcher.agent.http.guard import MACHINE_PATHS, Guard
 from watcher.agent.page import details, pages
 from watcher.agent.view.fleet_view import FleetView
@@ -17,7 +17,7 @@ from watcher.agent.view.fleet_view import FleetView
 def create_app(view: FleetView) -> Starlette:
     """The application that shows `view`."""
     app = Starlette(
-        routes=[*pages.routes, *details.routes, *api.routes],
+        routes=[*pages.routes, *details.routes, *snapshots.routes, *api.routes],
         middleware=[Middleware(Guard, settings=view.agent, sign_in=pages.sign_in)],
         exception_handlers={HTTPException: _tell},
     )

@@ -7,13 +7,12 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 
+from watcher.agent.page.snapshot import SnapshotView, snapshot_view, steps
 from watcher.fleet.status import Row, WatcherState
 from watcher.fleet.survey import Survey
 from watcher.operations import ROW_OPERATIONS
 from watcher.status.report import LastError
-from watcher.status.snapshot_status import SnapshotStatus
 from watcher.terminal.durations import headroom_in_words, seconds_in_words
-from watcher.terminal.snapshot_line import is_shown, snapshot_line
 
 RECENT = timedelta(hours=1)
 """The time for which an error is still shown after it is over."""
@@ -85,17 +84,9 @@ class Spark:
 
 
 @dataclass(frozen=True, slots=True)
-class SnapshotView:
-    """A snapshot in words. `share` is the part of it that is in Kafka, from 0 to 1; None if nobody can tell, or once it's over."""
-
-    words: str
-    share: float | None
-    is_aborted: bool
-
-
-@dataclass(frozen=True, slots=True)
 class WatcherView:
-    """One watcher as the page shows it. `row` has the numbers. `headroom` is the headroom in words."""
+    """One watcher as the page shows it. `row` has the numbers. `headroom` is the headroom in words. `snapshot_steps` are the
+    commands that it offers for the snapshot."""
 
     row: Row
     headroom: str
@@ -104,6 +95,7 @@ class WatcherView:
     error: LastError | None
     spark: Spark
     snapshot: SnapshotView | None
+    snapshot_steps: tuple[str, ...]
 
     @property
     def state(self) -> str:
@@ -132,7 +124,8 @@ def watcher_view(row: Row, at: datetime, history: History) -> WatcherView:
         _LEVELS[row.state],
         _error(row, at),
         spark(_rates(history), is_live=row.live is not None),
-        _snapshot(row, at),
+        snapshot_view(row, at),
+        steps(row),
     )
 
 
@@ -160,21 +153,6 @@ def summary(survey: Survey, watchers: Sequence[WatcherView]) -> str:
     if parts := list(_counts(meant)):
         return f"of {_number(len(meant), 'watcher')}, {', '.join(parts)}"
     return "the watcher streams" if len(meant) == 1 else f"all {len(meant)} watchers stream"
-
-
-def _snapshot(row: Row, at: datetime) -> SnapshotView | None:
-    """The snapshot under way, or one that ended not long ago."""
-    snapshot = row.report.snapshot if row.report else None
-    if snapshot is None or not is_shown(snapshot, at):
-        return None
-    line = snapshot_line(snapshot, at, is_live=row.live is not None)
-    return SnapshotView(line, _share(snapshot), snapshot.state == "aborted")
-
-
-def _share(snapshot: SnapshotStatus) -> float | None:
-    if not snapshot.is_under_way or not snapshot.estimate:
-        return None
-    return min(1.0, snapshot.documents / snapshot.estimate)
 
 
 def _is_near_loss(row: Row, at: datetime) -> bool:

@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from watcher.cli.delivery.beside_worker import beside_own_worker, check_goes_on, delivered_before, librdkafka_silent
 from watcher.cli.exit_codes import CliExitCode
 from watcher.cli.options import complete_names, select_one, with_deployment
 from watcher.cli.since import Since
 from watcher.config import Deployment, load_one
 from watcher.errors import WatcherError
+from watcher.live_commands.beside_worker import beside_own_worker, check_goes_on, delivered_before, librdkafka_silent
 from watcher.log import iso
 
 if TYPE_CHECKING:

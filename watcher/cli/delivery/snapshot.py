@@ -5,12 +5,12 @@ from __future__ import annotations
 import functools
 import json
 from collections.abc import Callable, Iterable, Sequence
-from typing import TYPE_CHECKING, Any, Literal
+from datetime import UTC, datetime
+from typing import Any
 
 import click
 
-from watcher.cli.delivery.beside_worker import librdkafka_silent
-from watcher.cli.delivery.snapshot_steps import Action, alter_present, begin, ended, look_at
+from watcher.cli.delivery.snapshot_wait import ended
 from watcher.cli.exit_codes import CliExitCode
 from watcher.cli.options import all_option, names_argument, select, select_to_change, with_deployment
 from watcher.cli.phases import phases
@@ -20,9 +20,9 @@ from watcher.config.files.conf_dir import watcher_names
 from watcher.config.mongodb.collections import is_glob
 from watcher.config.mongodb.queries import check_query
 from watcher.errors import WatcherError, command_hint
-
-if TYPE_CHECKING:
-    from watcher.model import Snapshot
+from watcher.live_commands.beside_worker import librdkafka_silent
+from watcher.live_commands.snapshots import Action, Done, Operation, T, alter_present, begin, look_at
+from watcher.status.report import read_report
 
 
 class Query(click.ParamType[str]):
@@ -89,7 +89,7 @@ def start(
     names: Sequence[str],
     collections: Sequence[str],
     query: str | None,
-    operation: Literal["insert", "replace"],
+    operation: Operation,
     wait: bool,
     as_json: bool,
 ) -> int:
@@ -98,22 +98,24 @@ def start(
     Without --collection it copies what the settings snapshot_collections and [snapshot_filter] choose, by default all that is
     watched. A watcher has one snapshot at a time.
     """
+    from watcher.cli.delivery.snapshot_view import SnapshotSeen, as_document
+
     if query and (len(collections) != 1 or is_glob(collections[0])):
         raise click.UsageError("--filter needs exactly one --collection, which is a plain name")
-    begun: list[tuple[Settings, Snapshot]] = []
+    begun: list[SnapshotSeen] = []
 
     def one(settings: Settings) -> CliExitCode:
-        made = begin(deployment, settings, collections, query or "", operation)
-        begun.append((settings, made))
+        made = _told(settings, begin(deployment, settings, collections, query or "", operation))
+        begun.append(SnapshotSeen(settings, made))
         if not as_json:
             click.echo(f"{settings.name}  started  {made.id}")
         return CliExitCode.OK
 
     code = _each(deployment, names, one)
     if as_json:
-        _print_json((settings, made, "") for settings, made in begun)
+        click.echo(json.dumps(as_document(begun), indent=2))
     if wait:
-        ids = {settings.name: made.id for settings, made in begun}
+        ids = {seen.settings.name: seen.snapshot.id for seen in begun if seen.snapshot}
         code = max(code, _each(deployment, ids, functools.partial(_wait, deployment, ids, as_json)))
     return code
 
@@ -145,21 +147,22 @@ def stop(deployment: Deployment, names: Sequence[str]) -> int:
 @with_deployment
 def status(deployment: Deployment, names: Sequence[str], as_json: bool) -> int:
     """Show the snapshots under way, or else the last ones. Without NAME, show those of all watchers."""
-    from watcher.cli.delivery.snapshot_view import as_text
+    from watcher.cli.delivery.snapshot_view import SnapshotSeen, as_document, as_text, with_report
 
-    found: list[tuple[Settings, Snapshot | None, str]] = []
+    found: list[SnapshotSeen] = []
 
     def one(settings: Settings) -> CliExitCode:
         with librdkafka_silent():
             seen, _ = look_at(deployment, settings)
-        found.append((settings, seen.saved.newest_snapshot, seen.fault))
+        report = read_report(deployment.status_file(settings.name))
+        found.append(with_report(SnapshotSeen(settings, seen.saved.newest_snapshot, seen.fault), report, datetime.now(UTC)))
         if not as_json:
-            click.echo(as_text(*found[-1]))
+            click.echo(as_text(found[-1]))
         return CliExitCode.FAILED if seen.fault else CliExitCode.OK
 
     code = _each(deployment, select(names, watcher_names(deployment.conf_dir)), one)
     if as_json:
-        _print_json(found)
+        click.echo(json.dumps(as_document(found), indent=2))
     return code
 
 
@@ -179,10 +182,17 @@ def _each(deployment: Deployment, names: Iterable[str], do: Callable[[Settings],
 
 def _alter_each(deployment: Deployment, names: Sequence[str], action: Action) -> int:
     def one(settings: Settings) -> int:
-        click.echo(f"{settings.name}  {alter_present(deployment, settings, action)}")
+        click.echo(f"{settings.name}  {_told(settings, alter_present(deployment, settings, action))}")
         return CliExitCode.OK
 
     return _each(deployment, names, one)
+
+
+def _told(settings: Settings, done: Done[T]) -> T:
+    """The command's result; its note goes to stderr."""
+    if done.note:
+        click.echo(f"{settings.name}: {done.note}", err=True)
+    return done.result
 
 
 def _wait(deployment: Deployment, ids: dict[str, str], as_json: bool, settings: Settings) -> int:
@@ -191,9 +201,3 @@ def _wait(deployment: Deployment, ids: dict[str, str], as_json: bool, settings: 
         last = ended(deployment, settings, ids[settings.name], progress)
     click.echo(f"{settings.name}  {last.state}  {last.documents:,} documents", err=as_json)
     return CliExitCode.OK if last.state == "completed" else CliExitCode.FAILED
-
-
-def _print_json(snapshots: Iterable[tuple[Settings, Snapshot | None, str]]) -> None:
-    from watcher.cli.delivery.snapshot_view import as_document
-
-    click.echo(json.dumps(as_document(snapshots), indent=2))

@@ -90,17 +90,22 @@ def health(fleet: Fleet, names: Sequence[str]) -> int:
 
     \b
     Exit codes: 0 all stream, 3 some do not run, 4 no such watcher, 5 some run but
-    do not stream, 7 supervisord does not run. Disabled watchers may be down.
+    do not stream, 7 supervisord does not run. Disabled watchers may be down. An
+    aborted snapshot is named, but no reason to fail: `status` has a code for it.
     """
     seen = survey_of(fleet, names)
     code = exit_code(seen)
-    click.echo(_in_a_line(seen) if code else f"ok: {_streaming(seen)}")
+    click.echo("; ".join([_in_a_line(seen) if code else f"ok: {_streaming(seen)}", *_aborted(seen)]))
     return code
 
 
 def _streaming(seen: Survey) -> str:
     count = sum(row.state is WatcherState.STREAMING for row in seen.rows)
     return "1 watcher streams" if count == 1 else f"{count} watchers stream"
+
+
+def _aborted(seen: Survey) -> list[str]:
+    return [f"the last snapshot of {row.name} was aborted" for row in seen.rows if row.has_aborted_snapshot]
 
 
 def _in_a_line(seen: Survey) -> str:

@@ -12,7 +12,7 @@ import click
 
 from watcher.cli.exit_codes import CliExitCode
 from watcher.cli.fleet.common import load_watchers, show_agent, with_fleet
-from watcher.cli.fleet.status_view import errors, plain, rich_view
+from watcher.cli.fleet.status_view import errors, plain, rich_view, snapshots
 from watcher.cli.options import names_argument, select
 from watcher.fleet.control import Fleet
 from watcher.fleet.status import AS_IT_SHOULD_BE, Row, WatcherState
@@ -35,7 +35,8 @@ def status(fleet: Fleet, names: Sequence[str], watch: bool, check: bool, json_: 
 
     \b
     Exit codes: 0 all stream, 3 some do not run, 4 no such watcher, 5 some run but
-    do not stream, 7 supervisord does not run. Disabled watchers may be down.
+    do not stream, 6 all stream, but a snapshot was aborted, 7 supervisord does not
+    run. Disabled watchers may be down.
     """
 
     def look() -> Survey:
@@ -50,7 +51,7 @@ def status(fleet: Fleet, names: Sequence[str], watch: bool, check: bool, json_: 
         _show_troubles(seen)
     else:
         _show(seen)
-    return exit_code(seen)
+    return exit_code(seen) or _exit_code_of_snapshots(seen)
 
 
 def survey_of(fleet: Fleet, names: Sequence[str]) -> Survey:
@@ -61,12 +62,16 @@ def survey_of(fleet: Fleet, names: Sequence[str]) -> Survey:
 
 
 def exit_code(seen: Survey) -> CliExitCode:
-    """The exit code for the worst state in the fleet. A disabled watcher need not run."""
+    """The exit code for the worst state in the fleet, which snapshots do not change. A disabled watcher need not run."""
     if seen.supervisord_pid is None and not _all_run(seen.rows):
         return CliExitCode.NO_SUPERVISORD
     if not _all_run(row for row in seen.rows if row.state is not WatcherState.DISABLED):
         return CliExitCode.NOT_RUNNING
     return CliExitCode.OK if {row.state for row in seen.rows} <= AS_IT_SHOULD_BE else CliExitCode.UNHEALTHY
+
+
+def _exit_code_of_snapshots(seen: Survey) -> CliExitCode:
+    return CliExitCode.SNAPSHOT_ABORTED if any(row.has_aborted_snapshot for row in seen.rows) else CliExitCode.OK
 
 
 def _all_run(rows: Iterable[Row]) -> bool:
@@ -91,6 +96,8 @@ def _show_troubles(seen: Survey) -> None:
     for row in seen.rows:
         if row.state not in AS_IT_SHOULD_BE:
             click.echo(f"{row.name}: {row.state}")
+    for line in snapshots(replace(seen, rows=tuple(row for row in seen.rows if row.has_aborted_snapshot))):
+        click.echo(line)
     for line in errors(seen):
         click.echo(line)
     show_agent(seen.agent)

@@ -84,11 +84,13 @@ def cells(row: Row, now: datetime) -> tuple[str, ...]:
 
 
 def snapshots(survey: Survey) -> Iterator[str]:
-    """Yield a line for each snapshot that is under way, or ended not long ago."""
+    """Yield a line for each snapshot that is under way or ended not long ago, and what to do about one that failed."""
     for row in survey.rows:
         snapshot = row.report.snapshot if row.report else None
         if snapshot and is_shown(snapshot, survey.at):
             yield f"{row.name}: {printable(snapshot_line(snapshot, survey.at, is_live=row.live is not None))}"
+            if row.has_aborted_snapshot:
+                yield f"    hint: begin another one: watcherctl snapshot start {row.name}"
 
 
 def errors(survey: Survey) -> Iterator[str]:

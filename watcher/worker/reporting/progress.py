@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 
 from watcher.config import Settings
 from watcher.errors import Outage, WatcherError
-from watcher.model import Batch, Message, Owner, Position
+from watcher.model import Batch, Message, Owner, Position, Snapshot
 from watcher.pids import birth_of
 from watcher.status.report import LastError, WorkerState
 from watcher.stream.gaps import Gaps
@@ -88,13 +88,13 @@ class Progress:
         self.state = state
         self._on_change()
 
-    def opened(self, position: Position) -> None:
-        """Note that the sink is open, at its last committed position."""
+    def opened(self, position: Position, newest_snapshot: Snapshot | None = None) -> None:
+        """Note that the sink is open, at its last committed position, and which snapshot was the last one, if that is known."""
         self.kafka_connected = True
         self.sequence = position.sequence
         self.lag.saved(position.token)
         self.gaps.learn(position.last_gap_at)
-        self.snapshots.opened(position.snapshot)
+        self.snapshots.opened(position.snapshot, newest_snapshot)
 
     def interrupted(self, reason: str) -> None:
         """Note that a command has taken the watcher over for a moment. What was under way is read again. Each reason is logged

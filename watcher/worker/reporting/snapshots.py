@@ -15,6 +15,7 @@ from typing import Any
 
 from watcher.model import Notice, Snapshot
 from watcher.status.snapshot_status import SnapshotStatus
+from watcher.worker.reporting.snapshot_collections import by_collection
 
 COLLECTION_COMPLETED = "snapshotCollectionCompleted"
 """Operation of the message that says that a collection is copied."""
@@ -50,20 +51,25 @@ class Snapshots:
         self._snapshot: Snapshot | None = None
         self._counts: Mapping[str, int] | None = None
         self._completed = deque[Notice]()
+        self._id = before.id if before else ""
+        self._copied = _copied(before) if before else {}
         self._waits_for = ""
         self._delivered_at = time.monotonic()
         self._ended_at: datetime | None = None
         self._rate = _Rate()
 
-    def opened(self, snapshot: Snapshot | None) -> None:
-        """Note the snapshot of the position at which the worker begins; None if none is under way."""
+    def opened(self, snapshot: Snapshot | None, newest: Snapshot | None = None) -> None:
+        """Note the snapshot of the position at which the worker begins; None if none is under way. `newest` is then the last one
+        that ended, if that is known."""
         self._completed.clear()
         if snapshot:
             self._begin(snapshot)
             if snapshot.started_sequence:
                 logger.info("the snapshot goes on", extra=_told(snapshot, collection=snapshot.collection))
+        elif newest and newest.is_over:
+            self._learn_end(newest)
         elif self._snapshot and not self._snapshot.is_over:
-            self._snapshot = None  # somebody else has ended it
+            self._snapshot = None  # somebody else has ended it, and nobody knows how
         if self._before and self._before.is_under_way:
             self._before = None
 
@@ -73,7 +79,7 @@ class Snapshots:
 
     def counted(self, documents: Mapping[str, int]) -> None:
         """Note about how many documents each of the collections to be copied has."""
-        self._counts = documents
+        self._counts = dict(sorted(documents.items()))
 
     def waits(self, reason: str) -> None:
         """Note why no documents are read."""
@@ -93,7 +99,7 @@ class Snapshots:
             self.documents += documents
             self._delivered_at, self._waits_for = time.monotonic(), ""
         for _ in range(min(collections, len(self._completed))):
-            _log_collection(self._completed.popleft())
+            self._complete(self._completed.popleft())
         if snapshot.is_over and not (before and before.is_over):
             self._end(snapshot)
         self._snapshot = snapshot
@@ -113,6 +119,7 @@ class Snapshots:
             collection_estimate=self._estimate_of_collection(snapshot),
             collections_done=self._collections_done(snapshot),
             collections=None if self._counts is None else len(self._counts),
+            by_collection=by_collection(snapshot, self._counts or {}, self._copied),
             documents=snapshot.documents,
             estimate=estimate,
             documents_per_second=round(rate, 1),
@@ -123,8 +130,21 @@ class Snapshots:
             error=snapshot.end_reason if snapshot.state == "aborted" else None,
         )
 
+    def _learn_end(self, ended: Snapshot) -> None:
+        """Note how a snapshot ended that a command has ended, or whose last commit has an outcome that was not known."""
+        known = self._snapshot or self._before
+        if known and known.id == ended.id and known.state == ended.state:
+            return
+        was_under_way = self._snapshot is not None and self._snapshot.id == ended.id
+        self._begin(ended)
+        self._ended_at = None
+        if was_under_way:
+            self._end(ended)
+
     def _begin(self, snapshot: Snapshot) -> None:
         self._snapshot, self._rate, self._delivered_at = snapshot, _Rate(), time.monotonic()
+        if snapshot.id != self._id:
+            self._id, self._copied = snapshot.id, {}
 
     def _take_over(self, before: Snapshot | None, snapshot: Snapshot) -> None:
         """Go on with another snapshot than `before`, or with the same one when consumers have just been told of it."""
@@ -134,6 +154,11 @@ class Snapshots:
         if snapshot.started_sequence:
             told = {"reason": snapshot.reason, "collections": len(self._counts or ()), "estimate": self._estimate(snapshot)}
             logger.info("the snapshot begins", extra=_told(snapshot, **told))
+
+    def _complete(self, notice: Notice) -> None:
+        told = {key: notice.fields[key] for key in ("snapshot", "collection", "documents")}
+        self._copied[told["collection"]] = told["documents"]
+        logger.info("the collection is copied", extra=told)
 
     def _end(self, snapshot: Snapshot) -> None:
         self.ended[snapshot.state] += 1
@@ -178,9 +203,9 @@ class _Rate:
         return (documents - before) / (now - first) if now - first >= YOUNG_SECONDS else 0.0
 
 
-def _log_collection(notice: Notice) -> None:
-    told = {key: notice.fields[key] for key in ("snapshot", "collection", "documents")}
-    logger.info("the collection is copied", extra=told)
+def _copied(before: SnapshotStatus) -> dict[str, int]:
+    """Return how many documents of each copied collection are in Kafka, as far as the previous process has told."""
+    return {each.name: each.documents for each in before.by_collection if each.state == "copied" and each.documents is not None}
 
 
 def _told(snapshot: Snapshot, **more: Any) -> dict[str, Any]:

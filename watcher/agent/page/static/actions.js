@@ -1,8 +1,9 @@
-// Start, stop, restart: with the token, and stop and restart only when they are confirmed.
+// What changes a watcher or its snapshot: with the token, and what ends something only when it is confirmed.
 
 import { ask, token } from "./ask.js";
 
 const NOTICE_MS = 6000;
+const LONG_NOTICE_MS = 15000; // an error with its hint takes longer to read
 
 /** Answer the buttons below `main()`. */
 export function controls(main) {
@@ -13,30 +14,43 @@ export function controls(main) {
   });
 }
 
+/** What is asked before an action: each answers with the request's body, or null if it was cancelled. */
+const QUESTIONS = {
+  stop: (name, headroom) => confirmed("Stop", name, leaving("stays down until it is started again", headroom)),
+  restart: (name, headroom) => confirmed("Restart", name, leaving("is stopped, and started again", headroom)),
+  "snapshot/start": chosen,
+  "snapshot/stop": (name) =>
+    confirmed("Stop", `the snapshot of ${name}`, "What was copied stays in Kafka, but it will not be complete, and consumers are told so. It cannot go on later: another one begins anew. To let it rest, pause it."),
+};
+
 async function act(button) {
   const { watcher: name, headroom } = button.closest(".actions").dataset;
   const { action } = button.dataset;
-  if (action !== "start" && !(await confirmed(name, action, headroom))) return;
+  const body = await (QUESTIONS[action]?.(name, headroom) ?? "");
+  if (body === null) return;
   if (!token.get() && !(await askForToken())) return;
   button.disabled = true;
   try {
-    await send(name, action);
+    await send(name, action, body);
   } finally {
     button.disabled = false;
   }
 }
 
-async function send(name, action, refused = false) {
-  const response = await ask(`/api/watchers/${encodeURIComponent(name)}/${action}`, { method: "POST" }).catch(() => null);
+async function send(name, action, body) {
+  const words = action.replace("/", " ");
+  tell(`${name}: ${words}…`, LONG_NOTICE_MS);
+  const response = await ask(`/api/watchers/${encodeURIComponent(name)}/${action}`, { method: "POST", body }).catch(() => null);
   if (response?.status === 401) {
     token.forget();
     document.dispatchEvent(new Event("token"));
-    if (await askForToken(true)) await send(name, action, true);
+    if (await askForToken(true)) await send(name, action, body);
   } else if (response?.ok) {
-    const { state } = await response.json().catch(() => ({}));
-    tell(`${name}: ${state ? state.replaceAll("_", " ") : `${action} was accepted`}`);
+    const told = await response.json().catch(() => ({}));
+    const done = told.done ?? told.state?.replaceAll("_", " ") ?? `${words} was accepted`;
+    tell(`${name}: ${[done, told.note].filter(Boolean).join("; ")}`);
   } else {
-    tell(`${name}: ${action} failed. ${await reason(response)}`);
+    tell(`${name}: ${words} failed. ${await reason(response)}`, LONG_NOTICE_MS);
   }
 }
 
@@ -46,13 +60,27 @@ async function reason(response) {
   return [told.error ?? `The agent answered ${response.status}.`, told.hint].filter(Boolean).join(" ");
 }
 
-async function confirmed(name, action, headroom) {
-  const [title, verb] = action === "stop" ? ["Stop", "stays down until it is started again"] : ["Restart", "is stopped, and started again"];
+function leaving(verb, headroom) {
   const safe = headroom === "-" ? "" : ` It can be away for ${headroom} before MongoDB's oplog no longer holds its position.`;
-  document.getElementById("confirm-title").textContent = `${title} ${name}?`;
-  document.getElementById("confirm-text").textContent = `The worker finishes its transaction and ${verb}; nothing is lost.${safe}`;
+  return `The worker finishes its transaction and ${verb}; nothing is lost.${safe}`;
+}
+
+async function confirmed(title, what, text) {
+  document.getElementById("confirm-title").textContent = `${title} ${what}?`;
+  document.getElementById("confirm-text").textContent = text;
   document.getElementById("confirm-ok").textContent = title;
-  return (await answer("confirm-dialog")) === "ok";
+  return (await answer("confirm-dialog")) === "ok" ? "" : null;
+}
+
+/** What a snapshot is to copy. */
+async function chosen(name) {
+  document.getElementById("snapshot-dialog-title").textContent = `Start a snapshot of ${name}?`;
+  const dialog = document.getElementById("snapshot-dialog");
+  dialog.querySelector("form").reset();
+  if ((await answer("snapshot-dialog")) !== "ok") return null;
+  const lines = document.getElementById("snapshot-collections").value.split("\n");
+  const operation = dialog.querySelector("input[name=snapshot-operation]:checked").value;
+  return JSON.stringify({ collections: lines.map((line) => line.trim()).filter(Boolean), operation });
 }
 
 async function askForToken(refused = false) {
@@ -76,10 +104,10 @@ function answer(id) {
 
 let hiding = null;
 
-function tell(text) {
+function tell(text, ms = NOTICE_MS) {
   const notice = document.getElementById("notice");
   notice.textContent = text;
   notice.hidden = false;
   clearTimeout(hiding);
-  hiding = setTimeout(() => (notice.hidden = true), NOTICE_MS);
+  hiding = setTimeout(() => (notice.hidden = true), ms);
 }

@@ -70,7 +70,7 @@ async function refresh() {
   const fresh = new DOMParser().parseFromString(await response.text(), "text/html");
   const before = states();
   const focused = document.activeElement;
-  const group = focused?.closest(".actions")?.dataset.watcher;
+  const group = focused?.closest(".actions")?.getAttribute("aria-label");
   document.title = fresh.title;
   document.getElementById("icon").href = fresh.getElementById("icon").getAttribute("href");
   if (document.querySelector(".actions:hover, .actions :focus-visible")) keepOrder(fresh);
@@ -81,15 +81,17 @@ async function refresh() {
   document.dispatchEvent(new CustomEvent("refreshed"));
 }
 
-/** What the page keeps of itself: the parts with `data-keep`, and a `<details>` that the reader has opened. */
+const KEPT = { DETAILS: "open", BUTTON: "disabled" };
+
+/** What the page keeps of itself: the parts with `data-keep`, a `<details>` that the reader has opened, a button whose action lasts. */
 const whatStays = {
   beforeNodeMorphed: (old) => !(old instanceof Element && old.hasAttribute("data-keep")),
-  beforeAttributeUpdated: (name, old, change) => !(name === "open" && change === "remove" && old.nodeName === "DETAILS"),
+  beforeAttributeUpdated: (name, old, change) => !(change === "remove" && KEPT[old.nodeName] === name),
 };
 
 /** What stands now where a button has gone away. */
-function firstButton(watcher) {
-  return watcher && document.querySelector(`.actions[data-watcher="${CSS.escape(watcher)}"] button`);
+function firstButton(group) {
+  return group && document.querySelector(`.actions[aria-label="${CSS.escape(group)}"] button`);
 }
 
 /** While somebody is about to press a button, rows must not move away from under it. */

@@ -7,7 +7,6 @@ Method: MongoDB's fail point failCommand on the worker's aggregate, for a number
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -33,13 +32,6 @@ FAILURES: dict[str, dict[str, Any]] = {"error": {"errorCode": 91}, "connection c
 def mongo(failing_mongo: ReplicaSet) -> ReplicaSet:
     """One with fail points."""
     return failing_mongo
-
-
-@pytest.fixture(scope="module")
-def mongo_client(mongo: ReplicaSet) -> Iterator[MongoClient[dict[str, Any]]]:
-    """A client of it."""
-    with mongo.client() as client:
-        yield client
 
 
 @pytest.mark.parametrize("failure", FAILURES)

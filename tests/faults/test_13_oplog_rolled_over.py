@@ -8,7 +8,6 @@ position while mongod is down, which to a change stream is the same as having be
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -34,13 +33,6 @@ Document = dict[str, Any]
 def mongo(failing_mongo: ReplicaSet) -> ReplicaSet:
     """One with fail points, and an oplog that may be cut."""
     return failing_mongo
-
-
-@pytest.fixture(scope="module")
-def mongo_client(mongo: ReplicaSet) -> Iterator[MongoClient[Document]]:
-    """A client of it."""
-    with mongo.client() as client:
-        yield client
 
 
 def insert(db: Database[Document], *ids: str) -> None:

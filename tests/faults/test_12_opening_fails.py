@@ -17,6 +17,7 @@ from tests.support.fault_matrix import FaultReport
 from tests.support.load import Load
 from tests.support.mongodb_faults import failing
 from tests.support.oracle import Oracle
+from tests.support.waiting import eventually
 from tests.support.worker import Launch
 from watcher.sandbox.mongod import ReplicaSet
 from watcher.worker.backoff import FIRST_SECONDS, LONGEST_SECONDS
@@ -57,6 +58,6 @@ def test_it_backs_off_and_comes_back(
     assert point.strikes == TIMES
     assert status["reopens"] == TIMES
     assert seconds > SHORTEST_WAITS_S
-    assert len(worker.logged("warning")) == 1
+    assert len(eventually(lambda: worker.logged("warning"))) == 1
     fault_report.count(faults=TIMES)
     settle(worker)

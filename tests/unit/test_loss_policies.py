@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from watcher.config import Settings
+from tests.support.plain_settings import settings
 from watcher.errors import PositionLost
 from watcher.model import Batch, Owner, Position, ResumeToken
 from watcher.mongodb.errors import EventTooLarge
@@ -92,11 +92,6 @@ class Server:
 
     def _fits(self, number: int) -> bool:
         return self.large[number] is not None and ("updateDescription" in self.left_out or bool(self.left_out) > self.large[number])
-
-
-def settings(**values: Any) -> Settings:
-    uri = "mongodb://host/dashboard"
-    return Settings(name="dashboard", mongodb_uri=uri, kafka_brokers="host:9092", kafka_client_id="dashboard-watcher", **values)
 
 
 def tolerant(server: Server, gaps: Gaps | None = None, lost_position: str = "", **values: Any) -> TolerantStream:

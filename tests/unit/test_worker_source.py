@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from watcher.config import Settings
+from tests.support.plain_settings import settings
 from watcher.model import Owner, Position, Snapshot
 from watcher.snapshot.interleaver import Interleaver
 from watcher.stream.loss_policies import TolerantStream
@@ -30,8 +30,6 @@ COPYING = STREAMED.moved({"_data": "8265F0C10000000001"}, snapshot=Snapshot("s",
     ],
 )
 def test_a_snapshot_stands_around_the_stream_where_there_may_be_one(position: Position, values: dict[str, Any], kind: type) -> None:
-    uri = "mongodb://host/dashboard"
-    settings = Settings(name="dashboard", mongodb_uri=uri, kafka_brokers="host:9092", kafka_client_id="d", **values)
     stream: Any = SimpleNamespace(session=None)  # nothing reads from it
     progress: Any = SimpleNamespace(gaps=None)  # nothing happens that it could hear of
-    assert type(source_of(stream, settings, position, progress, loss="", cut_off=False)) is kind
+    assert type(source_of(stream, settings(**values), position, progress, loss="", cut_off=False)) is kind

@@ -54,9 +54,9 @@ def mongo(server_directory: Path) -> Iterator[ReplicaSet]:
         yield replica_set
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def mongo_client(mongo: ReplicaSet) -> Iterator[MongoClient[dict[str, Any]]]:
-    """A client of `mongo`."""
+    """A client of `mongo`, of the module's own where it has one."""
     with mongo.client() as client:
         yield client
 

@@ -167,5 +167,5 @@ def iso(moment: float | datetime) -> str:
 
 def standard_output() -> TextIO:
     """Return standard output for logs. Characters that the locale cannot encode are escaped instead of failing."""
-    sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
+    sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]  # TextIOWrapper, since nobody replaces it
     return sys.stdout

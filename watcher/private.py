@@ -19,7 +19,7 @@ FILE_MODE = 0o600
 UMASK = 0o077
 """The same for files that other programs make; see umask(2)."""
 
-SYSTEM_DIRECTORIES = tuple(map(Path, ("/run", "/var/run", "/var/log", "/tmp", "/var/tmp", "/dev/shm")))  # noqa: S108
+SYSTEM_DIRECTORIES = tuple(map(Path, ("/run", "/var/run", "/var/log", "/tmp", "/var/tmp", "/dev/shm")))  # noqa: S108  # nothing is written there
 """Directories that everybody needs, also where they are empty, as /run is in some containers."""
 
 _OTHERS = ~DIRECTORY_MODE & 0o777

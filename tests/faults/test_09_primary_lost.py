@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from pymongo import MongoClient
 from pymongo.errors import PyMongoError
 
 from tests.faults.conftest import Settle
@@ -36,13 +35,6 @@ def mongo(server_directory: Path) -> Iterator[ReplicaSet]:
     """Three nodes."""
     with ReplicaSet(server_directory / "three", size=3) as replica_set:
         yield replica_set
-
-
-@pytest.fixture(scope="module")
-def mongo_client(mongo: ReplicaSet) -> Iterator[MongoClient[dict[str, Any]]]:
-    """A client of the three."""
-    with mongo.client() as client:
-        yield client
 
 
 def step_down(primary: Mongod) -> None:

@@ -13,7 +13,6 @@ from random import Random
 from typing import Any
 
 import pytest
-from pymongo import MongoClient
 
 from tests.faults.conftest import Settle
 from tests.support.fault_matrix import FaultReport
@@ -34,13 +33,6 @@ def mongo(server_directory: Path) -> Iterator[ReplicaSet]:
     """One node, to be killed."""
     with ReplicaSet(server_directory / "killed") as replica_set:
         yield replica_set
-
-
-@pytest.fixture(scope="module")
-def mongo_client(mongo: ReplicaSet) -> Iterator[MongoClient[dict[str, Any]]]:
-    """A client of that node."""
-    with mongo.client() as client:
-        yield client
 
 
 def test_an_outage_of_mongodb_is_ridden_out(

@@ -6,7 +6,6 @@ Method: MongoDB's fail point failCommand on the worker's getMore, under load.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -35,13 +34,6 @@ TIMES = 1
 def mongo(failing_mongo: ReplicaSet) -> ReplicaSet:
     """One with fail points."""
     return failing_mongo
-
-
-@pytest.fixture(scope="module")
-def mongo_client(mongo: ReplicaSet) -> Iterator[MongoClient[dict[str, Any]]]:
-    """A client of it."""
-    with mongo.client() as client:
-        yield client
 
 
 def test_the_stream_is_opened_again(

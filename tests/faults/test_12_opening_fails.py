@@ -7,7 +7,6 @@ Method: MongoDB's fail point failCommand on the worker's aggregate, for a number
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -18,6 +17,7 @@ from tests.support.fault_matrix import FaultReport
 from tests.support.load import Load
 from tests.support.mongodb_faults import failing
 from tests.support.oracle import Oracle
+from tests.support.waiting import eventually
 from tests.support.worker import Launch
 from watcher.sandbox.mongod import ReplicaSet
 from watcher.worker.backoff import FIRST_SECONDS, LONGEST_SECONDS
@@ -33,13 +33,6 @@ FAILURES: dict[str, dict[str, Any]] = {"error": {"errorCode": 91}, "connection c
 def mongo(failing_mongo: ReplicaSet) -> ReplicaSet:
     """One with fail points."""
     return failing_mongo
-
-
-@pytest.fixture(scope="module")
-def mongo_client(mongo: ReplicaSet) -> Iterator[MongoClient[dict[str, Any]]]:
-    """A client of it."""
-    with mongo.client() as client:
-        yield client
 
 
 @pytest.mark.parametrize("failure", FAILURES)
@@ -65,6 +58,6 @@ def test_it_backs_off_and_comes_back(
     assert point.strikes == TIMES
     assert status["reopens"] == TIMES
     assert seconds > SHORTEST_WAITS_S
-    assert len(worker.logged("warning")) == 1
+    assert len(eventually(lambda: worker.logged("warning"))) == 1
     fault_report.count(faults=TIMES)
     settle(worker)

@@ -15,7 +15,6 @@ from random import Random
 from typing import Any
 
 import pytest
-from pymongo import MongoClient
 from pymongo.database import Database
 
 from tests.support.fault_matrix import FaultReport
@@ -49,13 +48,6 @@ def mongo(request: pytest.FixtureRequest, server_directory: Path) -> Iterator[Re
     """One node, to be killed, or three, whose primary steps down."""
     with ReplicaSet(server_directory / f"snapshot-{request.param}", size=request.param) as replica_set:
         yield replica_set
-
-
-@pytest.fixture(scope="module")
-def mongo_client(mongo: ReplicaSet) -> Iterator[MongoClient[dict[str, Any]]]:
-    """A client of it."""
-    with mongo.client() as client:
-        yield client
 
 
 def kill_broker(mongo: ReplicaSet, kafka: ApacheKafka, away_s: float) -> None:

@@ -8,7 +8,6 @@ at all (minSnapshotHistoryWindowInSeconds) under a load; collections that come a
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from random import Random
 from typing import Any
 
@@ -40,13 +39,6 @@ SHOWN_FOR_SECONDS = 300
 def mongo(failing_mongo: ReplicaSet) -> ReplicaSet:
     """One with fail points."""
     return failing_mongo
-
-
-@pytest.fixture(scope="module")
-def mongo_client(mongo: ReplicaSet) -> Iterator[MongoClient[Document]]:
-    """A client of it."""
-    with mongo.client() as client:
-        yield client
 
 
 @pytest.fixture

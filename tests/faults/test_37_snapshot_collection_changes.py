@@ -163,6 +163,6 @@ def test_a_capped_collection_without_whole_documents_is_left_out(
     messages = completed(inbox)
     assert {row["collection"] for row in rows(messages)} == {"users"}
     assert [end["collection"] for end in operations(messages, "snapshotCollectionCompleted")] == ["users"]
-    [told] = [line for line in worker.log if "capped" in line["event"]]
+    [told] = eventually(lambda: [line for line in worker.log if "capped" in line["event"]])
     assert told["collection"] == "journal"
     fault_report.count(messages=len(messages))

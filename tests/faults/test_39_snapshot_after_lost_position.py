@@ -8,7 +8,6 @@ mid-copy. Meanwhile documents are inserted, updated and deleted that no message 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from random import Random
 from typing import Any
 
@@ -39,13 +38,6 @@ NEXT_MILLION = 1_000_000
 def mongo(failing_mongo: ReplicaSet) -> ReplicaSet:
     """One with fail points."""
     return failing_mongo
-
-
-@pytest.fixture(scope="module")
-def mongo_client(mongo: ReplicaSet) -> Iterator[MongoClient[Document]]:
-    """A client of it."""
-    with mongo.client() as client:
-        yield client
 
 
 @pytest.fixture

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
 from contextlib import closing
 from typing import Any
 
@@ -34,13 +33,6 @@ HARMLESS_CODES = frozenset(range(1, 330)) - {63, 65, 121, 150, 169, 227, 236, 24
 def mongo(failing_mongo: ReplicaSet) -> ReplicaSet:
     """One with fail points."""
     return failing_mongo
-
-
-@pytest.fixture(scope="module")
-def mongo_client(mongo: ReplicaSet) -> Iterator[MongoClient[Document]]:
-    """A client of it."""
-    with mongo.client() as client:
-        yield client
 
 
 @pytest.fixture

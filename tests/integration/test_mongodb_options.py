@@ -45,13 +45,6 @@ def mongo(failing_mongo: ReplicaSet) -> ReplicaSet:
 
 
 @pytest.fixture(scope="module")
-def mongo_client(mongo: ReplicaSet) -> Iterator[MongoClient[Document]]:
-    """A client of it."""
-    with mongo.client() as client:
-        yield client
-
-
-@pytest.fixture(scope="module")
 def pair(server_directory: Path) -> Iterator[ReplicaSet]:
     """A primary and a secondary, with fail points."""
     with ReplicaSet(server_directory / "pair", size=2, extra_args=FAIL_POINTS) as replica_set:

@@ -26,7 +26,11 @@ Document = dict[str, Any]
 
 def assert_told_once(worker: WorkerProcess, component: str) -> None:
     """One line at the loss and one at the recovery; the first "streaming" is the start."""
-    told = [line for line in worker.log if line["level"] == "warning" or line["event"] == "streaming"]
+
+    def lines() -> list[Document]:
+        return [line for line in worker.log if line["level"] == "warning" or line["event"] == "streaming"]
+
+    told = eventually(lambda: found if len(found := lines()) >= 3 else None) or []  # a thread of its own writes them
     assert [line["event"] if line["level"] == "info" else line["component"] for line in told] == [
         "streaming",
         component,

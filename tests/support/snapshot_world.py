@@ -16,7 +16,7 @@ from typing import Any
 import bson
 from bson.datetime_ms import DatetimeMS
 
-from watcher.model import Batch, ResumeToken, Ticks
+from watcher.model import Batch, Position, ResumeToken, Ticks
 from watcher.mongodb.split_events import event_token
 from watcher.snapshot.ports import Read, Unreadable
 
@@ -175,9 +175,9 @@ class WorldStream:
     operation_time: int = 0
     """The greatest of a reply to this session."""
 
-    def open(self, token: ResumeToken | None) -> Batch:
+    def open(self, position: Position) -> Batch:
         world, random = self.world, self.world.random
-        self.token = token or token_at(world.now + 1)
+        self.token = position.token or token_at(world.now + 1)
         after = (index for index, event in enumerate(world.oplog) if event.token["_data"] > self.token["_data"])
         self.index = next(after, len(world.oplog))
         # A member that lags may answer, but none that is behind the token.

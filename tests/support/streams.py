@@ -10,7 +10,7 @@ from typing import Any
 import bson
 
 from watcher.config import Settings
-from watcher.model import Batch, ResumeToken
+from watcher.model import Batch, Owner, Position, ResumeToken
 from watcher.mongodb.resuming_stream import ResumingStream
 from watcher.sandbox.mongod import ReplicaSet
 from watcher.stream.gaps import Gaps
@@ -29,7 +29,7 @@ def opened(settings: Settings, token: ResumeToken | None, *, cut_off: bool = Fal
     """A worker's own stream, opened after `token`; `cut_off`: as after a connection that was closed."""
     with closing(ResumingStream(settings)) as stream:
         tolerant = TolerantStream(stream, settings, Gaps(None), cut_off=cut_off)
-        tolerant.open(token)
+        tolerant.open(Position(settings.database, Owner("test", "host", 1), token))
         yield tolerant
 
 

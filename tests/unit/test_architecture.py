@@ -118,6 +118,16 @@ NOT_IN_A_WORKER = frozenset(
 )
 """What other commands need; every worker would keep it in memory for good."""
 
+OURS_NOT_IN_A_WORKER = (
+    "fleet",
+    "mongodb.collection_reader",
+    "mongodb.snapshot_queries",
+    "position.change",
+    "position.takeover",
+    "snapshot",
+)
+"""Parts of the package that a worker loads only when it copies documents, or never."""
+
 
 def imported_names(source: Path, module: str) -> Iterator[str]:
     """Every dotted name that the file imports, wherever in it; relative imports are resolved against `module`."""
@@ -363,3 +373,6 @@ def test_a_worker_keeps_nothing_that_only_other_commands_need() -> None:
     imported = {name.partition(".")[0] for name in modules.split()}
     assert {"pymongo", "confluent_kafka", "click"} <= imported
     assert imported & NOT_IN_A_WORKER == set()
+    ours = {name.removeprefix("watcher.") for name in modules.split() if name.startswith("watcher.")}
+    assert "mongodb.resuming_stream" in ours
+    assert ours & {*OURS_NOT_IN_A_WORKER} == set()

@@ -8,19 +8,8 @@ from typing import Any
 
 import pytest
 
-from watcher.config import Settings
+from tests.support.plain_settings import settings
 from watcher.config.fault import Invalid
-
-REQUIRED = {
-    "name": "dashboard",
-    "mongodb_uri": "mongodb://localhost:27017/dashboard",
-    "kafka_brokers": "localhost:9092",
-    "kafka_client_id": "dashboard-watcher",
-}
-
-
-def settings(**changes: Any) -> Settings:
-    return Settings(**(REQUIRED | changes))
 
 
 def refusal(**changes: Any) -> str:

@@ -10,21 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from watcher.config import Settings
+from tests.support.plain_settings import settings
 from watcher.config.fault import Invalid, Refused
 from watcher.config.mongodb.fields import split_field
 from watcher.mongodb.field_exclusion import exclusion_stages, fields_of
-
-REQUIRED = {
-    "name": "dashboard",
-    "mongodb_uri": "mongodb://localhost:27017/dashboard",
-    "kafka_brokers": "localhost:9092",
-    "kafka_client_id": "dashboard-watcher",
-}
-
-
-def settings(**changes: Any) -> Settings:
-    return Settings(**(REQUIRED | changes))
 
 
 def refused(**changes: Any) -> Refused:

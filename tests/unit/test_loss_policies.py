@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from watcher.config import Settings
+from tests.support.plain_settings import settings
 from watcher.errors import PositionLost
-from watcher.model import Batch, ResumeToken
+from watcher.model import Batch, Owner, Position, ResumeToken
 from watcher.mongodb.errors import EventTooLarge
 from watcher.mongodb.split_events import event_token
 from watcher.stream.gaps import Gaps
@@ -25,6 +25,10 @@ DOCUMENTS = ("fullDocument", "fullDocumentBeforeChange")
 
 def token(number: int) -> ResumeToken:
     return {"_data": f"82{number:08X}04"}
+
+
+def position(number: int | None) -> Position:
+    return Position("dashboard", Owner("9f3c", "host-1", 4711), token=None if number is None else token(number))
 
 
 def number_of(position: ResumeToken) -> int:
@@ -90,11 +94,6 @@ class Server:
         return self.large[number] is not None and ("updateDescription" in self.left_out or bool(self.left_out) > self.large[number])
 
 
-def settings(**values: Any) -> Settings:
-    uri = "mongodb://host/dashboard"
-    return Settings(name="dashboard", mongodb_uri=uri, kafka_brokers="host:9092", kafka_client_id="dashboard-watcher", **values)
-
-
 def tolerant(server: Server, gaps: Gaps | None = None, lost_position: str = "", **values: Any) -> TolerantStream:
     return TolerantStream(server, settings(**values), gaps or Gaps(None), lost_position=lost_position)  # type: ignore[arg-type]
 
@@ -114,7 +113,7 @@ def read(stream: TolerantStream, until: int) -> list[tuple[int, tuple[str, ...]]
 def test_every_event_comes_once_and_in_order(large: dict[int, bool], empty_replies: int) -> None:
     server = Server(large, count=30, empty_replies=empty_replies)
     stream = tolerant(server, full_document_before_change="whenAvailable")
-    stream.open(token(0))
+    stream.open(position(0))
     missing = {number: (*DOCUMENTS, "updateDescription") if even_without else DOCUMENTS for number, even_without in large.items()}
     assert read(stream, 30) == [(number, missing.get(number, ())) for number in range(1, 31)]
 
@@ -122,7 +121,7 @@ def test_every_event_comes_once_and_in_order(large: dict[int, bool], empty_repli
 def test_after_a_large_event_batches_are_large_again() -> None:
     server = Server({3: False}, count=20)
     stream = tolerant(server)
-    stream.open(token(0))
+    stream.open(position(0))
     read(stream, 3)
     assert len(stream.next().events) == BATCH
     assert server.left_out == ()
@@ -131,7 +130,7 @@ def test_after_a_large_event_batches_are_large_again() -> None:
 def test_an_empty_reply_without_documents_is_not_taken_for_the_event(caplog: pytest.LogCaptureFixture) -> None:
     server = Server({1: False}, count=2)
     stream = tolerant(server)
-    stream.open(token(0))
+    stream.open(position(0))
     stream.next()
     server.empty_replies = 0
     caplog.set_level("WARNING", "watcher")
@@ -141,7 +140,7 @@ def test_an_empty_reply_without_documents_is_not_taken_for_the_event(caplog: pyt
 
 def test_a_large_event_ends_the_stream_under_the_policy_fail_after_those_before_it() -> None:
     stream = tolerant(Server({3: False}, count=4), on_large_event="fail")
-    stream.open(token(0))
+    stream.open(position(0))
     assert read(stream, 2) == [(1, ()), (2, ())]
     with pytest.raises(EventTooLarge) as raised:
         stream.next()
@@ -151,7 +150,7 @@ def test_a_large_event_ends_the_stream_under_the_policy_fail_after_those_before_
 
 def test_an_event_of_which_not_even_the_rest_can_be_had_ends_the_stream() -> None:
     stream = tolerant(Server({2: None}, count=3))
-    stream.open(token(0))
+    stream.open(position(0))
     assert read(stream, 1) == [(1, ())]
     with pytest.raises(EventTooLarge, match="even without fullDocument, updateDescription") as raised:
         stream.next()
@@ -161,7 +160,7 @@ def test_an_event_of_which_not_even_the_rest_can_be_had_ends_the_stream() -> Non
 def test_a_reply_that_is_too_large_as_a_whole_costs_no_event_anything() -> None:
     server = Server(count=20, reply_holds=1)
     stream = tolerant(server, batch_size=8)
-    stream.open(token(0))
+    stream.open(position(0))
     assert read(stream, 8) == [(number, ()) for number in range(1, 9)]
     assert set(server.opened) == {()}
     server.reply_holds = BATCH
@@ -172,7 +171,7 @@ def test_a_large_event_that_has_become_small_meanwhile() -> None:
     """It's updated often, and looked up each time: by the second reading it may be small."""
     server = Server({2: False}, count=30)
     stream = tolerant(server, batch_size=5)
-    stream.open(token(0))
+    stream.open(position(0))
     stream.next()
     server.large = {}
     assert read(stream, 30) == [(number, ()) for number in range(1, 31)]
@@ -181,7 +180,7 @@ def test_a_large_event_that_has_become_small_meanwhile() -> None:
 
 def test_a_position_lost_while_opening_becomes_a_gap() -> None:
     stream = tolerant(Server(count=20, lost=10), on_position_lost="restart")
-    batch = stream.open(token(5))
+    batch = stream.open(position(5))
     [notice] = batch.notices
     assert (notice.operation, notice.timestamp_ms) == ("gap", 20_000)
     assert notice.fields == {
@@ -196,7 +195,7 @@ def test_a_position_lost_while_opening_becomes_a_gap() -> None:
 def test_a_position_lost_in_mid_stream_becomes_a_gap_after_what_was_read() -> None:
     server = Server(count=8)
     stream = tolerant(server, on_position_lost="restart")
-    stream.open(token(0))
+    stream.open(position(0))
     stream.next()
     server.lost, server.count = 30, 40
     [notice] = stream.next().notices
@@ -210,14 +209,14 @@ def test_a_position_lost_beside_a_large_event_becomes_a_gap_too() -> None:
             return super().open(position, leave_out)
 
     stream = tolerant(Rolling({2: False}, count=5), on_position_lost="restart")
-    stream.open(token(0))
+    stream.open(position(0))
     assert [notice.operation for notice in stream.next().notices] == ["gap"]
 
 
 def test_under_the_policy_fail_the_advice_names_both_times() -> None:
     stream = tolerant(Server(count=20, lost=10))
     with pytest.raises(PositionLost) as error:
-        stream.open(token(5))
+        stream.open(position(5))
     times = "The position is of 1970-01-01T00:00:05.000Z. MongoDB's oldest change is of 1970-01-01T00:00:10.000Z."
     assert str(error.value) == f"MongoDB cannot continue. {times}"
     assert error.value.hint == "A larger oplog keeps more."
@@ -227,17 +226,17 @@ def test_a_second_gap_within_the_hour_is_a_fault() -> None:
     gaps = Gaps(None)
     gaps.count(1)
     with pytest.raises(PositionLost, match=r"within the hour\.$"):
-        tolerant(Server(count=20, lost=10), gaps, on_position_lost="restart").open(token(5))
+        tolerant(Server(count=20, lost=10), gaps, on_position_lost="restart").open(position(5))
 
 
 def test_a_gap_that_was_not_delivered_does_not_count() -> None:
     gaps = Gaps(None)
     for _ in range(2):
-        assert tolerant(Server(count=20, lost=10), gaps, on_position_lost="restart").open(token(5)).notices
+        assert tolerant(Server(count=20, lost=10), gaps, on_position_lost="restart").open(position(5)).notices
 
 
 def test_a_saved_position_that_is_gone_becomes_a_gap_without_a_beginning() -> None:
-    batch = tolerant(Server(count=20), lost_position="The topic is gone.", on_position_lost="restart").open(None)
+    batch = tolerant(Server(count=20), lost_position="The topic is gone.", on_position_lost="restart").open(position(None))
     [notice] = batch.notices
     assert notice.fields == {"reason": "The topic is gone.", "to": "1970-01-01T00:00:20.000Z"}
 
@@ -248,4 +247,4 @@ def test_a_first_start_in_the_lost_past_is_no_gap() -> None:
             raise PositionLost("MongoDB cannot start there")
 
     with pytest.raises(PositionLost, match=r"^MongoDB cannot start there$"):
-        tolerant(Past(), on_position_lost="restart").open(None)
+        tolerant(Past(), on_position_lost="restart").open(position(None))

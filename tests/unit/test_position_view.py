@@ -11,7 +11,8 @@ from pathlib import Path
 import click
 import pytest
 
-from watcher.cli.delivery.position import Token, _agreed
+from watcher.cli.delivery.position import _agreed
+from watcher.cli.delivery.position_choice import Token
 from watcher.cli.delivery.position_view import as_document, as_text, plan_as_text
 from watcher.config import Settings
 from watcher.kafka.position import Saved, Stamp

@@ -201,7 +201,7 @@ def test_it_waits_for_one_that_is_still_draining(tmp_path: Path) -> None:
         second = threading.Thread(target=enter)
         second.start()
         assert not entered.wait(0.3)
-    assert entered.wait(5)
+    assert entered.wait(20)
     second.join()
 
 

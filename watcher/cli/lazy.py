@@ -19,15 +19,15 @@ class LazyGroup(click.Group):
         super().__init__(*args, **kwargs)
         self._places = commands_by_module
 
-    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002  # click passes it
         return list(self._places)
 
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002  # click passes it
         place = self._places.get(cmd_name)
         if place is None:
             return None
         command = getattr(import_module(place.module), place.attribute)
-        assert isinstance(command, click.Command)  # noqa: S101
+        assert isinstance(command, click.Command)  # noqa: S101  # for mypy
         return command
 
     def resolve_command(self, ctx: click.Context, args: list[str]) -> tuple[str | None, click.Command | None, list[str]]:
@@ -37,6 +37,6 @@ class LazyGroup(click.Group):
             ctx.fail(f"no such command '{name}'" + (f"; did you mean '{near[0]}'?" if near else ""))
         return super().resolve_command(ctx, args)
 
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002  # click passes it
         with formatter.section("Commands"):
             formatter.write_dl([(name, place.summary) for name, place in self._places.items()])

@@ -13,7 +13,7 @@ from watcher.doctor.runner import Findings
 VERSION = 1
 """Version of the JSON form. It goes up when a key is removed or changes its meaning; new keys may come without that."""
 
-MARKS = {Outcome.OK: "✓", Outcome.WARNING: "!", Outcome.FAILED: "✗", Outcome.NOT_CHECKED: "–"}  # noqa: RUF001
+MARKS = {Outcome.OK: "✓", Outcome.WARNING: "!", Outcome.FAILED: "✗", Outcome.NOT_CHECKED: "–"}  # noqa: RUF001  # the dash is meant
 PLAIN_MARKS = {Outcome.OK: "+", Outcome.WARNING: "!", Outcome.FAILED: "x", Outcome.NOT_CHECKED: "-"}
 """Marks for an output whose encoding lacks the others."""
 AREAS = {"configuration": "Configuration", "host": "Host", "mongodb": "MongoDB", "kafka": "Kafka", "position": "Position"}

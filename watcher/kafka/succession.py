@@ -14,7 +14,7 @@ from watcher.model import Owner
 
 
 class NextStep(Enum):
-    """What to do next."""
+    """The next step of a worker that has been fenced."""
 
     OPEN = auto()
     WAIT = auto()

@@ -41,7 +41,6 @@ PLACES = {
     "eventId": Place("_id", "_data", STRING),
     "snapshot": Place("snapshot", type=STRING, optional=True),
 }
-
 """The values that are in the change event. One that is a field of its own has the field's name, but for the time."""
 
 SEQUENCE = "sequence"

@@ -49,7 +49,7 @@ Filters = Annotated[
 
 
 class DocumentKey(BaseModel):
-    """What identifies a document; in a sharded collection it holds the shard key's fields as well."""
+    """The fields that identify a document; in a sharded collection it holds the shard key's fields as well."""
 
     id: Annotated[Any, Field(alias="_id")]
 
@@ -62,7 +62,7 @@ class TruncatedArray(BaseModel):
 
 
 class UpdateDescription(BaseModel):
-    """What an update did; a dot in a name stands between the steps of a path, or is part of a field's own name."""
+    """The effect of an update; a dot in a name stands between the steps of a path, or is part of a field's own name."""
 
     updatedFields: dict[str, Any]
     removedFields: list[str]

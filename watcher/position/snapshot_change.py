@@ -19,7 +19,7 @@ from watcher.position.takeover import CommandChange, Taken, run_command
 from watcher.snapshot import plan
 
 PAST: dict[str, str] = {"pause": "paused", "resume": "resumed", "stop": "stopped"}
-"""What has been done to a snapshot, by the name of the command."""
+"""The participle that tells what was done to a snapshot, by the name of the command."""
 
 
 class SnapshotRefused(WatcherError):

@@ -46,7 +46,7 @@ class Taken:
 
     @property
     def by(self) -> str:
-        """Who gives the command: user@host."""
+        """The person who gives the command: user@host."""
         return f"{_user()}@{self.position.owner.host}"
 
     def entry(self, after: ResumeToken) -> PositionChange:

@@ -21,7 +21,7 @@ def main(parent: int, command: list[str]) -> None:
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
         if os.getppid() != parent:
             sys.exit("the parent ended before the server was started")
-    os.execv(command[0], command)  # noqa: S606
+    os.execv(command[0], command)  # noqa: S606  # the launcher becomes the server
 
 
 if __name__ == "__main__":

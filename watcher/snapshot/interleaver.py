@@ -68,7 +68,7 @@ class Interleaver:
         self._queue.clear()
         self._none_left = self._later = None
         self._failure = ""
-        batch = self._stream.open(position.token)
+        batch = self._stream.open(position)
         notices = [*batch.notices]
         self._snapshot = position.snapshot if position.snapshot and not position.snapshot.is_over else None
         if is_gap(batch):

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from watcher.model import Batch, ResumeToken, Ticks
+from watcher.model import Batch, Position, Ticks
 
 
 class Unreadable(Exception):
@@ -20,8 +20,8 @@ class Unanswerable(Exception):
 class Stream(Protocol):
     """A change stream whose reader says how long it waits for the first event."""
 
-    def open(self, token: ResumeToken | None) -> Batch:
-        """Open after `token`; returns a batch without events that holds the position of the stream."""
+    def open(self, position: Position) -> Batch:
+        """Open after `position`; returns a batch without events that holds the position of the stream."""
 
     def next(self, wait_ms: int | None = None) -> Batch:
         """Read the next batch, after at most `wait_ms` milliseconds if there is none; by default after a second."""

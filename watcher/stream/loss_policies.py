@@ -12,7 +12,7 @@ from bson.raw_bson import RawBSONDocument
 from watcher.config import Settings
 from watcher.errors import Outage, PositionLost
 from watcher.log import iso
-from watcher.model import Batch, Notice, ResumeToken, token_seconds
+from watcher.model import Batch, Notice, Position, ResumeToken, token_seconds
 from watcher.mongodb.error_codes import LARGE_HINT
 from watcher.mongodb.errors import CUT_OFF, ID_TOO_LARGE_HINT, EventTooLarge
 from watcher.mongodb.resuming_stream import ResumingStream
@@ -52,8 +52,9 @@ class TolerantStream:
         self._one_by_one = min(settings.batch_size, CAREFULLY) if cut_off else 0
         """Number of events still to be read one at a time, because a large one is among them."""
 
-    def open(self, token: ResumeToken | None) -> Batch:
+    def open(self, position: Position) -> Batch:
         """Open as `ChangeStream.open` does; the policy decides about a lost position. The batch holds the stream's position."""
+        token = position.token
         gap_is_known = token is None and self._lost_position
         batch = self._open_after_gap(self._lost_position, None) if gap_is_known else self._open(token)
         self._token = batch.token

@@ -183,7 +183,7 @@ def _begin_ms(request: Request, pairing: Pairing) -> int:
 
 def _judge(pair: Pair, result: Comparison, begin_ms: int, last_ms: int) -> None:
     told = pair.old or pair.ours
-    assert told is not None  # noqa: S101
+    assert told is not None  # noqa: S101  # for mypy
     if pair.old and pair.ours:
         found = tuple(_changes(pair.old, pair.ours))
         result.add("different" if found else "same", told, found)

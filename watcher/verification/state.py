@@ -168,5 +168,5 @@ class StateStore:
 
     def _partition(self, number: int) -> Partition:
         name = self._names[number]
-        assert isinstance(name, tuple)  # noqa: S101
+        assert isinstance(name, tuple)  # noqa: S101  # for mypy
         return name

@@ -24,10 +24,7 @@ from watcher.model import Owner, Position
 from watcher.mongodb.errors import CUT_OFF
 from watcher.mongodb.resuming_stream import ResumingStream
 from watcher.private import make_directory
-from watcher.snapshot.documents import StreamDocuments
-from watcher.snapshot.interleaver import Interleaver
 from watcher.status.report import WorkerState
-from watcher.stream.loss_policies import TolerantStream
 from watcher.stream.overlap import take_short_turns
 from watcher.stream.pipeline import Pipeline
 from watcher.worker.backoff import Backoff
@@ -37,6 +34,7 @@ from watcher.worker.previous_run import PreviousRun
 from watcher.worker.process import Nudge, StopRequest, die_with_parent, only_one, stop_requested
 from watcher.worker.reporting.progress import Progress
 from watcher.worker.reporting.status_file import StatusFile
+from watcher.worker.source import source_of, tell_of_no_snapshot
 
 COMMAND_LOOK_SECONDS = 0.2
 """Interval at which to look whether a command that has taken the watcher over is done."""
@@ -153,8 +151,7 @@ class Worker:
             tell_of_no_snapshot(settings, position)
         self._told = True
         with contextlib.closing(ResumingStream(settings)) as stream:
-            tolerant = TolerantStream(stream, settings, self._progress.gaps, lost_position=loss, cut_off=self._cut_off)
-            source = Interleaver(tolerant, StreamDocuments(stream.session, settings), settings, self._progress)
+            source = source_of(stream, settings, position, self._progress, loss=loss, cut_off=self._cut_off)
             pipeline = Pipeline(source, self._encoder, self._sink, self._progress, nudged=self._nudge.take)
             pipeline.run(position, self._stopping.is_set)
 
@@ -168,13 +165,3 @@ class Worker:
             if self._credentials.settings.on_position_lost == "fail" or not self._progress.gaps.allowed:
                 raise
             return self._sink.open_anew(), str(error)
-
-
-def tell_of_no_snapshot(settings: Settings, position: Position) -> None:
-    """Log that documents are not copied, where somebody may expect it: at a first start, and where snapshot_mode comes too late."""
-    if position.token is None and settings.snapshot_mode == "never":
-        hint = 'snapshot_mode = "initial" copies them at a first start; see docs/snapshots.md'
-        logger.info("first start: the documents that are there already are not copied", extra={"hint": hint})
-    elif position.token and settings.snapshot_mode == "initial" and not (position.snapshot or position.last_snapshot):
-        hint = "an initial snapshot is made only at a first start; see docs/snapshots.md"
-        logger.info("no initial snapshot: this watcher has a position already, and goes on there", extra={"hint": hint})

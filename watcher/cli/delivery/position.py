@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import json
-import re
 import sys
 from collections.abc import Callable
 from contextlib import suppress
@@ -14,50 +13,19 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from watcher.cli.delivery.position_choice import Choose, Token, after, at_start, back_to, undo
 from watcher.cli.exit_codes import CliExitCode
 from watcher.cli.options import complete_names, select_one, with_deployment
 from watcher.cli.since import Since
 from watcher.config import Deployment, load_one
 from watcher.errors import WatcherError
 from watcher.live_commands.beside_worker import beside_own_worker, check_goes_on, delivered_before, librdkafka_silent
-from watcher.log import iso
 
 if TYPE_CHECKING:
     from watcher.model import ResumeToken
     from watcher.mongodb.timeline import Timeline
     from watcher.oplog import Oplog
     from watcher.position.look import Look
-
-ResumePoint = tuple["ResumeToken", str]
-"""A resume token, and the reason for it, for people."""
-
-OF_A_COPY = re.compile(r"[\w-]+\.\d+")
-"""The eventId of a document that a snapshot has copied: the snapshot's id and a number."""
-
-Choose = Callable[["Look", "Timeline"], ResumePoint]
-
-
-class Token(click.ParamType["ResumeToken"]):
-    """A resume token, as text, which is also the `eventId` of a message, or as the JSON that MongoDB gives."""
-
-    name = "token"
-
-    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> ResumeToken:
-        from bson import json_util
-
-        from watcher.model import token_seconds
-
-        text = str(value)
-        if OF_A_COPY.fullmatch(text):
-            self.fail(
-                "is the eventId of a document that a snapshot has copied, no place in the stream: take that of a change", param, ctx
-            )
-        try:
-            token: ResumeToken = json_util.loads(text) if text.startswith("{") else {"_data": text}
-            token_seconds(token)
-        except Exception:  # noqa: BLE001  # json_util may raise any exception
-            self.fail("must be an eventId, or a resume token as JSON", param, ctx)
-        return token
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +97,7 @@ def rewind(deployment: Deployment, name: str, how: How, moment: datetime | None)
     """
     if (moment is None) is not how.undo:
         raise click.UsageError("say either --at or --undo")
-    return _change(deployment, name, how, _back_to(moment) if moment else _undo)
+    return _change(deployment, name, how, back_to(moment) if moment else undo)
 
 
 @position.command("set")
@@ -142,48 +110,14 @@ def set_(deployment: Deployment, name: str, how: How, token: ResumeToken | None)
     """
     if (token is None) is not how.undo:
         raise click.UsageError("say either TOKEN or --undo")
-    return _change(deployment, name, how, _after(token) if token else _undo)
+    return _change(deployment, name, how, after(token) if token else undo)
 
 
 @position.command()
 @changes
 def reset(deployment: Deployment, name: str, how: How) -> int:
     """Start again where `start_from` says. There, `now` means the time of this command."""
-    return _change(deployment, name, how, _undo if how.undo else _at_start)
-
-
-def _back_to(moment: datetime) -> Choose:
-    def choose(seen: Look, timeline: Timeline) -> ResumePoint:
-        from watcher.position.change import is_step_back
-
-        token = timeline.at(moment)
-        if seen.token and not is_step_back(seen.token, token):
-            raise WatcherError(f"The position is of {time_of(seen.token)} already; a rewind goes back.", hint="See `position set`.")
-        return token, f"rewind to {time_of(token)}"
-
-    return choose
-
-
-def _after(token: ResumeToken) -> Choose:
-    return lambda _, timeline: (timeline.after(token), "set")
-
-
-def _at_start(_seen: Look, timeline: Timeline) -> ResumePoint:
-    return timeline.start(), "reset"
-
-
-def _undo(seen: Look, timeline: Timeline) -> ResumePoint:
-    last = next((entry for entry in reversed(seen.history) if entry.moves), None)
-    if last is None or last.before is None:
-        raise WatcherError("There was no position before that." if last else "There has been no change to take back.")
-    return timeline.after(last.before), f"undo of the change at {last.at}"
-
-
-def time_of(token: ResumeToken) -> str:
-    """The time of the change after which the stream continues, in whole seconds."""
-    from watcher.model import token_seconds
-
-    return iso(token_seconds(token))
+    return _change(deployment, name, how, undo if how.undo else at_start)
 
 
 def _ask_mongodb(timeline: Timeline, seen: Look) -> tuple[Look, int | None, Oplog | None]:

@@ -35,7 +35,7 @@ LEAST: Mapping[str, int] = {
 """The least value of each property that a worker takes."""
 
 _FROM = {"socket.timeout.ms": 10, "metadata.request.timeout.ms": 10, "receive.message.max.bytes": 1000}
-"""What librdkafka takes at least, where it is not 1. It refuses less, so a smaller value stays as it is. 0 means no limit."""
+"""The least value that librdkafka takes, where it is not 1. It refuses less, so a smaller one stays as it is. 0 means no limit."""
 
 
 def within_limits(properties: Mapping[str, PropertyValue]) -> dict[str, PropertyValue]:

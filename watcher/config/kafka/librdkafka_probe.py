@@ -14,14 +14,14 @@ from watcher.config.kafka.librdkafka import PropertyValue
 PLUGINS = "plugin.library.paths"
 
 ENDPOINT = "sasl.oauthbearer.token.endpoint.url"
-"""Where librdkafka sends the client's secret for a token, at once and without a broker."""
+"""Property with the address to which librdkafka sends the client's secret for a token, at once and without a broker."""
 
 NOWHERE = "http://127.0.0.1:99999/"
 """An address that libcurl refuses before it connects, whatever proxy the environment names. A proxy would get a request for a
 closed port."""
 
 _ENDPOINT_BY_DEFAULT = "sasl.oauthbearer.metadata.authentication.type"
-"""Where its value is a cloud's metadata service, librdkafka knows the address itself."""
+"""Property whose value may be a cloud's metadata service: then librdkafka knows the address itself."""
 
 _LEFT_OUT = {"bootstrap.servers", "metadata.broker.list", PLUGINS, "ssl.engine.location", "internal.termination.signal"}
 

@@ -336,7 +336,7 @@ def test_a_position_moved_forward_ends_it_and_one_moved_back_does_not(
     assert (gap["operationType"], aborted["snapshot"]) == ("gap", second)
     assert aborted["sequence"] == gap["sequence"] + 1
     assert "moved forward" in aborted["reason"]
-    eventually(lambda: "moved forward" in worker.status["snapshot"]["error"], 20)
+    eventually(lambda: "moved forward" in str(worker.status["snapshot"]), 20)
 
 
 @pytest.mark.parametrize("point", CommandPoint)

@@ -151,7 +151,9 @@ class MessageReader:
         if time.monotonic() >= self._next_refresh:
             self._take_up_new_topics()
             self._next_refresh = time.monotonic() + REFRESH_SECONDS
-        for record in self._consumer.consume(RECORDS_AT_ONCE, timeout_s):
+        with read_errors(self._settings):
+            records = self._consumer.consume(RECORDS_AT_ONCE, timeout_s)
+        for record in records:
             if delivered := self._delivered(record):
                 self._order.add(delivered, time.monotonic())
         return self._order.ready(time.monotonic())
@@ -234,10 +236,11 @@ class MessageReader:
     def _records(self) -> list[Record]:
         """Return the next records. Call it only when more must come: it raises ReadError after ANSWER_SECONDS without any."""
         deadline = time.monotonic() + ANSWER_SECONDS
-        while not (records := self._consumer.consume(RECORDS_IN_HAND, READ_STEP_SECONDS)):
-            if time.monotonic() >= deadline:
-                raise read_error(self._trouble or KafkaError(KafkaError._TIMED_OUT), self._settings)
-        return records
+        with read_errors(self._settings):
+            while not (records := self._consumer.consume(RECORDS_IN_HAND, READ_STEP_SECONDS)):
+                if time.monotonic() >= deadline:
+                    raise KafkaException(self._trouble or KafkaError(KafkaError._TIMED_OUT))
+            return records
 
     def _hold_back(self, before: set[Partition], now: set[Partition]) -> set[Partition]:
         """Hold back the partitions in `now`, and resume the others of `before`."""
@@ -253,7 +256,8 @@ class MessageReader:
             return
         self._answers = True
         if new:
-            self._consumer.incremental_assign([TopicPartition(*partition, OFFSET_BEGINNING) for partition in new])
+            with read_errors(self._settings):
+                self._consumer.incremental_assign([TopicPartition(*partition, OFFSET_BEGINNING) for partition in new])
             self._assigned |= new
 
     def _delivered(self, record: Record) -> DeliveredMessage | None:

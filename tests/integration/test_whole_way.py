@@ -109,11 +109,15 @@ def check(worker: WorkerProcess, author: Author, inbox: Inbox, script: Script) -
     assert steps_back(messages, "n") == []
     targets = {step.to for step in script.steps if isinstance(step, Rename)}
     assert targets or twice(messages) == []
-    state = author.state()
-    if not script.before:
-        assert replayed(messages, by_deltas=True) == replayed(messages, by_deltas=False) == state
-        return
-    copied = replayed(messages, by_deltas=False, from_nothing=False)
+    if script.before:
+        check_copies(messages, author, targets)
+    else:
+        assert replayed(messages, by_deltas=True) == replayed(messages, by_deltas=False) == author.state()
+
+
+def check_copies(messages: Sequence[Document], author: Author, targets: Container[str]) -> None:
+    """What a consumer has who knew nothing of the documents before is right, and nothing is missing that snapshots had to copy."""
+    copied, state = replayed(messages, by_deltas=False, from_nothing=False), author.state()
     for collection, _id, document in documents_of(copied):
         assert document == state.get(collection, {}).get(_id), (collection, _id)
     for collection, _id, _ in documents_of(state):

@@ -1,8 +1,10 @@
-"""Knowledge of librdkafka's properties, for all modules that make Kafka clients. Imports nothing of the project."""
+"""Knowledge of librdkafka's properties and errors, for all modules that make Kafka clients. Imports nothing of the project."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import contextlib
+import sys
+from collections.abc import Iterator, Mapping
 from typing import TypeVar
 
 V = TypeVar("V")
@@ -17,3 +19,21 @@ def common_properties(properties: Mapping[str, V]) -> dict[str, V]:
     """Return the properties that every kind of client takes. librdkafka warns of a producer's properties in a consumer, and the
     other way round."""
     return {key: value for key, value in properties.items() if key.startswith(COMMON_PREFIXES)}
+
+
+@contextlib.contextmanager
+def no_bare_errors() -> Iterator[None]:
+    """Raise a bare KafkaError as the KafkaException that it should have been.
+
+    When a client has failed for good, as by being fenced, confluent-kafka 2.16 raises a bare KafkaError, such as in `poll` and in
+    `flush`. That is no BaseException, so only an `except` without a type catches it. Uncaught, it ends a thread without a word.
+    """
+    try:
+        yield
+    except:
+        from confluent_kafka import KafkaError, KafkaException  # who only reads the configuration need not load it
+
+        bare = sys.exc_info()[1]
+        if isinstance(bare, KafkaError):
+            raise KafkaException(bare) from None
+        raise

@@ -153,17 +153,19 @@ class Owner:
 
 @dataclass(frozen=True, slots=True)
 class Delivered:
-    """Knowledge of earlier messages: `any` if there were some, the sequence number of the last one as far as it is known, and the
-    last time that changes were missed (ISO 8601)."""
+    """Knowledge of earlier messages: `any` if there were some, the sequence number of the last one as far as it is known, the last
+    time that changes were missed (ISO 8601), and the snapshot that was under way after the last one, as far as that is known."""
 
     any: bool = False
     sequence: int = 0
     last_gap_at: str | None = None
+    snapshot: Snapshot | None = None
 
     def with_those(self, other: Delivered) -> Delivered:
-        """Return what both know together: the later number and the later gap."""
+        """Return what both know together: the later number and the later gap. `other` is what was learnt later."""
         gaps = [gap for gap in (self.last_gap_at, other.last_gap_at) if gap]
-        return Delivered(self.any or other.any, max(self.sequence, other.sequence), max(gaps, default=None))
+        snapshot = other.snapshot if other.sequence >= self.sequence else self.snapshot
+        return Delivered(self.any or other.any, max(self.sequence, other.sequence), max(gaps, default=None), snapshot)
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,7 @@
 import { Kafka, logLevel } from "kafkajs";
 
 const PARTITIONS_AT_ONCE = 16;
+const SNAPSHOT_COMPLETED = ["snapshotCollectionCompleted", "snapshotCompleted"];
 
 /**
  * @typedef {object} Change
@@ -20,18 +21,32 @@ const PARTITIONS_AT_ONCE = 16;
  * @property {number} sequence counts all messages of one watcher, over all topics; from 1 again where its position was deleted
  */
 
+/**
+ * @typedef {object} SnapshotCompleted
+ * @property {"snapshotCollectionCompleted"|"snapshotCompleted"} operationType one collection is copied, or all that were chosen
+ * @property {string} [collection] the one that is copied
+ * @property {boolean} [filtered] whether only some of its documents were chosen
+ * @property {string[]} [collections] names and globs of those that were chosen; absent if all were
+ * @property {Object<string, string>} [filters] by collection, for those of which only some documents were chosen
+ * @property {number} startedSequence the number of the message that told of the beginning
+ * @property {string} timestamp
+ * @property {number} sequence
+ */
+
 export class DatabaseChangeConsumer {
   #handlers = new Map();
+  #snapshotCompleted = null;
   #unhandled = new Set();
 
   /**
-   * @param {{brokers: string[], groupId: string, topics: string[], database: string}} options `database`: topics can be shared by
-   *   watchers of several databases
+   * @param {{brokers: string[], groupId: string, topics: string[], database: string, sessionTimeout?: number}} options `database`:
+   *   topics can be shared by watchers of several databases; `sessionTimeout`: milliseconds after which the group takes a member that
+   *   was killed for gone
    */
-  constructor({ brokers, groupId, topics, database }) {
+  constructor({ brokers, groupId, topics, database, sessionTimeout }) {
     const kafka = new Kafka({ clientId: groupId, brokers, logLevel: logLevel.ERROR });
     // The worker writes in transactions: readUncommitted would show what was aborted and is written again.
-    this.consumer = kafka.consumer({ groupId, readUncommitted: false });
+    this.consumer = kafka.consumer({ groupId, readUncommitted: false, sessionTimeout });
     this.topics = topics;
     this.database = database;
   }
@@ -46,6 +61,16 @@ export class DatabaseChangeConsumer {
     if (typeof handle !== "function") throw new TypeError(`the handler of ${collection} is no function`);
     if (this.#handlers.has(collection)) throw new Error(`${collection} already has a handler`);
     this.#handlers.set(collection, handle);
+    return this;
+  }
+
+  /**
+   * `handle(end)` is called when a snapshot has copied a collection, and once more when it has copied everything. The control topic
+   * must be among the topics. Kafka keeps no order between topics: copies of that snapshot may come later than this.
+   * @param {(end: SnapshotCompleted) => Promise<void>} handle
+   */
+  onSnapshotCompleted(handle) {
+    this.#snapshotCompleted = handle;
     return this;
   }
 
@@ -70,8 +95,10 @@ export class DatabaseChangeConsumer {
     if (change === null) {
       console.error(`passed over, not a watcher's message: ${topic}, partition ${partition}, offset ${message.offset}`);
     } else if (change.documentKey) {
-      await this.#handlerOf(change)?.(change); // without documentKey it is a control message, such as drop
-    }
+      await this.#handlerOf(change)?.(change);
+    } else if (SNAPSHOT_COMPLETED.includes(change.operationType) && change.database === this.database) {
+      await this.#snapshotCompleted?.(change);
+    } // other control messages, such as drop, are left to services of your own
   }
 
   /** Undefined where there is none, which is told once for each collection: a name may have been misspelled. */

@@ -2,11 +2,11 @@
 //
 //   KAFKA_BROKERS=localhost:9092 MONGODB_URI=mongodb://localhost:27017/profession node profession-service.js
 //
-// On stdout it prints a JSON line for each change that was news. SIGTERM and Ctrl-C finish the message in hand.
+// On stdout it prints a JSON line for each change that was news, and for each removal of what a snapshot has not found. SIGTERM and Ctrl-C finish the message in hand.
 
 import mongoose from "mongoose";
 
-import { applyToCopy } from "./copy-of-users.js";
+import { applyToCopy, isWhole, removeOlder } from "./copy-of-users.js";
 import { DatabaseChangeConsumer } from "./database-change-consumer.js";
 
 const list = (text) => text.split(",").map((part) => part.trim());
@@ -14,8 +14,9 @@ const list = (text) => text.split(",").map((part) => part.trim());
 const consumer = new DatabaseChangeConsumer({
   brokers: list(process.env.KAFKA_BROKERS ?? "localhost:9092"),
   groupId: process.env.KAFKA_GROUP_ID ?? "profession-service",
-  topics: list(process.env.KAFKA_TOPICS ?? "database.insert,database.update,database.delete"),
+  topics: list(process.env.KAFKA_TOPICS ?? "database.insert,database.update,database.delete,database.control"),
   database: process.env.SOURCE_DATABASE ?? "dashboard",
+  sessionTimeout: Number(process.env.KAFKA_SESSION_TIMEOUT_MS ?? 30_000),
 });
 
 consumer.on("users", async (change) => {
@@ -27,6 +28,12 @@ consumer.on("users", async (change) => {
     if (!(error instanceof mongoose.Error.CastError)) throw error; // MongoDB is away: the message comes again
     console.error(`passed over, it does not fit the schema: ${error.message}`); // and never will
   }
+});
+
+consumer.onSnapshotCompleted(async (end) => {
+  if (!isWhole(end)) return;
+  const removed = await removeOlder(end);
+  if (removed > 0) console.log(JSON.stringify({ operation: end.operationType, removed, sequence: end.sequence }));
 });
 
 for (const signal of ["SIGTERM", "SIGINT"]) {

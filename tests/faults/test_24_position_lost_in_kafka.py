@@ -12,30 +12,20 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from confluent_kafka import Producer
 from pymongo.database import Database
 
 from tests.support.fault_matrix import FaultReport
-from tests.support.kafka_topics import add_partitions, alter_topic, delete_topic
+from tests.support.kafka_topics import add_partitions, alter_topic, delete_topic, write_garbage
 from tests.support.waiting import eventually
 from tests.support.worker import Inbox, Launch, WorkerProcess
 from watcher.errors import ExitCode
-from watcher.kafka.position import POSITION_KEY
 from watcher.sandbox.kafka import ApacheKafka
 
 pytest_plugins = ["tests.support.worker_fixtures"]
 
 Document = dict[str, Any]
-ADMIN_SECONDS = 20
 END_TIMEOUT_S = 60.0
 NEXT_MILLION = 1_000_000
-
-
-def write_garbage(kafka: ApacheKafka, topic: str) -> None:
-    """What another program may write to a topic that is none of its business."""
-    producer = Producer(kafka.admin_properties())
-    producer.produce(topic, b"\x00\x01garbage", POSITION_KEY)
-    assert producer.flush(ADMIN_SECONDS) == 0
 
 
 def spread(kafka: ApacheKafka, topic: str) -> None:

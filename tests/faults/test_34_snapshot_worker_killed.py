@@ -28,6 +28,10 @@ DEATHS, DEATHS_LONG = 1, 10
 COLLECTIONS = ("organizations", "users")
 DOCUMENTS_PER_SECOND = 500
 DOCUMENTS_OF_A_LIFE = 150
+LOAD_PAUSE_S = 0.03
+"""Pause between two writes. What was written while the worker was away is delivered first: with more of it, short lives on a busy
+machine would copy nothing."""
+
 LONGEST_LIFE_S = 0.4
 LONGEST_START_S = 0.8
 REACHED_TIMEOUT_S = 120.0
@@ -45,7 +49,8 @@ def initial(settings: dict[str, Any]) -> dict[str, Any]:
 def load_for(db: Database[Any], lives: int, seed: int) -> VersionedLoad:
     """Enough documents to be copied for so many lives of a worker."""
     each = max(500, lives * DOCUMENTS_OF_A_LIFE // len(COLLECTIONS))
-    load = VersionedLoad(db, [*TOLD_APART, *(f"d{number}" for number in range(each))], COLLECTIONS, seed=seed)
+    ids = [*TOLD_APART, *(f"d{number}" for number in range(each))]
+    load = VersionedLoad(db, ids, COLLECTIONS, seed=seed, pause_s=LOAD_PAUSE_S)
     load.fill()
     return load
 

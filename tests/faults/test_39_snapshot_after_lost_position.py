@@ -1,13 +1,17 @@
 """Row 39: the position is lost, and on_position_lost = "snapshot".
 
 Goal: the gap is told, and then everything is copied. A consumer that goes by the messages, and in the end removes what the snapshot
-did not hold, has what MongoDB holds. When the position is lost during a snapshot, that one is aborted, and another one begins.
-Method: the position topic is deleted while the worker is down; error 286 by the fail point failCommand at the opening and in
-mid-copy. Meanwhile documents are inserted, updated and deleted that no message will tell of.
+did not hold, has what MongoDB holds. When the position is lost during a snapshot, that one is aborted, and another one
+begins if the settings want it.
+Method: the position topic is deleted while the worker is down, and in mid-copy, or somebody else writes to it; error 286 by the
+fail point failCommand at the opening and in mid-copy. Meanwhile documents are inserted, updated and deleted that no message will
+tell of.
 """
 
 from __future__ import annotations
 
+import signal
+from collections.abc import Sequence
 from random import Random
 from typing import Any
 
@@ -15,16 +19,22 @@ import pytest
 from pymongo import MongoClient
 from pymongo.database import Database
 
+from tests.support.doctoring import as_settings
 from tests.support.fault_matrix import FaultReport
-from tests.support.kafka_topics import delete_topic
+from tests.support.kafka_topics import delete_topic, write_garbage
 from tests.support.mongodb_faults import failing
 from tests.support.snapshot_messages import Message, completed, copy_of, operations, rows, source_of, steps_back
 from tests.support.versioned_load import TOLD_APART, VersionedLoad
 from tests.support.waiting import eventually
-from tests.support.worker import Inbox, Launch
+from tests.support.worker import Inbox, Launch, WorkerProcess
 from watcher.errors import ExitCode
+from watcher.model import Delivered
+from watcher.mongodb.timeline import Timeline
+from watcher.position import snapshot_change
+from watcher.position.change import change
 from watcher.sandbox.kafka import ApacheKafka
 from watcher.sandbox.mongod import ReplicaSet
+from watcher.snapshot import plan
 
 pytest_plugins = ["tests.support.worker_fixtures", "tests.support.mongodb_fixtures"]
 
@@ -166,3 +176,88 @@ def test_the_oplog_has_lost_the_position_during_a_snapshot(
         assert worker.wait() == ExitCode.POSITION_LOST
     assert len(operations(inbox.messages(), "gap")) == 1
     fault_report.count(faults=2, writes=load.writes, messages=len(messages))
+
+
+def begin_by_command(worker: WorkerProcess, settings: Document, inbox: Inbox) -> str:
+    """Begin a snapshot as `watcherctl snapshot start` does; its id, once some of it has come."""
+    begun = snapshot_change.start(as_settings(settings), Delivered(), plan.begun("command", "replace", ["users"]))
+    worker.signal(signal.SIGURG)
+    eventually(lambda: rows(inbox.messages()), interval_s=0.3)
+    return begun.id
+
+
+@pytest.mark.parametrize("policy", ["restart", "snapshot"])
+def test_the_position_is_unreadable_during_a_snapshot_of_a_command(
+    policy: str,
+    launch: Launch,
+    settings: Document,
+    inbox: Inbox,
+    apache: ApacheKafka,
+    load: VersionedLoad,
+    fault_report: FaultReport,
+) -> None:
+    slowly = settings | {"on_position_lost": policy, "snapshot_documents_per_second": 100}
+    worker = launch(slowly)
+    worker.reached()
+    begun = begin_by_command(worker, slowly, inbox)
+    assert worker.stop() == 0
+    write_garbage(apache, f"{settings['kafka_client_id']}.position")
+    worker.start().reached()
+    messages = eventually(lambda: ended_messages(inbox), 30, interval_s=0.3)
+    check_aborted(messages, begun, further=["snapshotStarted"] if policy == "snapshot" else [])
+    assert worker.stop() == 0, worker.output
+    fault_report.count(faults=1, messages=len(messages))
+
+
+def test_the_position_topic_is_deleted_under_a_snapshot_of_a_command(
+    launch: Launch, settings: Document, inbox: Inbox, apache: ApacheKafka, load: VersionedLoad, fault_report: FaultReport
+) -> None:
+    slowly = settings | {"on_position_lost": "restart", "snapshot_documents_per_second": 50}
+    worker = launch(slowly)
+    worker.reached()
+    begun = begin_by_command(worker, slowly, inbox)
+    delete_topic(apache, f"{settings['kafka_client_id']}.position")
+    messages = eventually(lambda: ended_messages(inbox), 60, interval_s=0.3)
+    check_aborted(messages, begun)
+    worker.reached()
+    assert worker.stop() == 0, worker.output
+    fault_report.count(faults=1, messages=len(messages))
+
+
+def test_a_lost_position_is_set_anew_during_a_snapshot_of_a_command(
+    launch: Launch, settings: Document, inbox: Inbox, apache: ApacheKafka, load: VersionedLoad, fault_report: FaultReport
+) -> None:
+    slowly = settings | {"snapshot_documents_per_second": 100}
+    worker = launch(slowly)
+    worker.reached()
+    begun = begin_by_command(worker, slowly, inbox)
+    assert worker.stop() == 0
+    write_garbage(apache, f"{settings['kafka_client_id']}.position")
+    ours = as_settings(slowly)
+    with pytest.raises(snapshot_change.SnapshotRefused, match="ended"):
+        snapshot_change.alter(ours, Delivered(any=True), begun, "pause")
+    change(ours, Delivered(any=True), Timeline(ours).now(), "reset")
+    messages = eventually(lambda: ended_messages(inbox), 30, interval_s=0.3)
+    check_aborted(messages, begun, reason="the position was lost, and set anew by ")
+    worker.start().reached()
+    assert worker.status["snapshot"] is None
+    assert worker.stop() == 0, worker.output
+    fault_report.count(faults=1, messages=len(messages))
+
+
+def ended_messages(inbox: Inbox) -> list[Message]:
+    """All messages, once a snapshot is aborted."""
+    messages = inbox.messages()
+    return messages if operations(messages, "snapshotAborted") else []
+
+
+def check_aborted(
+    messages: list[Message] | None, begun: str, *, reason: str = "changes are missing", further: Sequence[str] = ()
+) -> None:
+    """The snapshot of this id was aborted after the gap, with what has come of it; then came the beginnings of `further` ones."""
+    messages = messages or []
+    assert gaps_and_snapshots(messages) == ["snapshotStarted", "gap", "snapshotAborted", *further]
+    [started, *_], [aborted] = operations(messages, "snapshotStarted"), operations(messages, "snapshotAborted")
+    assert aborted["reason"].startswith(reason)
+    assert (started["snapshot"], aborted["snapshot"], aborted["startedSequence"]) == (begun, begun, started["sequence"])
+    assert aborted["documents"] == sum(row["snapshot"] == begun for row in rows(messages))

@@ -10,7 +10,7 @@ import shutil
 import signal
 import subprocess
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -22,10 +22,12 @@ from pymongo.collection import Collection
 from pymongo.database import Database
 
 from tests.support.consuming import Writer
+from tests.support.kafka_topics import write_garbage
 from tests.support.programs import find_program
 from tests.support.records import QUIET
+from tests.support.snapshot_messages import completed
 from tests.support.waiting import eventually
-from tests.support.worker import Inbox, Launch
+from tests.support.worker import OPERATIONS, Inbox, Launch
 from watcher.sandbox.kafka import Broker
 from watcher.sandbox.mongod import ReplicaSet
 
@@ -87,8 +89,9 @@ class Place:
         self._directory = directory
         self._variables = {
             "KAFKA_BROKERS": kafka.bootstrap,
-            "KAFKA_TOPICS": ",".join(f"{prefix}.{operation}" for operation in ("insert", "update", "delete")),
+            "KAFKA_TOPICS": ",".join(f"{prefix}.{operation}" for operation in OPERATIONS),
             "KAFKA_GROUP_ID": f"{prefix}-node",
+            "KAFKA_SESSION_TIMEOUT_MS": "6000",  # the least that Kafka takes by default
             "KAFKAJS_NO_PARTITIONER_WARNING": "1",
             "MONGODB_URI": mongo.uri(f"{prefix}copy"),
             "SOURCE_DATABASE": prefix,
@@ -182,6 +185,42 @@ def test_what_was_there_before_the_watcher(
     db.users.delete_one({"_id": users[1]})
     with place.service("service") as node:
         eventually(lambda: len(rows.distinct("_id")) == 20 and copied(rows) == source(db), 60)
+        node.stop()
+
+
+@pytest.mark.parametrize("begins", ["before", "afterwards"])
+def test_after_a_lost_position(
+    begins: str,
+    launch: Launch,
+    settings: Document,
+    db: Database[Document],
+    kafka: Broker,
+    place: Place,
+    rows: Collection[Document],
+    inbox: Inbox,
+) -> None:
+    """What was deleted while changes were missing is removed, also from a copy that begins with all the messages."""
+    users = [ObjectId() for _ in range(30)]
+    db.users.insert_many([{"_id": id_, "name": "Ada"} for id_ in users[:20]])
+    worker = launch(settings | {"snapshot_mode": "initial", "on_position_lost": "snapshot"})
+    completed(inbox)
+    db.users.insert_many([{"_id": id_, "name": "Grace"} for id_ in users[20:]])
+    inbox.records(20 + 10 + 3)
+    with ExitStack() as services:
+        if begins == "before":
+            node = services.enter_context(place.service("service"))
+            eventually(lambda: copied(rows) == source(db), 60)
+        assert worker.stop() == 0
+        write_garbage(kafka, f"{settings['kafka_client_id']}.position")
+        db.users.delete_many({"_id": {"$in": users[::2]}})
+        db.users.update_one({"_id": users[1]}, {"$set": {"name": "Hedy"}})
+        worker.start()
+        completed(inbox, snapshots=2)
+        db.users.insert_one({"_id": users[0], "name": "Ada again"})
+        if begins == "afterwards":
+            node = services.enter_context(place.service("service"))
+        eventually(lambda: copied(rows) == source(db), 60)
+        eventually(lambda: rows.count_documents({"deleted": True}) == 14, 30)
         node.stop()
 
 

@@ -1,12 +1,16 @@
 """A worker goes on from what 0.1.0 has left: its position topic and its status file, as its code wrote them. And 0.1.0 goes on from
-what a worker leaves."""
+what a worker leaves: its own code does so, taken from the history."""
 
 from __future__ import annotations
 
 import json
+import shutil
+import subprocess
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pytest
 from bson import json_util
 from confluent_kafka import Producer
 from pymongo.database import Database
@@ -14,13 +18,17 @@ from pymongo.database import Database
 from tests.support.doctoring import as_settings
 from tests.support.kafka_topics import create_topic
 from tests.support.records import read_topics
-from tests.support.snapshot_messages import check, completed, operations, twice
+from tests.support.snapshot_messages import check, completed, operations, rows, twice
 from tests.support.waiting import eventually
-from tests.support.worker import Inbox, Launch
+from tests.support.worker import Inbox, Launch, WorkerProcess
 from watcher.mongodb.timeline import Timeline
 from watcher.sandbox.kafka import Broker
 
 pytest_plugins = ["tests.support.worker_fixtures"]
+
+ROOT = Path(__file__).parents[2]
+OLD_COMMIT = "3228a1aae10e7bbdcad7024b8400fde1bef4ca30"
+"""The last one whose workers know neither snapshots nor commands."""
 
 OWNER = '{"instance":"0011223344556677","host":"old-host","pid":4711}'
 CLAIM = '{"version":1,"owner":' + OWNER + "}"
@@ -88,6 +96,61 @@ def test_it_may_take_over_in_mid_snapshot_and_give_back(
     worker.start().reached()
     db.users.update_one({"_id": 1499}, {"$set": {"version": 1}})
     completed(inbox)
+    messages = check(inbox, db)
+    assert twice(messages) == []
+    assert len(operations(messages, "snapshotStarted")) == 1
+    assert worker.stop() == 0
+    assert worker.logged("error") == []
+
+
+@pytest.fixture(scope="session")
+def old_program(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, ...]:
+    """Give what Python runs for a worker of 0.1.0."""
+    directory = tmp_path_factory.mktemp("0.1.0")
+    archive = ["git", "archive", "--format=tar", f"--output={directory / 'watcher.tar'}", OLD_COMMIT, "watcher"]
+    if not shutil.which("git") or subprocess.run(archive, cwd=ROOT, capture_output=True, check=False).returncode:
+        pytest.skip("needs the history in Git: 0.1.0 is taken from there")
+    shutil.unpack_archive(directory / "watcher.tar", directory, filter="data")
+    return ("-c", f"import sys; sys.path.insert(0, {str(directory)!r}); from watcher.cli import main; main()")
+
+
+@pytest.mark.parametrize("end", [WorkerProcess.stop, WorkerProcess.kill])
+def test_a_process_of_it_takes_over_in_mid_snapshot_and_gives_back(
+    end: Callable[[WorkerProcess], object],
+    old_program: tuple[str, ...],
+    launch: Launch,
+    settings: dict[str, Any],
+    inbox: Inbox,
+    kafka: Broker,
+    db: Database[Any],
+    tmp_path: Path,
+) -> None:
+    db.users.insert_many([{"_id": number, "name": f"users/{number}", "version": 0} for number in range(1500)])
+    copying = settings | {"snapshot_mode": "initial", "snapshot_documents_per_second": 300}
+    worker = launch(copying)
+    worker.reached()
+    eventually(lambda: worker.status["sequence"] > 300)
+    end(worker)
+
+    old = WorkerProcess(tmp_path, settings)  # it would refuse settings that it does not know
+    old.program = old_program
+    with old:
+        old.reached()
+        copied = len(rows(inbox.messages()))
+        for number in (0, 1, 1498, 1499):
+            db.users.update_one({"_id": number}, {"$set": {"version": 1}})
+        eventually(lambda: len(operations(inbox.messages(), "update")) == 4, 30)
+        end(old)
+    messages = inbox.messages()
+    last = {record.key: record.value for record in read_topics(kafka.bootstrap, [f"{settings['kafka_client_id']}.position"])}
+    assert "snapshot" not in json.loads(last[b"position"] or b"")
+    assert len(rows(messages)) == copied < 1500
+    assert messages[-1]["operationType"] == "update"
+
+    worker = launch(copying)
+    worker.reached()
+    db.users.update_one({"_id": 1497}, {"$set": {"version": 1}})
+    completed(inbox, 60)
     messages = check(inbox, db)
     assert twice(messages) == []
     assert len(operations(messages, "snapshotStarted")) == 1

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from confluent_kafka import OFFSET_END, TopicPartition
+from confluent_kafka import OFFSET_END, Producer, TopicPartition
 from confluent_kafka.admin import (
     AdminClient,
     AlterConfigOpType,
@@ -16,6 +16,7 @@ from confluent_kafka.admin import (
     ResourceType,
 )
 
+from watcher.kafka.position import POSITION_KEY
 from watcher.sandbox.kafka import Broker
 
 ADMIN_SECONDS = 20
@@ -50,6 +51,13 @@ def delete_records(kafka: Broker, name: str) -> None:
     everything = TopicPartition(name, 0, OFFSET_END)
     admin = AdminClient(kafka.admin_properties())
     admin.delete_records([everything])[everything].result(ADMIN_SECONDS)
+
+
+def write_garbage(kafka: Broker, position_topic: str) -> None:
+    """Write what another program may write to a topic that is none of its business."""
+    producer = Producer(kafka.admin_properties())
+    producer.produce(position_topic, b"\x00\x01garbage", POSITION_KEY)
+    assert producer.flush(ADMIN_SECONDS) == 0
 
 
 def delete_topic(kafka: Broker, name: str) -> None:

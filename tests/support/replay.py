@@ -10,23 +10,26 @@ Document = dict[str, Any]
 Collections = dict[str, dict[Any, Document]]
 
 
-def replayed(messages: Iterable[Document], *, by_deltas: bool) -> Collections:
+def replayed(messages: Iterable[Document], *, by_deltas: bool, from_nothing: bool = True) -> Collections:
     """The collections after all messages, which come in order of their `sequence`; no empty ones.
 
     An update is carried out by its `updateDescription`, or else its `fullDocument` is taken over. That is the document as it was
-    when the worker looked it up: maybe later than the update, and `null` if it was gone by then.
+    when the worker looked it up: maybe later than the update, and `null` if it was gone by then. Unless the messages begin
+    `from_nothing`, there were documents before, and changes of those that have not come yet lead to nothing.
     """
     collections: Collections = defaultdict(dict)
     for message in messages:
         if "documentKey" in message:
-            _change(collections[message["collection"]], message, by_deltas=by_deltas)
+            _change(collections[message["collection"]], message, by_deltas=by_deltas, from_nothing=from_nothing)
         else:
             _control(collections, message)
     return {name: documents for name, documents in collections.items() if documents}
 
 
-def _change(documents: dict[Any, Document], message: Document, *, by_deltas: bool) -> None:
+def _change(documents: dict[Any, Document], message: Document, *, by_deltas: bool, from_nothing: bool) -> None:
     identity = message["documentKey"]["_id"]
+    if identity not in documents and not from_nothing and not message.get("fullDocument"):
+        return
     if message["operationType"] == "delete":
         del documents[identity]
     elif message["operationType"] == "update" and (by_deltas or message["fullDocument"] is None):

@@ -6,7 +6,7 @@ Each document has a `name`, its own for good, and a `version` that rises with ev
 from __future__ import annotations
 
 import json
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -62,22 +62,27 @@ def copy_of(messages: Iterable[Message]) -> Copy:
     return {each["name"]: each["version"] for documents in copy.values() for each in documents.values()}
 
 
-def steps_back(messages: Iterable[Message]) -> list[Message]:
-    """The rows that are older than what came for their documents before, and the events after a row that lead behind it."""
-    last: dict[tuple[str, str], tuple[int, bool]] = {}
+def steps_back(messages: Iterable[Message], version: str = "version") -> list[Message]:
+    """The rows that are older than what came for their documents before, and the events after a row that lead behind it.
+
+    `version` is the field that rises with every write.
+    """
+    last: dict[str, dict[str, tuple[int, bool]]] = defaultdict(dict)
     back = []
     for message in messages:
-        if "documentKey" not in message:
-            continue
-        document, is_row = (message["collection"], key_of(message)), "snapshot" in message
-        if message["operationType"] == "delete":
-            last.pop(document, None)
+        operation, collection, is_row = message["operationType"], message.get("collection", ""), "snapshot" in message
+        if operation == "drop":
+            last.pop(collection, None)
+        elif operation == "rename":
+            last[message["to"]["collection"]] = last.pop(collection, {})
+        elif operation == "delete":
+            last[collection].pop(key_of(message), None)
         elif message.get("fullDocument"):
-            version = message["fullDocument"]["version"]
-            known, by_row = last.get(document, (-1, False))
-            if known > version and (is_row or by_row):
+            now = message["fullDocument"][version]
+            known, by_row = last[collection].get(key_of(message), (-1, False))
+            if known > now and (is_row or by_row):
                 back.append(message)
-            last[document] = (version, is_row)
+            last[collection][key_of(message)] = (now, is_row)
     return back
 
 

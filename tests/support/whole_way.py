@@ -7,7 +7,7 @@ script makes sense in any state: an upsert is an insert or an update, and a dele
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import count
 from typing import Any, NamedTuple
@@ -79,7 +79,19 @@ class DropDatabase:
     """Of the database; what comes next makes it anew."""
 
 
-Step = Write | Transaction | Drop | Rename | DropDatabase
+@dataclass(frozen=True, slots=True)
+class Copy:
+    """A snapshot that a command asks for, of these collections, or of all; if `ids` are given, only of the documents with those."""
+
+    collections: tuple[str, ...] = ()
+    ids: tuple[Any, ...] | None = None
+
+    def holds(self, collection: str, _id: Any) -> bool:
+        """Return True if a document is to be copied."""
+        return (not self.collections or collection in self.collections) and (self.ids is None or _id in self.ids)
+
+
+Step = Write | Transaction | Drop | Rename | DropDatabase | Copy
 
 
 class Aborted(Exception):
@@ -87,13 +99,16 @@ class Aborted(Exception):
 
 
 class Author:
-    """Carries steps out, and collects the events that MongoDB's answers announce, in `expected`."""
+    """Carries steps out, and collects the events that MongoDB's answers announce, in `expected`, and the snapshots that begin, in
+    `copies`. `start_copy` asks for one; it returns False if one is under way."""
 
-    def __init__(self, client: MongoClient[Document], name: str) -> None:
+    def __init__(self, client: MongoClient[Document], name: str, start_copy: Callable[[Copy], bool]) -> None:
         self._client = client
         self._database: Database[Document] = client.get_database(name, write_concern=WriteConcern("majority"))
         self._numbers = count(1)
+        self._start_copy = start_copy
         self.expected: list[Group] = []
+        self.copies: list[Copy] = []
 
     @property
     def events(self) -> int:
@@ -113,6 +128,8 @@ class Author:
                 self._rename(collection, to)
             case DropDatabase():
                 self._drop_database()
+            case Copy():
+                self.copies += [step] if self._start_copy(step) else []
 
     def state(self) -> dict[str, dict[Any, Document]]:
         """All documents, by collection and id; no empty collections."""

@@ -1,4 +1,4 @@
-"""What hypothesis draws for the test of the whole way: the lives of a worker, and what is done to its database meanwhile."""
+"""What hypothesis draws for the test of the whole way: the lives of a worker, its snapshots, and what is done to its database."""
 
 from __future__ import annotations
 
@@ -8,10 +8,13 @@ from itertools import permutations
 from hypothesis import strategies as st
 
 from tests.support.failing_worker import Point
-from tests.support.whole_way import COLLECTIONS, IDS, Drop, DropDatabase, Rename, Step, Transaction, Write
+from tests.support.whole_way import COLLECTIONS, IDS, Copy, Drop, DropDatabase, Rename, Step, Transaction, Write
 
 MOST_LIVES = 3
 """As many crashes in a row are free; after more without a delivery a worker would hold itself back."""
+
+MORE_IDS = (*IDS, *range(4, 12), "four")
+"""Those of documents that are there before."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +30,25 @@ class Life:
     transaction: int
     orderly: bool
     after_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Script:
+    """A database's and its worker's.
+
+    `before` is written before the worker's first start. With `initial` that makes a snapshot, of so many documents `per_second`;
+    0 is for no limit.
+    """
+
+    before: tuple[Write, ...]
+    initial: bool
+    per_second: int
+    lives: tuple[Life, ...]
+
+    @property
+    def steps(self) -> list[Step]:
+        """All that is done while the worker lives."""
+        return [step for life in self.lives for step in life.steps]
 
 
 # What JSON keeps as it is: the table of types has tests of its own.
@@ -62,8 +84,10 @@ transactions = st.builds(
 renames = st.sampled_from([Rename(*pair) for pair in permutations(COLLECTIONS, 2)])
 drops = st.sampled_from([*map(Drop, COLLECTIONS)])
 controls = st.one_of(drops, renames, renames, st.just(DropDatabase()))
+choices = st.none() | st.sets(st.sampled_from(IDS), min_size=1).map(lambda ids: tuple(sorted(ids, key=repr)))
+copies = st.builds(Copy, st.sets(st.sampled_from(COLLECTIONS)).map(lambda names: tuple(sorted(names))), choices)
 # Mostly writes: what is dropped and renamed should hold something.
-steps = st.one_of(writes(), writes(), writes(), writes(), writes(), transactions, transactions, controls)
+steps = st.one_of(*[writes()] * 10, *[transactions] * 4, *[controls] * 2, copies)
 
 lives = st.builds(
     Life,
@@ -73,4 +97,11 @@ lives = st.builds(
     st.sampled_from([False, False, True]),
     st.integers(0, 200),
 )
-scripts = st.lists(lives, min_size=1, max_size=MOST_LIVES)
+before = st.builds(Write, st.just("replace"), st.sampled_from(COLLECTIONS), st.sampled_from(MORE_IDS), documents)
+scripts = st.builds(
+    Script,
+    st.lists(before, max_size=30).map(tuple),
+    st.booleans(),
+    st.sampled_from([10, 40, 0]),
+    st.lists(lives, min_size=1, max_size=MOST_LIVES).map(tuple),
+)

@@ -68,6 +68,7 @@ DRIVERS = {
         "consumer/*",
         "doctor/kafka*.py",
         "doctor/position.py",
+        "librdkafka.py",
         "position/*",
         "sandbox/kafka.py",
     ),

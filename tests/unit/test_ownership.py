@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -10,7 +11,7 @@ from tests.support.doctoring import as_settings
 from watcher.errors import ConfigurationError, NotOwner, PositionLost, TakenOver
 from watcher.kafka.ownership import COMMAND_SECONDS, NEW_COUNT, Ownership
 from watcher.kafka.position import Command, Saved, Stamp, load_stamp
-from watcher.model import Delivered, Owner, Position
+from watcher.model import Delivered, Owner, Position, Snapshot
 
 SETTINGS = as_settings(
     {"mongodb_uri": "mongodb://127.0.0.1/dashboard", "kafka_brokers": "127.0.0.1:9092", "kafka_client_id": "dashboard-watcher"}
@@ -19,6 +20,7 @@ OURS, ANOTHER = Owner("ours", "here", 1), Owner("another", "there", 2)
 TOKEN = {"_data": "8265"}
 REWIND = Command("6f1c", "rewind to noon")
 CLAIM, DONE = Stamp(ANOTHER, command=REWIND, wait_seconds=COMMAND_SECONDS), Stamp(ANOTHER, command=REWIND)
+UNDER_WAY = Snapshot("snapshot-1", "replace", "command", "2024-01-01T12:00:00.000Z", started_sequence=3)
 GAP_AT = "2024-01-01T12:00:00.000Z"
 
 
@@ -115,7 +117,7 @@ def test_what_is_known_goes_from_claim_to_claim() -> None:
     assert (there.delivered.any, there.delivered.last_gap_at) == (True, GAP_AT)
     with pytest.raises(PositionLost):
         there.position(saved(Stamp(OURS)))
-    assert there.position_anew().last_gap_at == GAP_AT
+    assert there.position_anew(None).last_gap_at == GAP_AT
 
 
 @pytest.mark.parametrize("earlier", ["2023-12-31T12:00:00.000Z", None])
@@ -149,4 +151,23 @@ def test_another_databases_position_is_refused() -> None:
 def test_a_lost_one_counts_on_from_a_number_that_was_never_used() -> None:
     worker = ownership(Delivered(any=True, sequence=3))
     worker.committed(Position("dashboard", OURS, TOKEN, NEW_COUNT - 1))
-    assert worker.position_anew() == Position("dashboard", OURS, None, 2 * NEW_COUNT)
+    assert worker.position_anew(None) == Position("dashboard", OURS, None, 2 * NEW_COUNT)
+
+
+def test_a_lost_one_holds_the_snapshot_that_was_under_way_so_that_its_end_is_told() -> None:
+    worker = ownership()
+    worker.committed(Position("dashboard", OURS, TOKEN, 3, snapshot=UNDER_WAY))
+    assert worker.position_anew(None).snapshot == UNDER_WAY
+    assert worker.position_anew(replace(UNDER_WAY, documents=7)).snapshot == replace(UNDER_WAY, documents=7)
+    assert worker.position_anew(replace(UNDER_WAY, state="completed")).snapshot is None
+
+
+def test_what_is_known_of_a_snapshot_is_what_came_last() -> None:
+    worker = ownership()
+    worker.committed(Position("dashboard", OURS, TOKEN, 3, snapshot=UNDER_WAY))
+    worker.before_claim(Saved(Position("dashboard", OURS, TOKEN, 2)), 0.0)
+    assert worker.delivered.snapshot == UNDER_WAY
+    worker.before_claim(Saved(Position("dashboard", OURS, TOKEN, 3, snapshot=replace(UNDER_WAY, state="paused"))), 0.0)
+    assert worker.delivered.snapshot == replace(UNDER_WAY, state="paused")
+    worker.before_claim(Saved(Position("dashboard", OURS, TOKEN, 4)), 0.0)
+    assert worker.delivered.snapshot is None

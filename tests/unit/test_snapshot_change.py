@@ -163,6 +163,18 @@ def test_after_a_step_back_it_goes_on(busy: Topic) -> None:
     assert SNAPSHOT_KEY not in busy.records
 
 
+def test_of_a_lost_position_it_is_only_aborted(busy: Topic, monkeypatch: pytest.MonkeyPatch) -> None:
+    lost = replace(busy.position, token=None, sequence=1_000_000)
+    monkeypatch.setattr(takeover, "_opened", lambda sink: (lost, True))
+    with pytest.raises(SnapshotRefused, match="has ended meanwhile"):
+        alter(SETTINGS, DELIVERED, "snapshot-1", "pause")
+    change(SETTINGS, DELIVERED, LATER, "reset")
+    gap, aborted = busy.messages
+    assert (gap["operationType"], aborted["operationType"], aborted["sequence"]) == ("gap", "snapshotAborted", 1_000_002)
+    assert aborted["reason"].startswith("the position was lost, and set anew by ")
+    assert busy.snapshot.state == "aborted"
+
+
 @pytest.mark.parametrize(
     ("record", "state"),
     [

@@ -5,14 +5,17 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from typing import Any, Self, TypeVar
 
 from watcher.consumer.change import Change, Gap
 from watcher.consumer.connection import check_properties
 from watcher.consumer.delivery.dispatcher import ConsumerCounts
 from watcher.consumer.environment import read_environment
+from watcher.consumer.kafka_errors import error_for, translated
 from watcher.consumer.names import check_dead_letter_topic, check_topics
 from watcher.consumer.options import ConsumerOptions
+from watcher.consumer.reading.feed import PROPERTIES
 from watcher.consumer.registration.handlers import Result, check_handler, checked
 from watcher.consumer.registration.operations import ANY, check_selection
 from watcher.consumer.registration.routes import BatchHandler, Handler, Route, Routes
@@ -164,7 +167,8 @@ class DatabaseChangeConsumer:
         Raises NotPermitted, ConfigurationError, ReadError, HandlerFailed, ForeignMessage or DeadLetterFailed, each with a hint. The
         offsets of everything handled by then are committed. Signals work in the main thread only.
         """
-        with stop_on_signals(self.stop):
+        ours = partial(error_for, brokers=self._brokers, properties=PROPERTIES)
+        with stop_on_signals(self.stop), translated(ours):
             session = Session(self._brokers, self._group_id, self._topics, self._routes, self._options, self._kafka, self._stopping)
             self.counts = session.counts
             session.run()

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from functools import partial
 from typing import TYPE_CHECKING
 
 from confluent_kafka import KafkaError, KafkaException
 
 from watcher.consumer.errors import ReadError
 from watcher.errors import ConfigurationError, NotPermitted, WatcherError
+from watcher.librdkafka import no_bare_errors
 
 if TYPE_CHECKING:
     from watcher.config import Settings  # users of DatabaseChangeConsumer need not load it
@@ -32,12 +35,18 @@ NO_OFFSET_HINT = (
 
 
 @contextlib.contextmanager
-def read_errors(settings: Settings) -> Iterator[None]:
-    """Turn librdkafka's exceptions into ours, as `read_error` does."""
+def translated(ours: Callable[[KafkaError], WatcherError]) -> Iterator[None]:
+    """Turn librdkafka's exceptions into what `ours` makes of them."""
     try:
-        yield
+        with no_bare_errors():
+            yield
     except KafkaException as error:
-        raise read_error(error.args[0], settings) from error
+        raise ours(error.args[0]) from error
+
+
+def read_errors(settings: Settings) -> AbstractContextManager[None]:
+    """Turn librdkafka's exceptions into ours, as `read_error` does."""
+    return translated(partial(read_error, settings=settings))
 
 
 def read_error(error: KafkaError, settings: Settings) -> WatcherError:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-import sys
 from collections.abc import Iterable, Iterator, Mapping
 
 from confluent_kafka import KafkaError, KafkaException
 
 from watcher.errors import ConfigurationError, CredentialsRefused, NotPermitted, Outage, Stop, UnsupportedServer, WatcherError
 from watcher.kafka.error_table import CREDENTIALS_HINT, MEANINGS, REACH_HINT, UNKNOWN, Answer
+from watcher.librdkafka import no_bare_errors
 
 NOT_AUTHORISED = {
     KafkaError.TOPIC_AUTHORIZATION_FAILED,
@@ -41,20 +41,12 @@ CERTIFICATE_HINT = "Check ssl.ca.location in the [kafka] table, and that the bro
 
 @contextlib.contextmanager
 def translated(doing: str) -> Iterator[None]:
-    """Turn librdkafka's errors into ours; `doing` completes the sentence "Kafka: … failed".
-
-    When a producer has failed for good, as by being fenced, confluent-kafka 2.16 raises a bare KafkaError in `poll` and `flush`.
-    That is no BaseException, so only an `except` without a type catches it. Uncaught, it would end a thread without a word.
-    """
+    """Turn librdkafka's errors into ours; `doing` completes the sentence "Kafka: … failed"."""
     try:
-        yield
+        with no_bare_errors():
+            yield
     except KafkaException as error:
         raise as_watcher_error(error.args[0], doing) from error
-    except:
-        bare = sys.exc_info()[1]
-        if isinstance(bare, KafkaError):
-            raise as_watcher_error(bare, doing) from None
-        raise
 
 
 def as_watcher_error(error: KafkaError, doing: str) -> WatcherError:

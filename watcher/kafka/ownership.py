@@ -11,9 +11,9 @@ from dataclasses import replace
 
 from watcher.config import Settings
 from watcher.errors import ConfigurationError, NotOwner, PositionLost, TakenOver
-from watcher.kafka.position import Command, Saved, Stamp, dump, dump_claim
+from watcher.kafka.position import Command, Saved, Stamp, delivered_up_to, dump, dump_claim
 from watcher.kafka.succession import NextStep, Patience, as_command, as_fenced_worker
-from watcher.model import Delivered, Owner, Position
+from watcher.model import Delivered, Owner, Position, Snapshot
 
 NEW_COUNT = 1_000_000
 """If a stream does not go on where it was left, its messages are counted on from a multiple of this, so that the jump shows."""
@@ -85,14 +85,23 @@ class Ownership:
         check_database(self._settings, position)
         return replace(position, owner=self._owner, last_gap_at=self.delivered.last_gap_at)
 
-    def position_anew(self) -> Position:
-        """Return the position of a watcher whose own is lost: without a token, and with a sequence number that was never used."""
-        sequence = counted_anew(self.delivered.sequence)
-        return Position(self._settings.database, self._owner, sequence=sequence, last_gap_at=self.delivered.last_gap_at)
+    def position_anew(self, last: Snapshot | None) -> Position:
+        """Return the position of a watcher whose own is lost: without a token, and with a sequence number that was never used.
+
+        `last` is the snapshot that still stands there. One that was under way is part of the position, so that its end is told.
+        """
+        known, snapshot = self.delivered, last or self.delivered.snapshot
+        return Position(
+            self._settings.database,
+            self._owner,
+            sequence=counted_anew(known.sequence),
+            last_gap_at=known.last_gap_at,
+            snapshot=None if snapshot and snapshot.is_over else snapshot,
+        )
 
     def committed(self, position: Position) -> None:
         """Note the last position that is committed."""
-        self.delivered = Delivered(True, position.sequence, position.last_gap_at)
+        self.delivered = delivered_up_to(position)
 
     def claim_text(self) -> bytes:
         """Write our claim as text, with what we know of earlier messages."""

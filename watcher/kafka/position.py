@@ -118,9 +118,14 @@ def newest_snapshot_of(position: Position | None, text: bytes | None) -> Snapsho
     """
     if position and position.snapshot:
         return position.snapshot
+    last = readable_snapshot(text)
+    return last if last is None or last.is_over else replace(last, state="aborted")
+
+
+def readable_snapshot(text: bytes | None) -> Snapshot | None:
+    """Read a snapshot from its JSON text; None if there is no text, or it is not one of ours."""
     with contextlib.suppress(PositionLost):
-        last = load_snapshot(text) if text else None
-        return last if last is None or last.is_over else replace(last, state="aborted")
+        return load_snapshot(text) if text else None
     return None
 
 
@@ -183,6 +188,11 @@ def _position(data: dict[str, Any]) -> Position:
     )
 
 
+def delivered_up_to(position: Position) -> Delivered:
+    """Return the knowledge of earlier messages that stands in a position."""
+    return Delivered(True, position.sequence, position.last_gap_at, position.snapshot)
+
+
 @dataclass(frozen=True, slots=True)
 class Saved:
     """Content of the position topic: the last position, None if there is none, and the stamp of the newest position or claim.
@@ -205,8 +215,7 @@ class Saved:
     def delivered(self) -> Delivered:
         """Knowledge of earlier messages that stands here."""
         known = self.stamp.delivered if self.stamp else Delivered()
-        position = self.position
-        return known.with_those(Delivered(True, position.sequence, position.last_gap_at)) if position else known
+        return known.with_those(delivered_up_to(self.position)) if self.position else known
 
     def has_lost_position(self, delivered: Delivered) -> bool:
         """Return True if there is no position although there was one, by `delivered` or by what stands here."""

@@ -21,9 +21,11 @@ from watcher.kafka.position import (
     load,
     load_stamp,
     newest_snapshot_of,
+    readable_snapshot,
 )
 from watcher.kafka.position_topic import POSITION_PARTITION
 from watcher.kafka.properties import ErrorCallback, admin_config, reader_config
+from watcher.model import Snapshot
 
 READ_SECONDS = 15.0
 """Longest wait for an answer, or for the next record."""
@@ -58,10 +60,19 @@ class PositionReader:
             return self._read(log, first, end, newest_snapshot=newest_snapshot)
 
     def read_history(self) -> bytes | None:
-        """Read the text of the last history, None if there is none. It may lie far before the end. Errors: Outage."""
+        """Read the text of the last history, None if there is none. Errors: Outage."""
+        return self._read_text(HISTORY_KEY)
+
+    def read_last_snapshot(self) -> Snapshot | None:
+        """Read the last snapshot that stands there, whatever has become of the position. None if none can be read. Errors:
+        Outage."""
+        return readable_snapshot(self._read_text(SNAPSHOT_KEY))
+
+    def _read_text(self, key: bytes) -> bytes | None:
+        """Read the text of the last record of a key, which may lie far before the end."""
         with self._log() as log:
             first, end = self._bounds(log, log.stable_ends)
-            _, text = self._last_records(log, first, end, HISTORY_KEY).get(HISTORY_KEY, (0, None))
+            _, text = self._last_records(log, first, end, key).get(key, (0, None))
             return text
 
     def _log(self) -> LogReader:

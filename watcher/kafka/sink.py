@@ -91,11 +91,13 @@ class KafkaSink:
         return self._ownership.position(saved)
 
     def open_anew(self) -> Position:
-        """Take over a watcher whose position is lost; the sequence number jumps. Errors: as `open`."""
+        """Take over a watcher whose position is lost; the sequence number jumps. The position holds the snapshot that was under
+        way, as far as that is known. Errors: as `open`."""
         self.newest_snapshot = None
-        with self._opening():
+        with self._opening() as reader:
             self._claim()
-        return self._ownership.position_anew()
+            last = reader.read_last_snapshot()
+        return self._ownership.position_anew(last)
 
     def deliver(self, messages: Sequence[Message], position: Position) -> None:
         """Write messages and the position after them; returns when both are committed.

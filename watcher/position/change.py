@@ -41,7 +41,8 @@ def _moved(settings: Settings, taken: Taken, entry: PositionChange) -> CommandCh
     sequence = position.sequence if taken.lost else counted_anew(position.sequence)
     notices, records = [notice_of(entry)], dict[bytes, bytes]()
     if snapshot and not is_step_back(entry.before, entry.after):
-        snapshot, notice = plan.ended(snapshot, "aborted", f"the position was moved forward by {entry.by}")
+        how = "lost, and set anew" if taken.lost else "moved forward"
+        snapshot, notice = plan.ended(snapshot, "aborted", f"the position was {how} by {entry.by}")
         notices, records = [*notices, notice], {SNAPSHOT_KEY: dump_snapshot(snapshot)}
     moved = replace(position, sequence=sequence).moved(entry.after, len(notices), snapshot)
     return CommandChange(entry, moved, control_messages(settings, notices, sequence), records)

@@ -44,7 +44,7 @@ def alter(settings: Settings, delivered: Delivered, snapshot_id: str, action: Li
 
     def make(taken: Taken) -> CommandChange:
         snapshot = taken.position.snapshot
-        if snapshot is None or snapshot.id != snapshot_id:
+        if snapshot is None or snapshot.id != snapshot_id or taken.lost:
             raise SnapshotRefused(f"{snapshot_id} has ended meanwhile.", hint=f"watcherctl snapshot status {settings.name}")
         return _change(settings, taken, *_altered(snapshot, action, taken.by))
 

@@ -70,7 +70,7 @@ class Interleaver:
         self._failure = ""
         batch = self._stream.open(position)
         notices = [*batch.notices]
-        self._snapshot = position.snapshot if position.snapshot and not position.snapshot.is_over else None
+        self._snapshot = plan.resumed(position.snapshot, self._settings.watches)
         if is_gap(batch):
             notices += self._abort("changes are missing")
         elif position.token is None and self._settings.snapshot_mode == "initial":

@@ -38,6 +38,14 @@ def begun(
     )
 
 
+def resumed(snapshot: Snapshot | None, is_delivered: Chosen) -> Snapshot | None:
+    """Return a position's snapshot as it goes on; None if none is under way. A collection that is not delivered any more is not
+    read any further, and is not told to be complete."""
+    if snapshot is None or snapshot.is_over:
+        return None
+    return snapshot if is_delivered(snapshot.collection) else _put_away(snapshot)
+
+
 def chooses(snapshot: Snapshot, collection: str) -> bool:
     """Return True if the snapshot's own patterns choose the collection."""
     return is_watched(collection, snapshot.collections, ())
@@ -74,7 +82,12 @@ def collection_completed(snapshot: Snapshot) -> tuple[Snapshot, Notice]:
         "documents": snapshot.in_collection,
         "filtered": snapshot.collection in snapshot.filters,
     }
-    return replace(snapshot, collection="", last=b"", in_collection=0), notice("snapshotCollectionCompleted", snapshot, **told)
+    return _put_away(snapshot), notice("snapshotCollectionCompleted", snapshot, **told)
+
+
+def _put_away(snapshot: Snapshot) -> Snapshot:
+    """Have no collection in hand."""
+    return replace(snapshot, collection="", last=b"", in_collection=0)
 
 
 def ended(snapshot: Snapshot, state: Literal["completed", "stopped", "aborted"], reason: str = "") -> tuple[Snapshot, Notice]:

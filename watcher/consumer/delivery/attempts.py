@@ -10,6 +10,7 @@ from watcher.consumer.change import Change
 from watcher.consumer.delivery.watchdog import Watchdog
 from watcher.consumer.errors import HandlerFailed, Reject
 from watcher.consumer.options import ConsumerOptions
+from watcher.librdkafka import no_bare_errors
 
 Call = Callable[[list[Change]], object]
 Idle = Callable[[float], None]
@@ -44,7 +45,8 @@ class Attempts:
         for attempt in count(1):
             self._watchdog.begins(changes[0])
             try:
-                handler(changes)
+                with no_bare_errors():
+                    handler(changes)
             except HandlerFailed:
                 raise
             except Reject as error:

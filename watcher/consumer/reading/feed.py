@@ -32,7 +32,8 @@ class Feed:
     The callbacks `assigned`, `revoked` and `lost` are called from within its methods. `committed` and `uncommitted` report the
     outcome of each commit.
 
-    librdkafka rides out outages. Raises NotPermitted, ConfigurationError, or ReadError after a fatal error.
+    librdkafka rides out outages. Raises NotPermitted, ConfigurationError, or ReadError after a fatal error; and KafkaException or
+    a bare KafkaError, which `DatabaseChangeConsumer.run` translates.
     """
 
     def __init__(
@@ -60,11 +61,8 @@ class Feed:
         self._is_away = False
         self._missing: set[str] = set()
         self._read: set[str] = set()
-        try:
-            callbacks = {"error_cb": self._note, "on_commit": self._on_commit}
-            self._consumer = Consumer({**properties, **callbacks}, logger=client_log)
-        except KafkaException as error:
-            raise error_for(error.args[0], self._brokers, PROPERTIES) from error
+        callbacks = {"error_cb": self._note, "on_commit": self._on_commit}
+        self._consumer = Consumer({**properties, **callbacks}, logger=client_log)
         self._consumer.subscribe(topics, on_assign=self._on_assign, on_revoke=self._on_revoke, on_lost=self._on_lost)
 
     def read(self, timeout_s: float) -> list[Record]:

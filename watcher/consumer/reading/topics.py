@@ -97,21 +97,24 @@ class WatcherTopics:
         except KafkaException:
             return False
         if new:
-            self._consumer.incremental_assign([TopicPartition(*partition, OFFSET_BEGINNING) for partition in new])
+            with read_errors(self._settings):
+                self._consumer.incremental_assign([TopicPartition(*partition, OFFSET_BEGINNING) for partition in new])
             self._assigned |= new
         return True
 
     def records(self) -> list[Record]:
         """Return the next records. Call it only when more must come: it raises ReadError after ANSWER_SECONDS without any."""
         deadline = time.monotonic() + ANSWER_SECONDS
-        while not (records := self._consumer.consume(RECORDS_IN_HAND, READ_STEP_SECONDS)):
-            if time.monotonic() >= deadline:
-                raise read_error(self._trouble or KafkaError(KafkaError._TIMED_OUT), self._settings)
-        return records
+        with read_errors(self._settings):
+            while not (records := self._consumer.consume(RECORDS_IN_HAND, READ_STEP_SECONDS)):
+                if time.monotonic() >= deadline:
+                    raise KafkaException(self._trouble or KafkaError(KafkaError._TIMED_OUT))
+            return records
 
     def arrived(self, timeout_s: float) -> list[Record]:
         """Return the records that are there, or that come within `timeout_s` seconds."""
-        return self._consumer.consume(RECORDS_AT_ONCE, timeout_s)
+        with read_errors(self._settings):
+            return self._consumer.consume(RECORDS_AT_ONCE, timeout_s)
 
     def hold_back(self, before: set[Partition], now: set[Partition]) -> set[Partition]:
         """Hold back the partitions in `now`, and resume the others of `before`."""

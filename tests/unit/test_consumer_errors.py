@@ -1,0 +1,100 @@
+"""Whatever librdkafka raises, the user of the consumer gets our errors, in whose text it stands what to do."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from confluent_kafka import KafkaError, KafkaException
+
+from tests.unit.test_ownership import SETTINGS
+from watcher.consumer import Change, ConsumerOptions, DatabaseChangeConsumer
+from watcher.consumer.delivery.attempts import Attempts
+from watcher.consumer.delivery.watchdog import Watchdog
+from watcher.consumer.errors import ReadError
+from watcher.consumer.reading import feed, reader
+from watcher.consumer.reading.reader import MessageReader
+from watcher.errors import ConfigurationError
+
+NOBODY = "127.0.0.1:1"
+FENCED = KafkaError(KafkaError.FENCED_INSTANCE_ID, "fenced by a newer instance", fatal=True)
+
+
+def bare(*_: Any, **__: Any) -> None:
+    """confluent-kafka raises it where a client has failed for good, though it is no exception."""
+    raise FENCED  # type: ignore[misc]  # see above
+
+
+def usual(*_: Any, **__: Any) -> None:
+    raise KafkaException(FENCED)
+
+
+def client_that(fails: Callable[..., None], *methods: str) -> type:
+    """A client whose `methods` fail; the others return None."""
+
+    class Client:
+        def __init__(self, *_: Any, **__: Any) -> None:
+            pass
+
+        def __getattr__(self, name: str) -> Callable[..., Any]:
+            return fails if name in methods else lambda *_, **__: None
+
+    return Client
+
+
+def raised_by(call: Callable[[], Any]) -> BaseException | None:
+    """What a call raises. In a thread: a bare error would end the test without a word."""
+    raised: list[BaseException] = []
+
+    def run() -> None:
+        try:
+            call()
+        except BaseException as error:  # noqa: BLE001 - all of them are of interest
+            raised.append(error)
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    thread.join(30)
+    return raised[0] if raised else None
+
+
+@pytest.mark.parametrize("fails", [bare, usual])
+@pytest.mark.parametrize("method", ["subscribe", "poll", "close"])
+def test_a_consumer_that_has_failed_for_good(fails: Callable[..., None], method: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(feed, "Consumer", client_that(fails, method, "poll"))
+    error = raised_by(DatabaseChangeConsumer(NOBODY, "group", ["topic"]).run)
+    assert isinstance(error, ReadError)
+    assert "group.instance.id" in error.hint
+
+
+def test_a_topic_that_is_no_regular_expression() -> None:
+    error = raised_by(DatabaseChangeConsumer(NOBODY, "group", ["^["]).run)
+    assert isinstance(error, ConfigurationError)
+    assert error.hint
+
+
+@pytest.mark.parametrize("fails", [bare, usual])
+@pytest.mark.parametrize("method", ["consume", "incremental_assign"])
+def test_a_reader_that_has_failed_for_good(fails: Callable[..., None], method: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reader, "Consumer", client_that(fails, method))
+    monkeypatch.setattr(MessageReader, "_partitions", lambda _: {("topic", 0)})
+    error = raised_by(lambda: MessageReader(SETTINGS).poll(0))
+    assert isinstance(error, ReadError)
+
+
+def test_a_handler_that_raises_such_an_error_is_tried_again() -> None:
+    """Its own producer may have been fenced."""
+    calls: list[list[Change]] = []
+
+    def handler(changes: list[Change]) -> None:
+        calls.append(changes)
+        bare()
+
+    attempts = Attempts(ConsumerOptions(attempts=2, backoff_ms=1), Watchdog(None, exits=False), lambda _: None, lambda each: each)
+    ended: list[Any] = []
+    assert raised_by(lambda: ended.append(attempts.call(handler, [None]))) is None  # type: ignore[list-item]  # nobody looks at it
+    [(_, error)] = ended
+    assert isinstance(error, KafkaException)
+    assert len(calls) == 2

@@ -1,0 +1,89 @@
+"""A snapshot goes on under settings that no longer deliver what it was about."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import bson
+import pytest
+
+from tests.support.doctoring import as_settings
+from watcher.model import Batch, Owner, Position, Snapshot
+from watcher.snapshot.interleaver import Interleaver
+from watcher.snapshot.ports import Read
+
+GIVEN = {"mongodb_uri": "mongodb://127.0.0.1/dashboard", "kafka_brokers": "127.0.0.1:9092", "kafka_client_id": "dashboard-watcher"}
+NOW = (1_700_000_000, 5)
+TOKEN = {"_data": f"82{NOW[0]:08X}{NOW[1]:08X}2B"}
+ONE = bson.encode({"_id": 1})
+COPYING = Snapshot("snapshot-1", "replace", "command", "2024-01-01T12:00:00.000Z", started_sequence=1, reached="b", collection="b",
+                   last=ONE, documents=9, in_collection=4, seen=NOW)  # fmt: skip
+
+
+class IdleStream:
+    """A stream that stands still at NOW."""
+
+    def open(self, _token: Any) -> Batch:
+        return self.next()
+
+    def next(self, _wait_ms: int | None = None) -> Batch:
+        return Batch((), TOKEN, NOW[0], operation_time=NOW)
+
+
+@dataclass
+class OneEach:
+    """One document in each watched collection, and who asks for which."""
+
+    watched: tuple[str, ...]
+    asked: list[tuple[str, bytes]] = field(default_factory=list)
+
+    def collections(self) -> tuple[Mapping[str, object], tuple[int, int]]:
+        return {name: name for name in self.watched}, NOW
+
+    def counts(self, chosen: Callable[[str], bool]) -> Mapping[str, int]:
+        return {name: 1 for name in self.watched if chosen(name)}
+
+    def read(self, collection: str, after: bytes, at: tuple[int, int], limit: int, query: str) -> Read:
+        self.asked.append((collection, after))
+        return Read([ONE], complete=True, at=at)
+
+    def try_out(self, queries: Mapping[str, str]) -> None:
+        pass
+
+
+class Deaf:
+    def snapshot_counted(self, documents: Mapping[str, int]) -> None:
+        pass
+
+    def snapshot_waits(self, reason: str) -> None:
+        pass
+
+
+@pytest.mark.parametrize(
+    ("again", "asked", "ends"),
+    [
+        ((), [("c", b"")], ["c"]),
+        (("a",), [("a", b""), ("c", b"")], ["a", "c"]),
+    ],
+)
+def test_what_is_not_watched_any_more_is_not_copied_further(again: tuple[str, ...], asked: list[Any], ends: list[str]) -> None:
+    settings = as_settings({**GIVEN, "watch_collections": ("a", "c")})
+    documents = OneEach(("a", "c"))
+    source = Interleaver(IdleStream(), documents, settings, Deaf())
+    source.open(Position("dashboard", Owner("ours", "here", 1), TOKEN, 9, snapshot=replace(COPYING, again=again)))
+    notices = []
+    while not any(notice.operation == "snapshotCompleted" for notice in notices):
+        notices += source.next().notices
+    assert documents.asked == asked
+    assert [notice.fields["collection"] for notice in notices[:-1]] == ends
+    assert notices[-1].fields["documents"] == 9 + len(ends)
+
+
+def test_what_is_still_watched_goes_on_where_it_was() -> None:
+    documents = OneEach(("b",))
+    source = Interleaver(IdleStream(), documents, as_settings(GIVEN), Deaf())
+    source.open(Position("dashboard", Owner("ours", "here", 1), TOKEN, 9, snapshot=COPYING))
+    assert source.next().rows == 1
+    assert documents.asked == [("b", ONE)]

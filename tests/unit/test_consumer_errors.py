@@ -14,7 +14,7 @@ from watcher.consumer import Change, ConsumerOptions, DatabaseChangeConsumer
 from watcher.consumer.delivery.attempts import Attempts
 from watcher.consumer.delivery.watchdog import Watchdog
 from watcher.consumer.errors import ReadError
-from watcher.consumer.reading import feed, reader
+from watcher.consumer.reading import feed, topics
 from watcher.consumer.reading.reader import MessageReader
 from watcher.errors import ConfigurationError
 
@@ -78,8 +78,8 @@ def test_a_topic_that_is_no_regular_expression() -> None:
 @pytest.mark.parametrize("fails", [bare, usual])
 @pytest.mark.parametrize("method", ["consume", "incremental_assign"])
 def test_a_reader_that_has_failed_for_good(fails: Callable[..., None], method: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(reader, "Consumer", client_that(fails, method))
-    monkeypatch.setattr(MessageReader, "_partitions", lambda _: {("topic", 0)})
+    monkeypatch.setattr(topics, "Consumer", client_that(fails, method))
+    monkeypatch.setattr(topics.WatcherTopics, "_partitions", lambda _: {("topic", 0)})
     error = raised_by(lambda: MessageReader(SETTINGS).poll(0))
     assert isinstance(error, ReadError)
 

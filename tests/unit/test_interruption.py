@@ -20,6 +20,14 @@ def test_a_signal_ends_the_block(number: signal.Signals) -> None:
     assert reached == []
 
 
+def test_an_error_that_a_library_makes_of_it_ends_the_block_as_quietly() -> None:
+    with Interruption() as interruption, interruption.ends_block():
+        try:
+            signal.raise_signal(signal.SIGINT)
+        except KeyboardInterrupt:
+            raise TypeError("expected configuration property name as type unicode string") from None
+
+
 def test_outside_of_a_block_it_is_only_noted() -> None:
     with Interruption() as interruption:
         signal.raise_signal(signal.SIGINT)

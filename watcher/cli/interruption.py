@@ -21,6 +21,7 @@ class Interruption:
     def __init__(self) -> None:
         self.arrived = False
         self._raises = False
+        self._raised = False
 
     def ends_block(self) -> _Block:
         """A `with` block that a signal ends quietly."""
@@ -53,6 +54,7 @@ class Interruption:
     def _handle(self, _number: int, _frame: FrameType | None) -> None:
         is_first, self.arrived = not self.arrived, True
         if is_first and self._raises:
+            self._raised = True
             raise KeyboardInterrupt
 
 
@@ -65,4 +67,5 @@ class _Block:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> bool:
         self._interruption._raises = False
-        return kind is KeyboardInterrupt
+        # Libraries in C may answer with an error of their own to a signal, as confluent_kafka does while it reads its properties.
+        return kind is KeyboardInterrupt or self._interruption._raised

@@ -1,9 +1,9 @@
 """Explicit-state model of the lease: workers on several hosts, run through the code that decides.
 
-Every interleaving is explored: who acts next, what Kafka does when, and some faults in any order. A host is killed and starts again,
-a main loop hangs, a session is lost, the group's coordinator forgets its members, an answer does not come. Somebody who is frozen
-is somebody who does not act for a while. A level follows the group at any time later, each worker's by itself. Time is not
-counted: a wait may be over at any moment.
+Every interleaving is explored: who acts next, what Kafka does when, and some faults in any order. A host is killed and starts
+again, a main loop hangs, a session is lost, the group's coordinator forgets its members, an answer does not come. Somebody who
+is frozen is somebody who does not act for a while. A level follows the group at any time later, each worker's by itself. Time is
+not counted: a wait may be over at any moment.
 
 The broker is that of `takeover_model`; `changes` are the messages so far, each with its event's number and its writer, as in 1:A2.
 """

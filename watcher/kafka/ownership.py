@@ -44,6 +44,15 @@ class Ownership:
         """Note that our name stands in the position topic: from now on it must."""
         self._claimed = True
 
+    def disown(self) -> None:
+        """Forget our claim, and with it the check of the name that stands there: somebody else may have the watcher now."""
+        self._claimed = False
+        self._patience = Patience()
+
+    def learn(self, saved: Saved) -> None:
+        """Note what stands there of earlier messages. Who has seen a position never takes a missing one for a first start."""
+        self.delivered = self.delivered.with_those(saved.delivered)
+
     @property
     def is_to_be_checked(self) -> bool:
         """True once a worker's name was written: another one in its place means that it has lost the watcher."""
@@ -52,7 +61,7 @@ class Ownership:
     def before_claim(self, saved: Saved, now: float) -> None:
         """Look at what stands there before our name does; `now` is a monotonic time. Errors: those of `check`; TakenOver for a
         command that has to wait for another one."""
-        self.delivered = self.delivered.with_those(saved.delivered)
+        self.learn(saved)
         if self.is_to_be_checked:
             self.check(saved, now)
         elif self._command and saved.stamp:
@@ -80,7 +89,7 @@ class Ownership:
         """Return the position to go on from, in our name. Errors: PositionLost, ConfigurationError."""
         if saved.has_lost_position(self.delivered):
             raise position_gone(self._settings)
-        self.delivered = self.delivered.with_those(saved.delivered)
+        self.learn(saved)
         position = saved.position or Position(self._settings.database, self._owner)
         check_database(self._settings, position)
         return replace(position, owner=self._owner, last_gap_at=self.delivered.last_gap_at)

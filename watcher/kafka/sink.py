@@ -17,7 +17,7 @@ from confluent_kafka import KafkaError
 
 from watcher.config import Settings
 from watcher.config.topics.name import topic_name
-from watcher.errors import Outage, UndeliverableEvent
+from watcher.errors import Outage, PositionLost, UndeliverableEvent
 from watcher.kafka.errors import explained
 from watcher.kafka.fencing import check_writer
 from watcher.kafka.ownership import COMMAND_SECONDS, Ownership
@@ -92,6 +92,28 @@ class KafkaSink:
         with self._opening():
             self._claim()
         return self._ownership.position_anew()
+
+    def look(self) -> Owner | None:
+        """Close, and look who has the watcher; returns None if nobody has, or if what stands there cannot be read. For a worker
+        that stands by.
+
+        What the position topic tells of earlier messages is noted. Errors: Outage, NotPermitted, CredentialsRefused.
+        """
+        self.close()
+        self._ownership.disown()
+        self._troubles.clear()
+        try:
+            saved = PositionReader(self._settings, self._troubles.append).read_so_far()
+        except PositionLost:
+            return None
+        except Outage as error:
+            raise explained(error, self._troubles) from error
+        self._ownership.learn(saved)
+        return saved.owner
+
+    def disown(self) -> None:
+        """Forget that the watcher was ours: the next `open` takes it over from whoever has it then."""
+        self._ownership.disown()
 
     def deliver(self, messages: Sequence[Message], position: Position) -> None:
         """Write messages and the position after them; returns when both are committed.

@@ -16,7 +16,9 @@ import time
 
 from watcher import __version__
 from watcher.config import Deployment, Settings
-from watcher.errors import CredentialsRefused, ExitCode, Outage, PositionLost, Stop, TakenOver
+from watcher.errors import CredentialsRefused, ExitCode, NotOwner, Outage, PositionLost, Stop, TakenOver
+from watcher.kafka.lease import Lease
+from watcher.kafka.lease_rules import DISPLACED_SECONDS, Turn
 from watcher.kafka.sink import KafkaSink
 from watcher.log import logging_to, standard_output
 from watcher.messages.encoder import Encoder, MessageFormat
@@ -37,9 +39,13 @@ from watcher.worker.previous_run import PreviousRun
 from watcher.worker.process import Nudge, StopRequest, die_with_parent, only_one, stop_requested
 from watcher.worker.reporting.progress import Progress
 from watcher.worker.reporting.status_file import StatusFile
+from watcher.worker.tenure import Tenure
 
 COMMAND_LOOK_SECONDS = 0.2
 """Interval at which to look whether a command that has taken the watcher over is done."""
+
+STANDBY_LOOK_SECONDS = 15.0
+"""Interval at which a worker that stands by looks who is active."""
 
 STEADY_SECONDS = 10.0
 """Time after which a stream counts as a success: the next outage begins with the shortest wait again."""
@@ -114,6 +120,7 @@ class Worker:
         self._credentials = Credentials(settings)
         self._progress = progress
         self._stopping = stopping
+        self._tenure = Tenure(stopping, Lease(settings) if settings.high_availability else None)
         self._nudge = nudge
         self._sink = KafkaSink(settings, owner, previous.delivered)
         self._encoder = Encoder(MessageFormat.of(settings), topic_of=self._sink.topic_of)
@@ -121,23 +128,48 @@ class Worker:
         self._told = False
 
     def run(self) -> None:
-        """Work until told to stop; this includes trying again after outages. Errors: Stop."""
+        """Work until told to stop; this includes standing by, and trying again after outages. Errors: Stop."""
+        self._tenure.start()
+        try:
+            self._work()
+        finally:
+            self._sink.close()
+            self._tenure.end()
+
+    def _work(self) -> None:
         backoff = Backoff()
         while not self._stopping.is_set():
             opened = time.monotonic()
             try:
-                self._stream(self._credentials.settings)
+                self._take_turn(self._credentials.settings)
             except TakenOver as command:
                 self._progress.interrupted(str(command))
-                self._stopping.wait(COMMAND_LOOK_SECONDS)
+                self._tenure.wait(COMMAND_LOOK_SECONDS)
+            except NotOwner as error:
+                self._tenure.displaced(error)
+                self._sink.disown()
+                self._progress.interrupted(str(error))
             except (Outage, CredentialsRefused) as error:
                 outage = self._as_outage(error)
                 if time.monotonic() - opened > STEADY_SECONDS:
                     backoff.reset()
                 self._cut_off = outage.code == CUT_OFF
                 self._progress.lost(outage)
-                self._stopping.wait(backoff.next_seconds())
-        self._sink.close()
+                self._tenure.wait(backoff.next_seconds())
+
+    def _take_turn(self, settings: Settings) -> None:
+        """Stream if it is our turn, until it is over. Otherwise wait for it, or for the next look at who has it."""
+        self._sink.use(settings)
+        self._tenure.use(settings)
+        turn = self._tenure.next_turn()
+        if turn is Turn.OPEN:
+            self._stream(settings)
+        elif turn is Turn.STAND_BY:
+            self._tenure.check()
+            self._progress.standing_by(self._sink.look(), self._sink.delivered.sequence)
+            self._tenure.wait(STANDBY_LOOK_SECONDS)
+        else:
+            self._tenure.wait(DISPLACED_SECONDS)
 
     def _as_outage(self, error: Outage | CredentialsRefused) -> Outage:
         """Treat refused credentials as an outage for a while, because they may have been replaced. Errors: CredentialsRefused."""
@@ -146,7 +178,6 @@ class Worker:
         return error if isinstance(error, Outage) else self._credentials.refused(error)
 
     def _stream(self, settings: Settings) -> None:
-        self._sink.use(settings)
         position, loss = self._open_sink()
         self._progress.opened(position)
         if not self._told and not loss:
@@ -156,7 +187,7 @@ class Worker:
             tolerant = TolerantStream(stream, settings, self._progress.gaps, lost_position=loss, cut_off=self._cut_off)
             source = Interleaver(tolerant, StreamDocuments(stream.session, settings), settings, self._progress)
             pipeline = Pipeline(source, self._encoder, self._sink, self._progress, nudged=self._nudge.take)
-            pipeline.run(position, self._stopping.is_set)
+            pipeline.run(position, self._tenure.is_over)
 
     def _open_sink(self) -> tuple[Position, str]:
         """Open the sink; returns the position. If the last one was lost and the policy is to go on, also returns how it was

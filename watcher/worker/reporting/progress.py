@@ -51,6 +51,7 @@ class Progress:
         self.commit_seconds: float | None = None
         self.last_commit_at = previous_run.last_commit_at.timestamp() if previous_run.last_commit_at else None
         self.last_event_at: float | None = None
+        self.active_host: str | None = None
         self.last_error: LastError | None = None
         self._on_change = on_change
         self._stopping = threading.Event()
@@ -104,8 +105,23 @@ class Progress:
             logger.info(reason)
         self._interruption = reason
 
+    def standing_by(self, active: Owner | None, sequence: int) -> None:
+        """Note that another host has the lease, and whose watcher it is, as far as is known. What was under way is read again."""
+        host = active.host if active else None
+        if self.state is not WorkerState.STANDBY or host != self.active_host:
+            logger.info("standby: active on %s", host or "another host", extra=self._downtime())
+        self.counters.transactions["aborted"] += self.in_flight.dropped()
+        self.snapshots.lost("worker")
+        self.lag = Lag()
+        self.mongo_connected, self.kafka_connected = False, True
+        self.sequence = sequence
+        self.active_host = host
+        self._away_since = None
+        self.enter(WorkerState.STANDBY)
+
     def streaming(self) -> None:
         """Note that the change stream is open too."""
+        self.active_host = None
         self.mongo_connected = True
         logger.info("streaming", extra={"sequence": self.sequence, **self._downtime()})
         self._away_since = None

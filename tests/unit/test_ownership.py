@@ -83,7 +83,7 @@ def test_a_worker_that_stood_by_takes_over_from_whoever_is_there() -> None:
 
 def test_what_a_standby_has_seen_is_no_first_start_later() -> None:
     standby = ownership()
-    standby.learn(Saved(position=Position("dashboard", ANOTHER, TOKEN, 7)))
+    standby.learn(Saved(position=Position("dashboard", ANOTHER, TOKEN, 7)).delivered)
     with pytest.raises(PositionLost):
         standby.position(Saved())
 

@@ -49,9 +49,13 @@ class Ownership:
         self._claimed = False
         self._patience = Patience()
 
-    def learn(self, saved: Saved) -> None:
-        """Note what stands there of earlier messages. Who has seen a position never takes a missing one for a first start."""
-        self.delivered = self.delivered.with_those(saved.delivered)
+    def learn(self, delivered: Delivered) -> None:
+        """Note what else is known of earlier messages. Who knows of any never takes a missing position for a first start."""
+        self.delivered = self.delivered.with_those(delivered)
+
+    def is_first_start(self, saved: Saved) -> bool:
+        """Return True if nothing that is known so far speaks of an earlier message or position."""
+        return saved.position is None and not saved.has_lost_position(self.delivered)
 
     @property
     def is_to_be_checked(self) -> bool:
@@ -61,7 +65,7 @@ class Ownership:
     def before_claim(self, saved: Saved, now: float) -> None:
         """Look at what stands there before our name does; `now` is a monotonic time. Errors: those of `check`; TakenOver for a
         command that has to wait for another one."""
-        self.learn(saved)
+        self.learn(saved.delivered)
         if self.is_to_be_checked:
             self.check(saved, now)
         elif self._command and saved.stamp:
@@ -89,7 +93,7 @@ class Ownership:
         """Return the position to go on from, in our name. Errors: PositionLost, ConfigurationError."""
         if saved.has_lost_position(self.delivered):
             raise position_gone(self._settings)
-        self.learn(saved)
+        self.learn(saved.delivered)
         position = saved.position or Position(self._settings.database, self._owner)
         check_database(self._settings, position)
         return replace(position, owner=self._owner, last_gap_at=self.delivered.last_gap_at)

@@ -18,6 +18,7 @@ from confluent_kafka import KafkaError
 from watcher.config import Settings
 from watcher.config.topics.name import topic_name
 from watcher.errors import Outage, PositionLost, UndeliverableEvent
+from watcher.kafka.earlier_messages import earlier_messages
 from watcher.kafka.errors import explained
 from watcher.kafka.fencing import check_writer
 from watcher.kafka.ownership import COMMAND_SECONDS, Ownership
@@ -85,6 +86,8 @@ class KafkaSink:
             self._ownership.before_claim(reader.read_so_far(), time.monotonic())
             self._claim()
             saved = reader.read()
+            if self._ownership.is_first_start(saved):
+                self._ownership.learn(earlier_messages(self._settings, self._troubles.append))
         return self._ownership.position(saved)
 
     def open_anew(self) -> Position:
@@ -108,7 +111,7 @@ class KafkaSink:
             return None
         except Outage as error:
             raise explained(error, self._troubles) from error
-        self._ownership.learn(saved)
+        self._ownership.learn(saved.delivered)
         return saved.owner
 
     def disown(self) -> None:

@@ -15,6 +15,8 @@ from tests.support.load import Load
 from tests.support.oracle import Oracle
 from tests.support.waiting import eventually
 from tests.support.worker import Inbox, Launch, WorkerProcess
+from watcher.cli import run_command_line
+from watcher.cli.exit_codes import CliExitCode
 from watcher.errors import ExitCode
 from watcher.sandbox.kafka import ApacheKafka
 
@@ -54,6 +56,37 @@ def test_the_standby_says_who_is_active_and_takes_over_in_an_orderly_way(
         inbox.records(oracle.certain_writes + 20)
         assert second.status["state"] == "streaming", "nobody who comes takes the lease"
     oracle.check(inbox.records(oracle.certain_writes))
+
+
+def switch_over(host: WorkerProcess, *options: str) -> int:
+    """`watcherctl switchover` on this host."""
+    where = ["--config", str(host.conf_dir), "--state-dir", str(host.state_dir)]
+    return run_command_line(["switchover", host.name, *options, *where])
+
+
+def test_a_switchover_moves_the_watcher_from_either_host(
+    hosts: list[WorkerProcess], inbox: Inbox, db: Database[Document], capfd: pytest.CaptureFixture[str]
+) -> None:
+    first, second = hosts
+    oracle = Oracle(db)
+    with Load(oracle, pause_s=0.01):
+        for active, standby in ((first, second), (second, first)):
+            inbox.records(oracle.certain_writes + 20)
+            assert switch_over(second, "--wait") == CliExitCode.OK
+            assert capfd.readouterr().out == f"dashboard  active on {first.status['host']}\n"
+            standby.reached("streaming")
+            active.reached("standby")
+            eventually(lambda active=active: active.status["activeHost"])
+        inbox.records(oracle.certain_writes + 20)
+    oracle.check(inbox.records(oracle.certain_writes))
+
+
+def test_a_switchover_to_nobody_is_refused(hosts: list[WorkerProcess], capfd: pytest.CaptureFixture[str]) -> None:
+    first, second = hosts
+    assert second.stop() == 0
+    assert switch_over(first) == CliExitCode.FAILED
+    assert "No other host stands by" in capfd.readouterr().err
+    assert first.status["state"] == "streaming"
 
 
 def test_frozen_it_loses_the_lease_and_awake_it_stands_by(hosts: list[WorkerProcess], inbox: Inbox, db: Database[Document]) -> None:

@@ -17,6 +17,7 @@ from watcher.config import Settings
 from watcher.errors import Outage
 from watcher.kafka.lease import LEAVE_SECONDS, Lease
 from watcher.kafka.lease_rules import HUNG_SECONDS, SESSION_SECONDS
+from watcher.position.switchover import members
 from watcher.sandbox.kafka import ApacheKafka
 
 SLACK_SECONDS = 4.0
@@ -77,6 +78,17 @@ def assert_stays(active: Lease, *others: Lease, seconds: float) -> None:
         assert active.turn()
         assert not any(lease.turn() for lease in others)
         time.sleep(0.02)
+
+
+@pytest.mark.parametrize("place", [0, 1], ids=["the holder", "a standby"])
+def test_who_leaves_is_gone_at_once(place: int, join: Join, lease_settings: Callable[[str], Settings]) -> None:
+    first = join()
+    holder(first, timeout_s=30)
+    both = [first, join()]
+    eventually(lambda: both[1].is_decided, 30)
+    assert members(lease_settings("")) == 2
+    both[place].close()
+    eventually(lambda: members(lease_settings("")) == 1, LEAVE_SECONDS)
 
 
 def test_cut_off_from_kafka_it_knows_that_it_has_lost_it(join: Join, kafka_proxy: TcpProxy) -> None:

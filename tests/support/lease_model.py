@@ -1,9 +1,9 @@
 """Explicit-state model of the lease: workers on several hosts, run through the code that decides.
 
 Every interleaving is explored: who acts next, what Kafka does when, and some faults in any order. A host is killed and starts
-again, a main loop hangs, a session is lost, the group's coordinator forgets its members, an answer does not come. Somebody who
-is frozen is somebody who does not act for a while. A level follows the group at any time later, each worker's by itself. Time is
-not counted: a wait may be over at any moment.
+again, a main loop hangs, a session is lost, the group's coordinator forgets its members, an answer does not come; and somebody
+wants a switchover. Somebody who is frozen is somebody who does not act for a while. A level follows the group at any time later,
+each worker's by itself. Time is not counted: a wait may be over at any moment.
 
 The broker is that of `takeover_model`; `changes` are the messages so far, each with its event's number and its writer, as in 1:A2.
 """
@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from tests.support.takeover_model import Broker, Changes, Write, committed, fenced_by, owner, stamp
-from watcher.kafka.lease_rules import DISPLACED_SECONDS, HUNG_SECONDS, Turn, belongs_in_group, next_turn
+from watcher.kafka.lease_rules import AWAY_SECONDS, DISPLACED_SECONDS, HUNG_SECONDS, Turn, belongs_in_group, next_turn
 from watcher.kafka.succession import NextStep, Patience, as_fenced_worker
 
 
@@ -28,7 +28,10 @@ class Group(NamedTuple):
 
 
 class Worker(NamedTuple):
-    """A worker in its `life`-th process. `read` is the position that it goes on from; `displaced` is "", "now", or "long ago"."""
+    """A worker in its `life`-th process. `read` is the position that it goes on from; `displaced` is "", "now", or "long ago".
+
+    `away`: it has left the lease to another one.
+    """
 
     name: str
     phase: str = "idle"
@@ -36,6 +39,7 @@ class Worker(NamedTuple):
     level: bool = False
     claimed: bool = False
     displaced: str = ""
+    away: bool = False
     read: Changes = ()
     has_lease: bool = True
 
@@ -59,7 +63,7 @@ class Rules:
     """The decisions: those of the code, or others, to see that they are found out."""
 
     turn: Callable[[bool, float | None, float], Turn] = next_turn
-    belongs: Callable[[float, float], bool] = belongs_in_group
+    belongs: Callable[[float, float | None, float], bool] = belongs_in_group
     forgets_its_claim: bool = True
     claims_before_it_reads: bool = True
 
@@ -79,6 +83,8 @@ def successors(state: State, rules: Rules) -> Iterator[State]:
             yield _with(state, place, following)._replace(group=members)
         if faults:
             yield from (_with(state, place, hurt)._replace(faults=faults - 1) for hurt in _faults(worker))
+    if faults and broker.newest:
+        yield state._replace(broker=fenced_by(broker, "X")._replace(newest="X1!"), faults=faults - 1)  # a switchover
     if faults and group.members:
         yield state._replace(group=Group(), faults=faults - 1)  # the coordinator is lost
     if faults and group.assigned:
@@ -110,7 +116,10 @@ def _thread_steps(group: Group, worker: Worker, rules: Rules) -> Iterator[tuple[
     assigned = group.assigned == worker.record and worker.record in group.members
     if worker.level != assigned:
         yield group, worker._replace(level=assigned)
-    belongs = rules.belongs(0.0, HUNG_SECONDS if worker.phase == "hung" else 0.0)
+    now = HUNG_SECONDS if worker.phase == "hung" else 0.0
+    belongs = rules.belongs(0.0, now if worker.away else None, now)
+    if worker.away and rules.belongs(AWAY_SECONDS, 0.0, AWAY_SECONDS):
+        yield group, worker._replace(away=False)  # nobody has come
     if belongs and worker.record not in group.members:
         yield group._replace(members=group.members | {worker.record}), worker
     elif not belongs and worker.record in group.members:
@@ -121,7 +130,7 @@ def _main_loop_steps(state: State, worker: Worker, rules: Rules) -> Iterator[tup
     broker = state.broker
     holds = broker.holder == worker.name
     if worker.phase == "idle":
-        yield from ((broker, after) for after in _turned(worker, rules))
+        yield from ((broker, after) for after in _turned(broker.newest, worker, rules))
     elif worker.phase == "open":
         yield from _opened(broker, worker, rules)
     elif worker.phase in ("claim", "run", "sent") and not holds:
@@ -137,7 +146,7 @@ def _main_loop_steps(state: State, worker: Worker, rules: Rules) -> Iterator[tup
         yield broker, worker._replace(phase="run", read=broker.changes)
 
 
-def _turned(worker: Worker, rules: Rules) -> Iterator[Worker]:
+def _turned(newest: str, worker: Worker, rules: Rules) -> Iterator[Worker]:
     displaced_at = 0.0 if worker.displaced else None
     turn = rules.turn(worker.level, displaced_at, DISPLACED_SECONDS if worker.displaced == "long ago" else 0.0)
     if not worker.has_lease or turn is Turn.OPEN:
@@ -146,13 +155,18 @@ def _turned(worker: Worker, rules: Rules) -> Iterator[Worker]:
         yield worker._replace(displaced="long ago")
     else:
         displaced = worker.displaced if worker.level else ""
-        yield worker._replace(claimed=worker.claimed and not rules.forgets_its_claim, displaced=displaced, read=())
+        away = worker.away and (not newest.isalnum() or newest == worker.record)
+        yield worker._replace(claimed=worker.claimed and not rules.forgets_its_claim, displaced=displaced, away=away, read=())
 
 
 def _opened(broker: Broker, worker: Worker, rules: Rules) -> Iterator[tuple[Broker, Worker]]:
     answer = NextStep.OPEN
     if worker.claimed:
-        answer, _ = as_fenced_worker(stamp(broker.newest), owner(worker.record), Patience(), 0.0)
+        newest = stamp(broker.newest)
+        answer, patience = as_fenced_worker(newest, owner(worker.record), Patience(), 0.0)
+        if newest.command and patience != Patience() and worker.has_lease:
+            yield broker, worker._replace(phase="idle", level=False, away=True)
+            return
     if answer is NextStep.OPEN:
         yield fenced_by(broker, worker.name), worker._replace(phase="claim", read=broker.changes)
     elif worker.has_lease:
@@ -237,4 +251,5 @@ def is_well(state: State) -> bool:
     settled = all(
         other.phase in ("hung", "ended") or (other.phase == "idle" and other.has_lease and not other.claimed) for other in others
     )
-    return settled and state.broker.holder == active[0].name and active[0].phase in ("run", "sent")
+    streams = active[0].phase in ("run", "sent") and not active[0].away
+    return settled and streams and state.broker.holder == active[0].name

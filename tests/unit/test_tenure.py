@@ -8,7 +8,7 @@ import time
 import pytest
 
 from watcher.errors import NotOwner
-from watcher.kafka.lease_rules import DISPLACED_SECONDS, HUNG_SECONDS, Turn, belongs_in_group, next_turn
+from watcher.kafka.lease_rules import AWAY_SECONDS, DISPLACED_SECONDS, HUNG_SECONDS, SWITCHOVER, Turn, belongs_in_group, next_turn
 from watcher.worker.tenure import Tenure
 
 ERROR = NotOwner("another worker has it")
@@ -19,9 +19,13 @@ class LeaseByHand:
 
     def __init__(self, level: bool) -> None:
         self.level = level
+        self.left = False
 
     def turn(self) -> bool:
         return self.level
+
+    def leave_to_another(self) -> None:
+        self.left = True
 
 
 def tenure(level: bool, stopping: threading.Event | None = None) -> tuple[Tenure, LeaseByHand]:
@@ -41,8 +45,13 @@ def test_a_displaced_worker_waits_for_its_level_and_then_believes_it() -> None:
 
 
 def test_a_main_loop_that_hangs_costs_the_lease() -> None:
-    assert belongs_in_group(turned_at=5.0, now=5.0 + HUNG_SECONDS - 0.1)
-    assert not belongs_in_group(turned_at=5.0, now=5.0 + HUNG_SECONDS)
+    assert belongs_in_group(turned_at=5.0, left_at=None, now=5.0 + HUNG_SECONDS - 0.1)
+    assert not belongs_in_group(turned_at=5.0, left_at=None, now=5.0 + HUNG_SECONDS)
+
+
+def test_who_left_the_lease_to_another_comes_back_if_nobody_takes_it() -> None:
+    assert not belongs_in_group(turned_at=5.0, left_at=5.0, now=5.0 + AWAY_SECONDS - 0.1)
+    assert belongs_in_group(turned_at=5.0, left_at=5.0, now=5.0 + AWAY_SECONDS)
 
 
 def test_without_a_lease_it_is_always_our_turn_until_another_worker_takes_over() -> None:
@@ -92,3 +101,11 @@ def test_a_wait_ends_when_the_worker_is_told_to_stop() -> None:
     begun = time.monotonic()
     worker.wait(30)
     assert time.monotonic() - begun < 5
+
+
+def test_only_a_switchover_makes_it_leave() -> None:
+    worker, lease = tenure(True)
+    worker.command_is_done("rewind to noon")
+    assert not lease.left
+    worker.command_is_done(SWITCHOVER)
+    assert lease.left

@@ -16,11 +16,9 @@ from watcher.config.topics.name import topic_pattern
 from watcher.errors import NotPermitted
 from watcher.kafka.errors import translated
 from watcher.kafka.log_reader import LogReader, Partition, partition_of
+from watcher.kafka.position_reader import READ_SECONDS
 from watcher.kafka.properties import ErrorCallback, admin_config, reader_config
 from watcher.model import Delivered
-
-READ_SECONDS = 15.0
-"""Longest wait for an answer, or for the next record."""
 
 TAIL = 8
 """Offsets before a partition's end at which to start looking. A message and its transaction's marker take two."""

@@ -18,7 +18,7 @@ from watcher.config import Settings
 from watcher.errors import Outage
 from watcher.kafka.errors import explained, translated
 from watcher.kafka.lease_rules import belongs_in_group
-from watcher.kafka.properties import lease_config
+from watcher.kafka.properties import lease_config, lease_group
 from watcher.kafka.topics import Topics
 
 POLL_SECONDS = 0.25
@@ -38,7 +38,10 @@ class Lease:
         self._settings = settings
         self._clock = clock
         self._turned_at = clock()
+        self._left_at: float | None = None
         self._level = False
+        self.is_decided = False
+        """True while this worker is in the group, and the group has said whether it has the lease."""
         self._trouble: Exception | None = None
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._keep, name="lease", daemon=True)
@@ -55,6 +58,15 @@ class Lease:
         """Return True if this worker has the lease; without a call for HUNG_SECONDS it is given away. For the main loop alone."""
         self._turned_at = self._clock()
         return self._level
+
+    def leave_to_another(self) -> None:
+        """Leave the group, until another worker has the watcher, or AWAY_SECONDS have passed."""
+        self._left_at = self._clock()
+        self._level = False
+
+    def another_has_it(self) -> None:
+        """Note that another worker has the watcher."""
+        self._left_at = None
 
     def check(self) -> None:
         """Raise the error for which this worker is not in the group now. Errors: those of `Topics.ensure_position_topic`;
@@ -78,7 +90,7 @@ class Lease:
 
     @property
     def _belongs(self) -> bool:
-        return not self._ended.is_set() and belongs_in_group(self._turned_at, self._clock())
+        return not self._ended.is_set() and belongs_in_group(self._turned_at, self._left_at, self._clock())
 
     def _be_member(self) -> None:
         """Be in the group as long as this worker belongs there. Without the topic nobody would be assigned it, so it is created."""
@@ -88,7 +100,7 @@ class Lease:
             Topics(settings, troubles.append).ensure_position_topic()
         except Outage as error:
             raise explained(error, troubles) from error
-        doing = f"membership in the group {settings.kafka_client_id}.lease"
+        doing = f"membership in the group {lease_group(settings)}"
         with translated(doing), self._member(settings, troubles.append) as consumer:
             self._trouble = None
             # New credentials are for a new connection, once the old one has not lasted.
@@ -106,11 +118,15 @@ class Lease:
             consumer.subscribe([settings.position_topic], on_assign=self._gained, on_revoke=self._lost, on_lost=self._lost)
             yield consumer
         finally:
-            self._level = False  # first: leaving takes a moment
+            self._level = self.is_decided = False  # first: leaving takes a moment
+            # `close` alone does not tell the group, if this member has been assigned nothing (librdkafka 2.16, cooperative-sticky).
+            consumer.unsubscribe()
+            consumer.poll(POLL_SECONDS)
             consumer.close()
 
     def _gained(self, _: Consumer, partitions: list[TopicPartition]) -> None:
-        """Note an assignment. After a rebalance that moves nothing it is empty."""
+        """Note an assignment. It is empty after a rebalance that gives this worker nothing new."""
+        self.is_decided = True
         if partitions:
             self._level = True
 

@@ -19,6 +19,12 @@ DISPLACED_SECONDS = 2 * HEARTBEAT_SECONDS
 HUNG_SECONDS = 60.0
 """Time without a turn of the main loop after which a worker gives its lease away. Its own thread would keep it for ever."""
 
+SWITCHOVER = "switchover"
+"""Name of the command after which a worker leaves the lease to another one."""
+
+AWAY_SECONDS = 30.0
+"""Time after which a worker that has left it for that asks for it again, because nobody has come."""
+
 
 class Turn(Enum):
     """What a worker does next."""
@@ -41,6 +47,9 @@ def next_turn(level: bool, displaced_at: float | None, now: float) -> Turn:
     return Turn.OPEN
 
 
-def belongs_in_group(turned_at: float, now: float) -> bool:
-    """Return True if a worker may have the lease, whose main loop last turned at `turned_at` (monotonic, as `now`)."""
-    return now - turned_at < HUNG_SECONDS
+def belongs_in_group(turned_at: float, left_at: float | None, now: float) -> bool:
+    """Return True if a worker may have the lease. All times are monotonic.
+
+    Its main loop last turned at `turned_at`. It has left the lease to another one at `left_at`; None once that one has the watcher.
+    """
+    return now - turned_at < HUNG_SECONDS and (left_at is None or now - left_at >= AWAY_SECONDS)

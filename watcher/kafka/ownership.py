@@ -72,7 +72,7 @@ class Ownership:
             self._live = saved.stamp.live
             step, self._patience = as_command(saved.stamp, self._command, self._patience, now)
             if step is NextStep.WAIT:
-                raise TakenOver(_taken_over_by(saved.stamp))
+                raise _taken_over(saved.stamp)
 
     def check(self, saved: Saved, now: float) -> None:
         """Compare the name that stands there with ours; `now` is a monotonic time.
@@ -87,7 +87,7 @@ class Ownership:
         if step is NextStep.END:
             raise self._lost_to(saved.stamp.owner)
         if step is NextStep.WAIT or self._patience != before:
-            raise TakenOver(_taken_over_by(saved.stamp))
+            raise _taken_over(saved.stamp)
 
     def position(self, saved: Saved) -> Position:
         """Return the position to go on from, in our name. Errors: PositionLost, ConfigurationError."""
@@ -123,11 +123,13 @@ class Ownership:
         )
 
 
-def _taken_over_by(stamp: Stamp) -> str:
-    """Say what a command does or has done, for the log."""
+def _taken_over(stamp: Stamp) -> TakenOver:
+    """Make the error that says what a command does or has done."""
     what = stamp.command.what if stamp.command else ""
-    done = "is at work" if stamp.wait_seconds else "is done"
-    return f"a command {done}: {what}, by process {stamp.owner.pid} on {stamp.owner.host}; the stream goes on after it"
+    by = f"by process {stamp.owner.pid} on {stamp.owner.host}; the stream goes on after it"
+    if stamp.wait_seconds:
+        return TakenOver(f"a command is at work: {what}, {by}")
+    return TakenOver(f"a command is done: {what}, {by}", done=what)
 
 
 def counted_anew(last: int) -> int:

@@ -51,12 +51,17 @@ def admin_config(settings: Settings, on_error: ErrorCallback) -> dict[str, Any]:
     return {**client_properties(settings), **_callbacks(on_error)}
 
 
+def lease_group(settings: Settings) -> str:
+    """Return the name of the group in which the lease is."""
+    return f"{settings.kafka_client_id}.lease"
+
+
 def lease_config(settings: Settings, on_error: ErrorCallback) -> dict[str, Any]:
     """Make the properties of a member of the lease's group. It reads nothing."""
     return {
         **client_properties(settings),
         **_callbacks(on_error),
-        "group.id": f"{settings.kafka_client_id}.lease",
+        "group.id": lease_group(settings),
         "group.protocol": "classic",  # the newer one ends a session after 45 s, and only a broker's setting can change that
         "session.timeout.ms": int(SESSION_SECONDS * 1000),
         "heartbeat.interval.ms": int(HEARTBEAT_SECONDS * 1000),

@@ -97,8 +97,7 @@ class KafkaSink:
         return self._ownership.position_anew()
 
     def look(self) -> Owner | None:
-        """Close, and look who has the watcher; returns None if nobody has, or if what stands there cannot be read. For a worker
-        that stands by.
+        """Close, and look which worker has the watcher; returns None if that is not known. For a worker that stands by.
 
         What the position topic tells of earlier messages is noted. Errors: Outage, NotPermitted, CredentialsRefused.
         """
@@ -112,7 +111,7 @@ class KafkaSink:
         except Outage as error:
             raise explained(error, self._troubles) from error
         self._ownership.learn(saved.delivered)
-        return saved.owner
+        return saved.stamp.owner if saved.stamp and not saved.stamp.command else None
 
     def disown(self) -> None:
         """Forget that the watcher was ours: the next `open` takes it over from whoever has it then."""

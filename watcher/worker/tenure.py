@@ -8,7 +8,7 @@ import time
 from watcher.config import Settings
 from watcher.errors import NotOwner
 from watcher.kafka.lease import Lease
-from watcher.kafka.lease_rules import Turn, next_turn
+from watcher.kafka.lease_rules import SWITCHOVER, Turn, next_turn
 
 LEVEL_SECONDS = 0.1
 """Interval at which a wait looks at the lease."""
@@ -36,6 +36,11 @@ class Tenure:
             self._displaced_at = None
         return turn
 
+    @property
+    def is_decided(self) -> bool:
+        """True once it is known whose turn it is."""
+        return self._lease is None or self._lease.is_decided
+
     def is_over(self) -> bool:
         """Return True if the worker has to stop streaming."""
         return self._stopping.is_set() or not self._has_lease
@@ -45,6 +50,16 @@ class Tenure:
         if self._lease is None:
             raise error
         self._displaced_at = time.monotonic()
+
+    def command_is_done(self, what: str) -> None:
+        """Note that a command has taken the watcher over for a moment, and what it has done."""
+        if self._lease and what == SWITCHOVER:
+            self._lease.leave_to_another()
+
+    def another_is_active(self) -> None:
+        """Note that another worker has the watcher."""
+        if self._lease:
+            self._lease.another_has_it()
 
     def wait(self, seconds: float) -> None:
         """Wait so many seconds, or until the worker is told to stop, or the lease has come or gone since `next_turn`."""

@@ -47,6 +47,9 @@ COMMAND_LOOK_SECONDS = 0.2
 STANDBY_LOOK_SECONDS = 15.0
 """Interval at which a worker that stands by looks who is active."""
 
+UNKNOWN_LOOK_SECONDS = 2.0
+"""The same, as long as nobody is."""
+
 STEADY_SECONDS = 10.0
 """Time after which a stream counts as a success: the next outage begins with the shortest wait again."""
 
@@ -144,6 +147,7 @@ class Worker:
                 self._take_turn(self._credentials.settings)
             except TakenOver as command:
                 self._progress.interrupted(str(command))
+                self._tenure.command_is_done(command.done)
                 self._tenure.wait(COMMAND_LOOK_SECONDS)
             except NotOwner as error:
                 self._tenure.displaced(error)
@@ -165,11 +169,21 @@ class Worker:
         if turn is Turn.OPEN:
             self._stream(settings)
         elif turn is Turn.STAND_BY:
-            self._tenure.check()
-            self._progress.standing_by(self._sink.look(), self._sink.delivered.sequence)
-            self._tenure.wait(STANDBY_LOOK_SECONDS)
+            self._stand_by()
         else:
             self._tenure.wait(DISPLACED_SECONDS)
+
+    def _stand_by(self) -> None:
+        """Look who has the watcher, and wait for the lease, or for the next look."""
+        self._tenure.check()
+        active = self._sink.look()
+        if active == self._progress.owner:  # whoever comes after us has not claimed it yet
+            active = None
+        if active:
+            self._tenure.another_is_active()
+        state = WorkerState.STANDBY if self._tenure.is_decided else WorkerState.OPENING
+        self._progress.standing_by(state, active, self._sink.delivered.sequence)
+        self._tenure.wait(STANDBY_LOOK_SECONDS if active else UNKNOWN_LOOK_SECONDS)
 
     def _as_outage(self, error: Outage | CredentialsRefused) -> Outage:
         """Treat refused credentials as an outage for a while, because they may have been replaced. Errors: CredentialsRefused."""

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING
 
-from watcher.config import Deployment, Settings
-from watcher.errors import WatcherError
+import click
+
+from watcher.cli.exit_codes import CliExitCode
+from watcher.config import Deployment, Settings, load_one
+from watcher.errors import WatcherError, command_hint
 
 if TYPE_CHECKING:
     from watcher.model import Delivered
@@ -70,3 +73,17 @@ def check_goes_on(settings: Settings, seen: Look, what: str) -> None:
         f"{settings.name} runs; its {what} can be changed only while it is stopped ({why}).",
         hint=f"watcherctl stop {settings.name}",
     )
+
+
+def each_watcher(deployment: Deployment, names: Iterable[str], do: Callable[[Settings], int]) -> int:
+    """Do something to each watcher. An error is shown, and the others have their turn; returns the greatest exit code."""
+    codes: list[int] = [CliExitCode.OK]
+    for name in names:
+        try:
+            codes.append(do(load_one(deployment.conf_dir, name)))
+        except WatcherError as error:
+            click.echo(f"{name}: {error}", err=True)
+            if hint := command_hint(error):
+                click.echo(f"hint: {hint}", err=True)
+            codes.append(error.exit_code)
+    return max(codes)

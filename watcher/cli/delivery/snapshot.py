@@ -9,17 +9,16 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
-from watcher.cli.delivery.beside_worker import librdkafka_silent
+from watcher.cli.delivery.beside_worker import each_watcher, librdkafka_silent
 from watcher.cli.delivery.snapshot_steps import Action, alter_present, begin, ended, look_at
 from watcher.cli.exit_codes import CliExitCode
 from watcher.cli.options import all_option, names_argument, select, select_to_change, with_deployment
 from watcher.cli.phases import phases
-from watcher.config import Deployment, Settings, load_one
+from watcher.config import Deployment, Settings
 from watcher.config.fault import Refused
 from watcher.config.files.conf_dir import watcher_names
 from watcher.config.mongodb.collections import is_glob
 from watcher.config.mongodb.queries import check_query
-from watcher.errors import WatcherError, command_hint
 
 if TYPE_CHECKING:
     from watcher.model import Snapshot
@@ -109,12 +108,12 @@ def start(
             click.echo(f"{settings.name}  started  {made.id}")
         return CliExitCode.OK
 
-    code = _each(deployment, names, one)
+    code = each_watcher(deployment, names, one)
     if as_json:
         _print_json((settings, made, "") for settings, made in begun)
     if wait:
         ids = {settings.name: made.id for settings, made in begun}
-        code = max(code, _each(deployment, ids, functools.partial(_wait, deployment, ids, as_json)))
+        code = max(code, each_watcher(deployment, ids, functools.partial(_wait, deployment, ids, as_json)))
     return code
 
 
@@ -157,24 +156,10 @@ def status(deployment: Deployment, names: Sequence[str], as_json: bool) -> int:
             click.echo(as_text(*found[-1]))
         return CliExitCode.FAILED if seen.fault else CliExitCode.OK
 
-    code = _each(deployment, select(names, watcher_names(deployment.conf_dir)), one)
+    code = each_watcher(deployment, select(names, watcher_names(deployment.conf_dir)), one)
     if as_json:
         _print_json(found)
     return code
-
-
-def _each(deployment: Deployment, names: Iterable[str], do: Callable[[Settings], int]) -> int:
-    """Do something to each watcher. An error is shown, and the others have their turn; returns the greatest exit code."""
-    codes: list[int] = [CliExitCode.OK]
-    for name in names:
-        try:
-            codes.append(do(load_one(deployment.conf_dir, name)))
-        except WatcherError as error:
-            click.echo(f"{name}: {error}", err=True)
-            if hint := command_hint(error):
-                click.echo(f"hint: {hint}", err=True)
-            codes.append(error.exit_code)
-    return max(codes)
 
 
 def _alter_each(deployment: Deployment, names: Sequence[str], action: Action) -> int:
@@ -182,7 +167,7 @@ def _alter_each(deployment: Deployment, names: Sequence[str], action: Action) ->
         click.echo(f"{settings.name}  {alter_present(deployment, settings, action)}")
         return CliExitCode.OK
 
-    return _each(deployment, names, one)
+    return each_watcher(deployment, names, one)
 
 
 def _wait(deployment: Deployment, ids: dict[str, str], as_json: bool, settings: Settings) -> int:

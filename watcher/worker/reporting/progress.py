@@ -105,10 +105,11 @@ class Progress:
             logger.info(reason)
         self._interruption = reason
 
-    def standing_by(self, active: Owner | None, sequence: int) -> None:
-        """Note that another host has the lease, and whose watcher it is, as far as is known. What was under way is read again."""
-        host = active.host if active else None
-        if self.state is not WorkerState.STANDBY or host != self.active_host:
+    def standing_by(self, state: WorkerState, active: Owner | None, sequence: int) -> None:
+        """Note that this worker does not have the lease, and who has the watcher, as far as is known. What was under way is read
+        again. The `state` is `opening` until it is known that another one has the lease."""
+        host = active.host if active and state is WorkerState.STANDBY else None
+        if state is WorkerState.STANDBY and (state, host) != (self.state, self.active_host):
             logger.info("standby: active on %s", host or "another host", extra=self._downtime())
         self.counters.transactions["aborted"] += self.in_flight.dropped()
         self.snapshots.lost("worker")
@@ -117,7 +118,7 @@ class Progress:
         self.sequence = sequence
         self.active_host = host
         self._away_since = None
-        self.enter(WorkerState.STANDBY)
+        self.enter(state)
 
     def streaming(self) -> None:
         """Note that the change stream is open too."""

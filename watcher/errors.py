@@ -62,7 +62,14 @@ class Outage(WatcherError):
 
 
 class TakenOver(WatcherError):
-    """A command of watcherctl has taken the watcher over for a moment: open again soon. Nothing is wrong."""
+    """A command of watcherctl has taken the watcher over for a moment: open again soon. Nothing is wrong.
+
+    `done` is what it has done; empty while it is at work.
+    """
+
+    def __init__(self, message: str, *, done: str = "") -> None:
+        super().__init__(message)
+        self.done = done
 
 
 class Stop(WatcherError):

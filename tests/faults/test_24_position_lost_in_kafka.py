@@ -9,6 +9,7 @@ else.
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -135,6 +136,32 @@ def test_it_goes_on_with_a_gap_by_policy(
     assert gap["reason"]
     assert gap["to"]
     fault_report.count(faults=1, writes=3, messages=3)
+
+
+@pytest.mark.parametrize("policy", ["fail", "restart"])
+def test_it_is_noticed_on_a_host_with_an_empty_disk(
+    policy: str,
+    launch: Launch,
+    settings: Document,
+    tmp_path: Path,
+    apache: ApacheKafka,
+    topic: str,
+    inbox: Inbox,
+    db: Database[Document],
+    fault_report: FaultReport,
+) -> None:
+    """By its own messages, behind which other offsets are no records: the markers of transactions."""
+    worker = launch(settings)
+    delivered_one(worker, inbox, db)
+    assert worker.stop() == 0
+    delete_topic(apache, topic)
+    elsewhere = launch(settings | {"on_position_lost": policy}, state_dir=tmp_path / "elsewhere")
+    if policy == "fail":
+        assert elsewhere.wait(END_TIMEOUT_S) == ExitCode.POSITION_LOST, elsewhere.output
+        assert "holds no position" in elsewhere.status["lastError"]["message"]
+    else:
+        assert inbox.messages(2)[1]["sequence"] == NEXT_MILLION + 1
+    fault_report.count(faults=1, writes=1, messages=1)
 
 
 def test_it_goes_on_when_the_topic_is_deleted_under_it_by_policy(

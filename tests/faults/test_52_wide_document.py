@@ -30,8 +30,8 @@ pytestmark = pytest.mark.alone
 
 LONGEST_HOLD_S = 0.05
 LINEAR = 20
-"""A field of one document may cost so many times as much as one of another. Memory that does not fit into the caches is 3, and 7 where
-many other programs use them too; with a quadratic cost it would be 100."""
+"""A field of one document may cost so many times as much as one of another. Memory that does not fit into the caches is 3, and 7
+where many other programs use them too; with a quadratic cost it would be 100."""
 
 NULL, INT32 = b"\x0a%b\0", b"\x10%b\0\1\0\0\0"
 WAYS = pytest.mark.parametrize(

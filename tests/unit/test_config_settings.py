@@ -291,3 +291,9 @@ def test_a_changed_copy_is_checked_as_well() -> None:
 def test_what_is_no_setting_is_a_mistake_of_the_program() -> None:
     with pytest.raises(TypeError, match="batch_sise"):
         settings(batch_sise=1)
+
+
+def test_a_lease_needs_transactions() -> None:
+    assert refusal(high_availability=True, delivery="at-least-once").startswith(
+        'high_availability: needs delivery = "exactly-once"'
+    )

@@ -10,7 +10,7 @@ import pytest
 
 from tests.support.status_reports import report_of
 from watcher.fleet.polling import is_still
-from watcher.fleet.status import HUNG_AFTER, WatcherState, row
+from watcher.fleet.status import AS_IT_SHOULD_BE, HUNG_AFTER, WatcherState, row
 from watcher.fleet.supervisord import Process
 from watcher.pids import birth_of
 from watcher.status.report import StatusReport
@@ -39,6 +39,7 @@ def state(supervised: Process | None, written: StatusReport | None, **options: A
     ("written", "expected"),
     [
         ("streaming", WatcherState.STREAMING),
+        ("standby", WatcherState.STANDBY),
         ("opening", WatcherState.OPENING),
         ("waiting", WatcherState.WAITING),
         ("backing_off", WatcherState.BACKING_OFF),
@@ -48,6 +49,13 @@ def state(supervised: Process | None, written: StatusReport | None, **options: A
 )
 def test_a_running_worker_is_what_it_says(written: str, expected: WatcherState) -> None:
     assert state(process(), report(written)) is expected
+
+
+def test_a_standby_is_well_and_says_who_is_active() -> None:
+    standby = row("dashboard", process(), report("standby", activeHost="host-b"), now=NOW)
+    assert standby.state in AS_IT_SHOULD_BE
+    assert standby.state_in_words == "standby (active on host-b)"
+    assert row("dashboard", process(), report("standby"), now=NOW).state_in_words == "standby"
 
 
 def test_a_worker_that_no_longer_writes_is_hung() -> None:

@@ -77,6 +77,19 @@ def test_a_command_that_is_done_is_told_of_once_and_not_waited_for() -> None:
     worker.check(saved(DONE), 0.0)
 
 
+def test_a_worker_that_stood_by_takes_over_from_whoever_is_there() -> None:
+    worker = claimed()
+    worker.disown()
+    worker.before_claim(saved(Stamp(ANOTHER)), 0.0)
+
+
+def test_what_a_standby_has_seen_is_no_first_start_later() -> None:
+    standby = ownership()
+    standby.learn(Saved(position=Position("dashboard", ANOTHER, TOKEN, 7)).delivered)
+    with pytest.raises(PositionLost):
+        standby.position(Saved())
+
+
 def test_a_new_process_waits_for_nobody() -> None:
     ownership().before_claim(saved(CLAIM), 0.0)
 

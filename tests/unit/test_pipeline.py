@@ -169,6 +169,12 @@ def test_stopping_leaves_the_rest_of_a_batch_to_the_next_worker() -> None:
     assert sink.transactions[-1][1].token == token(2)
 
 
+def test_no_transaction_begins_after_a_read_in_which_it_was_told_to_stop() -> None:
+    source, sink = Source(batch(1), batch(2)), Sink()
+    run(source, sink, stopping=lambda: not source.batches)
+    assert [value["documentKey"]["_id"] for value in sink.values] == [1]
+
+
 def test_nothing_is_read_when_it_is_to_stop_at_once() -> None:
     source, sink = Source(batch(1)), Sink()
     run(source, sink, stopping=lambda: True)

@@ -378,3 +378,24 @@ def test_the_status_line_comes_again_and_again(
     caplog.set_level(logging.INFO, "watcher")
     with status_file.StatusFile(tmp_path / "dashboard.json", tmp_path / "dashboard.prom").kept(progress):
         eventually(lambda: [record.getMessage() for record in caplog.records].count("status") >= 3)
+
+
+def test_a_standby_tells_who_is_active_and_no_numbers_of_its_own(progress: Progress, caplog: pytest.LogCaptureFixture) -> None:
+    progress.opened(position(100, sequence=7))
+    progress.streaming()
+    progress.received(batch(server=130, events=3, oldest=10))
+    with caplog.at_level(logging.INFO):
+        for _ in range(2):
+            progress.standing_by(WorkerState.STANDBY, Owner("5a11", "host-2", 1), 9)
+    told = status_report(progress)
+    assert (told.state, told.active_host, told.sequence, told.buffer_size) == (WorkerState.STANDBY, "host-2", 9, 0)
+    assert (told.lag_seconds, told.headroom_seconds, told.mongo_connected, told.kafka_connected) == (None, None, False, True)
+    assert [record.message for record in caplog.records] == ["standby: active on host-2"]
+    progress.streaming()
+    assert status_report(progress).active_host is None
+
+
+def test_as_long_as_it_is_not_known_who_has_the_lease_it_is_opening(progress: Progress, caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.INFO):
+        progress.standing_by(WorkerState.OPENING, Owner("5a11", "host-2", 1), 9)
+    assert (status_report(progress).state, caplog.records) == (WorkerState.OPENING, [])

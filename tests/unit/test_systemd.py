@@ -61,7 +61,7 @@ def systemd(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Systemd]
 
 
 def report(state: str = "streaming", **values: Any) -> StatusReport:
-    return StatusReport(pid=7, started_at=NOON, updated_at=NOON, state=state, **values)
+    return StatusReport(pid=7, started_at=NOON, state=state, **{"updated_at": NOON, **values})
 
 
 LATER = NOON + timedelta(seconds=1)
@@ -83,6 +83,15 @@ def test_ready_is_said_when_it_streams_and_only_what_is_new(systemd: Systemd) ->
         ["STOPPING=1", "STATUS=stopping"],
         ["STOPPING=1", "STATUS=stopped"],
     ]
+
+
+def test_a_standby_is_ready_and_alive_though_it_commits_nothing(systemd: Systemd, clock: Clock) -> None:
+    notifier = Notifier(systemd.environment)
+    notifier.tell(report("standby"))
+    assert systemd.heard() == ["READY=1", "STATUS=standby"]
+    clock.now += WATCHDOG_SECONDS
+    notifier.tell(report("standby", updated_at=LATER))
+    assert systemd.heard() == ["WATCHDOG=1"]
 
 
 def test_the_status_tells_in_one_line_what_it_waits_for(systemd: Systemd) -> None:

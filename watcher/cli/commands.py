@@ -39,6 +39,7 @@ _SUMMARIES: Mapping[str, Mapping[str, str]] = {
     "watcher.cli.delivery.tail": {"tail": "Show the messages a watcher has delivered."},
     "watcher.cli.delivery.position": {"position": "Show a watcher's position, or change it."},
     "watcher.cli.delivery.snapshot": {"snapshot": "Copy documents that are there already."},
+    "watcher.cli.delivery.switchover": {"switchover": "Have another host take over watchers."},
     "watcher.cli.delivery.verify": {"verify": "Prove that the topics hold what the collections hold."},
     "watcher.cli.delivery.compare": {"compare": "Compare the messages of an old watcher with ours."},
     "watcher.cli.deployment.generate": {"generate": "Write files for your own supervisord, systemd, Kubernetes."},

@@ -122,6 +122,7 @@ class Settings(Checked):
     log_documents: Annotated[bool, yes_or_no] = False
 
     delivery: Annotated[Delivery, one_of(Delivery)] = "exactly-once"
+    high_availability: Annotated[bool, yes_or_no] = False
     json_format: Annotated[JsonFormat, one_of(JsonFormat)] = "plain"
     full_document: Annotated[FullDocument, one_of(FullDocument)] = "updateLookup"
     full_document_before_change: Annotated[FullDocumentBeforeChange, one_of(FullDocumentBeforeChange)] = "off"
@@ -153,6 +154,9 @@ class Settings(Checked):
             database = parse_uri(good["mongodb_uri"].get_secret_value()).database
             for refused in out_of_reach(good["exclude_fields"], database, good["watch_collections"]):
                 yield refused.within("exclude_fields")
+        if good.get("high_availability") and good.get("delivery") == "at-least-once":
+            text = 'needs delivery = "exactly-once": without transactions two workers could write at once'
+            yield Refused(text, key="high_availability")
         yield from _snapshot_contradictions(good)
         for refused in no_numbers(good.get("kafka", {})):
             yield refused.within("kafka")

@@ -1,4 +1,4 @@
-"""Waiting until workers stream, and reporting the result for each."""
+"""Waiting until workers stream or stand by, and reporting the result for each."""
 
 from __future__ import annotations
 
@@ -21,14 +21,19 @@ class StartResult(Enum):
     """The result of a start. MISCONFIGURED means that the worker itself found a fault in its configuration."""
 
     STREAMING = auto()
+    STANDBY = auto()
     FAILED = auto()
     MISCONFIGURED = auto()
     TIMED_OUT = auto()
 
 
+ARRIVED = {WatcherState.STREAMING: StartResult.STREAMING, WatcherState.STANDBY: StartResult.STANDBY}
+"""The states that a start has reached its aim with."""
+
+
 @dataclass(frozen=True, slots=True)
 class Arrival:
-    """The result of waiting for one watcher. `message` and `hint` are empty if it streams."""
+    """The result of waiting for one watcher. `message` and `hint` are empty if it streams or stands by."""
 
     name: str
     result: StartResult
@@ -45,8 +50,8 @@ class _Waiting:
     pids: dict[str, set[int]] = field(default_factory=dict)
 
     def result(self, row: Row) -> StartResult | None:
-        if row.state is WatcherState.STREAMING:
-            return StartResult.STREAMING
+        if row.state in ARRIVED:
+            return ARRIVED[row.state]
         process = row.process
         if process is None or not process.started_at:
             return None
@@ -59,7 +64,7 @@ class _Waiting:
 
 
 def arrivals(fleet: Fleet, names: Collection[str], wait_seconds: float, progress: Callable[[list[Row]], None]) -> Iterator[Arrival]:
-    """Yield each watcher as soon as it streams or has failed. At the end, yield those that did neither in time.
+    """Yield each watcher as soon as it streams, stands by or has failed. At the end, yield those that did none of it in time.
 
     `progress` is called several times a second with the rows of the watchers still waited for. Raises FleetError.
     """
@@ -81,7 +86,7 @@ def arrivals(fleet: Fleet, names: Collection[str], wait_seconds: float, progress
 
 
 def _arrival(row: Row, result: StartResult, seconds: float, unwritable: str) -> Arrival:
-    if result is StartResult.STREAMING:
+    if result in ARRIVED.values():
         return Arrival(row.name, result, seconds)
     own = row.process is not None and belongs_to(row.report, row.process)
     if own and row.error:

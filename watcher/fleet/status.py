@@ -23,6 +23,7 @@ class WatcherState(StrEnum):
     """The state of a watcher, in the words that users read."""
 
     STREAMING = "streaming"
+    STANDBY = "standby"
     OPENING = "opening"
     WAITING = "waiting"
     BACKING_OFF = "backing off"
@@ -39,6 +40,7 @@ class WatcherState(StrEnum):
 _REPORTED: dict[str, WatcherState] = {
     WorkerState.OPENING: WatcherState.OPENING,
     WorkerState.STREAMING: WatcherState.STREAMING,
+    WorkerState.STANDBY: WatcherState.STANDBY,
     WorkerState.WAITING: WatcherState.WAITING,
     WorkerState.BACKING_OFF: WatcherState.BACKING_OFF,
     WorkerState.STOPPING: WatcherState.STOPPING,
@@ -47,7 +49,7 @@ _REPORTED: dict[str, WatcherState] = {
 }
 _RUNNING = {*_REPORTED.values(), WatcherState.STALLED, WatcherState.HUNG, WatcherState.UNKNOWN}
 _NOT_STREAMING_YET = {WatcherState.OPENING, WatcherState.WAITING, WatcherState.BACKING_OFF}
-AS_IT_SHOULD_BE = {WatcherState.STREAMING, WatcherState.DISABLED}
+AS_IT_SHOULD_BE = {WatcherState.STREAMING, WatcherState.STANDBY, WatcherState.DISABLED}
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +62,12 @@ class Row:
     process: Process | None = None
     report: StatusReport | None = None
     fault: str = ""
+
+    @property
+    def state_in_words(self) -> str:
+        """The state, and of a standby also the host that has the watcher, if that is known."""
+        host = self.report.active_host if self.report and self.state is WatcherState.STANDBY else None
+        return f"{self.state} (active on {host})" if host else str(self.state)
 
     @property
     def is_running(self) -> bool:
@@ -99,7 +107,7 @@ class Row:
         if self.error is None or self.error.exit_code is not None or self.state in _NOT_STREAMING_YET:
             return False
         committed = self.report.last_commit_at if self.report else None
-        return self.state is WatcherState.STREAMING or (committed is not None and committed > self.error.at)
+        return self.state in (WatcherState.STREAMING, WatcherState.STANDBY) or (committed is not None and committed > self.error.at)
 
     @property
     def hint(self) -> str:

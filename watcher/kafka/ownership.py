@@ -44,6 +44,19 @@ class Ownership:
         """Note that our name stands in the position topic: from now on it must."""
         self._claimed = True
 
+    def disown(self) -> None:
+        """Forget our claim, and with it the check of the name that stands there: somebody else may have the watcher now."""
+        self._claimed = False
+        self._patience = Patience()
+
+    def learn(self, delivered: Delivered) -> None:
+        """Note what else is known of earlier messages. Who knows of any never takes a missing position for a first start."""
+        self.delivered = self.delivered.with_those(delivered)
+
+    def is_first_start(self, saved: Saved) -> bool:
+        """Return True if nothing that is known so far speaks of an earlier message or position."""
+        return saved.position is None and not saved.has_lost_position(self.delivered)
+
     @property
     def is_to_be_checked(self) -> bool:
         """True once a worker's name was written: another one in its place means that it has lost the watcher."""
@@ -52,14 +65,14 @@ class Ownership:
     def before_claim(self, saved: Saved, now: float) -> None:
         """Look at what stands there before our name does; `now` is a monotonic time. Errors: those of `check`; TakenOver for a
         command that has to wait for another one."""
-        self.delivered = self.delivered.with_those(saved.delivered)
+        self.learn(saved.delivered)
         if self.is_to_be_checked:
             self.check(saved, now)
         elif self._command and saved.stamp:
             self._live = saved.stamp.live
             step, self._patience = as_command(saved.stamp, self._command, self._patience, now)
             if step is NextStep.WAIT:
-                raise TakenOver(_taken_over_by(saved.stamp))
+                raise _taken_over(saved.stamp)
 
     def check(self, saved: Saved, now: float) -> None:
         """Compare the name that stands there with ours; `now` is a monotonic time.
@@ -74,13 +87,13 @@ class Ownership:
         if step is NextStep.END:
             raise self._lost_to(saved.stamp.owner)
         if step is NextStep.WAIT or self._patience != before:
-            raise TakenOver(_taken_over_by(saved.stamp))
+            raise _taken_over(saved.stamp)
 
     def position(self, saved: Saved) -> Position:
         """Return the position to go on from, in our name. Errors: PositionLost, ConfigurationError."""
         if saved.has_lost_position(self.delivered):
             raise position_gone(self._settings)
-        self.delivered = self.delivered.with_those(saved.delivered)
+        self.learn(saved.delivered)
         position = saved.position or Position(self._settings.database, self._owner)
         check_database(self._settings, position)
         return replace(position, owner=self._owner, last_gap_at=self.delivered.last_gap_at)
@@ -119,11 +132,13 @@ class Ownership:
         )
 
 
-def _taken_over_by(stamp: Stamp) -> str:
-    """Say what a command does or has done, for the log."""
+def _taken_over(stamp: Stamp) -> TakenOver:
+    """Make the error that says what a command does or has done."""
     what = stamp.command.what if stamp.command else ""
-    done = "is at work" if stamp.wait_seconds else "is done"
-    return f"a command {done}: {what}, by process {stamp.owner.pid} on {stamp.owner.host}; the stream goes on after it"
+    by = f"by process {stamp.owner.pid} on {stamp.owner.host}; the stream goes on after it"
+    if stamp.wait_seconds:
+        return TakenOver(f"a command is at work: {what}, {by}")
+    return TakenOver(f"a command is done: {what}, {by}", done=what)
 
 
 def counted_anew(last: int) -> int:

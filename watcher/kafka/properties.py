@@ -10,6 +10,7 @@ from confluent_kafka import KafkaError, libversion
 
 from watcher.config import Settings
 from watcher.config.kafka_client import client_properties, producer_properties, reading_properties
+from watcher.kafka.lease_rules import HEARTBEAT_SECONDS, SESSION_SECONDS
 
 LIBRDKAFKA_VERSION: str = libversion()[0]
 
@@ -48,6 +49,30 @@ def reader_config(settings: Settings, on_error: ErrorCallback) -> dict[str, Any]
 def admin_config(settings: Settings, on_error: ErrorCallback) -> dict[str, Any]:
     """Make the properties of the admin client, which looks at topics and creates them."""
     return {**client_properties(settings), **_callbacks(on_error)}
+
+
+def lease_group(settings: Settings) -> str:
+    """Return the name of the group in which the lease is."""
+    return f"{settings.kafka_client_id}.lease"
+
+
+def lease_config(settings: Settings, on_error: ErrorCallback) -> dict[str, Any]:
+    """Make the properties of a member of the lease's group. It reads nothing."""
+    return {
+        **client_properties(settings),
+        **_callbacks(on_error),
+        "group.id": lease_group(settings),
+        "group.protocol": "classic",  # the newer one ends a session after 45 s, and only a broker's setting can change that
+        "session.timeout.ms": int(SESSION_SECONDS * 1000),
+        "heartbeat.interval.ms": int(HEARTBEAT_SECONDS * 1000),
+        # With it the lease stays where it is when a member comes; `range` gives it to the smallest member id. And there is no
+        # group.instance.id, because a member that has one does not leave when it stops.
+        "partition.assignment.strategy": "cooperative-sticky",
+        "topic.metadata.refresh.interval.ms": 10_000,  # in which a topic that was deleted and made again is noticed
+        "enable.auto.commit": False,
+        "auto.offset.reset": "latest",
+        "queued.max.messages.kbytes": 64,
+    }
 
 
 def _callbacks(on_error: ErrorCallback) -> dict[str, Any]:

@@ -17,7 +17,8 @@ from confluent_kafka import KafkaError
 
 from watcher.config import Settings
 from watcher.config.topics.name import topic_name
-from watcher.errors import Outage, UndeliverableEvent
+from watcher.errors import Outage, PositionLost, UndeliverableEvent
+from watcher.kafka.earlier_messages import earlier_messages
 from watcher.kafka.errors import explained
 from watcher.kafka.fencing import check_writer
 from watcher.kafka.ownership import COMMAND_SECONDS, Ownership
@@ -87,6 +88,8 @@ class KafkaSink:
             self._ownership.before_claim(reader.read_so_far(), time.monotonic())
             self._claim()
             saved = reader.read()
+            if self._ownership.is_first_start(saved):
+                self._ownership.learn(earlier_messages(self._settings, self._troubles.append))
         self.newest_snapshot = saved.newest_snapshot
         return self._ownership.position(saved)
 
@@ -98,6 +101,27 @@ class KafkaSink:
             self._claim()
             last = reader.read_last_snapshot()
         return self._ownership.position_anew(last)
+
+    def look(self) -> Owner | None:
+        """Close, and look which worker has the watcher; returns None if that is not known. For a worker that stands by.
+
+        What the position topic tells of earlier messages is noted. Errors: Outage, NotPermitted, CredentialsRefused.
+        """
+        self.close()
+        self._ownership.disown()
+        self._troubles.clear()
+        try:
+            saved = PositionReader(self._settings, self._troubles.append).read_so_far()
+        except PositionLost:
+            return None
+        except Outage as error:
+            raise explained(error, self._troubles) from error
+        self._ownership.learn(saved.delivered)
+        return saved.stamp.owner if saved.stamp and not saved.stamp.command else None
+
+    def disown(self) -> None:
+        """Forget that the watcher was ours: the next `open` takes it over from whoever has it then."""
+        self._ownership.disown()
 
     def deliver(self, messages: Sequence[Message], position: Position) -> None:
         """Write messages and the position after them; returns when both are committed.

@@ -28,6 +28,7 @@ class WorkerState(StrEnum):
     BACKING_OFF = "backing_off"
     OPENING = "opening"
     STREAMING = "streaming"
+    STANDBY = "standby"
     WAITING = "waiting"
     STOPPING = "stopping"
     STOPPED = "stopped"
@@ -100,6 +101,7 @@ class StatusReport(JsonRecord):
     snapshot: Annotated[SnapshotStatus | None, "[the snapshot under way](#a-snapshot), or the last one; null if there was none"] = (
         None
     )
+    active_host: Annotated[str | None, "of a standby: the host whose worker has the watcher, as it last saw"] = None
     last_error: Annotated[LastError | None, "the last error, also one that is over"] = None
     rss_bytes: Annotated[int | None, "the worker process's resident memory, in bytes"] = None
     cpu_seconds: Annotated[float | None, "the processor time that the worker process has used, in seconds"] = None
@@ -150,6 +152,7 @@ PUBLIC = (
     "errors",
     "restarts",
     "snapshot",
+    "activeHost",
     "updatedAt",
 )
 """The fields that `watcherctl status --json` passes on, in its order and by their names in JSON."""

@@ -34,8 +34,8 @@ class Pipeline:
         self._last_commit = time.monotonic()
 
     def run(self, position: Position, stopping: Callable[[], bool]) -> None:
-        """Go on after `position`, which an opened sink gave. Once `stopping()` is true, returns between two transactions, with none
-        in flight.
+        """Go on after `position`, which an opened sink gave. Once `stopping()` is true, no further transaction begins; returns with
+        none in flight.
 
         Errors: those of source and sink; UndeliverableEvent. If there are several, the first in the order of the changes.
         """
@@ -56,12 +56,12 @@ class Pipeline:
     def _deliver(self, batch: Batch, sink: WriteBehind, position: Position, stopping: Callable[[], bool]) -> Position:
         """Deliver a batch; returns the position after it. The delivery may still be in flight if the batch has `more` behind it."""
         for messages, size, after in self._transactions(batch, position):
+            if stopping():
+                break
             self._observer.encoded(len(messages), size)
             sink.deliver(messages, after, behind=batch.more)
             self._last_commit = time.monotonic()
             position = after
-            if stopping():
-                break
         return position
 
     def _transactions(self, batch: Batch, position: Position) -> Iterator[tuple[list[Message], int, Position]]:

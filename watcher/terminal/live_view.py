@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from rich.text import Text
 
 NOTHING = "-"
-STATE_STYLES = {"streaming": "green", "failed": "red", "hung": "red"}
+STATE_STYLES = {"streaming": "green", "standby": "green", "failed": "red", "hung": "red"}
 OTHER_STATE_STYLE = "yellow"
 
 HEADER_LINES = 3

@@ -43,7 +43,7 @@ class Notifier:
         if (text := _in_words(report)) == self._told:
             return
         self._told = text
-        if report.state == WorkerState.STREAMING:
+        if report.state in (WorkerState.STREAMING, WorkerState.STANDBY):
             yield "READY=1"  # systemd ignores it from the second time on
         if report.state in ENDING:
             yield "STOPPING=1"
@@ -60,7 +60,9 @@ class Notifier:
 
 def _sign_of_life(report: StatusReport) -> object:
     """Return a value that changes whenever the worker makes progress: it commits, meets an outage, or hears from MongoDB with
-    nothing left to commit."""
+    nothing left to commit. A worker that stands by makes none, and if its main loop hangs, it has lost its place in the group."""
+    if report.state == WorkerState.STANDBY:
+        return report.updated_at
     polled_at = None if report.queue_messages else report.last_poll_at
     return (report.state, report.reopens, report.last_commit_at, polled_at)
 

@@ -16,7 +16,9 @@ import time
 
 from watcher import __version__
 from watcher.config import Deployment, Settings
-from watcher.errors import CredentialsRefused, ExitCode, Outage, PositionLost, Stop, TakenOver
+from watcher.errors import CredentialsRefused, ExitCode, NotOwner, Outage, PositionLost, Stop, TakenOver
+from watcher.kafka.lease import Lease
+from watcher.kafka.lease_rules import DISPLACED_SECONDS, Turn
 from watcher.kafka.sink import KafkaSink
 from watcher.log import logging_to, standard_output
 from watcher.messages.encoder import Encoder, MessageFormat
@@ -35,9 +37,16 @@ from watcher.worker.process import Nudge, StopRequest, die_with_parent, only_one
 from watcher.worker.reporting.progress import Progress
 from watcher.worker.reporting.status_file import StatusFile
 from watcher.worker.source import source_of, tell_of_no_snapshot
+from watcher.worker.tenure import Tenure
 
 COMMAND_LOOK_SECONDS = 0.2
 """Interval at which to look whether a command that has taken the watcher over is done."""
+
+STANDBY_LOOK_SECONDS = 15.0
+"""Interval at which a worker that stands by looks who is active."""
+
+UNKNOWN_LOOK_SECONDS = 2.0
+"""The same, as long as nobody is."""
 
 STEADY_SECONDS = 10.0
 """Time after which a stream counts as a success: the next outage begins with the shortest wait again."""
@@ -112,6 +121,7 @@ class Worker:
         self._credentials = Credentials(settings)
         self._progress = progress
         self._stopping = stopping
+        self._tenure = Tenure(stopping, Lease(settings) if settings.high_availability else None)
         self._nudge = nudge
         self._sink = KafkaSink(settings, owner, previous.delivered)
         self._encoder = Encoder(MessageFormat.of(settings), topic_of=self._sink.topic_of)
@@ -119,23 +129,59 @@ class Worker:
         self._told = False
 
     def run(self) -> None:
-        """Work until told to stop; this includes trying again after outages. Errors: Stop."""
+        """Work until told to stop; this includes standing by, and trying again after outages. Errors: Stop."""
+        self._tenure.start()
+        try:
+            self._work()
+        finally:
+            self._sink.close()
+            self._tenure.end()
+
+    def _work(self) -> None:
         backoff = Backoff()
         while not self._stopping.is_set():
             opened = time.monotonic()
             try:
-                self._stream(self._credentials.settings)
+                self._take_turn(self._credentials.settings)
             except TakenOver as command:
                 self._progress.interrupted(str(command))
-                self._stopping.wait(COMMAND_LOOK_SECONDS)
+                self._tenure.command_is_done(command.done)
+                self._tenure.wait(COMMAND_LOOK_SECONDS)
+            except NotOwner as error:
+                self._tenure.displaced(error)
+                self._sink.disown()
+                self._progress.interrupted(str(error))
             except (Outage, CredentialsRefused) as error:
                 outage = self._as_outage(error)
                 if time.monotonic() - opened > STEADY_SECONDS:
                     backoff.reset()
                 self._cut_off = outage.code == CUT_OFF
                 self._progress.lost(outage)
-                self._stopping.wait(backoff.next_seconds())
-        self._sink.close()
+                self._tenure.wait(backoff.next_seconds())
+
+    def _take_turn(self, settings: Settings) -> None:
+        """Stream if it is our turn, until it is over. Otherwise wait for it, or for the next look at who has it."""
+        self._sink.use(settings)
+        self._tenure.use(settings)
+        turn = self._tenure.next_turn()
+        if turn is Turn.OPEN:
+            self._stream(settings)
+        elif turn is Turn.STAND_BY:
+            self._stand_by()
+        else:
+            self._tenure.wait(DISPLACED_SECONDS)
+
+    def _stand_by(self) -> None:
+        """Look who has the watcher, and wait for the lease, or for the next look."""
+        self._tenure.check()
+        active = self._sink.look()
+        if active == self._progress.owner:  # whoever comes after us has not claimed it yet
+            active = None
+        if active:
+            self._tenure.another_is_active()
+        state = WorkerState.STANDBY if self._tenure.is_decided else WorkerState.OPENING
+        self._progress.standing_by(state, active, self._sink.delivered.sequence)
+        self._tenure.wait(STANDBY_LOOK_SECONDS if active else UNKNOWN_LOOK_SECONDS)
 
     def _as_outage(self, error: Outage | CredentialsRefused) -> Outage:
         """Treat refused credentials as an outage for a while, because they may have been replaced. Errors: CredentialsRefused."""
@@ -144,7 +190,6 @@ class Worker:
         return error if isinstance(error, Outage) else self._credentials.refused(error)
 
     def _stream(self, settings: Settings) -> None:
-        self._sink.use(settings)
         position, loss = self._open_sink()
         self._progress.opened(position, self._sink.newest_snapshot)
         if not self._told and not loss:
@@ -153,7 +198,7 @@ class Worker:
         with contextlib.closing(ResumingStream(settings)) as stream:
             source = source_of(stream, settings, position, self._progress, loss=loss, cut_off=self._cut_off)
             pipeline = Pipeline(source, self._encoder, self._sink, self._progress, nudged=self._nudge.take)
-            pipeline.run(position, self._stopping.is_set)
+            pipeline.run(position, self._tenure.is_over)
 
     def _open_sink(self) -> tuple[Position, str]:
         """Open the sink; returns the position. If the last one was lost and the policy is to go on, also returns how it was

@@ -55,12 +55,14 @@ _LEVELS = {
     WatcherState.STOPPED: Level.DOWN,
     WatcherState.NOT_STARTED: Level.DOWN,
     WatcherState.STREAMING: Level.GOOD,
+    WatcherState.STANDBY: Level.GOOD,
     WatcherState.DISABLED: Level.OFF,
 }
 _URGENCY = list(Level)
 
 _MEANINGS = {
     WatcherState.STREAMING: "changes go to Kafka",
+    WatcherState.STANDBY: "another host has the watcher; this one takes over when that fails",
     WatcherState.OPENING: "connecting, and finding its position",
     WatcherState.WAITING: "MongoDB or Kafka is away; it goes on by itself when they are back",
     WatcherState.BACKING_OFF: "it ended several times within a minute, and waits before it tries again",

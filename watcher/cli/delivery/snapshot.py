@@ -4,22 +4,22 @@ from __future__ import annotations
 
 import functools
 import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
 import click
 
+from watcher.cli.delivery.each_watcher import each_watcher
 from watcher.cli.delivery.snapshot_wait import ended
 from watcher.cli.exit_codes import CliExitCode
 from watcher.cli.options import all_option, names_argument, select, select_to_change, with_deployment
 from watcher.cli.phases import phases
-from watcher.config import Deployment, Settings, load_one
+from watcher.config import Deployment, Settings
 from watcher.config.fault import Refused
 from watcher.config.files.conf_dir import watcher_names
 from watcher.config.mongodb.collections import is_glob
 from watcher.config.mongodb.queries import check_query
-from watcher.errors import WatcherError, command_hint
 from watcher.live_commands.beside_worker import librdkafka_silent
 from watcher.live_commands.snapshots import Action, Done, Operation, T, alter_present, begin, look_at
 from watcher.status.report import read_report
@@ -111,12 +111,12 @@ def start(
             click.echo(f"{settings.name}  started  {made.id}")
         return CliExitCode.OK
 
-    code = _each(deployment, names, one)
+    code = each_watcher(deployment, names, one)
     if as_json:
         click.echo(json.dumps(as_document(begun), indent=2))
     if wait:
         ids = {seen.settings.name: seen.snapshot.id for seen in begun if seen.snapshot}
-        code = max(code, _each(deployment, ids, functools.partial(_wait, deployment, ids, as_json)))
+        code = max(code, each_watcher(deployment, ids, functools.partial(_wait, deployment, ids, as_json)))
     return code
 
 
@@ -160,24 +160,10 @@ def status(deployment: Deployment, names: Sequence[str], as_json: bool) -> int:
             click.echo(as_text(found[-1]))
         return CliExitCode.FAILED if seen.fault else CliExitCode.OK
 
-    code = _each(deployment, select(names, watcher_names(deployment.conf_dir)), one)
+    code = each_watcher(deployment, select(names, watcher_names(deployment.conf_dir)), one)
     if as_json:
         click.echo(json.dumps(as_document(found), indent=2))
     return code
-
-
-def _each(deployment: Deployment, names: Iterable[str], do: Callable[[Settings], int]) -> int:
-    """Do something to each watcher. An error is shown, and the others have their turn; returns the greatest exit code."""
-    codes: list[int] = [CliExitCode.OK]
-    for name in names:
-        try:
-            codes.append(do(load_one(deployment.conf_dir, name)))
-        except WatcherError as error:
-            click.echo(f"{name}: {error}", err=True)
-            if hint := command_hint(error):
-                click.echo(f"hint: {hint}", err=True)
-            codes.append(error.exit_code)
-    return max(codes)
 
 
 def _alter_each(deployment: Deployment, names: Sequence[str], action: Action) -> int:
@@ -185,7 +171,7 @@ def _alter_each(deployment: Deployment, names: Sequence[str], action: Action) ->
         click.echo(f"{settings.name}  {_told(settings, alter_present(deployment, settings, action))}")
         return CliExitCode.OK
 
-    return _each(deployment, names, one)
+    return each_watcher(deployment, names, one)
 
 
 def _told(settings: Settings, done: Done[T]) -> T:

@@ -12,7 +12,7 @@ from watcher.cli.fleet.common import show, show_agent
 from watcher.cli.phases import Progress, phases
 from watcher.config.files.conf_dir import AGENT
 from watcher.fleet.agent_state import AgentState, agent_state
-from watcher.fleet.arrival import Arrival, StartResult, arrivals
+from watcher.fleet.arrival import ARRIVED, Arrival, StartResult, arrivals
 from watcher.fleet.control import Fleet
 from watcher.fleet.polling import wait_for
 from watcher.fleet.status import Row, WatcherState
@@ -24,6 +24,7 @@ AGENT_SECONDS = 5.0
 
 _CODES = {
     StartResult.STREAMING: CliExitCode.OK,
+    StartResult.STANDBY: CliExitCode.OK,
     StartResult.FAILED: CliExitCode.FAILED,
     StartResult.MISCONFIGURED: CliExitCode.CONFIGURATION,
     StartResult.TIMED_OUT: CliExitCode.TIMED_OUT,
@@ -68,7 +69,7 @@ def _agent_at_rest(fleet: Fleet, seconds: float) -> AgentState:
 
 
 def wait_for_workers(fleet: Fleet, names: Collection[str], wait_seconds: float) -> CliExitCode:
-    """Wait until each of `names` streams or has failed, and print a line for each. With 0 seconds, do not wait."""
+    """Wait until each of `names` streams, stands by or has failed, and print a line for each. With 0 seconds, do not wait."""
     if not wait_seconds:
         for name in names:
             show(name, "started")
@@ -82,8 +83,8 @@ def wait_for_workers(fleet: Fleet, names: Collection[str], wait_seconds: float) 
 
 
 def _show_arrival(arrival: Arrival) -> None:
-    if arrival.result is StartResult.STREAMING:
-        show(arrival.name, "streaming", f"{arrival.seconds:.1f}s")
+    if arrival.result in ARRIVED.values():
+        show(arrival.name, arrival.result.name.lower(), f"{arrival.seconds:.1f}s")
         return
     word = "timed out" if arrival.result is StartResult.TIMED_OUT else "failed"
     hint = [f"hint: {arrival.hint}"] if arrival.hint else []

@@ -101,7 +101,9 @@ def health(fleet: Fleet, names: Sequence[str]) -> int:
 
 def _streaming(seen: Survey) -> str:
     count = sum(row.state is WatcherState.STREAMING for row in seen.rows)
-    return "1 watcher streams" if count == 1 else f"{count} watchers stream"
+    streaming = "1 watcher streams" if count == 1 else f"{count} watchers stream"
+    standing_by = sum(row.state is WatcherState.STANDBY for row in seen.rows)
+    return f"{streaming}, on standby: {standing_by}" if standing_by else streaming
 
 
 def _aborted(seen: Survey) -> list[str]:

@@ -23,6 +23,7 @@ RECENT = timedelta(hours=1)
 _NUMBERS = {"UPTIME", "LAG", "EV/S", "LAST-EVENT", "HEADROOM", "ERRORS", "RESTARTS"}
 _COLOURS = {
     WatcherState.STREAMING: "green",
+    WatcherState.STANDBY: "green",
     WatcherState.OPENING: "cyan",
     WatcherState.STOPPING: "cyan",
     WatcherState.WAITING: "yellow",
@@ -72,7 +73,7 @@ def cells(row: Row, now: datetime) -> tuple[str, ...]:
     live = row.live
     return (
         row.name,
-        row.state,
+        row.state_in_words,
         duration_in_words(row.uptime(now)),
         seconds_in_words(live.lag_seconds) if live else NOTHING,
         f"{live.events_per_second:.1f}" if live else NOTHING,

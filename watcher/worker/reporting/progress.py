@@ -51,6 +51,7 @@ class Progress:
         self.commit_seconds: float | None = None
         self.last_commit_at = previous_run.last_commit_at.timestamp() if previous_run.last_commit_at else None
         self.last_event_at: float | None = None
+        self.active_host: str | None = None
         self.last_error: LastError | None = None
         self._on_change = on_change
         self._stopping = threading.Event()
@@ -104,8 +105,24 @@ class Progress:
             logger.info(reason)
         self._interruption = reason
 
+    def standing_by(self, state: WorkerState, active: Owner | None, sequence: int) -> None:
+        """Note that this worker does not have the lease, and who has the watcher, as far as is known. What was under way is read
+        again. The `state` is `opening` until it is known that another one has the lease."""
+        host = active.host if active and state is WorkerState.STANDBY else None
+        if state is WorkerState.STANDBY and (state, host) != (self.state, self.active_host):
+            logger.info("standby: active on %s", host or "another host", extra=self._downtime())
+        self.counters.transactions["aborted"] += self.in_flight.dropped()
+        self.snapshots.lost("worker")
+        self.lag = Lag()
+        self.mongo_connected, self.kafka_connected = False, True
+        self.sequence = sequence
+        self.active_host = host
+        self._away_since = None
+        self.enter(state)
+
     def streaming(self) -> None:
         """Note that the change stream is open too."""
+        self.active_host = None
         self.mongo_connected = True
         logger.info("streaming", extra={"sequence": self.sequence, **self._downtime()})
         self._away_since = None

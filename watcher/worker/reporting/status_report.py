@@ -52,6 +52,7 @@ def status_report(progress: Progress) -> StatusReport:
         gaps=gaps.total,
         last_gap_at=datetime.fromisoformat(gaps.last_at) if gaps.last_at else None,
         snapshot=progress.snapshots.status(),
+        active_host=progress.active_host,
         last_error=progress.last_error,
         rss_bytes=resident_bytes(),
         cpu_seconds=cpu_seconds(),

@@ -1,0 +1,111 @@
+"""Whose turn it is: what a worker does by its lease, or without one."""
+
+from __future__ import annotations
+
+import threading
+import time
+
+import pytest
+
+from watcher.errors import NotOwner
+from watcher.kafka.lease_rules import AWAY_SECONDS, DISPLACED_SECONDS, HUNG_SECONDS, SWITCHOVER, Turn, belongs_in_group, next_turn
+from watcher.worker.tenure import Tenure
+
+ERROR = NotOwner("another worker has it")
+
+
+class LeaseByHand:
+    """A lease that a test gives and takes."""
+
+    def __init__(self, level: bool) -> None:
+        self.level = level
+        self.left = False
+
+    def turn(self) -> bool:
+        return self.level
+
+    def leave_to_another(self) -> None:
+        self.left = True
+
+
+def tenure(level: bool, stopping: threading.Event | None = None) -> tuple[Tenure, LeaseByHand]:
+    lease = LeaseByHand(level)
+    return Tenure(stopping or threading.Event(), lease), lease  # type: ignore[arg-type]  # stands in for a Lease
+
+
+def test_only_the_level_decides_who_opens() -> None:
+    assert next_turn(level=False, displaced_at=None, now=0.0) is Turn.STAND_BY
+    assert next_turn(level=True, displaced_at=None, now=0.0) is Turn.OPEN
+
+
+def test_a_displaced_worker_waits_for_its_level_and_then_believes_it() -> None:
+    assert next_turn(level=True, displaced_at=5.0, now=5.0 + DISPLACED_SECONDS - 0.1) is Turn.WAIT
+    assert next_turn(level=True, displaced_at=5.0, now=5.0 + DISPLACED_SECONDS) is Turn.OPEN
+    assert next_turn(level=False, displaced_at=5.0, now=5.1) is Turn.STAND_BY
+
+
+def test_a_main_loop_that_hangs_costs_the_lease() -> None:
+    assert belongs_in_group(turned_at=5.0, left_at=None, now=5.0 + HUNG_SECONDS - 0.1)
+    assert not belongs_in_group(turned_at=5.0, left_at=None, now=5.0 + HUNG_SECONDS)
+
+
+def test_who_left_the_lease_to_another_comes_back_if_nobody_takes_it() -> None:
+    assert not belongs_in_group(turned_at=5.0, left_at=5.0, now=5.0 + AWAY_SECONDS - 0.1)
+    assert belongs_in_group(turned_at=5.0, left_at=5.0, now=5.0 + AWAY_SECONDS)
+
+
+def test_without_a_lease_it_is_always_our_turn_until_another_worker_takes_over() -> None:
+    stopping = threading.Event()
+    worker = Tenure(stopping, None)
+    assert worker.next_turn() is Turn.OPEN
+    assert not worker.is_over()
+    with pytest.raises(NotOwner):
+        worker.displaced(ERROR)
+    stopping.set()
+    assert worker.is_over()
+
+
+def test_with_a_lease_another_worker_is_no_reason_to_end() -> None:
+    worker, lease = tenure(True)
+    assert worker.next_turn() is Turn.OPEN
+    worker.displaced(ERROR)
+    assert worker.next_turn() is Turn.WAIT
+    lease.level = False
+    assert worker.next_turn() is Turn.STAND_BY
+    lease.level = True
+    assert worker.next_turn() is Turn.OPEN
+
+
+def test_the_stream_is_over_when_the_lease_is() -> None:
+    worker, lease = tenure(True)
+    assert not worker.is_over()
+    lease.level = False
+    assert worker.is_over()
+
+
+@pytest.mark.parametrize("level", [True, False])
+def test_a_wait_ends_when_the_lease_has_changed_since_the_turn_began(level: bool) -> None:
+    worker, lease = tenure(level)
+    worker.next_turn()
+    lease.level = not level
+    begun = time.monotonic()
+    worker.wait(30)
+    assert time.monotonic() - begun < 5
+
+
+def test_a_wait_ends_when_the_worker_is_told_to_stop() -> None:
+    stopping = threading.Event()
+    worker, _ = tenure(True, stopping)
+    worker.next_turn()
+    threading.Timer(0.05, stopping.set).start()
+    begun = time.monotonic()
+    worker.wait(30)
+    assert time.monotonic() - begun < 5
+
+
+def test_only_a_switchover_makes_it_leave() -> None:
+    worker, lease = tenure(True)
+    worker.command_is_done("rewind to noon")
+    assert not lease.left
+    worker.command_is_done(SWITCHOVER)
+    assert lease.left

@@ -1,0 +1,88 @@
+"""The time for which a process is its watcher's worker: as long as it has the lease, or without one until it is told to stop."""
+
+from __future__ import annotations
+
+import threading
+import time
+
+from watcher.config import Settings
+from watcher.errors import NotOwner
+from watcher.kafka.lease import Lease
+from watcher.kafka.lease_rules import SWITCHOVER, Turn, next_turn
+
+LEVEL_SECONDS = 0.1
+"""Interval at which a wait looks at the lease."""
+
+
+class Tenure:
+    """Decides when a worker opens, stands by and stops. Without a lease it is always its turn."""
+
+    def __init__(self, stopping: threading.Event, lease: Lease | None) -> None:
+        self._stopping = stopping
+        self._lease = lease
+        self._displaced_at: float | None = None
+        self._level = True
+
+    def use(self, settings: Settings) -> None:
+        """Have the lease use `settings`, which differ only in credentials."""
+        if self._lease:
+            self._lease.use(settings)
+
+    def next_turn(self) -> Turn:
+        """Return what the worker does next."""
+        self._level = self._has_lease
+        turn = next_turn(self._level, self._displaced_at, time.monotonic())
+        if turn is not Turn.WAIT:
+            self._displaced_at = None
+        return turn
+
+    @property
+    def is_decided(self) -> bool:
+        """True once it is known whose turn it is."""
+        return self._lease is None or self._lease.is_decided
+
+    def is_over(self) -> bool:
+        """Return True if the worker has to stop streaming."""
+        return self._stopping.is_set() or not self._has_lease
+
+    def displaced(self, error: NotOwner) -> None:
+        """Note that another worker is in our place. Errors: `error` itself if no lease says whose the watcher is."""
+        if self._lease is None:
+            raise error
+        self._displaced_at = time.monotonic()
+
+    def command_is_done(self, what: str) -> None:
+        """Note that a command has taken the watcher over for a moment, and what it has done."""
+        if self._lease and what == SWITCHOVER:
+            self._lease.leave_to_another()
+
+    def another_is_active(self) -> None:
+        """Note that another worker has the watcher."""
+        if self._lease:
+            self._lease.another_has_it()
+
+    def wait(self, seconds: float) -> None:
+        """Wait so many seconds, or until the worker is told to stop, or the lease has come or gone since `next_turn`."""
+        ends = time.monotonic() + seconds
+        step = LEVEL_SECONDS if self._lease else seconds
+        while (left := ends - time.monotonic()) > 0 and self._has_lease is self._level and not self._stopping.wait(min(step, left)):
+            pass
+
+    def check(self) -> None:
+        """Raise the error for which the worker cannot get the lease; see `Lease.check`."""
+        if self._lease:
+            self._lease.check()
+
+    def start(self) -> None:
+        """Ask for the lease."""
+        if self._lease:
+            self._lease.start()
+
+    def end(self) -> None:
+        """Give the lease away, after everything else."""
+        if self._lease:
+            self._lease.close()
+
+    @property
+    def _has_lease(self) -> bool:
+        return self._lease is None or self._lease.turn()

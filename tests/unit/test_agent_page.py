@@ -144,6 +144,7 @@ def test_the_most_urgent_watcher_comes_first_with_its_error_and_what_to_do(page:
     ("states", "sentence", "level"),
     [
         ([WatcherState.STREAMING] * 3, "all 3 watchers stream", Level.GOOD),
+        ([WatcherState.STREAMING, *[WatcherState.STANDBY] * 2], "of 3 watchers, 1 streaming, 2 standby", Level.GOOD),
         ([WatcherState.STREAMING, WatcherState.DISABLED], "the watcher streams", Level.GOOD),
         ([WatcherState.STALLED, WatcherState.HUNG, WatcherState.STREAMING], "of 3 watchers, 1 stalled, 1 hung", Level.BAD),
         ([WatcherState.BACKING_OFF], "of 1 watcher, 1 backing off", Level.WARN),

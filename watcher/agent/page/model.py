@@ -154,6 +154,8 @@ def summary(survey: Survey, watchers: Sequence[WatcherView]) -> str:
         return "no watcher is meant to run" if watchers else "conf.d holds no watcher"
     if parts := list(_counts(meant)):
         return f"of {_number(len(meant), 'watcher')}, {', '.join(parts)}"
+    if standing_by := sum(watcher.row.state is WatcherState.STANDBY for watcher in meant):
+        return f"of {_number(len(meant), 'watcher')}, {len(meant) - standing_by} streaming, {standing_by} standby"
     return "the watcher streams" if len(meant) == 1 else f"all {len(meant)} watchers stream"
 
 

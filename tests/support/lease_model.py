@@ -10,11 +10,11 @@ The broker is that of `takeover_model`; `changes` are the messages so far, each 
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from tests.support.exploration import Exploration
 from tests.support.takeover_model import Broker, Changes, Write, committed, fenced_by, owner, stamp
 from watcher.kafka.lease_rules import AWAY_SECONDS, DISPLACED_SECONDS, HUNG_SECONDS, Turn, belongs_in_group, next_turn
 from watcher.kafka.succession import NextStep, Patience, as_fenced_worker
@@ -189,53 +189,22 @@ def _with(state: State, place: int, worker: Worker) -> State:
     return state._replace(workers=(*workers[:place], worker, *workers[place + 1 :]))
 
 
-class Exploration:
-    """All states that can be reached from `start`, and the faults among them, each with the shortest way there."""
+def explore(start: State, rules: Rules) -> Exploration[State]:
+    """All states that can be reached from `start`, and the faults among them."""
+    explored = Exploration(start, lambda state: successors(state, rules), _judge, is_well)
+    if stuck := next(filter(_may_recover, explored.stuck()), None):
+        explored.found("nobody will ever be active again", stuck)
+    return explored
 
-    def __init__(self, start: State, rules: Rules) -> None:
-        self._before: dict[State, State | None] = {start: None}
-        self._sources: dict[State, list[State]] = {start: []}
-        self.faults: dict[str, list[State]] = {}
-        queue = deque([start])
-        while queue:
-            state = queue.popleft()
-            for following in successors(state, rules):
-                if following not in self._before:
-                    self._before[following], self._sources[following] = state, []
-                    queue.append(following)
-                self._judge(state, following)
-                self._sources[following].append(state)
-        self._judge_ends()
 
-    @property
-    def states(self) -> int:
-        """Number of states."""
-        return len(self._before)
-
-    def _judge(self, before: State, state: State) -> None:
-        old, new = before.broker.changes, state.broker.changes
-        if new != old and (new[:-1] != old or not new[-1].startswith(f"{len(new)}:")):
-            self._found("two have written: an event is doubled, lost or out of order", state)
-        if any(worker.phase == "ended" and worker.has_lease for worker in state.workers):
-            self._found("a worker with a lease has ended", state)
-        if is_well(before) and not is_well(state) and before.faults == state.faults:
-            self._found("a worker that is active is disturbed by another one", state)
-
-    def _judge_ends(self) -> None:
-        reaching = set(filter(is_well, self._before))
-        queue = deque(reaching)
-        while queue:
-            new = [source for source in self._sources[queue.popleft()] if source not in reaching]
-            reaching.update(new)
-            queue.extend(new)
-        if stuck := next((state for state in self._before if state not in reaching and _may_recover(state)), None):
-            self._found("nobody will ever be active again", stuck)
-
-    def _found(self, fault: str, state: State) -> None:
-        if fault not in self.faults:
-            way = self.faults[fault] = [state]
-            while before := self._before[way[0]]:
-                way.insert(0, before)
+def _judge(before: State, state: State) -> Iterator[str]:
+    old, new = before.broker.changes, state.broker.changes
+    if new != old and (new[:-1] != old or not new[-1].startswith(f"{len(new)}:")):
+        yield "two have written: an event is doubled, lost or out of order"
+    if any(worker.phase == "ended" and worker.has_lease for worker in state.workers):
+        yield "a worker with a lease has ended"
+    if is_well(before) and not is_well(state) and before.faults == state.faults:
+        yield "a worker that is active is disturbed by another one"
 
 
 def _may_recover(state: State) -> bool:

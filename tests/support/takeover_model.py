@@ -9,12 +9,12 @@ has begun. A commit that was sent may be worked off long after its sender has gi
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cache
 from typing import NamedTuple, TypeVar
 
+from tests.support.exploration import Exploration
 from watcher.kafka.ownership import COMMAND_SECONDS
 from watcher.kafka.position import Command, Stamp
 from watcher.kafka.succession import NextStep, Patience, as_command, as_fenced_worker
@@ -253,59 +253,27 @@ def _with(items: tuple[Actor, ...], place: int, item: Actor) -> tuple[Actor, ...
     return (*items[:place], item, *items[place + 1 :])
 
 
-class Exploration:
-    """All states that can be reached from `start`, and the faults among them, each with the shortest way there."""
+def explore(start: State, rules: Rules) -> Exploration[State]:
+    """All states that can be reached from `start`, and the faults among them."""
+    explored = Exploration(start, lambda state: successors(state, rules), _judge, _is_well)
+    if stuck := next(explored.stuck(), None):
+        explored.found("no worker will ever stream again", stuck)
+    return explored
 
-    def __init__(self, start: State, rules: Rules) -> None:
-        self._before: dict[State, State | None] = {start: None}
-        self._sources: dict[State, list[State]] = {start: []}
-        self.faults: dict[str, list[State]] = {}
-        queue = deque([start])
-        while queue:
-            state = queue.popleft()
-            for following in successors(state, rules):
-                if following not in self._before:
-                    self._before[following], self._sources[following] = state, []
-                    self._judge(state, following)
-                    queue.append(following)
-                self._sources[following].append(state)
-        self._judge_ends()
 
-    @property
-    def states(self) -> int:
-        """Number of states."""
-        return len(self._before)
-
-    def _judge(self, before: State, state: State) -> None:
-        changes = state.broker.changes
-        if changes[: len(before.broker.changes)] != before.broker.changes:
-            self._found("a change was undone by somebody who had not read it", state)
-        if len(set(changes)) < len(changes):
-            self._found("a change was made twice", state)
-        if all(worker.phase in WORKER_ENDED for worker in state.workers):
-            self._found("no worker is left", state)
-        for command in state.commands:
-            if command.phase == "done" and command.name not in changes:
-                self._found("a command says that it is done, and nothing was changed", state)
-            if command.phase == "gave up" and command.known and _may_be_made(command, state.broker):
-                self._found("a command says that nothing was changed, and it was", state)
-
-    def _judge_ends(self) -> None:
-        """Look whether each state has a way to one in which a worker streams and all commands have ended."""
-        reaching = set(filter(_is_well, self._before))
-        queue = deque(reaching)
-        while queue:
-            new = [source for source in self._sources[queue.popleft()] if source not in reaching]
-            reaching.update(new)
-            queue.extend(new)
-        if stuck := next((state for state in self._before if state not in reaching), None):
-            self._found("no worker will ever stream again", stuck)
-
-    def _found(self, fault: str, state: State) -> None:
-        if fault not in self.faults:
-            way = self.faults[fault] = [state]
-            while before := self._before[way[0]]:
-                way.insert(0, before)
+def _judge(before: State, state: State) -> Iterator[str]:
+    changes = state.broker.changes
+    if changes[: len(before.broker.changes)] != before.broker.changes:
+        yield "a change was undone by somebody who had not read it"
+    if len(set(changes)) < len(changes):
+        yield "a change was made twice"
+    if all(worker.phase in WORKER_ENDED for worker in state.workers):
+        yield "no worker is left"
+    for command in state.commands:
+        if command.phase == "done" and command.name not in changes:
+            yield "a command says that it is done, and nothing was changed"
+        if command.phase == "gave up" and command.known and _may_be_made(command, state.broker):
+            yield "a command says that nothing was changed, and it was"
 
 
 def _may_be_made(command: Asker, broker: Broker) -> bool:

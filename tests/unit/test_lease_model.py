@@ -10,7 +10,7 @@ from dataclasses import replace
 
 import pytest
 
-from tests.support.lease_model import Exploration, Rules, State, Worker
+from tests.support.lease_model import Rules, State, Worker, explore
 from watcher.kafka.lease_rules import Turn, belongs_in_group, next_turn
 
 RULES = Rules()
@@ -31,7 +31,7 @@ def hosts(*names: str, faults: int, events: int = 1, others: tuple[Worker, ...] 
     ],
 )
 def test_no_interleaving_does_harm(start: State, capsys: pytest.CaptureFixture[str]) -> None:
-    explored = Exploration(start, RULES)
+    explored = explore(start, RULES)
     with capsys.disabled():
         print(f"{explored.states} states", end=" ")
     assert explored.faults == {}
@@ -66,11 +66,11 @@ def ignores_the_level(level: bool, displaced_at: float | None, now: float) -> Tu
     ],
 )
 def test_a_broken_rule_is_found_out(rules: Rules, faults: int, found: str) -> None:
-    explored = Exploration(hosts("A", "B", faults=faults), rules)
+    explored = explore(hosts("A", "B", faults=faults), rules)
     assert any(found in fault for fault in explored.faults), explored.faults
 
 
 def test_a_switchover_to_nobody_must_end() -> None:
     """As when the other host dies at this moment."""
-    explored = Exploration(hosts("A", faults=1), replace(RULES, belongs=waits_for_another_for_ever))
+    explored = explore(hosts("A", faults=1), replace(RULES, belongs=waits_for_another_for_ever))
     assert "nobody will ever be active again" in explored.faults

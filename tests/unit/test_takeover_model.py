@@ -9,7 +9,7 @@ from dataclasses import replace
 
 import pytest
 
-from tests.support.takeover_model import Asker, Broker, Exploration, Rules, State, Worker
+from tests.support.takeover_model import Asker, Broker, Rules, State, Worker, explore
 from tests.unit.test_ownership import SETTINGS
 from watcher.kafka.position import Stamp
 from watcher.kafka.succession import NextStep, Patience, as_fenced_worker
@@ -35,7 +35,7 @@ def start(*workers: str, commands: tuple[Asker, ...] = (Asker("X"),), kills: int
     ],
 )
 def test_no_interleaving_does_harm(state: State, capsys: pytest.CaptureFixture[str]) -> None:
-    explored = Exploration(state, RULES)
+    explored = explore(state, RULES)
     with capsys.disabled():
         print(f"{explored.states} states", end=" ")
     assert explored.faults == {}
@@ -61,4 +61,4 @@ def ends_for_anybody(newest: Stamp, ours: Owner, patience: Patience, now: float)
     ],
 )
 def test_a_broken_rule_is_found_out(rules: Rules, fault: str) -> None:
-    assert fault in Exploration(start("W"), rules).faults
+    assert fault in explore(start("W"), rules).faults

@@ -223,6 +223,16 @@ def test_rights_on_topics_that_exist(guarded: Guarded, guarded_kafka: GuardedKaf
     check_fix(guarded.granted(reading)["kafka.rights"], Outcome.FAILED, f"{grant} Write --topic {prefix}.insert", f"{grant} Read")
 
 
+def test_rights_on_the_group_of_the_lease(guarded: Guarded, prefix: str) -> None:
+    guarded.settings["high_availability"] = True
+    group = f"{prefix}-watcher.lease"
+    grant = f"--operation Read --group {group}"
+    check_fix(guarded.granted(needed_grants(prefix))["kafka.lease"], Outcome.FAILED, f"no Read on the group {group}", grant)
+    seen = (ResourceType.GROUP, group, AclOperation.DESCRIBE)
+    check_fix(guarded.granted([seen])["kafka.lease"], Outcome.FAILED, f"no Read on the group {group}", grant)
+    assert guarded.granted([(ResourceType.GROUP, group, AclOperation.READ)])["kafka.lease"].outcome is Outcome.OK
+
+
 def test_topics_that_exist_and_do_not_show_themselves(guarded: Guarded, guarded_kafka: GuardedKafka, prefix: str) -> None:
     """The worker may create topics, and these are there already: it would end with 77."""
     position = f"{prefix}-watcher.position"

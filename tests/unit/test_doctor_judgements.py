@@ -19,6 +19,7 @@ from watcher.doctor.check import Outcome
 from watcher.doctor.clocks import judge_skew
 from watcher.doctor.kafka import Kafka, _away_from_home
 from watcher.doctor.kafka_copies import judge_copies
+from watcher.doctor.kafka_lease import judge_lease
 from watcher.doctor.kafka_topics import judge_position_topic, judge_rights, judge_stamp
 from watcher.doctor.kafka_transactions import judge_wanted_copies
 from watcher.doctor.mongodb import judge_majority, judge_version
@@ -119,6 +120,12 @@ def test_copies() -> None:
 def test_copies_of_the_transaction_log() -> None:
     check_fix(judge_wanted_copies(3, 1), FAILED, "is 3, with 1 broker", "transaction.state.log.replication.factor=1")
     assert judge_wanted_copies(3, 3).outcome is OK
+
+
+def test_sessions_that_are_too_short_for_the_brokers() -> None:
+    check_fix(judge_lease(10_000, 0), FAILED, "group.min.session.timeout.ms is 10000", "group.min.session.timeout.ms=6000")
+    assert judge_lease(6000, 2).text == "may be had; workers that are active or stand by: 2"
+    assert judge_lease(0, 0).outcome is OK
 
 
 def test_topics_by_what_their_names_depend_on() -> None:

@@ -14,6 +14,7 @@ from watcher.doctor import (
     configuration,
     host,
     kafka,
+    kafka_lease,
     kafka_topics,
     kafka_transactions,
     mongodb,
@@ -30,7 +31,7 @@ from watcher.doctor.runner import Findings, Limits, Told, begun, run_checks
 
 CONFIGURATION, HOST = configuration.CHECKS, host.CHECKS
 MONGODB = (*mongodb.CHECKS, *mongodb_database.CHECKS)
-KAFKA = (*kafka.CHECKS, *kafka_transactions.CHECKS, *kafka_topics.CHECKS)
+KAFKA = (*kafka.CHECKS, *kafka_transactions.CHECKS, *kafka_topics.CHECKS, *kafka_lease.CHECKS)
 POSITION = (*position.CHECKS, *record_times.CHECKS)
 
 TITLES = {check.name: check.title for checks in (CONFIGURATION, HOST, MONGODB, KAFKA, POSITION) for check in checks}

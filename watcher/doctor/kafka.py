@@ -11,8 +11,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import cached_property
 
-from confluent_kafka import KafkaError
-from confluent_kafka.admin import AdminClient, BrokerMetadata, ClusterMetadata, TopicMetadata
+from confluent_kafka import KafkaError, KafkaException
+from confluent_kafka.admin import AdminClient, BrokerMetadata, ClusterMetadata, ConfigResource, ResourceType, TopicMetadata
 
 from watcher.config import Origin, Settings
 from watcher.config.fault import BUILT_IN
@@ -78,6 +78,15 @@ class Kafka:
         """Return the watcher's topics that exist, the position's included. Topics named after collections are left out."""
         found = self.metadata().topics
         return {name: found[name] for name in (*self.names, self.settings.position_topic) if name in found}
+
+    def broker_setting(self, name: str) -> str | None:
+        """Return a setting of a broker; None if it does not tell. Errors: as `metadata`."""
+        wanted = ConfigResource(ResourceType.BROKER, str(next(iter(self.metadata().brokers))))
+        try:
+            entries = self.admin.describe_configs([wanted], request_timeout=ANSWER_SECONDS)[wanted].result()
+        except KafkaException:
+            return None
+        return str(entries[name].value) if name in entries else None
 
     @property
     def probe(self) -> str:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition
-from confluent_kafka.admin import ConfigResource, ResourceType
 
 from watcher.doctor.check import Check, Finding, failed, not_checked, ok
 from watcher.doctor.kafka import ANSWER_SECONDS, ANSWERING, Kafka
@@ -80,7 +79,7 @@ def transaction_log(kafka: Kafka) -> Finding:
     metadata = kafka.metadata()
     if topic := metadata.topics.get(TRANSACTION_LOG):
         return judge_copies({TRANSACTION_LOG: topic}, len(metadata.brokers), {})
-    wanted = _broker_setting(kafka, next(iter(metadata.brokers)), LOG_COPIES)
+    wanted = kafka.broker_setting(LOG_COPIES)
     if wanted is None:
         return not_checked("because it cannot be seen", kafka.acl(f"--operation Describe --topic {TRANSACTION_LOG}"))
     return judge_wanted_copies(int(wanted), len(metadata.brokers))
@@ -93,16 +92,6 @@ def judge_wanted_copies(copies: int, broker_count: int) -> Finding:
         fix = f"in server.properties: {LOG_COPIES}={broker_count} and transaction.state.log.min.isr=1; or start more brokers"
         return failed(text, fix)
     return ok(f"will be made with {copies} cop{'ies' if copies > 1 else 'y'}")
-
-
-def _broker_setting(kafka: Kafka, broker: int, name: str) -> str | None:
-    """Return a setting of the broker; None if the broker does not tell."""
-    wanted = ConfigResource(ResourceType.BROKER, str(broker))
-    try:
-        entries = kafka.admin.describe_configs([wanted], request_timeout=ANSWER_SECONDS)[wanted].result()
-    except KafkaException:
-        return None
-    return str(entries[name].value) if name in entries else None
 
 
 CHECKS: tuple[Check[Kafka], ...] = (

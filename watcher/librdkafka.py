@@ -21,12 +21,17 @@ def common_properties(properties: Mapping[str, V]) -> dict[str, V]:
     return {key: value for key, value in properties.items() if key.startswith(COMMON_PREFIXES)}
 
 
+LOST_ERROR = "returned NULL without setting an exception"
+"""Python's words for a C function that has failed and does not say how."""
+
+
 @contextlib.contextmanager
 def no_bare_errors() -> Iterator[None]:
     """Raise a bare KafkaError as the KafkaException that it should have been.
 
     When a client has failed for good, as by being fenced, confluent-kafka 2.16 raises a bare KafkaError, such as in `poll` and in
     `flush`. That is no BaseException, so only an `except` without a type catches it. Uncaught, it ends a thread without a word.
+    Sometimes even that error is lost on its way, and Python only finds that something was to be raised: a SystemError.
     """
     try:
         yield
@@ -36,4 +41,6 @@ def no_bare_errors() -> Iterator[None]:
         bare = sys.exc_info()[1]
         if isinstance(bare, KafkaError):
             raise KafkaException(bare) from None
+        if isinstance(bare, SystemError) and LOST_ERROR in str(bare):
+            raise KafkaException(KafkaError(KafkaError._FATAL, str(bare))) from bare
         raise

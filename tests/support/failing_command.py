@@ -45,6 +45,7 @@ class DyingProducer(Producer):
 
     def init_transactions(self, *arguments: Any) -> None:
         super().init_transactions(*arguments)
+        DyingProducer._transactions = 0  # a command that was fenced by a starting worker begins again
         _die_at(CommandPoint.AFTER_FENCE)
 
     def commit_transaction(self, *arguments: Any) -> None:

@@ -60,7 +60,15 @@ def test_a_bare_error_is_caught_too() -> None:
     assert caught.value.code == "_FENCED"
 
 
+def test_an_error_that_was_lost_on_its_way_is_caught_too() -> None:
+    with pytest.raises(Outage) as caught, translated("a transaction"):
+        raise SystemError("<method 'flush' of 'cimpl.Producer' objects> returned NULL without setting an exception")
+    assert caught.value.code == "_FATAL"
+
+
 def test_other_exceptions_stay_what_they_are() -> None:
+    with pytest.raises(SystemError), translated("a transaction"):
+        raise SystemError("bad argument to internal function")
     with pytest.raises(ZeroDivisionError), translated("a transaction"):
         1 / 0  # noqa: B018 - a bug stays a bug
 

@@ -34,7 +34,7 @@ LARGE_DIVISOR = 10
 
 @dataclass(frozen=True)
 class Plan:
-    """What is asked for."""
+    """The figures that are asked for."""
 
     events: int
     runs: int
@@ -171,7 +171,7 @@ def measure_growth(bench: Bench) -> None:
 
 
 def measure_options(bench: Bench) -> None:
-    """What settings cost."""
+    """The cost of settings."""
     attempts = bench.attempts()
     backlog = options.prepare(bench.sandbox, bench.plan.events // 2)
     runs = options.compare(bench.sandbox, backlog, attempts, bench.plan.runs)
@@ -181,7 +181,7 @@ def measure_options(bench: Bench) -> None:
 
 
 def measure_streams(bench: Bench) -> None:
-    """What mongod does with many."""
+    """Many streams over one oplog."""
     attempts = bench.attempts()
     runs = streams.compare(bench.sandbox, STREAMS, bench.plan.events, attempts, bench.plan.runs)
     bench.keep("streams", f"Bare change streams over one oplog; {bench.plan.events:,} events over all databases", runs, attempts)
@@ -189,7 +189,7 @@ def measure_streams(bench: Bench) -> None:
 
 @dataclass(frozen=True)
 class Part:
-    """What measures it, after what warm-up; its share of --minutes, and how long it takes on two cores with all its defaults."""
+    """Its measuring function and warm-up; its share of --minutes, and how long it takes on two cores with all its defaults."""
 
     measure: Callable[[Bench], None]
     weight: float

@@ -1,4 +1,4 @@
-"""How fast the documents that are there already are copied: `python -m benchmarks.snapshot --documents 200000 --runs 1`.
+"""Speed of copying the documents that are there already: `python -m benchmarks.snapshot --documents 200000 --runs 1`.
 
 Nothing else goes on. In each run a plain `find` reads the documents, which is the limit that MongoDB sets; a worker delivers them
 as the changes that the oplog holds of them; and then the contenders copy them one after another: a worker, exactly once, and with

@@ -1,4 +1,4 @@
-"""What a snapshot costs the changes that come meanwhile: `python -m benchmarks.snapshot_latency --seconds 20 --runs 3`.
+"""The cost of a snapshot for the changes that come meanwhile: `python -m benchmarks.snapshot_latency --seconds 20 --runs 3`.
 
 In each run a worker follows one collection at a steady rate of writes, first without a snapshot and then while it copies another
 collection of the database, which is large enough to last.

@@ -9,6 +9,7 @@ delivered by a worker.
 
 from __future__ import annotations
 
+import functools
 import time
 from collections.abc import Callable
 from typing import Any
@@ -29,9 +30,11 @@ pytest_plugins = ["tests.support.worker_fixtures"]
 pytestmark = pytest.mark.alone
 
 LONGEST_HOLD_S = 0.05
-LINEAR = 20
-"""A field of one document may cost so many times as much as one of another. Memory that does not fit into the caches is 3, and 7
-where many other programs use them too; with a quadratic cost it would be 100."""
+LINEAR = 6
+"""A field of one document may cost so many times as much as one of another; memory that does not fit into caches is 3."""
+
+ROUNDS = 20
+"""Measurements at most. Other programs in the same caches make one of them dear; a cost that is not linear makes all of them."""
 
 NULL, INT32 = b"\x0a%b\0", b"\x10%b\0\1\0\0\0"
 WAYS = pytest.mark.parametrize(
@@ -73,11 +76,13 @@ def test_linear_time(native: bool, json_format: str, fault_report: FaultReport) 
     documents["of one hash"] = flat(colliding(1_024)), 1_024
     documents["twice"] = flat([*numbered(1_024), b"f00000"]), 1_024
     documents["of one hash, one twice"] = flat([*colliding(1_024), colliding(1_024)[-1]]), 1_024
-    costs = {}
-    for name, (document, count) in documents.items():
-        event = insert(document)
-        costs[name] = seconds(lambda event=event: encode(event, 1)) / count  # type: ignore[misc]
-    assert max(costs.values()) < LINEAR * min(costs.values()), costs
+    events = {name: (insert(document), count) for name, (document, count) in documents.items()}
+    for _ in range(ROUNDS):
+        costs = {name: seconds(functools.partial(encode, event, 1)) / count for name, (event, count) in events.items()}
+        if max(costs.values()) < LINEAR * min(costs.values()):
+            break
+    else:
+        pytest.fail(f"not linear: {costs}")
     fault_report.count(faults=len(documents))
 
 

@@ -199,7 +199,7 @@ def test_after_a_lost_position(
     rows: Collection[Document],
     inbox: Inbox,
 ) -> None:
-    """What was deleted while changes were missing is removed, also from a copy that begins with all the messages."""
+    """A user that was deleted while changes were missing is removed, also from a copy that begins with all the messages."""
     users = [ObjectId() for _ in range(30)]
     db.users.insert_many([{"_id": id_, "name": "Ada"} for id_ in users[:20]])
     worker = launch(settings | {"snapshot_mode": "initial", "on_position_lost": "snapshot"})

@@ -86,36 +86,37 @@ def test_a_worker_after_the_initial_snapshot_says_nothing_of_one(
     db.users.insert_one({"_id": 2})
     eventually(lambda: [each["documentKey"]["_id"] for each in inbox.messages() if "documentKey" in each] == [1, 2])
     assert worker.stop() == 0
-    assert not [line for line in worker.log if "no initial snapshot" in line["event"]]
+    second_life = worker.log[max(place for place, line in enumerate(worker.log) if line["event"] == "starting") :]
+    assert not [line for line in second_life if "snapshot" in line["event"]]
 
 
-def test_the_status_tells_how_far_it_is_and_the_allowed_rate_is_not_exceeded(
+def test_the_status_tells_how_far_it_is_and_the_allowed_rate_is_held(
     launch: Launch, initial: dict[str, Any], inbox: Inbox, db: Database[Any]
 ) -> None:
     db.orders.insert_many([{"_id": number} for number in range(500)])
-    db.users.insert_many([{"_id": number} for number in range(27_500)])
-    worker = launch(initial | {"snapshot_documents_per_second": 2000})
+    db.users.insert_many([{"_id": number} for number in range(13_500)])
+    worker = launch(initial | {"snapshot_documents_per_second": 1000})  # which a busy machine can do, too
     worker.reached()
-    first, last = (eventually(lambda least=least: delivered(worker.status, least), 30) or {} for least in (1000, 15_000))
+    first, last = (eventually(lambda least=least: delivered(worker.status, least), 30) or {} for least in (1000, 8000))
     snapshots = [status["snapshot"] for status in (first, last)]
     seconds = (at(last["updatedAt"]) - at(first["updatedAt"])).total_seconds()
     rate = (snapshots[1]["documents"] - snapshots[0]["documents"]) / seconds
-    assert 0 < rate < 2100  # how near it comes to 2000 is up to the machine, and held by the tests of Pace
-    told_rate, left = snapshots[1]["documentsPerSecond"], 28_000 - snapshots[1]["documents"]
-    assert 0 < told_rate < 2100
+    assert rate == pytest.approx(1000, rel=0.05)
+    told_rate, left = snapshots[1]["documentsPerSecond"], 14_000 - snapshots[1]["documents"]
+    assert 500 < told_rate < 1050  # on average since the beginning, when none came yet
     assert snapshots[1]["secondsLeft"] == pytest.approx(left / told_rate, abs=0.1)
     assert (snapshots[1]["state"], snapshots[1]["collection"], snapshots[1]["collections"]) == ("running", "users", 2)
-    assert (snapshots[1]["collectionsDone"], snapshots[1]["estimate"], snapshots[1]["collectionEstimate"]) == (1, 28_000, 27_500)
+    assert (snapshots[1]["collectionsDone"], snapshots[1]["estimate"], snapshots[1]["collectionEstimate"]) == (1, 14_000, 13_500)
     messages = completed(inbox)
     ended = eventually(lambda: snapshot if (snapshot := worker.status["snapshot"])["state"] == "completed" else None) or {}
-    assert (ended["documents"], ended["error"], ended["id"]) == (28_000, None, messages[0]["snapshot"])
+    assert (ended["documents"], ended["error"], ended["id"]) == (14_000, None, messages[0]["snapshot"])
     assert worker.stop() == 0
     told = [(line["event"], line.get("collection"), line["documents"]) for line in worker.log if "snapshot" in line]
     assert told == [
         ("the snapshot begins", None, 0),
         ("the collection is copied", "orders", 500),
-        ("the collection is copied", "users", 27_500),
-        ("the snapshot is completed", None, 28_000),
+        ("the collection is copied", "users", 13_500),
+        ("the snapshot is completed", None, 14_000),
     ]
     assert worker.status["snapshot"] == ended
     worker.start()

@@ -116,7 +116,7 @@ def check(worker: WorkerProcess, author: Author, inbox: Inbox, script: Script) -
 
 
 def check_copies(messages: Sequence[Document], author: Author, targets: Container[str]) -> None:
-    """What a consumer has who knew nothing of the documents before is right, and nothing is missing that snapshots had to copy."""
+    """The copy of a consumer who knew no documents before is right, and nothing is missing that snapshots had to copy."""
     copied, state = replayed(messages, by_deltas=False, from_nothing=False), author.state()
     for collection, _id, document in documents_of(copied):
         assert document == state.get(collection, {}).get(_id), (collection, _id)

@@ -25,7 +25,7 @@ class Host:
         self.fleet = fleet
 
     def is_in(self, state: str) -> bool:
-        """Whether its worker says so, and writes its status."""
+        """Return True if its worker says so, and writes its status."""
         status = self.fleet.status(NAME)
         return bool(status.get("state") == state and status["pid"] in self.fleet.workers())
 

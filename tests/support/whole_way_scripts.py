@@ -1,4 +1,4 @@
-"""What hypothesis draws for the test of the whole way: the lives of a worker, its snapshots, and what is done to its database."""
+"""Scripts of the whole way, drawn by hypothesis: the lives of a worker, its snapshots, and what is done to its database."""
 
 from __future__ import annotations
 

@@ -46,7 +46,7 @@ def test_a_change_says_what_the_message_says() -> None:
     assert (found.full_document_before_change, found.truncated) == (None, ())
     assert found.message["addedInALaterVersion"] is True
     with pytest.raises(dataclasses.FrozenInstanceError):
-        found.operation = "delete"  # type: ignore[misc]
+        found.operation = "delete"  # type: ignore[misc]  # it is frozen
 
 
 def test_a_control_message_has_neither_key_nor_document() -> None:

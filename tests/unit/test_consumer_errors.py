@@ -45,7 +45,7 @@ def client_that(fails: Callable[..., None], *methods: str) -> type:
 
 
 def raised_by(call: Callable[[], Any]) -> BaseException | None:
-    """What a call raises. In a thread: a bare error would end the test without a word."""
+    """Return the error that a call raises. In a thread: a bare error would end the test without a word."""
     raised: list[BaseException] = []
 
     def run() -> None:

@@ -3,10 +3,20 @@
 from __future__ import annotations
 
 import signal
+from collections.abc import Iterator
 
 import pytest
 
 from watcher.cli.interruption import SIGNALS, Interruption
+
+
+@pytest.fixture(autouse=True)
+def handlers() -> Iterator[None]:
+    """The process that runs the tests goes on to hear signals."""
+    before = {number: signal.getsignal(number) for number in SIGNALS}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
 
 
 @pytest.mark.parametrize("number", SIGNALS)
@@ -58,6 +68,13 @@ def test_a_part_can_be_done_to_its_end_first() -> None:
 def test_other_errors_pass() -> None:
     with Interruption() as interruption, pytest.raises(ValueError, match="x"), interruption.ends_block():
         raise ValueError("x")
+
+
+def test_a_signal_after_the_first_does_not_end_the_process_on_its_last_steps() -> None:
+    with Interruption():
+        signal.raise_signal(signal.SIGINT)
+    for number in SIGNALS:
+        signal.raise_signal(number)
 
 
 def test_handlers_are_put_back() -> None:

@@ -14,8 +14,9 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 class Interruption:
     """A `with` block, for the main thread, in which SIGINT, SIGTERM and SIGHUP raise KeyboardInterrupt only within `ends_block()`.
 
-    They raise it only once: further signals have no effect, so that cleaning up is never cut short. `arrived` is true after the
-    first signal. If SIGHUP is ignored, it stays ignored, because nohup(1) asks for that.
+    They raise it only once: further signals have no effect, so that cleaning up is never cut short, not even after the block: there
+    the process is about to end. `arrived` is true after the first signal. If SIGHUP is ignored, it stays ignored, because nohup(1)
+    asks for that.
     """
 
     def __init__(self) -> None:
@@ -49,7 +50,7 @@ class Interruption:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         for number, handler in self._before.items():
-            signal.signal(number, handler)
+            signal.signal(number, signal.SIG_IGN if self.arrived else handler)
 
     def _handle(self, _number: int, _frame: FrameType | None) -> None:
         is_first, self.arrived = not self.arrived, True

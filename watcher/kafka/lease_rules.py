@@ -27,7 +27,7 @@ AWAY_SECONDS = 30.0
 
 
 class Turn(Enum):
-    """What a worker does next."""
+    """A worker's next step."""
 
     OPEN = auto()
     WAIT = auto()

@@ -31,7 +31,7 @@ _commanding = Lane("snapshot", threads=2, most_waiting=6)
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """What a snapshot is to copy: names and globs, none for what the settings choose, and the operationType of its messages."""
+    """The wish of a request: names and globs, none for what the settings choose, and the operationType of its messages."""
 
     collections: tuple[str, ...] = ()
     operation: Operation = "replace"

@@ -42,7 +42,7 @@ PROGRESS_KEYS = (
     "collections",
     "byCollection",
 )
-"""What the status file adds to a snapshot as Kafka holds it, by the names that it has there."""
+"""Additions of the status file to a snapshot as Kafka holds it, by the names that it has there."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,7 +21,7 @@ from watcher.errors import Outage, PositionLost, UndeliverableEvent
 from watcher.kafka.earlier_messages import earlier_messages
 from watcher.kafka.errors import explained
 from watcher.kafka.fencing import check_writer
-from watcher.kafka.ownership import COMMAND_SECONDS, Ownership
+from watcher.kafka.ownership import COMMAND_SECONDS, Ownership, check_database
 from watcher.kafka.position import CLAIM_KEY, POSITION_KEY, SNAPSHOT_KEY, Command, dump_snapshot
 from watcher.kafka.position_reader import PositionReader
 from watcher.kafka.position_topic import POSITION_PARTITION
@@ -105,7 +105,8 @@ class KafkaSink:
     def look(self) -> Owner | None:
         """Close, and look which worker has the watcher; returns None if that is not known. For a worker that stands by.
 
-        What the position topic tells of earlier messages is noted. Errors: Outage, NotPermitted, CredentialsRefused.
+        What the position topic tells of earlier messages is noted. Errors: Outage, NotPermitted, CredentialsRefused;
+        ConfigurationError if the position belongs to another database, which a takeover would be too late to find out.
         """
         self.close()
         self._ownership.disown()
@@ -116,6 +117,8 @@ class KafkaSink:
             return None
         except Outage as error:
             raise explained(error, self._troubles) from error
+        if saved.position:
+            check_database(self._settings, saved.position)
         self._ownership.learn(saved.delivered)
         return saved.stamp.owner if saved.stamp and not saved.stamp.command else None
 

@@ -1,4 +1,4 @@
-"""Where a worker's memory goes: `python -m benchmarks.memory`, for docs/performance.md.
+"""Shares of a worker's memory: `python -m benchmarks.memory`, for docs/performance.md.
 
 Tables: what each library adds, imported one after the other in a process of its own; what an idle worker has after half a minute,
 and what it takes of a core, without a lease, with one, and standing by; and the time that a worker takes to stream. `--python`
@@ -41,13 +41,13 @@ IDLE_SECONDS = 30.0
 
 
 def resident_mb(python: str, modules: Sequence[str]) -> float:
-    """What a process has that has imported these and done nothing else; the median of five."""
+    """Measure a process that has imported these and done nothing else; the median of five."""
     program = "".join(f"import {names}\n" for names in modules) + PRINT_RESIDENT
     return statistics.median(int(subprocess.check_output([python, "-c", program])) / 1024 for _ in range(5))
 
 
 def by_import(python: str) -> Iterator[tuple[str, float]]:
-    """What each import adds, and all of them together."""
+    """Measure what each import adds, and all of them together."""
     before = 0.0
     for number, (name, _) in enumerate(IMPORTS, start=1):
         after = resident_mb(python, [modules for _, modules in IMPORTS[:number]])
@@ -73,7 +73,7 @@ def worker_of(
 
 
 def idle(pid: int) -> Iterator[tuple[str, float]]:
-    """What an idle process has, in MiB, and what it takes, in percent of a core."""
+    """Measure an idle process: MiB, and percent of a core."""
     usage, begun = Usage({"": pid}), time.monotonic()
     time.sleep(IDLE_SECONDS)
     cpu = usage.cpu_seconds()[""] / (time.monotonic() - begun)
@@ -84,7 +84,7 @@ def idle(pid: int) -> Iterator[tuple[str, float]]:
 
 
 def idle_workers(sandbox: Sandbox, python: str) -> Iterator[tuple[str, int]]:
-    """Workers that are idle: what each is, and its process id."""
+    """Start workers that are idle; yields a name and the process id of each."""
     with worker_of(sandbox, python, "alone") as (pid, _):
         yield "without a lease", pid
     with (

@@ -26,19 +26,19 @@ MORE = 20
 
 
 class Host:
-    """A host that runs one watcher with a lease."""
+    """A host that runs watchers with a lease: one called NAME, unless another is named."""
 
     def __init__(self, fleet: RealFleet) -> None:
         self.fleet = fleet
 
-    def is_in(self, state: str) -> bool:
-        """Return True if its worker says so, and writes its status."""
-        status = self.fleet.status(NAME)
+    def is_in(self, state: str, name: str = NAME) -> bool:
+        """Return True if its worker says so, and is alive."""
+        status = self.fleet.status(name)
         return bool(status.get("state") == state and is_alive(status["pid"]))
 
-    def openings(self) -> list[float]:
-        """The moments at which its workers have begun to stream, in seconds since 1970, the last one last."""
-        lines = self.fleet.log(NAME).splitlines(keepends=True)
+    def openings(self, name: str = NAME) -> list[float]:
+        """Moments at which its workers have begun to stream, in seconds since 1970, the last one last."""
+        lines = self.fleet.log(name).splitlines(keepends=True)
         records = [json.loads(line) for line in lines if '"event":"streaming"' in line and line.endswith("\n")]
         return [datetime.fromisoformat(record["ts"]).timestamp() for record in records]
 
@@ -86,20 +86,21 @@ class Host:
 
 
 @contextmanager
-def two_hosts(directories: tuple[Path, Path], settings: Mapping[str, Any]) -> Iterator[tuple[Host, Host]]:
-    """The active host, and one that stands by."""
-    watchers = {NAME: {**settings, "high_availability": True}}
+def two_hosts(directories: tuple[Path, Path], watchers: Mapping[str, Mapping[str, Any]]) -> Iterator[tuple[Host, Host]]:
+    """The active host, and one that stands by; both have these watchers, with a lease."""
+    leased = {name: {**settings, "high_availability": True} for name, settings in watchers.items()}
     with ExitStack() as stack:
-        fleets = [stack.enter_context(RealFleet(directory, watchers)) for directory in directories[:1]]
-        fleets[0].reached(NAME)
-        fleets.append(stack.enter_context(RealFleet(directories[1], watchers)))
-        fleets[1].reached(NAME, "standby")
-        yield Host(fleets[0]), Host(fleets[1])
+        hosts = []
+        for directory, state in zip(directories, ("streaming", "standby"), strict=True):
+            hosts.append(Host(stack.enter_context(RealFleet(directory, leased))))
+            for name in leased:
+                hosts[-1].fleet.reached(name, state)
+        yield hosts[0], hosts[1]
 
 
-def seconds_to_takeover(host: Host, since: float) -> float:
+def seconds_to_takeover(host: Host, since: float, name: str = NAME) -> float:
     """Seconds from `since` (of 1970) until a worker of `host` streams, as its log has it; AssertionError at the deadline."""
-    return eventually(lambda: [at for at in host.openings() if at > since], TAKEOVER_TIMEOUT_S, interval_s=0.1)[0] - since
+    return eventually(lambda: [at for at in host.openings(name) if at > since], TAKEOVER_TIMEOUT_S, interval_s=0.1)[0] - since
 
 
 def changes_come(hosts: Collection[Host], load: Load, timeout_s: float = TAKEOVER_TIMEOUT_S) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from tests.support.apache_kafka import BROKER_USED
-from tests.support.hosts import Host, two_hosts
+from tests.support.hosts import NAME, Host, two_hosts
 from tests.support.kafka_cluster import KafkaCluster
 from tests.support.load import Load
 from tests.support.oracle import Oracle
@@ -43,7 +43,7 @@ def host_directories() -> Iterator[tuple[Path, Path]]:
 @pytest.fixture
 def hosts(host_directories: tuple[Path, Path], settings: dict[str, Any]) -> Iterator[tuple[Host, Host]]:
     """The active host, and one that stands by."""
-    with two_hosts(host_directories, settings) as hosts:
+    with two_hosts(host_directories, {NAME: settings}) as hosts:
         yield hosts
 
 

@@ -3,8 +3,8 @@
 Goal: as without a lease, also while another host takes over: each command has its effect once, or it is refused, and in the end a
 snapshot is complete.
 Method: commands at random, and at some moment of each SIGKILL or SIGTERM to the active one of two workers, under a load with
-transactions. It comes back once the other one streams. In the end a third host, which knows nothing, brings the last snapshot to its
-end.
+transactions. It comes back once the other one streams. In the end a third host, which knows nothing, brings the last snapshot to
+its end.
 """
 
 from __future__ import annotations

@@ -40,6 +40,7 @@ def test_another_database_is_refused_while_it_stands_by(
     active: WorkerProcess,
     mongo: ReplicaSet,
     settings: dict[str, Any],
+    database: str,
     tmp_path: Path,
     load: Load,
     inbox: Inbox,
@@ -49,7 +50,7 @@ def test_another_database_is_refused_while_it_stands_by(
     elsewhere = {"mongodb_uri": mongo.uri("elsewhere")}
     with load, WorkerProcess(tmp_path / "b", settings | LEASE | elsewhere) as other:
         assert other.wait(ENDS_TIMEOUT_S) == ExitCode.CONFIGURATION
-        assert f"belongs to database {settings['kafka_client_id'].removesuffix('-watcher')}, not to elsewhere" in other.output
+        assert f"belongs to database {database}, not to elsewhere" in other.output
         inbox.records(load.oracle.certain_writes + 20)
     goes_on(active, compare, fault_report)
 

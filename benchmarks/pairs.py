@@ -11,6 +11,7 @@ from typing import Any, ClassVar
 
 from benchmarks.contender import Contender, Running, Task, watchers
 from benchmarks.environments import workers_python
+from benchmarks.load import Backlog
 from benchmarks.peers.debezium import Debezium
 from benchmarks.peers.kafka_connect import ConnectWorker, properties
 from tests.support.worker import WorkerProcess, watcher_settings
@@ -134,6 +135,7 @@ class WatcherTwice(Contender):
         """One after the other, so that it is known who is active."""
         settings = watcher_settings(task.mongodb_uri, task.brokers, task.prefix) | {
             "kafka_db_changes_topic": f"{task.topics}.{{collection}}",
+            "start_from": Backlog(task.database, 0, task.since).start_from,
             "high_availability": True,
         }
         settings = {key: value for key, value in settings.items() if not key.startswith("kafka_topic_")}

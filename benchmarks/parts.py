@@ -7,10 +7,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from benchmarks import catchup, fleet, latency, options, snapshot, snapshot_latency, streams
+from benchmarks import catchup, fleet, latency, options, snapshot, snapshot_latency, streams, takeover
 from benchmarks.contender import Contender, copying_watcher, watchers
 from benchmarks.figures import Figures, show, summary
 from benchmarks.load import drain, fill
+from benchmarks.pairs import PAIRS
 from benchmarks.peers import COPYING_PEERS
 from benchmarks.results import Result, conditions
 from benchmarks.runs import Attempts
@@ -187,6 +188,14 @@ def measure_streams(bench: Bench) -> None:
     bench.keep("streams", f"Bare change streams over one oplog; {bench.plan.events:,} events over all databases", runs, attempts)
 
 
+def measure_takeover(bench: Bench) -> None:
+    """Pairs that stand in for each other, one of which is taken away."""
+    attempts = bench.attempts()
+    bench = replace(bench, contenders=[*PAIRS.values()], absent={})
+    runs = takeover.compare(bench.sandbox, bench.contenders, bench.plan.runs, attempts)
+    bench.keep("takeover", "Seconds without messages when the active one goes away", runs, attempts, beside=True)
+
+
 @dataclass(frozen=True)
 class Part:
     """Its measuring function and warm-up; its share of --minutes, and how long it takes on two cores with all its defaults."""
@@ -205,4 +214,5 @@ PARTS = {
     "options": Part(measure_options, 12, "30 min"),
     "streams": Part(measure_streams, 5, "10 min", stay_cold),
     "growth": Part(measure_growth, 10, "20 min"),
+    "takeover": Part(measure_takeover, 10, "30 min", stay_cold),
 }

@@ -1,4 +1,4 @@
-"""Writes the tables of docs/performance.md and draws its plots, from benchmarks/results.jsonl: `python -m benchmarks.report`.
+"""Writes the tables of the documentation and draws its plots, from benchmarks/results.jsonl: `python -m benchmarks.report`.
 
 Only what stands between the markers is written; a part without a result keeps what it has.
 """
@@ -13,7 +13,7 @@ from benchmarks.figures import Figures
 from benchmarks.results import Result, read
 
 ROOT = Path(__file__).parents[1]
-PAGES = (ROOT / "docs" / "performance.md", ROOT / "docs" / "scaling.md")
+PAGES = tuple(ROOT / "docs" / f"{page}.md" for page in ("performance", "scaling", "high-availability"))
 IMAGES = ROOT / "docs" / "images"
 MARKED = re.compile(r"(<!-- benchmarks: (?P<part>[\w-]+) -->\n).*?(<!-- /benchmarks -->)", re.DOTALL)
 

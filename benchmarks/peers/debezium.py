@@ -3,6 +3,7 @@ once it can also copy the documents that are there already."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from benchmarks.contender import Task
@@ -26,6 +27,10 @@ class Debezium(Connector):
 
     def deliver(self, task: Task) -> ConnectWorker:
         """Without a snapshot, from the moment that is asked for; or with one."""
+        return self.worker(task, properties("connect-exactly-once") if self.exactly_once else None)
+
+    def worker(self, task: Task, distributed: Mapping[str, str] | None) -> ConnectWorker:
+        """Make a worker with this connector; `distributed` as for ConnectWorker."""
         operation_time = (task.since.time << 32) + task.since.inc
         connector = {
             **properties("debezium"),
@@ -35,4 +40,4 @@ class Debezium(Connector):
             "capture.target": task.database,
             "topic.prefix": task.prefix,
         }
-        return ConnectWorker(task, jars("debezium", "io.debezium"), connector, exactly_once=self.exactly_once)
+        return ConnectWorker(task, jars("debezium", "io.debezium"), connector, distributed)

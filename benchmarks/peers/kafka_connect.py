@@ -1,4 +1,4 @@
-"""Kafka Connect as a process of its own, with one connector: standalone, or distributed with one worker for exactly-once."""
+"""Kafka Connect as a process of its own, with one connector: standalone, or distributed, alone or as one of several workers."""
 
 from __future__ import annotations
 
@@ -55,14 +55,18 @@ class ConnectWorker(Server):
     name = "connect"
     start_timeout_s = 120.0
 
-    def __init__(self, task: Task, plugin: Path, connector: Mapping[str, str], *, exactly_once: bool = False) -> None:
-        """Exactly-once needs the distributed mode: offsets are kept in Kafka then, and the connector is told of by REST."""
+    def __init__(
+        self, task: Task, plugin: Path, connector: Mapping[str, str], distributed: Mapping[str, str] | None = None
+    ) -> None:
+        """`distributed`: the settings of a worker in that mode, in which offsets are kept in Kafka, and the connector is told of by
+        REST. Workers with one `group.id` in them share it; one without is alone."""
         super().__init__(task.directory)
         self._connector = {**connector, "name": CONNECTOR}
-        self._distributed = exactly_once
+        self._distributed = distributed is not None
+        self._group = (distributed or {}).get("group.id", f"connect-{self.port}")
         self._worker = {
             **properties("connect"),
-            **(properties("connect-exactly-once") if exactly_once else {}),
+            **(distributed or {}),
             "bootstrap.servers": task.brokers,
             "plugin.path": str(plugin),
         }
@@ -71,8 +75,8 @@ class ConnectWorker(Server):
         """Write its files."""
         super().prepare()
         kept = {
-            "group.id": f"connect-{self.port}",
-            **{f"{kind}.storage.topic": f"connect-{self.port}-{kind}" for kind in ("config", "offset", "status")},
+            "group.id": self._group,
+            **{f"{kind}.storage.topic": f"{self._group}-{kind}" for kind in ("config", "offset", "status")},
         }
         offsets = kept if self._distributed else {"offset.storage.file.filename": str(self.directory / "offsets")}
         _write(self._worker_file, {**self._worker, "listeners": f"http://{self.address}", **offsets})
@@ -102,6 +106,11 @@ class ConnectWorker(Server):
         failed = [task["trace"] for task in self._status()["tasks"] if task["state"] == "FAILED"]
         if failed:
             raise SystemExit(f"the connector has failed: {failed[0][:500]}")
+
+    @property
+    def has_task(self) -> bool:
+        """True if the connector's task runs here, and not on another worker of the group."""
+        return [task["worker_id"] for task in self._status()["tasks"]] == [self.address]
 
     def _status(self) -> Any:
         return self._ask("GET", f"/connectors/{CONNECTOR}/status")

@@ -4,8 +4,6 @@ what a worker leaves: its own code does so, taken from the history."""
 from __future__ import annotations
 
 import json
-import shutil
-import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -24,11 +22,7 @@ from tests.support.worker import Inbox, Launch, WorkerProcess
 from watcher.mongodb.timeline import Timeline
 from watcher.sandbox.kafka import Broker
 
-pytest_plugins = ["tests.support.worker_fixtures"]
-
-ROOT = Path(__file__).parents[2]
-OLD_COMMIT = "3228a1aae10e7bbdcad7024b8400fde1bef4ca30"
-"""The last one whose workers know neither snapshots nor commands."""
+pytest_plugins = ["tests.support.worker_fixtures", "tests.support.old_release"]
 
 OWNER = '{"instance":"0011223344556677","host":"old-host","pid":4711}'
 CLAIM = '{"version":1,"owner":' + OWNER + "}"
@@ -101,17 +95,6 @@ def test_it_may_take_over_in_mid_snapshot_and_give_back(
     assert len(operations(messages, "snapshotStarted")) == 1
     assert worker.stop() == 0
     assert worker.logged("error") == []
-
-
-@pytest.fixture(scope="session")
-def old_program(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, ...]:
-    """Give what Python runs for a worker of 0.1.0."""
-    directory = tmp_path_factory.mktemp("0.1.0")
-    archive = ["git", "archive", "--format=tar", f"--output={directory / 'watcher.tar'}", OLD_COMMIT, "watcher"]
-    if not shutil.which("git") or subprocess.run(archive, cwd=ROOT, capture_output=True, check=False).returncode:
-        pytest.skip("needs the history in Git: 0.1.0 is taken from there")
-    shutil.unpack_archive(directory / "watcher.tar", directory, filter="data")
-    return ("-c", f"import sys; sys.path.insert(0, {str(directory)!r}); from watcher.cli import main; main()")
 
 
 @pytest.mark.parametrize("end", [WorkerProcess.stop, WorkerProcess.kill])

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import bench, parts, report, snapshot, snapshot_latency
+from benchmarks import bench, parts, report, snapshot, snapshot_latency, takeover
 from benchmarks.figures import percentiles, summary, with_ratios
 from benchmarks.load import SIZES, looked_up_in_vain, number_of_events, operations
 from benchmarks.peers import COPYING_PEERS, PEERS
@@ -87,6 +87,11 @@ def test_the_latency_during_a_snapshot_is_compared_within_a_run_that_has_both() 
         snapshot_latency.DURING: {"p99": 15.0, snapshot_latency.RATIO: 1.5},
     }
     assert snapshot_latency.with_ratio({snapshot_latency.DURING: during}) == {snapshot_latency.DURING: during}
+
+
+def test_the_longest_pause_is_one_that_ends_after_the_fault() -> None:
+    assert takeover.longest_pause([1.0, 9.0, 9.5, 13.5, 14.0], since=9.2) == 4.0
+    assert takeover.longest_pause([14.0, 1.0, 9.0], since=8.0) == 8.0
 
 
 def test_another_one_begins_each_run_and_who_has_failed_takes_no_further_part() -> None:

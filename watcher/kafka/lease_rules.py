@@ -9,7 +9,10 @@ from __future__ import annotations
 
 from enum import Enum, auto
 
-HEARTBEAT_SECONDS = 1.5
+HEARTBEAT_SECONDS = 0.5
+"""Interval at which a worker tells the group that it lives, and hears that the group decides anew: so a standby knows soon that
+another worker has left."""
+
 SESSION_SECONDS = 6.0
 """Time after which Kafka gives a silent worker's lease to another one. Brokers refuse less (`group.min.session.timeout.ms`)."""
 

@@ -140,6 +140,13 @@ def test_the_most_urgent_watcher_comes_first_with_its_error_and_what_to_do(page:
     assert "3.0s ago" in words
 
 
+def test_a_standby_says_where_the_watcher_is_active(page: Page) -> None:
+    since = NOW - timedelta(minutes=3)
+    page.show(row("crm", WatcherState.STANDBY, activeHost="host-<b>", activeSince=since))
+    words = " ".join(Elements(page.get().text).text.split())
+    assert f"standby active on host-<b> since {since.astimezone():%H:%M}" in words
+
+
 @pytest.mark.parametrize(
     ("states", "sentence", "level"),
     [

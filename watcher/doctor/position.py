@@ -110,7 +110,7 @@ def owner(position: SavedPosition) -> Finding:
 
 def judge_owner(last: Owner, our_worker: int | None, host: str, settings: Settings) -> Finding:
     """Judge the owner. `last` wrote the position last. `our_worker` is the process id of the worker that runs here, if one does."""
-    who = f"process {last.pid} on {last.host}"
+    who = str(last)
     fix = f"stop the other one, or give it another kafka_client_id than {settings.kafka_client_id}"
     if (last.pid, last.host) == (our_worker, host):
         return ok(f"{who}, our worker")

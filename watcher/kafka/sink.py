@@ -11,6 +11,7 @@ import contextlib
 import time
 from collections import deque
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime
 from functools import lru_cache
 
 from confluent_kafka import KafkaError
@@ -30,7 +31,7 @@ from watcher.kafka.refusals import reason
 from watcher.kafka.topics import Topics
 from watcher.kafka.transaction_size import TransactionSize
 from watcher.kafka.writer import IdempotentWriter, TransactionalWriter, Writer
-from watcher.model import Delivered, Message, Owner, Position, Snapshot
+from watcher.model import Active, Delivered, Message, Owner, Position, Snapshot
 
 RECORD_OVERHEAD = 512
 """Bytes that a record batch adds to key and value, rounded up generously."""
@@ -102,7 +103,7 @@ class KafkaSink:
             last = reader.read_last_snapshot()
         return self._ownership.position_anew(last)
 
-    def look(self) -> Owner | None:
+    def look(self) -> Active | None:
         """Close, and look which worker has the watcher; returns None if that is not known. For a worker that stands by.
 
         What the position topic tells of earlier messages is noted. Errors: Outage, NotPermitted, CredentialsRefused.
@@ -117,7 +118,8 @@ class KafkaSink:
         except Outage as error:
             raise explained(error, self._troubles) from error
         self._ownership.learn(saved.delivered)
-        return saved.stamp.owner if saved.stamp and not saved.stamp.command else None
+        stamp = saved.stamp
+        return Active(stamp.owner, stamp.active_since) if stamp and not stamp.command else None
 
     def disown(self) -> None:
         """Forget that the watcher was ours: the next `open` takes it over from whoever has it then."""
@@ -223,7 +225,7 @@ class KafkaSink:
         stop there. This transaction also ends that one.
         """
         self._writer = self._new_writer()
-        self._write((), self._record(CLAIM_KEY, self._ownership.claim_text()))
+        self._write((), self._record(CLAIM_KEY, self._ownership.claim_text(datetime.now(UTC))))
         self._ownership.claimed()
 
     def _write(self, messages: Sequence[Message], position: Message) -> None:

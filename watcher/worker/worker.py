@@ -150,7 +150,7 @@ class Worker:
             except NotOwner as error:
                 self._tenure.displaced(error)
                 self._sink.disown()
-                self._progress.interrupted(str(error))
+                self._progress.interrupted(str(error), error.foreigner)
             except (Outage, CredentialsRefused) as error:
                 outage = self._as_outage(error)
                 if time.monotonic() - opened > STEADY_SECONDS:
@@ -175,7 +175,7 @@ class Worker:
         """Look who has the watcher, and wait for the lease, or for the next look."""
         self._tenure.check()
         active = self._sink.look()
-        if active == self._progress.owner:  # whoever comes after us has not claimed it yet
+        if active and active.owner == self._progress.owner:  # whoever comes after us has not claimed it yet
             active = None
         if active:
             self._tenure.another_is_active()

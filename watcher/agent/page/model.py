@@ -98,6 +98,8 @@ class WatcherView:
     spark: Spark
     snapshot: SnapshotView | None
     snapshot_steps: tuple[str, ...]
+    elsewhere: str
+    """Of a standby: where the watcher is active."""
 
     @property
     def state(self) -> str:
@@ -128,6 +130,7 @@ def watcher_view(row: Row, at: datetime, history: History) -> WatcherView:
         spark(_rates(history), is_live=row.live is not None),
         snapshot_view(row, at),
         steps(row),
+        row.active_elsewhere(at),
     )
 
 

@@ -84,7 +84,9 @@ def _run_alone(settings: Settings, deployment: Deployment, stopping: StopRequest
     with contextlib.suppress(OSError):  # reported below, when files in it cannot be written
         make_directory(deployment.run_dir)
     name = settings.name
-    with only_one(deployment.lock_file(name), stopping):
+    with only_one(deployment.lock_file(name), stopping, patient=settings.high_availability) as alone:
+        if not alone:  # and the status file is the other one's
+            return ExitCode.STOPPED
         status_file = StatusFile(deployment.status_file(name), deployment.metrics_file(name))
         previous = PreviousRun.of(status_file.previous(), settings.kafka_client_id)
         owner = Owner(instance=secrets.token_hex(8), host=socket.gethostname(), pid=os.getpid())

@@ -148,7 +148,9 @@ def _acquire(lock: TextIO, stopping: threading.Event, *, patient: bool) -> bool:
             deadline = float("inf")
             other = f"Another worker of this watcher runs on this host: process {_holder(lock)}."
             if not patient:
-                raise NotOwner(other, hint="Is there a second fleet with the same configuration, or a `watcherctl run` in a terminal?")
+                raise NotOwner(
+                    other, hint="Is there a second fleet with the same configuration, or a `watcherctl run` in a terminal?"
+                )
             logger.warning("%s This one waits for its end.", other)
         if stopping.wait(0.2):
             return False

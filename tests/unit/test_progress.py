@@ -396,6 +396,18 @@ def test_a_standby_tells_who_is_active_and_no_numbers_of_its_own(progress: Progr
     assert (status_report(progress).active_host, status_report(progress).active_since) == (None, None)
 
 
+def test_settings_that_differ_are_told_once(progress: Progress, caplog: pytest.LogCaptureFixture) -> None:
+    differences = ("host-2 has batch_size = 500, this host 1000",)
+    active = Active(Owner("5a11", "host-2", 1), "2024-01-01T12:03:00.000Z", differences)
+    for _ in range(2):
+        progress.standing_by(WorkerState.STANDBY, active, 9)
+    warnings = [record.message for record in caplog.records if record.levelno == logging.WARNING]
+    assert warnings == ["not the same settings on all hosts: host-2 has batch_size = 500, this host 1000"]
+    assert status_report(progress).settings_differ == differences
+    progress.streaming()
+    assert status_report(progress).settings_differ == ()
+
+
 def test_a_worker_without_a_lease_is_named_for_a_minute(progress: Progress, monkeypatch: pytest.MonkeyPatch) -> None:
     now = [1000.0]
     monkeypatch.setattr(time, "monotonic", lambda: now[0])

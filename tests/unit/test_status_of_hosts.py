@@ -72,3 +72,18 @@ def test_a_worker_without_a_lease_is_named_and_no_fault(state: str, run: Run) ->
 def test_what_a_dead_worker_saw_is_not_told(run: Run) -> None:
     rows = [dashboard(foreigner=FOREIGNER, updatedAt=NOW - timedelta(minutes=5))]
     assert FOREIGNER not in run(rows, "health")[1]
+
+
+def test_settings_that_differ_are_named(run: Run) -> None:
+    rows = [dashboard(**STANDBY, settingsDiffer=["host-b has batch_size = 500, this host 1000"])]
+    for arguments in (("status",), ("status", "--check")):
+        code, shown = run(rows, *arguments)
+        assert code == 0
+        assert "dashboard: not the same settings on all hosts: host-b has batch_size = 500, this host 1000\n    hint: " in shown
+    [watcher] = json.loads(run(rows, "status", "--json")[1])["watchers"]
+    assert watcher["settingsDiffer"] == ["host-b has batch_size = 500, this host 1000"]
+
+
+@pytest.mark.parametrize("garbage", ["host-b", [7], {"a": 1}])
+def test_what_is_no_list_of_texts_is_none(garbage: object) -> None:
+    assert dashboard(**STANDBY, settingsDiffer=garbage).settings_differ == ()

@@ -25,6 +25,8 @@ HISTORY_KEY = b"history"
 
 SNAPSHOT_KEY = b"snapshot"
 """Key of the snapshot under way, which is written with every position as long as there is one."""
+SETTINGS_KEY = b"settings"
+"""Key of the settings of the worker that has the lease, without secrets. They are written with its claim."""
 
 ANY = object()
 VERSION = 1

@@ -23,11 +23,12 @@ from watcher.kafka.earlier_messages import earlier_messages
 from watcher.kafka.errors import explained
 from watcher.kafka.fencing import check_writer
 from watcher.kafka.ownership import COMMAND_SECONDS, Ownership
-from watcher.kafka.position import CLAIM_KEY, POSITION_KEY, SNAPSHOT_KEY, Command, dump_snapshot
+from watcher.kafka.position import CLAIM_KEY, POSITION_KEY, SETTINGS_KEY, SNAPSHOT_KEY, Command, dump_snapshot
 from watcher.kafka.position_reader import PositionReader
 from watcher.kafka.position_topic import POSITION_PARTITION
 from watcher.kafka.properties import limit_transaction, producer_config
 from watcher.kafka.refusals import reason
+from watcher.kafka.standby import ActiveWorkers, dump_settings
 from watcher.kafka.topics import Topics
 from watcher.kafka.transaction_size import TransactionSize
 from watcher.kafka.writer import IdempotentWriter, TransactionalWriter, Writer
@@ -50,7 +51,9 @@ class KafkaSink:
         """`delivered` is what this host knows of earlier messages: if there were any, a missing position is a lost one. A `command`
         takes the watcher over for one change."""
         self._settings = settings
+        self._owner = owner
         self._command = command
+        self._active_workers = ActiveWorkers(settings)
         self._ownership = Ownership(settings, owner, delivered, command)
         self.newest_snapshot: Snapshot | None = None
         """The snapshot under way when the watcher was taken over, or the one that ended a short time before."""
@@ -112,14 +115,14 @@ class KafkaSink:
         self._ownership.disown()
         self._troubles.clear()
         try:
-            saved = PositionReader(self._settings, self._troubles.append).read_so_far()
+            reader = PositionReader(self._settings, self._troubles.append)
+            saved = reader.read_so_far()
+            self._ownership.learn(saved.delivered)
+            return self._active_workers.seen(saved.stamp, lambda: reader.read_settings()[0])
         except PositionLost:
             return None
         except Outage as error:
             raise explained(error, self._troubles) from error
-        self._ownership.learn(saved.delivered)
-        stamp = saved.stamp
-        return Active(stamp.owner, stamp.active_since) if stamp and not stamp.command else None
 
     def disown(self) -> None:
         """Forget that the watcher was ours: the next `open` takes it over from whoever has it then."""
@@ -225,8 +228,15 @@ class KafkaSink:
         stop there. This transaction also ends that one.
         """
         self._writer = self._new_writer()
-        self._write((), self._record(CLAIM_KEY, self._ownership.claim_text(datetime.now(UTC))))
+        self._write(self._shown_settings(), self._record(CLAIM_KEY, self._ownership.claim_text(datetime.now(UTC))))
         self._ownership.claimed()
+
+    def _shown_settings(self) -> Sequence[Message]:
+        """The record from which other hosts see our settings. It is not worth an error."""
+        if self._settings.high_availability and self._command is None:
+            with contextlib.suppress(UndeliverableEvent):
+                return [self._record(SETTINGS_KEY, dump_settings(self._owner, self._settings, datetime.now(UTC)))]
+        return ()
 
     def _write(self, messages: Sequence[Message], position: Message) -> None:
         try:

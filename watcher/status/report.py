@@ -105,6 +105,9 @@ class StatusReport(JsonRecord):
     active_since: Annotated[datetime | None, "of a standby: when that worker took the watcher over, by the clock of its host"] = (
         None
     )
+    settings_differ: Annotated[
+        tuple[str, ...], "of a standby: how the settings of the active host differ from its own, in words and without secrets"
+    ] = ()
     foreigner: Annotated[
         str | None,
         "a worker without a lease that has written for this watcher within the last minute; only with `high_availability`",
@@ -161,6 +164,7 @@ PUBLIC = (
     "snapshot",
     "activeHost",
     "activeSince",
+    "settingsDiffer",
     "foreigner",
     "updatedAt",
 )

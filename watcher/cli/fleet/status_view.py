@@ -91,13 +91,16 @@ def below(survey: Survey) -> Iterator[str]:
         streaming = sum(row.state is WatcherState.STREAMING for row in survey.rows)
         yield f"of {len(survey.rows)} watchers, {streaming} active here, {standing_by} standby"
     yield from snapshots(survey)
-    yield from foreigners(survey)
+    yield from of_other_hosts(survey)
     yield from errors(survey)
 
 
-def foreigners(survey: Survey) -> Iterator[str]:
-    """Yield a line for each watcher that a worker without a lease has just written for, and what to do."""
+def of_other_hosts(survey: Survey) -> Iterator[str]:
+    """Yield what is not as it should be with a watcher's workers on other hosts, and what to do."""
     for row in survey.rows:
+        if differences := row.settings_differ:
+            yield f"{row.name}: not the same settings on all hosts: {printable('; '.join(differences))}"
+            yield "    hint: Use the same conf.d on all hosts, then watcherctl apply."
         if foreigner := row.foreigner:
             yield f"{row.name}: {printable(foreigner)} writes for this watcher without a lease"
             yield "    hint: Set high_availability = true there too, or give that watcher a kafka_client_id of its own."

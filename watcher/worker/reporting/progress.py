@@ -27,6 +27,8 @@ from watcher.worker.reporting.snapshots import COLLECTION_COMPLETED, Snapshots
 FOREIGNER_SECONDS = 60.0
 """Time for which a worker without a lease is named after it was seen: it may be gone by then, or come again and again."""
 
+SAME_SETTINGS = "After a takeover the watcher would do something else: use the same conf.d on all hosts, then `watcherctl apply`."
+
 logger = logging.getLogger("watcher")
 
 
@@ -123,6 +125,8 @@ class Progress:
         host, before = (worker.owner.host if worker else None for worker in (known, self.active))
         if state is WorkerState.STANDBY and (state, host) != (self.state, before):
             logger.info("standby: active on %s", host or "another host", extra=self._downtime())
+        if known and known.differences and known.differences != (self.active.differences if self.active else ()):
+            logger.warning("not the same settings on all hosts: %s", "; ".join(known.differences), extra={"hint": SAME_SETTINGS})
         self._saw_foreigner(str(known.owner) if known and not known.since else "")
         self.counters.transactions["aborted"] += self.in_flight.dropped()
         self.snapshots.lost("worker")

@@ -54,6 +54,7 @@ def status_report(progress: Progress) -> StatusReport:
         snapshot=progress.snapshots.status(),
         active_host=active.owner.host if active else None,
         active_since=datetime.fromisoformat(active.since) if active and active.since else None,
+        settings_differ=active.differences if active else (),
         foreigner=progress.foreigner,
         last_error=progress.last_error,
         rss_bytes=resident_bytes(),

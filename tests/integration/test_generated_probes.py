@@ -13,15 +13,15 @@ import pytest
 import yaml
 
 from tests.support.worker import Launch, environment
-from watcher.generate.kubernetes import manifest_files
+from watcher.generate.kubernetes import Cluster, Watcher, manifest_files
 
 pytest_plugins = ["tests.support.worker_fixtures"]
 
 
 @pytest.fixture
 def container() -> dict[str, Any]:
-    """The container of a generated Deployment."""
-    (file,) = manifest_files({"dashboard": {}}, "image")
+    """The worker's container of a generated Deployment."""
+    (file,) = manifest_files({"dashboard": Watcher({})}, Cluster("image"))
     _, deployment = yaml.safe_load_all(file.text)
     (only,) = deployment["spec"]["template"]["spec"]["containers"]
     return dict(only)

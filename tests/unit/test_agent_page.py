@@ -168,6 +168,13 @@ def test_the_fleet_in_a_sentence(states: list[WatcherState], sentence: str, leve
     assert overall(survey, watchers) is level
 
 
+def test_workers_that_systemd_or_kubernetes_runs_need_no_supervisord() -> None:
+    streaming, stopped = (watcher_view(row("crm", state), NOW, {}) for state in (WatcherState.STREAMING, WatcherState.STOPPED))
+    assert summary(Survey(NOW, None, (streaming.row,)), [streaming]) == "the watcher streams"
+    assert overall(Survey(NOW, None, (streaming.row,)), [streaming]) is Level.GOOD
+    assert summary(Survey(NOW, None, (stopped.row,)), [stopped]).startswith("supervisord does not run")
+
+
 def test_without_supervisord_nothing_is_well() -> None:
     survey = Survey(NOW, None, ())
     assert summary(survey, []).startswith("supervisord does not run")

@@ -141,7 +141,7 @@ def most_urgent_first(watchers: Sequence[WatcherView]) -> list[WatcherView]:
 
 def overall(survey: Survey, watchers: Sequence[WatcherView]) -> Level:
     """The fleet's level: that of its most urgent watcher. Disabled watchers do not count."""
-    if survey.supervisord_pid is None:
+    if survey.supervisord_pid is None and not survey.is_supervised_elsewhere:
         return Level.BAD
     return min((watcher.level for watcher in watchers), key=_URGENCY.index, default=Level.OFF)
 
@@ -150,7 +150,7 @@ def summary(survey: Survey, watchers: Sequence[WatcherView]) -> str:
     """A sentence about the fleet."""
     if survey.lost_pid:
         return f"{survey.trouble}: nobody can start or stop a watcher; watcherctl down ends it"
-    if survey.supervisord_pid is None:
+    if survey.supervisord_pid is None and not survey.is_supervised_elsewhere:
         return "supervisord does not run: no watcher is started, or started again"
     meant = [watcher for watcher in watchers if watcher.level is not Level.OFF]
     if not meant:

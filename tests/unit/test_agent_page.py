@@ -147,6 +147,12 @@ def test_a_standby_says_where_the_watcher_is_active(page: Page) -> None:
     assert f"standby active on host-<b> since {since.astimezone():%H:%M}" in words
 
 
+def test_troubles_between_hosts_are_on_the_page_of_the_watcher(page: Page) -> None:
+    page.show(row("crm", WatcherState.STANDBY, settingsDiffer=["host-<b> has batch_size = 500, this host 1000"]))
+    words = " ".join(Elements(page.get("/watchers/crm").text).text.split())
+    assert "Other hosts not the same settings on all hosts: host-<b> has batch_size = 500, this host 1000 Hint: Use" in words
+
+
 @pytest.mark.parametrize(
     ("states", "sentence", "level"),
     [

@@ -86,4 +86,4 @@ def test_settings_that_differ_are_named(run: Run) -> None:
 
 @pytest.mark.parametrize("garbage", ["host-b", [7], {"a": 1}])
 def test_what_is_no_list_of_texts_is_none(garbage: object) -> None:
-    assert dashboard(**STANDBY, settingsDiffer=garbage).settings_differ == ()
+    assert dashboard(**STANDBY, settingsDiffer=garbage).report == dashboard(**STANDBY).report

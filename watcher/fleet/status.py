@@ -93,11 +93,6 @@ class Row:
         return (self.live.foreigner or "") if self.live else ""
 
     @property
-    def settings_differ(self) -> tuple[str, ...]:
-        """Of a standby, how the settings of the active host differ from those here."""
-        return self.report.settings_differ if self.report and self.state is WatcherState.STANDBY else ()
-
-    @property
     def live(self) -> StatusReport | None:
         """The report if it is current: the running worker wrote it, and not long ago."""
         return self._own if self.is_running and self.state is not WatcherState.HUNG else None

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from watcher.agent.page.snapshot import SnapshotView, snapshot_view, steps
+from watcher.fleet.other_hosts import HostTrouble, host_troubles
 from watcher.fleet.status import Row, WatcherState
 from watcher.fleet.survey import Survey
 from watcher.operations import ROW_OPERATIONS
@@ -100,6 +101,7 @@ class WatcherView:
     snapshot_steps: tuple[str, ...]
     elsewhere: str
     """Of a standby: where the watcher is active."""
+    host_troubles: tuple[HostTrouble, ...]
 
     @property
     def state(self) -> str:
@@ -131,6 +133,7 @@ def watcher_view(row: Row, at: datetime, history: History) -> WatcherView:
         snapshot_view(row, at),
         steps(row),
         row.active_elsewhere(at),
+        tuple(host_troubles(row)),
     )
 
 

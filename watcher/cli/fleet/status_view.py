@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
+from watcher.fleet.other_hosts import host_troubles
 from watcher.fleet.status import Row, WatcherState
 from watcher.fleet.survey import Survey
 from watcher.terminal.durations import NOTHING, duration_in_words, headroom_in_words, seconds_in_words
@@ -98,12 +99,9 @@ def below(survey: Survey) -> Iterator[str]:
 def of_other_hosts(survey: Survey) -> Iterator[str]:
     """Yield what is not as it should be with a watcher's workers on other hosts, and what to do."""
     for row in survey.rows:
-        if differences := row.settings_differ:
-            yield f"{row.name}: not the same settings on all hosts: {printable('; '.join(differences))}"
-            yield "    hint: Use the same conf.d on all hosts, then watcherctl apply."
-        if foreigner := row.foreigner:
-            yield f"{row.name}: {printable(foreigner)} writes for this watcher without a lease"
-            yield "    hint: Set high_availability = true there too, or give that watcher a kafka_client_id of its own."
+        for trouble in host_troubles(row):
+            yield f"{row.name}: {printable(trouble.text)}"
+            yield f"    hint: {trouble.hint}"
 
 
 def snapshots(survey: Survey) -> Iterator[str]:

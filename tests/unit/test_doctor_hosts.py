@@ -105,3 +105,7 @@ def test_a_time_that_kafka_has_not_stamped_tells_nothing(tmp_path: Path, monkeyp
 def test_the_active_worker_of_another_host_is_no_stranger(tmp_path: Path) -> None:
     assert owner(position(tmp_path, ACTIVE)).outcome is Outcome.OK
     check_fix(owner(position(tmp_path, Stamp(THERE))), Outcome.WARNING, "process 7 on host-b", "without a lease")
+
+
+def test_a_worker_that_had_no_lease_and_has_ended_here_is_no_stranger(tmp_path: Path) -> None:
+    assert owner(position(tmp_path, Stamp(replace(HERE, pid=2**22 + 1)))).outcome is Outcome.OK

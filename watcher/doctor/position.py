@@ -110,12 +110,13 @@ def judge_headroom(position: int, now: int, oplog: Oplog | None) -> Finding:
 
 def owner(position: SavedPosition) -> Finding:
     """Check that nobody else writes under this client id."""
-    stamp, settings = position.saved.stamp, position.settings
+    stamp, settings, here = position.saved.stamp, position.settings, socket.gethostname()
     if stamp is None:
         return not_checked(NO_POSITION)
-    if settings.high_availability and not position.is_ours(stamp.owner):
+    has_ended = stamp.owner.host == here and not is_alive(stamp.owner.pid)
+    if settings.high_availability and not has_ended and not position.is_ours(stamp.owner):
         return judge_active(stamp, settings)
-    return judge_owner(stamp.owner, position.our_worker, socket.gethostname(), settings)
+    return judge_owner(stamp.owner, position.our_worker, here, settings)
 
 
 def judge_active(stamp: Stamp, settings: Settings) -> Finding:

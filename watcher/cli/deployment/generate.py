@@ -22,10 +22,11 @@ IMAGE = f"database-watcher:{__version__}"
 
 
 def _namespace(_context: click.Context, _parameter: click.Parameter, name: str) -> str:
-    from watcher.generate.kubernetes import NAMESPACE
+    if name:
+        from watcher.generate.kubernetes import NAMESPACE
 
-    if name and not NAMESPACE.fullmatch(name):
-        raise click.BadParameter("a namespace consists of lower-case letters, digits and -")
+        if not NAMESPACE.fullmatch(name):
+            raise click.BadParameter("a namespace consists of lower-case letters, digits and -")
     return name
 
 

@@ -400,9 +400,10 @@ def test_which_addresses_lead_back(uri: str, brokers: str, found: list[str]) -> 
     assert list(warned) == [f"dashboard: {each}, which in a pod is the pod itself" for each in found]
 
 
-def test_a_watcher_that_is_called_like_the_shared_file_is_refused() -> None:
-    with pytest.raises(FleetError, match="what all watchers share"):
-        manifest_files({"00-fleet": Watcher({})}, Cluster("image"))
+@pytest.mark.parametrize("name", ["00-fleet", "Agent"], ids=["the file", "the Secret"])
+def test_a_watcher_that_is_called_like_what_all_share_is_refused(name: str) -> None:
+    with pytest.raises(FleetError, match=f"{name} has the name of what all watchers share"):
+        manifest_files({name: Watcher({})}, Cluster("image"))
 
 
 def test_kubernetes_starts_a_new_pod_when_a_setting_changes(deployment: Deployment) -> None:

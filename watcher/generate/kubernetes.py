@@ -104,8 +104,9 @@ def _refuse_same(names: Mapping[str, str]) -> None:
         if count > 1:
             same = ", ".join(watcher for watcher, called in names.items() if called == name)
             raise FleetError(f"{same} would all be called {name} in Kubernetes", hint="rename all but one")
-    if FLEET in names:
-        raise FleetError(f"{FLEET}.yaml holds what all watchers share", hint="rename the watcher")
+    for name, called in names.items():
+        if name == FLEET or called == AGENT_SECRET:
+            raise FleetError(f"{name} has the name of what all watchers share in Kubernetes", hint="rename the watcher")
 
 
 def _file(name: str, origin: str, objects: Iterable[Mapping[str, Any]]) -> GeneratedFile:

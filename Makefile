@@ -107,6 +107,7 @@ docs: setup ## write the tables, the example and the pictures in docs/ anew that
 	@$(BIN)/python -m tests.docs_tables
 	@$(BIN)/python -m tests.architecture_picture
 	@$(BIN)/python -m tests.snapshot_picture
+	@$(BIN)/python -m tests.takeover_picture
 
 .PHONY: lock
 lock: $(LOCK_VENV)/bin/uv ## pin the newest allowed dependencies, transitive ones too

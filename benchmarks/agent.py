@@ -1,4 +1,4 @@
-"""What the agent costs beside many watchers at rest, and how fast it and `watcherctl status` answer.
+"""Costs of the agent beside many watchers at rest, and how fast it and `watcherctl status` answer.
 
 `python -m benchmarks.agent` starts a supervisord with the agent and a program for each watcher. One of them is a real worker,
 without servers to talk to; the others only sleep, and their files are the real one's with another name, written anew every 2 s.
@@ -101,7 +101,7 @@ def files_kept_fresh(fleet: Fleet, names: list[str]) -> Iterator[None]:
 
 
 def median_ms(action: Callable[[], object]) -> float:
-    """How long it takes."""
+    """Return the seconds it takes."""
     times = []
     for _ in range(ANSWERS):
         begin = time.perf_counter()

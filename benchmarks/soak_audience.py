@@ -50,7 +50,7 @@ class Audience:
         return [record for record in [*self._records] if watcher_of(record) == watcher]
 
     def has_seen(self, watcher: str, collection: str, identity: str) -> bool:
-        """Whether a watcher has told of a document, lately."""
+        """Return True if a watcher has told of a document lately."""
         latest = [record.json for record in self.records_of(watcher)[-LATEST:]]
         return any(
             message.get("collection") == collection and message.get("documentKey", {}).get("_id") == identity for message in latest

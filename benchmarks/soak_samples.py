@@ -63,7 +63,7 @@ class Sampler:
 
 
 def of_process(pid: int, measure: Callable[[int], float]) -> float:
-    """What `measure` finds; 0 for a process that has just ended."""
+    """Return what `measure` finds; 0 for a process that has just ended."""
     try:
         return measure(pid)
     except (psutil.NoSuchProcess, FileNotFoundError, ProcessLookupError):
@@ -93,7 +93,7 @@ class Memory:
         return self.last_third / self.second_third - 1
 
     def faults(self) -> list[str]:
-        """What is wrong with it, for people."""
+        """List for people what is wrong with it."""
         grown = [f"memory changed by {self.change:+.0%}"] if abs(self.change) > MEMORY_TOLERANCE else []
         return grown + ([f"memory reached {self.peak:.0f} MB"] if self.peak > PEAK_LIMIT_MB else [])
 

@@ -42,7 +42,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
 
 @pytest.fixture(scope="session")
 def server_directory() -> Iterator[Path]:
-    """Where the session's servers keep their data. Not pytest's own, which keeps the last three: gigabytes, with servers."""
+    """Directory of the session's servers. Not pytest's own, which keeps the last three: gigabytes, with servers."""
     with tempfile.TemporaryDirectory(prefix="watcher-tests-", ignore_cleanup_errors=True) as directory:
         yield Path(directory)
 

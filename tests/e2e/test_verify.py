@@ -160,7 +160,7 @@ def test_nothing_moves(launch: Launch, settings: Document, inbox: Inbox, db: Db,
 
 
 def bar(directory: Path, *arguments: str) -> str:
-    """What is written to stderr when that is a terminal; it is read all the time, as a terminal would."""
+    """Return what is written to stderr when that is a terminal; it is read all the time, as a terminal would."""
     ours, theirs = pty.openpty()
     command = [sys.executable, "-m", "watcher", "verify", "dashboard", *arguments, "--config", str(directory / "conf.d")]
     environment = os.environ | {"TERM": "xterm-256color", "COLUMNS": "120"}

@@ -1,4 +1,4 @@
-"""What the rows of the fault matrix share: an oracle that writes, and the comparison at the end."""
+"""Fixtures that the rows of the fault matrix share: an oracle that writes, and the comparison at the end."""
 
 from __future__ import annotations
 

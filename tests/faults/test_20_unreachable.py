@@ -47,7 +47,7 @@ def proxied(settings: Document, kafka_proxy: TcpProxy, mongo_proxy: TcpProxy, da
 
 @pytest.fixture
 def away_s(long_form: bool) -> float:
-    """How long each of them is away, in seconds."""
+    """Seconds for which each of them is away."""
     return AWAY_LONG_S if long_form else AWAY_S
 
 

@@ -339,7 +339,7 @@ def without(value: Any, place: Path, paths: list[Path]) -> Any:
 
 
 def expected(plain: bytes) -> bytes:
-    """What the event must be with the fields excluded."""
+    """Return what the event must be with the fields excluded."""
     event = bson.decode(plain)
     paths = paths_of(event["ns"]["coll"])
     for name in ("fullDocument", "fullDocumentBeforeChange"):

@@ -10,7 +10,7 @@ T = TypeVar("T")
 
 
 def eventually(attempt: Callable[[], T], timeout_s: float = 20.0, interval_s: float = 0.02) -> T:
-    """What `attempt` gives, as soon as that is true. At the deadline AssertionError: the last one it raised, or one of ours."""
+    """Return what `attempt` gives, as soon as that is true; at the deadline AssertionError: the last one it raised, or ours."""
     deadline = time.monotonic() + timeout_s
     while True:
         failure: AssertionError

@@ -18,7 +18,7 @@ PACKAGE = ROOT / "watcher"
 
 SHARED = frozenset({"config", "errors", "librdkafka", "log", "operations", "pids", "private"})
 VALUES = SHARED | {"bson_elements", "model", "oplog"}
-"""What travels the data path, and what all share."""
+"""Values that travel the data path, and what all share."""
 
 ALLOWED: dict[str, frozenset[str]] = {
     "__init__": frozenset(),
@@ -58,7 +58,7 @@ ALLOWED: dict[str, frozenset[str]] = {
     "private": frozenset(),
     "errors": frozenset(),
 }
-"""Which parts of the package each part may import, besides itself."""
+"""Parts of the package that each part may import, besides itself."""
 
 DRIVERS = {
     "pymongo": ("mongodb/*", "config/mongodb/pymongo_refusals.py", "doctor/mongodb.py", "sandbox/mongod.py", "sandbox/traffic.py"),
@@ -74,7 +74,7 @@ DRIVERS = {
     ),
     "pydantic": ("fleet/agent_state.py", "messages/schema.py", "verification/mapping.py"),
 }
-"""Which files may import each driver, and a library that no worker must keep; `*` stands for any path."""
+"""Files that may import each driver, and a library that no worker must keep; `*` stands for any path."""
 
 ROOMS: dict[str, frozenset[str]] = {
     "agent/http": frozenset({"lanes", "metrics", "page", "view"}),
@@ -98,7 +98,7 @@ ROOMS: dict[str, frozenset[str]] = {
     "messages/serializations": frozenset({"envelopes", "iso_time", "row_values"}),
     "worker/reporting": frozenset({"memory", "previous_run", "systemd"}),
 }
-"""Which rooms and modules of its own wing each room may import, besides itself. The wing's other modules may import them all."""
+"""Rooms and modules of its own wing that each room may import, besides itself. The wing's other modules may import them all."""
 WITHIN_MESSAGES: dict[str, tuple[str, ...]] = {
     "envelopes": ("bson", "orjson", "watcher.bson_elements", "watcher.messages.serializations"),
     "serializations": ("watcher.model", "watcher.config"),
@@ -112,12 +112,12 @@ MOST_MODULES = 20
 """Most modules of a package: a longer list of files cannot be taken in at a glance, and needs rooms."""
 
 HEAVY = frozenset({"pymongo", "confluent_kafka", "pydantic", "rich"})
-"""What `watcherctl --help` must not wait for."""
+"""Packages that `watcherctl --help` must not wait for."""
 
 NOT_IN_A_WORKER = frozenset(
     {"pydantic", "rich", "jinja2", "prometheus_client", "starlette", "uvicorn", "anyio", "supervisor", "http", "xmlrpc"}
 )
-"""What other commands need; every worker would keep it in memory for good."""
+"""Packages that other commands need; every worker would keep them in memory for good."""
 
 OURS_NOT_IN_A_WORKER = (
     "fleet",

@@ -148,7 +148,7 @@ def test_supervisord_takes_the_sections_by_its_include(deployment: Deployment, t
 
 
 def verified(directory: Path) -> str:
-    """What systemd has to say against the units in `directory`; empty if nothing."""
+    """Return what systemd has to say against the units in `directory`; empty if nothing."""
     names = (TEMPLATE.replace("@", "@dashboard"), AGENT_UNIT, TARGET)
     command = [find_program("systemd-analyze"), "verify", "--man=no", *(str(directory / name) for name in names)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)

@@ -1,4 +1,4 @@
-"""What Node makes of the messages: the plain dialect is written for it."""
+"""Messages as Node reads them: the plain dialect is written for it."""
 
 from __future__ import annotations
 

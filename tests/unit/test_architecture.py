@@ -13,6 +13,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.one_python  # rules of the source
+
 ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "watcher"
 

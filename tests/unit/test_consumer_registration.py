@@ -299,6 +299,7 @@ WRONG = [
 ]
 
 
+@pytest.mark.one_python  # mypy judges alike
 def test_mypy_refuses_handlers_of_the_other_class(tmp_path: Path) -> None:
     program = tmp_path / "snippet.py"
     program.write_text("\n".join([SNIPPET, *RIGHT, *WRONG, ""]))

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.one_python  # rules of the source
+
 ROOT = Path(__file__).parents[2]
 DIRECTORIES = ("watcher", "benchmarks", "contract", "examples", "tests")
 RIDDLE = re.compile(r"\s*(What|Who|Whose|Whom|How|Whether|That|Which|Where|Why)\b")

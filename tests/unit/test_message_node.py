@@ -21,6 +21,8 @@ from watcher.messages.iso_time import LATEST_MS, iso_time
 from watcher.messages.serializations.bson_json import DIALECTS
 from watcher.model import Message
 
+pytestmark = pytest.mark.one_python  # Node's view
+
 READ_LINES = "require('fs').readFileSync(0, 'utf8').trimEnd().split('\\n')"
 
 

@@ -2,8 +2,8 @@
 
 Marked `alone` is what a second test beside it would disturb: a limit on memory or processor time, or on a time without waiting.
 
-Files that wait for servers come first, and the short ones of tests/unit fill the gaps at the end, so that all processes end at
-about the same time. Files with tests that are `alone` come last: nobody has to wait for them then.
+The longest files come first, and the short ones of tests/unit fill the gaps at the end, so that all processes end at about the same
+time. Files with tests that are `alone` come last: nobody has to wait for them then.
 """
 
 from __future__ import annotations
@@ -20,6 +20,9 @@ from tests.support.apache_kafka import BROKER_USED
 from watcher.sandbox import process
 
 ALONE = "alone"
+LATER = ("faults", "unit")
+"""Directories whose files come later, in this order. Some files of the others take minutes."""
+
 MOST_PROCESSES = 8
 """Among which the servers' ports are divided."""
 
@@ -49,6 +52,11 @@ def is_alone(item: pytest.Item) -> bool:
     return item.get_closest_marker(ALONE) is not None
 
 
+def turn_of(directory: str) -> int:
+    """Return a number by which directories are put in order."""
+    return LATER.index(directory) + 1 if directory in LATER else 0
+
+
 class Turns:
     """Lets a process run its next test, by locks on two files: flock(2) ends with the process, however that ends."""
 
@@ -59,7 +67,7 @@ class Turns:
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
         """Put the files in order."""
         with_alone = {item.path for item in items if is_alone(item)}
-        items.sort(key=lambda item: (item.path in with_alone, item.path.parent.name == "unit"))
+        items.sort(key=lambda item: (item.path in with_alone, turn_of(item.path.parent.name)))
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)  # outside of pytest-timeout's clock
     def pytest_runtest_protocol(self, item: pytest.Item) -> Iterator[None]:

@@ -106,7 +106,7 @@ def test_the_mark_holds_with_xdist(pytester: pytest.Pytester) -> None:
     result.assert_outcomes(passed=11)
 
 
-def test_unit_tests_come_late_and_files_with_tests_that_are_alone_last(pytester: pytest.Pytester) -> None:
+def test_unit_tests_come_late_and_files_with_tests_that_are_alone_come_last(pytester: pytest.Pytester) -> None:
     marked = "\n".join(["import pytest", "@pytest.mark.alone", *(f"def test_{number}(): pass" for number in range(5))])
     pytester.makepyfile(
         **{
@@ -118,7 +118,7 @@ def test_unit_tests_come_late_and_files_with_tests_that_are_alone_last(pytester:
     )
     result = pytester.runpytest_subprocess("-p", "tests.support.side_by_side", "-n", "1", "--dist", "loadfile", "-v")
     result.assert_outcomes(passed=10)
-    result.stdout.fnmatch_lines([f"*PASSED*{name}*" for name in ("test_b", "test_d", "test_c", "test_a")])
+    result.stdout.fnmatch_lines([f"*PASSED*{name}*" for name in ("test_d", "test_b", "test_c", "test_a")])
 
 
 def test_the_broker_is_told_to_the_process_that_reports(pytester: pytest.Pytester) -> None:

@@ -1,4 +1,4 @@
-"""Where a worker's memory goes: `python -m benchmarks.memory`, for docs/performance.md.
+"""Shares of a worker's memory: `python -m benchmarks.memory`, for docs/performance.md.
 
 Two tables: what each library adds, imported one after the other in a process of its own, and what an idle worker has after half a
 minute, with the time that it took to stream. `--python` names the interpreter of another environment, such as one that holds
@@ -39,13 +39,13 @@ IDLE_SECONDS = 30.0
 
 
 def resident_mb(python: str, modules: Sequence[str]) -> float:
-    """What a process has that has imported these and done nothing else; the median of five."""
+    """Measure a process that has imported these and done nothing else; the median of five."""
     program = "".join(f"import {names}\n" for names in modules) + PRINT_RESIDENT
     return statistics.median(int(subprocess.check_output([python, "-c", program])) / 1024 for _ in range(5))
 
 
 def by_import(python: str) -> Iterator[tuple[str, float]]:
-    """What each import adds, and all of them together."""
+    """Measure what each import adds, and all of them together."""
     before = 0.0
     for number, (name, _) in enumerate(IMPORTS, start=1):
         after = resident_mb(python, [modules for _, modules in IMPORTS[:number]])
@@ -69,7 +69,7 @@ def streaming(sandbox: Sandbox, python: str, name: str) -> Iterator[tuple[int, f
 
 
 def idle(sandbox: Sandbox, python: str, name: str) -> Iterator[tuple[str, float]]:
-    """What an idle worker has."""
+    """Measure an idle worker."""
     with streaming(sandbox, python, name) as (pid, _):
         time.sleep(IDLE_SECONDS)
         status = dict(line.split(":", 1) for line in Path(f"/proc/{pid}/status").read_text().splitlines())

@@ -12,7 +12,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from random import Random
@@ -51,10 +51,10 @@ REACHED_TIMEOUT_S = 120.0
 ALTERATIONS = {"pause": "paused", "resume": "running", "stop": None}
 """State after each command; after a stop no snapshot is under way."""
 UNFINISHED_S = 60.0
-"""Longest time until the effect of a command that died is known: its claim holds for ten seconds."""
+"""Longest time until the effect of a command that died is known."""
 
 
-class Commands:
+class SnapshotCommands:
     """`watcherctl snapshot` for one watcher, and the effects that its commands must have had."""
 
     def __init__(self, settings: Settings) -> None:
@@ -111,46 +111,74 @@ def load(db: Database[Any], rng: Random) -> VersionedLoad:
 
 
 @pytest.fixture
+def worker(launch: Launch, settings: Settings, load: VersionedLoad) -> WorkerProcess:
+    """A worker that copies slowly what is there."""
+    worker = launch(settings | SLOWLY)
+    worker.reached()
+    return worker
+
+
+@pytest.fixture
+def commands(settings: Settings) -> SnapshotCommands:
+    """Commands for it."""
+    return SnapshotCommands(settings)
+
+
+@pytest.fixture
 def pool() -> Iterator[ThreadPoolExecutor]:
     """A thread for commands."""
     with ThreadPoolExecutor(1) as pool:
         yield pool
 
 
-def settle(launch: Launch, settings: Settings, inbox: Inbox, db: Database[Any], commands: Commands, report: FaultReport) -> None:
-    """Bring the last snapshot to its end, and compare everything."""
-    if commands.state == "paused":
-        commands.give("resume")
-    elif commands.state is None:
-        commands.give("start")
-    worker = launch(settings)
-    worker.reached(timeout_s=REACHED_TIMEOUT_S)
-    completed(inbox, 60)
-    messages = check(inbox, db)
-    assert twice(messages) == []
-    assert len(operations(messages, "snapshotStarted")) == commands.starts
-    assert len(operations(messages, "snapshotAborted")) == commands.stops == commands.starts - 1
-    report.measure(worker.pid)
-    report.count(messages=len(messages))
-    assert worker.stop() == 0, worker.output
-    assert not worker.logged("error")
+Settle = Callable[[], None]
 
 
-@pytest.mark.timeout(300)
-def test_commands_at_random_while_the_worker_is_killed(
+@pytest.fixture
+def settle(
+    worker: WorkerProcess,
     launch: Launch,
     settings: Settings,
     inbox: Inbox,
     db: Database[Any],
     load: VersionedLoad,
+    commands: SnapshotCommands,
+    fault_report: FaultReport,
+) -> Settle:
+    """`settle()`: kill the worker, have another one bring the last snapshot to its end, and compare everything."""
+
+    def settle() -> None:
+        worker.kill()
+        if commands.state == "paused":
+            commands.give("resume")
+        elif commands.state is None:
+            commands.give("start")
+        last = launch(settings)
+        last.reached(timeout_s=REACHED_TIMEOUT_S)
+        completed(inbox, 60)
+        messages = check(inbox, db)
+        assert twice(messages) == []
+        assert len(operations(messages, "snapshotStarted")) == commands.starts
+        assert len(operations(messages, "snapshotAborted")) == commands.stops == commands.starts - 1
+        fault_report.measure(last.pid)
+        fault_report.count(writes=load.writes, messages=len(messages))
+        assert last.stop() == 0, last.output
+        assert not last.logged("error")
+
+    return settle
+
+
+@pytest.mark.timeout(300)
+def test_commands_at_random_while_the_worker_is_killed(
+    worker: WorkerProcess,
+    commands: SnapshotCommands,
+    load: VersionedLoad,
+    settle: Settle,
     pool: ThreadPoolExecutor,
     rng: Random,
     fault_report: FaultReport,
     long_form: bool,
 ) -> None:
-    commands = Commands(settings)
-    worker = launch(settings | SLOWLY)
-    worker.reached()
     with load:
         for _ in range(COMMANDS_LONG if long_form else COMMANDS):
             before = commands.check()
@@ -165,9 +193,7 @@ def test_commands_at_random_while_the_worker_is_killed(
             if rng.random() < 0.5:
                 worker.reached(timeout_s=REACHED_TIMEOUT_S)
             fault_report.count(faults=1)
-    worker.kill()
-    fault_report.count(writes=load.writes)
-    settle(launch, settings, inbox, db, commands, fault_report)
+    settle()
 
 
 def likely(state: str | None, rng: Random) -> str:
@@ -180,17 +206,14 @@ def likely(state: str | None, rng: Random) -> str:
 @pytest.mark.parametrize("point", CommandPoint)
 def test_commands_that_die(
     point: CommandPoint,
-    launch: Launch,
-    settings: Settings,
+    worker: WorkerProcess,
+    commands: SnapshotCommands,
     inbox: Inbox,
     apache: ApacheKafka,
-    db: Database[Any],
     load: VersionedLoad,
+    settle: Settle,
     fault_report: FaultReport,
 ) -> None:
-    commands = Commands(settings)
-    worker = launch(settings | SLOWLY)
-    worker.reached()
     with load:
         commands.give("start")
         for action, state in ALTERATIONS.items():
@@ -204,9 +227,7 @@ def test_commands_that_die(
                 commands.give(action)
                 commands.check()
             fault_report.count(faults=1)
-    worker.kill()
-    fault_report.count(writes=load.writes)
-    settle(launch, settings, inbox, db, commands, fault_report)
+    settle()
 
 
 def die(action: str, point: CommandPoint, worker: WorkerProcess) -> None:
@@ -217,7 +238,7 @@ def die(action: str, point: CommandPoint, worker: WorkerProcess) -> None:
     assert done.returncode == KILLED, done.stderr
 
 
-def eventually_known(commands: Commands, inbox: Inbox, state: str | None) -> bool:
+def eventually_known(commands: SnapshotCommands, inbox: Inbox, state: str | None) -> bool:
     """Wait until the worker delivers again; return True if the command has had its effect."""
     before = len(inbox.messages())
     eventually(lambda: len(inbox.messages()) > before, UNFINISHED_S, interval_s=0.3)

@@ -1,4 +1,4 @@
-"""What Kubernetes would run to find out how a worker is, run against a real one."""
+"""Probes that Kubernetes would run to find out how a worker is, run against a real one."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def container() -> dict[str, Any]:
 
 
 def passes(probe: dict[str, Any], directory: Path) -> bool:
-    """Whether a probe succeeds in a container that works in `directory`."""
+    """Return True if a probe succeeds in a container that works in `directory`."""
     variables = environment(PATH=f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
     command = probe["exec"]["command"]
     return subprocess.run(command, cwd=directory, env=variables, capture_output=True, timeout=60, check=False).returncode == 0

@@ -1,6 +1,7 @@
-"""`watcherctl` that dies at a named point of its takeover, as by kill -9: `python failing_command.py POINT position rewind …`.
+"""`watcherctl` that dies at a named point of its takeover, as by kill -9: `python failing_command.py POINT SECONDS position set …`.
 
-As `failing_worker.py` does, this puts a producer of its own in the place of confluent_kafka's.
+As `failing_worker.py` does, this puts a producer of its own in the place of confluent_kafka's. SECONDS is how long others leave its
+claim alone; its claim says so.
 """
 
 from __future__ import annotations
@@ -15,14 +16,18 @@ from typing import Any
 from confluent_kafka import Producer
 
 from tests.support.failing_worker import FLUSH_SECONDS, KILLED
+from watcher.kafka import ownership, sink
 from watcher.kafka import writer as kafka_writer
+
+CLAIM_SECONDS = 2
+"""Long enough to see that the claim is left alone, and not to wait longer than that."""
 
 CLAIM, CHANGE = 1, 2
 """The transactions of a command, in their order."""
 
 
 class CommandPoint(StrEnum):
-    """Where in a takeover it happens."""
+    """Point in a takeover where it happens."""
 
     AFTER_FENCE = "after-fence"
     DURING_CLAIM = "during-claim"
@@ -32,9 +37,9 @@ class CommandPoint(StrEnum):
     AFTER_COMMIT = "after-commit"
 
 
-def program(point: CommandPoint) -> tuple[str, ...]:
+def program(point: CommandPoint, claim_seconds: int = CLAIM_SECONDS) -> tuple[str, ...]:
     """Make the arguments for Python; -P keeps the modules beside this one off the path."""
-    return ("-P", __file__, point)
+    return ("-P", __file__, point, str(claim_seconds))
 
 
 class DyingProducer(Producer):
@@ -78,9 +83,10 @@ def _die_in_a_moment() -> None:
 
 
 def main() -> None:
-    """Take our own argument away, and be `watcherctl`."""
-    _, point, *arguments = sys.argv
+    """Take our own arguments away, and be `watcherctl`."""
+    _, point, claim_seconds, *arguments = sys.argv
     DyingProducer.point = CommandPoint(point)
+    ownership.COMMAND_SECONDS = sink.COMMAND_SECONDS = int(claim_seconds)
     kafka_writer.Producer = DyingProducer  # type: ignore[misc]  # the point of this module
     sys.argv = ["watcherctl", *arguments]
 

@@ -16,6 +16,15 @@ QUIET.addHandler(logging.NullHandler())
 QUIET.propagate = False
 
 
+READING = {
+    "group.id": "tests",
+    "enable.auto.commit": False,
+    "isolation.level": "read_committed",
+    "enable.partition.eof": True,
+    "fetch.wait.max.ms": 10,  # the end is reported only after an empty fetch, and half a second is librdkafka's default
+}
+
+
 class Record(NamedTuple):
     """One record as it lies in Kafka."""
 
@@ -38,8 +47,7 @@ def read_topics(bootstrap: str, topics: Iterable[str], *, timeout_s: float = 20.
     The end is the log's, not the last stable offset: an open transaction is waited for until the deadline, then AssertionError.
     """
     ends = end_offsets(bootstrap, topics, timeout_s=timeout_s, **properties)
-    config = {"bootstrap.servers": bootstrap, "group.id": "tests", "enable.auto.commit": False, "enable.partition.eof": True}
-    consumer = Consumer({**config, "isolation.level": "read_committed", **properties}, logger=QUIET)
+    consumer = Consumer({"bootstrap.servers": bootstrap, **READING, **properties}, logger=QUIET)
     try:
         consumer.assign([TopicPartition(topic, partition, 0) for topic, partition in ends])
         return _read_until(consumer, ends, time.monotonic() + timeout_s)
@@ -53,7 +61,7 @@ def read_messages(bootstrap: str, topics: Iterable[str], **options: Any) -> list
 
 
 def end_offsets(bootstrap: str, topics: Iterable[str], *, timeout_s: float = 20.0, **properties: Any) -> dict[tuple[str, int], int]:
-    """Where each partition that is not empty ends, open and aborted transactions included."""
+    """Return the end of each partition that is not empty, open and aborted transactions included."""
     admin = AdminClient({"bootstrap.servers": bootstrap, **properties}, logger=QUIET)
     known = admin.list_topics(timeout=timeout_s).topics
     wanted = [TopicPartition(topic, partition) for topic in set(topics) & set(known) for partition in known[topic].partitions]

@@ -1,4 +1,4 @@
-"""What doctor makes of facts that servers in tests do not have, or not soon enough."""
+"""Judgements of doctor on facts that servers in tests do not have, or not soon enough."""
 
 from __future__ import annotations
 

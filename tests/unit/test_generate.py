@@ -167,7 +167,7 @@ FOR_EACH = (TEMPLATE.replace("@", "@dashboard"), AGENT_UNIT, TARGET)
 
 
 def verified(directory: Path, names: tuple[str, ...] = FOR_EACH) -> str:
-    """What systemd has to say against the units in `directory`; empty if nothing."""
+    """Return what systemd has to say against the units in `directory`; empty if nothing."""
     command = [find_program("systemd-analyze"), "verify", "--man=no", *(str(directory / name) for name in names)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     return done.stderr + ("" if done.returncode == 0 else f"exit code {done.returncode}")

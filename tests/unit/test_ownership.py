@@ -1,4 +1,4 @@
-"""Who owns a watcher, and from where its owner goes on."""
+"""Ownership of a watcher, and from where its owner goes on."""
 
 from __future__ import annotations
 

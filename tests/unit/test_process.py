@@ -1,4 +1,4 @@
-"""What a worker needs of the operating system: signals, its parent's death, a lock."""
+"""Services of the operating system that a worker needs: signals, its parent's death, a lock."""
 
 from __future__ import annotations
 

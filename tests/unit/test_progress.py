@@ -186,7 +186,7 @@ def test_headroom_falls_while_the_server_is_silent(progress: Progress, clock: Cl
 
 
 def left_behind(monkeypatch: pytest.MonkeyPatch, clock: Clock, headroom_s: int, *, full: bool) -> Progress:
-    """That of a worker whose predecessor wrote its status ten minutes ago."""
+    """Make the progress of a worker whose predecessor wrote its status ten minutes ago."""
     monkeypatch.setattr(module.time, "time", clock)
     settings = Settings(name="a", mongodb_uri="mongodb://host/a", kafka_brokers="host:9092", kafka_client_id="a-watcher")
     written = datetime.fromtimestamp(clock.seconds - 600, UTC)
@@ -324,7 +324,7 @@ def test_a_bug_is_called_one(progress: Progress) -> None:
 
 
 def debug_lines(progress: Progress, caplog: pytest.LogCaptureFixture) -> list[dict[str, Any]]:
-    """What a batch of two events and its commit say at level debug."""
+    """Return what a batch of two events and its commit say at level debug."""
     caplog.set_level(logging.DEBUG, "watcher")
     secret = Message("database.insert", b"1", b'{"password": "tiger"}', 0, "insert")
     progress.received(Batch([b"tiger"] * 2, token(100), 100, size=10))

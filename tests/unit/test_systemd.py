@@ -1,4 +1,4 @@
-"""What systemd hears, on a real socket: sd_notify(3)."""
+"""Messages to systemd, on a real socket: sd_notify(3)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whose a watcher is, and from where its owner goes on: what is read in the position topic, judged. Pure.
+"""Judges what is read in the position topic: to whom a watcher belongs, and from where its owner goes on. Pure.
 
 Two workers with one transactional id would fence each other for ever, since an error about fencing does not say who did it. So each
 writes its name before it reads, and looks at the name that stands there before it takes the watcher over again. What is known of

@@ -1,8 +1,8 @@
 """Shares of a worker's memory: `python -m benchmarks.memory`, for docs/performance.md.
 
-Two tables: what each library adds, imported one after the other in a process of its own, and what an idle worker has after half a
-minute, with the time that it took to stream. `--python` names the interpreter of another environment, such as one that holds
-requirements.lock and nothing else.
+Tables: what each library adds, imported one after the other in a process of its own; what an idle worker has after half a minute,
+and what it takes of a core, without a lease, with one, and standing by; and the time that a worker takes to stream. `--python`
+names the interpreter of another environment, such as one that holds requirements.lock and nothing else.
 """
 
 from __future__ import annotations
@@ -16,8 +16,10 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 from benchmarks.servers import servers
+from benchmarks.usage import Usage
 from tests.support.worker import WorkerProcess, watcher_settings
 from watcher.sandbox.sandbox import Sandbox
 
@@ -55,26 +57,42 @@ def by_import(python: str) -> Iterator[tuple[str, float]]:
 
 
 @contextmanager
-def streaming(sandbox: Sandbox, python: str, name: str) -> Iterator[tuple[int, float]]:
-    """A worker's process id, and how many seconds after its start it streamed."""
-    settings = watcher_settings(sandbox.mongodb_uri(name), sandbox.kafka_brokers, name)
+def worker_of(
+    sandbox: Sandbox, python: str, name: str, *, state: str = "streaming", **settings: Any
+) -> Iterator[tuple[int, float]]:
+    """A worker of the database `name`: its process id, and how many seconds after its start it was in the state."""
+    settings = watcher_settings(sandbox.mongodb_uri(name), sandbox.kafka_brokers, name) | settings
     with TemporaryDirectory() as directory:
         worker = WorkerProcess(Path(directory), settings, name=name)
         worker.python = python
         started = time.monotonic()
         with worker:
-            worker.reached()
+            worker.reached(state)
             yield worker.pid, time.monotonic() - started
             worker.stop()
 
 
-def idle(sandbox: Sandbox, python: str, name: str) -> Iterator[tuple[str, float]]:
-    """Measure an idle worker."""
-    with streaming(sandbox, python, name) as (pid, _):
-        time.sleep(IDLE_SECONDS)
-        status = dict(line.split(":", 1) for line in Path(f"/proc/{pid}/status").read_text().splitlines())
-        for field, meaning in STATUS_FIELDS.items():
-            yield meaning, int(status[field].split()[0]) / 1024
+def idle(pid: int) -> Iterator[tuple[str, float]]:
+    """Measure an idle process: MiB, and percent of a core."""
+    usage, begun = Usage({"": pid}), time.monotonic()
+    time.sleep(IDLE_SECONDS)
+    cpu = usage.cpu_seconds()[""] / (time.monotonic() - begun)
+    status = dict(line.split(":", 1) for line in Path(f"/proc/{pid}/status").read_text().splitlines())
+    for field, meaning in STATUS_FIELDS.items():
+        yield meaning, int(status[field].split()[0]) / 1024
+    yield "percent of a core", 100 * cpu
+
+
+def idle_workers(sandbox: Sandbox, python: str) -> Iterator[tuple[str, int]]:
+    """Start workers that are idle; yields a name and the process id of each."""
+    with worker_of(sandbox, python, "alone") as (pid, _):
+        yield "without a lease", pid
+    with (
+        worker_of(sandbox, python, "leased", high_availability=True) as (active, _),
+        worker_of(sandbox, python, "leased", state="standby", high_availability=True) as (standby, _),
+    ):
+        yield "with a lease", active
+        yield "standing by", standby
 
 
 def main() -> None:
@@ -88,11 +106,13 @@ def main() -> None:
         print(f"  {name:40} {megabytes:6.1f}")
     with servers() as sandbox:
         print(f"MiB of a worker that has been idle for {IDLE_SECONDS:.0f} s")
-        for name, megabytes in idle(sandbox, options.python, "idle"):
-            print(f"  {name:40} {megabytes:6.1f}")
+        for kind, pid in idle_workers(sandbox, options.python):
+            print(f" {kind}")
+            for name, figure in idle(pid):
+                print(f"  {name:40} {figure:6.2f}", flush=True)
         seconds = []
         for number in range(options.starts):
-            with streaming(sandbox, options.python, f"start{number}") as (_, taken):
+            with worker_of(sandbox, options.python, f"start{number}") as (_, taken):
                 seconds.append(taken)
         print(f"seconds until it streams: {statistics.median(seconds):.2f}, median of {options.starts}")
 

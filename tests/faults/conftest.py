@@ -74,10 +74,3 @@ def fleet_directory() -> Iterator[Path]:
     """For a fleet: a path as short as supervisord's socket needs it."""
     with tempfile.TemporaryDirectory(prefix="fl-") as directory:
         yield Path(directory)
-
-
-@pytest.fixture
-def host_directories() -> Iterator[tuple[Path, Path]]:
-    """For two hosts: as `fleet_directory`, twice."""
-    with tempfile.TemporaryDirectory(prefix="ha-") as first, tempfile.TemporaryDirectory(prefix="hb-") as second:
-        yield Path(first), Path(second)

@@ -152,7 +152,7 @@ class MatrixHooks:
             terminalreporter.write_line(self._publish(document))
 
     def _publish(self, document: Path) -> str:
-        missing = {row_number(path.name) for path in FAULTS.glob("test_*.py")} - self._rows.keys()
+        missing = {row_number(path.name) for path in FAULTS.rglob("test_*.py")} - self._rows.keys()
         if missing:
             return f"{document} is left as it was: rows {sorted(filter(None, missing))} were not run"
         publish(document, "long form" if self._config.getoption("--long") else "short form", self._facts(), self._rows.values())

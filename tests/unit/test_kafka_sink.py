@@ -1,4 +1,4 @@
-"""The sink after a failed write; the rest of it is tested on a broker."""
+"""The sink after a failed write, and for a standby; the rest of it is tested on a broker."""
 
 from __future__ import annotations
 
@@ -7,10 +7,12 @@ from typing import Any
 import pytest
 
 from tests.support.doctoring import as_settings
-from watcher.errors import Outage
+from watcher.errors import ConfigurationError, Outage
 from watcher.kafka import sink as module
+from watcher.kafka.position import Saved
+from watcher.kafka.position_reader import PositionReader
 from watcher.kafka.sink import KafkaSink
-from watcher.model import Delivered, Message, Owner
+from watcher.model import Delivered, Message, Owner, Position
 
 SETTINGS = {"mongodb_uri": "mongodb://127.0.0.1/dashboard", "kafka_brokers": "127.0.0.1:1", "kafka_client_id": "dashboard-watcher"}
 
@@ -40,3 +42,11 @@ def test_the_producer_is_dropped_before_kafka_is_asked_for_the_reason(monkeypatc
     with pytest.raises(Outage):
         sink._write((), Message("dashboard-watcher.position", b"position", b"{}", 0, "position"))
     assert seen == [True]
+
+
+def test_a_standby_sees_that_the_position_belongs_to_another_database(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It would be too late after a takeover, when the host that could have gone on is dead."""
+    saved = Saved(Position("elsewhere", Owner("theirs", "there", 2), token={"_data": "82"}))
+    monkeypatch.setattr(PositionReader, "read_so_far", lambda _: saved)
+    with pytest.raises(ConfigurationError, match="belongs to database elsewhere, not to dashboard"):
+        KafkaSink(as_settings(SETTINGS), Owner("ours", "here", 1), Delivered()).look()

@@ -19,6 +19,7 @@ class LeaseByHand:
 
     def __init__(self, level: bool) -> None:
         self.level = level
+        self.is_decided = True
         self.left = False
 
     def turn(self) -> bool:
@@ -88,6 +89,17 @@ def test_a_wait_ends_when_the_lease_has_changed_since_the_turn_began(level: bool
     worker, lease = tenure(level)
     worker.next_turn()
     lease.level = not level
+    begun = time.monotonic()
+    worker.wait(30)
+    assert time.monotonic() - begun < 5
+
+
+def test_a_wait_ends_when_the_group_has_decided_that_another_has_the_lease() -> None:
+    """Until then a standby's state is `opening`."""
+    worker, lease = tenure(False)
+    lease.is_decided = False
+    worker.next_turn()
+    lease.is_decided = True
     begun = time.monotonic()
     worker.wait(30)
     assert time.monotonic() - begun < 5

@@ -22,7 +22,7 @@ from watcher.errors import Outage, PositionLost, UndeliverableEvent
 from watcher.kafka.earlier_messages import earlier_messages
 from watcher.kafka.errors import explained
 from watcher.kafka.fencing import check_writer
-from watcher.kafka.ownership import COMMAND_SECONDS, Ownership
+from watcher.kafka.ownership import COMMAND_SECONDS, Ownership, check_database
 from watcher.kafka.position import CLAIM_KEY, POSITION_KEY, SETTINGS_KEY, SNAPSHOT_KEY, Command, dump_snapshot
 from watcher.kafka.position_reader import PositionReader
 from watcher.kafka.position_topic import POSITION_PARTITION
@@ -109,7 +109,8 @@ class KafkaSink:
     def look(self) -> Active | None:
         """Close, and look which worker has the watcher; returns None if that is not known. For a worker that stands by.
 
-        What the position topic tells of earlier messages is noted. Errors: Outage, NotPermitted, CredentialsRefused.
+        What the position topic tells of earlier messages is noted. Errors: Outage, NotPermitted, CredentialsRefused;
+        ConfigurationError if the position belongs to another database, which a takeover would be too late to find out.
         """
         self.close()
         self._ownership.disown()
@@ -117,6 +118,8 @@ class KafkaSink:
         try:
             reader = PositionReader(self._settings, self._troubles.append)
             saved = reader.read_so_far()
+            if saved.position:
+                check_database(self._settings, saved.position)
             self._ownership.learn(saved.delivered)
             return self._active_workers.seen(saved.stamp, lambda: reader.read_settings()[0])
         except PositionLost:

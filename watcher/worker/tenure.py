@@ -22,6 +22,7 @@ class Tenure:
         self._lease = lease
         self._displaced_at: float | None = None
         self._level = True
+        self._was_decided = True
 
     def use(self, settings: Settings) -> None:
         """Have the lease use `settings`, which differ only in credentials."""
@@ -30,6 +31,7 @@ class Tenure:
 
     def next_turn(self) -> Turn:
         """Return what the worker does next."""
+        self._was_decided = self.is_decided  # before the level, which may come with it
         self._level = self._has_lease
         turn = next_turn(self._level, self._displaced_at, time.monotonic())
         if turn is not Turn.WAIT:
@@ -62,10 +64,11 @@ class Tenure:
             self._lease.another_has_it()
 
     def wait(self, seconds: float) -> None:
-        """Wait so many seconds, or until the worker is told to stop, or the lease has come or gone since `next_turn`."""
+        """Wait so many seconds, or until the worker is told to stop, or the group has decided anew about the lease since
+        `next_turn`."""
         ends = time.monotonic() + seconds
         step = LEVEL_SECONDS if self._lease else seconds
-        while (left := ends - time.monotonic()) > 0 and self._has_lease is self._level and not self._stopping.wait(min(step, left)):
+        while (left := ends - time.monotonic()) > 0 and not self._has_changed and not self._stopping.wait(min(step, left)):
             pass
 
     def check(self) -> None:
@@ -82,6 +85,10 @@ class Tenure:
         """Give the lease away, after everything else."""
         if self._lease:
             self._lease.close()
+
+    @property
+    def _has_changed(self) -> bool:
+        return self._has_lease is not self._level or self.is_decided is not self._was_decided
 
     @property
     def _has_lease(self) -> bool:

@@ -1,4 +1,4 @@
-"""What `doctor` finds of a watcher's other hosts, by what the active worker has told."""
+"""Findings of `doctor` about other hosts of a watcher, by what the active worker has told."""
 
 from __future__ import annotations
 

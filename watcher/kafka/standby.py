@@ -1,4 +1,4 @@
-"""What a worker that stands by knows of the active one: who it is, since when, and how its settings differ. Pure.
+"""Knowledge that a standby has of the active worker: who it is, since when, and how its settings differ. Pure.
 
 The active worker writes its settings beside its claim, without secrets (`config/hosts.py`). Earlier releases do not look for that
 record.

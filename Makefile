@@ -15,11 +15,13 @@ PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11; do \
 # More arguments for pytest: make test ARGS="tests/unit -k compose".
 ARGS ?=
 
-# How many processes `make test` and `make quick` share the tests among: most tests wait for a server most of the time.
-PROCESSES ?= 3
+# Number of processes that `make test` and `make quick` share the tests among: three of them use less than one core, because most
+# tests wait for a server most of the time.
+PROCESSES ?= 4
 
-# What `make test-pythons` runs on each: all that needs no server, and the guide's own way from MongoDB to a consumer.
-ON_EACH_PYTHON := tests/unit tests/e2e/test_guide.py
+# What `make test-pythons` runs on each: what needs no server and hangs on the Python, and the guide's own way from MongoDB to a
+# consumer.
+ON_EACH_PYTHON := tests/unit tests/e2e/test_guide.py -m 'not one_python'
 
 # How long `make soak` lasts (30 unless said) and `make bench` may last, and the seed of a soak to be repeated.
 MINUTES ?=
@@ -107,6 +109,7 @@ docs: setup ## write the tables, the example and the pictures in docs/ anew that
 	@$(BIN)/python -m tests.docs_tables
 	@$(BIN)/python -m tests.architecture_picture
 	@$(BIN)/python -m tests.snapshot_picture
+	@$(BIN)/python -m tests.takeover_picture
 
 .PHONY: lock
 lock: $(LOCK_VENV)/bin/uv ## pin the newest allowed dependencies, transitive ones too

@@ -1,4 +1,4 @@
-"""What the agent costs beside many watchers at rest, and how fast it and `watcherctl status` answer.
+"""Costs of the agent beside many watchers at rest, and how fast it and `watcherctl status` answer.
 
 `python -m benchmarks.agent` starts a supervisord with the agent and a program for each watcher. One of them is a real worker,
 without servers to talk to; the others only sleep, and their files are the real one's with another name, written anew every 2 s.
@@ -23,6 +23,7 @@ from pathlib import Path
 
 import psutil
 
+from tests.support.background import Background
 from tests.support.waiting import eventually
 from watcher.agent.address import find
 from watcher.config import Deployment, load
@@ -76,32 +77,24 @@ def put(path: Path, text: str) -> None:
     new.replace(path)
 
 
-@contextlib.contextmanager
-def files_kept_fresh(fleet: Fleet, names: list[str]) -> Iterator[None]:
+def files_kept_fresh(fleet: Fleet, names: list[str]) -> Background:
     """The status and metrics of the watchers that only sleep, written one after the other as workers would."""
     run_dir = fleet.deployment.run_dir
     eventually(lambda: (run_dir / f"{REAL}.json").exists() and (run_dir / f"{REAL}.prom").exists(), START_SECONDS)
     pids = {name: process.pid for name, process in fleet.supervisord.processes().items()}
-    ended = threading.Event()
 
-    def write() -> None:
+    def write(stop: threading.Event) -> None:
         for name in itertools.cycle(names):
             if name != REAL:
                 copy(run_dir, name, pids[name])
-            if ended.wait(WRITE_SECONDS / len(names)):
+            if stop.wait(WRITE_SECONDS / len(names)):
                 return
 
-    thread = threading.Thread(target=write)
-    thread.start()
-    try:
-        yield
-    finally:
-        ended.set()
-        thread.join()
+    return Background(write, "writing")
 
 
 def median_ms(action: Callable[[], object]) -> float:
-    """How long it takes."""
+    """Return the seconds it takes."""
     times = []
     for _ in range(ANSWERS):
         begin = time.perf_counter()
@@ -136,20 +129,14 @@ def get(url: str) -> bytes:
 @contextlib.contextmanager
 def page_open(url: str) -> Iterator[None]:
     """Somebody who follows the events, as the page does."""
-    ended = threading.Event()
     with urllib.request.urlopen(f"{url}api/stream", timeout=START_SECONDS) as events:
 
-        def follow() -> None:
-            while not ended.is_set():
+        def follow(stop: threading.Event) -> None:
+            while not stop.is_set():
                 events.readline()
 
-        thread = threading.Thread(target=follow)
-        thread.start()
-        try:
+        with Background(follow, "following"):
             yield
-        finally:
-            ended.set()
-            thread.join()
 
 
 def status_seconds(fleet: Fleet) -> float:

@@ -1,4 +1,4 @@
-"""When a backlog has arrived in Kafka: measured from outside, the same for every program that delivers it."""
+"""Arrival of a backlog in Kafka: measured from outside, the same for every program that delivers it."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ AT_ONCE = 10_000
 
 @dataclass(frozen=True, slots=True)
 class CatchUp:
-    """How a backlog was delivered; CPU seconds by process, for a million events each."""
+    """Delivery of a backlog; CPU seconds by process, for a million events each."""
 
     events_per_second: float
     cpu_seconds_per_million: Mapping[str, float]
@@ -104,7 +104,7 @@ class Arrivals:
         return message is not None and message.error() is None
 
     def _arrived(self) -> int:
-        """How far readers of committed messages can read; markers of transactions count, one for a thousand messages or so."""
+        """Return how far readers of committed messages can read; markers of transactions count, one for a thousand messages."""
         try:
             return self._consumer.get_watermark_offsets(self._documents, timeout=10.0, cached=False)[1]
         except KafkaException:  # such as a topic that was made a moment ago and has no leader yet

@@ -37,7 +37,7 @@ def present(names: Sequence[str]) -> tuple[list[Contender], dict[str, str]]:
 
 
 def ends(parts: Sequence[str], minutes: float | None, now: float) -> dict[str, float | None]:
-    """When the time of each part is over; None is never."""
+    """Limits in seconds for each part; None is never."""
     if minutes is None:
         return dict.fromkeys(parts)
     whole = sum(PARTS[part].weight for part in parts)

@@ -1,4 +1,4 @@
-"""How fast a backlog is delivered, beside the limit: `python -m benchmarks.catchup --events 300000 --runs 3`.
+"""Measures how fast a backlog is delivered, beside the limit: `python -m benchmarks.catchup --events 300000 --runs 3`.
 
 The changes are in the oplog before the worker starts. Each run drains them with a bare getMore loop first, which is the limit that
 MongoDB sets, and then lets the contenders deliver them one after another: a worker exactly once, and at least once, and with

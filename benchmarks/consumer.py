@@ -1,4 +1,4 @@
-"""What DatabaseChangeConsumer costs per message, compared with a bare loop of confluent-kafka and orjson.
+"""Costs of DatabaseChangeConsumer per message, compared with a bare loop of confluent-kafka and orjson.
 
 `python -m benchmarks.consumer` starts Apache Kafka, writes messages to three topics, and reads them all by turns: with the bare
 loop, and with the library (order by sequence, redelivery window, routing, offsets). Both run in one process, so their difference

@@ -1,4 +1,4 @@
-"""What is measured side by side: programs that follow one database and write its changes to Kafka."""
+"""Programs that are measured side by side: each follows one database and writes its changes to Kafka."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class Task:
 
     @property
     def topics(self) -> str:
-        """What the names of the topics begin with; a collection's name follows after a dot."""
+        """Beginning of the topics' names; a collection's name follows after a dot."""
         return f"{self.prefix}.{self.database}"
 
 
@@ -62,7 +62,7 @@ class Contender(ABC):
 
     name: str
     announces_end: bool = True
-    """Whether it delivers all collections, and so the backlog's end; else messages are counted."""
+    """True if it delivers all collections, and so the backlog's end; else messages are counted."""
 
     @abstractmethod
     def version(self) -> str:

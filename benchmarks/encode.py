@@ -1,4 +1,4 @@
-"""What encoding one change event costs, and what the alternatives would: `python -m benchmarks.encode`.
+"""Costs of encoding one change event, and of the alternatives: `python -m benchmarks.encode`.
 
 All candidates are timed in turn, several rounds over, so that a busy machine disturbs them alike; the best round counts.
 Python 3.11, pymongo 4.20, orjson 3.13, a machine of two cores that others used as well:

@@ -1,4 +1,4 @@
-"""What many watchers on one host cost: `python -m benchmarks.fleet --watchers 1 10 50`.
+"""Costs of many watchers on one host: `python -m benchmarks.fleet --watchers 1 10 50`.
 
 A fleet under supervisord, one database for each watcher. First it starts, then it has nothing to do, and then there is a backlog:
 the workers are paused (SIGSTOP) while it is written, so that all of it waits for them.

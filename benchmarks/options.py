@@ -1,4 +1,4 @@
-"""What settings cost: `python -m benchmarks.options --events 100000`; each beside the defaults, on one backlog, in one run.
+"""Costs of settings: `python -m benchmarks.options --events 100000`; each beside the defaults, on one backlog, in one run.
 
 The backlog is a mix of medium documents, in a collection that keeps pre-images.
 """

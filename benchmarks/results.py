@@ -44,7 +44,7 @@ def read(file: Path = FILE) -> dict[str, Result]:
 
 
 def conditions(sandbox: Sandbox, versions: Mapping[str, str]) -> dict[str, str]:
-    """When and on what it is measured; `versions` of the contenders by their names."""
+    """Time and machine of a measurement; `versions` of the contenders by their names."""
     with sandbox.mongodb.client() as client:
         mongod = client.server_info()["version"]
     return {

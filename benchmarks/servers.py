@@ -1,4 +1,4 @@
-"""What the benchmarks run against: MongoDB and Apache Kafka of our own, and a worker as a process."""
+"""Servers of the benchmarks: MongoDB and Apache Kafka of our own, and a worker as a process."""
 
 from __future__ import annotations
 

@@ -76,7 +76,7 @@ def measure(sandbox: Sandbox, contender: Watcher, documents: int, seconds: float
 
 
 def end_of(brokers: str, topic: str) -> int:
-    """Where a topic's only partition ends; markers of transactions count, one for a thousand messages or so."""
+    """Return the end of a topic's only partition; markers of transactions count, one for a thousand messages or so."""
     consumer = Consumer({"bootstrap.servers": brokers, "group.id": topic})
     try:
         return int(consumer.get_watermark_offsets(TopicPartition(topic, 0), timeout=10.0, cached=False)[1])

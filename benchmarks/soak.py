@@ -37,7 +37,7 @@ ARRIVAL_TIMEOUT_S = 120.0
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What a soak has found. `complaints` is empty if all is well."""
+    """Findings of a soak. `complaints` is empty if all is well."""
 
     faults: list[Fault]
     samples: dict[str, list[Sample]]
@@ -80,7 +80,7 @@ def arrived(servers: SoakServers, audience: Audience, oracle: SizedOracle, name:
 
 
 def compared(oracle: SizedOracle, records: Sequence[Record]) -> list[str]:
-    """What is wrong with a watcher's messages, for people."""
+    """List for people what is wrong with a watcher's messages."""
     complaints = []
     try:
         oracle.check(records)

@@ -4,29 +4,28 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import orjson
 from confluent_kafka import Consumer, Message, TopicPartition
 from confluent_kafka.admin import AdminClient
 
 from benchmarks.soak_load import LARGE_PREFIX
+from tests.support.background import Background
 from tests.support.records import QUIET, Record
 
 KEPT = ("operationType", "collection", "documentKey", "eventId", "sequence", "truncated", "about")
 LATEST = 100
 
 
-class Audience:
+class Audience(Background):
     """A read_committed consumer in a thread, from the first message on, until the `with` block is left."""
 
     def __init__(self, bootstrap: str, topics: list[str]) -> None:
+        super().__init__(self._run, "audience")
         self.counts: Counter[str] = Counter()
         """Messages so far, by watcher."""
         self._records: list[Record] = []
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="audience")
         known = AdminClient({"bootstrap.servers": bootstrap}, logger=QUIET).list_topics(timeout=20).topics
         self._partitions = [TopicPartition(topic, partition, 0) for topic in topics for partition in known[topic].partitions]
         self._config = {
@@ -37,29 +36,21 @@ class Audience:
             "queued.max.messages.kbytes": 16 * 1024,
         }
 
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        self._stop.set()
-        self._thread.join()
-
     def records_of(self, watcher: str) -> list[Record]:
         """A watcher's messages so far."""
         return [record for record in [*self._records] if watcher_of(record) == watcher]
 
     def has_seen(self, watcher: str, collection: str, identity: str) -> bool:
-        """Whether a watcher has told of a document, lately."""
+        """Return True if a watcher has told of a document lately."""
         latest = [record.json for record in self.records_of(watcher)[-LATEST:]]
         return any(
             message.get("collection") == collection and message.get("documentKey", {}).get("_id") == identity for message in latest
         )
 
-    def _run(self) -> None:
+    def _run(self, stop: threading.Event) -> None:
         consumer = Consumer(self._config, logger=QUIET)
         consumer.assign(self._partitions)
-        while not self._stop.is_set():
+        while not stop.is_set():
             message = consumer.poll(0.1)
             if message is not None and message.error() is None:  # it rides a broker's absence out by itself
                 record = reduced(message)

@@ -1,4 +1,4 @@
-"""What goes wrong during a soak: one fault after the other, chosen by the seed."""
+"""Faults during a soak: one after the other, chosen by the seed."""
 
 from __future__ import annotations
 

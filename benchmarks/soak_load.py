@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import threading
 from random import Random
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 from pymongo.database import Database
 from pymongo.errors import PyMongoError
 
+from tests.support.background import Background
 from tests.support.oracle import Oracle
 
 SMALL_BYTES, MEDIUM_BYTES = 200, 100_000
@@ -39,30 +39,21 @@ class SizedOracle(Oracle):
         return "x" * (MEDIUM_BYTES if self._rng.random() < MEDIUM_SHARE else SMALL_BYTES)
 
 
-class LargeDocuments:
+class LargeDocuments(Background):
     """Now and then inserts a document too large for Kafka, changes it and deletes it, until the `with` block is left.
 
     Each is inserted once, so that its first message can be told from the others, though it lacks the document.
     """
 
     def __init__(self, oracle: Oracle, rng: Random) -> None:
+        super().__init__(self._run, "large-documents")
         self.inserted = 0
         self._oracle = oracle
         self._rng = rng
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="large-documents")
 
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        self._stop.set()
-        self._thread.join()
-
-    def _run(self) -> None:
+    def _run(self, stop: threading.Event) -> None:
         number = 0
-        while not self._stop.wait(self._rng.uniform(0.5, 1.5) * LARGE_PAUSE_S):
+        while not stop.wait(self._rng.uniform(0.5, 1.5) * LARGE_PAUSE_S):
             number += 1
             try:
                 self._live(f"{LARGE_PREFIX}{number}")

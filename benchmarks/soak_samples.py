@@ -9,11 +9,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 import psutil
 
+from tests.support.background import Background
 from tests.support.fault_matrix import peak_rss_mb
 from tests.support.worker import WorkerProcess
 
@@ -33,27 +32,18 @@ class Sample:
     messages: int
 
 
-class Sampler:
+class Sampler(Background):
     """Takes samples in a thread until the `with` block is left; `messages` counts those that have come, by watcher."""
 
     def __init__(self, workers: Mapping[str, WorkerProcess], messages: Mapping[str, int], started: float) -> None:
+        super().__init__(self._run, "sampler")
         self.samples: dict[str, list[Sample]] = {name: [] for name in workers}
         self._workers = workers
         self._messages = messages
         self._started = started
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="sampler")
 
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        self._stop.set()
-        self._thread.join()
-
-    def _run(self) -> None:
-        while not self._stop.wait(INTERVAL_S):
+    def _run(self, stop: threading.Event) -> None:
+        while not stop.wait(INTERVAL_S):
             at = time.monotonic() - self._started
             for name, worker in self._workers.items():
                 rss_mb = of_process(worker.pid, lambda pid: psutil.Process(pid).memory_info().rss / 1024**2)
@@ -63,7 +53,7 @@ class Sampler:
 
 
 def of_process(pid: int, measure: Callable[[int], float]) -> float:
-    """What `measure` finds; 0 for a process that has just ended."""
+    """Return what `measure` finds; 0 for a process that has just ended."""
     try:
         return measure(pid)
     except (psutil.NoSuchProcess, FileNotFoundError, ProcessLookupError):
@@ -93,7 +83,7 @@ class Memory:
         return self.last_third / self.second_third - 1
 
     def faults(self) -> list[str]:
-        """What is wrong with it, for people."""
+        """List for people what is wrong with it."""
         grown = [f"memory changed by {self.change:+.0%}"] if abs(self.change) > MEMORY_TOLERANCE else []
         return grown + ([f"memory reached {self.peak:.0f} MB"] if self.peak > PEAK_LIMIT_MB else [])
 

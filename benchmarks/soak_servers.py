@@ -1,4 +1,4 @@
-"""What a soak hurts: MongoDB and Apache Kafka of our own, each behind a proxy, and two workers, of which one is never killed."""
+"""Servers that a soak hurts: MongoDB and Kafka, each behind a proxy, and two workers, of which one is never killed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What mongod does with many change streams over one oplog: `python -m benchmarks.streams --streams 1 5 10`.
+"""Measures mongod with many change streams over one oplog: `python -m benchmarks.streams --streams 1 5 10`.
 
 Each stream follows a database of its own and is drained by a process of its own, all at once. The events are the same number in
 all, shared between the databases; but every stream has mongod look at every entry of the oplog since its start.

@@ -1,4 +1,4 @@
-"""What processes use: CPU seconds between two moments, and the most memory they have ever had."""
+"""Usage of processes: CPU seconds between two moments, and the most memory they have ever had."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def peak_rss_mb(pid: int) -> float:
 
 
 def rss_mb(pid: int) -> float:
-    """What a process has in memory now, in MiB."""
+    """Return the memory that a process has now, in MiB."""
     return float(psutil.Process(pid).memory_info().rss) / 1024**2
 
 

@@ -1,4 +1,4 @@
-"""How long `watcherctl verify` takes, and how much memory: `python -m benchmarks.verify --documents 1000000`.
+"""Measures the time and memory of `watcherctl verify`: `python -m benchmarks.verify --documents 1000000`.
 
 A worker delivers the documents first; then verify runs as a process of its own beside it, as a user would run it. Nothing else
 is written meanwhile, so what is measured is the reading of the topics and of the collection, and the comparison.

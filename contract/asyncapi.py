@@ -10,7 +10,7 @@ from pydantic.json_schema import models_json_schema
 
 import watcher
 from watcher.config.settings import CONTROL_TOPIC, SINGLE_TOPICS
-from watcher.messages.schema import CONTROL, ROW_CHANGES, AsIs
+from watcher.messages.schema import CONTROL, ROW_CHANGES, AsIs, published_name
 
 GENERATED = "Made by `python -m contract`."
 
@@ -61,9 +61,9 @@ def _operation(channel: str, models: tuple[type[BaseModel], ...]) -> dict[str, A
 def _message(model: type[BaseModel]) -> dict[str, Any]:
     key = "The document's _id as JSON text." if model in ROW_CHANGES else "The database's name as JSON text."
     return {
-        "title": model.__name__,
+        "title": published_name(model),
         "summary": (model.__doc__ or "").strip(),
-        "payload": {"$ref": f"#/components/schemas/{model.__name__}"},
+        "payload": {"$ref": f"#/components/schemas/{published_name(model)}"},
         "bindings": {"kafka": {"key": {"type": "string", "description": key}, "bindingVersion": "0.5.0"}},
     }
 

@@ -62,7 +62,7 @@ class Copy:
 
 
 def row(change: Change) -> tuple[str, str | None, str, str, int]:
-    """What a change makes of its row."""
+    """Apply a change to its row."""
     if "fullDocument" in change.truncated:
         raise Reject("the document was too large for Kafka: it must be read from MongoDB")
     document = None if change.operation == "delete" else json.dumps(change.full_document)

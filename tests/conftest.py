@@ -24,8 +24,9 @@ pytest_plugins = ["tests.support.fault_matrix", "tests.support.side_by_side"]
 SENT_TO_END = (signal.SIGINT, signal.SIGQUIT, signal.SIGHUP, signal.SIGTERM)
 
 
-def pytest_configure() -> None:
+def pytest_configure(config: pytest.Config) -> None:
     """Take signals as a terminal's programs do. Under `nohup … &` some arrive ignored, and our children would inherit that."""
+    config.addinivalue_line("markers", "one_python: what it proves holds for every Python, so `make test-pythons` leaves it out")
     hypothesis.settings.register_profile("ours", deadline=None)  # a busy machine is no fault
     hypothesis.settings.load_profile("ours")
     for number in SENT_TO_END:
@@ -42,7 +43,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
 
 @pytest.fixture(scope="session")
 def server_directory() -> Iterator[Path]:
-    """Where the session's servers keep their data. Not pytest's own, which keeps the last three: gigabytes, with servers."""
+    """Directory of the session's servers. Not pytest's own, which keeps the last three: gigabytes, with servers."""
     with tempfile.TemporaryDirectory(prefix="watcher-tests-", ignore_cleanup_errors=True) as directory:
         yield Path(directory)
 

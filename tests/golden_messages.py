@@ -87,7 +87,7 @@ def of_type(document: bytes) -> bytes:
 
 
 def made(one: Case, *, native: bool) -> list[list[Any]]:
-    """What comes of a case: topic, key, value and time of each message."""
+    """Return what comes of a case: topic, key, value and time of each message."""
     messages = encoder(native=native, **one["settings"])
     event = bytes.fromhex(one["event"])
     if one["limit"]:

@@ -122,6 +122,10 @@ class PositionUnsafe(Stop):
 
 
 class NotOwner(Stop):
-    """Another worker has taken over this watcher."""
+    """Another worker has taken over this watcher. `foreigner` names it if it has no lease."""
 
     exit_code = ExitCode.NOT_OWNER
+
+    def __init__(self, message: str, *, hint: str = "", foreigner: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.foreigner = foreigner

@@ -150,6 +150,19 @@ class Owner:
     host: str
     pid: int
 
+    def __str__(self) -> str:
+        return f"process {self.pid} on {self.host}"
+
+
+@dataclass(frozen=True, slots=True)
+class Active:
+    """The worker that has a watcher, as another host sees it. `since` (ISO 8601, by its own clock) is when it took over; None for a
+    worker without a lease. `differences` says how its settings differ from those of the host that looks."""
+
+    owner: Owner
+    since: str | None = None
+    differences: tuple[str, ...] = ()
+
 
 @dataclass(frozen=True, slots=True)
 class Delivered:

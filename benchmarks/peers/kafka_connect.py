@@ -91,7 +91,7 @@ class ConnectWorker(Server):
         return [java, *JVM_OPTIONS, "-Dorg.apache.logging.log4j.level=WARN", "-cp", f"{libs}/*", main, *files]
 
     def answers(self) -> bool:
-        """Whether the connector and its task run; a distributed worker is given the connector at its first answer."""
+        """Return True if the connector and its task run; a distributed worker is given the connector at its first answer."""
         try:
             if self._distributed and CONNECTOR not in self._ask("GET", "/connectors"):
                 self._ask("PUT", f"/connectors/{CONNECTOR}/config", self._connector)

@@ -32,7 +32,7 @@ class Owner:
 
 @dataclass(frozen=True, slots=True)
 class Position:
-    """How far a watcher has come."""
+    """Point to which a watcher has come."""
 
     database: str
     owner: Owner

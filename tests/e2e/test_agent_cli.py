@@ -36,7 +36,7 @@ def set_agent(here: CommandLine, *lines: str) -> None:
 
 
 def state(here: CommandLine) -> str:
-    """What the worker of `a` says that it does; empty before it says anything."""
+    """Return what the worker of `a` says that it does; empty before it says anything."""
     return here.status("a")["state"] if (here.base / "run" / "a.json").exists() else ""
 
 
@@ -45,7 +45,7 @@ def processes(here: CommandLine) -> dict[str, Process]:
 
 
 def url(here: CommandLine) -> str:
-    """Where the agent listens that supervisord runs now."""
+    """Return the address of the agent that supervisord runs now."""
 
     def look() -> str | None:
         path = here.base / "run" / "agent.json"

@@ -43,7 +43,7 @@ time = "sentAt"
 
 
 class OldWatcher:
-    """What a model's own change stream watcher sent, in its own format."""
+    """Sends what a model's own change stream watcher sent, in its own format."""
 
     def __init__(self, kafka: Broker, prefix: str) -> None:
         self._producer = Producer({"bootstrap.servers": kafka.bootstrap}, logger=QUIET)
@@ -119,7 +119,7 @@ def test_parallel_running(
     ]
 
     def text_with_all() -> str:
-        """What is younger than the window may still get its counterpart, and is not counted yet."""
+        """Changes younger than the window may still get their counterparts, and are not counted yet."""
         text = compare(tmp_path, "--new", "dashboard", "--since", "10m", "--window", "0.9", code=1).stdout
         assert "only in old: users update" in text
         return text

@@ -122,12 +122,12 @@ class DemoOnTerminal:
 
     @property
     def shown(self) -> str:
-        """What was shown, with colours and movements."""
+        """All that was shown, with colours and movements."""
         return self._data.decode(errors="ignore").replace("\r\n", "\n")
 
     @property
     def text(self) -> str:
-        """What was shown, without them."""
+        """All that was shown, without them."""
         return ESCAPE.sub("", self.shown)
 
     def press_ctrl_c(self) -> None:

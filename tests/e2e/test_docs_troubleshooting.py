@@ -1,4 +1,4 @@
-"""What docs/troubleshooting.md says that `watcherctl status` says of the common troubles, against servers that have them."""
+"""Compares docs/troubleshooting.md with what `watcherctl status` says against servers that have the common troubles."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def nobody() -> str:
 
 @pytest.fixture(scope="module")
 def status(standalone: Mongod, uninitiated: Mongod, guarded: ReplicaSet, kafka: Broker, nobody: str) -> Iterator[str]:
-    """What `watcherctl status` shows of a fleet in which every watcher has a trouble of its own."""
+    """Return what `watcherctl status` shows of a fleet in which every watcher has a trouble of its own."""
     uris = {
         "standalone": f"mongodb://{standalone.address}/dashboard",
         "uninitiated": f"mongodb://{uninitiated.address}/dashboard",

@@ -1,4 +1,4 @@
-"""What `watcherctl start --all` says where it may not read or write, or finds nothing to start."""
+"""Refusals of `watcherctl start --all` where it may not read or write, or finds nothing to start."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def write_watcher(here: WatcherctlDirectory, name: str) -> None:
 
 
 def refused(here: WatcherctlDirectory, code: int) -> tuple[str, str]:
-    """What is wrong and what to do about it, on stderr."""
+    """Return message and hint on stderr: what is wrong, and what to do about it."""
     message, hint = here.run("start", "--all", code=code).stderr.splitlines()
     return message.removeprefix("watcherctl: "), hint.removeprefix("hint: ")
 

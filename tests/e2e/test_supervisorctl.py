@@ -39,7 +39,7 @@ def here(mongo: ReplicaSet, kafka: Broker, database: str) -> Iterator[Watcherctl
 
 
 def supervisorctl(here: WatcherctlDirectory, *arguments: str, code: int = 0) -> str:
-    """What it prints, in the deployment's directory."""
+    """Return what it prints, in the deployment's directory."""
     result = subprocess.run(
         [*SUPERVISORCTL, *arguments], cwd=here.path, env=environment(), capture_output=True, text=True, timeout=TIMEOUT_S
     )

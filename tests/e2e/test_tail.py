@@ -84,7 +84,7 @@ def write_sixty(db: Database[Any]) -> None:
 
 @contextmanager
 def following(directory: Path, *arguments: str) -> Iterator[list[dict[str, Any]]]:
-    """What `tail -f` shows, as it comes; ended by Ctrl-C, which must succeed."""
+    """Run `tail -f`, and collect what it shows; it is ended by Ctrl-C, which must succeed."""
     shown: list[dict[str, Any]] = []
     with subprocess.Popen(command(directory, "-f", *arguments), stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout
@@ -222,7 +222,7 @@ def test_on_a_terminal_in_colours_and_cut_to_its_width(worker: WorkerProcess, tm
 
 
 def on_terminal(directory: Path, **environment: str) -> str:
-    """What is written to a terminal."""
+    """Return what is written to a terminal."""
     ours, theirs = pty.openpty()
     try:
         subprocess.run(

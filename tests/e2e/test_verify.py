@@ -11,7 +11,6 @@ import sys
 import threading
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -22,6 +21,7 @@ from bson import Binary, Decimal128, ObjectId, UuidRepresentation
 from confluent_kafka import Producer
 from pymongo.database import Database
 
+from tests.support.background import Background
 from tests.support.records import QUIET
 from tests.support.worker import Inbox, Launch, as_toml
 from watcher.sandbox.kafka import Broker
@@ -44,27 +44,19 @@ def found(directory: Path, *arguments: str, code: int = 0) -> Document:
     return json.loads(verify(directory, "--json", *arguments, code=code).stdout)
 
 
-@contextmanager
-def life_goes_on(db: Db) -> Iterator[None]:
+def life_goes_on(db: Db) -> Background:
     """Somebody writes all the time, also to the same documents: so the watcher's position moves, and differences come and go."""
-    over = threading.Event()
 
-    def write() -> None:
+    def write(stop: threading.Event) -> None:
         number = 0
-        while not over.wait(0.002):
+        while not stop.wait(0.002):
             number += 1
             db.busy.update_one({"_id": number % 10}, {"$set": {"number": number}}, upsert=True)
             db.busy.insert_one({"_id": f"n{number}"})
             if number % 3 == 0:
                 db.busy.delete_one({"_id": f"n{number - 1}"})
 
-    thread = threading.Thread(target=write)
-    thread.start()
-    try:
-        yield
-    finally:
-        over.set()
-        thread.join()
+    return Background(write, "life-goes-on")
 
 
 ODD_IDS: list[Any] = [
@@ -160,7 +152,7 @@ def test_nothing_moves(launch: Launch, settings: Document, inbox: Inbox, db: Db,
 
 
 def bar(directory: Path, *arguments: str) -> str:
-    """What is written to stderr when that is a terminal; it is read all the time, as a terminal would."""
+    """Return what is written to stderr when that is a terminal; it is read all the time, as a terminal would."""
     ours, theirs = pty.openpty()
     command = [sys.executable, "-m", "watcher", "verify", "dashboard", *arguments, "--config", str(directory / "conf.d")]
     environment = os.environ | {"TERM": "xterm-256color", "COLUMNS": "120"}

@@ -1,4 +1,4 @@
-"""What the rows of the fault matrix share: an oracle that writes, and the comparison at the end."""
+"""Fixtures that the rows of the fault matrix share: an oracle that writes, and the comparison at the end."""
 
 from __future__ import annotations
 
@@ -12,10 +12,12 @@ from pymongo.database import Database
 
 from tests.support.fault_matrix import FaultReport
 from tests.support.oracle import Oracle
+from tests.support.snapshot_messages import Message, check, twice
 from tests.support.worker import Inbox, WorkerProcess
 
 Settle = Callable[..., None]
 Compare = Callable[..., None]
+Copied = Callable[..., list[Message]]
 
 
 @pytest.fixture
@@ -47,6 +49,24 @@ def compare(oracle: Oracle, inbox: Inbox, fault_report: FaultReport) -> Compare:
         fault_report.count(writes=oracle.certain_writes, messages=len(records))
 
     return compare
+
+
+@pytest.fixture
+def copied(inbox: Inbox, db: Database[dict[str, Any]], fault_report: FaultReport) -> Copied:
+    """`copied(worker, writes=…)`: once a snapshot is complete and nobody writes any more, compare all of Kafka with MongoDB, and
+    end the worker, which has logged no error; counts and returns the messages. With `again`, documents may have been copied twice.
+    """
+
+    def copied(worker: WorkerProcess, *, writes: int, again: bool = False, timeout_s: float = 30.0) -> list[Message]:
+        messages = check(inbox, db, timeout_s)
+        assert again or twice(messages) == []
+        fault_report.measure(worker.pid)
+        fault_report.count(writes=writes, messages=len(messages))
+        assert worker.logged("error") == []
+        assert worker.stop() == 0, worker.output
+        return messages
+
+    return copied
 
 
 @pytest.fixture

@@ -61,5 +61,5 @@ def test_paused_in_a_transaction(
 
 
 def is_stopped(worker: WorkerProcess) -> bool:
-    """Whether it was stopped by a signal."""
+    """Return True if it was stopped by a signal."""
     return psutil.Process(worker.pid).status() == psutil.STATUS_STOPPED

@@ -50,7 +50,7 @@ def summary(messages: list[Document]) -> list[Summary]:
 
 
 def lacking(operation: str, _id: Any, fields: list[str]) -> list[Summary]:
-    """What arrives of a change that was too large."""
+    """Return what arrives of a change that was too large."""
     return [(operation, _id, fields), ("deadLetter", _id, fields)]
 
 
@@ -192,7 +192,7 @@ def test_where_the_server_splits(
     rng: Random,
     fault_report: FaultReport,
 ) -> None:
-    """What is left out is so for Kafka's sake."""
+    """Parts are left out for Kafka's sake."""
     worker = launch(splitting_settings)
     worker.reached()
     expected = []

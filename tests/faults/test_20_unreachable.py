@@ -19,6 +19,7 @@ from confluent_kafka.admin import AdminClient, NewTopic
 from pymongo.database import Database
 
 from tests.faults.conftest import Settle
+from tests.support.background import Background
 from tests.support.fault_matrix import FaultReport
 from tests.support.load import Load
 from tests.support.oracle import Oracle
@@ -47,7 +48,7 @@ def proxied(settings: Document, kafka_proxy: TcpProxy, mongo_proxy: TcpProxy, da
 
 @pytest.fixture
 def away_s(long_form: bool) -> float:
-    """How long each of them is away, in seconds."""
+    """Seconds for which each of them is away."""
     return AWAY_LONG_S if long_form else AWAY_S
 
 
@@ -124,19 +125,13 @@ def test_large_documents_while_kafka_is_away(
 @contextmanager
 def large_documents(db: Database[Document], pause_s: float = 1.0) -> Iterator[Callable[[], int]]:
     """Insert one a second for the length of the block; what it gives tells how many there are."""
-    stop = threading.Event()
     count = 0
 
-    def insert() -> None:
+    def insert(stop: threading.Event) -> None:
         nonlocal count
         while not stop.wait(pause_s):
             db.users.insert_one({"_id": count, "text": "x" * LARGE_BYTES})
             count += 1
 
-    thread = threading.Thread(target=insert, name="large-documents")
-    thread.start()
-    try:
+    with Background(insert, "large-documents"):
         yield lambda: count
-    finally:
-        stop.set()
-        thread.join()

@@ -10,11 +10,10 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 from tests.faults.conftest import Settle
+from tests.support.background import Background
 from tests.support.fault_matrix import FaultReport
 from tests.support.oracle import Oracle
 from tests.support.proxy import TcpProxy
@@ -59,21 +58,13 @@ def test_more_is_written_than_the_link_carries(
     assert worker.logged("error") == []
 
 
-@contextmanager
-def wide_load(oracle: Oracle) -> Iterator[None]:
+def wide_load(oracle: Oracle) -> Background:
     """Ten times what the link carries."""
-    stop = threading.Event()
 
-    def write() -> None:
+    def write(stop: threading.Event) -> None:
         number = 0
         while not stop.wait(0.02):
             oracle.insert("users", number, text="x" * DOCUMENT_BYTES)
             number += 1
 
-    thread = threading.Thread(target=write, name="wide-load")
-    thread.start()
-    try:
-        yield
-    finally:
-        stop.set()
-        thread.join()
+    return Background(write, "wide-load")

@@ -37,7 +37,7 @@ def test_deleted_between_writes(
     fault_report: FaultReport,
     seed: int,
 ) -> None:
-    """What had been read before and what comes later are all writes together."""
+    """Messages read before and messages that come later are all writes together."""
     worker = launch(settings | {"kafka": IMPATIENT})
     worker.reached()
     with Load(oracle, seed=seed):

@@ -45,12 +45,22 @@ def topic(settings: Document) -> str:
     return f"{settings['kafka_client_id']}.position"
 
 
-def delivered_one(worker: WorkerProcess, inbox: Inbox, db: Database[Document]) -> None:
-    """It has delivered before, so that the lack of a position means its loss."""
-    worker.reached()
-    db.users.insert_one({"_id": "before"})
-    inbox.messages(1)
-    eventually(lambda: worker.status["sequence"] == 1)
+DeliverOne = Callable[..., WorkerProcess]
+
+
+@pytest.fixture
+def deliver_one(launch: Launch, settings: Document, inbox: Inbox, db: Database[Document]) -> DeliverOne:
+    """`deliver_one(on_position_lost=…)`: a worker that has delivered, so that the lack of a position means its loss."""
+
+    def deliver_one(**changes: str) -> WorkerProcess:
+        worker = launch(settings | changes)
+        worker.reached()
+        db.users.insert_one({"_id": "before"})
+        inbox.messages(1)
+        eventually(lambda: worker.status["sequence"] == 1)
+        return worker
+
+    return deliver_one
 
 
 FAULTS = pytest.mark.parametrize(
@@ -69,16 +79,14 @@ def test_it_does_not_start(
     fault: Callable[[ApacheKafka, str], None],
     words: str,
     advice: str,
-    launch: Launch,
-    settings: Document,
+    deliver_one: DeliverOne,
     apache: ApacheKafka,
     topic: str,
     inbox: Inbox,
     db: Database[Document],
     fault_report: FaultReport,
 ) -> None:
-    worker = launch(settings)
-    delivered_one(worker, inbox, db)
+    worker = deliver_one()
     assert worker.stop() == 0
     fault(apache, topic)
     db.users.insert_one({"_id": "meanwhile"})
@@ -92,8 +100,7 @@ def test_it_does_not_start(
 
 
 def test_it_ends_when_the_topic_is_deleted_under_it(
-    launch: Launch,
-    settings: Document,
+    deliver_one: DeliverOne,
     apache: ApacheKafka,
     topic: str,
     inbox: Inbox,
@@ -101,8 +108,7 @@ def test_it_ends_when_the_topic_is_deleted_under_it(
     fault_report: FaultReport,
 ) -> None:
     """A broker that creates topics by itself makes it anew at once, but not compacted."""
-    worker = launch(settings)
-    delivered_one(worker, inbox, db)
+    worker = deliver_one()
     delete_topic(apache, topic)
     db.users.insert_one({"_id": "after"})
     assert worker.wait(END_TIMEOUT_S) == ExitCode.POSITION_LOST, worker.output
@@ -114,16 +120,14 @@ def test_it_ends_when_the_topic_is_deleted_under_it(
 @pytest.mark.parametrize("fault", [delete_topic, write_garbage])
 def test_it_goes_on_with_a_gap_by_policy(
     fault: Callable[[ApacheKafka, str], None],
-    launch: Launch,
-    settings: Document,
+    deliver_one: DeliverOne,
     apache: ApacheKafka,
     topic: str,
     inbox: Inbox,
     db: Database[Document],
     fault_report: FaultReport,
 ) -> None:
-    worker = launch(settings | {"on_position_lost": "restart"})
-    delivered_one(worker, inbox, db)
+    worker = deliver_one(on_position_lost="restart")
     assert worker.stop() == 0
     fault(apache, topic)
     db.users.insert_one({"_id": "meanwhile"})
@@ -143,16 +147,15 @@ def test_it_is_noticed_on_a_host_with_an_empty_disk(
     policy: str,
     launch: Launch,
     settings: Document,
+    deliver_one: DeliverOne,
     tmp_path: Path,
     apache: ApacheKafka,
     topic: str,
     inbox: Inbox,
-    db: Database[Document],
     fault_report: FaultReport,
 ) -> None:
     """By its own messages, behind which other offsets are no records: the markers of transactions."""
-    worker = launch(settings)
-    delivered_one(worker, inbox, db)
+    worker = deliver_one()
     assert worker.stop() == 0
     delete_topic(apache, topic)
     elsewhere = launch(settings | {"on_position_lost": policy}, state_dir=tmp_path / "elsewhere")
@@ -165,16 +168,14 @@ def test_it_is_noticed_on_a_host_with_an_empty_disk(
 
 
 def test_it_goes_on_when_the_topic_is_deleted_under_it_by_policy(
-    launch: Launch,
-    settings: Document,
+    deliver_one: DeliverOne,
     apache: ApacheKafka,
     topic: str,
     inbox: Inbox,
     db: Database[Document],
     fault_report: FaultReport,
 ) -> None:
-    worker = launch(settings | {"on_position_lost": "restart"})
-    delivered_one(worker, inbox, db)
+    worker = deliver_one(on_position_lost="restart")
     delete_topic(apache, topic)
     db.users.insert_one({"_id": "after"})
     messages = inbox.messages(2, timeout_s=END_TIMEOUT_S)

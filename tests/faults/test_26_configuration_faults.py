@@ -52,12 +52,12 @@ def fleet(settings: Document, database: str) -> Iterator[CommandLine]:
 
 
 def line_of(settings: Document, key: str) -> int:
-    """Where `key` stands in the file of a watcher with these settings."""
+    """Return the place of `key` in the file of a watcher with these settings."""
     return next(number for number, line in enumerate(as_toml(settings).splitlines(), 1) if line.split(" = ")[0] == key)
 
 
 def expected_words(settings: Document) -> list[str]:
-    """What must be said of each fault."""
+    """List what must be said of each fault."""
     keyed = [
         f"conf.d/{name}.toml:{line_of(settings | fault, key)} {key}{words}"
         for name, (fault, words) in FAULTS.items()

@@ -54,7 +54,7 @@ def test_the_stream_goes_on(
 
 
 def is_full(pid: int) -> bool:
-    """Whether the pipe that is a process' standard output takes no more."""
+    """Return True if the pipe that is a process' standard output takes no more."""
     pipe = os.open(f"/proc/{pid}/fd/1", os.O_WRONLY | os.O_NONBLOCK)
     try:
         poll = select.poll()

@@ -74,5 +74,5 @@ def test_the_clock_jumps(
 
 
 def ahead_s(worker: WorkerProcess) -> float:
-    """How far its clock is ahead of ours."""
+    """Return how far its clock is ahead of ours."""
     return (datetime.fromisoformat(worker.status["updatedAt"]) - datetime.now(UTC)).total_seconds()

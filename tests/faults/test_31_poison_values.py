@@ -32,7 +32,7 @@ def nested(depth: int) -> Document:
 
 
 def patched(document: Document, good: bytes, bad: bytes) -> RawBSONDocument:
-    """What no driver would write: `document` with some of its bytes exchanged."""
+    """Make what no driver would write: `document` with some of its bytes exchanged."""
     raw = bson.encode(document)
     assert raw.count(good) == 1
     return RawBSONDocument(raw.replace(good, bad))

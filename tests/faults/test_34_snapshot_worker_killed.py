@@ -9,17 +9,19 @@ copied, every fourth one at some moment of the start; and at the named points of
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from random import Random
 from typing import Any
 
 import pytest
 from pymongo.database import Database
 
+from tests.faults.conftest import Copied
 from tests.support.failing_worker import KILLED, Point, program
 from tests.support.fault_matrix import FaultReport
-from tests.support.snapshot_messages import check, completed, operations, rows, twice
+from tests.support.snapshot_messages import Message, completed, operations, rows
 from tests.support.versioned_load import TOLD_APART, VersionedLoad
-from tests.support.worker import Inbox, Launch, WorkerProcess
+from tests.support.worker import Inbox, Launch
 
 pytest_plugins = ["tests.support.worker_fixtures"]
 
@@ -39,6 +41,8 @@ REACHED_TIMEOUT_S = 120.0
 LAST_TRANSACTION = 4
 HEALTHY = ("-m", "watcher")
 
+LoadFor = Callable[[int], VersionedLoad]
+
 
 @pytest.fixture
 def initial(settings: dict[str, Any]) -> dict[str, Any]:
@@ -46,28 +50,28 @@ def initial(settings: dict[str, Any]) -> dict[str, Any]:
     return settings | {"snapshot_mode": "initial", "snapshot_documents_per_second": DOCUMENTS_PER_SECOND}
 
 
-def load_for(db: Database[Any], lives: int, seed: int) -> VersionedLoad:
-    """Enough documents to be copied for so many lives of a worker."""
-    each = max(500, lives * DOCUMENTS_OF_A_LIFE // len(COLLECTIONS))
-    ids = [*TOLD_APART, *(f"d{number}" for number in range(each))]
-    load = VersionedLoad(db, ids, COLLECTIONS, seed=seed, pause_s=LOAD_PAUSE_S)
-    load.fill()
-    return load
+@pytest.fixture
+def load_for(db: Database[Any], rng: Random) -> LoadFor:
+    """`load_for(lives)`: with enough documents to be copied for so many lives of a worker."""
+
+    def load_for(lives: int) -> VersionedLoad:
+        each = max(500, lives * DOCUMENTS_OF_A_LIFE // len(COLLECTIONS))
+        ids = [*TOLD_APART, *(f"d{number}" for number in range(each))]
+        load = VersionedLoad(db, ids, COLLECTIONS, seed=rng.randrange(2**32), pause_s=LOAD_PAUSE_S)
+        load.fill()
+        return load
+
+    return load_for
 
 
-def settle(worker: WorkerProcess, load: VersionedLoad, inbox: Inbox, db: Database[Any], report: FaultReport, lives: int) -> None:
-    """Compare everything, once the snapshot is complete."""
-    report.measure(worker.pid)
-    messages = check(inbox, db, timeout_s=60 + lives)
-    assert twice(messages) == []
+def check_ends(messages: list[Message]) -> None:
+    """Check the control messages of the only snapshot."""
     assert len(operations(messages, "snapshotStarted")) == 1
     ends = operations(messages, "snapshotCollectionCompleted")
     assert [each["collection"] for each in ends] == [*COLLECTIONS]
     [end] = operations(messages, "snapshotCompleted")
     # It counts what was read; a document that came with a change of the same transaction does not come as a row too.
     assert sum(each["documents"] for each in ends) == end["documents"] >= len(rows(messages)) > 0
-    report.count(writes=load.writes, messages=len(messages))
-    assert worker.stop() == 0, worker.output
 
 
 @pytest.mark.timeout(300)
@@ -75,13 +79,14 @@ def test_killed_at_random(
     launch: Launch,
     initial: dict[str, Any],
     inbox: Inbox,
-    db: Database[Any],
+    load_for: LoadFor,
+    copied: Copied,
     rng: Random,
     fault_report: FaultReport,
     long_form: bool,
 ) -> None:
     kills = KILLS_LONG if long_form else KILLS
-    with load_for(db, kills, rng.randrange(2**32)) as load:
+    with load_for(kills) as load:
         worker = launch(initial)
         for _ in range(kills):
             killed = time.monotonic()
@@ -97,7 +102,7 @@ def test_killed_at_random(
         worker.reached(timeout_s=REACHED_TIMEOUT_S)
         completed(inbox, 60 + kills)
     fault_report.count(faults=kills)
-    settle(worker, load, inbox, db, fault_report, kills)
+    check_ends(copied(worker, writes=load.writes, timeout_s=60 + kills))
 
 
 @pytest.mark.timeout(300)
@@ -105,13 +110,14 @@ def test_killed_at_named_points(
     launch: Launch,
     initial: dict[str, Any],
     inbox: Inbox,
-    db: Database[Any],
+    load_for: LoadFor,
+    copied: Copied,
     rng: Random,
     fault_report: FaultReport,
     long_form: bool,
 ) -> None:
     points = [*Point] * (DEATHS_LONG if long_form else DEATHS)
-    with load_for(db, len(points), rng.randrange(2**32)) as load:
+    with load_for(len(points)) as load:
         worker = launch(initial)
         worker.reached()
         for point in points:
@@ -123,4 +129,4 @@ def test_killed_at_named_points(
         worker.start().reached(timeout_s=REACHED_TIMEOUT_S)
         completed(inbox, 60 + len(points))
     fault_report.count(faults=len(points))
-    settle(worker, load, inbox, db, fault_report, len(points))
+    check_ends(copied(worker, writes=load.writes, timeout_s=60 + len(points)))

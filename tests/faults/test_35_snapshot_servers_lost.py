@@ -17,9 +17,10 @@ from typing import Any
 import pytest
 from pymongo.database import Database
 
+from tests.faults.conftest import Copied
 from tests.support.fault_matrix import FaultReport
 from tests.support.own_kafka import own_broker
-from tests.support.snapshot_messages import check, completed, operations, twice
+from tests.support.snapshot_messages import completed, operations
 from tests.support.versioned_load import TOLD_APART, VersionedLoad
 from tests.support.waiting import eventually
 from tests.support.worker import Inbox, Launch, WorkerProcess
@@ -79,6 +80,7 @@ def test_lost_in_mid_copy(
     mongo: ReplicaSet,
     kafka: ApacheKafka,
     db: Database[Any],
+    copied: Copied,
     rng: Random,
     fault_report: FaultReport,
     long_form: bool,
@@ -100,13 +102,8 @@ def test_lost_in_mid_copy(
             fault_report.count(faults=1)
         assert operations(inbox.messages(), "snapshotCompleted") == [], "the last fault was after the end"
         completed(inbox, 120)
-    fault_report.measure(worker.pid)
-    messages = check(inbox, db, BACK_WITHIN_S)
-    assert twice(messages) == []
+    messages = copied(worker, writes=load.writes, timeout_s=BACK_WITHIN_S)
     assert len(operations(messages, "snapshotStarted")) == 1
-    fault_report.count(writes=load.writes, messages=len(messages))
-    assert worker.logged("error") == []
-    assert worker.stop() == 0, worker.output
 
 
 def committing(worker: WorkerProcess, messages: int) -> None:

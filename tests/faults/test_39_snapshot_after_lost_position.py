@@ -11,7 +11,7 @@ tell of.
 from __future__ import annotations
 
 import signal
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from random import Random
 from typing import Any
 
@@ -77,13 +77,23 @@ def with_removal(messages: list[Message]) -> dict[str, int]:
     return copy_of(kept)
 
 
-def check_removal(inbox: Inbox, db: Database[Any]) -> list[Message]:
-    """Wait until a consumer's copy is MongoDB's."""
-    source = source_of(db)
-    eventually(lambda: with_removal(inbox.messages()) == source, 30, interval_s=0.3)
-    messages = inbox.messages()
-    assert steps_back(messages) == []
-    return messages
+CheckRemoval = Callable[..., list[Message]]
+
+
+@pytest.fixture
+def check_removal(inbox: Inbox, db: Database[Any], load: VersionedLoad, fault_report: FaultReport) -> CheckRemoval:
+    """`check_removal(worker)`: wait until a consumer's copy is MongoDB's; counts and returns the messages."""
+
+    def check_removal(worker: WorkerProcess, faults: int = 1) -> list[Message]:
+        source = source_of(db)
+        eventually(lambda: with_removal(inbox.messages()) == source, 30, interval_s=0.3)
+        messages = inbox.messages()
+        assert steps_back(messages) == []
+        fault_report.measure(worker.pid)
+        fault_report.count(faults=faults, writes=load.writes, messages=len(messages))
+        return messages
+
+    return check_removal
 
 
 def check_numbers(messages: list[Message]) -> None:
@@ -104,7 +114,7 @@ def test_the_position_topic_is_deleted(
     apache: ApacheKafka,
     db: Database[Any],
     load: VersionedLoad,
-    fault_report: FaultReport,
+    check_removal: CheckRemoval,
 ) -> None:
     worker = launch(copying)
     before = completed(inbox)
@@ -114,14 +124,12 @@ def test_the_position_topic_is_deleted(
     with load:
         worker.start().reached()
         completed(inbox, snapshots=2)
-    messages = check_removal(inbox, db)
+    messages = check_removal(worker)
     assert gaps_and_snapshots(messages) == ["snapshotStarted", "snapshotCompleted", "gap", "snapshotStarted", "snapshotCompleted"]
     assert operations(messages, "gap")[0]["sequence"] == NEXT_MILLION + 1
     second = operations(messages, "snapshotStarted")[1]
     assert (second["reason"], second["snapshotOperation"]) == ("position lost", "replace")
     assert {row["operationType"] for row in rows(messages[len(before) :])} == {"replace"}
-    fault_report.measure(worker.pid)
-    fault_report.count(faults=1, writes=load.writes, messages=len(messages))
     assert worker.stop() == 0, worker.output
 
 
@@ -132,7 +140,7 @@ def test_the_oplog_has_lost_the_position(
     mongo_client: MongoClient[Document],
     db: Database[Any],
     load: VersionedLoad,
-    fault_report: FaultReport,
+    check_removal: CheckRemoval,
 ) -> None:
     worker = launch(copying)
     completed(inbox)
@@ -142,11 +150,9 @@ def test_the_oplog_has_lost_the_position(
         with failing(mongo_client, "aggregate", app=copying["kafka_client_id"], times=1, errorCode=HISTORY_LOST):
             worker.start().reached()
         completed(inbox, snapshots=2)
-    messages = check_removal(inbox, db)
+    messages = check_removal(worker)
     check_numbers(messages)
     assert gaps_and_snapshots(messages) == ["snapshotStarted", "snapshotCompleted", "gap", "snapshotStarted", "snapshotCompleted"]
-    fault_report.measure(worker.pid)
-    fault_report.count(faults=1, writes=load.writes, messages=len(messages))
     assert worker.stop() == 0, worker.output
 
 
@@ -157,7 +163,7 @@ def test_the_oplog_has_lost_the_position_during_a_snapshot(
     mongo_client: MongoClient[Document],
     db: Database[Any],
     load: VersionedLoad,
-    fault_report: FaultReport,
+    check_removal: CheckRemoval,
 ) -> None:
     """A second time within the hour it is a fault."""
     lost = {"app": copying["kafka_client_id"], "times": 1, "errorCode": HISTORY_LOST}
@@ -168,14 +174,12 @@ def test_the_oplog_has_lost_the_position_during_a_snapshot(
         with failing(mongo_client, "getMore", **lost):
             eventually(lambda: operations(inbox.messages(), "gap"), interval_s=0.3)
         completed(inbox)
-    messages = check_removal(inbox, db)
+    messages = check_removal(worker, faults=2)
     check_numbers(messages)
     assert gaps_and_snapshots(messages) == ["snapshotStarted", "gap", "snapshotAborted", "snapshotStarted", "snapshotCompleted"]
-    fault_report.measure(worker.pid)
     with failing(mongo_client, "getMore", **lost):
         assert worker.wait() == ExitCode.POSITION_LOST
     assert len(operations(inbox.messages(), "gap")) == 1
-    fault_report.count(faults=2, writes=load.writes, messages=len(messages))
 
 
 def begin_by_command(worker: WorkerProcess, settings: Document, inbox: Inbox) -> str:

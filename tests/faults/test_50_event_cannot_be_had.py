@@ -44,7 +44,7 @@ def summary(messages: list[Document]) -> list[Summary]:
 
 
 def lacking(_id: Any, *more: str) -> list[Summary]:
-    """What arrives of an update that was too large."""
+    """Return what arrives of an update that was too large."""
     return [("update", _id, ["fullDocument", *more]), ("deadLetter", _id, ["fullDocument", *more])]
 
 

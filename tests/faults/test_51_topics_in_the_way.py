@@ -241,7 +241,7 @@ def test_a_topic_that_takes_no_old_changes(
 
 
 def write_until_it_ends(worker: WorkerProcess, db: Database[Document]) -> int:
-    """How many documents; each is waited for, so that the worker writes a position after each."""
+    """Insert documents until it ends, and return how many; each is waited for, so that the worker writes a position after each."""
     for number in range(1, 100_000):
         db.users.insert_one({"_id": number})
         eventually(lambda number=number: worker.ended or worker.status["sequence"] == number, END_TIMEOUT_S)

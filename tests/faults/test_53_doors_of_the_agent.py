@@ -44,7 +44,7 @@ ANSWER_S = 2.0
 """Within this long whoever asks has an answer, whatever others do."""
 
 FILES = 1024
-"""What an ordinary process may open."""
+"""Number of files that an ordinary process may open."""
 STRANGERS = 1200
 READERS = 120
 MESSAGES = 200
@@ -158,7 +158,7 @@ def test_silent_connections_keep_nobody_out(tmp_path: Path, fault_report: FaultR
 
 
 def is_over(stranger: socket.socket) -> bool:
-    """Whether the other side has ended it."""
+    """Return True if the other side has ended it."""
     stranger.setblocking(False)
     try:
         return stranger.recv(1) == b""

@@ -98,7 +98,7 @@ def post(url: str, path: str) -> tuple[int, Any]:
 
 
 class Events:
-    """What `/api/stream` sends."""
+    """Yield what `/api/stream` sends."""
 
     def __init__(self, url: str) -> None:
         self._connection = http.client.HTTPConnection(url.split("/")[2], timeout=DEADLINE_S)

@@ -19,7 +19,7 @@ SPECS = "@asyncapi/specs@6.11.1"
 
 @pytest.fixture
 def schema(tmp_path: Path) -> Path:
-    """That of version 3.0.0."""
+    """Schema of AsyncAPI 3.0.0."""
     command = [find_program("npm"), "pack", "--silent", SPECS]
     subprocess.run(command, cwd=tmp_path, check=True, capture_output=True, timeout=100)
     (package,) = tmp_path.glob("*.tgz")

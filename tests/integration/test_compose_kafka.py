@@ -52,7 +52,7 @@ def test_settings_start_a_broker_that_commits_transactions(tmp_path: Path) -> No
 
 
 def first_value(bootstrap: str) -> bytes | None:
-    """What a read_committed consumer reads first of the topic."""
+    """Return what a read_committed consumer reads first of the topic."""
     consumer = Consumer({"bootstrap.servers": bootstrap, "group.id": "compose", "isolation.level": "read_committed"})
     consumer.assign([TopicPartition("changes", 0, 0)])
     message = consumer.poll(DEADLINE_SECONDS)

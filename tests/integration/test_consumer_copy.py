@@ -57,7 +57,7 @@ class Example:
         return self._log.read_text()
 
     def documents(self, table: str) -> dict[str, Any]:
-        """What the copy holds."""
+        """Documents that the copy holds."""
         with closing(sqlite3.connect(self.copy, timeout=20)) as db:
             rows = db.execute(f"SELECT key, document FROM {table} WHERE document IS NOT NULL").fetchall()
         return {json.loads(key): json.loads(document) for key, document in rows}

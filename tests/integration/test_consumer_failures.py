@@ -1,4 +1,4 @@
-"""What becomes of messages that cannot be handled, and of handlers that fail, hang or exit."""
+"""Messages that cannot be handled, and handlers that fail, hang or exit."""
 
 from __future__ import annotations
 

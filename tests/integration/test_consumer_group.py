@@ -46,7 +46,7 @@ def writer(kafka: Broker, prefix: str) -> Writer:
 
 
 def committed(bootstrap: str, group: str, topics: list[str]) -> dict[tuple[str, int], int]:
-    """How far the group has got, where it has."""
+    """Return how far the group has got, where it has."""
     consumer = Consumer({"bootstrap.servers": bootstrap, "group.id": group}, logger=QUIET)
     try:
         partitions = consumer.committed([TopicPartition(topic, number) for topic in topics for number in range(3)], timeout=20)
@@ -209,7 +209,7 @@ def test_a_message_that_was_written_twice_is_handled_once(kafka: Broker, prefix:
 
 AWAY_MS = 6000
 AWAY = {"max.poll.interval.ms": AWAY_MS, "session.timeout.ms": AWAY_MS}
-"""How long a member may stay away; Kafka's own limit is 6 s."""
+"""Seconds for which a member may stay away; Kafka's own limit is 6 s."""
 
 
 def test_a_slow_handler_does_not_lose_its_membership(

@@ -23,7 +23,7 @@ def writer(kafka: Broker, prefix: str) -> Writer:
 
 
 class Heard:
-    """What the handlers of a consumer got, in their order: a number, or a gap."""
+    """Calls that the handlers of a consumer got, in their order: a number, or a gap."""
 
     def __init__(self, consumer: DatabaseChangeConsumer) -> None:
         self.all: list[int | Gap] = []

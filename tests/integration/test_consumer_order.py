@@ -31,7 +31,7 @@ def write_lives(writer: Writer, rounds: int = ROUNDS) -> int:
 
 
 def inversions(changes: Iterable[Change]) -> int:
-    """How often a document's earlier change came after a later one."""
+    """Count how often a document's earlier change came after a later one."""
     last: defaultdict[object, int] = defaultdict(int)
     found = 0
     for change in changes:

@@ -168,7 +168,7 @@ class Guarded:
         self._broker, self._prefix = broker, prefix
 
     def granted(self, grants: Iterable[Grant]) -> dict[str, Finding]:
-        """What doctor finds with these rights alone."""
+        """Return what doctor finds with these rights alone."""
         self._broker.revoke_all(self._prefix)
         self._broker.grant(self._prefix, grants)
         return look_at_kafka(self.settings)

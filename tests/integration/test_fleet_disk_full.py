@@ -1,4 +1,4 @@
-"""What `watcherctl` says and does when the disk of `run/` and `log/` is full."""
+"""Behaviour of `watcherctl` when the disk of `run/` and `log/` is full."""
 
 from __future__ import annotations
 

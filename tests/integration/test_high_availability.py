@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import time
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +35,7 @@ def hosts(launch: Launch, settings: Document, tmp_path: Path, apache: ApacheKafk
     del apache  # the lease needs a broker with consumer groups
     first = launch(settings | {"high_availability": True})
     first.reached()
-    second = launch(settings | {"high_availability": True}, state_dir=tmp_path / "host-b")
+    second = launch(settings | {"high_availability": True, "batch_size": 500}, state_dir=tmp_path / "host-b")
     second.reached("standby")
     return [first, second]
 
@@ -45,6 +46,9 @@ def test_the_standby_says_who_is_active_and_takes_over_in_an_orderly_way(
     first, second = hosts
     assert eventually(lambda: second.status["activeHost"]) == first.status["host"]
     assert second.status["headroomSeconds"] is None
+    since = datetime.fromisoformat(second.status["activeSince"])
+    assert datetime.fromisoformat(first.status["startedAt"]) <= since <= datetime.fromisoformat(second.status["updatedAt"])
+    assert second.status["settingsDiffer"] == [f"{first.status['host']} has batch_size = 2000, this host 500"]
     oracle = Oracle(db)
     with Load(oracle, pause_s=0.01):
         inbox.records(20)
@@ -109,7 +113,8 @@ def test_a_worker_without_a_lease_is_displaced_and_ends(
     foreigner = WorkerProcess(tmp_path / "foreign", settings)
     with foreigner:
         assert foreigner.wait(60) == ExitCode.NOT_OWNER
-    hosts[0].reached()
+        name = f"process {foreigner.pid} on {hosts[0].status['host']}"
+    assert hosts[0].reached()["foreigner"] == name
     db.users.insert_one({"_id": 1})
     assert len(inbox.records(1)) == 1
     assert hosts[1].status["state"] == "standby"

@@ -289,6 +289,6 @@ def test_any_mixture(mongo: ReplicaSet, files: Db, start: Callable[[], ResumeTok
 
 
 def read_some(settings: Settings, token: ResumeToken, replies: int) -> list[Document]:
-    """What so many replies have."""
+    """Return the events of so many replies."""
     with opened(settings, token) as stream:
         return [event for _ in range(replies) for event in decoded(stream.next())]

@@ -1,4 +1,4 @@
-"""What a real MongoDB answers when something is wrong, and what a worker makes of it."""
+"""Answers of a real MongoDB when something is wrong, and what a worker makes of them."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def change_stream(mongo: ReplicaSet, database: str, app: str, **values: Any) -> 
 
 
 def error_of(stream: ChangeStream, *, token: ResumeToken | None = None) -> WatcherError:
-    """What opening and reading raises."""
+    """Return what opening and reading raises."""
     with closing(stream), pytest.raises(WatcherError) as caught:
         read(stream, token)
     return caught.value

@@ -118,7 +118,7 @@ def secondary_of(replica_set: ReplicaSet) -> Mongod | None:
 
 
 def streams_on(node: Mongod) -> int:
-    """How many change streams' cursors are open on it; those of closed streams go only after minutes."""
+    """Count the change streams' cursors that are open on it; those of closed streams go only after minutes."""
     with node.client() as client:
         of_change_streams = {"cursor.originatingCommand.pipeline.0.$changeStream": {"$exists": True}}
         stages: list[Document] = [{"$currentOp": {"idleCursors": True, "allUsers": True}}, {"$match": of_change_streams}]

@@ -37,7 +37,7 @@ ROOT = Path(__file__).parents[2]
 EXAMPLE = ROOT / "examples" / "node"
 Document = dict[str, Any]
 FIELDS = ("name", "email")
-"""What the copy keeps of a user."""
+"""Fields of a user that the copy keeps."""
 
 
 @pytest.fixture(scope="session")
@@ -82,7 +82,7 @@ class Service:
 
 
 class Place:
-    """Where the service reads and writes, one for each test; `with place.service(name) as node` runs it."""
+    """Topics and files of the service, one for each test; `with place.service(name) as node` runs it."""
 
     def __init__(self, example: Path, kafka: Broker, mongo: ReplicaSet, directory: Path, prefix: str) -> None:
         self._example = example
@@ -313,7 +313,7 @@ def _write_poison(kafka: Broker, database: str, topic: str) -> int:
 
 
 def _write_aborted(kafka: Broker, prefix: str, topic: str) -> None:
-    """What a worker leaves behind that dies in a transaction; whoever reads it reads what never was."""
+    """Write what a worker leaves behind that dies in a transaction; whoever reads it reads what never was."""
     producer = Producer({"bootstrap.servers": kafka.bootstrap, "transactional.id": f"{prefix}-aborting"}, logger=QUIET)
     producer.init_transactions(20)
     producer.begin_transaction()

@@ -1,4 +1,4 @@
-"""Where a stream can go on: after any position whose event MongoDB holds, whatever the settings have been changed to since."""
+"""Points where a stream can go on: any position whose event MongoDB holds, whatever the settings have been changed to since."""
 
 from __future__ import annotations
 

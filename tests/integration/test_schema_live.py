@@ -1,4 +1,4 @@
-"""What a real worker writes is what docs/message.schema.json says."""
+"""Compares what a real worker writes with docs/message.schema.json."""
 
 from __future__ import annotations
 

@@ -7,8 +7,7 @@ import subprocess
 import sys
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +15,7 @@ import pytest
 from pymongo.database import Database
 
 from tests.support.asgi import Answer, ask
+from tests.support.background import Background
 from tests.support.failing_command import CommandPoint, program
 from tests.support.failing_worker import KILLED
 from tests.support.waiting import eventually
@@ -100,24 +100,16 @@ def check_order(messages: list[Document]) -> None:
     assert [message["sequence"] for message in messages] == list(range(1, len(messages) + 1))
 
 
-@contextmanager
-def writing(db: Db) -> Iterator[None]:
+def writing(db: Db) -> Background:
     """Others write meanwhile."""
-    stop = threading.Event()
 
-    def write() -> None:
+    def write(stop: threading.Event) -> None:
         number = 0
         while not stop.wait(0.005):
             number += 1
             db.orders.update_one({"_id": number * 7919 % 3000}, {"$set": {"version": number}})
 
-    thread = threading.Thread(target=write)
-    thread.start()
-    try:
-        yield
-    finally:
-        stop.set()
-        thread.join()
+    return Background(write, "writing")
 
 
 def test_a_chosen_collection_is_copied_once_beside_its_changes(

@@ -177,7 +177,7 @@ def test_both_deliveries_deliver_everything_in_order(
 
 @pytest.fixture
 def partitions(kafka: Broker, database: str) -> int:
-    """How many partitions the insert topic has, which is there already."""
+    """Return the number of partitions of the insert topic, which is there already."""
     admin = AdminClient(kafka.admin_properties())
     for future in admin.create_topics([NewTopic(f"{database}.insert", 5, 1)]).values():
         future.result(20)

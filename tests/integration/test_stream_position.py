@@ -1,4 +1,4 @@
-"""Where a worker begins: at the saved position, and without one where `start_from` says."""
+"""Beginnings of a worker: at the saved position, and without one where `start_from` says."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which collections are delivered: MongoDB does the filtering, and it must select what the settings say."""
+"""Collections that are delivered: MongoDB does the filtering, and it must select what the settings say."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a real worker logs at level debug, and what it tells Prometheus of the same events."""
+"""Log of a real worker at level debug, and what it tells Prometheus of the same events."""
 
 from __future__ import annotations
 

@@ -20,7 +20,7 @@ LARGE_DOCUMENTS, LARGE_BYTES, LARGER_BY_BYTES = 12, 5_000_000, 400_000
 MEDIUM_BYTES, SMALL_BYTES = 100_000, 300
 WRITES_BETWEEN = 60
 KEPT_MB = 15
-"""What may stay behind of documents of which each alone can be nearly as large."""
+"""Memory that may stay behind of documents of which each alone can be nearly as large."""
 
 IDLE_OWN_MB = 36
 """An idle worker has 30 MB of its own here, where pymongo finds `cryptography`; benchmarks/memory.py measures it as users have it.
@@ -32,7 +32,7 @@ KEPT_OF_BACKLOG_MB = 8
 
 
 def own_mb(worker: WorkerProcess) -> float:
-    """What it has in memory that is not a file's (RssAnon in proc_pid_status(5))."""
+    """Return what it has in memory that is not a file's (RssAnon in proc_pid_status(5))."""
     status = Path(f"/proc/{worker.pid}/status").read_text()
     return int(next(line.split()[1] for line in status.splitlines() if line.startswith("RssAnon:"))) / 1024
 

@@ -1,4 +1,4 @@
-"""How a worker ends: asked to, taken over, kept out. Whatever the end, the next one goes on without loss or repetition."""
+"""Ends of a worker: asked to, taken over, kept out. After each, the next one goes on without loss or repetition."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""What the tests share: real servers, readers, an oracle, a proxy."""
+"""Support that the tests share: real servers, readers, an oracle, a proxy."""

@@ -21,7 +21,7 @@ POM = ROOT / "tests" / "kafka" / "pom.xml"
 
 
 def required() -> bool:
-    """Whether the tests must not make do with another broker."""
+    """Return True if the tests must not make do with another broker."""
     return os.environ.get("REQUIRE_APACHE_KAFKA") == "1"
 
 

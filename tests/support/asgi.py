@@ -14,7 +14,7 @@ from starlette.types import ASGIApp, Message
 
 @dataclass(slots=True)
 class Answer:
-    """What the application has sent."""
+    """Response of the application."""
 
     status: int = 0
     headers: dict[str, str] = field(default_factory=dict)

@@ -1,4 +1,4 @@
-"""What tests download, once for this checkout, into directories of `.cache`."""
+"""Downloads of the tests, once for this checkout, in directories of `.cache`."""
 
 from __future__ import annotations
 

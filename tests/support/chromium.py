@@ -14,12 +14,12 @@ PROGRAMS = ("chromium", "chromium-browser")
 
 
 def find_chromium() -> str | None:
-    """Where it is; None if it is not installed."""
+    """Return its path; None if it is not installed."""
     return next(filter(None, map(shutil.which, PROGRAMS)), None)
 
 
 def chromium_or_skip() -> str:
-    """Where it is; without it the test is skipped at home, and fails in CI."""
+    """Path of Chromium; without it the test is skipped at home, and fails in CI."""
     if path := find_chromium():
         return path
     reason = "needs Chromium: apt-get install chromium"

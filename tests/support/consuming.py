@@ -100,7 +100,7 @@ class Running:
         assert not self._thread.is_alive(), "run() did not return"
 
     def has_ended(self) -> bool:
-        """Whether `run` has returned, or raised."""
+        """Return True if `run` has returned, or raised."""
         return not self._thread.is_alive()
 
     def _run(self) -> None:

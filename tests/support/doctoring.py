@@ -23,12 +23,12 @@ def as_settings(values: Mapping[str, Any]) -> Settings:
 
 
 def look(checks: Iterable[Check[S]], subject: S, before: Mapping[str, Finding] | None = None) -> dict[str, Finding]:
-    """What these checks find, by name."""
+    """Return what these checks find, by name."""
     return dict(run_checks(checks, subject, PATIENT, lambda _name, _finding: None, before))
 
 
 def look_at_mongodb(values: Mapping[str, Any], **subject: Any) -> dict[str, Finding]:
-    """What is found of the MongoDB of these settings."""
+    """Return what is found of the MongoDB of these settings."""
     mongodb = Mongodb(as_settings(values), **subject)
     try:
         return look(MONGODB, mongodb)
@@ -37,12 +37,12 @@ def look_at_mongodb(values: Mapping[str, Any], **subject: Any) -> dict[str, Find
 
 
 def look_at_kafka(values: Mapping[str, Any], **subject: Any) -> dict[str, Finding]:
-    """What is found of the Kafka of these settings."""
+    """Return what is found of the Kafka of these settings."""
     return look(KAFKA, Kafka(as_settings(values), **subject))
 
 
 def problems(found: Mapping[str, Finding]) -> dict[str, Finding]:
-    """What is not as it should be."""
+    """List what is not as it should be."""
     return {name: finding for name, finding in found.items() if finding.outcome in PROBLEMS}
 
 

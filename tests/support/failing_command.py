@@ -27,7 +27,7 @@ CLAIM, CHANGE = 1, 2
 
 
 class CommandPoint(StrEnum):
-    """Where in a takeover it happens."""
+    """Point in a takeover where it happens."""
 
     AFTER_FENCE = "after-fence"
     DURING_CLAIM = "during-claim"

@@ -25,7 +25,7 @@ SCRIPT = __file__
 
 
 class Point(StrEnum):
-    """Where in a transaction it happens. At each point, all that was produced before has reached the broker."""
+    """Point in a transaction where it happens. At each point, all that was produced before has reached the broker."""
 
     AFTER_PRODUCE = "after-produce"
     BEFORE_POSITION = "before-position"

@@ -60,7 +60,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 class FaultReport(Counts):
-    """What a test of the matrix tells of itself; `Counts` with the verbs to fill it."""
+    """Results that a test of the matrix tells of itself; `Counts` with the verbs to fill it."""
 
     def count(self, *, writes: int = 0, faults: int = 0, messages: int = 0) -> None:
         """Add to the counts."""
@@ -93,7 +93,7 @@ def peak_rss_mb(pid: int) -> float:
 
 @pytest.fixture
 def fault_report(request: pytest.FixtureRequest) -> Iterator[FaultReport]:
-    """Where a test of the matrix counts; the table adds up the tests of a row."""
+    """Report in which a test of the matrix counts; the table adds up the tests of a row."""
     report = FaultReport()
     yield report
     request.node.user_properties.append(("counts", report.as_dict()))
@@ -113,7 +113,7 @@ def rng(seed: int, request: pytest.FixtureRequest) -> Random:
 
 @pytest.fixture(scope="session")
 def long_form(pytestconfig: pytest.Config) -> bool:
-    """Whether this is the long run."""
+    """True in the long run."""
     return bool(pytestconfig.getoption("--long"))
 
 

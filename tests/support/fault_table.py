@@ -15,7 +15,7 @@ ROW_OF_MODULE = re.compile(r"test_(\d\d)_\w+\.py")
 
 @dataclass(slots=True)
 class Counts:
-    """What a test has done and seen: writes to MongoDB, faults made, messages read back; seconds, MB, and remarks."""
+    """Counts of what a test has done and seen: writes to MongoDB, faults made, messages read back; seconds, MB, and remarks."""
 
     writes: int = 0
     faults: int = 0

@@ -4,23 +4,23 @@ from __future__ import annotations
 
 import threading
 from random import Random
-from types import TracebackType
-from typing import Self
 
 from pymongo.errors import PyMongoError
 
+from tests.support.background import Background
 from tests.support.oracle import Oracle
 
 COLLECTIONS = ("users", "organizations", "practitioners")
 
 
-class Load:
+class Load(Background):
     """Inserts, updates, replaces and deletes a few documents of three collections until the `with` block is left.
 
     A write that MongoDB does not acknowledge retires its document, whose state is then unknown, and the load goes on with others.
     """
 
     def __init__(self, oracle: Oracle, *, seed: int = 1, documents: int = 20, pause_s: float = 0.002) -> None:
+        super().__init__(self._run, f"load-{seed}")
         self.oracle = oracle
         self.failures = 0
         self._random = Random(seed)
@@ -30,16 +30,6 @@ class Load:
         self._born = 0
         self._alive: list[tuple[str, str]] = []
         self._dead: list[tuple[str, str]] = []
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._run, name=f"load-{seed}")
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        self._stop.set()
-        self._thread.join()
 
     def write(self) -> None:
         """One write to one document."""
@@ -48,8 +38,8 @@ class Load:
         elif self._alive:
             self._change(self._alive.pop(self._random.randrange(len(self._alive))))
 
-    def _run(self) -> None:
-        while not self._stop.wait(self._pause_s):
+    def _run(self, stop: threading.Event) -> None:
+        while not stop.wait(self._pause_s):
             try:
                 self.write()
             except PyMongoError:

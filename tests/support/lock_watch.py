@@ -1,4 +1,4 @@
-"""How long a thread keeps the interpreter's lock from the others."""
+"""Measures how long a thread keeps the interpreter's lock from the others."""
 
 from __future__ import annotations
 

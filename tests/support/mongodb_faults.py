@@ -19,7 +19,7 @@ Client = MongoClient[dict[str, Any]]
 
 @dataclass(slots=True)
 class FailPoint:
-    """How often it has struck; known when it is off again."""
+    """Number of times it has struck; known when it is off again."""
 
     strikes: int = 0
 

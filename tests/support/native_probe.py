@@ -35,12 +35,12 @@ def call(function, arguments):
 
 
 def held(values):
-    """How many references to None and `values` and how many blocks of memory there are."""
+    """Count the references to None and `values`, and the blocks of memory."""
     return [*map(sys.getrefcount, [None, *values]), sys.getallocatedblocks()]
 
 
 def leaks(function, arguments, values):
-    """What is left or missing after many calls."""
+    """Return what is left or missing after many calls."""
     before = held(values)
     call(function, arguments)
     after = held(values)

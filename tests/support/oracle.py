@@ -48,7 +48,7 @@ class Oracle:
 
     @property
     def certain_writes(self) -> int:
-        """How many writes MongoDB has acknowledged: at least so many messages must come."""
+        """Count the writes that MongoDB has acknowledged: at least so many messages must come."""
         with self._lock:
             return sum(each.certain for expected in self._expected.values() for each in expected)
 

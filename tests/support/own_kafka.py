@@ -15,7 +15,7 @@ from watcher.sandbox.kafka import ApacheKafka
 
 
 def home_or_skip() -> KafkaHome:
-    """Where the jars are; without them the test is skipped, or fails where they are required."""
+    """Directory of the jars; without them the test is skipped, or fails where they are required."""
     try:
         return obtain()
     except SandboxError as error:

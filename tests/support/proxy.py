@@ -22,7 +22,7 @@ RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 
 @dataclass(frozen=True, slots=True)
 class Behaviour:
-    """What happens to each chunk of bytes, in both directions."""
+    """Treatment of each chunk of bytes, in both directions."""
 
     latency_s: float = 0.0
     bytes_per_s: float = float("inf")

@@ -67,11 +67,11 @@ class RealFleet:
         return json.loads(path.read_text()) if path.exists() else {}
 
     def log(self, name: str) -> str:
-        """What a watcher's workers have logged."""
+        """Return what a watcher's workers have logged."""
         return (self.directory / "log" / f"{name}.log").read_text()
 
     def process(self, name: str) -> Process:
-        """What supervisord says of a watcher's worker."""
+        """Return what supervisord says of a watcher's worker."""
         return self.fleet.supervisord.processes()[name]
 
     @property

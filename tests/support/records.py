@@ -61,7 +61,7 @@ def read_messages(bootstrap: str, topics: Iterable[str], **options: Any) -> list
 
 
 def end_offsets(bootstrap: str, topics: Iterable[str], *, timeout_s: float = 20.0, **properties: Any) -> dict[tuple[str, int], int]:
-    """Where each partition that is not empty ends, open and aborted transactions included."""
+    """Return the end of each partition that is not empty, open and aborted transactions included."""
     admin = AdminClient({"bootstrap.servers": bootstrap, **properties}, logger=QUIET)
     known = admin.list_topics(timeout=timeout_s).topics
     wanted = [TopicPartition(topic, partition) for topic in set(topics) & set(known) for partition in known[topic].partitions]

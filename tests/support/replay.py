@@ -62,7 +62,7 @@ def apply_delta(document: Document, delta: Document) -> None:
 
 
 def _reach(document: Any, path: str) -> tuple[Any, Any]:
-    """What holds the last part of a path, and that part: a name, or a place in an array."""
+    """Return the container of the last part of a path, and that part: a name, or a place in an array."""
     *outer, last = path.split(".")
     for name in outer:
         document = document[int(name) if isinstance(document, list) else name]

@@ -13,7 +13,7 @@ VALIDATOR = Draft202012Validator(SCHEMA)
 
 
 def faults(message: dict[str, Any]) -> list[str]:
-    """What the schema says against a message; also fields that it does not name, though it allows consumers to meet them."""
+    """List what the schema says against a message; also fields that it does not name, though it allows consumers to meet them."""
     found = [f"{error.json_path}: {error.message}" for error in VALIDATOR.iter_errors(message)]
     kind = SCHEMA["discriminator"]["mapping"].get(message.get("operationType"), "").rpartition("/")[2]
     named = SCHEMA["$defs"].get(kind, {}).get("properties", {})

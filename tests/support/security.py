@@ -41,7 +41,7 @@ LONG_AGO = datetime.datetime(2020, 1, 1, tzinfo=datetime.UTC)
 EXPIRED = LONG_AGO + datetime.timedelta(days=1)
 
 MONGODB_ACTIONS = ["find", "changeStream"]
-"""What a watcher needs on its database; the role `read` holds both."""
+"""Rights that a watcher needs on its database; the role `read` holds both."""
 
 Grant = tuple[ResourceType, str, AclOperation]
 

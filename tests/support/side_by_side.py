@@ -1,6 +1,9 @@
 """pytest plugin: tests run side by side with pytest-xdist, and those that measure run alone.
 
 Marked `alone` is what a second test beside it would disturb: a limit on memory or processor time, or on a time without waiting.
+
+The longest files come first, and the short ones of tests/unit fill the gaps at the end, so that all processes end at about the same
+time. Files with tests that are `alone` come last: nobody has to wait for them then.
 """
 
 from __future__ import annotations
@@ -17,6 +20,9 @@ from tests.support.apache_kafka import BROKER_USED
 from watcher.sandbox import process
 
 ALONE = "alone"
+LATER = ("faults", "unit")
+"""Directories whose files come later, in this order. Some files of the others take minutes."""
+
 MOST_PROCESSES = 8
 """Among which the servers' ports are divided."""
 
@@ -30,6 +36,7 @@ def pytest_configure(config: pytest.Config) -> None:
         directory.mkdir(exist_ok=True)
         config.pluginmanager.register(Turns(directory), "turns")
     else:
+        config.option.loadscopereorder = False  # else the files with the most tests would come first, which are the fastest
         config.pluginmanager.register(Controller(config), "side-by-side-controller")
 
 
@@ -40,16 +47,32 @@ def ports_of(number: int) -> range:
     return range(start, start + share)
 
 
+def is_alone(item: pytest.Item) -> bool:
+    """Return True if no other test may run at the same time."""
+    return item.get_closest_marker(ALONE) is not None
+
+
+def turn_of(directory: str) -> int:
+    """Return a number by which directories are put in order."""
+    return LATER.index(directory) + 1 if directory in LATER else 0
+
+
 class Turns:
     """Lets a process run its next test, by locks on two files: flock(2) ends with the process, however that ends."""
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
 
+    @pytest.hookimpl(trylast=True)
+    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
+        """Put the files in order."""
+        with_alone = {item.path for item in items if is_alone(item)}
+        items.sort(key=lambda item: (item.path in with_alone, turn_of(item.path.parent.name)))
+
     @pytest.hookimpl(wrapper=True, tryfirst=True)  # outside of pytest-timeout's clock
     def pytest_runtest_protocol(self, item: pytest.Item) -> Iterator[None]:
         """One test, with its fixtures."""
-        with turn(self._directory, alone=item.get_closest_marker(ALONE) is not None):
+        with turn(self._directory, alone=is_alone(item)):
             return (yield)
 
     def pytest_sessionfinish(self, session: pytest.Session) -> None:

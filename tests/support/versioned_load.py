@@ -6,8 +6,7 @@ import threading
 from collections.abc import Sequence
 from datetime import datetime
 from random import Random
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 from bson import Int64, MaxKey, MinKey, ObjectId, Timestamp
 from bson.binary import Binary
@@ -16,6 +15,8 @@ from pymongo import WriteConcern
 from pymongo.client_session import ClientSession
 from pymongo.database import Database
 from pymongo.errors import PyMongoError
+
+from tests.support.background import Background
 
 IDS: list[Any] = [
     MinKey(), None, -1, 0.5, 3, Int64(2**40), Decimal128("7.25"), "", "a", "ö", {}, {"a": 1}, {"a": "x"}, Binary(b"\1\2", 0),
@@ -26,7 +27,7 @@ TOLD_APART = [each for each in IDS if each != float("inf")]
 """Those that a message's JSON tells apart: infinity is null there, as None is."""
 
 
-class VersionedLoad:
+class VersionedLoad(Background):
     """Fills collections, then updates, deletes and inserts their documents, some in transactions, until the `with` block is left.
 
     A document has a `name`, its own for good, and a `version` that rises with every write.
@@ -35,14 +36,13 @@ class VersionedLoad:
     def __init__(
         self, db: Database[Any], ids: Sequence[Any], collections: Sequence[str], *, seed: int, pause_s: float = 0.002
     ) -> None:
+        super().__init__(self._run, f"versioned-load-{seed}")
         # Only what a majority has can be in a change stream, and is never rolled back.
         self._db = db.with_options(write_concern=WriteConcern("majority"))
         self._ids = ids
         self._collections = collections
         self._random = Random(seed)
         self._pause_s = pause_s
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._run, name=f"versioned-load-{seed}")
         self.writes = 0
         self.failures = 0
 
@@ -51,16 +51,8 @@ class VersionedLoad:
         for collection in self._collections:
             self._db[collection].insert_many([self._document(collection, number) for number in range(len(self._ids))])
 
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        self._stop.set()
-        self._thread.join()
-
-    def _run(self) -> None:
-        while not self._stop.wait(self._pause_s):
+    def _run(self, stop: threading.Event) -> None:
+        while not stop.wait(self._pause_s):
             try:
                 self._transact() if self._random.random() < 0.15 else self._write()
             except PyMongoError:

@@ -8,11 +8,18 @@ from typing import TypeVar
 
 T = TypeVar("T")
 
+LONGEST_PAUSE_S = 0.5
+
 
 def eventually(attempt: Callable[[], T], timeout_s: float = 20.0, interval_s: float = 0.02) -> T:
-    """What `attempt` gives, as soon as that is true. At the deadline AssertionError: the last one it raised, or one of ours."""
+    """Return what `attempt` gives, as soon as that is true; at the deadline AssertionError: the last one it raised, or ours.
+
+    After an attempt that takes longer than `interval_s`, such as reading all of a topic, the pause is as long: the processor is for
+    what is waited for.
+    """
     deadline = time.monotonic() + timeout_s
     while True:
+        begun = time.monotonic()
         failure: AssertionError
         try:
             if value := attempt():
@@ -20,6 +27,7 @@ def eventually(attempt: Callable[[], T], timeout_s: float = 20.0, interval_s: fl
             failure = AssertionError(f"not within {timeout_s} s; the last value was {value!r}")
         except AssertionError as error:
             failure = error
-        if time.monotonic() > deadline:
+        now = time.monotonic()
+        if now > deadline:
             raise failure
-        time.sleep(interval_s)
+        time.sleep(max(interval_s, min(now - begun, LONGEST_PAUSE_S)))

@@ -30,7 +30,7 @@ class WatcherctlDirectory:
         self.conf_dir = self.path / "conf.d"
         self.conf_dir.mkdir()
         self.prefix: tuple[str, ...] = ()
-        """What to run watcherctl with, such as another user's rights."""
+        """Command that runs watcherctl, such as with another user's rights."""
         switch_off_agent(self.conf_dir)
 
     def write_env(self, name: str, text: str) -> None:
@@ -62,7 +62,7 @@ class WatcherctlDirectory:
 
     @property
     def logs(self) -> str:
-        """What the workers and supervisord have logged."""
+        """Return what the workers and supervisord have logged."""
         return "".join(path.read_text() for path in sorted((self.path / "log").glob("*.log")))
 
     @property

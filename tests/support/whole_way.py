@@ -28,11 +28,11 @@ UPDATE_OR_REPLACE = "update or replace"
 COLLECTIONS = ("users", "organizations", "schedules")
 IDS = (1, 2, "three")
 CHANGES = {"replace": "replace", "set": "update", "unset": "update", "push": "update", "trim": UPDATE_OR_REPLACE}
-"""What each kind of write does to a document that is there."""
+"""Effect of each kind of write on a document that is there."""
 
 
 class Event(NamedTuple):
-    """What a message tells. `number` is the write's, in its document; a delete and a control message have none."""
+    """Content of a message. `number` is the write's, in its document; a delete and a control message have none."""
 
     operation: str
     collection: str | None = None
@@ -112,7 +112,7 @@ class Author:
 
     @property
     def events(self) -> int:
-        """How many messages must come."""
+        """Return how many messages must come."""
         return sum(len(group) for group in self.expected)
 
     def do(self, step: Step) -> None:

@@ -41,7 +41,7 @@ class WorkerProcess:
         self.python = sys.executable
         """Of which environment; a benchmark may name another."""
         self.program: Sequence[str] = ("-m", "watcher")
-        """What Python runs; a test may have another program start the worker."""
+        """Arguments of Python; a test may have another program start the worker."""
         for path in (self.conf_dir, self.state_dir):
             path.mkdir(parents=True, exist_ok=True)
         (self.conf_dir / f"{name}.toml").write_text(as_toml(settings))
@@ -82,7 +82,7 @@ class WorkerProcess:
 
     @property
     def ended(self) -> bool:
-        """Whether it has."""
+        """True once it has ended."""
         return self._running.poll() is not None
 
     def signal(self, number: signal.Signals) -> None:
@@ -137,7 +137,7 @@ class WorkerProcess:
 
 
 class Inbox:
-    """What has arrived on a watcher's topics."""
+    """Messages that have arrived on a watcher's topics."""
 
     def __init__(self, bootstrap: str, topics: Sequence[str]) -> None:
         self.bootstrap = bootstrap

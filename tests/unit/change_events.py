@@ -15,7 +15,7 @@ from bson.timestamp import Timestamp
 from watcher.messages.encoder import Encoder, MessageFormat
 
 RECORDED_FILE = Path(__file__).parents[1] / "data" / "change_events.jsonl"
-"""What mongod 6.0.5 sent for the life of one document and its database; only the clock was turned to 1 January 2024."""
+"""Bytes that mongod 6.0.5 sent for the life of one document and its database; only the clock was turned to 1 January 2024."""
 
 NOON_MS = 1_704_110_400_000
 """2024-01-01T12:00:00.000Z."""

@@ -63,7 +63,7 @@ documents = st.dictionaries(keys, values, max_size=8)
 
 
 def reference(value: Any) -> Any:
-    """What `json.loads` gives for `value` in the plain dialect: the documentation's table once more, written for reading."""
+    """Return what `json.loads` gives for `value` in the plain dialect: the documentation's table once more, written for reading."""
     match value:
         case Code():
             return {"code": str(value)} if value.scope is None else {"code": str(value), "scope": reference(value.scope)}

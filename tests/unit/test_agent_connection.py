@@ -1,4 +1,4 @@
-"""Who loses its connection when it does not get on, and how calm the agent is where no more can be accepted."""
+"""Connections that do not get on are closed, and the agent stays calm where no more can be accepted."""
 
 from __future__ import annotations
 

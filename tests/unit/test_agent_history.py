@@ -16,7 +16,7 @@ START = NOW - timedelta(seconds=100)
 
 
 def report(seconds: float, inserts: int, **changes: Any) -> StatusReport:
-    """What a worker writes `seconds` after NOW."""
+    """Make what a worker writes `seconds` after NOW."""
     values = {"pid": 7, "state": "streaming", "startedAt": START, "updatedAt": NOW + timedelta(seconds=seconds)}
     return report_of({**values, "events": {"insert": inserts}, **changes})
 

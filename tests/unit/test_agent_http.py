@@ -101,7 +101,7 @@ def old_starlette(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def exposed(tmp_path: Path) -> Agent:
-    """Where others can reach it."""
+    """Address at which others can reach it."""
     return Agent(tmp_path, host="0.0.0.0", token=TOKEN)
 
 

@@ -1,4 +1,4 @@
-"""Which workers hang for so long that they are to be restarted."""
+"""Workers that hang for so long that they are to be restarted."""
 
 from __future__ import annotations
 

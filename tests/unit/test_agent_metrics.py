@@ -40,7 +40,7 @@ def worker_text(name: str, *, seed: int = 1) -> str:
 
 
 def samples(text: str) -> set[tuple[str, tuple[tuple[str, str], ...], float]]:
-    """What a Prometheus client understands of an exposition."""
+    """Parse what a Prometheus client understands of an exposition."""
     families = text_string_to_metric_families(text)
     return {(s.name, tuple(sorted(s.labels.items())), s.value) for family in families for s in family.samples}
 

@@ -140,6 +140,19 @@ def test_the_most_urgent_watcher_comes_first_with_its_error_and_what_to_do(page:
     assert "3.0s ago" in words
 
 
+def test_a_standby_says_where_the_watcher_is_active(page: Page) -> None:
+    since = NOW - timedelta(minutes=3)
+    page.show(row("crm", WatcherState.STANDBY, activeHost="host-<b>", activeSince=since))
+    words = " ".join(Elements(page.get().text).text.split())
+    assert f"standby active on host-<b> since {since.astimezone():%H:%M}" in words
+
+
+def test_troubles_between_hosts_are_on_the_page_of_the_watcher(page: Page) -> None:
+    page.show(row("crm", WatcherState.STANDBY, settingsDiffer=["host-<b> has batch_size = 500, this host 1000"]))
+    words = " ".join(Elements(page.get("/watchers/crm").text).text.split())
+    assert "Other hosts not the same settings on all hosts: host-<b> has batch_size = 500, this host 1000 Hint: Use" in words
+
+
 @pytest.mark.parametrize(
     ("states", "sentence", "level"),
     [
@@ -159,6 +172,13 @@ def test_the_fleet_in_a_sentence(states: list[WatcherState], sentence: str, leve
     survey = Survey(NOW, 4700, tuple(watcher.row for watcher in watchers))
     assert summary(survey, watchers) == sentence
     assert overall(survey, watchers) is level
+
+
+def test_workers_that_systemd_or_kubernetes_runs_need_no_supervisord() -> None:
+    streaming, stopped = (watcher_view(row("crm", state), NOW, {}) for state in (WatcherState.STREAMING, WatcherState.STOPPED))
+    assert summary(Survey(NOW, None, (streaming.row,)), [streaming]) == "the watcher streams"
+    assert overall(Survey(NOW, None, (streaming.row,)), [streaming]) is Level.GOOD
+    assert summary(Survey(NOW, None, (stopped.row,)), [stopped]).startswith("supervisord does not run")
 
 
 def test_without_supervisord_nothing_is_well() -> None:

@@ -17,6 +17,8 @@ from benchmarks.results import Result, read
 from benchmarks.runs import Attempts
 from tests.support import maven
 
+pytestmark = pytest.mark.one_python  # no part of the product
+
 ROOT = Path(__file__).parents[2]
 
 

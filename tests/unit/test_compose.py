@@ -39,7 +39,7 @@ def listener_addresses(variable: str) -> dict[str, str]:
 
 
 def help_text(command: str) -> str:
-    """What `watcherctl COMMAND --help` prints."""
+    """Return what `watcherctl COMMAND --help` prints."""
     line = [sys.executable, "-m", "watcher", command, "--help"]
     return subprocess.run(line, capture_output=True, text=True, check=True, timeout=30, cwd=ROOT).stdout
 
@@ -152,11 +152,11 @@ def test_build_context_holds_nothing_that_a_deployment_has() -> None:
 
 
 def allowed() -> set[str]:
-    """What .dockerignore lets into the build context."""
+    """List what .dockerignore lets into the build context."""
     return {line[1:] for line in IGNORED if line.startswith("!")}
 
 
 def copied() -> list[list[str]]:
-    """What each COPY takes from the build context."""
+    """List what each COPY takes from the build context."""
     lines = re.findall(r"^COPY ((?!--from).+)$", DOCKERFILE, re.MULTILINE)
     return [line.split()[:-1] for line in lines]

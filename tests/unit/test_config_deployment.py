@@ -1,4 +1,4 @@
-"""Where a deployment is found."""
+"""Places in which a deployment is found."""
 
 from __future__ import annotations
 

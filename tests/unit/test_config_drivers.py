@@ -1,4 +1,4 @@
-"""What the drivers say against settings: all of it at once, with what to do, and without a connection."""
+"""Complaints of the drivers about settings: all of them at once, with what to do, and without a connection."""
 
 from __future__ import annotations
 

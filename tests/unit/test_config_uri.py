@@ -1,4 +1,4 @@
-"""What a MongoDB URI must be, and how it is shown."""
+"""Rules for a MongoDB URI, and how it is shown."""
 
 from __future__ import annotations
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from watcher.config import load
+from watcher.config import Settings, load
 
 
 def faults(tmp_path: Path, **watchers: str) -> dict[str, list[str]]:
@@ -99,3 +99,14 @@ def test_another_kafka_is_another_matter(tmp_path: Path) -> None:
         "shop": [],
         "crm": [],
     }
+
+
+def test_the_topics_of_hundreds_of_watchers_are_made_once_each(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """They were made for each pair: every command took seconds then."""
+    made: list[str] = []
+    once = Settings.configured_topics
+    assert isinstance(once, property)
+    monkeypatch.setattr(Settings, "configured_topics", property(lambda ours: made.append(ours.name) or once.__get__(ours)))
+    names = [f"w{number}" for number in range(20)]
+    assert faults(tmp_path, **dict.fromkeys(names, "")) == {name: [] for name in names}
+    assert sorted(made) == sorted(names)

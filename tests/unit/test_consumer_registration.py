@@ -1,4 +1,4 @@
-"""What cannot be a handler, and what no message can match, is refused when it is registered."""
+"""Refusals at registration: of what cannot be a handler, and of what no message can match."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ COROUTINES = [
 GENERATORS = [streamed, generated, functools.partial(generated)]
 FUNCTIONS = [done, done_or_not, functools.partial(done), Service().done, Object(), print, [].append]
 UNKNOWN = [returned, returned_or_not, wanted_only, lambda change: saved(change)]
-"""What they give shows only when they are called."""
+"""Results of handlers show only when they are called."""
 
 
 @pytest.mark.parametrize("handler", [*COROUTINES, *GENERATORS, None, "users"])
@@ -154,7 +154,7 @@ print([_returns_none(each) for each in (done, done_or_not, returned, returned_or
 
 @pytest.mark.parametrize("version", OTHER_PYTHONS)
 def test_handlers_of_asyncio_under_other_pythons(version: str) -> None:
-    """What a function returns is read from its code, which each version writes in its own way."""
+    """Results of a function are read from its code, which each version writes in its own way."""
     python = _python(version)
     told = subprocess.run([python, "-c", RETURNS_NONE], cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
     assert told.stdout.strip() == "[True, True, False, False, False, False]", told.stderr
@@ -299,6 +299,7 @@ WRONG = [
 ]
 
 
+@pytest.mark.one_python  # mypy judges alike
 def test_mypy_refuses_handlers_of_the_other_class(tmp_path: Path) -> None:
     program = tmp_path / "snippet.py"
     program.write_text("\n".join([SNIPPET, *RIGHT, *WRONG, ""]))

@@ -1,4 +1,4 @@
-"""Where reading goes on, by the group's offsets and what is stored with them. Others commit offsets too, with their own words."""
+"""Starts of reading, by the group's offsets and what is stored with them. Others commit offsets too, with their own words."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the documents say of commands, settings, exit codes and messages is what the code has."""
+"""Compares the documents on commands, settings, exit codes and messages with the code."""
 
 from __future__ import annotations
 

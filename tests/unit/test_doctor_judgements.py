@@ -1,4 +1,4 @@
-"""What doctor makes of facts that servers in tests do not have, or not soon enough."""
+"""Judgements of doctor on facts that servers in tests do not have, or not soon enough."""
 
 from __future__ import annotations
 
@@ -24,8 +24,9 @@ from watcher.doctor.kafka_topics import judge_position_topic, judge_rights, judg
 from watcher.doctor.kafka_transactions import judge_wanted_copies
 from watcher.doctor.mongodb import judge_majority, judge_version
 from watcher.doctor.mongodb_database import judge_collections, judge_expiry, judge_oplog
-from watcher.doctor.position import judge_headroom, judge_owner
+from watcher.doctor.position import judge_active, judge_headroom, judge_owner
 from watcher.doctor.record_times import judge_oldest, judge_retention
+from watcher.kafka.position import Command, Stamp
 from watcher.model import Owner
 from watcher.oplog import Oplog
 
@@ -123,9 +124,10 @@ def test_copies_of_the_transaction_log() -> None:
 
 
 def test_sessions_that_are_too_short_for_the_brokers() -> None:
-    check_fix(judge_lease(10_000, 0), FAILED, "group.min.session.timeout.ms is 10000", "group.min.session.timeout.ms=6000")
-    assert judge_lease(6000, 2).text == "may be had; workers that are active or stand by: 2"
-    assert judge_lease(0, 0).outcome is OK
+    check_fix(judge_lease(10_000, None, 0), FAILED, "group.min.session.timeout.ms is 10000", "group.min.session.timeout.ms=6000")
+    check_fix(judge_lease(6000, 5000, 0), FAILED, "group.max.session.timeout.ms is 5000", "group.max.session.timeout.ms=6000")
+    assert judge_lease(6000, 6000, 2).text == "may be had; workers that are active or stand by: 2"
+    assert judge_lease(None, None, 0).outcome is OK
 
 
 def test_topics_by_what_their_names_depend_on() -> None:
@@ -147,6 +149,27 @@ def test_rights() -> None:
     assert judge_rights(kafka, {"shop.insert": every, SETTINGS.position_topic: every}).outcome is OK
     without_read = {"shop.insert": every, SETTINGS.position_topic: {AclOperation.WRITE}}
     check_fix(judge_rights(kafka, without_read), FAILED, f"no Read on {SETTINGS.position_topic}", "--operation Read --topic")
+
+
+def test_rights_for_several_hosts() -> None:
+    rights = {"shop.insert": {AclOperation.WRITE, AclOperation.DESCRIBE_CONFIGS}}
+    assert judge_rights(Kafka(SETTINGS), rights).outcome is OK
+    several = judge_rights(Kafka(replace(SETTINGS, high_availability=True)), rights)
+    check_fix(several, WARNING, "no Read on shop.insert: a host with an empty disk", "--operation Read --topic shop.insert")
+
+
+def test_owner_of_a_watcher_that_runs_on_several_hosts() -> None:
+    there = Owner("i", "host-b", 7)
+    assert judge_active(Stamp(there, active_since="2024-01-01T12:03:00.000Z"), SETTINGS).outcome is OK
+    assert judge_active(Stamp(there, command=Command("1", "rewind to noon")), SETTINGS).outcome is OK
+    check_fix(
+        judge_active(Stamp(there), SETTINGS), WARNING, "without a lease", "high_availability = true there too", "shop-watcher"
+    )
+
+
+def test_clocks_of_other_hosts_are_compared_with_kafka() -> None:
+    assert judge_skew(2.0, "host-b", than="Kafka's").text == "host-b's and Kafka's are at most 5 s apart"
+    assert judge_skew(-60.0, "host-b", than="Kafka's").text == "host-b's is 1m behind Kafka's"
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""What doctor found, as text and as JSON."""
+"""Findings of doctor, as text and as JSON."""
 
 from __future__ import annotations
 

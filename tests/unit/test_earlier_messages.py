@@ -1,4 +1,4 @@
-"""What a message in a watcher's topic tells of that watcher."""
+"""Messages in a watcher's topic tell of that watcher."""
 
 from __future__ import annotations
 

@@ -17,7 +17,7 @@ from watcher.mongodb.field_exclusion import exclusion_stages, fields_of
 
 
 def refused(**changes: Any) -> Refused:
-    """Why the settings do not take `changes`."""
+    """Return the reason for which the settings do not take `changes`."""
     with pytest.raises(Invalid) as caught:
         settings(**changes)
     [error] = caught.value.refusals

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import time
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -54,8 +56,25 @@ def test_a_running_worker_is_what_it_says(written: str, expected: WatcherState) 
 def test_a_standby_is_well_and_says_who_is_active() -> None:
     standby = row("dashboard", process(), report("standby", activeHost="host-b"), now=NOW)
     assert standby.state in AS_IT_SHOULD_BE
-    assert standby.state_in_words == "standby (active on host-b)"
-    assert row("dashboard", process(), report("standby"), now=NOW).state_in_words == "standby"
+    assert standby.state_in_words(NOW) == "standby (active on host-b)"
+    assert row("dashboard", process(), report("standby"), now=NOW).state_in_words(NOW) == "standby"
+
+
+@pytest.fixture
+def utc(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """This host's time of day is UTC's."""
+    with monkeypatch.context() as patch:
+        patch.setenv("TZ", "UTC")
+        time.tzset()
+        yield
+    time.tzset()
+
+
+@pytest.mark.parametrize(("minutes", "words"), [(3, "11:57"), (60 * 24, "2023-12-31 12:00")])
+def test_a_standby_says_since_when_by_the_time_of_day_here(minutes: int, words: str, utc: None) -> None:
+    since = NOW - timedelta(minutes=minutes)
+    standby = row("dashboard", process(), report("standby", activeHost="host-b", activeSince=since), now=NOW)
+    assert standby.state_in_words(NOW) == f"standby (active on host-b since {words})"
 
 
 def test_a_worker_that_no_longer_writes_is_hung() -> None:

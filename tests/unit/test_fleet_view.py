@@ -1,4 +1,4 @@
-"""What `status`, `start` and `logs` show."""
+"""Output of `status`, `start` and `logs`."""
 
 from __future__ import annotations
 

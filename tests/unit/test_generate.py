@@ -2,33 +2,33 @@
 
 from __future__ import annotations
 
-import json
 import shlex
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
-import jsonschema
+import kubernetes_validate
 import pytest
 import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 from supervisor.options import ServerOptions
 
+from tests.support.plain_settings import settings
 from tests.support.programs import find_program
 from watcher.cli import run_command_line
 from watcher.config import Deployment, load
+from watcher.config.agent_settings import load_agent
 from watcher.errors import ExitCode
 from watcher.fleet.errors import FleetError
 from watcher.fleet.programs import STOP_WAIT_SECONDS
-from watcher.generate.kubernetes import object_name
+from watcher.generate.kubernetes import Cluster, Watcher, loopback_warnings, manifest_files, object_name
 from watcher.generate.settings_text import settings_text
-from watcher.generate.systemd import AGENT_UNIT, TARGET, TEMPLATE, unit_files
+from watcher.generate.systemd import AGENT_UNIT, FLEET_UNIT, TARGET, TEMPLATE, fleet_files, unit_files
 from watcher.generate.yaml_text import yaml_text
 
-ROOT = Path(__file__).parents[2]
-SCHEMA = jsonschema.Draft202012Validator(json.loads((ROOT / "tests/data/kubernetes/schema.json").read_text(encoding="utf-8")))
+KUBERNETES = "1.37"
 
 SECRETS = ("hunter1", "hunter2", "hunter3", "hunter4", "hunter5")
 VARIABLES = {"KAFKA_USER": "hunter5", "BATCH": "7"}
@@ -79,12 +79,28 @@ def generate(*arguments: str) -> int:
     return run_command_line(["generate", *arguments])
 
 
+def objects(path: Path) -> dict[str, dict[str, Any]]:
+    """The objects in a file by their kind, all good by Kubernetes' schemas."""
+    documents = list(yaml.safe_load_all(path.read_text(encoding="utf-8")))
+    for document in documents:
+        kubernetes_validate.validate(document, KUBERNETES, strict=True)
+    return {document["kind"]: document for document in documents}
+
+
 def manifests(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
-    """The ConfigMap and the Deployment in a file, both good by the schema."""
-    config_map, worker = yaml.safe_load_all(path.read_text(encoding="utf-8"))
-    for document in (config_map, worker):
-        SCHEMA.validate(document)
-    return config_map, worker
+    """The ConfigMap and the Deployment in a file."""
+    found = objects(path)
+    return found["ConfigMap"], found["Deployment"]
+
+
+def containers(deployment: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """The containers of a Deployment's pods by their names."""
+    return {container["name"]: container for container in deployment["spec"]["template"]["spec"]["containers"]}
+
+
+def variables(container: dict[str, Any]) -> dict[str, dict[str, str]]:
+    """The variables of a container that come from a Secret: of which, and its key there."""
+    return {entry["name"]: entry["valueFrom"]["secretKeyRef"] for entry in container["env"] if "valueFrom" in entry}
 
 
 @pytest.mark.parametrize("arguments", [("--into", "out"), ("--systemd", "--into", "out"), ("--kubernetes", "--into", "out")])
@@ -147,17 +163,19 @@ def test_supervisord_takes_the_sections_by_its_include(deployment: Deployment, t
     assert process.stdout_logfile == str(deployment.log_dir / "dashboard.log")
 
 
-def verified(directory: Path) -> str:
-    """What systemd has to say against the units in `directory`; empty if nothing."""
-    names = (TEMPLATE.replace("@", "@dashboard"), AGENT_UNIT, TARGET)
+FOR_EACH = (TEMPLATE.replace("@", "@dashboard"), AGENT_UNIT, TARGET)
+
+
+def verified(directory: Path, names: tuple[str, ...] = FOR_EACH) -> str:
+    """Return what systemd has to say against the units in `directory`; empty if nothing."""
     command = [find_program("systemd-analyze"), "verify", "--man=no", *(str(directory / name) for name in names)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     return done.stderr + ("" if done.returncode == 0 else f"exit code {done.returncode}")
 
 
-def unit(directory: Path) -> dict[str, str]:
-    """The template's directives; of those that come more than once, the last."""
-    lines = (directory / TEMPLATE).read_text(encoding="utf-8").splitlines()
+def unit(directory: Path, name: str = TEMPLATE) -> dict[str, str]:
+    """A unit's directives; of those that come more than once, the last."""
+    lines = (directory / name).read_text(encoding="utf-8").splitlines()
     return dict(line.split("=", 1) for line in lines if "=" in line and not line.startswith("#"))
 
 
@@ -191,9 +209,32 @@ def test_systemd_would_find_a_misspelt_directive(deployment: Deployment) -> None
     assert "WatchdogSecs" in verified(Path("systemd"))
 
 
-@pytest.mark.parametrize("name", [TEMPLATE, AGENT_UNIT])
-def test_systemd_finds_the_processes_well_confined(name: str, deployment: Deployment) -> None:
-    generate("--systemd")
+def test_systemd_takes_the_unit_that_runs_the_fleet(deployment: Deployment, capsys: pytest.CaptureFixture[str]) -> None:
+    assert generate("--systemd", "--fleet") == 0
+    assert {path.name for path in Path("systemd").iterdir()} == {FLEET_UNIT}
+    assert verified(Path("systemd"), (FLEET_UNIT,)) == ""
+    service = unit(Path("systemd"), FLEET_UNIT)
+    place = ["--config", str(deployment.conf_dir), "--state-dir", str(deployment.conf_dir.parent)]
+    assert shlex.split(service["ExecStart"]) == [sys.executable, "-m", "watcher", "run", *place]
+    assert service["ReadWritePaths"] == f"-{deployment.run_dir} -{deployment.log_dir}"
+    assert (service["Conflicts"], service["WantedBy"]) == (TARGET, "multi-user.target")
+    assert int(service["TimeoutStopSec"]) > STOP_WAIT_SECONDS
+    told = capsys.readouterr().err
+    assert f"sudo install -d -o watcher -m 700 {deployment.run_dir} {deployment.log_dir}\n" in told
+    assert f"systemctl enable --now {FLEET_UNIT}\n" in told
+
+
+@pytest.mark.parametrize("arguments", [("--into", "out"), ("--kubernetes",)])
+def test_the_unit_of_the_fleet_is_for_systemd(
+    arguments: tuple[str, ...], deployment: Deployment, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert generate("--fleet", *arguments) == 2
+    assert "--fleet goes with --systemd" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("name", "options"), [(TEMPLATE, ()), (AGENT_UNIT, ()), (FLEET_UNIT, ("--fleet",))])
+def test_systemd_finds_the_processes_well_confined(name: str, options: tuple[str, ...], deployment: Deployment) -> None:
+    generate("--systemd", *options)
     command = [find_program("systemd-analyze"), "security", "--offline=yes", "--threshold=25", f"./systemd/{name}"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 0, done.stdout[-200:]
@@ -203,9 +244,9 @@ def test_systemd_finds_the_processes_well_confined(name: str, deployment: Deploy
 def test_systemd_takes_odd_paths(directory: str, tmp_path: Path) -> None:
     base = tmp_path / directory
     deployment = Deployment(base / "conf.d", base / "run", base / "log")
-    for file in unit_files(["dashboard"], deployment, "watcher", agent=True):
+    for file in (*unit_files(["dashboard"], deployment, "watcher", agent=True), *fleet_files(deployment, "watcher")):
         (tmp_path / file.name).write_text(file.text, encoding="utf-8")
-    assert verified(tmp_path) == ""
+    assert verified(tmp_path, (*FOR_EACH, FLEET_UNIT)) == ""
     command = unit(tmp_path)["ExecStart"].replace("%%", "%").replace("$$", "$")
     expected = ["run", "%i", "--config", str(base / "conf.d"), "--state-dir", str(base)]
     assert shlex.split(command.replace(";", "\\;") if '"' not in command else command)[3:] == expected
@@ -225,7 +266,7 @@ def test_kubernetes_mounts_settings_that_mean_the_same(
     """With the secrets in the environment, where the Deployment puts them, the ConfigMap is the watcher's own conf.d again."""
     assert generate("--kubernetes") == 0
     config_map, worker = manifests(Path("kubernetes") / f"{name}.yaml")
-    (container,) = worker["spec"]["template"]["spec"]["containers"]
+    container = containers(worker)["worker"]
     secrets = {
         "MONGODB_URI": {"dashboard": "mongodb://app:hunter1@localhost/dashboard?replicaSet=rs0"}.get(
             name, "mongodb://app:hunter3@localhost/sales"
@@ -234,7 +275,7 @@ def test_kubernetes_mounts_settings_that_mean_the_same(
         "KAFKA_SSL_KEY_PASSWORD": "hunter4",
         **VARIABLES,
     }
-    environment = {entry["name"]: secrets[entry["name"]] for entry in container.get("env", [])}
+    environment = {variable: secrets[variable] for variable in variables(container)}
     mounted = tmp_path / "mounted"
     mounted.mkdir()
     for file, text in config_map["data"].items():
@@ -254,10 +295,115 @@ def test_kubernetes_runs_one_worker_at_a_time_and_lets_it_finish(deployment: Dep
     assert (spec["replicas"], spec["strategy"]) == (1, {"type": "Recreate"})
     pod = spec["template"]["spec"]
     assert pod["terminationGracePeriodSeconds"] > STOP_WAIT_SECONDS
-    (container,) = pod["containers"]
+    container = containers(worker)["worker"]
     assert container["image"] == "registry.example/watcher:1"
-    references = [entry["valueFrom"]["secretKeyRef"] for entry in container["env"]]
-    assert {reference["name"] for reference in references} == {"database-watcher-sales-reports"}
+    assert {reference["name"] for reference in variables(container).values()} == {"database-watcher-sales-reports"}
+    assert "affinity" not in pod
+    assert "PodDisruptionBudget" not in objects(Path("kubernetes/Sales_Reports.yaml"))
+
+
+def share(deployment: Deployment, name: str) -> None:
+    """Let this watcher run on several hosts."""
+    path = deployment.conf_dir / f"{name}.toml"
+    path.write_text("high_availability = true\n" + path.read_text())
+
+
+def test_kubernetes_runs_a_watcher_with_a_lease_on_two_nodes(deployment: Deployment) -> None:
+    share(deployment, "plain")
+    generate("--kubernetes")
+    found = objects(Path("kubernetes/plain.yaml"))
+    spec = found["Deployment"]["spec"]
+    assert spec["replicas"] == 2
+    assert spec["strategy"] == {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 0, "maxUnavailable": 1}}
+    [term] = spec["template"]["spec"]["affinity"]["podAntiAffinity"]["requiredDuringSchedulingIgnoredDuringExecution"]
+    assert term["topologyKey"] == "kubernetes.io/hostname"
+    budget = found["PodDisruptionBudget"]["spec"]
+    assert budget["maxUnavailable"] == 1
+    labels = spec["template"]["metadata"]["labels"]
+    for selector in (term["labelSelector"], budget["selector"], spec["selector"]):
+        assert selector["matchLabels"] == labels
+    assert containers(found["Deployment"])["worker"]["readinessProbe"]["exec"]["command"] == ["watcherctl", "health", "plain"]
+
+
+def test_kubernetes_has_an_agent_in_each_pod_and_a_service_that_finds_them(deployment: Deployment) -> None:
+    (deployment.conf_dir / "agent.toml").write_text("port = 9000\n")
+    generate("--kubernetes")
+    config_map, worker = manifests(Path("kubernetes/dashboard.yaml"))
+    agent = containers(worker)["agent"]
+    assert (agent["args"], agent["ports"]) == (["agent"], [{"name": "agent", "containerPort": 9000}])
+    assert "readinessProbe" not in agent
+    assert variables(agent).keys() - variables(containers(worker)["worker"]).keys() == {"AGENT_TOKEN"}
+    assert variables(agent)["AGENT_TOKEN"] == {"name": "database-watcher-agent", "key": "AGENT_TOKEN"}
+    assert worker["spec"]["template"]["spec"]["shareProcessNamespace"] is True
+    token = "0123456789abcdef"
+    deployment.conf_dir.joinpath("agent.toml").write_text(config_map["data"]["agent.toml"])
+    settings = load_agent(deployment.conf_dir, {"AGENT_TOKEN": token}).wanted
+    assert settings
+    assert settings.token
+    assert (settings.host, settings.port, settings.token.get_secret_value()) == ("0.0.0.0", 9000, token)
+    service = objects(Path("kubernetes/00-fleet.yaml"))["Service"]
+    assert service["spec"]["clusterIP"] == "None"
+    assert service["spec"]["selector"].items() <= worker["spec"]["template"]["metadata"]["labels"].items()
+    assert service["spec"]["ports"] == [{"name": "agent", "port": 9000, "targetPort": "agent"}]
+
+
+def test_kubernetes_without_an_agent(deployment: Deployment, capsys: pytest.CaptureFixture[str]) -> None:
+    (deployment.conf_dir / "agent.toml").write_text("enabled = false\n")
+    generate("--kubernetes")
+    assert not Path("kubernetes/00-fleet.yaml").exists()
+    config_map, worker = manifests(Path("kubernetes/plain.yaml"))
+    assert containers(worker).keys() == {"worker"}
+    assert config_map["data"].keys() == {"plain.toml"}
+    assert "agent" not in capsys.readouterr().err
+
+
+def test_kubernetes_has_a_namespace_if_it_is_told_one(deployment: Deployment, capsys: pytest.CaptureFixture[str]) -> None:
+    generate("--kubernetes", "--namespace", "cdc")
+    namespace = objects(Path("kubernetes/00-fleet.yaml"))["Namespace"]
+    assert namespace["metadata"]["name"] == "cdc"
+    for path in Path("kubernetes").iterdir():
+        others = [each for each in objects(path).values() if each["kind"] != "Namespace"]
+        assert {each["metadata"]["namespace"] for each in others} == {"cdc"}
+    commands = capsys.readouterr().err.partition("Next:\n")[2].splitlines()
+    assert commands[0] == "  kubectl apply -f kubernetes/00-fleet.yaml"
+    assert all(command.startswith("  kubectl --namespace cdc create secret") for command in commands[1:-1])
+    generate("--kubernetes")
+    assert "namespace" not in manifests(Path("kubernetes/plain.yaml"))[0]["metadata"]
+
+
+@pytest.mark.parametrize("name", ["Cdc", "-cdc", "cdc-", "a.b", "x" * 64])
+def test_a_namespace_that_kubernetes_does_not_take_is_refused(
+    name: str, deployment: Deployment, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert generate("--kubernetes", f"--namespace={name}") == 2
+    assert "lower-case letters" in capsys.readouterr().err
+
+
+def test_addresses_that_lead_back_into_the_pod_are_warned_of(deployment: Deployment, capsys: pytest.CaptureFixture[str]) -> None:
+    assert generate("--kubernetes") == 0
+    warnings = [line for line in capsys.readouterr().err.splitlines() if line.startswith("warning: ")]
+    assert warnings[0] == "warning: Sales_Reports: mongodb_uri names localhost, which in a pod is the pod itself"
+    assert len(warnings) == 3
+
+
+@pytest.mark.parametrize(
+    ("uri", "brokers", "found"),
+    [
+        ("mongodb://u:p%40@[::1]:27017,db.example/a", "kafka:9092", ["mongodb_uri names ::1"]),
+        ("mongodb://db.example/a", "kafka:9092,PLAINTEXT://127.0.0.2:9092", ["kafka_brokers names 127.0.0.2"]),
+        ("mongodb+srv://localhost.example.org/a", "localhost.example.org:9092", []),
+        ("mongodb://%2Ftmp%2Fm.sock/a", "kafka", []),
+    ],
+)
+def test_which_addresses_lead_back(uri: str, brokers: str, found: list[str]) -> None:
+    warned = loopback_warnings([settings(mongodb_uri=uri, kafka_brokers=brokers)])
+    assert list(warned) == [f"dashboard: {each}, which in a pod is the pod itself" for each in found]
+
+
+@pytest.mark.parametrize("name", ["00-fleet", "Agent"], ids=["the file", "the Secret"])
+def test_a_watcher_that_is_called_like_what_all_share_is_refused(name: str) -> None:
+    with pytest.raises(FleetError, match=f"{name} has the name of what all watchers share"):
+        manifest_files({name: Watcher({})}, Cluster("image"))
 
 
 def test_kubernetes_starts_a_new_pod_when_a_setting_changes(deployment: Deployment) -> None:
@@ -278,7 +424,7 @@ def test_a_uri_that_is_kept_in_a_file_comes_from_the_secret(deployment: Deployme
     assert generate("--kubernetes") == 0
     config_map, worker = manifests(Path("kubernetes/filed.yaml"))
     assert 'mongodb_uri = "${MONGODB_URI}"' in config_map["data"]["filed.toml"]
-    assert worker["spec"]["template"]["spec"]["containers"][0]["env"][0]["name"] == "MONGODB_URI"
+    assert "MONGODB_URI" in variables(containers(worker)["worker"])
 
 
 def test_a_property_that_is_kept_in_a_file_comes_from_the_secret(deployment: Deployment) -> None:
@@ -289,26 +435,28 @@ def test_a_property_that_is_kept_in_a_file_comes_from_the_secret(deployment: Dep
     assert generate("--kubernetes") == 0
     config_map, worker = manifests(Path("kubernetes/filed.yaml"))
     assert '"sasl.password" = "${KAFKA_SASL_PASSWORD}"' in config_map["data"]["filed.toml"]
-    assert worker["spec"]["template"]["spec"]["containers"][0]["env"][0]["name"] == "KAFKA_SASL_PASSWORD"
+    assert "KAFKA_SASL_PASSWORD" in variables(containers(worker)["worker"])
 
 
 def test_kubernetes_schema_refuses_a_misspelt_field(deployment: Deployment) -> None:
     generate("--kubernetes")
     _, worker = manifests(Path("kubernetes/plain.yaml"))
     worker["spec"]["template"]["spec"]["containers"][0]["readynessProbe"] = {}
-    with pytest.raises(jsonschema.ValidationError):
-        SCHEMA.validate(worker)
+    with pytest.raises(kubernetes_validate.ValidationError):
+        kubernetes_validate.validate(worker, KUBERNETES, strict=True)
 
 
 def test_what_to_type_names_the_variables_of_each_secret(deployment: Deployment, capsys: pytest.CaptureFixture[str]) -> None:
     generate("--kubernetes")
-    assert capsys.readouterr().err.splitlines() == [
+    told = capsys.readouterr().err
+    assert told[told.index("\nNext") :].splitlines() == [
         "",
         "Next:",
         "  kubectl create secret generic database-watcher-sales-reports --from-env-file=FILE"
         "  # a line each: KAFKA_SSL_KEY_PASSWORD, MONGODB_URI",
         "  kubectl create secret generic database-watcher-dashboard --from-env-file=FILE"
         "  # a line each: BATCH, KAFKA_SASL_PASSWORD, KAFKA_USER, MONGODB_URI",
+        "  kubectl create secret generic database-watcher-agent --from-env-file=FILE  # a line each: AGENT_TOKEN",
         "  kubectl apply -f kubernetes",
     ]
 

@@ -30,7 +30,7 @@ def without(reply: Document, field: str) -> Document:
 
 
 def opening(aggregate: Document, token: Any = None, **hello: Any) -> WatcherError:
-    """What a change stream says of a server that answers `aggregate` so."""
+    """Return what a change stream says of a server that answers `aggregate` so."""
     with Imitation({"buildInfo": VERSION, "aggregate": aggregate}, hello) as server:
         settings = Settings(
             name="shop", mongodb_uri=server.uri("shop"), kafka_brokers="host:9092", kafka_client_id="shop", start_from="now"

@@ -1,4 +1,4 @@
-"""What is between MongoDB and Kafka."""
+"""Events between MongoDB and Kafka."""
 
 from __future__ import annotations
 

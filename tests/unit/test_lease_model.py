@@ -13,6 +13,8 @@ import pytest
 from tests.support.lease_model import Rules, State, Worker, explore
 from watcher.kafka.lease_rules import Turn, belongs_in_group, next_turn
 
+pytestmark = pytest.mark.one_python  # a model
+
 RULES = Rules()
 FOREIGNER = Worker("F", has_lease=False)
 

@@ -1,4 +1,4 @@
-"""What breaks a change stream is answered by policy: a lost position by a gap that is told, a large event without its documents."""
+"""Policies for what breaks a change stream: a gap is told for a lost position, and a large event comes without its documents."""
 
 from __future__ import annotations
 

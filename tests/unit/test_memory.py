@@ -1,4 +1,4 @@
-"""What is free goes back to the operating system when a worker rests."""
+"""Memory that is free goes back to the operating system when a worker rests."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What Node makes of the messages: the plain dialect is written for it."""
+"""Messages as Node reads them: the plain dialect is written for it."""
 
 from __future__ import annotations
 
@@ -20,6 +20,8 @@ from tests.unit.random_bson import documents
 from watcher.messages.iso_time import LATEST_MS, iso_time
 from watcher.messages.serializations.bson_json import DIALECTS
 from watcher.model import Message
+
+pytestmark = pytest.mark.one_python  # Node's view
 
 READ_LINES = "require('fs').readFileSync(0, 'utf8').trimEnd().split('\\n')"
 

@@ -1,4 +1,4 @@
-"""What a worker tells Prometheus: every metric is documented, and Prometheus' own tools take the text."""
+"""Metrics of a worker: every one is documented, and Prometheus' own tools take the text."""
 
 from __future__ import annotations
 

@@ -15,6 +15,8 @@ import yaml
 from tests.support.programs import find_program
 from watcher.errors import NOT_RESTARTED, ExitCode
 
+pytestmark = pytest.mark.one_python  # Prometheus' own tools
+
 ROOT = Path(__file__).parents[2]
 MONITORING = ROOT / "monitoring"
 RUNBOOKS = ROOT / "docs" / "runbooks"

@@ -42,7 +42,7 @@ def natively(event: bytes, sequence: int = 7, envelope: Envelope = GENERIC) -> t
 
 
 def same(event: dict[str, Any] | bytes, sequence: int = 7) -> bool:
-    """Whether the part in C makes the message; then it has to be Python's."""
+    """Return True if the part in C makes the message; then it has to be Python's."""
     event = event if isinstance(event, bytes) else bson.encode(event)
     made = natively(event, sequence) is not None
     assert not made or encoder().encode(event, sequence) == encoder(native=False).encode(event, sequence)
@@ -271,7 +271,7 @@ def test_any_document(document: dict[str, Any], other: dict[str, Any], operation
 @settings(deadline=None, max_examples=500)
 @given(st.sampled_from(ROWS), st.binary(min_size=1, max_size=12), st.floats(0, 1))
 def test_any_bytes(operation: str, noise: bytes, place: float) -> None:
-    """What Python refuses may pass where the part in C doesn't look; what Python takes is the same, and nothing crashes."""
+    """Values that Python refuses may pass where the part in C doesn't look; what Python takes is the same, and nothing crashes."""
     event = recorded()[operation]
     position = int(place * len(event))
     damaged = event[:position] + noise + event[position + len(noise) :]

@@ -27,6 +27,8 @@ from watcher.messages.envelopes.generic import generic
 from watcher.messages.serializations.bson_json import DIALECTS
 from watcher.messages.serializations.template import COMPILED, fast_path, template_parts
 
+pytestmark = pytest.mark.one_python  # it runs all of them itself
+
 ROOT = Path(__file__).parents[2]
 DUMPS = DIALECTS["plain"].dumps
 GENERIC = generic("dashboard-watcher")

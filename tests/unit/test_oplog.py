@@ -1,4 +1,4 @@
-"""How much longer MongoDB's oplog holds what follows a position."""
+"""Time for which MongoDB's oplog still holds what follows a position."""
 
 from __future__ import annotations
 

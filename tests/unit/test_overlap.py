@@ -38,7 +38,7 @@ def backlog(*numbers: int, more: bool = True) -> Batch:
 
 
 class Gate:
-    """Where a thread is held until it's opened."""
+    """Point where a thread is held until it's opened."""
 
     def __init__(self) -> None:
         self.reached = threading.Event()
@@ -71,7 +71,7 @@ class Source:
     def __init__(self, *script: Batch | BaseException | Gate) -> None:
         self.script = [*script]
         self.drained = False
-        """Whether it was asked once more after it had nothing: all before was taken from it then."""
+        """Return True if it was asked once more after it had nothing: all before was taken from it then."""
         self._empty = False
         self.threads: set[str] = set()
         self._alone = AlwaysOne()
@@ -224,7 +224,7 @@ def test_only_one_batch_is_ahead_and_one_transaction_under_way() -> None:
 
 
 def eventually_false(predicate: Any, seconds: float = 0.2) -> bool:
-    """Whether the predicate becomes true after all, within that time."""
+    """Return True if the predicate becomes true after all, within that time."""
     return threading.Event().wait(seconds) or predicate()
 
 

@@ -1,9 +1,10 @@
-"""Who owns a watcher, and from where its owner goes on."""
+"""Ownership of a watcher, and from where its owner goes on."""
 
 from __future__ import annotations
 
 import json
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -18,6 +19,7 @@ SETTINGS = as_settings(
 )
 OURS, ANOTHER = Owner("ours", "here", 1), Owner("another", "there", 2)
 TOKEN = {"_data": "8265"}
+NOON, SINCE = datetime(2024, 1, 1, 12, tzinfo=UTC), "2024-01-01T12:00:00.000Z"
 REWIND = Command("6f1c", "rewind to noon")
 CLAIM, DONE = Stamp(ANOTHER, command=REWIND, wait_seconds=COMMAND_SECONDS), Stamp(ANOTHER, command=REWIND)
 UNDER_WAY = Snapshot("snapshot-1", "replace", "command", "2024-01-01T12:00:00.000Z", started_sequence=3)
@@ -110,7 +112,7 @@ def test_a_command_waits_for_another_one_and_for_nobody_else() -> None:
 def test_a_command_says_of_the_worker_whether_that_goes_on(live: bool) -> None:
     command = ownership(command=REWIND)
     command.before_claim(saved(Stamp(ANOTHER, live=live)), 0.0)
-    claim = json.loads(command.claim_text())
+    claim = json.loads(command.claim_text(NOON))
     assert ("live" in claim, claim["by"], claim["id"], claim["what"]) == (live, "command", "6f1c", "rewind to noon")
     assert claim["waitSeconds"] == COMMAND_SECONDS
     position = json.loads(command.position_text(Position("dashboard", OURS, TOKEN)))
@@ -119,14 +121,14 @@ def test_a_command_says_of_the_worker_whether_that_goes_on(live: bool) -> None:
 
 
 def test_a_worker_says_that_it_goes_on() -> None:
-    assert json.loads(ownership().claim_text())["live"] == 1
+    assert json.loads(ownership().claim_text(NOON))["live"] == 1
 
 
 def test_what_is_known_goes_from_claim_to_claim() -> None:
     """So a host with an empty disk knows it too, when the position is gone."""
     here = ownership(Delivered(any=True, sequence=3, last_gap_at=GAP_AT))
     there = ownership()
-    there.before_claim(saved(load_stamp(here.claim_text())), 0.0)
+    there.before_claim(saved(load_stamp(here.claim_text(NOON))), 0.0)
     assert (there.delivered.any, there.delivered.last_gap_at) == (True, GAP_AT)
     with pytest.raises(PositionLost):
         there.position(saved(Stamp(OURS)))
@@ -184,3 +186,32 @@ def test_what_is_known_of_a_snapshot_is_what_came_last() -> None:
     assert worker.delivered.snapshot == replace(UNDER_WAY, state="paused")
     worker.before_claim(Saved(Position("dashboard", OURS, TOKEN, 4)), 0.0)
     assert worker.delivered.snapshot is None
+
+
+def test_with_a_lease_it_says_since_when_it_has_been_active() -> None:
+    """It stays the same while the worker has the watcher, whatever interrupts it."""
+    worker = Ownership(replace(SETTINGS, high_availability=True), OURS, Delivered())
+    position = Position("dashboard", OURS, TOKEN, 7)
+    for later in (NOON, NOON + timedelta(minutes=1)):
+        assert load_stamp(worker.claim_text(later)).active_since == SINCE
+        assert load_stamp(worker.position_text(position)).active_since == SINCE
+    worker.disown()
+    assert load_stamp(worker.claim_text(NOON + timedelta(minutes=2))).active_since == "2024-01-01T12:02:00.000Z"
+
+
+def test_without_a_lease_no_record_changes() -> None:
+    worker = ownership()
+    assert "activeSince" not in json.loads(worker.claim_text(NOON))
+    assert "activeSince" not in json.loads(worker.position_text(Position("dashboard", OURS, TOKEN, 7)))
+
+
+def test_a_command_has_no_lease() -> None:
+    command = Ownership(replace(SETTINGS, high_availability=True), OURS, Delivered(), REWIND)
+    assert load_stamp(command.claim_text(NOON)).active_since is None
+
+
+@pytest.mark.parametrize(("active_since", "foreigner"), [(SINCE, ""), (None, "process 2 on there")])
+def test_a_worker_without_a_lease_is_named_as_a_foreigner(active_since: str | None, foreigner: str) -> None:
+    with pytest.raises(NotOwner) as found:
+        claimed().check(saved(Stamp(ANOTHER, active_since=active_since)), 0.0)
+    assert found.value.foreigner == foreigner

@@ -28,11 +28,11 @@ RUNTIME: list[str] = PROJECT["project"]["dependencies"]
 EVERYTHING = [*RUNTIME, *PROJECT["project"]["optional-dependencies"]["sandbox"], *PROJECT["dependency-groups"]["dev"]]
 
 SOURCES = {"pyproject.toml", "hatch_build.py", "README.md", "LICENSE", "CHANGELOG.md", "watcher"}
-"""What a wheel is made of."""
+"""Files that a wheel is made of."""
 
 STARTER = "watcher/starter"
 OWNED = {"conf.d", "supervisor", "docker-compose.yml"}
-"""What lies at the top of a checkout as well as in STARTER, and is its owner's there."""
+"""Files that lie at the top of a checkout as well as in STARTER, and are its owner's there."""
 
 PASSWORD = b"hunter2"
 

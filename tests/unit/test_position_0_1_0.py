@@ -22,6 +22,7 @@ OLD_POSITION = (
     b'{"version":1,"database":"dashboard","sequence":41,"token":{"_data":"826592A940000000012B0229296E04"},'
     b'"owner":{"instance":"0011223344556677","host":"old-host","pid":4711}}'
 )
+SINCE = "2024-01-01T12:03:00.000Z"
 OLD_CLAIM = b'{"version":1,"owner":{"instance":"0011223344556677","host":"old-host","pid":4711}}'
 OLD_HISTORY = (
     b'{"version":1,"changes":[{"at":"2024-01-01T13:00:00.000Z","by":"ada@host-1","what":"rewind to noon","before":null,'
@@ -31,13 +32,13 @@ OLD_HISTORY = (
 
 @pytest.mark.parametrize("command", [None, REWIND])
 def test_the_old_release_reads_a_new_position(command: Command | None) -> None:
-    read = old.load(dump(POSITION, command=command))
+    read = old.load(dump(POSITION, command=command, active_since=SINCE))
     assert (read.database, asdict(read.owner), read.token, read.sequence) == ("dashboard", asdict(OWNER), TOKEN, 41)
 
 
 @pytest.mark.parametrize("command", [None, REWIND])
 def test_the_old_release_reads_a_new_claim(command: Command | None) -> None:
-    claim = Stamp(OWNER, command=command, wait_seconds=10, delivered=Delivered(True, 41, POSITION.last_gap_at))
+    claim = Stamp(OWNER, command=command, wait_seconds=10, delivered=Delivered(True, 41, POSITION.last_gap_at), active_since=SINCE)
     assert asdict(old.load_owner(dump_claim(claim))) == asdict(OWNER)
 
 
@@ -60,17 +61,21 @@ def test_an_old_history_is_read() -> None:
 def test_what_is_not_a_time_is_no_gap(garbage: object) -> None:
     text = orjson.dumps(orjson.loads(OLD_POSITION) | {"lastGapAt": garbage})
     assert load(text).last_gap_at is load_stamp(text).delivered.last_gap_at is None
+    assert load_stamp(orjson.dumps(orjson.loads(OLD_POSITION) | {"activeSince": garbage})).active_since is None
 
 
 @pytest.mark.parametrize("live", [True, False])
 @pytest.mark.parametrize(("command", "wait_seconds"), [(None, 0), (REWIND, 10)])
-def test_a_claim_survives_its_text(live: bool, command: Command | None, wait_seconds: float) -> None:
-    claim = Stamp(OWNER, live, command, wait_seconds, Delivered(any=True, last_gap_at=POSITION.last_gap_at))
+@pytest.mark.parametrize("active_since", [None, SINCE])
+def test_a_claim_survives_its_text(live: bool, command: Command | None, wait_seconds: float, active_since: str | None) -> None:
+    claim = Stamp(OWNER, live, command, wait_seconds, Delivered(any=True, last_gap_at=POSITION.last_gap_at), active_since)
     assert load_stamp(dump_claim(claim)) == claim
 
 
 @pytest.mark.parametrize("command", [None, REWIND])
-def test_a_position_says_who_wrote_it(command: Command | None) -> None:
-    text = dump(POSITION, command=command)
+@pytest.mark.parametrize("active_since", [None, SINCE])
+def test_a_position_says_who_wrote_it(command: Command | None, active_since: str | None) -> None:
+    text = dump(POSITION, command=command, active_since=active_since)
     assert load(text) == POSITION
-    assert load_stamp(text) == Stamp(OWNER, command=command, delivered=Delivered(True, 41, POSITION.last_gap_at))
+    delivered = Delivered(True, 41, POSITION.last_gap_at)
+    assert load_stamp(text) == Stamp(OWNER, command=command, delivered=delivered, active_since=active_since)

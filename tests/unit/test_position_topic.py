@@ -1,4 +1,4 @@
-"""Which settings of a position topic could lose the position: every one of Kafka's that deletes, and no other."""
+"""Settings of a position topic that could lose the position: every one of Kafka's that deletes, and no other."""
 
 from __future__ import annotations
 

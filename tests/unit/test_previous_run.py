@@ -1,4 +1,4 @@
-"""What the status file of the worker before says to the new one."""
+"""Lessons for a new worker from the status file of the one before."""
 
 from __future__ import annotations
 

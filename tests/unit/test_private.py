@@ -1,4 +1,4 @@
-"""What lies in run/ and log/ is for its owner alone, also where an older version has left it open."""
+"""Privacy of run/ and log/: all is for its owner alone, also where an older version has left it open."""
 
 from __future__ import annotations
 
@@ -210,6 +210,6 @@ def test_another_user_cannot_hold_the_lock() -> None:
 
 
 def is_held_by_nobody(path: Path) -> bool:
-    """Whether the user nobody can take the lock."""
+    """Return True if the user nobody can take the lock."""
     done = subprocess.run(["flock", "--nonblock", str(path), "true"], user=65534, group=65534, capture_output=True, check=False)
     return done.returncode == 0

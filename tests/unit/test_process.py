@@ -1,4 +1,4 @@
-"""What a worker needs of the operating system: signals, its parent's death, a lock."""
+"""Services of the operating system that a worker needs: signals, its parent's death, a lock."""
 
 from __future__ import annotations
 
@@ -167,7 +167,8 @@ def test_a_supervised_worker_is_told_to_stop_when_its_parent_is_killed() -> None
 def test_the_lock_names_its_holder_and_is_free_again_afterwards(tmp_path: Path) -> None:
     path = tmp_path / "dashboard.lock"
     for _ in range(2):
-        with only_one(path, threading.Event()):
+        with only_one(path, threading.Event()) as alone:
+            assert alone
             assert path.read_text() == f"{os.getpid()}\n"
 
 
@@ -177,6 +178,37 @@ def test_a_second_worker_is_told_who_the_first_is(tmp_path: Path, monkeypatch: p
     with held(path, "4711"), pytest.raises(NotOwner, match="process 4711") as caught, only_one(path, threading.Event()):
         pytest.fail("it got in")
     assert caught.value.hint
+
+
+def test_with_a_lease_a_second_worker_waits_for_the_end_of_the_first(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """On a host whose first worker hangs, supervisord would leave the second one down for good."""
+    monkeypatch.setattr(module, "LOCK_SECONDS", 0.1)
+    path = tmp_path / "dashboard.lock"
+    entered: list[bool] = []
+
+    def enter() -> None:
+        with only_one(path, threading.Event(), patient=True) as alone:
+            entered.append(alone)
+
+    with held(path, "4711"):
+        second = threading.Thread(target=enter)
+        second.start()
+        eventually(lambda: "process 4711. This one waits for its end." in caplog.text)
+        assert not entered
+    second.join(20)
+    assert entered == [True]
+    assert caplog.text.count("This one waits") == 1
+
+
+def test_told_to_stop_while_it_waits_it_does_not_get_in(tmp_path: Path) -> None:
+    path, stopping = tmp_path / "dashboard.lock", threading.Event()
+    stopping.set()
+    with held(path, "4711"):
+        with only_one(path, stopping) as alone:
+            assert not alone
+        assert path.read_text() == "4711"
 
 
 def test_a_command_is_told_which_worker_runs_beside_it(tmp_path: Path) -> None:
@@ -206,8 +238,8 @@ def test_it_waits_for_one_that_is_still_draining(tmp_path: Path) -> None:
 
 
 def test_without_a_place_for_the_lock_the_stream_goes_on(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    with only_one(tmp_path / "missing" / "dashboard.lock", threading.Event()):
-        pass
+    with only_one(tmp_path / "missing" / "dashboard.lock", threading.Event()) as alone:
+        assert alone
     assert "no lock file" in caplog.text
 
 

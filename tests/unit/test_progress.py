@@ -19,13 +19,13 @@ from tests.support.waiting import eventually
 from watcher.config import Settings
 from watcher.errors import NotPermitted, Outage
 from watcher.log import iso
-from watcher.model import Batch, Message, Owner, Position
+from watcher.model import Active, Batch, Message, Owner, Position
 from watcher.oplog import Oplog
 from watcher.status.report import StatusReport, WorkerState
 from watcher.worker.previous_run import PreviousRun
 from watcher.worker.reporting import lag as module
 from watcher.worker.reporting import status_file
-from watcher.worker.reporting.progress import Progress
+from watcher.worker.reporting.progress import FOREIGNER_SECONDS, Progress
 from watcher.worker.reporting.status_file import log_status
 from watcher.worker.reporting.status_report import status_report
 
@@ -186,7 +186,7 @@ def test_headroom_falls_while_the_server_is_silent(progress: Progress, clock: Cl
 
 
 def left_behind(monkeypatch: pytest.MonkeyPatch, clock: Clock, headroom_s: int, *, full: bool) -> Progress:
-    """That of a worker whose predecessor wrote its status ten minutes ago."""
+    """Make the progress of a worker whose predecessor wrote its status ten minutes ago."""
     monkeypatch.setattr(module.time, "time", clock)
     settings = Settings(name="a", mongodb_uri="mongodb://host/a", kafka_brokers="host:9092", kafka_client_id="a-watcher")
     written = datetime.fromtimestamp(clock.seconds - 600, UTC)
@@ -324,7 +324,7 @@ def test_a_bug_is_called_one(progress: Progress) -> None:
 
 
 def debug_lines(progress: Progress, caplog: pytest.LogCaptureFixture) -> list[dict[str, Any]]:
-    """What a batch of two events and its commit say at level debug."""
+    """Return what a batch of two events and its commit say at level debug."""
     caplog.set_level(logging.DEBUG, "watcher")
     secret = Message("database.insert", b"1", b'{"password": "tiger"}', 0, "insert")
     progress.received(Batch([b"tiger"] * 2, token(100), 100, size=10))
@@ -386,16 +386,41 @@ def test_a_standby_tells_who_is_active_and_no_numbers_of_its_own(progress: Progr
     progress.received(batch(server=130, events=3, oldest=10))
     with caplog.at_level(logging.INFO):
         for _ in range(2):
-            progress.standing_by(WorkerState.STANDBY, Owner("5a11", "host-2", 1), 9)
+            progress.standing_by(WorkerState.STANDBY, Active(Owner("5a11", "host-2", 1), "2024-01-01T12:03:00.000Z"), 9)
     told = status_report(progress)
     assert (told.state, told.active_host, told.sequence, told.buffer_size) == (WorkerState.STANDBY, "host-2", 9, 0)
     assert (told.lag_seconds, told.headroom_seconds, told.mongo_connected, told.kafka_connected) == (None, None, False, True)
     assert [record.message for record in caplog.records] == ["standby: active on host-2"]
+    assert (told.active_since, told.foreigner) == (datetime(2024, 1, 1, 12, 3, tzinfo=UTC), None)
     progress.streaming()
-    assert status_report(progress).active_host is None
+    assert (status_report(progress).active_host, status_report(progress).active_since) == (None, None)
+
+
+def test_settings_that_differ_are_told_once(progress: Progress, caplog: pytest.LogCaptureFixture) -> None:
+    differences = ("host-2 has batch_size = 500, this host 1000",)
+    active = Active(Owner("5a11", "host-2", 1), "2024-01-01T12:03:00.000Z", differences)
+    for _ in range(2):
+        progress.standing_by(WorkerState.STANDBY, active, 9)
+    warnings = [record.message for record in caplog.records if record.levelno == logging.WARNING]
+    assert warnings == ["not the same settings on all hosts: host-2 has batch_size = 500, this host 1000"]
+    assert status_report(progress).settings_differ == differences
+    progress.streaming()
+    assert status_report(progress).settings_differ == ()
+
+
+def test_a_worker_without_a_lease_is_named_for_a_minute(progress: Progress, monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [1000.0]
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
+    progress.standing_by(WorkerState.STANDBY, Active(Owner("f0", "host-3", 7)), 9)
+    assert status_report(progress).foreigner == "process 7 on host-3"
+    now[0] += FOREIGNER_SECONDS
+    assert status_report(progress).foreigner is None
+    progress.interrupted("Another worker has taken over", "process 7 on host-3")
+    progress.interrupted("a command is at work")
+    assert status_report(progress).foreigner == "process 7 on host-3"
 
 
 def test_as_long_as_it_is_not_known_who_has_the_lease_it_is_opening(progress: Progress, caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.INFO):
-        progress.standing_by(WorkerState.OPENING, Owner("5a11", "host-2", 1), 9)
+        progress.standing_by(WorkerState.OPENING, Active(Owner("5a11", "host-2", 1)), 9)
     assert (status_report(progress).state, caplog.records) == (WorkerState.OPENING, [])

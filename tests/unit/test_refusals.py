@@ -1,4 +1,4 @@
-"""Why Kafka took no write, found by asking for its topics."""
+"""Reasons for which Kafka took no write, found by asking for its topics."""
 
 from __future__ import annotations
 

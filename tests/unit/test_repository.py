@@ -1,4 +1,4 @@
-"""What the repository says about itself: links, paths, the changelog."""
+"""Statements of the repository about itself: links, paths, the changelog."""
 
 from __future__ import annotations
 

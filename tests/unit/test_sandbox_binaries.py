@@ -1,4 +1,4 @@
-"""Where the sandbox looks for its programs, and what it says when there are none."""
+"""Search for the sandbox's programs, and what it says when there are none."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which broker the tests run against, and that a missing Apache Kafka never goes unnoticed."""
+"""Choice of the tests' broker: a missing Apache Kafka never goes unnoticed."""
 
 from __future__ import annotations
 

@@ -13,6 +13,7 @@ from tests.support.waiting import eventually
 from watcher.sandbox import process
 
 pytest_plugins = ["pytester"]
+pytestmark = pytest.mark.one_python  # it is about the tests
 
 
 class Taking(threading.Thread):
@@ -60,7 +61,7 @@ def test_one_that_is_alone_waits_for_those_who_run_and_keeps_others_away(tmp_pat
 
 
 def _locks_waited_for() -> int:
-    """How many wait for a flock of this process' files (proc_locks(5))."""
+    """Count those that wait for a flock of this process' files (proc_locks(5))."""
     return sum(str(os.getpid()) in line.split() for line in Path("/proc/locks").read_text().splitlines() if "->" in line)
 
 
@@ -103,6 +104,21 @@ def test_the_mark_holds_with_xdist(pytester: pytest.Pytester) -> None:
     )
     result = pytester.runpytest_subprocess("-p", "tests.support.side_by_side", "-n", "4", "-p", "no:cacheprovider")
     result.assert_outcomes(passed=11)
+
+
+def test_unit_tests_come_late_and_files_with_tests_that_are_alone_come_last(pytester: pytest.Pytester) -> None:
+    marked = "\n".join(["import pytest", "@pytest.mark.alone", *(f"def test_{number}(): pass" for number in range(5))])
+    pytester.makepyfile(
+        **{
+            "faults/test_a": marked + "\ndef test_beside(): pass",
+            "faults/test_b": "def test_one(): pass",
+            "unit/test_c": "def test_one(): pass\ndef test_two(): pass",
+            "worker/test_d": "def test_one(): pass",
+        }
+    )
+    result = pytester.runpytest_subprocess("-p", "tests.support.side_by_side", "-n", "1", "--dist", "loadfile", "-v")
+    result.assert_outcomes(passed=10)
+    result.stdout.fnmatch_lines([f"*PASSED*{name}*" for name in ("test_d", "test_b", "test_c", "test_a")])
 
 
 def test_the_broker_is_told_to_the_process_that_reports(pytester: pytest.Pytester) -> None:

@@ -1,4 +1,4 @@
-"""That `make soak` notices what it is there to notice."""
+"""Checks that `make soak` notices what it is there to notice."""
 
 from __future__ import annotations
 

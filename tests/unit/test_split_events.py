@@ -102,7 +102,7 @@ def test_which_servers_can_split(version: tuple[int, ...], can: bool) -> None:
 
 
 def is_whole(arriving: dict[str, Any]) -> bool:
-    """Whether the stream may go on after it: an event, or the last fragment of one."""
+    """Return True if the stream may go on after it: an event, or the last fragment of one."""
     number = arriving.get("splitEvent")
     return number is None or number["fragment"] == number["of"]
 

@@ -148,7 +148,7 @@ def read_by_all(report: StatusReport | None) -> None:
 
 @pytest.mark.parametrize("key", [field.key for field in StatusReport.fields()])
 def test_a_value_of_another_type_counts_as_missing(key: str) -> None:
-    values = json.loads(WRITTEN) | {key: ["odd"]}
+    values = json.loads(WRITTEN) | {key: ["odd", 7]}
     garbled = StatusReport.parse(json.dumps(values).encode())
     del values[key]
     assert garbled == StatusReport.parse(json.dumps(values).encode())

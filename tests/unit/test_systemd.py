@@ -1,4 +1,4 @@
-"""What systemd hears, on a real socket: sd_notify(3)."""
+"""Messages to systemd, on a real socket: sd_notify(3)."""
 
 from __future__ import annotations
 
@@ -92,6 +92,8 @@ def test_a_standby_is_ready_and_alive_though_it_commits_nothing(systemd: Systemd
     clock.now += WATCHDOG_SECONDS
     notifier.tell(report("standby", updated_at=LATER))
     assert systemd.heard() == ["WATCHDOG=1"]
+    notifier.tell(report("standby", updated_at=LATER, active_host="host-b"))
+    assert systemd.heard() == ["READY=1", "STATUS=standby: active on host-b"]
 
 
 def test_the_status_tells_in_one_line_what_it_waits_for(systemd: Systemd) -> None:

@@ -16,6 +16,8 @@ from watcher.kafka.succession import NextStep, Patience, as_fenced_worker
 from watcher.model import Owner
 from watcher.position.takeover import ATTEMPTS, is_tried_again
 
+pytestmark = pytest.mark.one_python  # a model
+
 RULES = Rules(is_tried_again=lambda attempt: is_tried_again(SETTINGS, attempt, 0.0))
 
 LAST = Asker("Y", attempt=ATTEMPTS)

@@ -1,4 +1,4 @@
-"""Whose turn it is: what a worker does by its lease, or without one."""
+"""Turns of a worker, by its lease or without one."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which of its two possible topics a collection has: decided by the topics that exist, and so the same everywhere."""
+"""Choice between a collection's two possible topics: decided by the topics that exist, and so the same everywhere."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which topics a template can have given: all that it did give, and not those of another database."""
+"""Topics that a template can have given: all that it did give, and not those of another database."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How long is waited between two transactions."""
+"""Waits between two transactions."""
 
 from __future__ import annotations
 

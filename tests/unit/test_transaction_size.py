@@ -1,4 +1,4 @@
-"""How large a transaction may be, on links of any speed."""
+"""Sizes of transactions, on links of any speed."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ TIMEOUT_SECONDS = 30.0
 
 
 def after(commits: int, bytes_per_second: float, size: TransactionSize) -> float:
-    """How long the last of so many full transactions took; one that is too slow fails."""
+    """Return the time that the last of so many full transactions took; one that is too slow fails."""
     seconds = 0.0
     for _ in range(commits):
         seconds = size.limit / bytes_per_second

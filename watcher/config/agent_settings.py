@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import ipaddress
 import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Annotated, Any
 
+from watcher.config.addresses import is_loopback
 from watcher.config.checked import Checked
 from watcher.config.checks import at_least, at_most, secret, text, whole_number, yes_or_no
 from watcher.config.fault import BUILT_IN, Fault, Invalid, Origin, Refused
@@ -17,6 +17,8 @@ from watcher.config.files.secret_file import read_secret, secret_path
 from watcher.config.files.source import Entry, SettingsSource
 from watcher.config.masking import Secret, masked
 
+DEFAULT_PORT = 8085
+
 TOKEN_CHARACTERS = 16
 """The least number of characters in a token. A token that can be guessed protects nothing."""
 
@@ -24,7 +26,6 @@ SHORTEST_PATIENCE_SECONDS = 30
 """A worker that has not written its status for 20 s counts as hung. A limit close to that would restart healthy workers."""
 
 _HOW_TO_MAKE_ONE = "`openssl rand -hex 16` makes one"
-_LOOPBACK_NAMES = ("localhost", "ip6-localhost")
 
 
 def _host(host: str) -> str:
@@ -46,20 +47,13 @@ def _patience(seconds: int) -> int:
     return seconds
 
 
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host.lower() in _LOOPBACK_NAMES
-
-
 @dataclass(frozen=True, slots=True, init=False)
 class AgentSettings(Checked):
     """The agent's address, its access rules, and what it does on its own. `docs/configuration.md` explains each setting."""
 
     enabled: Annotated[bool, yes_or_no] = True
     host: Annotated[str, text, _host] = "127.0.0.1"
-    port: Annotated[int, whole_number, at_least(0), at_most(65_535)] = 8085
+    port: Annotated[int, whole_number, at_least(0), at_most(65_535)] = DEFAULT_PORT
     token: Annotated[Secret | None, secret, _token] = None
     read_without_token: Annotated[bool, yes_or_no] = False
     restart_hung_after_seconds: Annotated[int, whole_number, at_least(0), _patience] = 0
@@ -67,7 +61,7 @@ class AgentSettings(Checked):
     @classmethod
     def _contradictions(cls, good: Mapping[str, Any]) -> Iterator[Refused]:
         """Refuse an address that other hosts can reach unless a token is set and is also needed to read."""
-        if "host" not in good or _is_loopback(good["host"]):
+        if "host" not in good or is_loopback(good["host"]):
             return
         reached = f"'{good['host']}' can be reached from other hosts"
         if "token" in good and good["token"] is None:
@@ -78,7 +72,7 @@ class AgentSettings(Checked):
     @property
     def is_loopback(self) -> bool:
         """True if only this host can reach the agent."""
-        return _is_loopback(self.host)
+        return is_loopback(self.host)
 
     @property
     def reading_is_open(self) -> bool:

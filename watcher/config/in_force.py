@@ -16,7 +16,7 @@ def values_in_force(settings: Settings, origins: Mapping[str, Origin]) -> Iterat
         value = getattr(settings, key)
         if key in TABLES:
             yield from (
-                (f"{key}.{name}", masked(name if key == "kafka" else key, item), origins[f"{key}.{name}"])
+                (f"{key}.{name}", masked(name if key == "kafka" else key, item), origins.get(f"{key}.{name}", BUILT_IN))
                 for name, item in value.items()
             )
         else:

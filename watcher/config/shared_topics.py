@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import permutations
+from typing import NamedTuple
 
 from watcher.config.draft import Draft
 from watcher.config.fault import Fault
@@ -11,30 +13,49 @@ from watcher.config.settings import Settings
 from watcher.config.topics.name import folded
 
 
+class _Watcher(NamedTuple):
+    """A watcher's topics, each with its setting, and where they are."""
+
+    draft: Draft
+    brokers: frozenset[str]
+    position: str
+    topics: Mapping[str, str]
+
+
 def refuse_shared_topics(drafts: Sequence[Draft], settings: Mapping[str, Settings | None]) -> None:
     """Add a fault to each draft with another watcher's position topic, or with a topic that Kafka would take for another's topic.
 
     Topics named after collections are not checked: the worker gives those that collide another name.
     """
-    known = [(draft, value) for draft in drafts if (value := settings[draft.name])]
-    for (draft, ours), (other, theirs) in permutations(known, 2):
-        if _in_one_kafka(ours, theirs):
-            draft.faults.extend(_faults(draft, ours, other.name, theirs))
+    watchers = [_watcher(draft, value) for draft in drafts if (value := settings[draft.name])]
+    for ours, theirs in permutations(_concerned(watchers), 2):
+        if not ours.brokers.isdisjoint(theirs.brokers):
+            ours.draft.faults.extend(_faults(ours, theirs))
 
 
-def _in_one_kafka(ours: Settings, theirs: Settings) -> bool:
-    return not set(ours.kafka_brokers.split(",")).isdisjoint(theirs.kafka_brokers.split(","))
+def _watcher(draft: Draft, settings: Settings) -> _Watcher:
+    return _Watcher(draft, frozenset(settings.kafka_brokers.split(",")), settings.position_topic, settings.configured_topics)
 
 
-def _faults(draft: Draft, ours: Settings, other: str, theirs: Settings) -> Iterator[Fault]:
-    folds = {folded(topic): topic for topic in theirs.configured_topics}
-    for topic, key in ours.configured_topics.items():
+def _concerned(watchers: Sequence[_Watcher]) -> list[_Watcher]:
+    """Return those with a topic that others spell or use in another way. Among hundreds these are few, and all pairs are many."""
+    uses: defaultdict[str, set[tuple[str, bool]]] = defaultdict(set)
+    for each in watchers:
+        for topic in each.topics:
+            uses[folded(topic)].add((topic, topic == each.position))
+    return [each for each in watchers if any(len(uses[folded(topic)]) > 1 for topic in each.topics)]
+
+
+def _faults(ours: _Watcher, theirs: _Watcher) -> Iterator[Fault]:
+    folds = {folded(topic): topic for topic in theirs.topics}
+    for topic, key in ours.topics.items():
         same = folds.get(folded(topic))
-        in_position = (topic == ours.position_topic, same == theirs.position_topic)
+        in_position = (topic == ours.position, same == theirs.position)
+        other = theirs.draft.name
         if in_position == (False, True):
-            yield _fault(draft, key, f"'{topic}' is where {other} keeps its position")
+            yield _fault(ours.draft, key, f"'{topic}' is where {other} keeps its position")
         elif same not in (None, topic) and in_position != (True, False):  # (True, False) is reported for the other watcher
-            yield _fault(draft, key, f"'{topic}' and '{same}' of {other} differ only in . and _, and are one topic to Kafka")
+            yield _fault(ours.draft, key, f"'{topic}' and '{same}' of {other} differ only in . and _, and are one topic to Kafka")
 
 
 def _fault(draft: Draft, key: str, text: str) -> Fault:

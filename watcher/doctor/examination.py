@@ -13,6 +13,7 @@ from watcher.config import Settings, masked
 from watcher.doctor import (
     configuration,
     host,
+    hosts,
     kafka,
     kafka_lease,
     kafka_topics,
@@ -32,7 +33,7 @@ from watcher.doctor.runner import Findings, Limits, Told, begun, run_checks
 CONFIGURATION, HOST = configuration.CHECKS, host.CHECKS
 MONGODB = (*mongodb.CHECKS, *mongodb_database.CHECKS)
 KAFKA = (*kafka.CHECKS, *kafka_transactions.CHECKS, *kafka_topics.CHECKS, *kafka_lease.CHECKS)
-POSITION = (*position.CHECKS, *record_times.CHECKS)
+POSITION = (*position.CHECKS, *record_times.CHECKS, *hosts.CHECKS)
 
 TITLES = {check.name: check.title for checks in (CONFIGURATION, HOST, MONGODB, KAFKA, POSITION) for check in checks}
 """The title of every check, in the order of the report."""

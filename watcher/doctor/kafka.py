@@ -81,12 +81,19 @@ class Kafka:
 
     def broker_setting(self, name: str) -> str | None:
         """Return a setting of a broker; None if it does not tell. Errors: as `metadata`."""
-        wanted = ConfigResource(ResourceType.BROKER, str(next(iter(self.metadata().brokers))))
+        return self._settings_of(next(iter(self.metadata().brokers))).get(name)
+
+    def broker_settings(self, name: str) -> list[str]:
+        """Return a setting of all brokers that tell it. Errors: as `metadata`."""
+        return [told[name] for broker in self.metadata().brokers if name in (told := self._settings_of(broker))]
+
+    def _settings_of(self, broker: int) -> dict[str, str]:
+        wanted = ConfigResource(ResourceType.BROKER, str(broker))
         try:
             entries = self.admin.describe_configs([wanted], request_timeout=ANSWER_SECONDS)[wanted].result()
         except KafkaException:
-            return None
-        return str(entries[name].value) if name in entries else None
+            return {}
+        return {name: str(entry.value) for name, entry in entries.items()}
 
     @property
     def probe(self) -> str:

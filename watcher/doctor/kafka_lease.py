@@ -14,6 +14,7 @@ from watcher.kafka.lease_rules import SESSION_SECONDS
 from watcher.kafka.properties import lease_group
 
 SHORTEST_SESSION = "group.min.session.timeout.ms"
+LONGEST_SESSION = "group.max.session.timeout.ms"
 NO_COORDINATOR = {KafkaError.COORDINATOR_NOT_AVAILABLE, KafkaError.COORDINATOR_LOAD_IN_PROGRESS, KafkaError.NOT_COORDINATOR}
 AGAIN_SECONDS = 0.2
 
@@ -29,7 +30,8 @@ def lease(kafka: Kafka) -> Finding:
         return not_checked("because this broker does not tell the rights")
     if told is None or AclOperation.READ not in told.authorized_operations:
         return failed(f"no Read on the group {group}", kafka.acl("--operation Read", f"--group {group}"))
-    return judge_lease(int(kafka.broker_setting(SHORTEST_SESSION) or 0), len(told.members))
+    shortest, longest = ([int(value) for value in kafka.broker_settings(name)] for name in (SHORTEST_SESSION, LONGEST_SESSION))
+    return judge_lease(max(shortest, default=None), min(longest, default=None), len(told.members))
 
 
 def _described(kafka: Kafka, group: str) -> ConsumerGroupDescription | None:
@@ -51,12 +53,17 @@ def _described(kafka: Kafka, group: str) -> ConsumerGroupDescription | None:
         time.sleep(AGAIN_SECONDS)
 
 
-def judge_lease(shortest_ms: int, members: int) -> Finding:
-    """Judge the shortest session that the brokers take, in milliseconds, 0 if that is not known; `members` are the workers."""
+def judge_lease(shortest_ms: int | None, longest_ms: int | None, members: int) -> Finding:
+    """Judge the sessions that all brokers take, any of which may come to coordinate the group: in milliseconds, None if that is not
+    known. `members` are the workers."""
     ours_ms = int(SESSION_SECONDS * 1000)
-    if shortest_ms > ours_ms:
-        text = f"{SHORTEST_SESSION} is {shortest_ms}, and the lease needs sessions of {ours_ms}: no worker gets it"
-        return failed(text, f"in server.properties: {SHORTEST_SESSION}={ours_ms}")
+    for name, limit_ms in (
+        (SHORTEST_SESSION, max(shortest_ms or 0, ours_ms)),
+        (LONGEST_SESSION, min(longest_ms or ours_ms, ours_ms)),
+    ):
+        if limit_ms != ours_ms:
+            text = f"{name} is {limit_ms}, and the lease needs sessions of {ours_ms}: no worker gets it"
+            return failed(text, f"in server.properties of each broker: {name}={ours_ms}")
     return ok(f"may be had; workers that are active or stand by: {members}")
 
 

@@ -125,6 +125,11 @@ def judge_rights(kafka: Kafka, allowed: Mapping[str, set[AclOperation]]) -> Find
     told = {AclOperation.DESCRIBE_CONFIGS}
     if unknown := {name: told for name in allowed if not told & allowed[name]}:
         return warning(f"no DescribeConfigs on {', '.join(unknown)}: the worker cannot see size limits", _grants(kafka, unknown))
+    if kafka.settings.high_availability and (
+        unread := {name: {AclOperation.READ} for name in allowed if AclOperation.READ not in allowed[name]}
+    ):
+        text = f"no Read on {', '.join(unread)}: a host with an empty disk would take a deleted position topic for a first start"
+        return warning(text, _grants(kafka, unread))
     return ok(f"Write on {len(allowed)} topic{'s' if len(allowed) != 1 else ''}, Read on the position, DescribeConfigs")
 
 

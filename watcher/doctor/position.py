@@ -15,7 +15,7 @@ from watcher.doctor.check import Check, Finding, failed, not_checked, ok, warnin
 from watcher.errors import PositionLost
 from watcher.fleet.polling import command_line, is_alive, is_still
 from watcher.kafka.ownership import check_database, position_gone
-from watcher.kafka.position import Saved
+from watcher.kafka.position import Saved, Stamp
 from watcher.kafka.position_reader import PositionReader
 from watcher.kafka.topics import Topics
 from watcher.log import iso
@@ -51,6 +51,16 @@ class SavedPosition:
     def report(self) -> StatusReport | None:
         """The last report of a worker on this host."""
         return read_report(self.deployment.status_file(self.settings.name))
+
+    @property
+    def our_worker(self) -> int | None:
+        """The process id of the worker that runs here, None if none does."""
+        report = self.report
+        return report.pid if report and is_still(report.pid, report.birth) else None
+
+    def is_ours(self, owner: Owner) -> bool:
+        """True if `owner` is the worker that runs here."""
+        return (owner.pid, owner.host) == (self.our_worker, socket.gethostname())
 
     @property
     def delivered(self) -> Delivered:
@@ -100,17 +110,28 @@ def judge_headroom(position: int, now: int, oplog: Oplog | None) -> Finding:
 
 def owner(position: SavedPosition) -> Finding:
     """Check that nobody else writes under this client id."""
-    last = position.saved.owner
-    if last is None:
+    stamp, settings, here = position.saved.stamp, position.settings, socket.gethostname()
+    if stamp is None:
         return not_checked(NO_POSITION)
-    report = position.report
-    ours = report.pid if report and is_still(report.pid, report.birth) else None
-    return judge_owner(last, ours, socket.gethostname(), position.settings)
+    has_ended = stamp.owner.host == here and not is_alive(stamp.owner.pid)
+    if settings.high_availability and not has_ended and not position.is_ours(stamp.owner):
+        return judge_active(stamp, settings)
+    return judge_owner(stamp.owner, position.our_worker, here, settings)
+
+
+def judge_active(stamp: Stamp, settings: Settings) -> Finding:
+    """Judge the owner of a watcher that may run on several hosts. It is not the worker of this one."""
+    if stamp.active_since:
+        return ok(f"{stamp.owner}, active since {stamp.active_since}")
+    if stamp.command:
+        return ok(f"{stamp.owner}, a command: {stamp.command.what}")
+    fix = f"high_availability = true there too, or another kafka_client_id than {settings.kafka_client_id}"
+    return warning(f"{stamp.owner} wrote it last, without a lease", fix)
 
 
 def judge_owner(last: Owner, our_worker: int | None, host: str, settings: Settings) -> Finding:
     """Judge the owner. `last` wrote the position last. `our_worker` is the process id of the worker that runs here, if one does."""
-    who = f"process {last.pid} on {last.host}"
+    who = str(last)
     fix = f"stop the other one, or give it another kafka_client_id than {settings.kafka_client_id}"
     if (last.pid, last.host) == (our_worker, host):
         return ok(f"{who}, our worker")

@@ -77,6 +77,11 @@ def agent_command(deployment: Deployment) -> tuple[str, ...]:
     return (sys.executable, "-m", "watcher", "agent", *_places(deployment))
 
 
+def fleet_command(deployment: Deployment) -> tuple[str, ...]:
+    """The command that runs supervisord, and by it the whole fleet, in the foreground."""
+    return (sys.executable, "-m", "watcher", "run", *_places(deployment))
+
+
 def _places(deployment: Deployment) -> tuple[str, ...]:
     return ("--config", str(deployment.conf_dir), "--state-dir", str(deployment.state_dir))
 

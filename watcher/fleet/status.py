@@ -63,11 +63,18 @@ class Row:
     report: StatusReport | None = None
     fault: str = ""
 
-    @property
-    def state_in_words(self) -> str:
-        """The state, and of a standby also the host that has the watcher, if that is known."""
-        host = self.report.active_host if self.report and self.state is WatcherState.STANDBY else None
-        return f"{self.state} (active on {host})" if host else str(self.state)
+    def state_in_words(self, now: datetime) -> str:
+        """The state, and of a standby also where the watcher is active."""
+        return f"{self.state} ({elsewhere})" if (elsewhere := self.active_elsewhere(now)) else str(self.state)
+
+    def active_elsewhere(self, now: datetime) -> str:
+        """Of a standby, which host has the watcher, and since when by the time of day here; empty if that is not known."""
+        report = self.report if self.state is WatcherState.STANDBY else None
+        if report is None or report.active_host is None:
+            return ""
+        return f"active on {report.active_host}" + (
+            f" since {_time_of_day(report.active_since, now)}" if report.active_since else ""
+        )
 
     @property
     def is_running(self) -> bool:
@@ -79,6 +86,11 @@ class Row:
         """True if the last snapshot failed, so that its copy is incomplete. Never true of a disabled watcher."""
         snapshot = self.report.snapshot if self.report else None
         return snapshot is not None and snapshot.state == "aborted" and self.state is not WatcherState.DISABLED
+
+    @property
+    def foreigner(self) -> str:
+        """The worker without a lease that has just written for this watcher, which has one; empty if there was none."""
+        return (self.live.foreigner or "") if self.live else ""
 
     @property
     def live(self) -> StatusReport | None:
@@ -131,6 +143,12 @@ class Row:
         if not self.is_running or not self.process or not self.process.started_at:
             return None
         return max(now - datetime.fromtimestamp(self.process.started_at, UTC), timedelta())
+
+
+def _time_of_day(moment: datetime, now: datetime) -> str:
+    """`12:03`, with the date before it unless that is today."""
+    local = moment.astimezone()
+    return f"{local:%H:%M}" if local.date() == now.astimezone().date() else f"{local:%Y-%m-%d %H:%M}"
 
 
 def belongs_to(report: StatusReport | None, process: Process) -> bool:

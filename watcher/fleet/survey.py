@@ -36,6 +36,12 @@ class Survey:
     """The reason why workers cannot write their status. It is checked only if a running worker has not written one lately."""
 
     @property
+    def is_supervised_elsewhere(self) -> bool:
+        """True if all workers run though no supervisord does: systemd or Kubernetes has started them."""
+        has_none = self.supervisord_pid is None and self.lost_pid is None
+        return has_none and bool(self.rows) and all(row.is_running for row in self.rows)
+
+    @property
     def trouble(self) -> str:
         """The trouble with the fleet as a whole, in a sentence; empty if there is none."""
         if self.lost_pid:

@@ -1,46 +1,67 @@
-"""Manifests for Kubernetes: a Deployment of one pod, and a ConfigMap, for each watcher. Secrets are only referred to.
+"""Manifests for Kubernetes: a file for each watcher, and one for what they share. Secrets are only referred to.
 
 Fields: https://kubernetes.io/docs/reference/kubernetes-api/
 """
 
 from __future__ import annotations
 
-import hashlib
 import re
 import shlex
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from watcher.config import Deployment
+from watcher.config import Settings
+from watcher.config.addresses import is_loopback
+from watcher.config.mongodb.uri import parse_uri
 from watcher.fleet.errors import FleetError
-from watcher.fleet.programs import STOP_WAIT_SECONDS
 from watcher.generate.files import MARK, GeneratedFile
+from watcher.generate.kubernetes_pod import AGENT_PORT_NAME, AGENT_SECRET, AGENT_TOKEN, pod
 from watcher.generate.settings_text import SettingsText, settings_text
 from watcher.generate.yaml_text import yaml_text
 
-HOME = "/var/lib/database-watcher"
-"""The image's working directory. conf.d is mounted into it, and run/ is created next to conf.d."""
+FLEET = "00-fleet"
+"""Name of the file with what all watchers share. `kubectl apply` takes a directory's files by their names, so this one first."""
 
-DIRECTORIES = Deployment(Path("conf.d"), Path("run"), Path("log"))
-"""The directories in a pod, as seen from there."""
+HOSTS = 2
+"""Pods of a watcher with a lease: one is active, the other stands by."""
 
-USER_ID = 10001
-"""User that the worker runs as; any user but root will do. It is a number because kubelet cannot tell whether a name is root's."""
+NAMESPACE = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 
-GRACE_SECONDS = STOP_WAIT_SECONDS + 10
-"""Grace period in seconds: longer than a worker takes to drain, with a margin for the container runtime."""
-
+_PART_OF = {"app.kubernetes.io/name": "database-watcher"}
 _UNFIT = re.compile(r"[^a-z0-9]+")
 _LONGEST_NAME = 63
+_HOST = re.compile(r"(?:\w+://)?(?:\[([^\]]*)\]|([^:]*))")
 
 
-def manifest_files(watchers: Mapping[str, Mapping[str, Any]], image: str) -> list[GeneratedFile]:
-    """Return `<name>.yaml` for each watcher, from its settings as they were written. Raises FleetError for names that don't fit."""
+@dataclass(frozen=True, slots=True)
+class Cluster:
+    """Choices that hold for all watchers. An empty `namespace` leaves it to kubectl; without an `agent_port` there is no agent."""
+
+    image: str
+    namespace: str = ""
+    agent_port: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Watcher:
+    """One watcher: its settings as they were `written`, and whether it `has_lease`, so that several pods may run it."""
+
+    written: Mapping[str, Any]
+    has_lease: bool = False
+
+
+def manifest_files(watchers: Mapping[str, Watcher], cluster: Cluster) -> list[GeneratedFile]:
+    """Return `<name>.yaml` for each watcher, and `00-fleet.yaml` if they share anything. Raises FleetError for unfit names."""
     names = {name: object_name(name) for name in watchers}
     _refuse_same(names)
-    return [_manifests(name, names[name], settings_text(written), image) for name, written in watchers.items()]
+    shared = list(_shared(cluster))
+    return [
+        *([_file(FLEET, "conf.d", shared)] if shared else []),
+        *(_file(name, f"conf.d/{name}", _objects(name, names[name], watcher, cluster)) for name, watcher in watchers.items()),
+    ]
 
 
 def object_name(watcher: str) -> str:
@@ -51,16 +72,31 @@ def object_name(watcher: str) -> str:
     return name
 
 
-def next_commands(watchers: Mapping[str, Mapping[str, Any]], directory: Path) -> list[str]:
-    """Return the commands to type: one that creates a Secret for each watcher that needs one, then one for the manifests."""
+def next_commands(watchers: Mapping[str, Watcher], cluster: Cluster, directory: Path) -> list[str]:
+    """Return the commands to type: those that create the namespace and the Secrets, then one for the manifests."""
+    secrets = {object_name(name): settings_text(watcher.written).variables for name, watcher in watchers.items()}
+    if cluster.agent_port is not None:
+        secrets[AGENT_SECRET] = {AGENT_TOKEN: True}
+    create = ["kubectl", *(["--namespace", cluster.namespace] if cluster.namespace else []), "create", "secret", "generic"]
     return [
+        *([f"kubectl apply -f {shlex.quote(str(directory / FLEET))}.yaml"] if cluster.namespace else []),
         *(
-            f"kubectl create secret generic {object_name(name)} --from-env-file=FILE  # a line each: {', '.join(variables)}"
-            for name, written in watchers.items()
-            if (variables := settings_text(written).variables)
+            f"{shlex.join([*create, name])} --from-env-file=FILE  # a line each: {', '.join(variables)}"
+            for name, variables in secrets.items()
+            if variables
         ),
         shlex.join(["kubectl", "apply", "-f", str(directory)]),
     ]
+
+
+def loopback_warnings(watchers: Iterable[Settings]) -> Iterator[str]:
+    """Yield a warning for each address of this host itself: in a pod that is the pod."""
+    for settings in watchers:
+        places = {"mongodb_uri": parse_uri(settings.mongodb_uri.get_secret_value()).hosts, "kafka_brokers": settings.kafka_brokers}
+        for key, addresses in places.items():
+            hosts = [match[1] or match[2] for address in addresses.split(",") if (match := _HOST.match(address.strip()))]
+            if found := [host for host in hosts if is_loopback(host)]:
+                yield f"{settings.name}: {key} names {', '.join(found)}, which in a pod is the pod itself"
 
 
 def _refuse_same(names: Mapping[str, str]) -> None:
@@ -68,82 +104,72 @@ def _refuse_same(names: Mapping[str, str]) -> None:
         if count > 1:
             same = ", ".join(watcher for watcher, called in names.items() if called == name)
             raise FleetError(f"{same} would all be called {name} in Kubernetes", hint="rename all but one")
+    for name, called in names.items():
+        if name == FLEET or called == AGENT_SECRET:
+            raise FleetError(f"{name} has the name of what all watchers share in Kubernetes", hint="rename the watcher")
 
 
-def _manifests(watcher: str, name: str, settings: SettingsText, image: str) -> GeneratedFile:
-    metadata = {"name": name, "labels": {"app.kubernetes.io/name": "database-watcher", "app.kubernetes.io/instance": name}}
-    data = {f"{watcher}.toml": settings.text}
-    documents = (
-        {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": data},
-        {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": metadata, "spec": _deployment(watcher, name, settings, image)},
-    )
-    first_line = f"# {MARK} from conf.d/{watcher}. Changes made here are lost.\n"
-    return GeneratedFile(f"{watcher}.yaml", first_line + "---\n".join(map(yaml_text, documents)))
+def _file(name: str, origin: str, objects: Iterable[Mapping[str, Any]]) -> GeneratedFile:
+    first_line = f"# {MARK} from {origin}. Changes made here are lost.\n"
+    return GeneratedFile(f"{name}.yaml", first_line + "---\n".join(map(yaml_text, objects)))
 
 
-def _deployment(watcher: str, name: str, settings: SettingsText, image: str) -> dict[str, Any]:
-    labels = {"app.kubernetes.io/name": "database-watcher", "app.kubernetes.io/instance": name}
-    return {
-        "replicas": 1,
-        "strategy": {"type": "Recreate"},  # never two workers at once: the second would fence the first
-        "selector": {"matchLabels": labels},
-        "template": {
-            # With the digest, a change of the settings leads to a new pod.
-            "metadata": {"labels": labels, "annotations": {"database-watcher/settings": _digest(settings.text)}},
+def _shared(cluster: Cluster) -> Iterator[dict[str, Any]]:
+    """Yield the namespace, and the Service by which Prometheus finds the agent of each pod, also of those that are not ready."""
+    if cluster.namespace:
+        # Our pods need no more than the strictest of the Pod Security Standards allows.
+        labels = {**_PART_OF, "pod-security.kubernetes.io/enforce": "restricted"}
+        yield {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": cluster.namespace, "labels": labels}}
+    if cluster.agent_port is not None:
+        yield {
+            "apiVersion": "v1",
+            "kind": "Service",
+            "metadata": _metadata(AGENT_SECRET, _PART_OF, cluster),
             "spec": {
-                "terminationGracePeriodSeconds": GRACE_SECONDS,
-                "automountServiceAccountToken": False,
-                "enableServiceLinks": False,
-                "securityContext": {
-                    "runAsNonRoot": True,
-                    "runAsUser": USER_ID,
-                    "fsGroup": USER_ID,
-                    "seccompProfile": {"type": "RuntimeDefault"},
-                },
-                "containers": [_container(watcher, name, settings.variables, image)],
-                "volumes": [{"name": "settings", "configMap": {"name": name}}, {"name": "state", "emptyDir": {}}],
+                "clusterIP": "None",
+                "publishNotReadyAddresses": True,
+                "selector": _PART_OF,
+                "ports": [{"name": AGENT_PORT_NAME, "port": cluster.agent_port, "targetPort": AGENT_PORT_NAME}],
             },
+        }
+
+
+def _objects(watcher: str, name: str, described: Watcher, cluster: Cluster) -> Iterator[dict[str, Any]]:
+    labels = {**_PART_OF, "app.kubernetes.io/instance": name}
+    metadata = _metadata(name, labels, cluster)
+    settings = settings_text(described.written)
+    yield {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": _files(watcher, settings, cluster)}
+    yield {
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "metadata": metadata,
+        "spec": {
+            **_number(has_lease=described.has_lease),
+            "selector": {"matchLabels": labels},
+            "template": pod(watcher, name, labels, settings, cluster.image, cluster.agent_port, apart=described.has_lease),
         },
     }
+    if described.has_lease:
+        # Also pods that are not ready may be evicted: when Kafka is away, none is, and a node could not be drained.
+        spec = {"maxUnavailable": 1, "unhealthyPodEvictionPolicy": "AlwaysAllow", "selector": {"matchLabels": labels}}
+        yield {"apiVersion": "policy/v1", "kind": "PodDisruptionBudget", "metadata": metadata, "spec": spec}
 
 
-def _container(watcher: str, name: str, variables: Mapping[str, bool], image: str) -> dict[str, Any]:
-    return {
-        "name": "worker",
-        "image": image,
-        "args": ["run", watcher],
-        "workingDir": HOME,
-        **({"env": [_from_secret(variable, name, needed) for variable, needed in variables.items()]} if variables else {}),
-        **_probes(watcher),
-        "resources": {"requests": {"cpu": "100m", "memory": "128Mi"}, "limits": {"memory": "256Mi"}},
-        "securityContext": {
-            "allowPrivilegeEscalation": False,
-            "readOnlyRootFilesystem": True,
-            "capabilities": {"drop": ["ALL"]},
-        },
-        "volumeMounts": [
-            {"name": "state", "mountPath": HOME},
-            {"name": "settings", "mountPath": f"{HOME}/conf.d", "readOnly": True},
-        ],
-    }
+def _number(*, has_lease: bool) -> dict[str, Any]:
+    """Say how many pods there are, and how they are replaced. Without a lease there are never two: one would fence the other."""
+    if not has_lease:
+        return {"replicas": 1, "strategy": {"type": "Recreate"}}
+    # A third pod would find no node of its own in a cluster of two.
+    return {"replicas": HOSTS, "strategy": {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 0, "maxUnavailable": 1}}}
 
 
-def _from_secret(variable: str, secret: str, needed: bool) -> dict[str, Any]:
-    reference = {"name": secret, "key": variable, **({} if needed else {"optional": True})}
-    return {"name": variable, "valueFrom": {"secretKeyRef": reference}}
+def _files(watcher: str, settings: SettingsText, cluster: Cluster) -> dict[str, str]:
+    """Return the content of a pod's conf.d. In a pod the agent is asked from outside, so it needs a token."""
+    files = {f"{watcher}.toml": settings.text}
+    if cluster.agent_port is not None:
+        files["agent.toml"] = f'host = "0.0.0.0"\nport = {cluster.agent_port}\ntoken = "${{{AGENT_TOKEN}}}"\n'
+    return files
 
 
-def _digest(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()
-
-
-def _probes(watcher: str) -> dict[str, Any]:
-    """Return the probes. A pod is ready while its worker streams. It is alive while it writes its status file: an outage of MongoDB
-    or Kafka is no reason for a restart.
-    """
-    written = ["sh", "-c", f'test -n "$(find {DIRECTORIES.status_file(watcher)} -mmin -2)"']
-    return {
-        "startupProbe": {"exec": {"command": written}, "periodSeconds": 2, "timeoutSeconds": 5, "failureThreshold": 30},
-        "livenessProbe": {"exec": {"command": written}, "periodSeconds": 30, "timeoutSeconds": 10},
-        "readinessProbe": {"exec": {"command": ["watcherctl", "health", watcher]}, "periodSeconds": 30, "timeoutSeconds": 10},
-    }
+def _metadata(name: str, labels: Mapping[str, str], cluster: Cluster) -> dict[str, Any]:
+    return {"name": name, **({"namespace": cluster.namespace} if cluster.namespace else {}), "labels": labels}

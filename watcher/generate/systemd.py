@@ -1,4 +1,5 @@
-"""Units for systemd: a template for the workers, one for the agent, and a target that stands for the fleet.
+"""Units for systemd: a template for the workers, one for the agent, and a target that stands for the fleet; or one for the fleet
+as `watcherctl start --all` runs it.
 
 Directives: systemd.unit(5), systemd.service(5), systemd.exec(5), systemd.kill(5).
 """
@@ -11,7 +12,7 @@ from pathlib import Path
 
 from watcher.config import Deployment
 from watcher.errors import NOT_RESTARTED, ExitCode
-from watcher.fleet.control import agent_command, worker_command
+from watcher.fleet.control import agent_command, fleet_command, worker_command
 from watcher.fleet.errors import FleetError
 from watcher.fleet.programs import STOP_WAIT_SECONDS
 from watcher.generate.files import MARK, GeneratedFile
@@ -19,12 +20,16 @@ from watcher.generate.files import MARK, GeneratedFile
 TARGET = "database-watcher.target"
 TEMPLATE = "database-watcher@.service"
 AGENT_UNIT = "database-watcher-agent.service"
+FLEET_UNIT = "database-watcher-fleet.service"
 UNIT_DIRECTORY = Path("/etc/systemd/system")
 
 WATCHDOG_SECONDS = 180
 """Watchdog time-out in seconds. Opening a stream can take two minutes if it runs into every time-out, and the worker gives no sign
 of life meanwhile.
 """
+
+FLEET_STOP_SECONDS = STOP_WAIT_SECONDS + 10
+"""Time for the fleet to stop: supervisord asks all workers at once, and waits STOP_WAIT_SECONDS for the slowest."""
 
 INSTANCE = "%i"
 
@@ -68,13 +73,27 @@ def unit_files(names: Iterable[str], deployment: Deployment, user: str, *, agent
     ]
 
 
+def fleet_files(deployment: Deployment, user: str) -> list[GeneratedFile]:
+    """Return the unit that runs supervisord, and by it all workers and the agent. Raises FleetError for odd paths."""
+    return [GeneratedFile(FLEET_UNIT, _fleet(deployment, user))]
+
+
 def next_commands(directory: Path, deployment: Deployment, user: str, *, agent: bool) -> tuple[str, ...]:
     """Return the commands that install the files in `directory`."""
-    files = [str(directory / name) for name in (TEMPLATE, *([AGENT_UNIT] if agent else []), TARGET)]
+    units = (TEMPLATE, *([AGENT_UNIT] if agent else []), TARGET)
+    return _installing(directory, units, [deployment.run_dir], user, TARGET)
+
+
+def next_fleet_commands(directory: Path, deployment: Deployment, user: str) -> tuple[str, ...]:
+    """Return the commands that install the fleet's unit from `directory`."""
+    return _installing(directory, [FLEET_UNIT], [deployment.run_dir, deployment.log_dir], user, FLEET_UNIT)
+
+
+def _installing(directory: Path, units: Iterable[str], writable: Iterable[Path], user: str, wanted: str) -> tuple[str, ...]:
     return (
-        shlex.join(["sudo", "install", "-d", "-o", user, "-m", "700", str(deployment.run_dir)]),
-        shlex.join(["sudo", "cp", *files, f"{UNIT_DIRECTORY}/"]),
-        f"sudo systemctl daemon-reload && sudo systemctl enable --now {TARGET}",
+        shlex.join(["sudo", "install", "-d", "-o", user, "-m", "700", *map(str, writable)]),
+        shlex.join(["sudo", "cp", *(str(directory / name) for name in units), f"{UNIT_DIRECTORY}/"]),
+        f"sudo systemctl daemon-reload && sudo systemctl enable --now {wanted}",
     )
 
 
@@ -122,22 +141,41 @@ def _agent(deployment: Deployment, user: str) -> str:
 {HARDENING}"""
 
 
-def _unit(description: str) -> str:
+def _fleet(deployment: Deployment, user: str) -> str:
+    return f"""\
+# {MARK}: the whole fleet, as `watcherctl start --all` runs it. Changes made here are lost.
+{_unit("Database Watcher: the fleet", f"Conflicts={TARGET}")}
+
+[Service]
+Type=exec
+{_process(fleet_command(deployment), deployment, user, deployment.run_dir, deployment.log_dir)}
+# supervisord tells the workers to stop, and each may take a transaction's time.
+KillMode=mixed
+TimeoutStopSec={FLEET_STOP_SECONDS}
+
+{HARDENING}
+[Install]
+WantedBy=multi-user.target
+"""
+
+
+def _unit(description: str, further: str = f"PartOf={TARGET}") -> str:
     return f"""\
 [Unit]
 Description={description}
-PartOf={TARGET}
+{further}
 Wants=network-online.target
 After=network-online.target"""
 
 
-def _process(command: Sequence[str], deployment: Deployment, user: str) -> str:
+def _process(command: Sequence[str], deployment: Deployment, user: str, *writable: Path) -> str:
+    places = " ".join(_one_word(f"-{_printed(path)}") for path in writable or [deployment.run_dir])
     return f"""\
 User={_printed(user)}
 # What ${{NAME}} in conf.d stands for; the file may be missing.
 EnvironmentFile=-{_printed(deployment.conf_dir.parent / "environment")}
 ExecStart={_command(command)}
-ReadWritePaths={_one_word(f"-{_printed(deployment.run_dir)}")}
+ReadWritePaths={places}
 Restart=on-failure
 RestartSec=1
 # These need somebody to act first; see "Exit codes" in the README.

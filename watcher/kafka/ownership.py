@@ -1,4 +1,4 @@
-"""Whose a watcher is, and from where its owner goes on: what is read in the position topic, judged. Pure.
+"""Judges what is read in the position topic: to whom a watcher belongs, and from where its owner goes on. Pure.
 
 Two workers with one transactional id would fence each other for ever, since an error about fencing does not say who did it. So each
 writes its name before it reads, and looks at the name that stands there before it takes the watcher over again. What is known of
@@ -8,11 +8,13 @@ earlier messages goes from claim to claim, so that it is known on every host.
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import datetime
 
 from watcher.config import Settings
 from watcher.errors import ConfigurationError, NotOwner, PositionLost, TakenOver
 from watcher.kafka.position import Command, Saved, Stamp, delivered_up_to, dump, dump_claim
 from watcher.kafka.succession import NextStep, Patience, as_command, as_fenced_worker
+from watcher.log import iso
 from watcher.model import Delivered, Owner, Position, Snapshot
 
 NEW_COUNT = 1_000_000
@@ -37,6 +39,7 @@ class Ownership:
         self._command = command
         self._live = True
         self._claimed = False
+        self._active_since: str | None = None
         self._patience = Patience()
         self.delivered = delivered
 
@@ -47,6 +50,7 @@ class Ownership:
     def disown(self) -> None:
         """Forget our claim, and with it the check of the name that stands there: somebody else may have the watcher now."""
         self._claimed = False
+        self._active_since = None
         self._patience = Patience()
 
     def learn(self, delivered: Delivered) -> None:
@@ -85,7 +89,7 @@ class Ownership:
         before = self._patience
         step, self._patience = as_fenced_worker(saved.stamp, self._owner, before, now)
         if step is NextStep.END:
-            raise self._lost_to(saved.stamp.owner)
+            raise self._lost_to(saved.stamp)
         if step is NextStep.WAIT or self._patience != before:
             raise _taken_over(saved.stamp)
 
@@ -116,26 +120,29 @@ class Ownership:
         """Note the last position that is committed."""
         self.delivered = delivered_up_to(position)
 
-    def claim_text(self) -> bytes:
-        """Write our claim as text, with what we know of earlier messages."""
+    def claim_text(self, now: datetime) -> bytes:
+        """Write our claim as text, with what we know of earlier messages. With a lease it is active from its first claim on."""
+        if self._settings.high_availability and self._command is None:
+            self._active_since = self._active_since or iso(now)
         wait_seconds = COMMAND_SECONDS if self._command else 0
-        return dump_claim(Stamp(self._owner, self._live, self._command, wait_seconds, self.delivered))
+        return dump_claim(Stamp(self._owner, self._live, self._command, wait_seconds, self.delivered, self._active_since))
 
     def position_text(self, position: Position) -> bytes:
         """Write a position as text, signed by us."""
-        return dump(position, live=self._live, command=self._command)
+        return dump(position, live=self._live, command=self._command, active_since=self._active_since)
 
-    def _lost_to(self, owner: Owner) -> NotOwner:
+    def _lost_to(self, stamp: Stamp) -> NotOwner:
         return NotOwner(
-            f"Another worker has taken over this watcher: process {owner.pid} on {owner.host}.",
+            f"Another worker has taken over this watcher: {stamp.owner}.",
             hint=f"Only one worker may use {self._settings.kafka_client_id}. Stop the other, then start this one.",
+            foreigner="" if stamp.active_since else str(stamp.owner),
         )
 
 
 def _taken_over(stamp: Stamp) -> TakenOver:
     """Make the error that says what a command does or has done."""
     what = stamp.command.what if stamp.command else ""
-    by = f"by process {stamp.owner.pid} on {stamp.owner.host}; the stream goes on after it"
+    by = f"by {stamp.owner}; the stream goes on after it"
     if stamp.wait_seconds:
         return TakenOver(f"a command is at work: {what}, {by}")
     return TakenOver(f"a command is done: {what}, {by}", done=what)

@@ -25,6 +25,8 @@ HISTORY_KEY = b"history"
 
 SNAPSHOT_KEY = b"snapshot"
 """Key of the snapshot under way, which is written with every position as long as there is one."""
+SETTINGS_KEY = b"settings"
+"""Key of the settings of the worker that has the lease, without secrets. They are written with its claim."""
 
 ANY = object()
 VERSION = 1
@@ -44,7 +46,8 @@ class Stamp:
 
     `live`: the worker goes on by itself after a command; a command says it for the worker that it has displaced. `wait_seconds` is
     for how long the claim of a `command` is to be left alone; after a position there is nothing to wait for. `delivered` is what
-    the writer knew of earlier messages.
+    the writer knew of earlier messages. `active_since` (ISO 8601, by its own clock) is when a worker that has a lease became the
+    active one; None says that it has none.
     """
 
     owner: Owner
@@ -52,10 +55,11 @@ class Stamp:
     command: Command | None = None
     wait_seconds: float = 0.0
     delivered: Delivered = field(default_factory=Delivered)
+    active_since: str | None = None
 
 
-def dump(position: Position, *, live: bool = True, command: Command | None = None) -> bytes:
-    """Write the position as JSON text; the resume token is in MongoDB Extended JSON."""
+def dump(position: Position, *, live: bool = True, command: Command | None = None, active_since: str | None = None) -> bytes:
+    """Write the position as JSON text; the resume token is in MongoDB Extended JSON. The other arguments are those of a Stamp."""
     return orjson.dumps(
         {
             "version": VERSION,
@@ -64,7 +68,7 @@ def dump(position: Position, *, live: bool = True, command: Command | None = Non
             "token": orjson.loads(json_util.dumps(position.token)),
             "owner": asdict(position.owner),
             "snapshot": position.snapshot.id if position.snapshot and not position.snapshot.is_over else None,
-            **_signs(live, command, position.last_gap_at),
+            **_signs(live, command, position.last_gap_at, active_since),
             **({"lastSnapshot": position.last_snapshot} if position.last_snapshot else {}),
         }
     )
@@ -74,15 +78,16 @@ def dump_claim(stamp: Stamp) -> bytes:
     """Write a claim as JSON text."""
     delivered = {"delivered": True} if stamp.delivered.any else {}
     waits = {"waitSeconds": stamp.wait_seconds} if stamp.command else {}
-    signs = _signs(stamp.live, stamp.command, stamp.delivered.last_gap_at)
+    signs = _signs(stamp.live, stamp.command, stamp.delivered.last_gap_at, stamp.active_since)
     return orjson.dumps({"version": VERSION, "owner": asdict(stamp.owner), **signs, **delivered, **waits})
 
 
-def _signs(live: bool, command: Command | None, last_gap_at: str | None) -> dict[str, Any]:
+def _signs(live: bool, command: Command | None, last_gap_at: str | None, active_since: str | None) -> dict[str, Any]:
     """Make the keys that 0.1.0 does not know. They stand beside `owner`, in which it would take them for garbage."""
     return {
         **({"live": 1} if live else {}),
         **({"lastGapAt": last_gap_at} if last_gap_at else {}),
+        **({"activeSince": active_since} if active_since else {}),
         **({"by": "command", **asdict(command)} if command else {}),
     }
 
@@ -152,8 +157,9 @@ def _snapshot(data: dict[str, Any]) -> Snapshot:
 
 def _stamp(data: dict[str, Any]) -> Stamp:
     command = Command(str(data["id"]), str(data["what"])) if data.get("by") == "command" else None
-    delivered = Delivered(any="token" in data or "delivered" in data, sequence=data.get("sequence", 0), last_gap_at=_last_gap(data))
-    return Stamp(_owner(data), "live" in data, command, float(data.get("waitSeconds", 0)), delivered)
+    last_gap_at, active_since = _time(data, "lastGapAt"), _time(data, "activeSince")
+    delivered = Delivered(any="token" in data or "delivered" in data, sequence=data.get("sequence", 0), last_gap_at=last_gap_at)
+    return Stamp(_owner(data), "live" in data, command, float(data.get("waitSeconds", 0)), delivered, active_since)
 
 
 def _owner(data: dict[str, Any]) -> Owner:
@@ -162,12 +168,12 @@ def _owner(data: dict[str, Any]) -> Owner:
     return Owner(**data["owner"])
 
 
-def _last_gap(data: dict[str, Any]) -> str | None:
-    """Return the time of the last gap as it is written; None if it is not a time."""
-    last_gap_at: str | None = data.get("lastGapAt")
+def _time(data: dict[str, Any], key: str) -> str | None:
+    """Return a time as it is written; None if it is not one."""
+    written: str | None = data.get(key)
     with contextlib.suppress(TypeError, ValueError):
-        datetime.fromisoformat(last_gap_at or "")
-        return last_gap_at
+        datetime.fromisoformat(written or "")
+        return written
     return None
 
 
@@ -183,7 +189,7 @@ def _position(data: dict[str, Any]) -> Position:
         owner=owner,
         token=token,
         sequence=sequence,
-        last_gap_at=_last_gap(data),
+        last_gap_at=_time(data, "lastGapAt"),
         last_snapshot=str(data.get("lastSnapshot", "")),
     )
 

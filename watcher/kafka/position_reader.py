@@ -7,15 +7,19 @@ watcher's open transaction would hide it: a read_committed reader stops at the l
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import NamedTuple
+
+from confluent_kafka import TIMESTAMP_LOG_APPEND_TIME
 
 from watcher.config import Settings
 from watcher.errors import Outage
 from watcher.kafka.errors import translated
-from watcher.kafka.log_reader import EndNotReached, LogReader, Partition
+from watcher.kafka.log_reader import EndNotReached, LogReader, Partition, Record
 from watcher.kafka.position import (
     CLAIM_KEY,
     HISTORY_KEY,
     POSITION_KEY,
+    SETTINGS_KEY,
     SNAPSHOT_KEY,
     Saved,
     load,
@@ -32,6 +36,14 @@ READ_SECONDS = 15.0
 
 TAIL = 64
 """Offsets before the end at which to start looking. A position and its transaction's marker take two."""
+
+
+class Found(NamedTuple):
+    """A record that was found: its offset, its text, and when Kafka received it (seconds since 1970), if Kafka tells that."""
+
+    offset: int
+    text: bytes
+    received_at: float | None
 
 
 class PositionReader:
@@ -63,17 +75,26 @@ class PositionReader:
         """Read the text of the last history, None if there is none. Errors: Outage."""
         return self._read_text(HISTORY_KEY)
 
+    def read_settings(self) -> tuple[bytes, float | None]:
+        """Read the text of the settings of the last worker with a lease, empty if there is none, and when Kafka received it, in
+        seconds since 1970 and if Kafka tells that. Errors: Outage."""
+        found = self._read_record(SETTINGS_KEY)
+        return (found.text, found.received_at) if found else (b"", None)
+
     def read_last_snapshot(self) -> Snapshot | None:
         """Read the last snapshot that stands there, whatever has become of the position. None if none can be read. Errors:
         Outage."""
         return readable_snapshot(self._read_text(SNAPSHOT_KEY))
 
     def _read_text(self, key: bytes) -> bytes | None:
-        """Read the text of the last record of a key, which may lie far before the end."""
+        found = self._read_record(key)
+        return found.text if found else None
+
+    def _read_record(self, key: bytes) -> Found | None:
+        """Read the last record of a key, which may lie far before the end."""
         with self._log() as log:
             first, end = self._bounds(log, log.stable_ends)
-            _, text = self._last_records(log, first, end, key).get(key, (0, None))
-            return text
+            return self._last_records(log, first, end, key).get(key)
 
     def _log(self) -> LogReader:
         consumer, admin = reader_config(self._settings, self._on_error), admin_config(self._settings, self._on_error)
@@ -89,19 +110,20 @@ class PositionReader:
         newest = max((last[key] for key in (POSITION_KEY, CLAIM_KEY) if key in last), default=None)
 
         def snapshot_text() -> bytes | None:
-            found = last if SNAPSHOT_KEY in last else self._last_records(log, first, end, SNAPSHOT_KEY)
-            return found.get(SNAPSHOT_KEY, (0, None))[1]
+            records = last if SNAPSHOT_KEY in last else self._last_records(log, first, end, SNAPSHOT_KEY)
+            found = records.get(SNAPSHOT_KEY)
+            return found.text if found else None
 
-        position = load(last[POSITION_KEY][1], snapshot_text) if POSITION_KEY in last else None
-        text = snapshot_text() if newest_snapshot else last.get(SNAPSHOT_KEY, (0, None))[1]
+        position = load(last[POSITION_KEY].text, snapshot_text) if POSITION_KEY in last else None
+        text = snapshot_text() if newest_snapshot or SNAPSHOT_KEY in last else None
         return Saved(
             position=position,
-            stamp=load_stamp(newest[1]) if newest else None,
+            stamp=load_stamp(newest.text) if newest else None,
             emptied=POSITION_KEY not in last and first > 0,
             newest_snapshot=newest_snapshot_of(position, text),
         )
 
-    def _last_records(self, log: LogReader, first: int, end: int, key: bytes) -> dict[bytes, tuple[int, bytes]]:
+    def _last_records(self, log: LogReader, first: int, end: int, key: bytes) -> dict[bytes, Found]:
         """Read the last record of each key, from far enough back that `key` is among them, if it exists.
 
         The search goes backwards from the tail in growing steps, because aborted transactions and compaction leave offsets without
@@ -113,11 +135,11 @@ class PositionReader:
                 span *= 8
         return last
 
-    def _last_since(self, log: LogReader, start: int, end: int) -> dict[bytes, tuple[int, bytes]]:
-        """Read the last record of each key between two offsets, with its own offset."""
+    def _last_since(self, log: LogReader, start: int, end: int) -> dict[bytes, Found]:
+        """Read the last record of each key between two offsets."""
         try:
             return {
-                record.key() or POSITION_KEY: (record.offset() or 0, record.value() or b"")
+                record.key() or POSITION_KEY: Found(record.offset() or 0, record.value() or b"", _received_at(record))
                 for records in log.read({self._partition: start}, {self._partition: end})
                 for record in records
             }
@@ -128,3 +150,8 @@ class PositionReader:
                 component="kafka",
                 code="position_not_read",
             ) from error
+
+
+def _received_at(record: Record) -> float | None:
+    kind, time_ms = record.timestamp()
+    return time_ms / 1000 if kind == TIMESTAMP_LOG_APPEND_TIME else None

@@ -11,6 +11,7 @@ import contextlib
 import time
 from collections import deque
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime
 from functools import lru_cache
 
 from confluent_kafka import KafkaError
@@ -22,15 +23,16 @@ from watcher.kafka.earlier_messages import earlier_messages
 from watcher.kafka.errors import explained
 from watcher.kafka.fencing import check_writer
 from watcher.kafka.ownership import COMMAND_SECONDS, Ownership, check_database
-from watcher.kafka.position import CLAIM_KEY, POSITION_KEY, SNAPSHOT_KEY, Command, dump_snapshot
+from watcher.kafka.position import CLAIM_KEY, POSITION_KEY, SETTINGS_KEY, SNAPSHOT_KEY, Command, dump_snapshot
 from watcher.kafka.position_reader import PositionReader
 from watcher.kafka.position_topic import POSITION_PARTITION
 from watcher.kafka.properties import limit_transaction, producer_config
 from watcher.kafka.refusals import reason
+from watcher.kafka.standby import ActiveWorkers, dump_settings
 from watcher.kafka.topics import Topics
 from watcher.kafka.transaction_size import TransactionSize
 from watcher.kafka.writer import IdempotentWriter, TransactionalWriter, Writer
-from watcher.model import Delivered, Message, Owner, Position, Snapshot
+from watcher.model import Active, Delivered, Message, Owner, Position, Snapshot
 
 RECORD_OVERHEAD = 512
 """Bytes that a record batch adds to key and value, rounded up generously."""
@@ -49,7 +51,9 @@ class KafkaSink:
         """`delivered` is what this host knows of earlier messages: if there were any, a missing position is a lost one. A `command`
         takes the watcher over for one change."""
         self._settings = settings
+        self._owner = owner
         self._command = command
+        self._active_workers = ActiveWorkers(settings)
         self._ownership = Ownership(settings, owner, delivered, command)
         self.newest_snapshot: Snapshot | None = None
         """The snapshot under way when the watcher was taken over, or the one that ended a short time before."""
@@ -102,7 +106,7 @@ class KafkaSink:
             last = reader.read_last_snapshot()
         return self._ownership.position_anew(last)
 
-    def look(self) -> Owner | None:
+    def look(self) -> Active | None:
         """Close, and look which worker has the watcher; returns None if that is not known. For a worker that stands by.
 
         What the position topic tells of earlier messages is noted. Errors: Outage, NotPermitted, CredentialsRefused;
@@ -112,15 +116,16 @@ class KafkaSink:
         self._ownership.disown()
         self._troubles.clear()
         try:
-            saved = PositionReader(self._settings, self._troubles.append).read_so_far()
+            reader = PositionReader(self._settings, self._troubles.append)
+            saved = reader.read_so_far()
+            if saved.position:
+                check_database(self._settings, saved.position)
+            self._ownership.learn(saved.delivered)
+            return self._active_workers.seen(saved.stamp, lambda: reader.read_settings()[0])
         except PositionLost:
             return None
         except Outage as error:
             raise explained(error, self._troubles) from error
-        if saved.position:
-            check_database(self._settings, saved.position)
-        self._ownership.learn(saved.delivered)
-        return saved.stamp.owner if saved.stamp and not saved.stamp.command else None
 
     def disown(self) -> None:
         """Forget that the watcher was ours: the next `open` takes it over from whoever has it then."""
@@ -226,8 +231,15 @@ class KafkaSink:
         stop there. This transaction also ends that one.
         """
         self._writer = self._new_writer()
-        self._write((), self._record(CLAIM_KEY, self._ownership.claim_text()))
+        self._write(self._shown_settings(), self._record(CLAIM_KEY, self._ownership.claim_text(datetime.now(UTC))))
         self._ownership.claimed()
+
+    def _shown_settings(self) -> Sequence[Message]:
+        """The record from which other hosts see our settings. It is not worth an error."""
+        if self._settings.high_availability and self._command is None:
+            with contextlib.suppress(UndeliverableEvent):
+                return [self._record(SETTINGS_KEY, dump_settings(self._owner, self._settings, datetime.now(UTC)))]
+        return ()
 
     def _write(self, messages: Sequence[Message], position: Message) -> None:
         try:

@@ -85,7 +85,12 @@ class About(BaseModel):
     sequence: Annotated[int, Field(ge=1)] | Absent = None
 
 
-class EveryMessage(BaseModel):
+def published_name(model: type) -> str:
+    """Return a model's name in the schema. Where the consumer library has a class of that name, the code adds …Message to ours."""
+    return model.__name__.removesuffix("Message")
+
+
+class EveryMessage(BaseModel, model_title_generator=published_name):
     """The fields that all messages have."""
 
     database: str
@@ -175,7 +180,7 @@ class Invalidate(EveryMessage):
     eventId: EventId
 
 
-class Gap(EveryMessage):
+class GapMessage(EveryMessage):
     """Changes are missing between `from` and `to`: MongoDB no longer had them, or somebody has set the position forward."""
 
     operationType: Literal["gap"]
@@ -201,7 +206,7 @@ class SnapshotMessage(EveryMessage):
     snapshot: Annotated[str, Field(description="The snapshot's id, which the documents that it copies carry too.")]
 
 
-class SnapshotStarted(SnapshotMessage):
+class SnapshotStartedMessage(SnapshotMessage):
     """A snapshot begins. It stands before all of the snapshot's documents, and before each change that spares one of them."""
 
     operationType: Literal["snapshotStarted"]
@@ -226,7 +231,7 @@ class SnapshotCollectionCompleted(LaterSnapshotMessage):
     filtered: Annotated[bool, Field(description="True if a query chose the documents, so that the others may be there as well.")]
 
 
-class SnapshotCompleted(LaterSnapshotMessage):
+class SnapshotCompletedMessage(LaterSnapshotMessage):
     """All collections have been copied."""
 
     operationType: Literal["snapshotCompleted"]
@@ -234,7 +239,7 @@ class SnapshotCompleted(LaterSnapshotMessage):
     filters: Filters = None
 
 
-class SnapshotAborted(LaterSnapshotMessage):
+class SnapshotAbortedMessage(LaterSnapshotMessage):
     """The snapshot has ended before all was copied."""
 
     operationType: Literal["snapshotAborted"]
@@ -253,8 +258,8 @@ class DeadLetter(EveryMessage):
 
 
 ROW_CHANGES = (Insert, Update, Replace, Delete)
-SNAPSHOT = (SnapshotStarted, SnapshotCollectionCompleted, SnapshotCompleted, SnapshotAborted)
-CONTROL = (Rename, Drop, DropDatabase, Invalidate, Gap, Rewind, *SNAPSHOT, DeadLetter)
+SNAPSHOT = (SnapshotStartedMessage, SnapshotCollectionCompleted, SnapshotCompletedMessage, SnapshotAbortedMessage)
+CONTROL = (Rename, Drop, DropDatabase, Invalidate, GapMessage, Rewind, *SNAPSHOT, DeadLetter)
 
 
 class AnyMessage(
@@ -268,12 +273,12 @@ class AnyMessage(
             | Drop
             | DropDatabase
             | Invalidate
-            | Gap
+            | GapMessage
             | Rewind
-            | SnapshotStarted
+            | SnapshotStartedMessage
             | SnapshotCollectionCompleted
-            | SnapshotCompleted
-            | SnapshotAborted
+            | SnapshotCompletedMessage
+            | SnapshotAbortedMessage
             | DeadLetter,
             Field(discriminator="operationType"),
         ]
@@ -288,6 +293,10 @@ class AsIs(GenerateJsonSchema):
     def field_title_should_be_set(self, schema: Any) -> bool:  # noqa: ARG002 - pydantic calls it with the schema
         """Return False: the name says it all."""
         return False
+
+    def normalize_name(self, name: str) -> str:
+        """Return the key of a definition: the name of its model, as it is published."""
+        return super().normalize_name(name.removesuffix("Message"))
 
     def default_schema(self, schema: core_schema.WithDefaultSchema) -> JsonSchemaValue:
         """Return the schema of the value alone."""

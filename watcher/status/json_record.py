@@ -68,7 +68,7 @@ def _written(value: Any) -> Any:
 def _field(field: dataclasses.Field[Any], hint: Any) -> RecordField:
     hint, *meaning = get_args(hint) if get_origin(hint) is Annotated else (hint,)
     kind = get_args(hint)[0] if isinstance(hint, types.UnionType) else hint  # the other one is None
-    read = _list_of(get_args(kind)[0]) if get_origin(kind) is tuple else _READERS.get(kind) or kind.from_json
+    read = _READERS.get(kind) or (_list_of(get_args(kind)[0]) if get_origin(kind) is tuple else kind.from_json)
     is_required = field.default is field.default_factory is dataclasses.MISSING
     return RecordField(field.name, _camel_case(field.name), "".join(meaning), read, is_required)
 
@@ -99,6 +99,10 @@ def _counts(value: Any) -> dict[str, int] | None:
     return value if isinstance(value, dict) and all(type(number) is int for number in value.values()) else None
 
 
+def _texts(value: Any) -> tuple[str, ...] | None:
+    return tuple(value) if isinstance(value, list) and all(isinstance(text, str) for text in value) else None
+
+
 def _list_of(kind: type[JsonRecord]) -> Callable[[Any], Any]:
     """Make the reader of a list of records, which leaves out what is none."""
 
@@ -115,5 +119,6 @@ _READERS: Mapping[Any, Callable[[Any], Any]] = {
     int: _whole_number,
     str: lambda value: value if isinstance(value, str) else None,
     Mapping[str, int]: _counts,
+    tuple[str, ...]: _texts,
 }
 """Reader of a value by its field's type."""

@@ -102,6 +102,16 @@ class StatusReport(JsonRecord):
         None
     )
     active_host: Annotated[str | None, "of a standby: the host whose worker has the watcher, as it last saw"] = None
+    active_since: Annotated[datetime | None, "of a standby: when that worker took the watcher over, by the clock of its host"] = (
+        None
+    )
+    settings_differ: Annotated[
+        tuple[str, ...], "of a standby: how the settings of the active host differ from its own, in words and without secrets"
+    ] = ()
+    foreigner: Annotated[
+        str | None,
+        "a worker without a lease that has written for this watcher within the last minute; only with `high_availability`",
+    ] = None
     last_error: Annotated[LastError | None, "the last error, also one that is over"] = None
     rss_bytes: Annotated[int | None, "the worker process's resident memory, in bytes"] = None
     cpu_seconds: Annotated[float | None, "the processor time that the worker process has used, in seconds"] = None
@@ -153,6 +163,9 @@ PUBLIC = (
     "restarts",
     "snapshot",
     "activeHost",
+    "activeSince",
+    "settingsDiffer",
+    "foreigner",
     "updatedAt",
 )
 """The fields that `watcherctl status --json` passes on, in its order and by their names in JSON."""

@@ -106,8 +106,11 @@ def die_with_parent() -> None:
 
 
 @contextlib.contextmanager
-def only_one(path: Path, stopping: threading.Event) -> Iterator[None]:
-    """Hold the watcher's lock file. Errors: NotOwner if another worker on this host keeps it for LOCK_SECONDS."""
+def only_one(path: Path, stopping: threading.Event, *, patient: bool = False) -> Iterator[bool]:
+    """Hold the watcher's lock file; yields False if it was told to stop before another worker on this host has let go of it.
+
+    Errors: NotOwner if that one keeps it for LOCK_SECONDS. A `patient` worker goes on waiting.
+    """
     with contextlib.ExitStack() as stack:
         try:
             lock: TextIO | None = stack.enter_context(_opened(path))
@@ -117,9 +120,7 @@ def only_one(path: Path, stopping: threading.Event) -> Iterator[None]:
         except OSError as error:
             logger.warning("no lock file: %s", error)
             lock = None
-        if lock:
-            _acquire(lock, stopping)
-        yield
+        yield lock is None or _acquire(lock, stopping, patient=patient)
 
 
 @contextlib.contextmanager
@@ -140,15 +141,20 @@ def _opened(path: Path) -> TextIO:
     return os.fdopen(open_file(path, os.O_RDWR | os.O_APPEND), "a+")
 
 
-def _acquire(lock: TextIO, stopping: threading.Event) -> None:
+def _acquire(lock: TextIO, stopping: threading.Event, *, patient: bool) -> bool:
     deadline = time.monotonic() + LOCK_SECONDS
-    while not stopping.is_set() and not _try(lock):
+    while not _try(lock):
         if time.monotonic() > deadline:
-            raise NotOwner(
-                f"Another worker of this watcher runs on this host: process {_holder(lock)}.",
-                hint="Is there a second fleet with the same configuration, or a `watcherctl run` in a terminal?",
-            )
-        stopping.wait(0.2)
+            deadline = float("inf")
+            other = f"Another worker of this watcher runs on this host: process {_holder(lock)}."
+            if not patient:
+                raise NotOwner(
+                    other, hint="Is there a second fleet with the same configuration, or a `watcherctl run` in a terminal?"
+                )
+            logger.warning("%s This one waits for its end.", other)
+        if stopping.wait(0.2):
+            return False
+    return True
 
 
 def _try(lock: TextIO) -> bool:

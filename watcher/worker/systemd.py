@@ -68,7 +68,10 @@ def _sign_of_life(report: StatusReport) -> object:
 
 
 def _in_words(report: StatusReport) -> str:
-    """Write one line for `systemctl status`: the state, with the error if that is the reason for the state."""
+    """Write one line for `systemctl status`: the state, with the error if that is the reason for the state. A standby says who is
+    active."""
+    if report.state == WorkerState.STANDBY and report.active_host:
+        return f"{report.state}: active on {report.active_host}"
     error = report.last_error if report.state in TOLD_WITH_ITS_ERROR else None
     return " ".join(f"{report.state}: {error.message}".split()) if error else str(report.state)
 

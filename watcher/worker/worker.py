@@ -84,7 +84,9 @@ def _run_alone(settings: Settings, deployment: Deployment, stopping: StopRequest
     with contextlib.suppress(OSError):  # reported below, when files in it cannot be written
         make_directory(deployment.run_dir)
     name = settings.name
-    with only_one(deployment.lock_file(name), stopping):
+    with only_one(deployment.lock_file(name), stopping, patient=settings.high_availability) as alone:
+        if not alone:  # and the status file is the other one's
+            return ExitCode.STOPPED
         status_file = StatusFile(deployment.status_file(name), deployment.metrics_file(name))
         previous = PreviousRun.of(status_file.previous(), settings.kafka_client_id)
         owner = Owner(instance=secrets.token_hex(8), host=socket.gethostname(), pid=os.getpid())
@@ -150,7 +152,7 @@ class Worker:
             except NotOwner as error:
                 self._tenure.displaced(error)
                 self._sink.disown()
-                self._progress.interrupted(str(error))
+                self._progress.interrupted(str(error), error.foreigner)
             except (Outage, CredentialsRefused) as error:
                 outage = self._as_outage(error)
                 if time.monotonic() - opened > STEADY_SECONDS:
@@ -175,7 +177,7 @@ class Worker:
         """Look who has the watcher, and wait for the lease, or for the next look."""
         self._tenure.check()
         active = self._sink.look()
-        if active == self._progress.owner:  # whoever comes after us has not claimed it yet
+        if active and active.owner == self._progress.owner:  # whoever comes after us has not claimed it yet
             active = None
         if active:
             self._tenure.another_is_active()

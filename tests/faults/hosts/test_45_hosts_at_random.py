@@ -56,7 +56,7 @@ class Scene:
         self._settings = as_settings(settings | {"high_availability": True})
         self._rng = rng
         self._away: dict[Host, Way] = {}
-        """How each host that is away comes back."""
+        """Hosts that are away, with the way in which each comes back."""
 
     def settle(self) -> tuple[Host, Host]:
         """Bring all hosts back; returns the one that streams and the one that stands by, once they do."""
@@ -97,7 +97,7 @@ class Scene:
             self._away[host] = BACK[way]
 
 
-@pytest.mark.timeout(400)
+@pytest.mark.timeout(600)
 def test_takeovers_at_random(
     hosts: tuple[Host, Host],
     settings: dict[str, Any],

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from watcher.agent.page.snapshot import SnapshotView, snapshot_view, steps
+from watcher.fleet.other_hosts import HostTrouble, host_troubles
 from watcher.fleet.status import Row, WatcherState
 from watcher.fleet.survey import Survey
 from watcher.operations import ROW_OPERATIONS
@@ -98,6 +99,9 @@ class WatcherView:
     spark: Spark
     snapshot: SnapshotView | None
     snapshot_steps: tuple[str, ...]
+    elsewhere: str
+    """Of a standby: where the watcher is active."""
+    host_troubles: tuple[HostTrouble, ...]
 
     @property
     def state(self) -> str:
@@ -128,6 +132,8 @@ def watcher_view(row: Row, at: datetime, history: History) -> WatcherView:
         spark(_rates(history), is_live=row.live is not None),
         snapshot_view(row, at),
         steps(row),
+        row.active_elsewhere(at),
+        tuple(host_troubles(row)),
     )
 
 
@@ -138,7 +144,7 @@ def most_urgent_first(watchers: Sequence[WatcherView]) -> list[WatcherView]:
 
 def overall(survey: Survey, watchers: Sequence[WatcherView]) -> Level:
     """The fleet's level: that of its most urgent watcher. Disabled watchers do not count."""
-    if survey.supervisord_pid is None:
+    if survey.supervisord_pid is None and not survey.is_supervised_elsewhere:
         return Level.BAD
     return min((watcher.level for watcher in watchers), key=_URGENCY.index, default=Level.OFF)
 
@@ -147,7 +153,7 @@ def summary(survey: Survey, watchers: Sequence[WatcherView]) -> str:
     """A sentence about the fleet."""
     if survey.lost_pid:
         return f"{survey.trouble}: nobody can start or stop a watcher; watcherctl down ends it"
-    if survey.supervisord_pid is None:
+    if survey.supervisord_pid is None and not survey.is_supervised_elsewhere:
         return "supervisord does not run: no watcher is started, or started again"
     meant = [watcher for watcher in watchers if watcher.level is not Level.OFF]
     if not meant:

@@ -50,7 +50,7 @@ def as_text(settings: Settings, seen: Look, now: int | None, oplog: Oplog | None
         "headroom": headroom_in_words(_headroom(seen.token, now, oplog), oplog.is_full if oplog else None),
         "behind": seconds_in_words(_behind(now, seen.token)),
         "sequence": str(position.sequence) if position else NOTHING,
-        "owner": f"process {owner.pid} on {owner.host}" if owner else NOTHING,
+        "owner": str(owner) if owner else NOTHING,
         "topic": settings.position_topic,
         **({"snapshot": in_a_line(seen.snapshot)} if seen.snapshot else {}),
     }

@@ -11,7 +11,7 @@ import click
 from watcher import __version__
 from watcher.cli.options import with_deployment
 from watcher.config import Deployment, Loaded, load
-from watcher.config.agent_settings import load_agent
+from watcher.config.agent_settings import DEFAULT_PORT, AgentSettings, load_agent
 from watcher.config.fault import configuration_error
 from watcher.private import DIRECTORY_MODE
 
@@ -21,14 +21,29 @@ if TYPE_CHECKING:
 IMAGE = f"database-watcher:{__version__}"
 
 
+def _namespace(_context: click.Context, _parameter: click.Parameter, name: str) -> str:
+    if name:
+        from watcher.generate.kubernetes import NAMESPACE
+
+        if not NAMESPACE.fullmatch(name):
+            raise click.BadParameter("a namespace consists of lower-case letters, digits and -")
+    return name
+
+
 @click.command()
 @click.option("--into", type=click.Path(path_type=Path, file_okay=False), metavar="DIR", help="Where the files go.")
 @click.option("--systemd", "target", flag_value="systemd", help="Units for systemd; into ./systemd unless --into says otherwise.")
+@click.option("--fleet", is_flag=True, help="With --systemd: one unit for all, as `watcherctl start --all` runs them.")
 @click.option("--kubernetes", "target", flag_value="kubernetes", help="Manifests for Kubernetes; into ./kubernetes likewise.")
 @click.option("--user", default="", metavar="NAME", help="Who the workers run as: supervisord's user, or for systemd `watcher`.")
 @click.option("--image", default=IMAGE, show_default=True, metavar="IMAGE", help="The image of the Deployments.")
+@click.option(
+    "--namespace", default="", callback=_namespace, metavar="NAME", help="The namespace in Kubernetes; default: kubectl's."
+)
 @with_deployment
-def generate(deployment: Deployment, into: Path | None, target: str | None, user: str, image: str) -> None:
+def generate(
+    deployment: Deployment, into: Path | None, target: str | None, fleet: bool, user: str, image: str, namespace: str
+) -> None:
     """Write files for your own supervisord, systemd or Kubernetes, to run the workers without `watcherctl start`.
 
     With --into alone, write supervisord program sections: one for each watcher and one for the agent. No file holds a secret.
@@ -37,15 +52,19 @@ def generate(deployment: Deployment, into: Path | None, target: str | None, user
     directory = into or (Path(target) if target else None)
     if directory is None:
         raise click.UsageError("say --into DIR, --systemd or --kubernetes")
+    if fleet and target != "systemd":
+        raise click.UsageError("--fleet goes with --systemd")
     loaded, agent = load(deployment.conf_dir, ask_drivers=True), load_agent(deployment.conf_dir)
     if faults := (*loaded.faults, *agent.faults):
         raise configuration_error(faults)
     with_agent = agent.wanted is not None
     match target:
+        case "systemd" if fleet:
+            _for_systemd_fleet(directory, deployment, user or "watcher")
         case "systemd":
             _for_systemd(directory, loaded, deployment, user or "watcher", agent=with_agent)
         case "kubernetes":
-            _for_kubernetes(directory, loaded, image)
+            _for_kubernetes(directory, loaded, agent.wanted, image, namespace)
         case _:
             _for_supervisord(directory, loaded, deployment, user, agent=with_agent)
 
@@ -66,13 +85,23 @@ def _for_systemd(directory: Path, loaded: Loaded, deployment: Deployment, user: 
     _tell_next(next_commands(directory, deployment, user, agent=agent))
 
 
-def _for_kubernetes(directory: Path, loaded: Loaded, image: str) -> None:
-    from watcher.config.files.as_written import as_written
-    from watcher.generate.kubernetes import manifest_files, next_commands
+def _for_systemd_fleet(directory: Path, deployment: Deployment, user: str) -> None:
+    from watcher.generate.systemd import fleet_files, next_fleet_commands
 
-    watchers = {name: as_written(loaded.origins[name]) for name in loaded.names}
-    _write(directory, manifest_files(watchers, image))
-    _tell_next(next_commands(watchers, directory))
+    _write(directory, fleet_files(deployment, user))
+    _tell_next(next_fleet_commands(directory, deployment, user))
+
+
+def _for_kubernetes(directory: Path, loaded: Loaded, agent: AgentSettings | None, image: str, namespace: str) -> None:
+    from watcher.config.files.as_written import as_written
+    from watcher.generate.kubernetes import Cluster, Watcher, loopback_warnings, manifest_files, next_commands
+
+    cluster = Cluster(image, namespace, (agent.port or DEFAULT_PORT) if agent else None)
+    watchers = {name: Watcher(as_written(loaded.origins[name]), loaded.watchers[name].high_availability) for name in loaded.names}
+    _write(directory, manifest_files(watchers, cluster))
+    for warning in loopback_warnings(loaded.watchers.values()):
+        click.echo(f"warning: {warning}", err=True)
+    _tell_next(next_commands(watchers, cluster, directory))
 
 
 def _write(directory: Path, files: list[GeneratedFile]) -> None:

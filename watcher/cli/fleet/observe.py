@@ -20,6 +20,7 @@ from watcher.fleet.control import Fleet
 from watcher.fleet.errors import FleetError, NotRunning
 from watcher.fleet.status import AS_IT_SHOULD_BE, WatcherState
 from watcher.fleet.survey import Survey, whole_survey
+from watcher.terminal.message_text import printable
 
 
 @click.command()
@@ -92,10 +93,11 @@ def health(fleet: Fleet, names: Sequence[str]) -> int:
     Exit codes: 0 all stream, 3 some do not run, 4 no such watcher, 5 some run but
     do not stream, 7 supervisord does not run. Disabled watchers may be down. An
     aborted snapshot is named, but no reason to fail: `status` has a code for it.
+    A standby is well. A worker elsewhere without the lease is named too.
     """
     seen = survey_of(fleet, names)
     code = exit_code(seen)
-    click.echo("; ".join([_in_a_line(seen) if code else f"ok: {_streaming(seen)}", *_aborted(seen)]))
+    click.echo("; ".join([_in_a_line(seen) if code else f"ok: {_streaming(seen)}", *_aborted(seen), *_foreigners(seen)]))
     return code
 
 
@@ -108,6 +110,10 @@ def _streaming(seen: Survey) -> str:
 
 def _aborted(seen: Survey) -> list[str]:
     return [f"the last snapshot of {row.name} was aborted" for row in seen.rows if row.has_aborted_snapshot]
+
+
+def _foreigners(seen: Survey) -> list[str]:
+    return [f"{printable(row.foreigner)} writes for {row.name} without a lease" for row in seen.rows if row.foreigner]
 
 
 def _in_a_line(seen: Survey) -> str:

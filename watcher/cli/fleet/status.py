@@ -12,7 +12,7 @@ import click
 
 from watcher.cli.exit_codes import CliExitCode
 from watcher.cli.fleet.common import load_watchers, show_agent, with_fleet
-from watcher.cli.fleet.status_view import errors, plain, rich_view, snapshots
+from watcher.cli.fleet.status_view import errors, of_other_hosts, plain, rich_view, snapshots
 from watcher.cli.options import names_argument, select
 from watcher.fleet.control import Fleet
 from watcher.fleet.status import AS_IT_SHOULD_BE, Row, WatcherState
@@ -97,6 +97,8 @@ def _show_troubles(seen: Survey) -> None:
         if row.state not in AS_IT_SHOULD_BE:
             click.echo(f"{row.name}: {row.state}")
     for line in snapshots(replace(seen, rows=tuple(row for row in seen.rows if row.has_aborted_snapshot))):
+        click.echo(line)
+    for line in of_other_hosts(seen):
         click.echo(line)
     for line in errors(seen):
         click.echo(line)

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
+from watcher.fleet.other_hosts import host_troubles
 from watcher.fleet.status import Row, WatcherState
 from watcher.fleet.survey import Survey
 from watcher.terminal.durations import NOTHING, duration_in_words, headroom_in_words, seconds_in_words
@@ -36,19 +37,19 @@ _COLOURS = {
 
 
 def plain(survey: Survey) -> str:
-    """The table, the snapshots and the errors without colours, with columns padded by spaces."""
+    """The table and what is below it without colours, with columns padded by spaces."""
     lines = [HEADINGS, *(cells(row, survey.at) for row in survey.rows)]
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     table = ["  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in lines]
-    return "\n".join([*table, *snapshots(survey), *errors(survey)])
+    return "\n".join([*table, *below(survey)])
 
 
 def rich_view(survey: Survey) -> Group:
-    """The table, the snapshots and the errors for a terminal."""
+    """The table and what is below it for a terminal."""
     from rich.console import Group
     from rich.text import Text
 
-    return Group(rich_table(survey), *map(Text, snapshots(survey)), *map(Text, errors(survey)))
+    return Group(rich_table(survey), *map(Text, below(survey)))
 
 
 def rich_table(survey: Survey) -> Table:
@@ -73,7 +74,7 @@ def cells(row: Row, now: datetime) -> tuple[str, ...]:
     live = row.live
     return (
         row.name,
-        row.state_in_words,
+        printable(row.state_in_words(now)),
         duration_in_words(row.uptime(now)),
         seconds_in_words(live.lag_seconds) if live else NOTHING,
         f"{live.events_per_second:.1f}" if live else NOTHING,
@@ -82,6 +83,25 @@ def cells(row: Row, now: datetime) -> tuple[str, ...]:
         str(report.errors),
         str(report.restarts),
     )
+
+
+def below(survey: Survey) -> Iterator[str]:
+    """Yield the lines below the table: how many watchers are active here, the snapshots, and the troubles."""
+    standing_by = sum(row.state is WatcherState.STANDBY for row in survey.rows)
+    if standing_by and len(survey.rows) > 1:
+        streaming = sum(row.state is WatcherState.STREAMING for row in survey.rows)
+        yield f"of {len(survey.rows)} watchers, {streaming} active here, {standing_by} standby"
+    yield from snapshots(survey)
+    yield from of_other_hosts(survey)
+    yield from errors(survey)
+
+
+def of_other_hosts(survey: Survey) -> Iterator[str]:
+    """Yield what is not as it should be with a watcher's workers on other hosts, and what to do."""
+    for row in survey.rows:
+        for trouble in host_troubles(row):
+            yield f"{row.name}: {printable(trouble.text)}"
+            yield f"    hint: {trouble.hint}"
 
 
 def snapshots(survey: Survey) -> Iterator[str]:

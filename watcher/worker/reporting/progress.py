@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 
 from watcher.config import Settings
 from watcher.errors import Outage, WatcherError
-from watcher.model import Batch, Message, Owner, Position, Snapshot
+from watcher.model import Active, Batch, Message, Owner, Position, Snapshot
 from watcher.pids import birth_of
 from watcher.status.report import LastError, WorkerState
 from watcher.stream.gaps import Gaps
@@ -23,6 +23,11 @@ from watcher.worker.reporting.counters import Counters, Rate
 from watcher.worker.reporting.in_flight import InFlight
 from watcher.worker.reporting.lag import Lag
 from watcher.worker.reporting.snapshots import COLLECTION_COMPLETED, Snapshots
+
+FOREIGNER_SECONDS = 60.0
+"""Time for which a worker without a lease is named after it was seen: it may be gone by then, or come again and again."""
+
+SAME_SETTINGS = "After a takeover the watcher would do something else: use the same conf.d on all hosts, then `watcherctl apply`."
 
 logger = logging.getLogger("watcher")
 
@@ -51,7 +56,9 @@ class Progress:
         self.commit_seconds: float | None = None
         self.last_commit_at = previous_run.last_commit_at.timestamp() if previous_run.last_commit_at else None
         self.last_event_at: float | None = None
-        self.active_host: str | None = None
+        self.active: Active | None = None
+        """Of a standby: the worker that has the watcher, as it last saw."""
+        self._foreigner, self._foreigner_at = "", 0.0
         self.last_error: LastError | None = None
         self._on_change = on_change
         self._stopping = threading.Event()
@@ -97,32 +104,42 @@ class Progress:
         self.gaps.learn(position.last_gap_at)
         self.snapshots.opened(position.snapshot, newest_snapshot)
 
-    def interrupted(self, reason: str) -> None:
-        """Note that a command has taken the watcher over for a moment. What was under way is read again. Each reason is logged
-        once."""
+    @property
+    def foreigner(self) -> str | None:
+        """The worker without a lease that has just been seen to write for a watcher that has one; None if there was none."""
+        return self._foreigner if self._foreigner and time.monotonic() - self._foreigner_at < FOREIGNER_SECONDS else None
+
+    def interrupted(self, reason: str, foreigner: str = "") -> None:
+        """Note that a command has taken the watcher over for a moment, or another worker, named if it is a `foreigner`. What was
+        under way is read again. Each reason is logged once."""
+        self._saw_foreigner(foreigner)
         self.counters.transactions["aborted"] += self.in_flight.dropped()
         if reason != self._interruption:
             logger.info(reason)
         self._interruption = reason
 
-    def standing_by(self, state: WorkerState, active: Owner | None, sequence: int) -> None:
+    def standing_by(self, state: WorkerState, active: Active | None, sequence: int) -> None:
         """Note that this worker does not have the lease, and who has the watcher, as far as is known. What was under way is read
         again. The `state` is `opening` until it is known that another one has the lease."""
-        host = active.host if active and state is WorkerState.STANDBY else None
-        if state is WorkerState.STANDBY and (state, host) != (self.state, self.active_host):
+        known = active if state is WorkerState.STANDBY else None
+        host, before = (worker.owner.host if worker else None for worker in (known, self.active))
+        if state is WorkerState.STANDBY and (state, host) != (self.state, before):
             logger.info("standby: active on %s", host or "another host", extra=self._downtime())
+        if known and known.differences and known.differences != (self.active.differences if self.active else ()):
+            logger.warning("not the same settings on all hosts: %s", "; ".join(known.differences), extra={"hint": SAME_SETTINGS})
+        self._saw_foreigner(str(known.owner) if known and not known.since else "")
         self.counters.transactions["aborted"] += self.in_flight.dropped()
         self.snapshots.lost("worker")
         self.lag = Lag()
         self.mongo_connected, self.kafka_connected = False, True
         self.sequence = sequence
-        self.active_host = host
+        self.active = known
         self._away_since = None
         self.enter(state)
 
     def streaming(self) -> None:
         """Note that the change stream is open too."""
-        self.active_host = None
+        self.active = None
         self.mongo_connected = True
         logger.info("streaming", extra={"sequence": self.sequence, **self._downtime()})
         self._away_since = None
@@ -187,6 +204,10 @@ class Progress:
         self._away_since = self._away_since or time.monotonic()
         self._remember(error, component, None)
         self.enter(WorkerState.WAITING)
+
+    def _saw_foreigner(self, foreigner: str) -> None:
+        if foreigner:
+            self._foreigner, self._foreigner_at = foreigner, time.monotonic()
 
     def _failed(self, error: BaseException) -> None:
         self.counters.failed(error, self.in_flight.dropped())

@@ -1,8 +1,8 @@
 """Row 46: the configuration differs between the hosts.
 
 Goal: a host that names another database, or has release 0.1.0, is refused: its worker ends and says why, and the other host goes
-on. One that names other topics writes to those once it takes over, with no change lost or doubled. Messages of two databases are
-never mixed.
+on. One that names other topics says so while it stands by, and writes to those once it takes over, with no change lost or doubled.
+Messages of two databases are never mixed.
 Method: a second worker of the same `kafka_client_id` with each of these, beside an active one with a lease, under a steady load.
 """
 
@@ -18,6 +18,7 @@ from tests.faults.conftest import Compare
 from tests.support.fault_matrix import FaultReport
 from tests.support.kafka_cluster import KafkaCluster
 from tests.support.load import Load
+from tests.support.waiting import eventually
 from tests.support.worker import OPERATIONS, Inbox, WorkerProcess, watcher_settings
 from watcher.errors import ExitCode
 from watcher.sandbox.mongod import ReplicaSet
@@ -55,7 +56,7 @@ def test_another_database_is_refused_while_it_stands_by(
     goes_on(active, compare, fault_report)
 
 
-def test_other_topics_get_what_comes_after_the_takeover(
+def test_other_topics_are_told_and_get_what_comes_after_the_takeover(
     active: WorkerProcess,
     mongo: ReplicaSet,
     kafka: KafkaCluster,
@@ -71,6 +72,7 @@ def test_other_topics_get_what_comes_after_the_takeover(
     both = Inbox(kafka.bootstrap, [*inbox.topics, *(f"{prefix}.{operation}" for operation in OPERATIONS)])
     with WorkerProcess(tmp_path / "b", others | LEASE) as standby:
         standby.reached("standby")
+        assert_told(standby, active, settings, others)
         with load:
             before = len(inbox.records(20))
             active.kill()
@@ -108,6 +110,14 @@ def test_release_0_1_0_ends(
         active.reached()
         inbox.records(load.oracle.certain_writes + 20)
     goes_on(active, compare, fault_report)
+
+
+def assert_told(standby: WorkerProcess, active: WorkerProcess, theirs: dict[str, Any], ours: dict[str, Any]) -> None:
+    """Check that the standby names each topic that differs, in its status and its log."""
+    host = active.status["host"]
+    told = [f"{host} has {key} = {theirs[key]}, this host {ours[key]}" for key in ours if key.startswith("kafka_topic_")]
+    eventually(lambda: sorted(standby.status["settingsDiffer"]) == sorted(told))
+    assert any(line["event"].startswith("not the same settings on all hosts: ") for line in standby.logged("warning"))
 
 
 def goes_on(active: WorkerProcess, compare: Compare, report: FaultReport) -> None:

@@ -23,7 +23,7 @@ from watcher.sandbox.mongod import ReplicaSet
 
 pytest_plugins = ["tests.support.worker_fixtures"]
 
-KILLS, KILLS_LONG = 3, 100
+KILLS, KILLS_LONG = 2, 100
 WATCHERS, WATCHERS_LONG = 3, 10
 
 

@@ -18,7 +18,7 @@ from tests.support.load import Load
 
 pytest_plugins = ["tests.support.worker_fixtures"]
 
-FREEZES, FREEZES_LONG = 2, 100
+FREEZES, FREEZES_LONG = 1, 100
 
 
 @pytest.mark.timeout(300)

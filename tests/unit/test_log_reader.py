@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass
+from itertools import repeat
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -126,3 +129,40 @@ def test_other_errors_are_raised(log: LogReader, monkeypatch: pytest.MonkeyPatch
     gives(monkeypatch, [Arrival(4), Arrival(code=KafkaError.TOPIC_AUTHORIZATION_FAILED)])
     with pytest.raises(KafkaException, match="TOPIC_AUTHORIZATION_FAILED"):
         read(log, {HERE: 4}, {HERE: 6})
+
+
+class ForgetfulAdmin:
+    """Knows the topic only after it has failed to find it some times."""
+
+    failures: Iterator[int] = iter(())
+
+    def __init__(self, _: dict[str, Any]) -> None: ...
+
+    def list_offsets(self, request: dict[TopicPartition, Any], **_: Any) -> dict[TopicPartition, Future[Any]]:
+        future = Future[Any]()
+        code = next(self.failures, None)
+        future.set_result(SimpleNamespace(offset=7)) if code is None else future.set_exception(KafkaException(KafkaError(code)))
+        return dict.fromkeys(request, future)
+
+
+def forgetful(monkeypatch: pytest.MonkeyPatch, failures: Iterator[int]) -> LogReader:
+    monkeypatch.setattr(module, "AdminClient", ForgetfulAdmin)
+    monkeypatch.setattr(module, "STEP_SECONDS", 0.01)
+    monkeypatch.setattr(ForgetfulAdmin, "failures", failures)
+    return LogReader({}, {}, request_s=1, stall_s=0.05)
+
+
+@pytest.mark.parametrize("code", [KafkaError._NOENT, TOPIC_GONE, KafkaError.LEADER_NOT_AVAILABLE])
+def test_a_broker_that_has_not_heard_of_a_new_topic_is_asked_again(monkeypatch: pytest.MonkeyPatch, code: int) -> None:
+    assert forgetful(monkeypatch, iter([code, code])).ends([HERE]) == {HERE: 7}
+
+
+def test_a_topic_that_stays_unknown_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "SETTLE_SECONDS", 0.05)
+    with pytest.raises(KafkaException, match="No such entry"):
+        forgetful(monkeypatch, repeat(KafkaError._NOENT)).ends([HERE])
+
+
+def test_another_error_is_raised_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(KafkaException, match="authorization"):
+        forgetful(monkeypatch, iter([KafkaError.TOPIC_AUTHORIZATION_FAILED])).ends([HERE])

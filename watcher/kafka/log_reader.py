@@ -20,6 +20,12 @@ RECORDS_AT_ONCE = 1000
 TOPIC_GONE = KafkaError.UNKNOWN_TOPIC_OR_PART
 """Code of the error about a topic that was deleted."""
 
+SETTLE_SECONDS = 5.0
+"""Longest time after which the last broker of a cluster has heard of a new topic."""
+
+NOT_HEARD_OF = {KafkaError._NOENT, TOPIC_GONE, KafkaError.LEADER_NOT_AVAILABLE}
+"""Codes of the error about a topic of which a broker has not heard yet. Only time tells it from one that was deleted."""
+
 
 class EndNotReached(KafkaException):
     """Nothing more came for too long. A transaction that is still open holds back the end of its partition."""
@@ -116,10 +122,16 @@ class LogReader:
         isolation: IsolationLevel = IsolationLevel.READ_UNCOMMITTED,
     ) -> dict[Partition, int]:
         request = {TopicPartition(*partition): spec for partition in partitions}
-        if not request:
-            return {}
-        futures = self._admin.list_offsets(request, isolation_level=isolation, request_timeout=self._request_s)
-        return {(asked.topic, asked.partition): int(future.result().offset) for asked, future in futures.items()}
+        deadline = time.monotonic() + SETTLE_SECONDS
+        while request:
+            futures = self._admin.list_offsets(request, isolation_level=isolation, request_timeout=self._request_s)
+            try:
+                return {(asked.topic, asked.partition): int(future.result().offset) for asked, future in futures.items()}
+            except KafkaException as error:
+                if error.args[0].code() not in NOT_HEARD_OF or time.monotonic() >= deadline:
+                    raise
+            time.sleep(STEP_SECONDS)
+        return {}
 
     def _assigned(self) -> Consumer:
         """The consumer, made when there is something to read."""

@@ -147,7 +147,9 @@ class Message(NamedTuple):
     def size(self) -> int:
         """Bytes of key, value and headers; an upper bound, as the lengths of headers are rounded up."""
         size = len(self.value or b"") + len(self.key or b"")
-        return size + sum(len(name) + len(value) + HEADER_BYTES for name, value in self.headers) if self.headers else size
+        for name, value in self.headers or ():
+            size += len(name) + len(value) + HEADER_BYTES
+        return size
 
 
 @dataclass(frozen=True, slots=True)

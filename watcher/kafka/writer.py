@@ -156,7 +156,7 @@ def enqueue(producer: Producer, messages: Sequence[Message], on_delivery: Delive
         while True:
             try:
                 if headers:
-                    produce(topic, value, key, partition, on_delivery, None, timestamp_ms, [*headers])
+                    produce(topic, value, key, partition, on_delivery, None, timestamp_ms, headers)  # type: ignore[arg-type]  # lists are invariant
                 else:
                     produce(topic, value, key, partition, on_delivery, None, timestamp_ms)
                 break

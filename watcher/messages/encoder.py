@@ -23,7 +23,7 @@ from watcher.messages.rows import RowMessages, TopicNaming
 from watcher.messages.serializations.bson_json import DIALECTS
 from watcher.messages.serializations.template import RETURNED
 from watcher.messages.unreadable import UNREADABLE, unreadable
-from watcher.model import Message
+from watcher.model import ANY_PARTITION, Message
 from watcher.operations import ROW_OPERATIONS, TOMBSTONE, TOPIC_OF
 
 NULL = b"null"
@@ -93,10 +93,12 @@ class Encoder:
         `missing` names the fields that the event lacks because they were too large for MongoDB. Errors: UndeliverableEvent if the
         event cannot be read, or if it is too large and the policy or the event permits nothing less.
         """
-        size = None
+        size: int | None = None
         if not missing:
             message = self.encode(event, sequence)
-            if message.size <= limit_of(message.topic):
+            # The size of most, without a call for each.
+            size = message.size if message.headers else len(message.value or b"") + len(message.key or b"")
+            if size <= limit_of(message.topic):
                 return [message, *self._tombstone(message, sequence + 1)] if self._tombstones else [message]
             self._size_policy.check_permitted(message)
             size = len(message.value or b"")
@@ -106,17 +108,18 @@ class Encoder:
     def encode(self, event: bytes, sequence: int) -> Message:
         """Make the message for a raw BSON change event, however large. Errors: UndeliverableEvent if the event cannot be read."""
         if self._fill_template and (filled := self._fill_template(event, sequence)):
-            headers = None
+            # The nearest time that a record can have, as Kafka takes no negative ones.
             if self._headers:
                 operation, database, collection, time_ms, event_id, key, value = filled
+                topic = self._fixed_topics.get(operation) or self._topic_of(
+                    self._topics[operation], operation, database, collection
+                )
                 headers = self._headers.of(operation, sequence, event_id, time_ms)
-                if value == NULL:
-                    value = None
-            else:
-                operation, database, collection, time_ms, key, value = filled
+                record_ms = time_ms if time_ms > 0 else 0
+                return Message(topic, key, None if value == NULL else value, record_ms, operation, ANY_PARTITION, "", headers)
+            operation, database, collection, time_ms, key, value = filled
             topic = self._fixed_topics.get(operation) or self._topic_of(self._topics[operation], operation, database, collection)
-            # Kafka takes no negative times.
-            return Message(topic, key, value, time_ms if time_ms > 0 else 0, operation, headers=headers)
+            return Message(topic, key, value, time_ms if time_ms > 0 else 0, operation)
         try:
             change = self._rows.decode(event)
             if change[OPERATION] in self._topics:

@@ -32,9 +32,7 @@ class Headers:
             headers = [self._name, (SEQUENCE_HEADER, str(sequence)), (OPERATION_HEADER, operation)]
             if event_id:
                 headers.append((EVENT_ID_HEADER, event_id))
-        if self._cloud_events:
-            headers += self._cloud_event(operation, sequence, event_id, time_ms)
-        return headers
+        return headers + self._cloud_event(operation, sequence, event_id, time_ms) if self._cloud_events else headers
 
     def of_tombstone(self, headers: HeaderList, sequence: int) -> HeaderList:
         """Return the headers of the tombstone after a message with these ones."""

@@ -313,6 +313,11 @@ def test_any_document(
     same(event, 7, *form)
 
 
+@pytest.mark.parametrize("id_", [{"a": ["x", ":y", "", ":"]}, {'"': 1, "\\": '":"'}, {"a:b": "c:d"}, ':"'])
+def test_spaces_behind_colons_of_names_alone(id_: Any) -> None:
+    assert same(change("delete", {"_id": id_}), 7, "debezium", "strict")
+
+
 @pytest.mark.parametrize(
     "fields",
     [

@@ -33,8 +33,8 @@ TopicNaming: TypeAlias = Callable[[str, str, str, str], str]
 OPENED = ("_id", "documentKey")
 """Fields of which a message uses a part, however large they are."""
 
-NAME = re.compile(rb'("(?:[^"\\]|\\.)*":)')
-"""Matches a name in compact JSON, with its colon; no other string has a colon behind it."""
+STRING = re.compile(rb'("(?:[^"\\]|\\.)*")(:?)')
+"""Matches a string in compact JSON, and the colon behind it if it is a name."""
 
 
 class RowMessages:
@@ -109,7 +109,12 @@ class RowMessages:
         if value is None:
             return None
         text = dialect.dumps(value)
-        return (NAME.sub(rb"\1 ", text) if form.spaced else text).decode()
+        return (spaced(text) if form.spaced else text).decode()
+
+
+def spaced(text: bytes) -> bytes:
+    """Return compact JSON with a space after each colon, as MongoDB's Java driver writes it."""
+    return STRING.sub(lambda found: found[1] + b": " if found[2] else found[1], text)
 
 
 def _decoded_in(dialect: str) -> str:

@@ -99,3 +99,13 @@ def test_another_kafka_is_another_matter(tmp_path: Path) -> None:
         "shop": [],
         "crm": [],
     }
+
+
+def test_documents_of_two_databases_in_one_topic(tmp_path: Path) -> None:
+    one, other = (f'envelope = "{envelope}"\nkafka_db_changes_topic = "all.{{collection}}"' for envelope in ("document", "mongodb"))
+    found = faults(tmp_path, shop=one, crm=other, apart='envelope = "document"')
+    assert found["apart"] == []
+    assert ["'all.{collection}' is also the topic of crm" in fault for fault in found["shop"]] == [True]
+    assert ["kafka_db_changes_topic: 'all.{collection}' is also the topic of shop" in fault for fault in found["crm"]] == [True]
+    second = 'mongodb_uri = "mongodb://h/shop"\n' + one
+    assert faults(tmp_path, shop=one, crm="", second=second)["shop"] == []  # other collections of the same database

@@ -18,9 +18,6 @@ Ticks = tuple[int, int]
 HeaderList = list[tuple[str, str]]
 """Names and values of a record's headers, in the order in which they are written; values are UTF-8."""
 
-HEADER_BYTES = 8
-"""More bytes than the lengths of a header's name and value take."""
-
 ANY_PARTITION = -1
 """Leaves the partition to the partitioner."""
 
@@ -131,7 +128,7 @@ class Message(NamedTuple):
 
     `operation` is the event's operationType, for counting. It is not written separately: consumers find it in the value. The
     partitioner chooses the partition unless `partition` is given. `reason` says in a word why there is a dead letter, for counting
-    too. Without a value the message is a tombstone.
+    too. Without a value the message is a tombstone. `header_bytes` is what its headers take, at most.
     """
 
     topic: str
@@ -142,14 +139,12 @@ class Message(NamedTuple):
     partition: int = ANY_PARTITION
     reason: str = ""
     headers: HeaderList | None = None
+    header_bytes: int = 0
 
     @property
     def size(self) -> int:
-        """Bytes of key, value and headers; an upper bound, as the lengths of headers are rounded up."""
-        size = len(self.value or b"") + len(self.key or b"")
-        for name, value in self.headers or ():
-            size += len(name) + len(value) + HEADER_BYTES
-        return size
+        """Bytes of key, value and headers."""
+        return len(self.value or b"") + len(self.key or b"") + self.header_bytes
 
 
 @dataclass(frozen=True, slots=True)

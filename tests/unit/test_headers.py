@@ -39,7 +39,7 @@ def test_generic_messages_have_none_unless_they_are_wanted(native: bool) -> None
     [wanted] = messages("insert", native=native, kafka_headers=True)
     assert plain.headers is None
     assert dict(wanted.headers or ()) == own(42, "insert")
-    assert wanted._replace(headers=None) == plain
+    assert wanted._replace(headers=None, header_bytes=0) == plain
 
 
 @NATIVE
@@ -76,6 +76,16 @@ def test_they_count_in_a_messages_size() -> None:
     assert len(encoder().messages_for(event, 42, lambda _: exact)) == 1
     [truncated, *_] = encoder(kafka_headers=True).messages_for(event, 42, lambda topic: exact if "insert" in topic else ROOM)
     assert b"fullDocument" not in (truncated.value or b"") or truncated.operation == "deadLetter"
+
+
+@pytest.mark.parametrize(
+    "form", [{"kafka_headers": True}, {"cloudevents": True}, {"envelope": "debezium", "cloudevents": True}], ids=str
+)
+def test_they_take_no_more_than_is_said(form: dict[str, Any]) -> None:
+    made = [*messages("delete", **form), encoder(**form).control("snapshotCollectionCompleted", timestamp_ms=0, sequence=2**63 - 1)]
+    for message in made:
+        taken = sum(len(name) + len(value) for name, value in message.headers or ())
+        assert taken < message.header_bytes < taken + 200
 
 
 def cloud_event(message: Message) -> Any:

@@ -133,7 +133,7 @@ def requests(messages: Sequence[Message], size: int) -> Iterator[Sequence[Messag
     """
     first = filled = 0
     for number, message in enumerate(messages):
-        length = message.size + RECORD_BYTES
+        length = len(message.value or b"") + len(message.key or b"") + message.header_bytes + RECORD_BYTES
         if filled + length > size and number > first:
             yield messages[first:number]
             first, filled = number, 0
@@ -152,7 +152,7 @@ def enqueue(producer: Producer, messages: Sequence[Message], on_delivery: Delive
     without it.
     """
     produce = producer.produce
-    for topic, key, value, timestamp_ms, _, partition, _, headers in messages:
+    for topic, key, value, timestamp_ms, _, partition, _, headers, _ in messages:
         while True:
             try:
                 if headers:

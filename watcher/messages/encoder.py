@@ -93,12 +93,11 @@ class Encoder:
         `missing` names the fields that the event lacks because they were too large for MongoDB. Errors: UndeliverableEvent if the
         event cannot be read, or if it is too large and the policy or the event permits nothing less.
         """
-        size: int | None = None
+        size = None
         if not missing:
             message = self.encode(event, sequence)
-            # The size of most, without a call for each.
-            size = message.size if message.headers else len(message.value or b"") + len(message.key or b"")
-            if size <= limit_of(message.topic):
+            # Its size, without a call for each.
+            if len(message.value or b"") + len(message.key or b"") + message.header_bytes <= limit_of(message.topic):
                 return [message, *self._tombstone(message, sequence + 1)] if self._tombstones else [message]
             self._size_policy.check_permitted(message)
             size = len(message.value or b"")
@@ -115,8 +114,10 @@ class Encoder:
                     self._topics[operation], operation, database, collection
                 )
                 headers = self._headers.of(operation, sequence, event_id, time_ms)
-                record_ms = time_ms if time_ms > 0 else 0
-                return Message(topic, key, None if value == NULL else value, record_ms, operation, ANY_PARTITION, "", headers)
+                header_bytes = self._headers.size(event_id)
+                value = None if value == NULL else value
+                time_ms = time_ms if time_ms > 0 else 0
+                return Message(topic, key, value, time_ms, operation, ANY_PARTITION, "", headers, header_bytes)
             operation, database, collection, time_ms, key, value = filled
             topic = self._fixed_topics.get(operation) or self._topic_of(self._topics[operation], operation, database, collection)
             return Message(topic, key, value, time_ms if time_ms > 0 else 0, operation)

@@ -7,10 +7,14 @@ from __future__ import annotations
 
 from watcher.messages.iso_time import iso_time
 from watcher.model import HeaderList
-from watcher.operations import EVENT_ID_HEADER, OPERATION_HEADER, SEQUENCE_HEADER, TOMBSTONE, WATCHER_HEADER
+from watcher.operations import EVENT_ID_HEADER, OPERATION_HEADER, OPERATIONS, SEQUENCE_HEADER, TOMBSTONE, WATCHER_HEADER
 
 TYPE_PREFIX = "watcher."
 """The beginning of a CloudEvent's type; the operation follows."""
+
+LARGEST = 2**63 - 1
+LENGTHS = 8
+"""More bytes than the lengths of a header's name and value take."""
 
 SEQUENCE_DIGITS = 19
 """Digits of a CloudEvent's `sequence`, which is compared as text; as many as the largest number has."""
@@ -24,6 +28,13 @@ class Headers:
         self._own = own
         self._cloud_events = cloud_events
         self._source = ("ce_source", f"/{watcher}")
+        longest = self.of(max(OPERATIONS, key=len), LARGEST, "-", 0)
+        self._bytes = sum(len(name) + len(value.encode()) + LENGTHS for name, value in longest) + len(TOMBSTONE)
+        self._event_ids = sum(value == "-" for _, value in longest)
+
+    def size(self, event_id: str | None) -> int:
+        """Return the bytes that the headers of a message take, at most. Event ids are ASCII."""
+        return self._bytes + self._event_ids * len(event_id or "")
 
     def of(self, operation: str, sequence: int, event_id: str | None, time_ms: int) -> HeaderList:
         """Return the headers of a message; `time_ms` is in milliseconds since 1970."""

@@ -50,7 +50,7 @@ static const int64_t DAY_MS = 86400000;
 /* Doubles that both Python's repr and orjson write without an exponent. */
 static const double SMALLEST_DOUBLE = 1e-3, LARGEST_DOUBLE = 1e15;
 
-/* The ways of writing BSON as JSON, by the codes that Python gives them (`bson_json.py`). */
+/* The ways of writing BSON as JSON, by the codes that Python gives them (`template.py`). */
 enum { PLAIN = 0, EXTENDED = 1, STRICT = 2 };
 
 typedef struct {
@@ -645,9 +645,9 @@ static int write_in_string(Text *text, const Value *value) {
 
 /* An empty array is null. */
 static int write_strings(Text *text, const Value *value) {
+    if (value->type != ARRAY) return 0;
     const unsigned char *at = first_element(value);
     Element element;
-    if (value->type != ARRAY) return 0;
     if (at == last_byte(value)) return APPEND(text, "null");
     while (next_element(&at, last_byte(value), &element))
         if (element.value.type != STRING) return 0;

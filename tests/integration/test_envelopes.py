@@ -97,8 +97,8 @@ def test_a_compacted_topic_of_documents(
 
 
 def config(kafka: Broker, topic: str) -> dict[str, str | None]:
-    resource = ConfigResource(ResourceType.TOPIC, topic)
-    entries = AdminClient(kafka.admin_properties()).describe_configs([resource])[resource].result(20)
+    admin, resource = AdminClient(kafka.admin_properties()), ConfigResource(ResourceType.TOPIC, topic)
+    entries = admin.describe_configs([resource])[resource].result(20)
     return {name: entry.value for name, entry in entries.items()}
 
 

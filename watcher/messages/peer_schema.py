@@ -60,8 +60,6 @@ class DebeziumMessage(BaseModel):
     op: Annotated[Literal["c", "u", "d", "r"], Field(description="Create, update or replace, delete, read by a snapshot.")]
     ts_ms: Milliseconds
     transaction: None
-    ts_us: int
-    ts_ns: int
 
 
 class EventNamespace(BaseModel):

@@ -56,8 +56,6 @@ def _value(
         "op": op,
         "ts_ms": Number("wallTime", "milliseconds"),
         "transaction": None,
-        "ts_us": Number("wallTime", "milliseconds", "000"),
-        "ts_ns": Number("wallTime", "milliseconds", "000000"),
     }
 
 
@@ -66,12 +64,12 @@ def _source(watcher: str, snapshot: str) -> Layout:
         "version": VERSION,
         "connector": "mongodb",
         "name": watcher,
-        "ts_ms": Number("clusterTime", "seconds", "000"),
+        "ts_ms": Number("wallTime", "milliseconds"),
         "snapshot": snapshot,
         "db": Value("database"),
         "sequence": None,
-        "ts_us": Number("clusterTime", "seconds", "000000"),
-        "ts_ns": Number("clusterTime", "seconds", "000000000"),
+        "ts_us": Number("wallTime", "milliseconds", "000"),
+        "ts_ns": Number("wallTime", "milliseconds", "000000"),
         "collection": Value("collection"),
         "ord": Number("clusterTime", "increment"),
         "lsid": InString("lsid", STRICT),

@@ -28,8 +28,8 @@ def mongodb(watcher: str) -> Envelope:  # noqa: ARG001 - all envelopes are made 
         "fullDocument": Value("fullDocument"),
     }
     return Envelope(
-        key={"_id": Value("_id")},
+        key=Value("documentKey"),
         values=dict.fromkeys(ROW_OPERATIONS, event),
-        rows=Envelope({"_id": copied}, dict.fromkeys(("insert", "replace"), row)),
+        rows=Envelope(Value("documentKey"), dict.fromkeys(("insert", "replace"), row)),
         removable=("fullDocumentBeforeChange",),
     )

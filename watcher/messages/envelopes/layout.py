@@ -25,11 +25,11 @@ class InString(NamedTuple):
 class Number(NamedTuple):
     """A part of the value of this name as a number, with `zeros` behind it; null if it is absent.
 
-    Milliseconds are those of a date; seconds and increment those of a timestamp; an integer is the value itself.
+    Milliseconds are those of a date; the increment is that of a timestamp; an integer is the value itself.
     """
 
     value: str
-    part: Literal["milliseconds", "seconds", "increment", "integer"]
+    part: Literal["milliseconds", "increment", "integer"]
     zeros: str = ""
 
 
@@ -126,7 +126,7 @@ def _filling_object(layout: Mapping[str, Layout], write_text: WriteText) -> Fill
 def _number(value: Any, form: Number) -> int | None:
     if value is None:
         return None
-    number = value.time if form.part == "seconds" else value.inc if form.part == "increment" else value
+    number = value.inc if form.part == "increment" else value
     return int(f"{int(number)}{form.zeros}")
 
 

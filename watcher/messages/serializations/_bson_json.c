@@ -601,7 +601,7 @@ static int write_value(Text *text, const Value *value, int depth) {
  * out of a date, a timestamp, or an integer; an array of strings; nothing, as the literal stands for a value that is not there. */
 enum {
     DIALECT = 3, IN_STRING = 4, SPACED = 8,
-    MILLISECONDS = 16, SECONDS = 32, INCREMENT = 48, INTEGER = 64, STRINGS = 80, UNLESS_THERE = 96, KIND = 112,
+    MILLISECONDS = 16, INCREMENT = 48, INTEGER = 64, STRINGS = 80, UNLESS_THERE = 96, KIND = 112,
 };
 
 /* How many of eight bytes are a quotation mark or a backslash; "haszero" of Bit Twiddling Hacks in its exact form. */
@@ -659,8 +659,7 @@ static int write_in_form(Text *text, const Value *value, int form) {
     text->dialect = form & DIALECT;
     text->is_spaced = form & SPACED;
     switch (form & KIND) {
-    case MILLISECONDS: return value->type == DATE && write_integer(text, read_int64(at));
-    case SECONDS: return value->type == TIMESTAMP && read_int32(at + 4) && write_integer(text, (uint32_t)read_int32(at + 4));
+    case MILLISECONDS: return value->type == DATE && read_int64(at) && write_integer(text, read_int64(at)); /* zeros may follow it */
     case INCREMENT: return value->type == TIMESTAMP && write_integer(text, (uint32_t)read_int32(at));
     case INTEGER: return value->type == INT64 && write_integer(text, read_int64(at));
     case STRINGS: return write_strings(text, value);

@@ -33,7 +33,7 @@ DIALECTS_IN_C = {"plain": 0, "extended": 1, "strict": 2}
 """The forms of values: the number of a dialect, to which these are added, or one of PARTS and the others."""
 
 IN_STRING, SPACED = 4, 8
-PARTS = {"milliseconds": 16, "seconds": 32, "increment": 48, "integer": 64}
+PARTS = {"milliseconds": 16, "increment": 48, "integer": 64}
 STRINGS, UNLESS_THERE = 80, 96
 
 RETURNED = (DATABASE, COLLECTION, TIMESTAMP)

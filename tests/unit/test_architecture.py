@@ -74,7 +74,7 @@ DRIVERS = {
         "position/*",
         "sandbox/kafka.py",
     ),
-    "pydantic": ("fleet/agent_state.py", "messages/schema.py", "verification/mapping.py"),
+    "pydantic": ("fleet/agent_state.py", "messages/peer_schema.py", "messages/schema.py", "verification/mapping.py"),
 }
 """Files that may import each driver, and a library that no worker must keep; `*` stands for any path."""
 

@@ -77,8 +77,8 @@ def test_example(kind: str, message: Message) -> None:
 
 
 def test_types() -> None:
-    rows = {name: [plain, extended] for name, plain, extended in table("Types")}
-    assert rows == {sample.name: [sample.plain, sample.extended] for sample in TYPES}
+    rows = {name: texts for name, *texts in table("Types")}
+    assert rows == {sample.name: [sample.plain, sample.extended, sample.strict] for sample in TYPES}
 
 
 def test_fields_in_the_order_of_the_table() -> None:

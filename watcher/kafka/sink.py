@@ -148,7 +148,7 @@ class KafkaSink:
         except Outage:
             self._size.failed()
             raise
-        self._size.committed(sum(len(message.value) for message in messages), time.monotonic() - begun)
+        self._size.committed(sum(len(message.value or b"") for message in messages), time.monotonic() - begun)
         self._ownership.committed(position)
 
     def rest(self) -> None:
@@ -281,7 +281,7 @@ class KafkaSink:
         record = Message(self._settings.position_topic, key, value, time_ms, "position", POSITION_PARTITION)
         if record.size > self.limit_of(record.topic):
             raise UndeliverableEvent(
-                f"The position is {len(record.value)} bytes, too large for topic {record.topic}: it holds the key of a document.",
+                f"The position is {len(value)} bytes, too large for topic {record.topic}: it holds the key of a document.",
                 hint=f'Raise max.message.bytes of {record.topic} and "message.max.bytes" in [kafka].',
             )
         return record

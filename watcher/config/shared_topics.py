@@ -64,7 +64,7 @@ def _faults(ours: _Watcher, theirs: _Watcher) -> Iterator[Fault]:
 
 
 def _refuse_indistinct_documents(watchers: Sequence[_Watcher]) -> None:
-    """Add a fault to each watcher one of whose topics also has the documents of another database, if a message is a document alone."""
+    """Add a fault to each watcher one of whose topics also has documents of another database, with nothing to tell them apart."""
     sharing: defaultdict[str, list[_Watcher]] = defaultdict(list)
     if any(each.settings.envelope == "document" for each in watchers):
         for each in watchers:

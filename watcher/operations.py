@@ -8,6 +8,10 @@ from types import MappingProxyType
 
 DEAD_LETTER = "deadLetter"
 
+TOMBSTONE = "tombstone"
+"""Operation of the record without a value that follows a delete in some formats, so that a compacted topic forgets the document.
+It is not one of OPERATIONS: the delete has a message of its own."""
+
 SNAPSHOT_STARTED, SNAPSHOT_ABORTED = "snapshotStarted", "snapshotAborted"
 SNAPSHOT_COLLECTION_COMPLETED, SNAPSHOT_COMPLETED = "snapshotCollectionCompleted", "snapshotCompleted"
 OF_SNAPSHOTS = (SNAPSHOT_STARTED, SNAPSHOT_COLLECTION_COMPLETED, SNAPSHOT_COMPLETED, SNAPSHOT_ABORTED)

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from confluent_kafka import Message as Record
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -37,12 +38,12 @@ def numbers(messages: list[DeliveredMessage]) -> list[int]:
     ],
 )
 def test_what_others_wrote_is_passed_over(value: bytes | None) -> None:
-    assert parse(("t", 0), value, "w") is None
+    assert parse(Record(topic="t", partition=0, offset=0, value=value), "w") is None
 
 
 def test_text_is_kept_as_it_was() -> None:
     text = b'{"sequence":7, "watcher":"w"}'
-    found = parse(("t", 0), text, "w")
+    found = parse(Record(topic="t", partition=0, offset=0, value=text), "w")
     assert found is not None
     assert (found.text, found.sequence, found.message) == (text, 7, json.loads(text))
 

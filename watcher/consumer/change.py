@@ -1,4 +1,4 @@
-"""The value that handlers receive: one message of a watcher."""
+"""The value that handlers receive: one message of a watcher, whatever its format."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from typing import Any, Protocol, Self, TypeVar
 import orjson
 from confluent_kafka import Message as Record
 
-from watcher.consumer.delivered import Message, Partition
+from watcher.consumer.delivered import Message, Partition, decoded
+from watcher.decoding.message import UnknownMessage
 
 T_co = TypeVar("T_co", covariant=True)
 
@@ -32,14 +33,10 @@ class Model(Protocol[T_co]):
         """Return the object as a T. Raises pydantic's ValidationError."""
 
 
-class NotOurs(Exception):
-    """The record is not a watcher's message; the text gives the reason."""
-
-
 @dataclass(frozen=True, slots=True)
 class Change:
     """A change of one document, or a control message. `message` is the whole message as it was sent, including fields that this
-    release does not know.
+    release does not know; of another format than the generic one, it is what that would have.
     """
 
     operation: str
@@ -175,11 +172,8 @@ def gap_before(change: Change, reason: str) -> Change:
 
 
 def read(record: Record, partition: Partition) -> Change:
-    """Parse the message in a record. Raises NotOurs if it is not a watcher's."""
-    try:
-        message = orjson.loads(record.value() or b"")
-    except orjson.JSONDecodeError as error:
-        raise NotOurs(f"not JSON: {error}") from None
+    """Read the message in a record. Raises UnknownMessage if it is not a watcher's."""
+    message = decoded(record)
     try:
         change = Change(
             message["operationType"],
@@ -193,9 +187,9 @@ def read(record: Record, partition: Partition) -> Change:
             record,
         )
     except (KeyError, TypeError, AttributeError):
-        raise NotOurs("JSON, but without the fields of a watcher's message") from None
+        raise UnknownMessage("JSON, but without the fields of a watcher's message") from None
     if wrong := _wrong_field(change):
-        raise NotOurs(f"its {wrong} has the wrong type")
+        raise UnknownMessage(f"its {wrong} has the wrong type")
     return change
 
 

@@ -11,7 +11,7 @@ from typing import Any
 from confluent_kafka import KafkaError
 from confluent_kafka import Message as Record
 
-from watcher.consumer.change import Change, NotOurs, read
+from watcher.consumer.change import Change, read
 from watcher.consumer.connection import common_properties, consumer_properties, reset_of
 from watcher.consumer.delivered import Partition
 from watcher.consumer.delivery.attempts import Attempts, Stopped
@@ -26,6 +26,7 @@ from watcher.consumer.options import ConsumerOptions
 from watcher.consumer.ordering.sequence_order import SequenceOrder
 from watcher.consumer.reading.feed import Feed
 from watcher.consumer.registration.routes import Routes
+from watcher.decoding.message import UnknownMessage
 
 _log = logging.getLogger("watcher.consumer")
 
@@ -128,7 +129,7 @@ class Session:
             self._offsets.taken(partition, offset)
             try:
                 self._add(read(record, partition), len(record))
-            except NotOurs as reason:
+            except UnknownMessage as reason:
                 self._order.passed(partition, offset + 1)
                 self._dispatcher.take_foreign(record, partition, reason)
 

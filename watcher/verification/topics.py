@@ -71,7 +71,8 @@ class TopicReplay:
     def document(self, known: Known) -> Any:
         """Return the document in the message that `known` came from, parsed; None if it is gone."""
         record = self._reader.record_at(known.partition, known.offset)
-        return orjson.loads(record.value() or b"null").get("fullDocument") if record else None
+        delivered = parse(record, self._settings.kafka_client_id) if record else None
+        return delivered.message.get("fullDocument") if delivered else None
 
     @property
     def newest(self) -> int:
@@ -112,7 +113,7 @@ class TopicReplay:
         found: list[Message] = []
 
         def take(record: Record) -> None:
-            if delivered := parse(partition_of(record), record.value(), self._settings.kafka_client_id):
+            if delivered := parse(record, self._settings.kafka_client_id):
                 found.extend([delivered.message] if delivered.message["operationType"] in RESHAPING else [])
 
         with TopicReader(self._settings, topics_of(self._settings, "control")) as reader:
@@ -121,7 +122,7 @@ class TopicReplay:
 
     def _take(self, record: Record) -> None:
         partition = partition_of(record)
-        delivered = parse(partition, record.value(), self._settings.kafka_client_id)
+        delivered = parse(record, self._settings.kafka_client_id)
         if delivered is None:
             return
         self._count(partition, delivered.message)

@@ -126,7 +126,7 @@ class WatcherTopics:
         """Return the message in a record if it is this watcher's, else None."""
         error = record.error()
         if error is None:
-            return parse(partition_of(record), record.value(), self._settings.kafka_client_id)
+            return parse(record, self._settings.kafka_client_id)
         if error.code() in NO_FAULT:
             return None
         raise read_error(error, self._settings)

@@ -138,7 +138,7 @@ def as_document(operation: str, sequence: int, value: bytes | None) -> Change:
     """A message of the envelope `document`, and what debezium's adds to a delete."""
     told = {"name": "w", "sequence": str(sequence), "eventId": f"e{sequence}", "operation": operation}
     headers = [(f"watcher.{name}", text.encode()) for name, text in told.items()]
-    return read(Record(topic="w.d.users", partition=0, offset=sequence, key=b'"k"', value=value, headers=headers), FIRST)
+    return read(Record(topic="d.users", partition=0, offset=sequence, key=b'"k"', value=value, headers=headers), FIRST)
 
 
 def test_handlers_get_a_delete_once_however_many_records_tell_of_it() -> None:

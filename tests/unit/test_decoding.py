@@ -7,9 +7,10 @@ from typing import Any
 
 import pytest
 
+from watcher.config.topics.name import topic_name
 from watcher.decoding.decoder import decode, decode_peer
-from watcher.decoding.document import place_in
 from watcher.decoding.message import UnknownMessage
+from watcher.decoding.places import TopicPlaces
 from watcher.operations import TOMBSTONE
 
 Message = dict[str, Any]
@@ -18,7 +19,7 @@ Headers = list[tuple[str, bytes | str | None]]
 NOON = "2024-01-01T12:00:00.756Z"
 NOON_MS = 1_704_110_400_756
 TOKEN = "826592A940000000132B022C0100296E5A1004"
-TOPIC = "w.dashboard.users"
+TOPIC = "dashboard.users"
 DOCUMENT = {"_id": "k", "name": "Ada", "tags": ["a"]}
 UPDATE = {"updatedFields": {"name": "Ada"}, "removedFields": ["old"], "truncatedArrays": [{"field": "tags", "newSize": 1}]}
 
@@ -38,9 +39,9 @@ def generic(name: str) -> Message:
     return {**head, "timestamp": NOON, "eventId": TOKEN, "watcher": "w", "sequence": 7, **CHANGES[name]}
 
 
-def headers(message: Message, **more: str) -> Headers:
+def headers(message: Message) -> Headers:
     told = {"name": "watcher", "sequence": "sequence", "eventId": "eventId", "operation": "operationType"}
-    ours = {header: str(message[field]) for header, field in told.items()} | more
+    ours = {header: str(message[field]) for header, field in told.items()}
     return [(f"watcher.{name}", text.encode()) for name, text in ours.items()]
 
 
@@ -99,14 +100,12 @@ def test_the_peers_envelopes(envelope: Any, name: str) -> None:
 
 
 @pytest.mark.parametrize("name", CHANGES)
-@pytest.mark.parametrize("told", [{}, {"database": "dashboard", "collection": "users"}])
-def test_documents_alone(told: dict[str, str], name: str) -> None:
+def test_documents_alone(name: str) -> None:
     message = generic(name)
     key, value = as_document(message)
-    topic = "anything" if told else TOPIC
     left_out = {"updateDescription", "fullDocumentBeforeChange"}
     expected = {field: content for field, content in message.items() if field not in left_out}
-    assert decode(key, value, headers(message, **told), topic=topic, time_ms=NOON_MS) == expected
+    assert decode(key, value, headers(message), topic=TOPIC, time_ms=NOON_MS) == expected
 
 
 def test_the_watchers_own_messages_are_generic_everywhere() -> None:
@@ -166,16 +165,31 @@ def test_what_no_watcher_has_written(value: bytes | None, told: Headers | None) 
 
 
 @pytest.mark.parametrize(
-    ("topic", "place"),
+    ("template", "topic", "place"),
     [
-        ("w.dashboard.users", ("dashboard", "users")),
-        ("w.dashboard.app.users", ("dashboard", "app.users")),
-        ("dashboard.users", ("dashboard", "users")),
-        ("users", ("", "users")),
+        ("{database}.{collection}", "dashboard.users", ("dashboard", "users")),
+        ("{database}.{collection}", "dashboard.app.users", ("dashboard", "app.users")),
+        ("dbz.{database}.{collection}", "dbz.dashboard.users", ("dashboard", "users")),
+        ("{collection}-of-{database}", "users-of-dashboard", ("dashboard", "users")),
+        ("w.{collection}", "w.app.users", ("known", "app.users")),
+        ("w", "w", ("known", "w")),
+        ("{database}.{collection}", "other", ("known", "other")),
     ],
 )
-def test_the_topic_names_the_collection(topic: str, place: tuple[str, str]) -> None:
-    assert place_in(topic) == place
+def test_the_topic_names_the_collection(template: str, topic: str, place: tuple[str, str]) -> None:
+    assert TopicPlaces(template, "known").of(topic) == place
+
+
+@pytest.mark.parametrize("collection", ["users", "app.users", "Zoë", "a_x", "_x5f_", "a b$", "x" * 200])
+def test_names_that_a_topic_cannot_have_are_found_again(collection: str) -> None:
+    template = "w.{database}.{collection}"
+    assert TopicPlaces(template).of(topic_name(template, "insert", "dash board", collection)) == ("dash board", collection)
+    apart = topic_name(template, "insert", "dash board", collection, apart=True)
+    assert TopicPlaces(template).of(apart) == ("dash board", collection)
+
+
+def test_a_topic_of_its_own_for_a_collection() -> None:
+    assert TopicPlaces("w", "dashboard", "users").of("w") == ("dashboard", "users")
 
 
 def _with_schema(key: bytes, value: bytes) -> tuple[bytes, bytes]:

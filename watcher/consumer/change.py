@@ -11,7 +11,9 @@ import orjson
 from confluent_kafka import Message as Record
 
 from watcher.consumer.delivered import Message, Partition, decoded
+from watcher.decoding.decoder import USUAL_PLACES
 from watcher.decoding.message import UnknownMessage
+from watcher.decoding.places import TopicPlaces
 
 T_co = TypeVar("T_co", covariant=True)
 
@@ -171,9 +173,12 @@ def gap_before(change: Change, reason: str) -> Change:
     return Change("gap", change.database, None, change.watcher, change.sequence, change.source, NO_OFFSET, message, record)
 
 
-def read(record: Record, partition: Partition) -> Change:
-    """Read the message in a record. Raises UnknownMessage if it is not a watcher's."""
-    message = decoded(record)
+def read(record: Record, partition: Partition, places: TopicPlaces = USUAL_PLACES) -> Change:
+    """Read the message in a record; `places` knows the topics of documents without anything around them.
+
+    Raises UnknownMessage if it is not a watcher's.
+    """
+    message = decoded(record, places)
     try:
         change = Change(
             message["operationType"],

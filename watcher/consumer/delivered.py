@@ -9,8 +9,9 @@ from typing import Any, cast
 
 from confluent_kafka import Message as Record
 
-from watcher.decoding.decoder import decode
+from watcher.decoding.decoder import USUAL_PLACES, decode
 from watcher.decoding.message import UnknownMessage
+from watcher.decoding.places import TopicPlaces
 
 Partition = tuple[str, int]
 """Topic, and the partition's number in it."""
@@ -32,19 +33,21 @@ class DeliveredMessage:
         return int(self.message["sequence"])
 
 
-def decoded(record: Record) -> dict[str, Any]:
-    """Return the message in a record, whatever its format. Raises UnknownMessage if it is not a watcher's."""
+def decoded(record: Record, places: TopicPlaces = USUAL_PLACES) -> dict[str, Any]:
+    """Return the message in a record, whatever its format. `places` knows the topics of documents without anything around them.
+
+    Raises UnknownMessage if it is not a watcher's."""
     headers = cast("list[tuple[str, bytes]] | None", record.headers())
     topic, time_ms = record.topic() or "", record.timestamp()[1]
-    return decode(record.key(), record.value(), headers, topic=topic, time_ms=time_ms)
+    return decode(record.key(), record.value(), headers, topic=topic, time_ms=time_ms, places=places)
 
 
-def parse(record: Record, watcher: str) -> DeliveredMessage | None:
+def parse(record: Record, watcher: str, places: TopicPlaces) -> DeliveredMessage | None:
     """Return the message in a record. None if `watcher` (its kafka_client_id) did not write it: topics may be shared with other
     writers.
     """
     try:
-        message = decoded(record)
+        message = decoded(record, places)
     except UnknownMessage:
         return None
     if message["watcher"] != watcher or not isinstance(message.get("sequence"), int):

@@ -27,6 +27,7 @@ from watcher.consumer.ordering.sequence_order import SequenceOrder
 from watcher.consumer.reading.feed import Feed
 from watcher.consumer.registration.routes import Routes
 from watcher.decoding.message import UnknownMessage
+from watcher.decoding.places import TopicPlaces
 
 _log = logging.getLogger("watcher.consumer")
 
@@ -57,6 +58,7 @@ class Session:
         dead_letter_topic = options.dead_letters_of(group_id)
         hang_after_s = None if options.hang_after_ms is None else options.hang_after_ms / 1000
         self._stopping = stopping
+        self._places = TopicPlaces(options.topic_template)
         self._commit_every_s = options.commit_every_ms / 1000
         self._next_commit = 0.0
         self._listened_s = 0.0
@@ -128,7 +130,7 @@ class Session:
             self._look(partition, offset, offset + 1)
             self._offsets.taken(partition, offset)
             try:
-                self._add(read(record, partition), len(record))
+                self._add(read(record, partition, self._places), len(record))
             except UnknownMessage as reason:
                 self._order.passed(partition, offset + 1)
                 self._dispatcher.take_foreign(record, partition, reason)

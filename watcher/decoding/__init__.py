@@ -2,7 +2,7 @@
 
 decoder is the way in. debezium, mongodb and document read one envelope each: what key and value say of a change. What the watcher
 itself says of a message (its name, number, event id and operation) is in the value of the generic envelope, and in headers beside
-all others.
+all others. places reads the names of topics.
 
 It imports nothing of MongoDB or Kafka, since the consumer library stands on it. The reader of another envelope belongs here, too.
 """

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 from watcher.decoding import debezium, document, mongodb
 from watcher.decoding.headers import Headers, WatcherHeaders
 from watcher.decoding.message import Message, UnknownMessage, iso_of, parsed
+from watcher.decoding.places import Namespace, TopicPlaces
 from watcher.operations import TOMBSTONE
+
+USUAL_PLACES = TopicPlaces()
 
 DAMAGED = (LookupError, TypeError, ValueError, AttributeError, OverflowError)
 """What reading something else than expected raises."""
-
-PlaceOf = Callable[[str], tuple[str, str]]
-"""Finds database and collection by the topic, for messages that say neither."""
 
 
 def decode(
@@ -24,10 +23,11 @@ def decode(
     *,
     topic: str = "",
     time_ms: int = 0,
-    place_of: PlaceOf = document.place_in,
+    places: TopicPlaces = USUAL_PLACES,
 ) -> Message:
     """Return the message in a record of Kafka, with the fields that the generic envelope has. `time_ms` is the record's time.
 
+    `places` reads the topic's name for the documents of the envelope `document`, whose messages do not say where they are from.
     The second message of a delete, without a value, has the operation TOMBSTONE. Raises UnknownMessage if no watcher wrote the
     record.
     """
@@ -40,7 +40,7 @@ def decode(
     if isinstance(content, dict) and content.get("watcher") == told.watcher and content.get("sequence") == told.sequence:
         return content
     try:
-        return _told(_change(told, parsed(key), content, topic, place_of), told, time_ms)
+        return _told(_change(told, parsed(key), content, places.of(topic)), told, time_ms)
     except DAMAGED as error:
         raise UnknownMessage(f"it has a watcher's headers, but cannot be read: {error!r}") from None
 
@@ -64,9 +64,8 @@ def decode_peer(key: bytes | str | None, value: bytes | str | None, *, time_ms: 
     raise UnknownMessage("JSON, but neither of Debezium nor of MongoDB's connector")
 
 
-def _change(told: WatcherHeaders, key: Any, content: Any, topic: str, place_of: PlaceOf) -> Message:
+def _change(told: WatcherHeaders, key: Any, content: Any, place: Namespace) -> Message:
     """Read the change in the envelope that it has."""
-    place = (told.database, told.collection) if told.collection else place_of(topic)
     if told.operation == TOMBSTONE:
         key = debezium.document_key(key)["_id"] if debezium.is_key(key) else key
         return {**document.read("delete", place, key, None), "operationType": TOMBSTONE}

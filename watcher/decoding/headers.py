@@ -6,8 +6,7 @@ from collections.abc import Iterable
 from typing import NamedTuple, Self, TypeAlias
 
 from watcher.decoding.message import UnknownMessage
-
-PREFIX = "watcher."
+from watcher.operations import EVENT_ID_HEADER, OPERATION_HEADER, SEQUENCE_HEADER, WATCHER_HEADER
 
 Headers: TypeAlias = Iterable[tuple[str, bytes | str | None]]
 
@@ -19,21 +18,18 @@ class WatcherHeaders(NamedTuple):
     sequence: int
     operation: str
     event_id: str
-    database: str
-    collection: str
 
     @classmethod
     def of(cls, headers: Headers | None) -> Self | None:
         """Return the headers of a watcher's message; None if there are none. Raises UnknownMessage if they are damaged."""
-        texts = {name[len(PREFIX) :]: _text(value) for name, value in headers or () if name.startswith(PREFIX)}
-        if "sequence" not in texts:
+        texts = {name: _text(value) for name, value in headers or ()}
+        if SEQUENCE_HEADER not in texts:
             return None
         try:
-            number = int(texts["sequence"])
-            named = texts["name"], number, texts["operation"]
+            number = int(texts[SEQUENCE_HEADER])
+            return cls(texts[WATCHER_HEADER], number, texts[OPERATION_HEADER], texts.get(EVENT_ID_HEADER, ""))
         except (KeyError, ValueError):
             raise UnknownMessage("its headers are not those of a watcher's message") from None
-        return cls(*named, *(texts.get(name, "") for name in ("eventId", "database", "collection")))
 
     @property
     def snapshot(self) -> str | None:

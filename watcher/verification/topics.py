@@ -11,6 +11,7 @@ import orjson
 
 from watcher.config import Settings
 from watcher.consumer.delivered import parse
+from watcher.consumer.reading.topics import places_of
 from watcher.kafka.log_reader import Partition, Record, partition_of
 from watcher.operations import DEAD_LETTER, ROW_OPERATIONS
 from watcher.verification.copies import COMPLETING, Copies
@@ -43,6 +44,7 @@ class TopicReplay:
         self._first_in: dict[Partition, tuple[int, str]] = {}
         self._oldest: tuple[int, str] | None = None
         self._copies = Copies()
+        self._places = places_of(settings)
         self.lineage = Lineage((), settings.watches)
         self._reader = TopicReader(settings, topics_of(settings))
 
@@ -71,7 +73,7 @@ class TopicReplay:
     def document(self, known: Known) -> Any:
         """Return the document in the message that `known` came from, parsed; None if it is gone."""
         record = self._reader.record_at(known.partition, known.offset)
-        delivered = parse(record, self._settings.kafka_client_id) if record else None
+        delivered = parse(record, self._settings.kafka_client_id, self._places) if record else None
         return delivered.message.get("fullDocument") if delivered else None
 
     @property
@@ -113,7 +115,7 @@ class TopicReplay:
         found: list[Message] = []
 
         def take(record: Record) -> None:
-            if delivered := parse(record, self._settings.kafka_client_id):
+            if delivered := parse(record, self._settings.kafka_client_id, self._places):
                 found.extend([delivered.message] if delivered.message["operationType"] in RESHAPING else [])
 
         with TopicReader(self._settings, topics_of(self._settings, "control")) as reader:
@@ -122,7 +124,7 @@ class TopicReplay:
 
     def _take(self, record: Record) -> None:
         partition = partition_of(record)
-        delivered = parse(record, self._settings.kafka_client_id)
+        delivered = parse(record, self._settings.kafka_client_id, self._places)
         if delivered is None:
             return
         self._count(partition, delivered.message)

@@ -13,6 +13,7 @@ from watcher.config import Settings
 from watcher.consumer.delivered import parse
 from watcher.consumer.reading.topics import places_of
 from watcher.kafka.log_reader import Partition, Record, partition_of
+from watcher.kafka.topics import Topics
 from watcher.operations import DEAD_LETTER, ROW_OPERATIONS
 from watcher.verification.copies import COMPLETING, Copies
 from watcher.verification.lineage import RESHAPING, Lineage, touched
@@ -84,6 +85,11 @@ class TopicReplay:
     def sequences(self, last: int) -> SequenceReport:
         """Report on the numbers up to `last`."""
         return report(self._seen, repeated=self._repeated, certain_from=self._certain_from, last=last, jumps=self._jumps)
+
+    def are_compacted(self) -> bool:
+        """True if any of the topics is compacted, as far as Kafka tells: that needs the right DescribeConfigs."""
+        topics = Topics(self._settings, lambda _error: None)
+        return any("compact" in topics.config(name).get("cleanup.policy", "") for name in self._reader.topics)
 
     def is_copied(self, collection: str, *, with_all: bool) -> bool:
         """True if a snapshot has copied the collection, or with all others if `with_all`: then each document has a message."""

@@ -87,6 +87,12 @@ class KafkaConnect(Server):
         except urllib.error.HTTPError as error:
             raise AssertionError(f"{name}: {error.read().decode()}") from error
 
+    def properties(self, config: Mapping[str, str]) -> list[str]:
+        """The names of all properties that a connector of this class has, those of every connector included."""
+        connector = config["connector.class"]
+        told = self._ask("PUT", f"/connector-plugins/{connector}/config/validate", {**config, "name": "properties"})
+        return [each["definition"]["name"] for each in told["configs"]]
+
     def remove(self, name: str) -> None:
         """End a connector."""
         self._ask("DELETE", f"/connectors/{name}")

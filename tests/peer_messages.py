@@ -7,7 +7,6 @@
 * `events.jsonl`: the change events of the same writes, as BSON in hexadecimal, as a watcher reads them. So they have the same
   tokens and times, and our messages of them can be held against the peers' field by field.
 * `documents.jsonl`: the documents that were there already, as BSON in hexadecimal, by collection.
-* `properties.jsonl`: the names of all properties that each peer has.
 
 All is raw. What differs from run to run is time: tokens, clusterTime, wallTime, lsid, and the peers' own times.
 """
@@ -38,8 +37,8 @@ from watcher.sandbox.mongod import ReplicaSet
 
 DIRECTORY = Path(__file__).parent / "data" / "peer_messages"
 DATABASE = "shop"
-START_SECONDS = 120.0
-END_SECONDS = 60.0
+START_SECONDS = 240.0
+END_SECONDS = 120.0
 MARKS = "marks"
 """Collection with a document for each time that everybody has come so far."""
 
@@ -61,9 +60,6 @@ def _record(client: Client, uri: str, connect: KafkaConnect, inbox: Inbox) -> No
     db = client[DATABASE]
     prepare(db)
     documents = list(_documents(db))
-    _save(
-        "properties", ({"connector": peer, "properties": connect.properties(connectors(uri, DATABASE)[peer])} for peer in VARIANTS)
-    )
     for name, config in connectors(uri, DATABASE).items():
         connect.put(name, config)
     everybody = list(connectors(uri, DATABASE))

@@ -207,6 +207,15 @@ def test_what_the_peers_themselves_write(name: str) -> None:
     assert decode_peer(*_with_schema(*as_debezium(message))) == message
 
 
+def test_numbers_that_json_does_not_have() -> None:
+    """Both peers write them so, beside their own dialects."""
+    key, value = as_debezium(generic("insert"))
+    changed = json.dumps({**json.loads(value), "after": '{"_id": "k", "x": [NaN, -Infinity, Infinity]}'}).encode()
+    message = decode_peer(key, changed)
+    assert message is not None
+    assert [str(number) for number in message["fullDocument"]["x"]] == ["nan", "-inf", "inf"]
+
+
 def test_the_peers_copies_are_known_as_such() -> None:
     assert (decode_peer(*as_debezium(generic("insert by a snapshot"))) or {})["snapshot"]
     copied = {"_id": {"_id": "k", "copyingData": True}, "operationType": "insert", "ns": {"db": "d", "coll": "c"}}

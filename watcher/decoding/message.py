@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
@@ -19,13 +20,18 @@ class UnknownMessage(Exception):
 
 
 def parsed(text: bytes | str | None) -> Any:
-    """Parse JSON; None for no text. Raises UnknownMessage if it is none."""
+    """Parse JSON; None for no text. `NaN` and `Infinity` are accepted too, for the peers write them. Raises UnknownMessage if it is
+    none.
+    """
     if not text:
         return None
     try:
         return orjson.loads(text)
     except orjson.JSONDecodeError as error:
-        raise UnknownMessage(f"not JSON: {error}") from None
+        try:
+            return json.loads(text)
+        except (ValueError, RecursionError):
+            raise UnknownMessage(f"not JSON: {error}") from None
 
 
 def without_schema(value: Any) -> Any:

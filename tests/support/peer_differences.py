@@ -1,4 +1,4 @@
-"""Where our messages differ from the peers' on purpose, each with its reason: the table in docs/formats.md, and what the test allows."""
+"""Where our messages differ from the peers' on purpose, each with its reason: what the test allows, and docs/formats.md shows."""
 
 from __future__ import annotations
 

@@ -113,6 +113,12 @@ def test_the_watchers_own_messages_are_generic_everywhere() -> None:
     assert decode(None, json.dumps(gap).encode(), topic="w.control") == gap
 
 
+def test_an_id_that_is_null() -> None:
+    _, value = as_debezium(generic("insert"))
+    for key in (b'{"id":"null"}', b'{"id":null}'):
+        assert decode(key, value, headers(generic("insert")))["documentKey"] == {"_id": None}
+
+
 @pytest.mark.parametrize("key", [b'{"id":"\\"k\\""}', b'"k"'])
 def test_a_tombstone_beside_a_delete_is_told_apart_from_it(key: bytes) -> None:
     found = decode(key, None, headers({**generic("delete"), "operationType": TOMBSTONE}), topic=TOPIC, time_ms=NOON_MS)

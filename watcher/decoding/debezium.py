@@ -28,7 +28,7 @@ def is_change(value: Any) -> bool:
 def is_key(key: Any) -> bool:
     """True if the key has the shape of Debezium's."""
     key = without_schema(key)
-    return isinstance(key, dict) and key.keys() == {"id"} and isinstance(key["id"], str)
+    return isinstance(key, dict) and key.keys() == {"id"} and isinstance(key["id"], str | None)
 
 
 def document_key(key: Any) -> dict[str, Any]:

@@ -8,10 +8,12 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from base64 import b64decode
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import bson
 import pytest
 from pymongo import MongoClient
 from pymongo.database import Database
@@ -46,7 +48,7 @@ def mongodb(name: str, uri: str, database: str) -> dict[str, str]:
 
 
 def token_of_debezium(offset: Document) -> str:
-    return str(offset["resume_token"])
+    return str(bson.decode(b64decode(offset["resume_token"]))["_data"])
 
 
 def token_of_mongodb(offset: Document) -> str:

@@ -80,6 +80,8 @@ def test_every_type_of_the_extended_dialect_becomes_the_plain_one(sample: Any) -
         ({"a": [{"$oid": "65"}]}, {"a": ["65"]}),
         ({"$date": "no time"}, {"$date": "no time"}),
         ({"$other": 1}, {"$other": 1}),
+        ("2024-01-01T12:00:00Z", "2024-01-01T12:00:00.000Z"),
+        ("2024-01-01T12:00:00.12Z", "2024-01-01T12:00:00.120Z"),
     ],
 )
 def test_other_forms(first_version: Any, expected: Any) -> None:

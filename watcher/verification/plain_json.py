@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import math
+import re
 import uuid
 from base64 import b64decode
 from collections.abc import Callable, Mapping
@@ -15,14 +16,19 @@ from typing import Any
 
 from watcher.messages.iso_time import iso_time
 
+_INSTANT = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.(\d+))?Z")
+"""A time as the plain dialect has it, or with less or more digits, as MongoDB's `SimplifiedJson` has it."""
+
 UUID_SUBTYPE = 4
 UUID_BYTES = 16
 
 
 def plain(value: Any) -> Any:
-    """Return a JSON value as the plain dialect has it. What is plain already stays as it is."""
+    """Return a JSON value as the plain dialect has it. What is plain already stays as it is, but for texts that are times."""
     if isinstance(value, list):
         return [plain(each) for each in value]
+    if isinstance(value, str) and (time := _INSTANT.fullmatch(value)):
+        return f"{time[1]}.{(time[2] or '')[:3]:0<3}Z"
     if not isinstance(value, Mapping):
         return None if isinstance(value, float) and not math.isfinite(value) else value
     name = next(iter(value), "")

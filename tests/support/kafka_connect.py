@@ -85,10 +85,6 @@ class KafkaConnect(Server):
         except urllib.error.HTTPError as error:
             raise AssertionError(f"{name}: {error.read().decode()}") from error
 
-    def remove(self, name: str) -> None:
-        """End a connector."""
-        self._ask("DELETE", f"/connectors/{name}")
-
     def stop_connector(self, name: str) -> list[dict[str, Any]]:
         """Stop a connector; returns the offsets where it goes on when it is resumed."""
         self._ask("PUT", f"/connectors/{name}/stop")

@@ -130,6 +130,7 @@ def test_a_tombstone_beside_a_delete_is_told_apart_from_it(key: bytes) -> None:
     [
         {"_id": "k", "operationType": "insert", "watcher": "other", "sequence": 7, "database": "x"},
         {"_id": {"_data": "82AB"}, "operationType": "insert", "ns": {"db": "x", "coll": "y"}, "documentKey": {"_id": 1}},
+        {"_id": "k", "op": []},
         {"_id": "k", "op": "c", "source": {"db": "x", "collection": "y", "ts_ms": 1}, "after": "{}"},
     ],
 )

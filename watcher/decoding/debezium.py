@@ -19,7 +19,8 @@ def is_change(value: Any) -> bool:
     value = without_schema(value)
     return (
         isinstance(value, dict)
-        and value.get("op") in OPERATIONS
+        and isinstance(value.get("op"), str)
+        and value["op"] in OPERATIONS
         and isinstance(value.get("source"), dict)
         and "collection" in value["source"]
     )

@@ -34,9 +34,10 @@ ALLOWED: dict[str, frozenset[str]] = {
     "live_commands": VALUES | {"fleet", "position", "snapshot", "status", "worker"},
     "doctor": VALUES | {"fleet", "kafka", "mongodb", "status", "terminal", "worker"},
     "generate": SHARED | {"fleet"},
-    "verification": VALUES | {"bson_elements", "consumer", "kafka", "messages", "mongodb"},
+    "verification": VALUES | {"bson_elements", "consumer", "decoding", "kafka", "messages", "mongodb"},
     "fleet": SHARED | {"status"},
-    "consumer": SHARED,
+    "consumer": SHARED | {"decoding"},
+    "decoding": frozenset({"errors", "log", "operations"}),
     "sandbox": SHARED,
     "terminal": SHARED | {"status"},
     # The data path: the worker puts together what does not know of each other.

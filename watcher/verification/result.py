@@ -116,6 +116,7 @@ class VerificationResult:
                 "lost": numbers.lost,
                 "gaps": numbers.gaps[:SPANS],
                 "announced": numbers.announced[:SPANS],
+                "compacted": numbers.removed,
                 "repeated": numbers.repeated,
                 "repeatsAllowed": self.repeats_allowed,
             },

@@ -161,4 +161,4 @@ def settled_sequences(topics: TopicReplay, counted: int) -> SequenceReport:
     while (found := topics.sequences(last)).gaps and time.monotonic() < deadline:
         time.sleep(POLL_SECONDS)
         topics.read()
-    return found
+    return found.of_compacted_topics() if found.gaps and topics.are_compacted() else found

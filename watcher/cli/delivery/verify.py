@@ -129,6 +129,8 @@ def _print_sequences(result: VerificationResult) -> None:
         click.echo("sequence: no messages")
         return
     parts = [f"{numbers.first} to {numbers.last}", f"{numbers.lost} missing", f"{numbers.repeated} repeated"]
+    if numbers.removed:
+        parts.append(f"{numbers.removed} removed by compaction")
     click.echo(f"sequence: {', '.join(parts)}")
     for first, last in numbers.gaps[:5]:
         click.echo(f"  missing {first}" + (f" to {last}" if last > first else ""))

@@ -7,7 +7,7 @@ same bytes at a fraction of the cost. Python makes the others, and is the defini
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal, Self
 
@@ -15,6 +15,7 @@ from watcher.config import Settings
 from watcher.config.settings import OnLargeEvent
 from watcher.config.topics.name import topic_name
 from watcher.messages.control import ControlMessages
+from watcher.messages.dead_letters import PIPELINE_FAILED, dead_letter
 from watcher.messages.envelopes import ENVELOPES
 from watcher.messages.oversize import LimitOf, SizePolicy, too_large
 from watcher.messages.row_values import OPERATION
@@ -61,15 +62,22 @@ class MessageFormat:
 class Encoder:
     """Makes the messages of one watcher; `native` allows the use of C. `control` makes a message of the watcher's own."""
 
-    def __init__(self, message_format: MessageFormat, *, native: bool = True, topic_of: TopicNaming = topic_name) -> None:
-        """`topic_of` names the topics of row changes."""
+    def __init__(
+        self,
+        message_format: MessageFormat,
+        *,
+        native: bool = True,
+        topic_of: TopicNaming = topic_name,
+        make_rows: Callable[..., RowMessages] = RowMessages,
+    ) -> None:
+        """`topic_of` names the topics of row changes, and `make_rows` puts together what makes their messages."""
         envelope = ENVELOPES[message_format.envelope](message_format.watcher)
         self._serialization = DIALECTS[message_format.json_format]
         self._fill_template = self._serialization.fast_path(envelope) if native else None
         self._topics = {operation: getattr(message_format, f"topic_{TOPIC_OF[operation]}") for operation in ROW_OPERATIONS}
         self._fixed_topics = {operation: topic for operation, topic in self._topics.items() if "{" not in topic}
         self._topic_of = topic_of
-        self._rows = RowMessages(envelope, self._serialization, self._topics, topic_of)
+        self._rows = make_rows(envelope, self._serialization, self._topics, topic_of)
         self._control = ControlMessages(
             message_format.watcher, message_format.database, message_format.topic_control, self._serialization
         )
@@ -92,6 +100,13 @@ class Encoder:
             size = len(message.value)
             del message  # it may hold 10 MB or more, and the event is decoded once again
         return self.reduced(event, sequence, limit_of, missing, size)
+
+    def dead_letter_for(self, event: bytes, sequence: int, limit_of: LimitOf, missing: Sequence[str] = ()) -> list[Message]:  # noqa: ARG002 - stands in for messages_for
+        """Make the message for an event on which the user's pipeline fails, with the arguments of `messages_for`."""
+        try:
+            return [dead_letter(self._control, self._serialization.decode(event, OPENED), PIPELINE_FAILED, sequence)]
+        except UNREADABLE as error:
+            raise unreadable(event, error) from error
 
     def encode(self, event: bytes, sequence: int) -> Message:
         """Make the message for a raw BSON change event, however large. Errors: UndeliverableEvent if the event cannot be read."""
@@ -123,6 +138,10 @@ class Encoder:
                 messages = [self._control.of_event(change, sequence)]
         except UNREADABLE as error:
             raise unreadable(event, error) from error
+        return self._checked(messages, limit_of)
+
+    def _checked(self, messages: list[Message], limit_of: LimitOf) -> list[Message]:
+        """Return the messages if Kafka takes each. Errors: UndeliverableEvent."""
         for message in messages:
             if message.size > limit_of(message.topic):  # even a dead letter's, since an event's id holds the document's key
                 raise too_large(message, "the key of the document alone is too large")

@@ -77,6 +77,8 @@ class Pipeline:
             position = replace(position, last_gap_at=iso(time.time()))
         size = sum(len(message.value) for message in messages)
         messages_for, limit_of = self._encoder.messages_for, self._sink.limit_of
+        if batch.failed:
+            messages_for = self._encoder.dead_letter_for
         needless = set[int]()
         for number, event in enumerate(batch.events, 1):
             if number in needless:
@@ -85,7 +87,7 @@ class Pipeline:
             for message in made:
                 messages.append(message)
                 size += len(message.value)
-            if number in batch.superseded and made[0].operation in ROW_OPERATIONS and len(made) == 1:
+            if number in batch.superseded and len(made) == 1 and made[0].operation in ROW_OPERATIONS:
                 needless.add(batch.superseded[number])  # its document went out whole
             if size >= self._sink.transaction_bytes:
                 position = position.moved(batch.position_after(number), len(messages), batch.snapshot_after(number))

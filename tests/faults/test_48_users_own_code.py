@@ -26,7 +26,7 @@ pytest_plugins = ["tests.support.worker_fixtures"]
 Document = dict[str, Any]
 
 CONFIGURATION, UNDELIVERABLE = 78, 65
-DIVIDED = {"$set": {"fullDocument.half": {"$divide": ["$fullDocument.n", 2]}}}
+DIVIDED = {"$set": {"fullDocument.half": {"$divide": [{"$toDouble": "$fullDocument.n"}, 2]}}}
 
 OBEYS = """\
 import re, time

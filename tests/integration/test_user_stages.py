@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import closing
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import bson
@@ -29,7 +30,8 @@ Document = dict[str, Any]
 Db = Database[Document]
 
 ALL_NEEDED = {name: 1 for name in NEEDED if name != "_id"}
-DIVIDED = {"$set": {"fullDocument.half": {"$divide": ["$fullDocument.n", 2]}}}
+DIVIDED = {"$set": {"fullDocument.half": {"$divide": [{"$toDouble": "$fullDocument.n"}, 2]}}}
+"""MongoDB's error about it quotes the value."""
 PAID = {"$match": {"fullDocument.status": "paid"}}
 NAMES = [f"d{number}" for number in range(7)]
 
@@ -313,5 +315,8 @@ def test_an_event_on_which_the_pipeline_fails_is_named(mongo: ReplicaSet, databa
         delivered.extend(id_of(event) for batch in batches for event in decoded(batch))
     assert delivered == [1]
     assert '{"_id": "bad"}' in str(caught.value)
+    settings = stream_settings(mongo, database, pipeline=FAILING)
+    timeline = Timeline(settings)
+    assert timeline.after(timeline.at(datetime.now(UTC) - timedelta(seconds=5)))  # a command has no use for the event
     assert "on_transform_error" in caught.value.hint
     assert "text" not in str(caught.value)

@@ -101,8 +101,8 @@ class Encoder:
             del message  # it may hold 10 MB or more, and the event is decoded once again
         return self.reduced(event, sequence, limit_of, missing, size)
 
-    def dead_letter_for(self, event: bytes, sequence: int, limit_of: LimitOf, missing: Sequence[str] = ()) -> list[Message]:  # noqa: ARG002 - stands in for messages_for
-        """Make the message for an event on which the user's pipeline fails, with the arguments of `messages_for`."""
+    def dead_letters_for(self, event: bytes, sequence: int) -> list[Message]:
+        """Make the message for an event on which the user's pipeline fails. Errors: UndeliverableEvent if it cannot be read."""
         try:
             return [dead_letter(self._control, self._serialization.decode(event, OPENED), PIPELINE_FAILED, sequence)]
         except UNREADABLE as error:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import re
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -39,6 +40,9 @@ FIND_SECONDS = 5.0
 
 OPLOG_SECONDS = 30.0
 """Interval between two questions about the oplog; each takes mongod some milliseconds."""
+
+QUOTED = re.compile(r"['\"].*", re.DOTALL)
+"""What MongoDB quotes in an error about an expression, and what follows: most likely a value of a document."""
 
 TIME_FIRST = "82"
 """Beginning of every resume token: the type of a cluster time in MongoDB's KeyString. Order and time are read from the tokens."""
@@ -141,7 +145,8 @@ class ChangeStream:
             with translated(query=bool(self._users)):
                 events, token = self._read(self._get_more(limit, wait_ms))
         except QueryRefused as error:
-            raise StagesFailed(f"The pipeline fails on a change event: {error}", hint=FAILED_HINT) from error
+            text = QUOTED.sub("…", str(error))
+            raise StagesFailed(f"The pipeline fails on a change event: {text}", hint=FAILED_HINT) from error
         if time.monotonic() >= self._oplog_due:
             with translated():
                 self._oplog = self.oplog()

@@ -77,13 +77,15 @@ class Pipeline:
             position = replace(position, last_gap_at=iso(time.time()))
         size = sum(len(message.value) for message in messages)
         messages_for, limit_of = self._encoder.messages_for, self._sink.limit_of
-        if batch.failed:
-            messages_for = self._encoder.dead_letter_for
         needless = set[int]()
         for number, event in enumerate(batch.events, 1):
             if number in needless:
                 continue
-            made = messages_for(event, position.sequence + len(messages) + 1, limit_of, batch.missing)
+            sequence = position.sequence + len(messages) + 1
+            if batch.failed:
+                made = self._encoder.dead_letters_for(event, sequence)
+            else:
+                made = messages_for(event, sequence, limit_of, batch.missing)
             for message in made:
                 messages.append(message)
                 size += len(message.value)

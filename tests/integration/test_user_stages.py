@@ -26,6 +26,8 @@ from watcher.sandbox.mongod import ReplicaSet
 
 pytest_plugins = ["tests.support.mongodb_fixtures", "tests.support.splitting_mongod"]
 
+on_each_server = pytest.mark.parametrize("mongo", ["failing_mongo", "splitting_mongo"], indirect=True)
+
 Document = dict[str, Any]
 Db = Database[Document]
 
@@ -36,10 +38,10 @@ PAID = {"$match": {"fullDocument.status": "paid"}}
 NAMES = [f"d{number}" for number in range(7)]
 
 
-@pytest.fixture(params=["failing_mongo", "splitting_mongo"])
+@pytest.fixture
 def mongo(request: pytest.FixtureRequest) -> ReplicaSet:
-    """Each of the two servers."""
-    server: ReplicaSet = request.getfixturevalue(request.param)
+    """One of the two servers; that which does not split, unless a test asks for both."""
+    server: ReplicaSet = request.getfixturevalue(getattr(request, "param", "failing_mongo"))
     return server
 
 
@@ -76,6 +78,7 @@ def told(events: list[Document]) -> list[tuple[Any, ...]]:
 LIFE = [("insert", 1), ("insert", 2), ("update", 2), ("replace", 2), ("delete", 2), ("rename", None), ("drop", None)]
 
 
+@on_each_server
 def test_a_match_is_for_changes_of_documents(mongo: ReplicaSet, database: str, db: Db) -> None:
     events = events_of(mongo, database, db, [PAID])
     assert told(events) == [LIFE[1], LIFE[3], *LIFE[5:]]  # the update's document is gone when it's looked up
@@ -100,6 +103,7 @@ STAGES: dict[str, Document] = {
 }
 
 
+@on_each_server
 @pytest.mark.parametrize("stage", STAGES.values(), ids=STAGES)
 def test_every_stage_leaves_what_is_needed(stage: Document, mongo: ReplicaSet, database: str, db: Db) -> None:
     plain = events_of(mongo, database, db, [])
@@ -166,6 +170,7 @@ def test_a_stage_that_mongodb_refuses_is_named(
     assert "docs/filtering.md" in caught.value.hint
 
 
+@on_each_server
 @pytest.mark.parametrize(
     "narrowed",
     [{"pipeline": [PAID]}, {"exclude_operations": ["insert"]}, {"watch_collections": ["users"]}],
@@ -209,6 +214,7 @@ def test_large_events_are_still_split(splitting_mongo: ReplicaSet, prefix: str) 
     assert len(update["fullDocumentBeforeChange"]["text"]) == 10_000_000
 
 
+@on_each_server
 @pytest.mark.parametrize("options", [{}, {"clusteredIndex": {"key": {"_id": 1}, "unique": True}}], ids=["usual", "clustered"])
 def test_documents_go_through_the_stages_too(options: Document, mongo: ReplicaSet, database: str, db: Db) -> None:
     pipeline = [
@@ -285,6 +291,7 @@ def divided(mongo: ReplicaSet, database: str, db: Db, policy: str) -> Iterator[B
         yield from iter(lambda: stream.next(1000), None)
 
 
+@on_each_server
 def test_events_on_which_the_pipeline_fails_are_put_aside(mongo: ReplicaSet, database: str, db: Db) -> None:
     found: list[tuple[Any, bool, Any]] = []
     tokens: list[str] = []

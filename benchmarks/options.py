@@ -27,6 +27,9 @@ OF_DEFAULTS = "of the defaults' events/s"
 TENTH = "pipeline, a $match that passes a tenth"
 PASSES = {"$match": {"$or": [{"ns.coll": END}, {"documentKey._id": {"$mod": [10, 0]}}]}}
 
+SIZE = "medium"
+"""Of the documents, of which load.SIZES has the bytes. The random numbers depend on it."""
+
 OPTIONS: Mapping[str, Mapping[str, Any]] = {
     DEFAULTS: {},
     'full_document = "default"': {"full_document": "default"},
@@ -45,7 +48,7 @@ OPTIONS: Mapping[str, Mapping[str, Any]] = {
 }
 
 
-def prepare(sandbox: Sandbox, events: int, *, size: str = "medium") -> Backlog:
+def prepare(sandbox: Sandbox, events: int, *, size: str = SIZE) -> Backlog:
     """A backlog with pre-images."""
     uri = sandbox.mongodb_uri("options")
     with MongoClient[dict[str, Any]](uri) as client:
@@ -55,7 +58,7 @@ def prepare(sandbox: Sandbox, events: int, *, size: str = "medium") -> Backlog:
 
 def passed(backlog: Backlog) -> Backlog:
     """What is left of the mix by PASSES."""
-    written = operations(backlog.events - 1, SIZES["small"], mix=True)
+    written = operations(backlog.events - 1, SIZES[SIZE], mix=True)
     ids = (one._doc["_id"] if isinstance(one, InsertOne) else one._filter["_id"] for one in written)
     return replace(backlog, events=sum(_id % 10 == 0 for _id in ids) + 1)
 

@@ -91,9 +91,9 @@ class Batch:
     server's own operation time at the reply, in seconds since 1970, so that lag needs no client clock. `oplog` is the last known
     state of MongoDB's oplog, None if MongoDB does not tell. `ended` means that the server has closed the stream (after an
     invalidate event): open it again after `token`. `notices` come before the events. `missing` names the fields that the events
-    lack because they were too large for MongoDB itself. `more` means that as many events came as were requested, so the next ones
-    are most likely there already. `size` is the number of bytes that came over the network. `token_of` returns the position after
-    one of the events.
+    lack because they were too large for MongoDB itself. `failed` says that the user's pipeline fails on the events. `more` means
+    that as many events came as were requested, so the next ones are most likely there already. `size` is the number of bytes that
+    came over the network. `token_of` returns the position after one of the events.
     """
 
     events: Sequence[bytes]
@@ -103,6 +103,7 @@ class Batch:
     oplog: Oplog | None = None
     notices: Sequence[Notice] = ()
     missing: Sequence[str] = ()
+    failed: bool = False
     more: bool = False
     size: int = 0
     token_of: Callable[[bytes], ResumeToken] = no_token

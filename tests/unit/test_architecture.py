@@ -28,7 +28,7 @@ ALLOWED: dict[str, frozenset[str]] = {
     # Any of them.
     "cli": VALUES
     | {"agent", "consumer", "doctor", "fleet", "generate", "live_commands", "mongodb", "position", "sandbox", "snapshot", "status"}
-    | {"terminal", "verification", "worker"},
+    | {"terminal", "transform", "verification", "worker"},
     # Around the workers.
     "agent": SHARED | {"fleet", "consumer", "live_commands", "status", "terminal"},
     "live_commands": VALUES | {"fleet", "position", "snapshot", "status", "worker"},
@@ -41,12 +41,13 @@ ALLOWED: dict[str, frozenset[str]] = {
     "sandbox": SHARED,
     "terminal": SHARED | {"status"},
     # The data path: the worker puts together what does not know of each other.
-    "worker": VALUES | {"kafka", "messages", "mongodb", "snapshot", "status", "stream"},
+    "worker": VALUES | {"kafka", "messages", "mongodb", "snapshot", "status", "stream", "transform"},
     "position": VALUES | {"kafka", "messages", "snapshot", "stream"},
     "snapshot": VALUES | {"bson_elements", "mongodb"},
     "stream": VALUES | {"messages", "mongodb"},
     "mongodb": VALUES | {"bson_elements"},
     "messages": VALUES | {"bson_elements"},
+    "transform": VALUES | {"messages"},
     "kafka": VALUES,
     # What all share.
     "bson_elements": frozenset(),
@@ -126,6 +127,7 @@ OURS_NOT_IN_A_WORKER = (
     "position.change",
     "position.takeover",
     "snapshot",
+    "transform",
 )
 """Parts of the package that a worker loads only when it copies documents, or never."""
 

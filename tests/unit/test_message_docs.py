@@ -13,8 +13,8 @@ import pytest
 from tests.unit.bson_types import TYPES
 from tests.unit.change_events import EVENT_ID, NOON_MS, change, encoder, recorded
 from watcher.config.topics.name import escape
+from watcher.messages.dead_letters import FOR_KAFKA, REASONS
 from watcher.messages.envelopes.generic import FIELDS
-from watcher.messages.oversize import FOR_KAFKA, REASONS
 from watcher.model import Message, Notice
 from watcher.position.change import notice_of
 from watcher.position.history import PositionChange

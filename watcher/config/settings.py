@@ -19,13 +19,16 @@ from watcher.config.kafka.brokers import check_brokers, check_client_id, misread
 from watcher.config.kafka.librdkafka import PropertyValue, check_property, check_value, no_numbers
 from watcher.config.masking import Secret
 from watcher.config.mongodb.collections import check_pattern, check_watchable, is_watched, split_list
+from watcher.config.mongodb.excluded_operations import check_operation, check_some_left
 from watcher.config.mongodb.fields import check_field, out_of_reach
+from watcher.config.mongodb.pipeline import check_pipeline
 from watcher.config.mongodb.queries import check_filtered, check_query
 from watcher.config.mongodb.snapshots import unwatched_filters, unwatched_patterns
 from watcher.config.mongodb.uri import parse_uri, uri_refusals
 from watcher.config.topics.configured import configured_topics, contradictions, is_internal
 from watcher.config.topics.name import folded
 from watcher.config.topics.template import check_topic
+from watcher.config.transform import check_transform
 from watcher.operations import ROW_OPERATIONS, TOPIC_OF
 
 SINGLE_TOPICS: Mapping[str, str] = MappingProxyType(
@@ -98,6 +101,7 @@ FullDocumentBeforeChange = Literal["off", "whenAvailable", "required"]
 OnPositionLost = Literal["fail", "restart", "snapshot"]
 SnapshotMode = Literal["never", "initial"]
 OnLargeEvent = Literal["dead-letter", "fail"]
+OnTransformError = Literal["fail", "dead-letter"]
 
 
 @dataclass(frozen=True, slots=True, init=False)
@@ -121,6 +125,11 @@ class Settings(Checked):
     watch_collections: Annotated[tuple[str, ...], split_list, each(text, check_pattern, check_watchable)] = ()
     exclude_collections: Annotated[tuple[str, ...], split_list, each(text, check_pattern)] = ()
     exclude_fields: Annotated[tuple[str, ...], split_list, each(text, check_field)] = ()
+    exclude_operations: Annotated[tuple[str, ...], split_list, each(check_operation), check_some_left] = ()
+    pipeline: Annotated[tuple[str, ...], check_pipeline] = ()
+    transform: Annotated[str, text, check_transform] = ""
+    transform_seconds: Annotated[int, whole_number, at_least(1), at_most(3600)] = 10
+    on_transform_error: Annotated[OnTransformError, one_of(OnTransformError)] = "fail"
     batch_size: Annotated[int, whole_number, at_least(1), at_most(100_000)] = 2000
     log_level: Annotated[LogLevel, _level, one_of(LogLevel)] = "info"
     log_documents: Annotated[bool, yes_or_no] = False
@@ -247,5 +256,5 @@ TABLES = ("snapshot_filter", "topic_config", "kafka")
 FIELDS = tuple(setting.name for setting in fields(Settings) if setting.name not in ("name", "secret_files"))
 """Every key for which `Settings` has a value."""
 
-KEYS = (*FIELDS, "mongodb_uri_file")
+KEYS = (*FIELDS, "mongodb_uri_file", "pipeline_file")
 """Every key a configuration may hold."""

@@ -64,6 +64,7 @@ class KafkaSink:
         self._limits: dict[str, int] = {}
         self._look_due = 0.0
         self.topic_of = lru_cache(maxsize=4096)(self._topic_of)
+        self.ensured = lru_cache(maxsize=4096)(self._ensured)
 
     @property
     def transaction_bytes(self) -> int:
@@ -183,6 +184,14 @@ class KafkaSink:
             return name
         return self._topics.ensure_one_of(name, topic_name(template, operation, database, collection, apart=True))
 
+    def _ensured(self, topic: str) -> str:
+        """Create a topic that a transform names, if it is missing; returns its name.
+
+        Call `ensured` instead, which remembers the answer, while the sink is open. Errors: as `deliver`; ConfigurationError.
+        """
+        self._topics.ensure_configured([topic])
+        return topic
+
     def close(self) -> None:
         """Drop everything that is not committed; it will be read from MongoDB again."""
         if self._writer:
@@ -212,6 +221,7 @@ class KafkaSink:
         self._troubles.clear()
         self._limits.clear()
         self.topic_of.cache_clear()
+        self.ensured.cache_clear()
         self._topics = Topics(self._settings, self._troubles.append)
         try:
             self._topics.ensure_position_topic()

@@ -7,14 +7,15 @@ same bytes at a fraction of the cost. Python makes the others, and is the defini
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Self
+from typing import Any, Self
 
 from watcher.config import Settings
 from watcher.config.settings import EnvelopeName, JsonFormat, OnLargeEvent
 from watcher.config.topics.name import topic_name
 from watcher.messages.control import ControlMessages
+from watcher.messages.dead_letters import PIPELINE_FAILED, dead_letter
 from watcher.messages.envelopes import ENVELOPES
 from watcher.messages.headers import Headers
 from watcher.messages.oversize import LimitOf, SizePolicy, too_large
@@ -68,8 +69,15 @@ class MessageFormat:
 class Encoder:
     """Makes the messages of one watcher; `native` allows the use of C. `control` makes a message of the watcher's own."""
 
-    def __init__(self, message_format: MessageFormat, *, native: bool = True, topic_of: TopicNaming = topic_name) -> None:
-        """`topic_of` names the topics of row changes."""
+    def __init__(
+        self,
+        message_format: MessageFormat,
+        *,
+        native: bool = True,
+        topic_of: TopicNaming = topic_name,
+        make_rows: Callable[..., RowMessages] = RowMessages,
+    ) -> None:
+        """`topic_of` names the topics of row changes, and `make_rows` puts together what makes their messages."""
         envelope = ENVELOPES[message_format.envelope](message_format.watcher)
         serialization = DIALECTS[envelope.dialect or message_format.json_format]
         self._headers = _headers(message_format)
@@ -79,7 +87,7 @@ class Encoder:
         self._fixed_topics = {operation: topic for operation, topic in self._topics.items() if "{" not in topic}
         self._topic_of = topic_of
         self._tombstones = envelope.tombstones
-        self._rows = RowMessages(envelope, serialization, self._topics, topic_of, self._headers)
+        self._rows = make_rows(envelope, serialization, self._topics, topic_of, self._headers)
         self._control = ControlMessages(
             message_format.watcher, message_format.database, message_format.topic_control, serialization, self._headers
         )
@@ -103,6 +111,13 @@ class Encoder:
             size = len(message.value or b"")
             del message  # it may hold 10 MB or more, and the event is decoded once again
         return self.reduced(event, sequence, limit_of, missing, size)
+
+    def dead_letters_for(self, event: bytes, sequence: int) -> list[Message]:
+        """Make the message for an event on which the user's pipeline fails. Errors: UndeliverableEvent if it cannot be read."""
+        try:
+            return [dead_letter(self._control, self._rows.decode(event), PIPELINE_FAILED, sequence)]
+        except UNREADABLE as error:
+            raise unreadable(event, error) from error
 
     def encode(self, event: bytes, sequence: int) -> Message:
         """Make the message for a raw BSON change event, however large. Errors: UndeliverableEvent if the event cannot be read."""
@@ -140,12 +155,22 @@ class Encoder:
         try:
             change = self._rows.decode(event)
             if change[OPERATION] in self._topics:
-                messages = self._size_policy.remainder(change, sequence, limit_of, missing, size)
-                messages += self._tombstone(messages[0], sequence + len(messages))
+                messages = self._remainder(change, sequence, limit_of, missing, size)
             else:
                 messages = [self._control.of_event(change, sequence)]
         except UNREADABLE as error:
             raise unreadable(event, error) from error
+        return self._checked(messages, limit_of)
+
+    def _remainder(
+        self, change: dict[str, Any], sequence: int, limit_of: LimitOf, missing: Sequence[str], size: int | None
+    ) -> list[Message]:
+        """Make what `SizePolicy.remainder` does, and the tombstone after it."""
+        messages = self._size_policy.remainder(change, sequence, limit_of, missing, size)
+        return messages + self._tombstone(messages[0], sequence + len(messages))
+
+    def _checked(self, messages: list[Message], limit_of: LimitOf) -> list[Message]:
+        """Return the messages if Kafka takes each. Errors: UndeliverableEvent."""
         for message in messages:
             if message.size > limit_of(message.topic):  # even a dead letter's, since an event's id holds the document's key
                 raise too_large(message, "the key of the document alone is too large")

@@ -8,17 +8,12 @@ from typing import Any, TypeAlias
 
 from watcher.config.settings import OnLargeEvent
 from watcher.errors import UndeliverableEvent
-from watcher.messages.control import ControlMessages, present
-from watcher.messages.row_values import event_time_ms
+from watcher.messages.control import ControlMessages
+from watcher.messages.dead_letters import FOR_KAFKA, FOR_MONGODB, dead_letter
 from watcher.messages.rows import RowMessages
 from watcher.model import Message
-from watcher.operations import DEAD_LETTER
 
 DOCUMENT = "fullDocument"
-
-FOR_KAFKA, FOR_MONGODB = "too_large_for_kafka", "too_large_for_mongodb"
-REASONS = {FOR_KAFKA: "The message was too large for Kafka.", FOR_MONGODB: "The change event was too large for MongoDB."}
-"""The texts that dead letters give as their reason, by `Message.reason`."""
 
 KEY_SHOWN = 100
 """Bytes of a document's key that an error's text shows."""
@@ -49,39 +44,16 @@ class SizePolicy:
         made. More fields are removed until the message is within its topic's limit. If it never is, or if the envelope cannot do
         without a field, the dead letter comes alone. The messages are numbered from `sequence`.
         """
-        dead_letter = partial(self._dead_letter, change, FOR_MONGODB if missing else FOR_KAFKA, size)
+        letter = partial(dead_letter, self._control, change, FOR_MONGODB if missing else FOR_KAFKA, size=size)
         for without in _removals(change, missing, self._rows.removable):
             row = self._rows.message(change, sequence, without)
             if row.size <= limit_of(row.topic):
-                return [row, dead_letter(sequence + 1, without)]
+                return [row, letter(sequence + 1, truncated=without)]
         if DOCUMENT not in self._rows.removable:  # the key fits, so the document can be found by it
-            told = dead_letter(sequence, with_key=True)
+            told = letter(sequence, with_key=True)
             if told.size <= limit_of(told.topic):
                 return [told]
-        return [dead_letter(sequence)]
-
-    def _dead_letter(
-        self,
-        change: dict[str, Any],
-        reason: str,
-        size: int | None,
-        sequence: int,
-        truncated: Sequence[str] = (),
-        with_key: bool = False,
-    ) -> Message:
-        about = {"operationType": change["operationType"], "eventId": change["_id"]["_data"]}
-        if truncated or with_key:
-            about |= {"documentKey": change["documentKey"]}
-        if truncated:
-            about |= {"sequence": sequence - 1}
-        message = self._control.of_watcher(
-            DEAD_LETTER,
-            collection=change["ns"]["coll"],
-            timestamp_ms=event_time_ms(change),
-            sequence=sequence,
-            **present({"reason": REASONS[reason], "about": about, "bytes": size, "truncated": truncated or None}),
-        )
-        return message._replace(reason=reason)
+        return [letter(sequence)]
 
 
 def _removals(change: dict[str, Any], missing: Sequence[str], removable: Collection[str]) -> Iterator[list[str]]:

@@ -27,6 +27,7 @@ WORDS = {
     "older": "older than the topics, so without a message",
     "undated": "without a message, and an _id that does not tell since when; see --complete",
     "notComparable": "whose newest message does not hold the document",
+    "notJudged": "that differ, as they may where exclude_operations or pipeline leave out changes",
 }
 """The meaning of each verdict on a document, in the order of the report."""
 

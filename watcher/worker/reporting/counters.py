@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from operator import attrgetter
 
 from watcher.errors import Outage, WatcherError
-from watcher.messages.oversize import REASONS
+from watcher.messages.dead_letters import REASONS
 from watcher.model import Batch, Message
 from watcher.operations import DEAD_LETTER, ROW_OPERATIONS, TOMBSTONE
 from watcher.worker.reporting.histogram import Histogram

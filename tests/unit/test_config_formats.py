@@ -79,6 +79,8 @@ def test_a_topic_of_documents_is_one_collections() -> None:
         ({"envelope": "document", "full_document_before_change": "required"}, "must be off with envelope"),
         ({"envelope": "debezium", "json_format": "plain"}, "Debezium writes no other than strict"),
         ({"envelope": "mongodb", "kafka_headers": False}, "no other place for its sequence"),
+        ({"envelope": "debezium", "transform": "shape:shorten"}, "transform: cannot be set with envelope"),
+        ({"envelope": "mongodb", "transform": "shape:shorten"}, "transform: cannot be set with envelope"),
         ({"envelope": "debezum"}, "must be one of generic, document, debezium, mongodb"),
         ({"envelope": ["debezium"]}, "must be one of"),
         ({"topic_config": {"cleanup.policy": ["compact"]}}, "must be text, a number, true or false"),

@@ -56,12 +56,15 @@ def messages(encoder: Any, event: Message | bytes, limit: int = MEGABYTE, missin
     return list(encoder.messages_for(raw, 7, lambda _topic: limit, missing))
 
 
+@pytest.mark.parametrize("headers", [{}, {"kafka_headers": True}, {"cloudevents": True}], ids=lambda given: "".join(given) or "none")
+@pytest.mark.parametrize("envelope", ["generic", "document"])
 @pytest.mark.parametrize("dialect", ["plain", "extended"])
 @pytest.mark.parametrize("operation", recorded())
-def test_a_function_that_changes_nothing_changes_no_byte(operation: str, dialect: Any) -> None:
+def test_a_function_that_changes_nothing_changes_no_byte(operation: str, dialect: Any, envelope: Any, headers: Any) -> None:
     event = recorded()[operation]
-    plain = encoder(json_format=dialect).messages_for(event, 7, lambda _topic: MEGABYTE)
-    assert messages(transforming(lambda message: message, json_format=dialect), event) == plain
+    form = {"json_format": dialect, "envelope": envelope, **headers}
+    plain = encoder(**form).messages_for(event, 7, lambda _topic: MEGABYTE)
+    assert messages(transforming(lambda message: message, **form), event) == plain
 
 
 def test_a_changed_document_with_its_number_and_key() -> None:

@@ -44,6 +44,9 @@ def contradictions(good: Mapping[str, Any], database: str) -> Iterator[Refused]:
         yield Refused(text, key="json_format", hint="remove this line")
     if envelope == "document":
         yield from _document_contradictions(good)
+    elif good.get("transform"):
+        text = f'cannot be set with envelope = "{envelope}", which tells BSON types: in the plain JSON of a function they are gone'
+        yield Refused(text, key="transform", hint="a pipeline, which MongoDB applies, goes with every envelope")
     if good.keys() >= {*ROW_TOPICS, "kafka_topic_control"}:
         yield from _topic_contradictions(good, envelope, database)
 

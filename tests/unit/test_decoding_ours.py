@@ -13,12 +13,9 @@ from tests.golden_messages import cases
 from tests.unit.change_events import change, encoder
 from tests.unit.random_bson import documents
 from watcher.decoding.decoder import decode
-from watcher.messages.envelopes import ENVELOPES
 from watcher.model import Message
 from watcher.operations import ROW_OPERATIONS, TOMBSTONE
 from watcher.verification.plain_json import plain
-
-pytestmark = pytest.mark.skipif("debezium" not in ENVELOPES, reason="the only envelope is the generic one")
 
 FORMATS = [
     *(("document", dialect) for dialect in ("plain", "extended")),

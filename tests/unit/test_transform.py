@@ -56,7 +56,9 @@ def messages(encoder: Any, event: Message | bytes, limit: int = MEGABYTE, missin
     return list(encoder.messages_for(raw, 7, lambda _topic: limit, missing))
 
 
-@pytest.mark.parametrize("headers", [{}, {"kafka_headers": True}, {"cloudevents": True}], ids=lambda given: "".join(given) or "none")
+@pytest.mark.parametrize(
+    "headers", [{}, {"kafka_headers": True}, {"cloudevents": True}], ids=lambda given: "".join(given) or "none"
+)
 @pytest.mark.parametrize("envelope", ["generic", "document"])
 @pytest.mark.parametrize("dialect", ["plain", "extended"])
 @pytest.mark.parametrize("operation", recorded())

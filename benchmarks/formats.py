@@ -1,4 +1,4 @@
-"""What each format costs beside the generic one: each envelope, and headers, on one backlog, in one run. A part of `make bench`."""
+"""Costs of each format beside the generic one: each envelope, and headers, on one backlog, in one run. A part of `make bench`."""
 
 from __future__ import annotations
 

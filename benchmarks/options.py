@@ -57,7 +57,7 @@ def prepare(sandbox: Sandbox, events: int, *, size: str = SIZE) -> Backlog:
 
 
 def passed(backlog: Backlog) -> Backlog:
-    """What is left of the mix by PASSES."""
+    """Share of the mix that PASSES leaves."""
     written = operations(backlog.events - 1, SIZES[SIZE], mix=True)
     ids = (one._doc["_id"] if isinstance(one, InsertOne) else one._filter["_id"] for one in written)
     return replace(backlog, events=sum(_id % 10 == 0 for _id in ids) + 1)

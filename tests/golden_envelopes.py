@@ -70,7 +70,7 @@ def case(name: str, event: bytes, *, limit: int = ROOM, missing: Any = ()) -> Ca
 
 
 def made(envelope: str, one: Case, *, native: bool) -> list[list[Any]]:
-    """What comes of a case."""
+    """Make the messages of a case."""
     messages = encoder(native=native, envelope=envelope, json_format=ENVELOPES[envelope])
 
     def limit_of(topic: str) -> int:

@@ -1,4 +1,4 @@
-"""What Debezium and MongoDB's connector write of one set of writes. `python -m tests.peer_messages` runs both and records it anew.
+"""Recorder of the messages that both peers write. `python -m tests.peer_messages` runs both, and records them anew.
 
 `tests/data/peer_messages/` then has, one JSON object a line:
 

@@ -1,4 +1,4 @@
-"""What a user adds to a stream, the whole way: with a snapshot, through `verify`, and tried by `watcherctl transform test`."""
+"""Filters and functions of the user, the whole way: with a snapshot, with `verify`, and tried by `transform test`."""
 
 from __future__ import annotations
 

@@ -53,7 +53,7 @@ def mongo_client(mongo: ReplicaSet) -> Iterator[MongoClient[Document]]:
 
 
 def events_of(mongo: ReplicaSet, database: str, db: Db, pipeline: list[Any], **more: Any) -> list[Document]:
-    """What comes of the life of some documents, a rename and a drop."""
+    """Messages that come of the life of some documents, a rename and a drop."""
     settings = stream_settings(mongo, database, pipeline=pipeline, **more)
     start = Timeline(stream_settings(mongo, database)).now()
     db.orders.insert_one({"_id": 1, "status": "open", "secret": "s", "tags": ["eu"], "at": {"level": 1}})
@@ -272,7 +272,7 @@ FAILING = [{"$match": {"$or": [{"operationType": "delete"}, {"fullDocument.n": {
 
 
 def divided(mongo: ReplicaSet, database: str, db: Db, policy: str) -> Iterator[Batch]:
-    """What comes of a stream whose pipeline fails on texts, among events that it drops, control events and a transaction."""
+    """Messages of a stream whose pipeline fails on texts, among events that it drops, control events and a transaction."""
     settings = stream_settings(mongo, database, pipeline=FAILING, on_transform_error=policy)
     start = Timeline(settings).now()
     db.orders.insert_many([{"_id": 1, "n": 2}, {"_id": 2, "n": 0}, {"_id": 3, "n": 0}, {"_id": "bad", "n": "text"}])

@@ -61,7 +61,7 @@ STRICT = {
     "int64": '{"$numberLong":"42"}',
     "int64, beyond 2^53": '{"$numberLong":"9007199254740993"}',
 }
-"""What the strict dialect makes of samples that it does not write as the extended one."""
+"""Texts that the strict dialect makes of samples that it does not write as the extended one."""
 
 TYPES = [
     sample("double", 5.0, "5.0"),

@@ -98,6 +98,7 @@ ROOMS: dict[str, frozenset[str]] = {
     "consumer/ordering": frozenset({"change", "delivered"}),
     "consumer/reading": frozenset({"connection", "delivered", "kafka_errors", "offsets", "ordering"}),
     "consumer/registration": frozenset({"change", "errors"}),
+    "fleet/logs": frozenset(),
     "messages/envelopes": frozenset({"row_values"}),
     "messages/serializations": frozenset({"envelopes", "iso_time", "row_values"}),
     "worker/reporting": frozenset({"memory", "previous_run", "systemd"}),

@@ -28,7 +28,7 @@ JAVA = {
     line["name"]: line
     for line in map(json.loads, (Path(__file__).parents[1] / "data" / "java_driver_json.jsonl").read_text().splitlines())
 }
-"""What `JsonWriter` of MongoDB's Java driver (bson 5.6.2) makes of each sample, in its modes STRICT and RELAXED, with empty
+"""Texts that `JsonWriter` of MongoDB's Java driver (bson 5.6.2) makes of each sample, in its modes STRICT and RELAXED, with empty
 indentation: what Debezium 3.6 writes."""
 
 UNLIKE_JAVA = {

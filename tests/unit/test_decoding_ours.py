@@ -34,13 +34,13 @@ EVENTS = {one["name"]: bytes.fromhex(one["event"]) for one in cases() if not one
 
 
 def written(event: bytes, envelope: str, dialect: str) -> list[Message]:
-    """What the watcher writes of an event."""
+    """Messages that the watcher writes of an event."""
     ours = encoder(envelope=envelope, json_format=dialect, kafka_headers=True, **TOPICS)
     return ours.messages_for(event, SEQUENCE, lambda _: 100_000_000)
 
 
 def read(message: Message) -> dict[str, Any]:
-    """What the decoder makes of it, in the plain dialect."""
+    """Message that the decoder makes of it, in the plain dialect."""
     found = decode(message.key, message.value, message.headers, topic=message.topic, time_ms=message.timestamp_ms)
     return {name: plain(value) for name, value in found.items()}
 

@@ -1,4 +1,4 @@
-"""What `verify` cannot judge where the settings leave out changes."""
+"""Verdicts of `verify` where it cannot judge, because the settings leave out changes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What Debezium and MongoDB's connector have written of the recorded writes is read as the change that it was."""
+"""Messages that Debezium and MongoDB's connector have written, read as the changes that they were."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def changes(messages: list[Message]) -> list[Message]:
 
 
 def update_of(message: Message) -> Any:
-    """What an update has changed, and None in other messages."""
+    """Changes that an update has made, and None in other messages."""
     update = message.get("updateDescription")
     return None if update is None else plain({**NO_UPDATE, **update})
 

@@ -1,4 +1,4 @@
-"""Which settings an envelope brings, and which ones it cannot go with."""
+"""Settings that an envelope brings, and those that it cannot go with."""
 
 from __future__ import annotations
 

@@ -7,13 +7,13 @@ from typing import Any
 from watcher.decoding import debezium, document, mongodb
 from watcher.decoding.headers import Headers, WatcherHeaders
 from watcher.decoding.message import Message, UnknownMessage, iso_of, parsed
-from watcher.decoding.places import Namespace, TopicPlaces
+from watcher.decoding.places import CollectionName, TopicPlaces
 from watcher.operations import TOMBSTONE
 
 USUAL_PLACES = TopicPlaces()
 
 DAMAGED = (LookupError, TypeError, ValueError, AttributeError, OverflowError)
-"""What reading something else than expected raises."""
+"""Errors of reading something else than expected."""
 
 
 def decode(
@@ -64,7 +64,7 @@ def decode_peer(key: bytes | str | None, value: bytes | str | None, *, time_ms: 
     raise UnknownMessage("JSON, but neither of Debezium nor of MongoDB's connector")
 
 
-def _change(told: WatcherHeaders, key: Any, content: Any, place: Namespace) -> Message:
+def _change(told: WatcherHeaders, key: Any, content: Any, place: CollectionName) -> Message:
     """Read the change in the envelope that it has."""
     if told.operation == TOMBSTONE:
         key = debezium.document_key(key)["_id"] if debezium.is_key(key) else key

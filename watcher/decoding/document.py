@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from watcher.decoding.message import Message
-from watcher.decoding.places import Namespace
+from watcher.decoding.places import CollectionName
 
 WITHOUT_DOCUMENT = ("delete",)
 
 
-def read(operation: str, place: Namespace, key: Any, value: Any) -> Message:
+def read(operation: str, place: CollectionName, key: Any, value: Any) -> Message:
     """Return the change of an operation to a document of `place`, a database and a collection."""
     where = {"database": place.database, "collection": place.collection}
     message: Message = {"operationType": operation, **where, "documentKey": {"_id": key}}

@@ -12,7 +12,7 @@ Headers: TypeAlias = Iterable[tuple[str, bytes | str | None]]
 
 
 class WatcherHeaders(NamedTuple):
-    """What a message's headers say. `event_id` is empty in a message that has none."""
+    """Contents of a message's headers. `event_id` is empty in a message that has none."""
 
     watcher: str
     sequence: int

@@ -1,4 +1,4 @@
-"""What all envelopes have in common: JSON, times, and the fields of a message."""
+"""Parts that all envelopes have in common: JSON, times, and the fields of a message."""
 
 from __future__ import annotations
 

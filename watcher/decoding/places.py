@@ -11,7 +11,7 @@ _GROUPS = {"{database}": "(?P<database>[^.]+)", "{collection}": "(?P<collection>
 _ESCAPED = re.compile(r"_x([0-9a-f]+)_")
 
 
-class Namespace(NamedTuple):
+class CollectionName(NamedTuple):
     """A database and a collection."""
 
     database: str
@@ -23,16 +23,16 @@ class TopicPlaces:
 
     def __init__(self, template: str = USUAL_TEMPLATE, database: str = "", collection: str = "") -> None:
         """`database` and `collection` are those of topics whose names do not tell."""
-        self._known = Namespace(database, collection)
+        self._known = CollectionName(database, collection)
         parts = re.split(r"(\{[a-z]+\})", template)
         self._pattern = re.compile("".join(_GROUPS.get(part) or re.escape(part) for part in parts))
 
-    def of(self, topic: str) -> Namespace:
+    def of(self, topic: str) -> CollectionName:
         """Return the place of a topic's documents; its own name stands for a collection that nothing tells."""
         found = self._pattern.fullmatch(topic)
         told = found.groupdict() if found else {}
-        database, collection = (_unescaped(told.get(name, "")) for name in Namespace._fields)
-        return Namespace(database or self._known.database, collection or self._known.collection or topic)
+        database, collection = (_unescaped(told.get(name, "")) for name in CollectionName._fields)
+        return CollectionName(database or self._known.database, collection or self._known.collection or topic)
 
 
 def _unescaped(name: str) -> str:

@@ -68,7 +68,7 @@ def compare(
 def _told(
     tell: Tell, watchers: Iterable[Settings], changed: Collection[str], current: Mapping[str, str]
 ) -> dict[str, Sequence[str]]:
-    """What `tell` says of each changed watcher, by its program and its settings, where it says anything."""
+    """Lines of `tell` about each changed watcher, by its program and its settings, where it says anything."""
     told = {each.name: tell(current.get(each.name, ""), each) for each in watchers if each.name in changed}
     return {name: texts for name, texts in told.items() if texts}
 

@@ -15,7 +15,7 @@ MEANINGS = {
     "json_format": "its topics will hold documents in both dialects",
     TOPICS: "changes go to other topics from here on, and earlier ones stay where they are",
 }
-"""What each change means for readers, by its name."""
+"""Meaning of each change for readers, by its name."""
 
 
 def format_comment(settings: Settings) -> str:

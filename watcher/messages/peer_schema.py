@@ -32,7 +32,7 @@ class DebeziumUpdate(BaseModel):
 
 
 class DebeziumSource(BaseModel):
-    """Where a change is from, and when it was made."""
+    """Origin of a change, and the time at which it was made."""
 
     version: Annotated[str, Field(description="The version of Debezium whose format this is.")]
     connector: Literal["mongodb"]

@@ -42,7 +42,7 @@ OPLOG_SECONDS = 30.0
 """Interval between two questions about the oplog; each takes mongod some milliseconds."""
 
 QUOTED = re.compile(r"['\"].*", re.DOTALL)
-"""What MongoDB quotes in an error about an expression, and what follows: most likely a value of a document."""
+"""Text that MongoDB quotes in an error about an expression, and what follows: most likely a value of a document."""
 
 TIME_FIRST = "82"
 """Beginning of every resume token: the type of a cluster time in MongoDB's KeyString. Order and time are read from the tokens."""

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 DEFAULT_COUNT = 5
 
 Outcome = dict[str, Any]
-"""What becomes of one message: `sequence`, `before`, and either `after`, None for nothing, or `error`."""
+"""Result for one message: `sequence`, `before`, and either `after`, None for nothing, or `error`."""
 
 
 @click.group()

@@ -13,7 +13,7 @@ FIELDS = (
 """The fields in their order, each under the name of its value."""
 
 REMOVABLE = ("fullDocumentBeforeChange", "fullDocument", "updateDescription")
-"""What may be left out; a consumer can read the document by its key."""
+"""Fields that may be left out; a consumer can read the document by its key."""
 
 
 def generic(watcher: str) -> Envelope:

@@ -29,8 +29,17 @@ SPEED, OF_DRAIN, CPU, MEMORY = "events/s", "of the drain", "CPU s/million", "pea
 RATIOS = {SPEED: "ours times", CPU: "our CPU", MEMORY: "our memory"}
 
 
-def deliver(sandbox: Sandbox, backlog: Backlog, contender: Contender, prefix: str, timeout_s: float = ARRIVAL_SECONDS) -> Figures:
-    """One contender, on topics of its own. Errors: SystemExit when it fails, is late, or has not delivered every event."""
+def deliver(
+    sandbox: Sandbox,
+    backlog: Backlog,
+    contender: Contender,
+    prefix: str,
+    timeout_s: float = ARRIVAL_SECONDS,
+    *,
+    tombstones: int = 0,
+) -> Figures:
+    """One contender, on topics of its own; `tombstones` come beside the messages of events. Errors: SystemExit when it fails, is
+    late, or has not delivered every event."""
     with TemporaryDirectory(prefix="watcher-benchmark-", ignore_cleanup_errors=True) as directory:
         task = Task(sandbox, backlog.database, backlog.since, prefix, Path(directory))
         arrivals = Arrivals(sandbox.kafka_brokers, task.topics, ends=1 if contender.announces_end else 0)
@@ -40,7 +49,7 @@ def deliver(sandbox: Sandbox, backlog: Backlog, contender: Contender, prefix: st
             pids = {"own": running.pid, **server_pids(sandbox)}
             caught_up = arrivals.measure(events, pids, running.check, timeout_s=timeout_s)
             memory = peak_rss_mb(running.pid)
-        expected = events - contender.announces_end
+        expected = events - contender.announces_end + tombstones
         if (count := arrivals.count()) != expected:
             raise SystemExit(f"{count} messages have arrived instead of {expected}")
         arrivals.discard()

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from benchmarks import catchup, fleet, latency, options, snapshot, snapshot_latency, streams, takeover
+from benchmarks import catchup, fleet, formats, latency, options, snapshot, snapshot_latency, streams, takeover
 from benchmarks.contender import Contender, copying_watcher, watchers
 from benchmarks.figures import Figures, show, summary
 from benchmarks.load import drain, fill
@@ -181,6 +181,20 @@ def measure_options(bench: Bench) -> None:
     )
 
 
+def measure_formats(bench: Bench) -> None:
+    """The cost of envelopes and headers."""
+    events = bench.plan.events // 2
+    for size, mix in formats.CASES:
+        attempts = bench.attempts()
+        database = f"formats-{size}"
+        backlog = fill(bench.sandbox.mongodb_uri(database), database, events, size=size, mix=mix)
+        drain(bench.sandbox.mongodb_uri(database), backlog)  # the first one reads from the disk, and is not measured
+        deletes = formats.deletes_in(events, size) if mix else 0
+        runs = formats.compare(bench.sandbox, backlog, deletes, attempts, bench.plan.runs, database)
+        title = f"What formats cost; {events:,} events, {size} documents, {'mixed operations' if mix else 'inserts'}"
+        bench.keep(f"formats-{size}", title, runs, attempts)
+
+
 def measure_streams(bench: Bench) -> None:
     """Many streams over one oplog."""
     attempts = bench.attempts()
@@ -212,6 +226,7 @@ PARTS = {
     "snapshot": Part(measure_snapshot, 20, "1 h"),
     "fleet": Part(measure_fleet, 20, "1 h"),
     "options": Part(measure_options, 12, "30 min"),
+    "formats": Part(measure_formats, 12, "40 min"),
     "streams": Part(measure_streams, 5, "10 min", stay_cold),
     "growth": Part(measure_growth, 10, "20 min"),
     "takeover": Part(measure_takeover, 10, "30 min", stay_cold),

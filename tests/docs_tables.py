@@ -5,9 +5,12 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 
+from tests.golden_envelopes import ENVELOPES, ROOM
 from tests.support.status_reports import dashboard, survey_of
+from tests.unit.change_events import encoder, recorded
 from watcher.fleet.status_json import as_json
 from watcher.status.report import PUBLIC, StatusReport
 from watcher.status.snapshot_status import CollectionStatus, SnapshotStatus
@@ -56,7 +59,31 @@ def _metric_row(metric: Metric) -> str:
     return f"| `{metric.name}` | {metric.kind} | {labels}{' |' if labels else '|'} {metric.meaning} |\n"
 
 
+def format_examples(envelope: str) -> str:
+    """An update and a delete of the recorded events: key, value and headers of each message."""
+    messages = [
+        message
+        for number, operation in enumerate(("update", "delete"))
+        for message in encoder(envelope=envelope, json_format=ENVELOPES[envelope]).messages_for(
+            recorded()[operation], 1042 + number, lambda _: ROOM
+        )
+    ]
+    return "\n".join(f"{each.operation}\nkey      {_text(each.key)}\nvalue    {_text(each.value)}\n" for each in messages)
+
+
+def _text(raw: bytes | None) -> str:
+    if raw is None:
+        return "none: a tombstone"
+    text = raw.decode()
+    return text if len(text) <= ONE_LINE else json.dumps(json.loads(text), indent=2, ensure_ascii=False)
+
+
+def _in_section(envelope: str) -> str:
+    return rf"## {envelope}\n(?:(?!```).*\n)+```text\n((?:.*\n)*?)```\n"
+
+
 PARTS: Mapping[str, Mapping[str, Callable[[], str]]] = {
+    "formats.md": {_in_section(envelope): partial(format_examples, envelope) for envelope in ENVELOPES},
     "metrics.md": {r"## Workers\n\n.*\n\|[-|]+\|\n((?:\|.*\n)+)": metric_rows},
     "status-json.md": {
         r"```json\n((?:.*\n)+?)```\n": status_example,

@@ -15,6 +15,9 @@ ResumeToken = Mapping[str, Any]
 Ticks = tuple[int, int]
 """A cluster time of MongoDB: seconds since 1970, and the number of the operation within the second."""
 
+HeaderList = list[tuple[str, str]]
+"""Names and values of a record's headers, in the order in which they are written; values are UTF-8."""
+
 ANY_PARTITION = -1
 """Leaves the partition to the partitioner."""
 
@@ -88,9 +91,9 @@ class Batch:
     server's own operation time at the reply, in seconds since 1970, so that lag needs no client clock. `oplog` is the last known
     state of MongoDB's oplog, None if MongoDB does not tell. `ended` means that the server has closed the stream (after an
     invalidate event): open it again after `token`. `notices` come before the events. `missing` names the fields that the events
-    lack because they were too large for MongoDB itself. `more` means that as many events came as were requested, so the next ones
-    are most likely there already. `size` is the number of bytes that came over the network. `token_of` returns the position after
-    one of the events.
+    lack because they were too large for MongoDB itself. `failed` says that the user's pipeline fails on the events. `more` means
+    that as many events came as were requested, so the next ones are most likely there already. `size` is the number of bytes that
+    came over the network. `token_of` returns the position after one of the events.
     """
 
     events: Sequence[bytes]
@@ -100,6 +103,7 @@ class Batch:
     oplog: Oplog | None = None
     notices: Sequence[Notice] = ()
     missing: Sequence[str] = ()
+    failed: bool = False
     more: bool = False
     size: int = 0
     token_of: Callable[[bytes], ResumeToken] = no_token
@@ -125,21 +129,23 @@ class Message(NamedTuple):
 
     `operation` is the event's operationType, for counting. It is not written separately: consumers find it in the value. The
     partitioner chooses the partition unless `partition` is given. `reason` says in a word why there is a dead letter, for counting
-    too.
+    too. Without a value the message is a tombstone. `header_bytes` is what its headers take, at most.
     """
 
     topic: str
     key: bytes | None
-    value: bytes
+    value: bytes | None
     timestamp_ms: int
     operation: str
     partition: int = ANY_PARTITION
     reason: str = ""
+    headers: HeaderList | None = None
+    header_bytes: int = 0
 
     @property
     def size(self) -> int:
-        """Bytes of key and value."""
-        return len(self.value) + len(self.key or b"")
+        """Bytes of key, value and headers."""
+        return len(self.value or b"") + len(self.key or b"") + self.header_bytes
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,5 +1,5 @@
-"""The operations of a watcher's messages: the values of `operationType`. The consumer library needs them too, so this imports
-nothing."""
+"""The operations of a watcher's messages: the values of `operationType`, and the headers that tell them. The consumer library needs
+them too, so this imports nothing."""
 
 from __future__ import annotations
 
@@ -8,10 +8,17 @@ from types import MappingProxyType
 
 DEAD_LETTER = "deadLetter"
 
+TOMBSTONE = "tombstone"
+"""A message without a value that follows a delete, in envelopes where the delete has a message of its own; no event."""
+
 SNAPSHOT_STARTED, SNAPSHOT_ABORTED = "snapshotStarted", "snapshotAborted"
 SNAPSHOT_COLLECTION_COMPLETED, SNAPSHOT_COMPLETED = "snapshotCollectionCompleted", "snapshotCompleted"
 OF_SNAPSHOTS = (SNAPSHOT_STARTED, SNAPSHOT_COLLECTION_COMPLETED, SNAPSHOT_COMPLETED, SNAPSHOT_ABORTED)
 """Control messages about the course of a snapshot."""
+
+WATCHER_HEADER, SEQUENCE_HEADER = "watcher.name", "watcher.sequence"
+EVENT_ID_HEADER, OPERATION_HEADER = "watcher.eventId", "watcher.operation"
+"""The names of the Kafka headers that identify a message in any envelope; their values are text in UTF-8."""
 
 BY_TOPIC: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {

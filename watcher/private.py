@@ -27,7 +27,7 @@ _OTHERS = ~DIRECTORY_MODE & 0o777
 _UNMISTAKABLE = re.compile(r"\.key|\.lock|.+\.lock|supervisord\.(conf|log)|agent\.(json|log)")
 _USUAL = re.compile(
     _UNMISTAKABLE.pattern
-    + r"|supervisord\.pid|supervisor\.sock(\.\d+)?|programs|disabled|\.check-.+\.conf|.+\.(json|prom|new|log(\.\d+)?)"
+    + r"|supervisord\.pid|supervisor\.sock(\.\d+)?|programs|disabled|\.check-.+\.conf|.+\.(json|prom|transform|new|log(\.\d+)?)"
 )
 
 

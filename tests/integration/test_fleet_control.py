@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from watcher.fleet.logs.lines import Line
 
 from tests.integration import fleet_worker
 from watcher.config import Deployment, Settings
@@ -22,7 +23,6 @@ from watcher.fleet.arrival import Arrival, StartResult, arrivals
 from watcher.fleet.control import Fleet
 from watcher.fleet.errors import FleetError, NotRunning
 from watcher.fleet.foreground import run_fleet
-from watcher.fleet.logs import Line
 from watcher.fleet.polling import is_alive, wait_for
 from watcher.fleet.status import Row, WatcherState
 from watcher.fleet.supervisord import Process
@@ -196,14 +196,19 @@ def test_apply_restarts_only_what_changed(fleet: StandIns) -> None:
     assert fleet.apply(wanted, {"broken"}).unchanged == ("new", "other", "same")
 
 
-def test_apply_knows_which_collections_are_newly_watched(fleet: StandIns) -> None:
+def test_apply_knows_which_collections_are_newly_watched_and_what_is_written_in_another_way(fleet: StandIns) -> None:
     fleet.start([settings("a", watch_collections="users"), settings("b", watch_collections="users")])
     fleet.streaming("a", "b")
-    wanted = [settings("a", watch_collections="users,orders"), settings("b", watch_collections="users", batch_size=7)]
-    assert fleet.apply(wanted, dry_run=True).admitted == {"a": ["orders"]}
-    assert fleet.apply(wanted).admitted == {"a": ["orders"]}
+    wanted = [
+        settings("a", watch_collections="users,orders"),
+        settings("b", watch_collections="users", kafka_topic_control="another"),
+    ]
+    planned = fleet.apply(wanted, dry_run=True)
+    assert (planned.admitted, planned.formats) == ({"a": ["orders"]}, {"b": ["topics"]})
+    assert fleet.apply(wanted) == planned
     fleet.streaming("a", "b")
-    assert fleet.apply(wanted).admitted == {}
+    again = fleet.apply(wanted)
+    assert (again.admitted, again.formats) == ({}, {})
 
 
 def test_apply_leaves_stopped_what_was_stopped_and_start_takes_the_new_settings(fleet: StandIns) -> None:

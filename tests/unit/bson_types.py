@@ -1,4 +1,4 @@
-"""One sample or more of every BSON type, and what becomes of it in both JSON dialects."""
+"""One sample or more of every BSON type, and what becomes of it in all JSON dialects."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ class Sample:
     document: bytes
     plain: str
     extended: str
+    strict: str
 
 
 def raw(type_byte: int, payload: bytes) -> bytes:
@@ -36,12 +37,31 @@ def raw_string(text: bytes) -> bytes:
 
 def sample(name: str, value: Any, plain: str, extended: str | None = None) -> Sample:
     document = value if type(value) is bytes else bson.encode({"v": value})
-    return Sample(name, document, plain, extended or plain)
+    return Sample(name, document, plain, extended or plain, STRICT.get(name, extended or plain))
 
 
 OID = ObjectId("65f0c1a2b3c4d5e6f7a8b9c0")
 UUID_BYTES = UUID("c8edabc3-f738-4ca3-b68d-ab92a91478a3").bytes
 UUID_BASE64 = "yO2rw/c4TKO2jauSqRR4ow=="
+
+STRICT = {
+    "binary": '{"$binary":"YWJj","$type":"00"}',
+    "binary, UUID (subtype 4)": f'{{"$binary":"{UUID_BASE64}","$type":"04"}}',
+    "binary, subtype 4, not of 16 bytes": '{"$binary":"YWJj","$type":"04"}',
+    "binary, old UUID (subtype 3)": f'{{"$binary":"{UUID_BASE64}","$type":"03"}}',
+    "binary, encrypted (subtype 6)": '{"$binary":"YWJj","$type":"06"}',
+    "binary, any other subtype": '{"$binary":"YWJj","$type":"80"}',
+    "date": '{"$date":1704110400000}',
+    "date, with milliseconds": '{"$date":1704110400120}',
+    "date, before 1970": '{"$date":-1}',
+    "date, year below 0": '{"$date":-62167219200001}',
+    "date, year above 9999": '{"$date":253402300800000}',
+    "date, beyond JavaScript's": '{"$date":8640000000000001}',
+    "regular expression": '{"$regex":"^a/b","$options":"ix"}',
+    "int64": '{"$numberLong":"42"}',
+    "int64, beyond 2^53": '{"$numberLong":"9007199254740993"}',
+}
+"""Texts that the strict dialect makes of samples that it does not write as the extended one."""
 
 TYPES = [
     sample("double", 5.0, "5.0"),

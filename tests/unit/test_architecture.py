@@ -28,24 +28,26 @@ ALLOWED: dict[str, frozenset[str]] = {
     # Any of them.
     "cli": VALUES
     | {"agent", "consumer", "doctor", "fleet", "generate", "live_commands", "mongodb", "position", "sandbox", "snapshot", "status"}
-    | {"terminal", "verification", "worker"},
+    | {"terminal", "transform", "verification", "worker"},
     # Around the workers.
     "agent": SHARED | {"fleet", "consumer", "live_commands", "status", "terminal"},
     "live_commands": VALUES | {"fleet", "position", "snapshot", "status", "worker"},
     "doctor": VALUES | {"fleet", "kafka", "mongodb", "status", "terminal", "worker"},
     "generate": SHARED | {"fleet"},
-    "verification": VALUES | {"bson_elements", "consumer", "kafka", "messages", "mongodb"},
+    "verification": VALUES | {"bson_elements", "consumer", "decoding", "kafka", "messages", "mongodb"},
     "fleet": SHARED | {"status"},
-    "consumer": SHARED,
+    "consumer": SHARED | {"decoding"},
+    "decoding": frozenset({"errors", "log", "operations"}),
     "sandbox": SHARED,
     "terminal": SHARED | {"status"},
     # The data path: the worker puts together what does not know of each other.
-    "worker": VALUES | {"kafka", "messages", "mongodb", "snapshot", "status", "stream"},
+    "worker": VALUES | {"kafka", "messages", "mongodb", "snapshot", "status", "stream", "transform"},
     "position": VALUES | {"kafka", "messages", "snapshot", "stream"},
     "snapshot": VALUES | {"bson_elements", "mongodb"},
     "stream": VALUES | {"messages", "mongodb"},
     "mongodb": VALUES | {"bson_elements"},
     "messages": VALUES | {"bson_elements"},
+    "transform": VALUES | {"messages"},
     "kafka": VALUES,
     # What all share.
     "bson_elements": frozenset(),
@@ -74,7 +76,7 @@ DRIVERS = {
         "position/*",
         "sandbox/kafka.py",
     ),
-    "pydantic": ("fleet/agent_state.py", "messages/schema.py", "verification/mapping.py"),
+    "pydantic": ("fleet/agent_state.py", "messages/peer_schema.py", "messages/schema.py", "verification/mapping.py"),
 }
 """Files that may import each driver, and a library that no worker must keep; `*` stands for any path."""
 
@@ -96,6 +98,7 @@ ROOMS: dict[str, frozenset[str]] = {
     "consumer/ordering": frozenset({"change", "delivered"}),
     "consumer/reading": frozenset({"connection", "delivered", "kafka_errors", "offsets", "ordering"}),
     "consumer/registration": frozenset({"change", "errors"}),
+    "fleet/logs": frozenset(),
     "messages/envelopes": frozenset({"row_values"}),
     "messages/serializations": frozenset({"envelopes", "iso_time", "row_values"}),
     "worker/reporting": frozenset({"memory", "previous_run", "systemd"}),
@@ -125,6 +128,7 @@ OURS_NOT_IN_A_WORKER = (
     "position.change",
     "position.takeover",
     "snapshot",
+    "transform",
 )
 """Parts of the package that a worker loads only when it copies documents, or never."""
 

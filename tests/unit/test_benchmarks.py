@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import bench, parts, report, snapshot, snapshot_latency, takeover
+from benchmarks import bench, formats, parts, report, snapshot, snapshot_latency, takeover
 from benchmarks.figures import percentiles, summary, with_ratios
 from benchmarks.load import SIZES, looked_up_in_vain, number_of_events, operations
 from benchmarks.peers import COPYING_PEERS, PEERS
@@ -246,7 +246,7 @@ def test_every_table_has_its_place_and_the_pages_hold_what_was_measured() -> Non
     text = "".join(page.read_text() for page in report.PAGES)
     places = set(report.MARKED.findall(text) and [match["part"] for match in report.MARKED.finditer(text)])
     tables = {f"catchup-{case}" for case in parts.CASES} | {f"latency-{rate:g}" for rate in parts.RATES}
-    tables |= {f"snapshot-{size}" for size in SIZES} | {"snapshot-latency"}
+    tables |= {f"snapshot-{size}" for size in SIZES} | {"snapshot-latency"} | {f"formats-{size}" for size, _ in formats.CASES}
 
     assert places == tables | {"fleet", "growth", "options", "streams", "takeover"}
     for page in report.PAGES:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import bson
@@ -16,12 +17,28 @@ from hypothesis import strategies as st
 from tests.unit.bson_types import TYPES, Sample, raw, raw_document, raw_string
 from tests.unit.random_bson import documents, reference, reference_date
 from watcher.messages.iso_time import LATEST_MS
+from watcher.messages.rows import spaced
 from watcher.messages.serializations.bson_json import DIALECTS
 
 DEEPEST = 200
 """MongoDB's own limit for nesting; documentation promises 100."""
 
-PLAIN, EXTENDED = DIALECTS["plain"], DIALECTS["extended"]
+PLAIN, EXTENDED, STRICT = DIALECTS["plain"], DIALECTS["extended"], DIALECTS["strict"]
+JAVA = {
+    line["name"]: line
+    for line in map(json.loads, (Path(__file__).parents[1] / "data" / "java_driver_json.jsonl").read_text().splitlines())
+}
+"""Texts that `JsonWriter` of MongoDB's Java driver (bson 5.6.2) makes of each sample, in its modes STRICT and RELAXED, with empty
+indentation: what Debezium 3.6 writes."""
+
+UNLIKE_JAVA = {
+    "double, NaN": "Java's strict mode writes NaN, which no JSON parser reads",
+    "double, Infinity": "likewise",
+    "double, -Infinity": "likewise",
+    "undefined (deprecated)": "null, as in all dialects",
+    "symbol (deprecated)": "a string, as in all dialects",
+    "date, with milliseconds": "three digits; Java's relaxed mode leaves out zeros at the end",
+}
 BY_NAME = pytest.mark.parametrize("sample", TYPES, ids=lambda sample: sample.name)
 BOTH = pytest.mark.parametrize("dialect", DIALECTS.values(), ids=DIALECTS)
 
@@ -43,6 +60,23 @@ def test_plain(sample: Sample) -> None:
 @BY_NAME
 def test_extended(sample: Sample) -> None:
     assert EXTENDED.dumps(EXTENDED.decode(sample.document)).decode() == f'{{"v":{sample.extended}}}'
+
+
+@BY_NAME
+def test_strict(sample: Sample) -> None:
+    assert STRICT.dumps(STRICT.decode(sample.document)).decode() == f'{{"v":{sample.strict}}}'
+
+
+@BY_NAME
+@pytest.mark.parametrize(("dialect", "mode"), [(STRICT, "strict"), (EXTENDED, "relaxed")], ids=["strict", "extended"])
+def test_as_the_java_driver(sample: Sample, dialect: Any, mode: str) -> None:
+    """So a consumer of Debezium's or of MongoDB's connector reads the same values."""
+    java = JAVA[sample.name][mode]
+    ours = dialect.dumps(dialect.decode(sample.document))
+    if sample.name in UNLIKE_JAVA:
+        strict(ours)
+    else:
+        assert spaced(ours).decode() == java
 
 
 @BOTH
@@ -119,9 +153,10 @@ def test_plain_is_what_the_table_says(document: dict[str, Any]) -> None:
 
 @settings(deadline=None)
 @given(documents)
-def test_extended_reads_back_as_the_same_bson(document: dict[str, Any]) -> None:
+@pytest.mark.parametrize("dialect", [EXTENDED, STRICT], ids=["extended", "strict"])
+def test_reads_back_as_the_same_bson(dialect: Any, document: dict[str, Any]) -> None:
     original = bson.encode(document)
-    text = EXTENDED.dumps(EXTENDED.decode(original))
+    text = dialect.dumps(dialect.decode(original))
     strict(text)
     options = JSONOptions(datetime_conversion=DatetimeConversion.DATETIME_MS)
     assert bson.encode(json_util.loads(text, json_options=options)) == original

@@ -110,3 +110,13 @@ def test_the_topics_of_hundreds_of_watchers_are_made_once_each(tmp_path: Path, m
     names = [f"w{number}" for number in range(20)]
     assert faults(tmp_path, **dict.fromkeys(names, "")) == {name: [] for name in names}
     assert sorted(made) == sorted(names)
+
+
+def test_documents_of_two_databases_in_one_topic(tmp_path: Path) -> None:
+    one, other = (f'envelope = "{envelope}"\nkafka_db_changes_topic = "all.{{collection}}"' for envelope in ("document", "mongodb"))
+    found = faults(tmp_path, shop=one, crm=other, apart='envelope = "document"')
+    assert found["apart"] == []
+    assert ["'all.{collection}' is also the topic of crm" in fault for fault in found["shop"]] == [True]
+    assert ["kafka_db_changes_topic: 'all.{collection}' is also the topic of shop" in fault for fault in found["crm"]] == [True]
+    second = 'mongodb_uri = "mongodb://h/shop"\n' + one
+    assert faults(tmp_path, shop=one, crm="", second=second)["shop"] == []  # other collections of the same database

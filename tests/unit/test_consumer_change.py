@@ -16,7 +16,8 @@ from tests.unit.consumer_changes import P, change, message, record
 from watcher.consumer import (
     Gap,
 )
-from watcher.consumer.change import NotOurs, read
+from watcher.consumer.change import read
+from watcher.decoding.message import UnknownMessage
 
 ROOT = Path(__file__).parents[2]
 
@@ -115,5 +116,5 @@ def test_versions_sort_in_the_order_of_a_documents_states() -> None:
     ],
 )
 def test_what_no_watcher_has_written(value: bytes | None) -> None:
-    with pytest.raises(NotOurs):
+    with pytest.raises(UnknownMessage):
         read(record(value), P)

@@ -17,6 +17,7 @@ from watcher.consumer.delivery.watchdog import Watchdog
 from watcher.consumer.offsets.handled import Offsets
 from watcher.consumer.options import ConsumerOptions
 from watcher.consumer.registration.routes import Route, Routes
+from watcher.operations import TOMBSTONE
 
 FIRST, SECOND = ("t", 0), ("t", 1)
 
@@ -131,3 +132,21 @@ def test_a_message_that_was_revoked_while_its_batch_was_tried_again_is_no_repeti
     harness.take("users", 2, SECOND)
     harness.take("users", 3, FIRST)
     assert (handler.got, harness.dispatcher.counts.repeated) == ([[1], [2, 3]], 0)
+
+
+def as_document(operation: str, sequence: int, value: bytes | None) -> Change:
+    """A message of the envelope `document`, and what debezium's adds to a delete."""
+    told = {"name": "w", "sequence": str(sequence), "eventId": f"e{sequence}", "operation": operation}
+    headers = [(f"watcher.{name}", text.encode()) for name, text in told.items()]
+    return read(Record(topic="d.users", partition=0, offset=sequence, key=b'"k"', value=value, headers=headers), FIRST)
+
+
+def test_handlers_get_a_delete_once_however_many_records_tell_of_it() -> None:
+    got: list[tuple[str, str | None, object]] = []
+    harness = Harness(Route(lambda changes: got.extend((each.operation, each.collection, each.full_document) for each in changes)))
+    records = [("insert", b'{"_id":"k"}'), ("update", None), ("delete", None), (TOMBSTONE, None)]
+    for sequence, (operation, value) in enumerate(records, start=1):
+        harness.offsets.taken(FIRST, sequence)
+        harness.dispatcher.take(as_document(operation, sequence, value))
+    assert got == [("insert", "users", {"_id": "k"}), ("update", "users", None), ("delete", "users", None)]
+    assert harness.offsets.to_commit() == {FIRST: 5}

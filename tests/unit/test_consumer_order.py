@@ -7,12 +7,14 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from confluent_kafka import Message as Record
 from hypothesis import given
 from hypothesis import strategies as st
 
 from watcher.consumer.delivered import DeliveredMessage, Partition, Tail, parse
 from watcher.consumer.ordering.in_order import PATIENCE_S, InOrder
 from watcher.consumer.ordering.merge import HELD_BYTES, Merge
+from watcher.decoding.decoder import USUAL_PLACES
 
 
 def delivered(sequence: int, partition: int = 0, **fields: Any) -> DeliveredMessage:
@@ -37,12 +39,12 @@ def numbers(messages: list[DeliveredMessage]) -> list[int]:
     ],
 )
 def test_what_others_wrote_is_passed_over(value: bytes | None) -> None:
-    assert parse(("t", 0), value, "w") is None
+    assert parse(Record(topic="t", partition=0, offset=0, value=value), "w", USUAL_PLACES) is None
 
 
 def test_text_is_kept_as_it_was() -> None:
     text = b'{"sequence":7, "watcher":"w"}'
-    found = parse(("t", 0), text, "w")
+    found = parse(Record(topic="t", partition=0, offset=0, value=text), "w", USUAL_PLACES)
     assert found is not None
     assert (found.text, found.sequence, found.message) == (text, 7, json.loads(text))
 

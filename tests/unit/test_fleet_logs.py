@@ -6,8 +6,8 @@ import json
 from datetime import UTC, datetime
 from pathlib import Path
 
-from watcher.fleet.log_follower import Follower
-from watcher.fleet.logs import FIRST_PIECE_BYTES, Wanted, last_lines
+from watcher.fleet.logs.follower import Follower
+from watcher.fleet.logs.lines import FIRST_PIECE_BYTES, Wanted, last_lines
 
 
 def entry(second: int, event: str, level: str = "info") -> str:

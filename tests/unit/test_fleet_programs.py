@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from supervisor.options import ServerOptions
 
+from tests.support.plain_settings import settings as plain_settings
 from watcher.config import Deployment
 from watcher.config.agent_settings import AgentSettings, LoadedAgent
 from watcher.config.settings import Settings
@@ -17,6 +18,7 @@ from watcher.fleet.control import AGENT_START_SECONDS, Fleet, compare
 from watcher.fleet.digest import load_or_make_key, settings_digest
 from watcher.fleet.errors import FleetError
 from watcher.fleet.files import ProgramFiles, base_text, check, write_if_changed
+from watcher.fleet.formats import changed_format, format_comment
 from watcher.fleet.programs import STOP_WAIT_SECONDS, Program, render, same_worker, with_autostart
 from watcher.fleet.watched import newly_watched, watched_comment
 from watcher.worker.process import DRAIN_SECONDS
@@ -175,13 +177,31 @@ def test_compare() -> None:
 )
 def test_collections_that_are_newly_watched(before: tuple[str, str], after: tuple[str, str], admitted: list[str]) -> None:
     old, new = (watching(*choice) for choice in (before, after))
-    text = render(program(comment=watched_comment(old)))
+    text = render(program(comments=(watched_comment(old),)))
     assert newly_watched(text, new) == admitted
     assert newly_watched(render(program()), new) == []  # of a release that did not write it down
 
 
-def test_the_comment_about_collections_is_no_other_worker(tmp_path: Path) -> None:
-    text = render(program(comment=watched_comment(watching("a b;c%s,ü,[x]", ""))))
+@pytest.mark.parametrize(
+    ("before", "after", "changed"),
+    [
+        ({}, {"envelope": "document"}, ["envelope", "topics"]),
+        ({"envelope": "mongodb"}, {"envelope": "mongodb", "json_format": "plain"}, ["json_format"]),
+        ({}, {"kafka_topic_insert": "inserts"}, ["topics"]),
+        ({}, {"kafka_topic_control": "told"}, ["topics"]),
+        ({}, {"batch_size": 7, "kafka_headers": True, "topic_config": {"cleanup.policy": "compact"}}, []),
+    ],
+)
+def test_formats_that_change(before: dict[str, Any], after: dict[str, Any], changed: list[str]) -> None:
+    old, new = plain_settings(**before), plain_settings(**after)
+    text = render(program(comments=(watched_comment(old), format_comment(old))))
+    assert changed_format(text, new) == changed
+    assert changed_format(text, old) == changed_format(render(program()), new) == []
+
+
+def test_comments_make_no_other_worker(tmp_path: Path) -> None:
+    settings = watching("a b;c%s,ü,[x]", "")
+    text = render(program(comments=(watched_comment(settings), format_comment(settings))))
     assert same_worker(text, render(program()))
     assert parsed(text, tmp_path).command == parsed(render(program()), tmp_path).command
 

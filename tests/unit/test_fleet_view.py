@@ -17,7 +17,7 @@ from watcher.cli.fleet.log_view import LogView, readable
 from watcher.cli.fleet.logs import Since
 from watcher.cli.fleet.status import exit_code
 from watcher.cli.fleet.status_view import cells, errors, plain, rich_view
-from watcher.fleet.logs import Line, parse
+from watcher.fleet.logs.lines import Line, parse
 from watcher.fleet.status import Row, WatcherState, row
 from watcher.fleet.status_json import as_json
 from watcher.fleet.supervisord import Process

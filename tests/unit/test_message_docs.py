@@ -13,8 +13,8 @@ import pytest
 from tests.unit.bson_types import TYPES
 from tests.unit.change_events import EVENT_ID, NOON_MS, change, encoder, recorded
 from watcher.config.topics.name import escape
+from watcher.messages.dead_letters import FOR_KAFKA, REASONS
 from watcher.messages.envelopes.generic import FIELDS
-from watcher.messages.oversize import FOR_KAFKA, REASONS
 from watcher.model import Message, Notice
 from watcher.position.change import notice_of
 from watcher.position.history import PositionChange
@@ -77,8 +77,8 @@ def test_example(kind: str, message: Message) -> None:
 
 
 def test_types() -> None:
-    rows = {name: [plain, extended] for name, plain, extended in table("Types")}
-    assert rows == {sample.name: [sample.plain, sample.extended] for sample in TYPES}
+    rows = {name: texts for name, *texts in table("Types")}
+    assert rows == {sample.name: [sample.plain, sample.extended, sample.strict] for sample in TYPES}
 
 
 def test_fields_in_the_order_of_the_table() -> None:

@@ -22,7 +22,7 @@ from watcher.fleet.status import Row
 from watcher.fleet.status import WatcherState as ShownState
 from watcher.fleet.supervisord import Process
 from watcher.fleet.survey import Survey
-from watcher.messages.oversize import FOR_KAFKA
+from watcher.messages.dead_letters import FOR_KAFKA
 from watcher.model import Batch, Message, Owner, Position, Snapshot
 from watcher.oplog import Oplog
 from watcher.worker.previous_run import PreviousRun

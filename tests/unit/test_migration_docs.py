@@ -1,4 +1,4 @@
-"""docs/migration.md: its mapping is one, and its commands exist."""
+"""The pages about migrations: the mapping is one, and the commands exist."""
 
 from __future__ import annotations
 
@@ -13,8 +13,12 @@ from watcher.cli import watcherctl
 from watcher.verification.mapping import load_mapping
 from watcher.verification.normalizing import old_told, our_told
 
-TEXT = (Path(__file__).parents[2] / "docs" / "migration.md").read_text(encoding="utf-8")
-COMMANDS = re.findall(r"(?:^|`)watcherctl ([^`#\n]+)", TEXT, re.MULTILINE)
+DOCS = Path(__file__).parents[2] / "docs"
+PAGES = [DOCS / f"{name}.md" for name in ("migration", "migration-from-debezium", "migration-from-mongodb-connector")]
+TEXT = PAGES[0].read_text(encoding="utf-8")
+COMMANDS = [
+    line for page in PAGES for line in re.findall(r"(?:^|`) *watcherctl ([^`#\n]+)", page.read_text(encoding="utf-8"), re.MULTILINE)
+]
 
 
 def test_the_mapping_fits_the_old_messages_and_ours(tmp_path: Path) -> None:
@@ -45,4 +49,4 @@ def test_every_command_can_be_given(line: str) -> None:
 
 
 def test_the_commands_are_found() -> None:
-    assert len(COMMANDS) > 8
+    assert len(COMMANDS) > 24

@@ -9,6 +9,7 @@ from typing import Any
 import bson
 import pytest
 from bson import Binary, Code, DatetimeMS, Int64, ObjectId
+from bson.codec_options import CodecOptions, DatetimeConversion
 from bson.raw_bson import RawBSONDocument
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -17,11 +18,12 @@ from tests.unit.bson_types import TYPES, Sample, raw, raw_document, raw_string
 from tests.unit.change_events import change, encoder, recorded
 from tests.unit.random_bson import documents
 from watcher.errors import UndeliverableEvent
+from watcher.messages.envelopes import ENVELOPES
 from watcher.messages.envelopes.generic import generic
 from watcher.messages.envelopes.layout import Envelope, Layout, Value
 from watcher.messages.rows import RowMessages
 from watcher.messages.serializations.bson_json import DIALECTS
-from watcher.messages.serializations.template import COMPILED, END_OF_TEXT, NOTHING, OUTERMOST, fast_path
+from watcher.messages.serializations.template import COMPILED, END_OF_TEXT, NOTHING, OUTERMOST, UNLESS_THERE, fast_path
 
 pytestmark = pytest.mark.skipif(
     not COMPILED and not os.environ.get("CI"), reason="the part in C was not compiled: no C compiler, or no Python.h"
@@ -31,28 +33,38 @@ PLAIN = DIALECTS["plain"]
 DUMPS = PLAIN.dumps
 GENERIC = generic("dashboard-watcher")
 ROWS = ("insert", "update", "replace", "delete")
+FORMS = [("generic", "plain"), ("generic", "extended"), ("generic", "strict"), ("document", "plain"), ("debezium", "strict"),
+         ("mongodb", "strict"), ("mongodb", "extended")]  # fmt: skip
+EVERY_FORM = pytest.mark.parametrize(("envelope", "dialect"), FORMS)
 FOR_PYTHON = {"string, invalid UTF-8", "date, year below 0", "date, year above 9999", "date, beyond JavaScript's", "DBRef"}
-NATIVE_TYPES = {0x01, 0x02, 0x03, 0x04, 0x07, 0x08, 0x09, 0x0A, 0x10, 0x12}
+NOT_FINITE = {"double, NaN", "double, Infinity", "double, -Infinity"}
+RAW: CodecOptions[dict[str, Any]] = CodecOptions(
+    document_class=dict, datetime_conversion=DatetimeConversion.DATETIME_MS, unicode_decode_error_handler="replace"
+)
+NATIVE_TYPES = {0x01, 0x02, 0x03, 0x04, 0x07, 0x08, 0x09, 0x0A, 0x10, 0x11, 0x12}
 
 
-def natively(event: bytes, sequence: int = 7, envelope: Envelope = GENERIC) -> tuple[Any, ...] | None:
-    fill = fast_path(envelope, DUMPS)
+def natively(event: bytes, sequence: int = 7, envelope: Envelope = GENERIC, dialect: str = "plain") -> tuple[Any, ...] | None:
+    fill = fast_path(envelope, DUMPS, dialect)
     assert fill is not None
     return fill(event, sequence)
 
 
-def same(event: dict[str, Any] | bytes, sequence: int = 7) -> bool:
+def same(event: dict[str, Any] | bytes, sequence: int = 7, envelope: str = "generic", dialect: str = "plain") -> bool:
     """Return True if the part in C makes the message; then it has to be Python's."""
     event = event if isinstance(event, bytes) else bson.encode(event)
-    made = natively(event, sequence) is not None
-    assert not made or encoder().encode(event, sequence) == encoder(native=False).encode(event, sequence)
+    layout = ENVELOPES[envelope]("dashboard-watcher")
+    made = natively(event, sequence, layout, layout.dialect or dialect) is not None
+    form = {"envelope": envelope, "json_format": dialect}
+    assert not made or encoder(**form).encode(event, sequence) == encoder(native=False, **form).encode(event, sequence)
     return made
 
 
+@EVERY_FORM
 @pytest.mark.parametrize("operation", ROWS)
-def test_what_a_server_sent(operation: str) -> None:
+def test_what_a_server_sent(operation: str, envelope: str, dialect: str) -> None:
     event = recorded()[operation]
-    assert same(event)
+    assert same(event, 7, envelope, dialect)
 
 
 @pytest.mark.parametrize("operation", sorted(recorded().keys() - ROWS))
@@ -60,11 +72,20 @@ def test_what_is_no_row_is_left_alone(operation: str) -> None:
     assert not same(recorded()[operation])
 
 
+@EVERY_FORM
 @pytest.mark.parametrize("sample", TYPES, ids=lambda sample: sample.name)
-def test_every_type(sample: Sample) -> None:
+def test_every_type(sample: Sample, envelope: str, dialect: str) -> None:
     event = bson.encode(change("insert", fullDocument=RawBSONDocument(sample.document)))
-    known = sample.document[4] in NATIVE_TYPES and sample.name not in FOR_PYTHON
-    assert same(event) or not known
+    known = sample.document[4] in NATIVE_TYPES and sample.name not in FOR_PYTHON | (NOT_FINITE if dialect != "plain" else set())
+    assert same(event, 7, envelope, dialect) or not known
+
+
+@EVERY_FORM
+@pytest.mark.parametrize("sample", TYPES, ids=lambda sample: sample.name)
+def test_every_type_as_id(sample: Sample, envelope: str, dialect: str) -> None:
+    """In the key, where Debezium's has spaces; and in an update, in its other dialect."""
+    id_ = bson.decode(sample.document, RAW)["v"]
+    same(change("update", {"_id": id_}, fullDocument={}, updateDescription={"updatedFields": {"a": id_}}), 7, envelope, dialect)
 
 
 @pytest.mark.parametrize(
@@ -184,6 +205,7 @@ IN_ORDER = (PLACES[0], PLACES[1], PLACES[3], PLACES[2])
         (PLACES, (), 0, ()),  # a field of the event behind one of a document
         (((7, b"db", 2, False),), (), 0, ()),
         ((PLACES[3], (0, b"db", 2, False)), (), 0, ()),  # within what need not be a document
+        (((OUTERMOST, b"u", 3, True), (0, b"f", 0, False)), (), 0, ()),  # always there, within what may be absent
         (IN_ORDER * 9, (), 0, ()),
         (IN_ORDER, (4,), 0, ()),
         (IN_ORDER, (-1,), 0, ()),
@@ -192,13 +214,17 @@ IN_ORDER = (PLACES[0], PLACES[1], PLACES[3], PLACES[2])
         (IN_ORDER, (), -1, ()),
         (IN_ORDER, (), 1, ()),  # no string
         (IN_ORDER, (), 0, ("insert",)),
-        (IN_ORDER, (), 0, (("insert", [(b"", 0)]),)),
-        (IN_ORDER, (), 0, ((b"insert", ((b"", 0),)),)),
-        (IN_ORDER, (), 0, (("insert", ((b"", 4),)),)),
-        (IN_ORDER, (), 0, (("insert", ((b"", -4),)),)),
-        (IN_ORDER, (), 0, (("insert", (("", 0),)),)),
-        (IN_ORDER, (), 0, (("insert", ((b"", END_OF_TEXT),) * 5),)),
-        (IN_ORDER, (), 0, (("insert", ()),) * 9),
+        (IN_ORDER, (), 0, (("insert", -1, [(b"", 0, 0)]),)),
+        (IN_ORDER, (), 0, ((b"insert", -1, ((b"", 0, 0),)),)),
+        (IN_ORDER, (), 0, (("insert", -1, ((b"", 4, 0),)),)),
+        (IN_ORDER, (), 0, (("insert", -1, ((b"", -4, 0),)),)),
+        (IN_ORDER, (), 0, (("insert", -1, (("", 0, 0),)),)),
+        (IN_ORDER, (), 0, (("insert", -1, ((b"", END_OF_TEXT, 0),) * 5),)),
+        (IN_ORDER, (), 0, (("insert", -1, ()),) * 9),
+        (IN_ORDER, (), 0, (("insert", 4, ()),)),  # no such condition
+        (IN_ORDER, (), 0, (("insert", -2, ()),)),
+        (IN_ORDER, (), 0, (("insert", -1, ((b"", 0, 128),)),)),  # no such form
+        (IN_ORDER, (), 0, (("insert", -1, ((b"", 0, -1),)),)),
     ],
     ids=str,
 )
@@ -213,11 +239,18 @@ def test_a_template_of_any_fields() -> None:
     from watcher.messages.serializations._bson_json import fill, template
 
     made = template(
-        IN_ORDER, (3,), 0, (("a", ((b"[", 3), (b",", 2), (b"]", END_OF_TEXT), (b"!", NOTHING), (b"", END_OF_TEXT))), ("b", ()))
+        IN_ORDER,
+        (3,),
+        0,
+        (
+            ("a", 2, ((b"[", 3, 0), (b",", 2, 0), (b"]", END_OF_TEXT, 0), (b"!", NOTHING, 0), (b"", END_OF_TEXT, 0))),
+            ("a", -1, ((b"[", 3, 0), (b",-", 2, UNLESS_THERE), (b"]", END_OF_TEXT, 0), (b"", END_OF_TEXT, 0))),
+            ("b", -1, ()),
+        ),
     )
     events = [{"type": type, "ns": {"db": "d"}, **more} for type, more in (("a", {}), ("a", {"any": [None]}), ("b", {}), ("c", {}))]
     assert [fill(made, bson.encode(event), 1) for event in events] == [
-        ("a", "d", b'["d"]', b"!"),
+        None,  # an empty text
         ("a", "d", b'["d",[null]]', b"!"),
         ("b", "d"),
         None,
@@ -261,11 +294,57 @@ def test_a_field_of_mongodbs_that_is_called_as_one_of_ours() -> None:
     assert encoder().encode(bson.encode(event), 7) == encoder().encode(bson.encode(change("insert")), 7)
 
 
-@settings(deadline=None)
-@given(documents, documents, st.sampled_from(ROWS))
-def test_any_document(document: dict[str, Any], other: dict[str, Any], operation: str) -> None:
-    update = {"updatedFields": other, "removedFields": [*document]}
-    same(change(operation, fullDocument=document, fullDocumentBeforeChange=other, updateDescription=update))
+@settings(deadline=None, max_examples=150)
+@given(
+    st.sampled_from(FORMS),
+    documents,
+    documents,
+    st.sampled_from(ROWS),
+    st.sampled_from([[], ["a", "b"]]),
+    st.sampled_from([{}, {"snapshot": "s"}]),
+)
+def test_any_document(
+    form: tuple[str, str], document: dict[str, Any], other: dict[str, Any], operation: str, removed: list[str], more: Any
+) -> None:
+    if more and operation not in ("insert", "replace"):
+        more = {"lsid": {"id": Binary(bytes(16), 4), "uid": b"\0"}, "txnNumber": Int64(5)}
+    update = {"updatedFields": other, "removedFields": removed, "truncatedArrays": []}
+    event = change(operation, fullDocument=document, fullDocumentBeforeChange=other, updateDescription=update, **more)
+    same(event, 7, *form)
+
+
+@pytest.mark.parametrize("id_", [{"a": ["x", ":y", "", ":"]}, {'"': 1, "\\": '":"'}, {"a:b": "c:d"}, ':"'])
+def test_spaces_behind_colons_of_names_alone(id_: Any) -> None:
+    assert same(change("delete", {"_id": id_}), 7, "debezium", "strict")
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"fullDocument": None},
+        {"fullDocument": {"text": 'a"\\\n' * 100_000}},
+        {"fullDocument": {"n": 1}, "fullDocumentBeforeChange": {"text": '"' * 9}},
+        {"updateDescription": {"updatedFields": {}, "removedFields": []}},
+        {"updateDescription": {"updatedFields": {}, "removedFields": ["a"], "truncatedArrays": []}},
+        {"lsid": {"id": Binary(bytes(16), 4), "uid": b"\0"}, "txnNumber": Int64(5)},
+    ],
+)
+@pytest.mark.parametrize("envelope", ["debezium", "mongodb"])
+def test_forms_of_values(fields: dict[str, Any], envelope: str) -> None:
+    assert same(change("update", **fields), 7, envelope, "strict")
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"updateDescription": {"updatedFields": {}, "removedFields": [], "truncatedArrays": [{"field": "a", "newSize": 1}]}},
+        {"updateDescription": None},
+        {"clusterTime": 5},
+        {"wallTime": DatetimeMS(0)},  # zeros may follow it
+    ],
+)
+def test_forms_for_python(fields: dict[str, Any]) -> None:
+    assert not same(change("update", fullDocument={}, **fields), 7, "debezium", "strict")
 
 
 @settings(deadline=None, max_examples=500)

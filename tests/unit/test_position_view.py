@@ -11,7 +11,7 @@ from pathlib import Path
 import click
 import pytest
 
-from watcher.cli.delivery.position import _agreed
+from watcher.cli import options
 from watcher.cli.delivery.position_choice import Token
 from watcher.cli.delivery.position_view import as_document, as_text, plan_as_text
 from watcher.config import Settings
@@ -66,13 +66,13 @@ def test_the_event_id_of_a_copied_document_is_no_token() -> None:
 @pytest.mark.parametrize(("answer", "agreed"), [("y\n", True), ("n\n", False), ("\n", False)])
 def test_on_a_terminal_it_asks(answer: str, agreed: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "stdin", Terminal(answer))
-    assert _agreed() is agreed
+    assert options.agreed() is agreed
 
 
 def test_elsewhere_it_wants_yes(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "stdin", io.StringIO("y\n"))
     with pytest.raises(click.UsageError, match="--yes"):
-        _agreed()
+        options.agreed()
 
 
 def test_what_is_shown() -> None:

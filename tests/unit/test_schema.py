@@ -14,6 +14,7 @@ from jsonschema import Draft202012Validator
 
 from contract.__main__ import DOCS, FILES
 from contract.asyncapi import CHANNELS
+from tests.golden_envelopes import CONTROL_TOPIC, file_of
 from tests.support.schema import VALIDATOR, faults
 from tests.unit.bson_types import TYPES
 from tests.unit.change_events import change, encoder
@@ -50,6 +51,25 @@ def test_optional_fields() -> None:
     for fields in ({"fullDocument": None}, {"fullDocumentBeforeChange": None}, {"fullDocumentBeforeChange": {"_id": 1}}, {}):
         event = bson.encode(change("update", updateDescription=description, **fields))
         assert faults(json.loads(encoder().encode(event, 1).value)) == []
+
+
+PEERS = {name: Draft202012Validator(json.loads(FILES[f"message.{name}.schema.json"]())) for name in ("debezium", "mongodb")}
+
+
+@pytest.mark.parametrize("envelope", PEERS)
+def test_every_message_in_a_peers_envelope(envelope: str) -> None:
+    lines = map(json.loads, file_of(envelope).read_text(encoding="utf-8").splitlines())
+    values = [value for line in lines for topic, _, value, *_ in line["messages"] if value and topic != CONTROL_TOPIC]
+    assert len(values) > len(TYPES)
+    for value in values:
+        assert [error.message for error in PEERS[envelope].iter_errors(json.loads(value))] == []
+
+
+@pytest.mark.parametrize("envelope", PEERS)
+def test_the_peers_schemas_know_their_own(envelope: str) -> None:
+    other = "mongodb" if envelope == "debezium" else "debezium"
+    made = encoder(envelope=other, json_format="strict").encode(bson.encode(change("insert", fullDocument={})), 1)
+    assert not PEERS[envelope].is_valid(json.loads(made.value or b""))
 
 
 def wrong() -> Iterator[Any]:

@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 import bson
 import pytest
-from bson import Decimal128, Int64, MaxKey, MinKey, ObjectId, Regex
+from bson import Decimal128, Int64, MaxKey, MinKey, ObjectId, Regex, Timestamp
 
 from watcher.model import Snapshot
 from watcher.snapshot.rows import namespace_of, row_events
@@ -20,6 +20,7 @@ def expected(document: dict[str, Any], snapshot: Snapshot, number: int) -> bytes
     event = {
         "_id": {"_data": f"{snapshot.id}.{number}"},
         "operationType": snapshot.operation,
+        "clusterTime": Timestamp(SECONDS, 3),
         "wallTime": datetime.fromtimestamp(SECONDS, UTC),
         "ns": {"db": "dashboard", "coll": "users"},
         "documentKey": {"_id": document["_id"]},

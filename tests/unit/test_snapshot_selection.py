@@ -87,3 +87,30 @@ def test_what_is_still_watched_goes_on_where_it_was() -> None:
     source.open(Position("dashboard", Owner("ours", "here", 1), TOKEN, 9, snapshot=COPYING))
     assert source.next().rows == 1
     assert documents.asked == [("b", ONE)]
+
+
+class SomePass(OneEach):
+    """Ten documents, read three at a time, of which a pipeline lets pass those whose `_id` is 5."""
+
+    def read(self, collection: str, after: bytes, at: tuple[int, int], limit: int, query: str) -> Read:
+        self.asked.append((collection, after))
+        first = bson.decode(after)["_id"] + 1 if after else 0
+        ids = range(first, min(first + 3, 10))
+        passing = [bson.encode({"_id": _id}) for _id in ids if _id == 5]
+        return Read(passing, complete=ids.stop == 10, at=at, last=bson.encode({"_id": ids[-1]}))
+
+
+def test_a_chunk_of_which_nothing_passes_is_left_behind() -> None:
+    documents = SomePass(("b",))
+    source = Interleaver(IdleStream(), documents, as_settings(GIVEN), Deaf())
+    source.open(Position("dashboard", Owner("ours", "here", 1), TOKEN, 9, snapshot=replace(COPYING, last=b"", in_collection=0)))
+    batches: list[Batch] = []
+    while not any(notice.operation == "snapshotCompleted" for batch in batches for notice in batch.notices):
+        batches.append(source.next())
+    assert [bson.decode(after)["_id"] if after else None for _, after in documents.asked] == [None, 2, 5, 8]
+    assert [batch.rows for batch in batches if batch.rows] == [1]
+    [rows] = [batch for batch in batches if batch.rows]
+    after = rows.snapshot_after(1)
+    assert after
+    assert (after.last, after.in_collection) == (bson.encode({"_id": 5}), 1)
+    assert batches[-1].notices[-1].fields["documents"] == COPYING.documents + 1

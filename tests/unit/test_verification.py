@@ -53,11 +53,20 @@ def test_what_the_numbers_prove() -> None:
     assert report(SeenNumbers(), repeated=0, certain_from=1, last=0, jumps=[]).gaps == ()
 
 
+def test_missing_numbers_of_compacted_topics_are_no_gaps() -> None:
+    seen = SeenNumbers()
+    for number in (1, 4, 5):
+        seen.add(number)
+    found = report(seen, repeated=0, certain_from=1, last=5, jumps=[]).of_compacted_topics()
+    assert (found.gaps, found.lost, found.compacted, found.removed) == ((), 0, ((2, 3),), 2)
+
+
 class Arriving:
     """Topics in which more is to be read each time."""
 
-    def __init__(self, *arrivals: set[int]) -> None:
+    def __init__(self, *arrivals: set[int], compacted: bool = False) -> None:
         self._arrivals = [*arrivals]
+        self._compacted = compacted
         self._seen = SeenNumbers()
         self.read()
 
@@ -72,6 +81,9 @@ class Arriving:
     def sequences(self, last: int) -> SequenceReport:
         return report(self._seen, repeated=0, certain_from=1, last=last, jumps=[])
 
+    def are_compacted(self) -> bool:
+        return self._compacted
+
 
 def test_a_number_that_comes_a_moment_after_a_newer_one_is_not_lost(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(verifier, "POLL_SECONDS", 0)
@@ -84,6 +96,8 @@ def test_a_number_that_never_comes_is_lost(monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setattr(verifier, "ARRIVAL_SECONDS", 0.05)
     topics: Any = Arriving({1, 2, 4}, {6}, {8})
     assert verifier.settled_sequences(topics, 5).gaps == ((3, 3), (5, 5))
+    compacted: Any = Arriving({1, 2, 4}, {6}, {8}, compacted=True)
+    assert verifier.settled_sequences(compacted, 5).gaps == ()
 
 
 def control(operation: str, sequence: int, collection: str | None = None, to: str | None = None, database: str = "d") -> Any:

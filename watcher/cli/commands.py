@@ -41,6 +41,7 @@ _SUMMARIES: Mapping[str, Mapping[str, str]] = {
     "watcher.cli.delivery.snapshot": {"snapshot": "Copy documents that are there already."},
     "watcher.cli.delivery.switchover": {"switchover": "Have another host take over watchers."},
     "watcher.cli.delivery.verify": {"verify": "Prove that the topics hold what the collections hold."},
+    "watcher.cli.delivery.transform": {"transform": "Try the function that changes a watcher's messages."},
     "watcher.cli.delivery.compare": {"compare": "Compare the messages of an old watcher with ours."},
     "watcher.cli.deployment.generate": {"generate": "Write files for your own supervisord, systemd, Kubernetes."},
     "watcher.cli.fleet.run": {"run": "Run one watcher, or the fleet, in the foreground."},

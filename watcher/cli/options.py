@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import sys
 from collections.abc import Callable, Collection, Iterable
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -97,3 +98,10 @@ def select_to_change(names: Iterable[str], known: Collection[str], *, everything
 def _unknown(pattern: str, known: Collection[str]) -> str:
     hint = did_you_mean(pattern, known) or (f"there are: {', '.join(known)}" if known else "conf.d holds none")
     return f"no watcher is called '{pattern}'; {hint}"
+
+
+def agreed() -> bool:
+    """Ask whether to go on, in a command that has an option --yes. Errors: UsageError if there is nobody to ask."""
+    if not sys.stdin.isatty():
+        raise click.UsageError("there is nobody to ask; say --yes")
+    return click.confirm("Go on?", err=True)

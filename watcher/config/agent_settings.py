@@ -13,7 +13,7 @@ from watcher.config.checked import Checked
 from watcher.config.checks import at_least, at_most, secret, text, whole_number, yes_or_no
 from watcher.config.fault import BUILT_IN, Fault, Invalid, Origin, Refused
 from watcher.config.files.conf_dir import AGENT_FILE, read_file
-from watcher.config.files.secret_file import read_secret, secret_path
+from watcher.config.files.secret_file import read_text, secret_path
 from watcher.config.files.source import Entry, SettingsSource
 from watcher.config.masking import Secret, masked
 
@@ -127,7 +127,7 @@ def _read_token_file(source: SettingsSource, conf_dir: Path) -> None:
         source.add_fault("token_file", "is set beside token", line=entry.origin.line, hint="keep one of them")
         return
     try:
-        token = read_secret(secret_path(entry.value, conf_dir), entry.value).strip()
+        token = read_text(secret_path(entry.value, conf_dir), entry.value).strip()
     except Refused as refused:
         source.add_fault("token_file", str(refused), line=entry.origin.line, hint=refused.hint)
         source.settled.add("token")

@@ -20,6 +20,13 @@ def text(value: object) -> str:
     return in_utf_8(value)
 
 
+def property_text(value: object) -> str:
+    """Return the value of a Kafka property as text, given as text, a number or a truth value."""
+    if not isinstance(value, (str, int, float)):
+        raise Refused("must be text, a number, true or false")
+    return in_utf_8(str(value).lower() if isinstance(value, bool) else str(value))
+
+
 def secret(value: object) -> Secret:
     """Like `text`, but error messages never repeat the value."""
     if isinstance(value, Secret):

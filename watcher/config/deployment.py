@@ -44,6 +44,11 @@ class Deployment:
         """The directory that holds `run/` and `log/`."""
         return self.run_dir.parent
 
+    @property
+    def transform_dir(self) -> Path:
+        """The directory in which the modules of transforms are looked for: the one that holds conf.d."""
+        return self.conf_dir.parent
+
     def status_file(self, name: str) -> Path:
         """A worker's status, which it writes for all others; see watcher/status/."""
         return self.run_dir / f"{name}.json"
@@ -51,6 +56,10 @@ class Deployment:
     def metrics_file(self, name: str) -> Path:
         """A worker's metrics, in Prometheus' text format."""
         return self.run_dir / f"{name}.prom"
+
+    def transform_file(self, name: str) -> Path:
+        """The event on which a worker's transform is at work, and where it stood if it did not return."""
+        return self.run_dir / f"{name}.transform"
 
     def lock_file(self, name: str) -> Path:
         """The file that a worker keeps locked, so that there is no second one."""

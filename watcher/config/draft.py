@@ -10,14 +10,18 @@ from typing import Any
 
 from watcher.config.checked import Missing
 from watcher.config.fault import Fault, Invalid, Origin, Refused
-from watcher.config.files.secret_file import SUFFIX, secret_of, secret_path
+from watcher.config.files.secret_file import SUFFIX, read_text, secret_of, secret_path
 from watcher.config.files.source import KAFKA_TABLE, Entry, SettingsSource, table_of
 from watcher.config.kafka.librdkafka_refusals import refused_by_librdkafka
 from watcher.config.kafka_client import producer_properties
 from watcher.config.mongodb.pymongo_refusals import refused_by_pymongo
 from watcher.config.settings import TABLES, Settings
+from watcher.config.transform import missing_module
 
 _PROPERTY_PREFIX = f"{KAFKA_TABLE}."
+
+PIPELINE = "pipeline"
+PIPELINE_FILE = f"{PIPELINE}{SUFFIX}"
 
 _MISSING_HINTS = {
     "mongodb_uri": "for example mongodb://localhost:27017/dashboard",
@@ -47,6 +51,7 @@ class Draft:
             name, own.place, own.spell, entries | own.entries, [*defaults.faults, *own.faults], own.settled | defaults.settled
         )
         draft._read_secret_files()
+        draft._read_pipeline_file()
         return draft
 
     def origins(self) -> dict[str, Origin]:
@@ -69,6 +74,9 @@ class Draft:
         if "mongodb_uri" in self.entries and "mongodb_uri" not in self.settled:
             uri = str(self.entries["mongodb_uri"].value)
             refusals += [refused.within("mongodb_uri") for refused in refused_by_pymongo(uri)]
+        if (entry := self.entries.get("transform")) and "transform" not in self.settled:
+            missing = missing_module(str(entry.value), entry.origin.directory.parent)
+            refusals += [refused.within("transform") for refused in missing]
         if KAFKA_TABLE not in self.settled:
             completed = partial(producer_properties, transactional_id=self._transactional_id())
             refusals += [refused.within(KAFKA_TABLE) for refused in refused_by_librdkafka(self._properties_to_ask(), completed)]
@@ -99,9 +107,22 @@ class Draft:
                 self.settled.add(key)
 
     def _read_secret_file(self, key: str, entry: Entry) -> str:
-        directory = entry.origin.source.parent if isinstance(entry.origin.source, Path) else Path()
-        path = self.secret_files[key] = secret_path(entry.value, directory)
+        path = self.secret_files[key] = secret_path(entry.value, entry.origin.directory)
         return secret_of(key, path, entry.value)
+
+    def _read_pipeline_file(self) -> None:
+        """Put the stages in the place of the name of their file."""
+        if (entry := self.entries.pop(PIPELINE_FILE, None)) is None:
+            return
+        if PIPELINE in self.entries:
+            self._add_fault(PIPELINE_FILE, entry.origin, f"is set beside {PIPELINE}", "keep one of them")
+            return
+        try:
+            text = read_text(secret_path(entry.value, entry.origin.directory), entry.value)
+            self.entries[PIPELINE] = Entry(text, entry.origin)
+        except Refused as refused:
+            self._add_fault(PIPELINE_FILE, entry.origin, str(refused), refused.hint)
+            self.settled.add(PIPELINE)
 
     def _add_fault(self, key: str, origin: Origin, text: str, hint: str = "") -> None:
         self.faults.append(Fault(origin, self._spelled(key), text, hint))

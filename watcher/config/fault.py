@@ -44,6 +44,11 @@ class Origin:
     source: Path | str
     line: int | None = None
 
+    @property
+    def directory(self) -> Path:
+        """The directory at which relative paths of this place start; without a file, the working directory."""
+        return self.source.parent if isinstance(self.source, Path) else Path()
+
     def __str__(self) -> str:
         place = shown_path(self.source) if isinstance(self.source, Path) else self.source
         return place if self.line is None else f"{place}:{self.line}"

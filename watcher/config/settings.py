@@ -11,19 +11,24 @@ from types import MappingProxyType
 from typing import Annotated, Any, Literal
 
 from watcher.config.checked import Checked
-from watcher.config.checks import at_least, at_most, each, one_of, secret, table, text, whole_number, yes_or_no
+from watcher.config.checks import at_least, at_most, each, one_of, property_text, secret, table, text, whole_number, yes_or_no
 from watcher.config.fault import Invalid, Refused
+from watcher.config.formats import contradictions as format_contradictions
+from watcher.config.formats import defaults as format_defaults
 from watcher.config.kafka.brokers import check_brokers, check_client_id, misread_brokers
 from watcher.config.kafka.librdkafka import PropertyValue, check_property, check_value, no_numbers
 from watcher.config.masking import Secret
 from watcher.config.mongodb.collections import check_pattern, check_watchable, is_watched, split_list
+from watcher.config.mongodb.excluded_operations import check_operation, check_some_left
 from watcher.config.mongodb.fields import check_field, out_of_reach
+from watcher.config.mongodb.pipeline import check_pipeline
 from watcher.config.mongodb.queries import check_filtered, check_query
 from watcher.config.mongodb.snapshots import unwatched_filters, unwatched_patterns
 from watcher.config.mongodb.uri import parse_uri, uri_refusals
 from watcher.config.topics.configured import configured_topics, contradictions, is_internal
 from watcher.config.topics.name import folded
 from watcher.config.topics.template import check_topic
+from watcher.config.transform import check_transform
 from watcher.operations import ROW_OPERATIONS, TOPIC_OF
 
 SINGLE_TOPICS: Mapping[str, str] = MappingProxyType(
@@ -89,12 +94,14 @@ Start = Literal["now", "earliest"] | datetime
 
 LogLevel = Literal["debug", "info", "warning", "error"]
 Delivery = Literal["exactly-once", "at-least-once"]
-JsonFormat = Literal["plain", "extended"]
+EnvelopeName = Literal["generic", "document", "debezium", "mongodb"]
+JsonFormat = Literal["plain", "extended", "strict"]
 FullDocument = Literal["updateLookup", "whenAvailable", "required", "default"]
 FullDocumentBeforeChange = Literal["off", "whenAvailable", "required"]
 OnPositionLost = Literal["fail", "restart", "snapshot"]
 SnapshotMode = Literal["never", "initial"]
 OnLargeEvent = Literal["dead-letter", "fail"]
+OnTransformError = Literal["fail", "dead-letter"]
 
 
 @dataclass(frozen=True, slots=True, init=False)
@@ -113,17 +120,26 @@ class Settings(Checked):
     kafka_topic_control: Annotated[str, text, _control_topic] = CONTROL_TOPIC
     topic_partitions: BrokerDefault = -1
     topic_replication_factor: BrokerDefault = -1
+    topic_config: Annotated[Mapping[str, str], table(text, property_text)] = field(default_factory=dict)
 
     watch_collections: Annotated[tuple[str, ...], split_list, each(text, check_pattern, check_watchable)] = ()
     exclude_collections: Annotated[tuple[str, ...], split_list, each(text, check_pattern)] = ()
     exclude_fields: Annotated[tuple[str, ...], split_list, each(text, check_field)] = ()
+    exclude_operations: Annotated[tuple[str, ...], split_list, each(check_operation), check_some_left] = ()
+    pipeline: Annotated[tuple[str, ...], check_pipeline] = ()
+    transform: Annotated[str, text, check_transform] = ""
+    transform_seconds: Annotated[int, whole_number, at_least(1), at_most(3600)] = 10
+    on_transform_error: Annotated[OnTransformError, one_of(OnTransformError)] = "fail"
     batch_size: Annotated[int, whole_number, at_least(1), at_most(100_000)] = 2000
     log_level: Annotated[LogLevel, _level, one_of(LogLevel)] = "info"
     log_documents: Annotated[bool, yes_or_no] = False
 
     delivery: Annotated[Delivery, one_of(Delivery)] = "exactly-once"
     high_availability: Annotated[bool, yes_or_no] = False
+    envelope: Annotated[EnvelopeName, one_of(EnvelopeName)] = "generic"
     json_format: Annotated[JsonFormat, one_of(JsonFormat)] = "plain"
+    kafka_headers: Annotated[bool, yes_or_no] = False
+    cloudevents: Annotated[bool, yes_or_no] = False
     full_document: Annotated[FullDocument, one_of(FullDocument)] = "updateLookup"
     full_document_before_change: Annotated[FullDocumentBeforeChange, one_of(FullDocumentBeforeChange)] = "off"
     start_from: Annotated[Start, _start] = "now"
@@ -142,11 +158,14 @@ class Settings(Checked):
 
     @classmethod
     def _completed(cls, given: Mapping[str, Any]) -> Mapping[str, Any]:
-        """Fill in the shared topic, if it is set, for operations without their own topic. An empty topic counts as not set."""
+        """Fill in the shared topic, if it is set, for operations without their own topic, and what follows from the envelope.
+
+        An empty topic counts as not set.
+        """
         filled = {key: value for key, value in given.items() if not (value == "" and key in TOPIC_KEYS)}
         if shared := filled.get("kafka_db_changes_topic"):
             filled = {**dict.fromkeys(SINGLE_TOPICS, shared), **filled}
-        return filled
+        return {**format_defaults(filled), **filled}
 
     @classmethod
     def _contradictions(cls, good: Mapping[str, Any]) -> Iterator[Refused]:
@@ -165,6 +184,7 @@ class Settings(Checked):
             for refused in misread_brokers(good["kafka_brokers"], protocol):
                 yield refused.within("kafka_brokers")
         yield from _topic_contradictions(good)
+        yield from format_contradictions(good, _database(good))
 
     @property
     def database(self) -> str:
@@ -207,7 +227,7 @@ def _snapshot_contradictions(good: Mapping[str, Any]) -> Iterator[Refused]:
 def _topic_contradictions(good: Mapping[str, Any]) -> Iterator[Refused]:
     """Yield a refusal for each topic that Kafka would refuse or that has another purpose."""
     templates = {key: good[key] for key in TOPIC_KEYS if key in good}
-    database = parse_uri(good["mongodb_uri"].get_secret_value()).database if "mongodb_uri" in good else _UNKNOWN_DATABASE
+    database = _database(good)
     topics = configured_topics(templates, database)
     position = f"{good.get('kafka_client_id')}.position"
     if any(folded(topic) == folded(position) for topic in topics):
@@ -221,16 +241,20 @@ def _topic_contradictions(good: Mapping[str, Any]) -> Iterator[Refused]:
         yield Refused(refusal, key=_given(late, good), hint=f"for both '{text}', or another name")
 
 
+def _database(good: Mapping[str, Any]) -> str:
+    return parse_uri(good["mongodb_uri"].get_secret_value()).database if "mongodb_uri" in good else _UNKNOWN_DATABASE
+
+
 def _given(key: str, good: Mapping[str, Any]) -> str:
     """The setting that gave `key` its topic: the shared one or `key` itself."""
     return "kafka_db_changes_topic" if good[key] == good.get("kafka_db_changes_topic") else key
 
 
-TABLES = ("snapshot_filter", "kafka")
+TABLES = ("snapshot_filter", "topic_config", "kafka")
 """The settings that are tables. In the names of keys, such as `kafka.linger.ms`, the first dot ends the table's name."""
 
 FIELDS = tuple(setting.name for setting in fields(Settings) if setting.name not in ("name", "secret_files"))
 """Every key for which `Settings` has a value."""
 
-KEYS = (*FIELDS, "mongodb_uri_file")
+KEYS = (*FIELDS, "mongodb_uri_file", "pipeline_file")
 """Every key a configuration may hold."""

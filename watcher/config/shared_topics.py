@@ -10,7 +10,8 @@ from typing import NamedTuple
 from watcher.config.draft import Draft
 from watcher.config.fault import Fault
 from watcher.config.settings import Settings
-from watcher.config.topics.name import folded
+from watcher.config.topics.name import folded, topic_name
+from watcher.operations import ROW_OPERATIONS
 
 
 class _Watcher(NamedTuple):
@@ -20,21 +21,25 @@ class _Watcher(NamedTuple):
     brokers: frozenset[str]
     position: str
     topics: Mapping[str, str]
+    settings: Settings
 
 
 def refuse_shared_topics(drafts: Sequence[Draft], settings: Mapping[str, Settings | None]) -> None:
-    """Add a fault to each draft with another watcher's position topic, or with a topic that Kafka would take for another's topic.
+    """Add a fault to each draft with another watcher's position topic, with a topic that Kafka would take for another's topic, or
+    with topics in which documents of two databases could not be told apart.
 
-    Topics named after collections are not checked: the worker gives those that collide another name.
+    Other topics named after collections are not checked: the worker gives those that collide another name.
     """
     watchers = [_watcher(draft, value) for draft in drafts if (value := settings[draft.name])]
     for ours, theirs in permutations(_concerned(watchers), 2):
         if not ours.brokers.isdisjoint(theirs.brokers):
             ours.draft.faults.extend(_faults(ours, theirs))
+    _refuse_indistinct_documents(watchers)
 
 
 def _watcher(draft: Draft, settings: Settings) -> _Watcher:
-    return _Watcher(draft, frozenset(settings.kafka_brokers.split(",")), settings.position_topic, settings.configured_topics)
+    brokers = frozenset(settings.kafka_brokers.split(","))
+    return _Watcher(draft, brokers, settings.position_topic, settings.configured_topics, settings)
 
 
 def _concerned(watchers: Sequence[_Watcher]) -> list[_Watcher]:
@@ -56,6 +61,32 @@ def _faults(ours: _Watcher, theirs: _Watcher) -> Iterator[Fault]:
             yield _fault(ours.draft, key, f"'{topic}' is where {other} keeps its position")
         elif same not in (None, topic) and in_position != (True, False):  # (True, False) is reported for the other watcher
             yield _fault(ours.draft, key, f"'{topic}' and '{same}' of {other} differ only in . and _, and are one topic to Kafka")
+
+
+def _refuse_indistinct_documents(watchers: Sequence[_Watcher]) -> None:
+    """Add a fault to each watcher one of whose topics also has documents of another database, with nothing to tell them apart."""
+    sharing: defaultdict[str, list[_Watcher]] = defaultdict(list)
+    if any(each.settings.envelope == "document" for each in watchers):
+        for each in watchers:
+            for topic in _topics_of_documents(each.settings):
+                sharing[topic].append(each)
+    for topic, group in sorted(sharing.items()):
+        if any(each.settings.envelope == "document" for each in group):
+            for ours, theirs in permutations(group, 2):
+                ours.draft.faults.extend(_indistinct_documents(topic, ours, theirs))
+
+
+def _indistinct_documents(topic: str, ours: _Watcher, theirs: _Watcher) -> Iterator[Fault]:
+    alone = "document" in (ours.settings.envelope, theirs.settings.envelope)
+    if alone and ours.settings.database != theirs.settings.database and not ours.brokers.isdisjoint(theirs.brokers):
+        name = theirs.draft.name
+        text = f"'{topic}' is also the topic of {name}, and nothing in the message of a document alone names its database"
+        yield _fault(ours.draft, "kafka_topic_insert", text)
+
+
+def _topics_of_documents(settings: Settings) -> set[str]:
+    """Return the topics of row changes; each `{collection}` stands for any."""
+    return {topic_name(settings.topic_templates[operation], operation, settings.database) for operation in ROW_OPERATIONS}
 
 
 def _fault(draft: Draft, key: str, text: str) -> Fault:

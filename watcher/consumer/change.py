@@ -1,4 +1,4 @@
-"""The value that handlers receive: one message of a watcher."""
+"""The value that handlers receive: one message of a watcher, whatever its format."""
 
 from __future__ import annotations
 
@@ -10,7 +10,10 @@ from typing import Any, Protocol, Self, TypeVar
 import orjson
 from confluent_kafka import Message as Record
 
-from watcher.consumer.delivered import Message, Partition
+from watcher.consumer.delivered import Message, Partition, decoded
+from watcher.decoding.decoder import USUAL_PLACES
+from watcher.decoding.message import UnknownMessage
+from watcher.decoding.places import TopicPlaces
 
 T_co = TypeVar("T_co", covariant=True)
 
@@ -32,14 +35,10 @@ class Model(Protocol[T_co]):
         """Return the object as a T. Raises pydantic's ValidationError."""
 
 
-class NotOurs(Exception):
-    """The record is not a watcher's message; the text gives the reason."""
-
-
 @dataclass(frozen=True, slots=True)
 class Change:
     """A change of one document, or a control message. `message` is the whole message as it was sent, including fields that this
-    release does not know.
+    release does not know; of another format than the generic one, it is what that would have.
     """
 
     operation: str
@@ -174,12 +173,12 @@ def gap_before(change: Change, reason: str) -> Change:
     return Change("gap", change.database, None, change.watcher, change.sequence, change.source, NO_OFFSET, message, record)
 
 
-def read(record: Record, partition: Partition) -> Change:
-    """Parse the message in a record. Raises NotOurs if it is not a watcher's."""
-    try:
-        message = orjson.loads(record.value() or b"")
-    except orjson.JSONDecodeError as error:
-        raise NotOurs(f"not JSON: {error}") from None
+def read(record: Record, partition: Partition, places: TopicPlaces = USUAL_PLACES) -> Change:
+    """Read the message in a record; `places` knows the topics of documents without anything around them.
+
+    Raises UnknownMessage if it is not a watcher's.
+    """
+    message = decoded(record, places)
     try:
         change = Change(
             message["operationType"],
@@ -193,9 +192,9 @@ def read(record: Record, partition: Partition) -> Change:
             record,
         )
     except (KeyError, TypeError, AttributeError):
-        raise NotOurs("JSON, but without the fields of a watcher's message") from None
+        raise UnknownMessage("JSON, but without the fields of a watcher's message") from None
     if wrong := _wrong_field(change):
-        raise NotOurs(f"its {wrong} has the wrong type")
+        raise UnknownMessage(f"its {wrong} has the wrong type")
     return change
 
 

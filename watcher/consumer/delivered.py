@@ -5,9 +5,13 @@ from __future__ import annotations
 import heapq
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
-import orjson
+from confluent_kafka import Message as Record
+
+from watcher.decoding.decoder import USUAL_PLACES, decode
+from watcher.decoding.message import UnknownMessage
+from watcher.decoding.places import TopicPlaces
 
 Partition = tuple[str, int]
 """Topic, and the partition's number in it."""
@@ -17,7 +21,7 @@ Message = Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class DeliveredMessage:
-    """One message. `text` is its JSON as it is in Kafka."""
+    """One message, as the generic envelope has it. `text` is the JSON that is in Kafka; a record without a value has `null`."""
 
     partition: Partition
     text: bytes
@@ -29,17 +33,26 @@ class DeliveredMessage:
         return int(self.message["sequence"])
 
 
-def parse(partition: Partition, text: bytes | None, watcher: str) -> DeliveredMessage | None:
-    """Parse the message in a record. None if `watcher` (its kafka_client_id) did not write it: topics may be shared with other
+def decoded(record: Record, places: TopicPlaces = USUAL_PLACES) -> dict[str, Any]:
+    """Return the message in a record, whatever its format. `places` knows the topics of documents without anything around them.
+
+    Raises UnknownMessage if it is not a watcher's."""
+    headers = cast("list[tuple[str, bytes]] | None", record.headers())
+    topic, time_ms = record.topic() or "", record.timestamp()[1]
+    return decode(record.key(), record.value(), headers, topic=topic, time_ms=time_ms, places=places)
+
+
+def parse(record: Record, watcher: str, places: TopicPlaces) -> DeliveredMessage | None:
+    """Return the message in a record. None if `watcher` (its kafka_client_id) did not write it: topics may be shared with other
     writers.
     """
     try:
-        message = orjson.loads(text or b"null")
-    except orjson.JSONDecodeError:
+        message = decoded(record, places)
+    except UnknownMessage:
         return None
-    if not isinstance(message, dict) or message.get("watcher") != watcher or not isinstance(message.get("sequence"), int):
+    if message["watcher"] != watcher or not isinstance(message.get("sequence"), int):
         return None
-    return DeliveredMessage(partition, text or b"", message)
+    return DeliveredMessage((record.topic() or "", record.partition() or 0), record.value() or b"null", message)
 
 
 def whole(delivered: DeliveredMessage) -> DeliveredMessage:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from watcher.decoding.places import USUAL_TEMPLATE
+
 MEBIBYTE = 1024 * 1024
 
 
@@ -29,6 +31,11 @@ class ConsumerOptions:
 
     dead_letter_topic: str | None = None
     """The dead-letter topic. None: `<group_id>.dead-letter`."""
+
+    topic_template: str = USUAL_TEMPLATE
+    """Form of the topics' names, as in the watcher's settings. Nothing else says where a document of the envelope `document` is
+    from.
+    """
 
     ordered: bool = True
     """If True, messages of several topics are put in order by `sequence`."""

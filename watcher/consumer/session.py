@@ -11,7 +11,7 @@ from typing import Any
 from confluent_kafka import KafkaError
 from confluent_kafka import Message as Record
 
-from watcher.consumer.change import Change, NotOurs, read
+from watcher.consumer.change import Change, read
 from watcher.consumer.connection import common_properties, consumer_properties, reset_of
 from watcher.consumer.delivered import Partition
 from watcher.consumer.delivery.attempts import Attempts, Stopped
@@ -26,6 +26,8 @@ from watcher.consumer.options import ConsumerOptions
 from watcher.consumer.ordering.sequence_order import SequenceOrder
 from watcher.consumer.reading.feed import Feed
 from watcher.consumer.registration.routes import Routes
+from watcher.decoding.message import UnknownMessage
+from watcher.decoding.places import TopicPlaces
 
 _log = logging.getLogger("watcher.consumer")
 
@@ -56,6 +58,7 @@ class Session:
         dead_letter_topic = options.dead_letters_of(group_id)
         hang_after_s = None if options.hang_after_ms is None else options.hang_after_ms / 1000
         self._stopping = stopping
+        self._places = TopicPlaces(options.topic_template)
         self._commit_every_s = options.commit_every_ms / 1000
         self._next_commit = 0.0
         self._listened_s = 0.0
@@ -127,8 +130,8 @@ class Session:
             self._look(partition, offset, offset + 1)
             self._offsets.taken(partition, offset)
             try:
-                self._add(read(record, partition), len(record))
-            except NotOurs as reason:
+                self._add(read(record, partition, self._places), len(record))
+            except UnknownMessage as reason:
                 self._order.passed(partition, offset + 1)
                 self._dispatcher.take_foreign(record, partition, reason)
 

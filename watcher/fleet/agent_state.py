@@ -10,7 +10,7 @@ from pydantic import BaseModel, ValidationError
 
 from watcher.config.files.conf_dir import AGENT
 from watcher.fleet.control import Fleet
-from watcher.fleet.logs import Line, Wanted, last_lines
+from watcher.fleet.logs.lines import Line, Wanted, last_lines
 from watcher.fleet.polling import is_still
 from watcher.fleet.supervisord import Process
 

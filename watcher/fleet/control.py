@@ -21,12 +21,14 @@ from watcher.fleet import launch
 from watcher.fleet.digest import load_or_make_key, settings_digest
 from watcher.fleet.errors import FleetError
 from watcher.fleet.files import DisabledMarks, ProgramFiles
+from watcher.fleet.formats import changed_format, format_comment
 from watcher.fleet.lock import fleet_lock
 from watcher.fleet.programs import Program, render, same_worker, with_autostart
 from watcher.fleet.supervisord import Process, Supervisord
 from watcher.fleet.watched import newly_watched, watched_comment
 
 CommandOf = Callable[[str], tuple[str, ...]]
+Tell = Callable[[str, Settings], Sequence[str]]
 
 DISK_REFUSES = DISK_FULL | {errno.EROFS}
 
@@ -37,7 +39,8 @@ AGENT_START_SECONDS = 5
 @dataclass(frozen=True, slots=True)
 class ConfigChanges:
     """Differences between `conf.d/` and what supervisord runs, as sorted names. `started` are those that `apply` starts.
-    `admitted` holds the collections that changed watchers watch newly, as far as that is known."""
+    `admitted` holds the collections that changed watchers watch newly, and `formats` what they write in another way, as far as that
+    is known."""
 
     added: tuple[str, ...]
     changed: tuple[str, ...]
@@ -45,6 +48,7 @@ class ConfigChanges:
     unchanged: tuple[str, ...]
     started: tuple[str, ...] = ()
     admitted: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    formats: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
 
 def compare(
@@ -61,9 +65,12 @@ def compare(
     )
 
 
-def _admitted(watchers: Iterable[Settings], changed: Collection[str], current: Mapping[str, str]) -> dict[str, Sequence[str]]:
-    admitted = {each.name: newly_watched(current.get(each.name, ""), each) for each in watchers if each.name in changed}
-    return {name: collections for name, collections in admitted.items() if collections}
+def _told(
+    tell: Tell, watchers: Iterable[Settings], changed: Collection[str], current: Mapping[str, str]
+) -> dict[str, Sequence[str]]:
+    """Lines of `tell` about each changed watcher, by its program and its settings, where it says anything."""
+    told = {each.name: tell(current.get(each.name, ""), each) for each in watchers if each.name in changed}
+    return {name: texts for name, texts in told.items() if texts}
 
 
 def worker_command(deployment: Deployment) -> CommandOf:
@@ -173,7 +180,11 @@ class Fleet:
             texts, current = self._render(watchers), self._programs.read_all()
             untouched = [*faulty, AGENT] if self.agent.faults else faulty
             changes = self._with_started(compare(texts, current, known, untouched), known)
-            changes = replace(changes, admitted=_admitted(watchers, changes.changed, current))
+            changes = replace(
+                changes,
+                admitted=_told(newly_watched, watchers, changes.changed, current),
+                formats=_told(changed_format, watchers, changes.changed, current),
+            )
             if not dry_run:
                 self._carry_out(changes, texts)
         return changes
@@ -233,7 +244,7 @@ class Fleet:
             log_file=self.deployment.log_file(settings.name),
             settings_digest=settings_digest(settings, key),
             autostart=settings.name not in self.disabled,
-            comment=watched_comment(settings),
+            comments=(watched_comment(settings), format_comment(settings)),
         )
 
     def _agent_program(self, settings: AgentSettings, key: bytes) -> Program:

@@ -17,8 +17,8 @@ from watcher.config.files.conf_dir import AGENT
 from watcher.fleet import launch
 from watcher.fleet.control import Fleet
 from watcher.fleet.errors import FleetError
-from watcher.fleet.log_follower import Follower
-from watcher.fleet.logs import Line
+from watcher.fleet.logs.follower import Follower
+from watcher.fleet.logs.lines import Line
 from watcher.log import iso
 from watcher.private import UMASK
 

@@ -10,6 +10,7 @@ from typing import Any
 from watcher.config.files.source import table_of
 from watcher.config.files.variables import expand, mentioned, variable_for
 from watcher.config.masking import MASK, masked
+from watcher.config.mongodb.pipeline import stages_text
 from watcher.config.settings import TABLES
 
 
@@ -48,6 +49,8 @@ def _as_toml(values: Mapping[str, Any]) -> str:
 
 def _line(key: str, value: Any) -> str:
     """Render one setting. JSON's strings, numbers, booleans and lists are valid TOML. Times become strings, which `start_from`
-    accepts as well.
+    accepts as well. Stages become text, since objects are written differently.
     """
+    if key == "pipeline" and isinstance(value, list):
+        value = stages_text(value)
     return f"{key} = {json.dumps(value, ensure_ascii=False, default=str)}"

@@ -180,7 +180,7 @@ TABLE = (
     ),
     Meaning(
         Answer.CONFIGURATION,
-        "Change topic_partitions or topic_replication_factor, or create the topic yourself.",
+        "Change topic_partitions, topic_replication_factor or [topic_config], or create the topic yourself.",
         "INVALID_PARTITIONS INVALID_REPLICATION_FACTOR INVALID_REPLICA_ASSIGNMENT INVALID_CONFIG POLICY_VIOLATION",
     ),
     Meaning(

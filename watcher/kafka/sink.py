@@ -64,6 +64,7 @@ class KafkaSink:
         self._limits: dict[str, int] = {}
         self._look_due = 0.0
         self.topic_of = lru_cache(maxsize=4096)(self._topic_of)
+        self.ensured = lru_cache(maxsize=4096)(self._ensured)
 
     @property
     def transaction_bytes(self) -> int:
@@ -148,7 +149,7 @@ class KafkaSink:
         except Outage:
             self._size.failed()
             raise
-        self._size.committed(sum(len(message.value) for message in messages), time.monotonic() - begun)
+        self._size.committed(sum(len(message.value or b"") for message in messages), time.monotonic() - begun)
         self._ownership.committed(position)
 
     def rest(self) -> None:
@@ -183,6 +184,14 @@ class KafkaSink:
             return name
         return self._topics.ensure_one_of(name, topic_name(template, operation, database, collection, apart=True))
 
+    def _ensured(self, topic: str) -> str:
+        """Create a topic that a transform names, if it is missing; returns its name.
+
+        Call `ensured` instead, which remembers the answer, while the sink is open. Errors: as `deliver`; ConfigurationError.
+        """
+        self._topics.ensure_configured([topic])
+        return topic
+
     def close(self) -> None:
         """Drop everything that is not committed; it will be read from MongoDB again."""
         if self._writer:
@@ -212,6 +221,7 @@ class KafkaSink:
         self._troubles.clear()
         self._limits.clear()
         self.topic_of.cache_clear()
+        self.ensured.cache_clear()
         self._topics = Topics(self._settings, self._troubles.append)
         try:
             self._topics.ensure_position_topic()
@@ -281,7 +291,7 @@ class KafkaSink:
         record = Message(self._settings.position_topic, key, value, time_ms, "position", POSITION_PARTITION)
         if record.size > self.limit_of(record.topic):
             raise UndeliverableEvent(
-                f"The position is {len(record.value)} bytes, too large for topic {record.topic}: it holds the key of a document.",
+                f"The position is {len(value)} bytes, too large for topic {record.topic}: it holds the key of a document.",
                 hint=f'Raise max.message.bytes of {record.topic} and "message.max.bytes" in [kafka].',
             )
         return record

@@ -12,11 +12,12 @@ from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic, Partiti
 
 from watcher.config import Settings
 from watcher.config.topics.configured import is_internal
-from watcher.config.topics.name import distinct, folded
+from watcher.config.topics.name import distinct, folded, topic_pattern
 from watcher.errors import ConfigurationError, NotPermitted, WatcherError
 from watcher.kafka.errors import NOT_AUTHORISED, as_watcher_error, translated
 from watcher.kafka.position_topic import POSITION_TOPIC_CONFIG, check_position_topic
 from watcher.kafka.properties import ErrorCallback, admin_config
+from watcher.operations import ROW_OPERATIONS
 
 REQUEST_SECONDS = 6.0
 
@@ -45,7 +46,7 @@ class Topics:
         self._limits: dict[str, int | None] = {}
 
     def ensure(self, names: Collection[str]) -> None:
-        """Create the missing topics, with `topic_partitions` and `topic_replication_factor`. This is cheap if all are known.
+        """Create the missing topics, with the settings `topic_…`. This is cheap if all are known.
 
         Errors: Outage; NotPermitted if one is missing and may not be created; ConfigurationError if Kafka refuses the numbers.
         """
@@ -175,9 +176,14 @@ class Topics:
 
     def _missing(self, names: Collection[str]) -> list[NewTopic]:
         missing = set(names) - self._existing().keys()
-        return [
-            NewTopic(name, self._settings.topic_partitions, self._settings.topic_replication_factor) for name in sorted(missing)
-        ]
+        partitions, copies = self._settings.topic_partitions, self._settings.topic_replication_factor
+        return [NewTopic(name, partitions, copies, config=self._config_of(name)) for name in sorted(missing)]
+
+    def _config_of(self, name: str) -> dict[str, str]:
+        """Return the properties to create a topic with. A control topic has none of them: compacted, it would lose messages."""
+        templates = {self._settings.topic_templates[operation] for operation in ROW_OPERATIONS}
+        is_of_rows = any(topic_pattern(template, self._settings.database).match(name) for template in templates)
+        return dict(self._settings.topic_config) if is_of_rows else {}
 
     def _missing_position_topic(self) -> list[NewTopic]:
         name = self._settings.position_topic

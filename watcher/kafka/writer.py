@@ -133,7 +133,7 @@ def requests(messages: Sequence[Message], size: int) -> Iterator[Sequence[Messag
     """
     first = filled = 0
     for number, message in enumerate(messages):
-        length = len(message.value) + len(message.key or b"") + RECORD_BYTES
+        length = len(message.value or b"") + len(message.key or b"") + message.header_bytes + RECORD_BYTES
         if filled + length > size and number > first:
             yield messages[first:number]
             first, filled = number, 0
@@ -152,10 +152,13 @@ def enqueue(producer: Producer, messages: Sequence[Message], on_delivery: Delive
     without it.
     """
     produce = producer.produce
-    for topic, key, value, timestamp_ms, _, partition, _ in messages:
+    for topic, key, value, timestamp_ms, _, partition, _, headers, _ in messages:
         while True:
             try:
-                produce(topic, value, key, partition, on_delivery, None, timestamp_ms)
+                if headers:
+                    produce(topic, value, key, partition, on_delivery, None, timestamp_ms, headers)  # type: ignore[arg-type]  # lists are invariant
+                else:
+                    produce(topic, value, key, partition, on_delivery, None, timestamp_ms)
                 break
             except BufferError:  # the queue is full: wait until librdkafka has sent some of it
                 producer.poll(0.1)

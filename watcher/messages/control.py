@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from watcher.config.topics.name import topic_name
+from watcher.messages.headers import Headers
 from watcher.messages.iso_time import iso_time
 from watcher.messages.row_values import event_time_ms, record_time_ms
 from watcher.messages.serializations.bson_json import JsonDialect
@@ -17,11 +18,12 @@ from watcher.model import Message
 class ControlMessages:
     """The control messages of one watcher; `topic` is a template."""
 
-    def __init__(self, watcher: str, database: str, topic: str, serialization: JsonDialect) -> None:
+    def __init__(self, watcher: str, database: str, topic: str, serialization: JsonDialect, headers: Headers | None = None) -> None:
         self._watcher = watcher
         self._database = database
         self._topic = topic
         self._dumps = serialization.dumps
+        self._headers = headers
 
     def of_event(self, change: dict[str, Any], sequence: int) -> Message:
         """Make the message of a decoded change event. Errors: LookupError, TypeError or AttributeError if it is damaged."""
@@ -61,6 +63,8 @@ class ControlMessages:
             self._dumps({**present(head), "timestamp": iso_time(time_ms), **fields, **present(tail)}),
             record_time_ms(time_ms),
             operation,
+            headers=self._headers.of(operation, sequence, event_id, time_ms) if self._headers else None,
+            header_bytes=self._headers.size(event_id) if self._headers else 0,
         )
 
 

@@ -2,24 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from functools import partial
 from typing import Any, TypeAlias
 
 from watcher.config.settings import OnLargeEvent
 from watcher.errors import UndeliverableEvent
-from watcher.messages.control import ControlMessages, present
-from watcher.messages.row_values import event_time_ms
+from watcher.messages.control import ControlMessages
+from watcher.messages.dead_letters import FOR_KAFKA, FOR_MONGODB, dead_letter
 from watcher.messages.rows import RowMessages
 from watcher.model import Message
-from watcher.operations import DEAD_LETTER
 
-REMOVABLE = ("fullDocumentBeforeChange", "fullDocument", "updateDescription")
-"""Fields that are removed from a message that is too large, the most valuable last. A consumer can read the document by its key."""
-
-FOR_KAFKA, FOR_MONGODB = "too_large_for_kafka", "too_large_for_mongodb"
-REASONS = {FOR_KAFKA: "The message was too large for Kafka.", FOR_MONGODB: "The change event was too large for MongoDB."}
-"""The texts that dead letters give as their reason, by `Message.reason`."""
+DOCUMENT = "fullDocument"
 
 KEY_SHOWN = 100
 """Bytes of a document's key that an error's text shows."""
@@ -44,38 +38,29 @@ class SizePolicy:
     def remainder(
         self, change: dict[str, Any], sequence: int, limit_of: LimitOf, missing: Sequence[str], size: int | None
     ) -> list[Message]:
-        """Make the message of a decoded row change without some REMOVABLE fields, and a dead letter about it.
+        """Make the message of a decoded row change without some of the fields that its envelope can do without, and a dead letter.
 
         `missing` names the fields that MongoDB itself had to leave out. `size` is the size of the whole value in bytes, if it was
-        made. More fields are removed until the message is within its topic's limit. If not even the document's key fits, the dead
-        letter comes alone. The messages are numbered from `sequence`.
+        made. More fields are removed until the message is within its topic's limit. If it never is, or if the envelope cannot do
+        without a field, the dead letter comes alone. The messages are numbered from `sequence`.
         """
-        dead_letter = partial(self._dead_letter, change, FOR_MONGODB if missing else FOR_KAFKA, size)
-        for without in _removals(change, missing):
+        letter = partial(dead_letter, self._control, change, FOR_MONGODB if missing else FOR_KAFKA, size=size)
+        for without in _removals(change, missing, self._rows.removable):
             row = self._rows.message(change, sequence, without)
             if row.size <= limit_of(row.topic):
-                return [row, dead_letter(sequence + 1, without)]
-        return [dead_letter(sequence)]
-
-    def _dead_letter(
-        self, change: dict[str, Any], reason: str, size: int | None, sequence: int, truncated: Sequence[str] = ()
-    ) -> Message:
-        about = {"operationType": change["operationType"], "eventId": change["_id"]["_data"]}
-        if truncated:
-            about |= {"documentKey": change["documentKey"], "sequence": sequence - 1}
-        message = self._control.of_watcher(
-            DEAD_LETTER,
-            collection=change["ns"]["coll"],
-            timestamp_ms=event_time_ms(change),
-            sequence=sequence,
-            **present({"reason": REASONS[reason], "about": about, "bytes": size, "truncated": truncated or None}),
-        )
-        return message._replace(reason=reason)
+                return [row, letter(sequence + 1, truncated=without)]
+        if DOCUMENT not in self._rows.removable:  # the key fits, so the document can be found by it
+            told = letter(sequence, with_key=True)
+            if told.size <= limit_of(told.topic):
+                return [told]
+        return [letter(sequence)]
 
 
-def _removals(change: dict[str, Any], missing: Sequence[str]) -> Iterator[list[str]]:
-    """Yield the fields to be left out, more and more of them."""
-    there = [name for name in REMOVABLE if change.get(name) is not None]
+def _removals(change: dict[str, Any], missing: Sequence[str], removable: Collection[str]) -> Iterator[list[str]]:
+    """Yield the fields to be left out, more and more of them; nothing if one is missing that cannot be."""
+    if not set(missing) <= set(removable):
+        return
+    there = [name for name in removable if change.get(name) is not None]
     for count in range(0 if missing else 1, len(there) + 1):
         yield [*missing, *there[:count]]
 
@@ -83,6 +68,6 @@ def _removals(change: dict[str, Any], missing: Sequence[str]) -> Iterator[list[s
 def too_large(message: Message, remark: str) -> UndeliverableEvent:
     """Make the error that ends a worker; `remark` ends its hint."""
     return UndeliverableEvent(
-        f"A message of {len(message.value)} bytes is too large for topic {message.topic}: {(message.key or b'')[:KEY_SHOWN]!r}.",
+        f"A message of {message.size} bytes is too large for topic {message.topic}: {(message.key or b'')[:KEY_SHOWN]!r}.",
         hint=f'Raise max.message.bytes of the topic and "message.max.bytes" in [kafka]; {remark}.',
     )

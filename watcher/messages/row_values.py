@@ -14,11 +14,12 @@ from watcher.bson_elements import DATE, DOCUMENT, STRING
 from watcher.messages.iso_time import LATEST_MS, iso_time
 
 ANY_TYPE = 0
+TIMESTAMP_TYPE = 0x11
 
 
 class Place(NamedTuple):
     """A field of the change event, or the field `inner` of the document that it holds. `type` is the value's BSON type. Only an
-    `optional` field may be absent."""
+    `optional` field may be absent, and a field within one that may be."""
 
     field: str
     inner: str = ""
@@ -27,6 +28,9 @@ class Place(NamedTuple):
 
 
 OPERATION, DATABASE, COLLECTION, DOCUMENT_ID, TIMESTAMP = "operationType", "database", "collection", "documentId", "timestamp"
+EVENT_ID, SNAPSHOT = "eventId", "snapshot"
+
+UPDATED_FIELDS, REMOVED_FIELDS, TRUNCATED_ARRAYS = UPDATE_PARTS = ("updatedFields", "removedFields", "truncatedArrays")
 
 PLACES = {
     OPERATION: Place("operationType", type=STRING),
@@ -38,10 +42,18 @@ PLACES = {
     "fullDocument": Place("fullDocument", optional=True),
     "fullDocumentBeforeChange": Place("fullDocumentBeforeChange", optional=True),
     "updateDescription": Place("updateDescription", optional=True),
-    "eventId": Place("_id", "_data", STRING),
-    "snapshot": Place("snapshot", type=STRING, optional=True),
+    EVENT_ID: Place("_id", "_data", STRING),
+    SNAPSHOT: Place("snapshot", type=STRING, optional=True),
+    "_id": Place("_id", type=DOCUMENT),
+    "ns": Place("ns", type=DOCUMENT),
+    "clusterTime": Place("clusterTime", type=TIMESTAMP_TYPE),
+    "wallTime": Place("wallTime", type=DATE),
+    "lsid": Place("lsid", type=DOCUMENT, optional=True),
+    "txnNumber": Place("txnNumber", optional=True),
+    **{name: Place("updateDescription", name, optional=True) for name in UPDATE_PARTS},
 }
-"""The values that are in the change event. One that is a field of its own has the field's name, but for the time."""
+"""The values that are in the change event. One that is a field of its own has the field's name; but TIMESTAMP is the time as text,
+in every dialect."""
 
 SEQUENCE = "sequence"
 """Name of a value that the watcher adds: the number of the message."""
@@ -49,7 +61,7 @@ SEQUENCE = "sequence"
 TRUNCATED = "truncated"
 """Name of a value that the watcher adds to a message that was too large: the names of the fields that it lacks."""
 
-_WITHIN = [(name, place.field, place.inner) for name, place in PLACES.items() if place.inner]
+_WITHIN = [(name, place.field, place.inner) for name, place in PLACES.items() if place.inner and not place.optional]
 
 
 def name_values(change: dict[str, Any], sequence: int, time_ms: int) -> None:
@@ -62,6 +74,13 @@ def name_values(change: dict[str, Any], sequence: int, time_ms: int) -> None:
     change[TIMESTAMP] = iso_time(time_ms)
     change[SEQUENCE] = sequence
     change.pop(TRUNCATED, None)  # no field of MongoDB's
+
+
+def name_update_parts(change: dict[str, Any]) -> None:
+    """Give a decoded row change the parts of its update by name, None for what is not there. Errors: as `name_values`."""
+    update = change.get("updateDescription") or {}
+    for name in UPDATE_PARTS:
+        change[name] = update.get(name)
 
 
 def event_time_ms(change: dict[str, Any]) -> int:

@@ -303,7 +303,7 @@ class AsIs(GenerateJsonSchema):
         return self.generate_inner(schema["schema"])
 
 
-def json_schema(comment: str) -> str:
-    """Write the JSON Schema of AnyMessage, with a comment."""
-    schema = AnyMessage.model_json_schema(schema_generator=AsIs)
+def json_schema(comment: str, model: type[BaseModel] = AnyMessage) -> str:
+    """Write the JSON Schema of a model, with a comment."""
+    schema = model.model_json_schema(schema_generator=AsIs)
     return json.dumps({"$schema": JSON_SCHEMA, "$comment": comment, **schema}, indent=2, ensure_ascii=False) + "\n"

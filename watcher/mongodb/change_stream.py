@@ -8,9 +8,11 @@ committed position.
 
 from __future__ import annotations
 
+import contextlib
 import logging
+import re
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, TypeVar
 
@@ -21,12 +23,13 @@ from watcher.errors import NotPermitted, Outage, PositionLost
 from watcher.model import Batch, ResumeToken, Ticks, token_ticks
 from watcher.mongodb.client import CommandSession
 from watcher.mongodb.cursor_reply import take_apart
-from watcher.mongodb.errors import EventNotFound, lacking, translated, understood
+from watcher.mongodb.errors import EventNotFound, QueryRefused, StagesFailed, lacking, translated, understood
 from watcher.mongodb.field_exclusion import exclusion_stages
 from watcher.mongodb.oplog_reader import oldest_entry, read_oplog
 from watcher.mongodb.reply_size import BatchSize, is_backlog
-from watcher.mongodb.selection import after_stage, event_stage, match_stage
+from watcher.mongodb.selection import after_stage, event_stage, match_stage, operations_stage
 from watcher.mongodb.split_events import FragmentJoiner, event_token
+from watcher.mongodb.user_stages import FAILED_HINT, Stages, refusals_named, user_stages
 from watcher.oplog import Oplog
 
 AWAIT_MS = 1000
@@ -38,6 +41,9 @@ FIND_SECONDS = 5.0
 OPLOG_SECONDS = 30.0
 """Interval between two questions about the oplog; each takes mongod some milliseconds."""
 
+QUOTED = re.compile(r"['\"].*", re.DOTALL)
+"""Text that MongoDB quotes in an error about an expression, and what follows: most likely a value of a document."""
+
 TIME_FIRST = "82"
 """Beginning of every resume token: the type of a cluster time in MongoDB's KeyString. Order and time are read from the tokens."""
 
@@ -45,15 +51,14 @@ Opened = TypeVar("Opened")
 
 logger = logging.getLogger("watcher")
 
-Stages = Sequence[Mapping[str, Any]]
-
 
 class ChangeStream:
     """The change stream of one database, from one position on."""
 
     def __init__(self, settings: Settings) -> None:
-        """Errors: ConfigurationError when the URI cannot be used."""
+        """Errors: ConfigurationError when the URI or the pipeline cannot be used."""
         self._settings = settings
+        self._users = user_stages(settings.pipeline)
         self.session = CommandSession(settings)
         """All that this stream asks of MongoDB goes to one member, in this session."""
         self._cursor_id = 0
@@ -115,10 +120,35 @@ class ChangeStream:
         self._reached = batch.token
         return batch
 
+    @contextlib.contextmanager
+    def bare(self) -> Iterator[None]:
+        """Open, within the block, without the user's stages."""
+        with self._with_stages([]):
+            yield
+
+    @contextlib.contextmanager
+    def only(self, token: ResumeToken) -> Iterator[None]:
+        """Open, within the block, for the one event of a token. The user's stages tell whether it comes."""
+        with self._with_stages([event_stage(token), *self._users]):
+            yield
+
+    @contextlib.contextmanager
+    def _with_stages(self, stages: Stages) -> Iterator[None]:
+        self._users, usual = stages, self._users
+        try:
+            yield
+        finally:
+            self._users = usual
+
     def _next(self, limit: int, wait_ms: int) -> Batch:
-        with translated():
-            events, token = self._read(self._get_more(limit, wait_ms))
-            if time.monotonic() >= self._oplog_due:
+        try:
+            with translated(query=bool(self._users)):
+                events, token = self._read(self._get_more(limit, wait_ms))
+        except QueryRefused as error:
+            text = QUOTED.sub("…", str(error))
+            raise StagesFailed(f"The pipeline fails on a change event: {text}", hint=FAILED_HINT) from error
+        if time.monotonic() >= self._oplog_due:
+            with translated():
                 self._oplog = self.oplog()
         size = sum(map(len, events))
         self._size.learn(len(events), size)
@@ -177,7 +207,8 @@ class ChangeStream:
             return self._open({"startAfter": dict(token)} if token else self._first_start())
 
     def _open(self, start: Mapping[str, Any]) -> ResumeToken:
-        self._reached = self._aggregate(self._pipeline(start))
+        with refusals_named(self._settings.pipeline, lambda stages: self._aggregate([{"$changeStream": {}}, *stages])):
+            self._reached = self._aggregate(self._pipeline(start))
         self._joiner = FragmentJoiner(self._reached)
         return self._reached
 
@@ -213,9 +244,11 @@ class ChangeStream:
         if self._settings.full_document_before_change != "off":
             stage["fullDocumentBeforeChange"] = self._settings.full_document_before_change
         wanted = match_stage(self._settings.watch_collections, self._settings.exclude_collections)
+        operations = operations_stage(self._settings.exclude_operations)
         exclusions = exclusion_stages(self._settings.exclude_fields)
         unset = [{"$unset": [*self._left_out]}] if self._left_out else []
-        return [{"$changeStream": stage}, *wanted, *self._after, *exclusions, *unset]
+        # The user's stages may ask for a document that is left out only because of its size.
+        return [{"$changeStream": stage}, *wanted, *operations, *self._after, *exclusions, *self._users, *unset]
 
     def _get_more(self, limit: int, wait_ms: int) -> dict[str, Any]:
         return {"getMore": Int64(self._cursor_id), "collection": "$cmd.aggregate", "batchSize": limit, "maxTimeMS": wait_ms}

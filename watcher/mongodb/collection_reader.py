@@ -21,6 +21,7 @@ from watcher.mongodb.client import CommandSession
 from watcher.mongodb.cursor_reply import take_apart
 from watcher.mongodb.errors import translated, understood
 from watcher.mongodb.field_exclusion import fields_of
+from watcher.mongodb.user_stages import document_stages
 
 BY_ID = {"_id": 1}
 
@@ -49,17 +50,14 @@ class CollectionInfo(NamedTuple):
 class Chunk(NamedTuple):
     """Documents that follow each other in the order of `_id`. `complete`: the collection has no more.
 
-    `operation_time` is that of the reply. What was read without a time is what a majority had committed by then.
+    `operation_time` is that of the reply. What was read without a time is what a majority had committed by then. `last_id` is the
+    `_id` after which the next chunk begins, also if the pipeline lets no document pass; None if there was none to read.
     """
 
     documents: Sequence[BSON]
     complete: bool
     operation_time: Timestamp
-
-    @property
-    def last_id(self) -> BSON | None:
-        """The `_id` after which the next chunk begins; None if there are no documents."""
-        return id_document(self.documents[-1]) if self.documents else None
+    last_id: BSON | None
 
 
 class CollectionReader:
@@ -68,11 +66,15 @@ class CollectionReader:
     All methods raise Outage, NotPermitted, ConfigurationError or UnsupportedServer.
     """
 
-    def __init__(self, session: CommandSession, database: str, exclude_fields: Iterable[str] = ()) -> None:
-        """Documents come without `exclude_fields`, as in the change stream. The caller closes the session."""
+    def __init__(
+        self, session: CommandSession, database: str, exclude_fields: Iterable[str] = (), pipeline: tuple[str, ...] = ()
+    ) -> None:
+        """Documents come without `exclude_fields`, and as `pipeline` makes them, as in the change stream. The caller closes the
+        session."""
         self._session = session
         self._database = database
         self._exclude_fields = tuple(exclude_fields)
+        self._pipeline = pipeline
 
     def collections(self) -> list[CollectionInfo]:
         """Return the database's collections by name, without MongoDB's own."""
@@ -98,17 +100,18 @@ class CollectionReader:
         """Read the next documents after the `_id` `after`, from the first one on if it is None, whatever types the `_id`s have.
 
         At most `limit` documents come, of at most `max_bytes` together, but at least one; and never more than a reply of MongoDB
-        holds, 16 MB. They match `query`. `max_time_ms` bounds the server's time; 0 does not.
+        holds, 16 MB. They match `query`. A pipeline may let fewer of them pass, or none. `max_time_ms` bounds the server's time; 0
+        does not.
 
         `at` is the cluster time as of which to read, with read concern `snapshot`; without it the read concern is `majority`, and
         the documents are as of `since` or later. No collection of the name at that time is an empty one.
 
-        Errors, besides those of all methods: NotAtThisTime; QueryRefused if a document makes the query fail.
+        Errors, besides those of all methods: NotAtThisTime; QueryRefused if a document makes the query or the pipeline fail.
         """
         command = {
             "find": collection,
             "filter": _beyond(after, query),
-            "projection": dict.fromkeys(fields_of(self._exclude_fields, collection), 0),
+            "projection": BY_ID if self._pipeline else dict.fromkeys(fields_of(self._exclude_fields, collection), 0),
             # Collation is the collection's own, by which its `_id`s are unique; another one could not use the index.
             "sort": BY_ID,
             "hint": BY_ID,
@@ -118,12 +121,18 @@ class CollectionReader:
             "maxTimeMS": max_time_ms,
             "readConcern": self._read_concern(at, since),
         }
-        with translated(at_time=at is not None or since is not None, query=query is not None):
-            documents, cursor_id, time = self._ask(command)
-            if cursor_id:  # the reply is full, and what does not fit in it comes with the next chunk
-                self._session.command(self._database, {"killCursors": collection, "cursors": [cursor_id]})
+        with translated(at_time=at is not None or since is not None, query=query is not None or bool(self._pipeline)):
+            documents, cursor_id, time = self._first_reply(command)
+            complete, last = not cursor_id and len(documents) < limit, _last_id(documents)
+            if self._pipeline and documents:
+                ids = [id_document(each) for each in documents]
+                read = {"cursor": {"batchSize": limit}, "maxTimeMS": max_time_ms, "readConcern": command["readConcern"]}
+                stages = [_among(ids), {"$sort": BY_ID}, *self._stages(collection, at or time)]
+                documents, cursor_id, time = self._first_reply({"aggregate": collection, "pipeline": stages, **read})
         taken = _fitting(documents, max_bytes)
-        return Chunk(taken, not cursor_id and len(documents) < limit and len(taken) == len(documents), time)
+        if cursor_id or len(taken) < len(documents):
+            complete, last = False, _last_id(taken)
+        return Chunk(taken, complete, time, last)
 
     def plan(self, collection: str, query: Mapping[str, Any]) -> None:
         """Let MongoDB plan how it would find the documents that match a query; it reads none.
@@ -136,16 +145,19 @@ class CollectionReader:
 
     def aggregate(self, collection: str, stages: Sequence[Mapping[str, Any]], batch_size: int) -> Iterator[Sequence[BSON]]:
         """Run the stages on what a majority has committed, and yield the documents of one reply after another."""
-        unset = fields_of(self._exclude_fields, collection)
-        pipeline = [*stages, *([{"$unset": unset}] if unset else [])]
+        pipeline = [*stages, *self._stages(collection, self._session.operation_time or Timestamp(0, 1))]
         cursor = {"batchSize": batch_size}
         return self._replies({"aggregate": collection, "pipeline": pipeline, "cursor": cursor, "readConcern": self._read_concern()})
 
     def by_ids(self, collection: str, ids: Iterable[BSON], batch_size: int) -> Iterator[Sequence[BSON]]:
         """Read the documents with these `_id`s, as `aggregate` does, in any order."""
-        array = document(b"".join(_renamed(id_, str(number).encode()) for number, id_ in enumerate(ids)))
-        among = RawBSONDocument(document(bytes([ARRAY]) + b"$in\0" + array))
-        return self.aggregate(collection, [{"$match": {"_id": among}}], batch_size)
+        return self.aggregate(collection, [_among(ids)], batch_size)
+
+    def _stages(self, collection: str, time: Timestamp) -> list[Mapping[str, Any]]:
+        """Make the stages that documents go through as changes do, as of `time`."""
+        unset = fields_of(self._exclude_fields, collection)
+        users = document_stages(self._pipeline, self._database, collection, time) if self._pipeline else []
+        return [*([{"$unset": unset}] if unset else []), *users]
 
     def _list(self, query: Mapping[str, Any]) -> Iterator[CollectionInfo]:
         replies = self._replies({"listCollections": 1, "cursor": {}, "filter": query})
@@ -175,6 +187,14 @@ class CollectionReader:
                 documents, cursor_id, _ = self._ask({"getMore": cursor_id, "collection": collection})
                 yield documents
 
+    def _first_reply(self, command: Mapping[str, Any]) -> tuple[Sequence[BSON], Int64, Timestamp]:
+        """Run a command that makes a cursor, as `_ask`. If its reply is full, what does not fit in it is not read."""
+        documents, cursor_id, time = self._ask(command)
+        if cursor_id:
+            collection = command.get("find") or command["aggregate"]
+            self._session.command(self._database, {"killCursors": collection, "cursors": [cursor_id]})
+        return documents, cursor_id, time
+
     def _ask(self, command: Mapping[str, Any]) -> tuple[Sequence[BSON], Int64, Timestamp]:
         """Run a command that makes or reads a cursor; returns the reply's documents, the cursor's id (0: it has ended), and the
         operation time."""
@@ -190,6 +210,16 @@ def _beyond(after: BSON | None, query: Mapping[str, Any] | None) -> Mapping[str,
         return query or {}
     beyond = {"$expr": {"$gt": ["$_id", RawBSONDocument(document(_renamed(after, b"$literal")))]}}
     return {"$and": [query, beyond]} if query else beyond
+
+
+def _among(ids: Iterable[BSON]) -> Mapping[str, Any]:
+    """Make the stage for the documents with these `_id`s."""
+    array = document(b"".join(_renamed(id_, str(number).encode()) for number, id_ in enumerate(ids)))
+    return {"$match": {"_id": RawBSONDocument(document(bytes([ARRAY]) + b"$in\0" + array))}}
+
+
+def _last_id(documents: Sequence[BSON]) -> BSON | None:
+    return id_document(documents[-1]) if documents else None
 
 
 def _renamed(id_: BSON, name: bytes) -> bytes:

@@ -125,6 +125,10 @@ class QueryRefused(ConfigurationError):
     """MongoDB does not take a query that a user wrote."""
 
 
+class StagesFailed(UndeliverableEvent):
+    """The user's stages fail on a change event, or MongoDB fails in a way that looks like it."""
+
+
 class EventNotFound(PositionLost):
     """The event after which a stream was opened is not in it: it is gone, or the stream's filter leaves it out."""
 

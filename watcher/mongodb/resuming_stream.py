@@ -16,7 +16,7 @@ from watcher.config import Settings
 from watcher.errors import WatcherError
 from watcher.model import Batch, ResumeToken
 from watcher.mongodb.change_stream import ChangeStream
-from watcher.mongodb.errors import EventNotFound, EventTooLarge
+from watcher.mongodb.errors import EventNotFound, EventTooLarge, StagesFailed
 
 logger = logging.getLogger("watcher")
 
@@ -62,9 +62,10 @@ class ResumingStream(ChangeStream):
         return batch
 
     def try_open(self, token: ResumeToken | None) -> ResumeToken:
-        """Open as `open` does, and read once: some positions are refused only then. Errors: those of both, except EventTooLarge."""
+        """Open as `open` does, and read once: some positions are refused only then. Errors: those of both, except EventTooLarge and
+        StagesFailed."""
         opened = self.open(token)
-        with contextlib.suppress(EventTooLarge):  # the worker has a policy for those
+        with contextlib.suppress(EventTooLarge, StagesFailed):  # the worker has policies for those
             self.next(1)
         return opened
 

@@ -36,6 +36,11 @@ def match_stage(watch: Iterable[str], exclude: Iterable[str]) -> list[dict[str, 
     return [{"$match": {"$or": [*selected, {"operationType": {"$in": [*WHOLE_DATABASE]}}]}}]
 
 
+def operations_stage(exclude: Iterable[str]) -> list[dict[str, Any]]:
+    """Make the pipeline stage that leaves out these operations; none if there are none."""
+    return [{"$match": {"operationType": {"$nin": operations}}}] if (operations := [*exclude]) else []
+
+
 def _by_patterns(watch: Sequence[str], exclude: Sequence[str]) -> list[dict[str, Any]]:
     exclude = (*exclude, *unmeant(watch))
     return [_names("ns.coll", watch, exclude), _names("to.coll", watch, exclude, present=True)]

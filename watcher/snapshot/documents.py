@@ -37,7 +37,7 @@ class StreamDocuments:
     def __init__(self, session: CommandSession, settings: Settings) -> None:
         self._session = session
         self._settings = settings
-        self._reader = CollectionReader(session, settings.database, settings.exclude_fields)
+        self._reader = CollectionReader(session, settings.database, settings.exclude_fields, settings.pipeline)
         self._kinds: dict[str, CollectionKind] = {}
         self._told: set[str] = set()
 
@@ -77,9 +77,10 @@ class StreamDocuments:
             self.collections()  # the name may stand for a collection of another kind by now
             raise Unreadable(str(error)) from error
         except QueryRefused as error:
-            raise Unanswerable(f"the filter of {collection} fails on a document: {error}") from error
+            or_pipeline = ", or the pipeline," if self._settings.pipeline else ""
+            raise Unanswerable(f"the filter of {collection}{or_pipeline} fails on a document: {error}") from error
         reached = chunk.operation_time
-        return Read(chunk.documents, chunk.complete, at if has_past else (reached.time, reached.inc))
+        return Read(chunk.documents, chunk.complete, at if has_past else (reached.time, reached.inc), chunk.last_id or b"")
 
     def _reason_against(self, kind: CollectionKind) -> str:
         """Return the reason why collections of this kind are not copied; empty if they are."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 import time
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
 from math import ceil
@@ -118,6 +118,8 @@ class Interleaver:
         if place and read and read.documents:
             yield from self._with_rows(reply, place, read)
         else:
+            if place and read and read.last:  # no document passed the pipeline
+                self._snapshot = replace(self._running, last=read.last)
             yield from self._without_rows(reply)
         if place and (notices := self._ends(place.at, read)):
             yield self._noted(replace(reply, events=(), notices=notices, size=0))
@@ -181,10 +183,10 @@ class Interleaver:
             more=True,
             snapshot=snapshot,
             rows=len(documents),
-            snapshot_at=lambda rows: advanced(snapshot, documents, rows),
+            snapshot_at=lambda rows: advanced(snapshot, read, rows),
             superseded=superseded_rows(documents, events, namespace),
         )
-        self._snapshot = advanced(snapshot, documents, len(documents))
+        self._snapshot = advanced(snapshot, read, len(documents))
         if reply.events:
             yield self._noted(replace(reply, events=reply.events[place.events :], notices=(), size=0))
 
@@ -269,11 +271,12 @@ class Interleaver:
         return self._snapshot
 
 
-def advanced(snapshot: Snapshot, documents: Sequence[bytes], rows: int) -> Snapshot:
-    """Return the snapshot after the first `rows` of these documents."""
+def advanced(snapshot: Snapshot, read: Read, rows: int) -> Snapshot:
+    """Return the snapshot after the first `rows` of the documents that were read."""
+    is_all = rows == len(read.documents) and read.last
     return replace(
         snapshot,
-        last=id_document(documents[rows - 1]),
+        last=read.last if is_all else id_document(read.documents[rows - 1]),
         documents=snapshot.documents + rows,
         in_collection=snapshot.in_collection + rows,
     )

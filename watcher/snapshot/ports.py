@@ -31,12 +31,14 @@ class Stream(Protocol):
 class Read:
     """Documents of one collection, in the order of their `_id`; `complete` if there are no more behind them.
 
-    They are as of `at`. If that is later than the time asked for, each may be as of any time between the two.
+    They are as of `at`. If that is later than the time asked for, each may be as of any time between the two. `last` is the BSON
+    document `{_id: …}` of the last one that was read, which may be none of `documents`; empty if there was none.
     """
 
     documents: Sequence[bytes]
     complete: bool
     at: Ticks
+    last: bytes = b""
 
 
 class Documents(Protocol):

@@ -12,6 +12,7 @@ import bson
 from bson.codec_options import CodecOptions, DatetimeConversion
 from bson.datetime_ms import DatetimeMS
 from bson.decimal128 import Decimal128
+from bson.timestamp import Timestamp
 
 from watcher.bson_elements import DOCUMENT, LENGTH, Element, elements, id_document
 from watcher.model import Snapshot, Ticks
@@ -38,7 +39,8 @@ def row_events(documents: Sequence[bytes], snapshot: Snapshot, namespace: bytes,
 
     Each event is written by hand, in one piece: this is part of the hot path, and only number, key and document differ.
     """
-    about = bson.encode({"operationType": snapshot.operation, "wallTime": DatetimeMS(time[0] * 1000)})[LENGTH:-1]
+    times = {"clusterTime": Timestamp(*time), "wallTime": DatetimeMS(time[0] * 1000)}
+    about = bson.encode({"operationType": snapshot.operation, **times})[LENGTH:-1]
     before_key = b"\0\0" + about + b"\x03ns\0" + namespace + b"\x03documentKey\0"
     before_row = b"\x03fullDocument\0"
     tail = bson.encode({"snapshot": snapshot.id})[LENGTH:]

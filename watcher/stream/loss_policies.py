@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+from collections.abc import Sequence
 from dataclasses import replace
 
 from bson import json_util
@@ -14,7 +15,7 @@ from watcher.errors import Outage, PositionLost
 from watcher.log import iso
 from watcher.model import Batch, Notice, Position, ResumeToken, token_seconds
 from watcher.mongodb.error_codes import LARGE_HINT
-from watcher.mongodb.errors import CUT_OFF, ID_TOO_LARGE_HINT, EventTooLarge
+from watcher.mongodb.errors import CUT_OFF, ID_TOO_LARGE_HINT, EventTooLarge, StagesFailed
 from watcher.mongodb.resuming_stream import ResumingStream
 from watcher.mongodb.split_events import event_token
 from watcher.stream.gaps import Gaps
@@ -27,6 +28,9 @@ HUGE_TOKEN = 16_000
 
 CAREFULLY = 2000
 """Events to read one at a time after a closed connection: as many as a reply holds that was asked for with the usual batch_size."""
+
+AT_ONCE_MS = 1
+"""Wait for an event that is there already."""
 
 BARE_REPLIES = 5
 """Replies to wait for an event without its documents: it may come in fragments, or the server may still be looking for it."""
@@ -75,6 +79,8 @@ class TolerantStream:
             batch = self._stream.next(1 if self._one_by_one else None, wait_ms)
         except EventTooLarge as error:
             return self._next_large(error) if self._one_by_one else self._slow_down()
+        except StagesFailed:
+            return self._next_by_itself()
         except Outage as error:
             if self._one_by_one and error.code == CUT_OFF and self._next_token_is_huge():
                 return self._next_large(EventTooLarge("A change event is too large for MongoDB's reply", hint=LARGE_HINT))
@@ -82,6 +88,32 @@ class TolerantStream:
         is_whole = batch.is_whole and not self._one_by_one
         self._one_by_one = max(0, self._one_by_one - len(batch.events))
         return replace(batch, is_whole=is_whole)
+
+    def _next_by_itself(self) -> Batch:
+        """Read the next event by itself: the user's pipeline fails on it, or on a later one before the next that passes."""
+        with self._stream.bare():
+            batch = self._next_without(())
+        for event in batch.events:
+            try:
+                batch = replace(batch, events=self._passing(event_token(event)))
+            except StagesFailed as error:
+                if self._settings.on_transform_error == "fail":
+                    raise StagesFailed(f"{error}: {described(event)}", hint=error.hint) from error
+                logger.warning("the pipeline fails on an event: %s", error, extra={"eventId": event_token(event)["_data"]})
+                batch = replace(batch, failed=True)
+        self._stream.open(batch.token)
+        return batch
+
+    def _passing(self, token: ResumeToken) -> Sequence[bytes]:
+        """Read the event of `token` as the pipeline makes it; nothing if it does not pass. Errors: StagesFailed."""
+        with self._stream.only(token):
+            reached = self._stream.open(self._token)
+            while reached["_data"] < token["_data"]:
+                batch = self._stream.next(1, AT_ONCE_MS)
+                if batch.events:
+                    return batch.events
+                reached = batch.token
+        return ()
 
     def _open(self, token: ResumeToken | None) -> Batch:
         try:

@@ -75,17 +75,21 @@ class Pipeline:
         ]
         if any(notice.operation == "gap" for notice in batch.notices):
             position = replace(position, last_gap_at=iso(time.time()))
-        size = sum(len(message.value) for message in messages)
+        size = sum(len(message.value or b"") for message in messages)
         messages_for, limit_of = self._encoder.messages_for, self._sink.limit_of
         needless = set[int]()
         for number, event in enumerate(batch.events, 1):
             if number in needless:
                 continue
-            made = messages_for(event, position.sequence + len(messages) + 1, limit_of, batch.missing)
+            sequence = position.sequence + len(messages) + 1
+            if batch.failed:
+                made = self._encoder.dead_letters_for(event, sequence)
+            else:
+                made = messages_for(event, sequence, limit_of, batch.missing)
             for message in made:
                 messages.append(message)
-                size += len(message.value)
-            if number in batch.superseded and made[0].operation in ROW_OPERATIONS and len(made) == 1:
+                size += len(message.value or b"")
+            if number in batch.superseded and len(made) == 1 and made[0].operation in ROW_OPERATIONS:
                 needless.add(batch.superseded[number])  # its document went out whole
             if size >= self._sink.transaction_bytes:
                 position = position.moved(batch.position_after(number), len(messages), batch.snapshot_after(number))

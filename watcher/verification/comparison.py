@@ -11,13 +11,15 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-import orjson
-
 from watcher.config import Settings
+from watcher.consumer.delivered import decoded
+from watcher.consumer.reading.topics import places_of
+from watcher.decoding.message import UnknownMessage
+from watcher.decoding.places import TopicPlaces
 from watcher.kafka.log_reader import Record
-from watcher.verification.difference import Difference, is_same, shown
-from watcher.verification.mapping import MappingFile
-from watcher.verification.normalizing import ABSENT, old_told, or_null, our_told
+from watcher.verification.difference import Difference, changes, is_same, shown
+from watcher.verification.normalizing import ABSENT, or_null
+from watcher.verification.old_side import NotOfOldSide, OldSide
 from watcher.verification.pairing import Pair, Pairing, Told
 from watcher.verification.records import TopicReader
 
@@ -103,7 +105,7 @@ class Request:
     """
 
     settings: Settings
-    mapping: MappingFile
+    old: OldSide
     our_topics: Callable[[str], bool]
     watcher: str | None
     since: datetime | None = None
@@ -132,45 +134,33 @@ def _read_side(
 ) -> None:
     told: list[Told] = []
     phase = "reading our topics" if ours else "reading the old topics"
-    numbers = itertools.count(1)
+    numbers, places = itertools.count(1), places_of(request.settings)
 
     def take(record: Record) -> None:
-        if ours:
-            told.extend(_our_record(request, record, next(numbers)))
-        elif one := _old_record(request, record):
-            told.append(one)
-        else:
+        try:
+            told.extend(_our_record(request, places, record, next(numbers)) if ours else request.old.told(record))
+        except NotOfOldSide:
             result.unread += 1
         if len(told) >= ROWS_AT_ONCE:
             pairing.add(told)
             told.clear()
 
     since_ms = int((request.since.timestamp() - request.window_s) * 1000) if request.since else None
-    wanted = request.our_topics if ours else request.mapping.topics.__contains__
+    wanted = request.our_topics if ours else request.old.has
     with TopicReader(request.settings, wanted, since_ms) as reader:
         reader.read(take, lambda done, total: progress(phase, done, total))
     pairing.add(told)
 
 
-def _old_record(request: Request, record: Record) -> Told | None:
-    """The change that an old record reports, or None if it cannot be read."""
-    try:
-        value = orjson.loads(record.value() or b"null")
-    except orjson.JSONDecodeError:
-        return None
-    topic = record.topic() or ""
-    return old_told(topic, request.mapping.topics[topic], record.key(), value, record.timestamp()[1])
-
-
-def _our_record(request: Request, record: Record, number: int) -> Iterable[Told]:
+def _our_record(request: Request, places: TopicPlaces, record: Record, number: int) -> Iterable[Told]:
     """The changes that a record of ours reports; nothing if it is not one of ours."""
     try:
-        message = orjson.loads(record.value() or b"null")
-    except orjson.JSONDecodeError:
+        message = decoded(record, places)
+    except UnknownMessage:
         return ()
-    if not isinstance(message, dict) or "sequence" not in message or request.watcher not in (None, message.get("watcher")):
+    if "sequence" not in message or request.watcher not in (None, message["watcher"]):
         return ()
-    return our_told(request.mapping.topics, message, number)
+    return request.old.our_told(message, number)
 
 
 def _begin_ms(request: Request, pairing: Pairing) -> int:
@@ -196,9 +186,15 @@ def _judge(pair: Pair, result: Comparison, begin_ms: int, last_ms: int) -> None:
 def _changes(old: Told, ours: Told) -> Iterable[Difference]:
     """Yield the mapped fields that differ. Null and a missing field count as equal, as they do for most readers of JSON."""
     for path, value in old.values.items():
-        other = ours.values.get(path, ABSENT)
-        if not is_same(or_null(value), or_null(other)):
-            yield Difference(path, _shown(value), _shown(other))
+        if not is_same(or_null(value), or_null(ours.values.get(path, ABSENT))):
+            yield from _differences(path, value, ours.values.get(path, ABSENT))
+
+
+def _differences(path: str, value: Any, other: Any) -> Iterable[Difference]:
+    """The places in a field that differ, if both sides have an object or an array there; else the field."""
+    if ABSENT in (value, other) or not isinstance(value, dict | list) or type(value) is not type(other):
+        return (Difference(path, _shown(value), _shown(other)),)
+    return (each._replace(path=f"{path}.{each.path}") for each in changes(value, other))
 
 
 def _shown(value: Any) -> str | None:

@@ -5,5 +5,9 @@ from __future__ import annotations
 from watcher.errors import WatcherError
 
 
+class Unjudgeable(WatcherError):
+    """The messages have gone through a function of the user's, so nothing says what they should be."""
+
+
 class NothingDelivered(WatcherError):
     """The watcher has never run, so there is nothing to compare."""

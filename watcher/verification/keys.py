@@ -28,7 +28,7 @@ _READINGS: tuple[Callable[[str], Any], ...] = (
 
 def possible_ids(key: bytes, json_format: str) -> list[Any]:
     """Return the `_id` values that may have produced this key. MongoDB itself compares numbers across their types."""
-    if json_format == "extended":
+    if json_format != "plain":
         return [json_util.loads(key)]
     value = orjson.loads(key)
     return _readings(value) if isinstance(value, str) else [value]
@@ -36,7 +36,7 @@ def possible_ids(key: bytes, json_format: str) -> list[Any]:
 
 def is_certain(key: bytes, json_format: str) -> bool:
     """True if `possible_ids` surely includes the right value. Within objects, plain JSON leaves too much open."""
-    return json_format == "extended" or not isinstance(orjson.loads(key), dict)
+    return json_format != "plain" or not isinstance(orjson.loads(key), dict)
 
 
 def created_seconds(id_: object) -> int | None:

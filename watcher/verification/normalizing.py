@@ -17,29 +17,30 @@ ABSENT = {"$absent": True}
 """Stands for the value of a field that a message lacks. No JSON of MongoDB's uses that name."""
 
 
-def old_told(topic: str, mapping: TopicMapping, record_key: bytes | None, value: Any, time_ms: int) -> Told | None:
-    """The change that an old message reports, in our terms. None if it has no key, no usable time, or an operation that the mapping
-    does not name.
+def old_told(topic: str, mapping: TopicMapping, record_key: bytes | None, value: Any, record_ms: int) -> Told | None:
+    """The change that an old message reports, in our terms; `record_ms` is its time in Kafka.
+
+    None if it has no key, no usable time, or an operation that the mapping does not name.
     """
     key = _key(mapping.key, value, record_key)
     operation: object = mapping.operation
     if not isinstance(mapping.operation, str):
         operation = mapping.operation.values.get(str(at_path(value, mapping.operation.field)))
-    told_at = _time_ms(at_path(value, mapping.time)) if mapping.time else time_ms
+    told_at = time_ms(at_path(value, mapping.time)) if mapping.time else record_ms
     if not key or operation is None or told_at is None:
         return None
     values = {ours: _or_absent(at_path(value, old)) for old, ours in mapping.fields.items()}
     return Told(mapping.collection, str(operation), topic, key, told_at, values)
 
 
-def our_told(topics: Mapping[str, TopicMapping], message: dict[str, Any], number: int) -> Iterator[Told]:
+def our_told(topics: Mapping[str, TopicMapping], message: Mapping[str, Any], number: int) -> Iterator[Told]:
     """Yield the change that our message number `number` reports, once for each old topic that covers it, with that topic's key and
     fields. A document that a snapshot has copied is no change: the old watcher has no message about it.
     """
     if "snapshot" in message:
         return
     operation = TOPIC_OF.get(message["operationType"], "")
-    told_at = _time_ms(message["timestamp"]) or 0
+    told_at = time_ms(message["timestamp"]) or 0
     for topic, mapping in topics.items():
         if mapping.collection == message.get("collection") and operation in mapping.operations:
             key = _key(mapping.our_key, message) or _key_text(ABSENT)
@@ -73,7 +74,7 @@ def _key_text(key: Any) -> str:
     return key if isinstance(key, str) else orjson.dumps(key).decode()
 
 
-def _time_ms(value: Any) -> int | None:
+def time_ms(value: Any) -> int | None:
     """Convert a number of milliseconds, or an ISO time, to milliseconds since 1970; None for anything else."""
     if isinstance(value, (int, float)) and not isinstance(value, bool):
         return int(value)

@@ -32,6 +32,7 @@ class Verdict(StrEnum):
     OLDER = "older"
     UNDATED = "undated"
     NOT_COMPARABLE = "notComparable"
+    NOT_JUDGED = "notJudged"
 
 
 FAULTS = (Verdict.MISSING, Verdict.EXTRA, Verdict.DIFFERENT, Verdict.UNSETTLED)
@@ -62,6 +63,8 @@ class VerificationResult:
     database: str
     compared: Counter[str] = field(default_factory=Counter)
     """Documents that were compared in the source, by collection."""
+    unjudged: frozenset[Verdict] = frozenset()
+    """Verdicts that cannot be given, because the settings leave out changes."""
     verdicts: Counter[Verdict] = field(default_factory=Counter)
     examples: dict[Verdict, list[DocumentExample]] = field(default_factory=dict)
     reshaped: set[str] = field(default_factory=set)
@@ -78,6 +81,7 @@ class VerificationResult:
 
     def judge(self, verdict: Verdict, example: DocumentExample) -> None:
         """Count one document. The first few of each verdict are named."""
+        verdict = Verdict.NOT_JUDGED if verdict in self.unjudged else verdict
         self.verdicts[verdict] += 1
         named = self.examples.setdefault(verdict, [])
         if len(named) < EXAMPLES:
@@ -116,6 +120,7 @@ class VerificationResult:
                 "lost": numbers.lost,
                 "gaps": numbers.gaps[:SPANS],
                 "announced": numbers.announced[:SPANS],
+                "compacted": numbers.removed,
                 "repeated": numbers.repeated,
                 "repeatsAllowed": self.repeats_allowed,
             },

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 BLOCK_BYTES = 8192
 BLOCK_NUMBERS = BLOCK_BYTES * 8
@@ -64,18 +64,34 @@ class SeenNumbers:
 
 @dataclass(frozen=True, slots=True)
 class SequenceReport:
-    """The conclusion from the numbers. `gaps` are lost messages. `announced` spans are those that a control message reports."""
+    """The conclusion from the numbers. `gaps` are lost messages. `announced` spans are those that a control message reports, and
+    `compacted` those that Kafka may have removed because a later message about the same document is there.
+    """
 
     first: int | None
     last: int
     gaps: tuple[Span, ...]
     announced: tuple[Span, ...]
     repeated: int
+    compacted: tuple[Span, ...] = ()
 
     @property
     def lost(self) -> int:
         """Count of the numbers that are missing for good."""
-        return sum(last - first + 1 for first, last in self.gaps)
+        return _count(self.gaps)
+
+    @property
+    def removed(self) -> int:
+        """Count of the numbers that compaction may have removed."""
+        return _count(self.compacted)
+
+    def of_compacted_topics(self) -> SequenceReport:
+        """Return the same for topics that are compacted: there, nothing tells a message that was lost from one that was removed."""
+        return replace(self, gaps=(), compacted=self.gaps)
+
+
+def _count(spans: Iterable[Span]) -> int:
+    return sum(last - first + 1 for first, last in spans)
 
 
 def report(seen: SeenNumbers, *, repeated: int, certain_from: int, last: int, jumps: Iterable[int]) -> SequenceReport:

@@ -70,7 +70,7 @@ class SourceReader:
         self._settings = settings
         self._dialect = DIALECTS[settings.json_format]
         self._session = CommandSession(settings)
-        self._reader = CollectionReader(self._session, settings.database, settings.exclude_fields)
+        self._reader = CollectionReader(self._session, settings.database, settings.exclude_fields, settings.pipeline)
 
     def collections(self) -> list[str]:
         """Return the watched collections that exist."""

@@ -11,7 +11,9 @@ import orjson
 
 from watcher.config import Settings
 from watcher.consumer.delivered import parse
+from watcher.consumer.reading.topics import places_of
 from watcher.kafka.log_reader import Partition, Record, partition_of
+from watcher.kafka.topics import Topics
 from watcher.operations import DEAD_LETTER, ROW_OPERATIONS
 from watcher.verification.copies import COMPLETING, Copies
 from watcher.verification.lineage import RESHAPING, Lineage, touched
@@ -43,6 +45,7 @@ class TopicReplay:
         self._first_in: dict[Partition, tuple[int, str]] = {}
         self._oldest: tuple[int, str] | None = None
         self._copies = Copies()
+        self._places = places_of(settings)
         self.lineage = Lineage((), settings.watches)
         self._reader = TopicReader(settings, topics_of(settings))
 
@@ -71,7 +74,8 @@ class TopicReplay:
     def document(self, known: Known) -> Any:
         """Return the document in the message that `known` came from, parsed; None if it is gone."""
         record = self._reader.record_at(known.partition, known.offset)
-        return orjson.loads(record.value() or b"null").get("fullDocument") if record else None
+        delivered = parse(record, self._settings.kafka_client_id, self._places) if record else None
+        return delivered.message.get("fullDocument") if delivered else None
 
     @property
     def newest(self) -> int:
@@ -81,6 +85,11 @@ class TopicReplay:
     def sequences(self, last: int) -> SequenceReport:
         """Report on the numbers up to `last`."""
         return report(self._seen, repeated=self._repeated, certain_from=self._certain_from, last=last, jumps=self._jumps)
+
+    def are_compacted(self) -> bool:
+        """True if any of the topics is compacted, as far as Kafka tells: that needs the right DescribeConfigs."""
+        topics = Topics(self._settings, lambda _error: None)
+        return any("compact" in topics.config(name).get("cleanup.policy", "") for name in self._reader.topics)
 
     def is_copied(self, collection: str, *, with_all: bool) -> bool:
         """True if a snapshot has copied the collection, or with all others if `with_all`: then each document has a message."""
@@ -112,7 +121,7 @@ class TopicReplay:
         found: list[Message] = []
 
         def take(record: Record) -> None:
-            if delivered := parse(partition_of(record), record.value(), self._settings.kafka_client_id):
+            if delivered := parse(record, self._settings.kafka_client_id, self._places):
                 found.extend([delivered.message] if delivered.message["operationType"] in RESHAPING else [])
 
         with TopicReader(self._settings, topics_of(self._settings, "control")) as reader:
@@ -121,7 +130,7 @@ class TopicReplay:
 
     def _take(self, record: Record) -> None:
         partition = partition_of(record)
-        delivered = parse(partition, record.value(), self._settings.kafka_client_id)
+        delivered = parse(record, self._settings.kafka_client_id, self._places)
         if delivered is None:
             return
         self._count(partition, delivered.message)

@@ -17,7 +17,8 @@ from pathlib import Path
 from watcher.config import Settings
 from watcher.kafka.position_reader import PositionReader
 from watcher.model import Position
-from watcher.verification.errors import NothingDelivered
+from watcher.verification.errors import NothingDelivered, Unjudgeable
+from watcher.verification.filtered import unjudged
 from watcher.verification.keys import is_certain
 from watcher.verification.rechecking import POLL_SECONDS, Progress, Settling
 from watcher.verification.result import DocumentExample, Verdict, VerificationResult
@@ -61,11 +62,18 @@ class Verifier:
         self._progress = progress
         self._positions = PositionReader(settings, lambda _error: None)
         self._result = VerificationResult(settings.name, settings.database, sampled=sample is not None)
+        self._result.unjudged = unjudged(settings)
         self._result.repeats_allowed = settings.delivery == "at-least-once"
         self._store = StateStore(directory)
 
     def run(self) -> VerificationResult:
-        """Run the verification. Raises NothingDelivered, Outage, ReadError, NotPermitted, ConfigurationError."""
+        """Run the verification. Raises NothingDelivered, Unjudgeable, Outage, ReadError, NotPermitted, ConfigurationError."""
+        if self._settings.transform:
+            raise Unjudgeable(
+                f"the messages of '{self._settings.name}' have gone through the transform {self._settings.transform}, so there is "
+                "nothing to compare them with",
+                hint="compare a watcher without it, with another kafka_client_id and other topics",
+            )
         started = time.monotonic()
         try:
             with (
@@ -161,4 +169,4 @@ def settled_sequences(topics: TopicReplay, counted: int) -> SequenceReport:
     while (found := topics.sequences(last)).gaps and time.monotonic() < deadline:
         time.sleep(POLL_SECONDS)
         topics.read()
-    return found
+    return found.of_compacted_topics() if found.gaps and topics.are_compacted() else found

@@ -21,7 +21,6 @@ from watcher.kafka.lease import Lease
 from watcher.kafka.lease_rules import DISPLACED_SECONDS, Turn
 from watcher.kafka.sink import KafkaSink
 from watcher.log import logging_to, standard_output
-from watcher.messages.encoder import Encoder, MessageFormat
 from watcher.model import Owner, Position
 from watcher.mongodb.errors import CUT_OFF
 from watcher.mongodb.resuming_stream import ResumingStream
@@ -31,6 +30,7 @@ from watcher.stream.overlap import take_short_turns
 from watcher.stream.pipeline import Pipeline
 from watcher.worker.backoff import Backoff
 from watcher.worker.credentials import Credentials
+from watcher.worker.encoding import encoder_of
 from watcher.worker.memory import give_memory_back
 from watcher.worker.previous_run import PreviousRun
 from watcher.worker.process import Nudge, StopRequest, die_with_parent, only_one, stop_requested
@@ -95,7 +95,7 @@ def _run_alone(settings: Settings, deployment: Deployment, stopping: StopRequest
         with status_file.kept(progress), progress.account_for(stopping):
             logger.info("starting", extra={"version": __version__, "pid": owner.pid, "restarts": previous.restarts})
             _hold_back(previous, progress, stopping)
-            Worker(settings, owner, previous, progress, stopping, nudge).run()
+            Worker(settings, owner, previous, progress, stopping, nudge, deployment).run()
             logger.info("stopped")
     return ExitCode.STOPPED
 
@@ -119,14 +119,16 @@ class Worker:
         progress: Progress,
         stopping: threading.Event,
         nudge: Nudge,
+        deployment: Deployment,
     ) -> None:
+        """Errors: ConfigurationError if the transform cannot be loaded."""
         self._credentials = Credentials(settings)
         self._progress = progress
         self._stopping = stopping
         self._tenure = Tenure(stopping, Lease(settings) if settings.high_availability else None)
         self._nudge = nudge
         self._sink = KafkaSink(settings, owner, previous.delivered)
-        self._encoder = Encoder(MessageFormat.of(settings), topic_of=self._sink.topic_of)
+        self._encoder = encoder_of(settings, self._sink, deployment)
         self._cut_off = False
         self._told = False
 

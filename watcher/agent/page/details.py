@@ -15,7 +15,7 @@ from watcher.agent.view.fleet_view import view_of
 from watcher.config import Deployment, Loaded
 from watcher.config.in_force import values_in_force
 from watcher.errors import WatcherError
-from watcher.fleet.logs import NO_TIME, Line, Wanted, last_lines, pairs
+from watcher.fleet.logs.lines import NO_TIME, Line, Wanted, last_lines, pairs
 from watcher.log import iso
 from watcher.terminal.message_text import message_text, printable, short
 

@@ -22,6 +22,7 @@ from watcher.log import iso
 if TYPE_CHECKING:
     from watcher.verification.comparison import Comparison
     from watcher.verification.mapping import MappingFile
+    from watcher.verification.old_side import OldSide
 
 WORDS = {"different": "different", "onlyOld": "only in old", "onlyNew": "only in new"}
 HEADINGS = ("COLLECTION", "OPERATION", "SAME", "DIFFERENT", "ONLY-OLD", "ONLY-NEW")
@@ -33,11 +34,11 @@ HEADINGS = ("COLLECTION", "OPERATION", "SAME", "DIFFERENT", "ONLY-OLD", "ONLY-NE
 @click.option(
     "--mapping",
     "mapping_file",
-    required=True,
     type=click.Path(path_type=Path),
     metavar="FILE",
     help="How the old messages correspond to ours, in TOML.",
 )
+@click.option("--connector", metavar="PREFIX", help="Debezium's or MongoDB's connector with this topic.prefix; needs no mapping.")
 @click.option("--since", type=Since(), metavar="TIME", help="Only changes since TIME: 30s, 10m, 2h, 1d, or an ISO time.")
 @click.option(
     "--window",
@@ -54,15 +55,16 @@ def compare(
     deployment: Deployment,
     old: str | None,
     new: str,
-    mapping_file: Path,
+    mapping_file: Path | None,
+    connector: str | None,
     since: datetime | None,
     window_s: float,
     as_json: bool,
 ) -> int:
-    """Compare the messages of an old watcher with ours, while both run.
+    """Compare the messages of an old watcher, or of a connector, with ours, while both run.
 
     Two messages are about the same change if they have the same collection, operation and key, and are within the window. Then
-    the fields that the mapping names are compared.
+    the fields that the mapping names are compared; of a connector's messages, everything.
 
     \b
     Exit codes: 0 both report the same; 1 they differ, or there is nothing to compare,
@@ -70,22 +72,32 @@ def compare(
     """
     from watcher.verification.comparison import Request
     from watcher.verification.comparison import compare as compared
-    from watcher.verification.mapping import load_mapping
 
-    mapping = _chosen(load_mapping(mapping_file), old)
+    if (mapping_file is None) == (connector is None) or (connector and old):
+        raise click.UsageError("give --mapping, with or without --old; or else --connector")
+    mapping = _chosen(mapping_file, old) if mapping_file else None
     settings, our_topics, watcher = _ours(deployment, new)
-    request = Request(settings, mapping, our_topics, watcher, since, window_s)
+    request = Request(settings, _old_side(mapping, connector or "", settings), our_topics, watcher, since, window_s)
     with tempfile.TemporaryDirectory(prefix="watcher-compare-") as directory, phases() as progress:
         result = compared(request, Path(directory), progress)
     if as_json:
         click.echo(json.dumps(result.as_json(), indent=2))
     else:
-        _print(result)
+        _print(result, "do not fit the mapping" if mapping else "are of neither connector")
     return CliExitCode.OK if result.agrees else CliExitCode.FAILED
 
 
-def _chosen(mapping: MappingFile, old: str | None) -> MappingFile:
-    """The mapping, limited to the topics in `old`."""
+def _old_side(mapping: MappingFile | None, connector: str, settings: Settings) -> OldSide:
+    from watcher.verification.old_side import ConnectorSide, MappedSide
+
+    return MappedSide(mapping) if mapping else ConnectorSide(connector, settings.database)
+
+
+def _chosen(mapping_file: Path, old: str | None) -> MappingFile:
+    """The mapping in the file, limited to the topics in `old`."""
+    from watcher.verification.mapping import load_mapping
+
+    mapping = load_mapping(mapping_file)
     if old is None:
         return mapping
     names = [name.strip() for name in old.split(",")]
@@ -110,7 +122,7 @@ def _ours(deployment: Deployment, new: str) -> tuple[Settings, Callable[[str], b
     raise click.BadParameter(f"'{new}' is neither a watcher nor a topic of one", param_hint="--new")
 
 
-def _print(result: Comparison) -> None:
+def _print(result: Comparison, unread: str) -> None:
     rows: list[tuple[str, ...]] = [HEADINGS]
     for (collection, operation), counts in sorted(result.counts.items()):
         rows.append((collection, operation, *(str(counts[name]) for name in ("same", *WORDS))))
@@ -124,7 +136,7 @@ def _print(result: Comparison) -> None:
         for change in example.changes:
             click.echo(f"  {change.path}: old {change.left or 'nothing'}, new {change.right or 'nothing'}")
     if result.unread:
-        click.echo(f"{result.unread} old messages do not fit the mapping")
+        click.echo(f"{result.unread} old messages {unread}")
     if result.outside:
         click.echo(f"{result.outside} without a counterpart were sent before both ran, or just now, and are not counted")
     click.echo("both told the same" if result.agrees else "they do not agree" if result.counts else "nothing to compare")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import json
-import sys
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -15,7 +14,7 @@ import click
 
 from watcher.cli.delivery.position_choice import Choose, Token, after, at_start, back_to, undo
 from watcher.cli.exit_codes import CliExitCode
-from watcher.cli.options import complete_names, select_one, with_deployment
+from watcher.cli.options import agreed, complete_names, select_one, with_deployment
 from watcher.cli.since import Since
 from watcher.config import Deployment, load_one
 from watcher.errors import WatcherError
@@ -165,7 +164,7 @@ def _change(deployment: Deployment, name: str, how: How, choose: Choose) -> int:
         click.echo(plan_as_text(settings, seen, target, what), err=True)
         if how.dry_run:
             return CliExitCode.OK
-        if not how.yes and not _agreed():
+        if not how.yes and not agreed():
             click.echo("nothing was changed", err=True)
             return CliExitCode.FAILED
         made = change(settings, delivered, target, what)
@@ -176,9 +175,3 @@ def _change(deployment: Deployment, name: str, how: How, choose: Choose) -> int:
                 move_position(deployment.status_file(settings.name), token_seconds(made.after))
     click.echo(json.dumps(change_as_document(settings, made), indent=2) if how.as_json else f"{settings.name}  {what}  done")
     return CliExitCode.OK
-
-
-def _agreed() -> bool:
-    if not sys.stdin.isatty():
-        raise click.UsageError("there is nobody to ask; say --yes")
-    return click.confirm("Go on?", err=True)

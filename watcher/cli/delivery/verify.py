@@ -27,6 +27,7 @@ WORDS = {
     "older": "older than the topics, so without a message",
     "undated": "without a message, and an _id that does not tell since when; see --complete",
     "notComparable": "whose newest message does not hold the document",
+    "notJudged": "that differ, as they may where exclude_operations or pipeline leave out changes",
 }
 """The meaning of each verdict on a document, in the order of the report."""
 
@@ -129,6 +130,8 @@ def _print_sequences(result: VerificationResult) -> None:
         click.echo("sequence: no messages")
         return
     parts = [f"{numbers.first} to {numbers.last}", f"{numbers.lost} missing", f"{numbers.repeated} repeated"]
+    if numbers.removed:
+        parts.append(f"{numbers.removed} removed by compaction")
     click.echo(f"sequence: {', '.join(parts)}")
     for first, last in numbers.gaps[:5]:
         click.echo(f"  missing {first}" + (f" to {last}" if last > first else ""))

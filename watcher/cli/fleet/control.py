@@ -12,11 +12,12 @@ from watcher.cli.exit_codes import CliExitCode
 from watcher.cli.fleet.arrivals import wait_for_fleet, wait_for_workers, wait_option, worst
 from watcher.cli.fleet.common import Selection, choose, load_watchers, show_each, with_fleet
 from watcher.cli.fleet.status import status
-from watcher.cli.options import all_option, names_argument, select_to_change
+from watcher.cli.options import agreed, all_option, names_argument, select_to_change
 from watcher.config.fault import configuration_error
 from watcher.config.files.conf_dir import AGENT, watcher_names
 from watcher.fleet.control import Fleet
 from watcher.fleet.errors import NotRunning
+from watcher.fleet.formats import MEANINGS
 from watcher.fleet.survey import ask
 
 __all__ = ["apply", "ctl", "disable", "down", "enable", "restart", "start", "status", "stop"]
@@ -105,17 +106,26 @@ def disable(fleet: Fleet, names: Sequence[str], everything: bool) -> int:
 
 @click.command()
 @click.option("--dry-run", is_flag=True, help="Only show what would be done.")
+@click.option("-y", "--yes", is_flag=True, help="Do not ask, also if topics will hold two formats.")
 @wait_option
 @with_fleet
-def apply(fleet: Fleet, dry_run: bool, wait_seconds: float) -> int:
+def apply(fleet: Fleet, dry_run: bool, yes: bool, wait_seconds: float) -> int:
     """Make the running fleet match conf.d: start new watchers, restart changed ones, and stop removed ones.
 
-    Watchers that did not change, or whose configuration is faulty, keep running. Stopped watchers stay stopped.
+    Watchers that did not change, or whose configuration is faulty, keep running. Stopped watchers stay stopped. If a watcher that
+    runs already is to write in another format or to other topics, this asks first.
     """
     loaded = load_watchers(fleet)
     if loaded.general:
         raise configuration_error(loaded.general)
-    changes = fleet.apply(loaded.watchers.values(), loaded.broken.keys(), dry_run=dry_run)
+    planned = fleet.apply(loaded.watchers.values(), loaded.broken.keys(), dry_run=True)
+    for name, what in planned.formats.items():
+        for each in what:
+            click.echo(f"{name}: {each} changes: {MEANINGS[each]}", err=True)
+    if planned.formats and not dry_run and not yes and not agreed():
+        click.echo("nothing was changed", err=True)
+        return CliExitCode.FAILED
+    changes = planned if dry_run else fleet.apply(loaded.watchers.values(), loaded.broken.keys())
     for word in ("added", "changed", "removed", "unchanged"):
         show_each(getattr(changes, word), word)
     for name, collections in changes.admitted.items():

@@ -7,7 +7,7 @@ import os
 
 import click
 
-from watcher.fleet.logs import Line, pairs
+from watcher.fleet.logs.lines import Line, pairs
 
 _PALETTE = ("cyan", "magenta", "blue", "green", "bright_cyan", "bright_magenta", "bright_blue", "bright_green")
 _LEVEL_COLOURS = {"warning": "yellow", "error": "red", "critical": "red"}

@@ -18,8 +18,8 @@ from watcher.cli.since import Since
 from watcher.config import Deployment
 from watcher.config.files.conf_dir import watcher_names
 from watcher.fleet.launch import check_ours
-from watcher.fleet.log_follower import Follower
-from watcher.fleet.logs import LEVELS, NO_TIME, Line, Wanted, last_lines
+from watcher.fleet.logs.follower import Follower
+from watcher.fleet.logs.lines import LEVELS, NO_TIME, Line, Wanted, last_lines
 
 DEFAULT_LINES = 100
 _POLL_SECONDS = 0.2

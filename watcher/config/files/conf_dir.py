@@ -27,6 +27,9 @@ RESERVED_NAMES = {
 }
 SUFFIXES = (".toml", ".env")
 
+PIPELINE_SUFFIX = ".pipeline.json"
+"""End of the names of files with a watcher's `pipeline`. Their names are free; those that end so may stand here."""
+
 _OTHER_FORMATS = (".yaml", ".yml", ".json", ".ini", ".cfg", ".conf", ".properties")
 _START_HINT = "`watcherctl init` writes one to start from; --config DIR or $WATCHER_CONFIG name another place"
 
@@ -94,10 +97,11 @@ def _near_miss(file_name: str) -> str:
     suffix = f".{suffix.lower()}"
     if file_name == ".env":
         return "rename it to <name>.env: a watcher is named after its file"
-    if not stem or file_name.startswith(".") or file_name.endswith("~"):
+    if not stem or file_name.startswith(".") or file_name.endswith(("~", PIPELINE_SUFFIX)):
         return ""
     if suffix in _OTHER_FORMATS:
-        return f"write it as {stem}.toml or {stem}.env"
+        stages = f"; a file for pipeline_file: {stem}{PIPELINE_SUFFIX}" if suffix == ".json" else ""
+        return f"write it as {stem}.toml or {stem}.env{stages}"
     near = difflib.get_close_matches(suffix, SUFFIXES, n=1, cutoff=0.75)
     return f"rename it to {stem}{near[0]}" if near else ""
 

@@ -1,4 +1,5 @@
-"""Settings whose value is kept in a separate file: `mongodb_uri_file`, and `*_file` for each property of `[kafka]`."""
+"""Settings whose value is kept in a separate file: `mongodb_uri_file`, and `*_file` for each property of `[kafka]`; and, though no
+secret, `pipeline_file`."""
 
 from __future__ import annotations
 
@@ -17,12 +18,12 @@ def secret_path(written: object, directory: Path) -> Path:
 
 
 def secret_of(key: str, path: Path, written: object = "") -> str:
-    """Read the file of `key`. Blanks at the ends of a URI are removed. Raises the same errors as `read_secret`."""
-    text = read_secret(path, written)
+    """Read the file of `key`. Blanks at the ends of a URI are removed. Raises the same errors as `read_text`."""
+    text = read_text(path, written)
     return text.strip() if key == "mongodb_uri" else text
 
 
-def read_secret(path: Path, written: object = "") -> str:
+def read_text(path: Path, written: object = "") -> str:
     """The file's text without line breaks at its end. Raises `Refused`, which shows the path as it is `written`."""
     try:
         text = path.read_bytes().decode("utf-8-sig").rstrip("\r\n")

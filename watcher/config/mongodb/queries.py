@@ -29,7 +29,7 @@ def check_filtered(name: str) -> str:
 def check_query(value: object) -> str:
     """Return a query as JSON text. Only MongoDB can say whether it takes all of it: `watcherctl doctor` asks."""
     query = _read(value)
-    for operator in _operators(query):
+    for operator in operators(query):
         if operator in UNFIT:
             raise Refused(f"has {operator}, which a snapshot cannot use", hint=UNFIT[operator])
     return str(value)
@@ -47,10 +47,10 @@ def _read(value: object) -> dict[str, object]:
     return query
 
 
-def _operators(query: object) -> Iterator[str]:
+def operators(query: object) -> Iterator[str]:
     """Yield the keys in a query, on every level."""
     if isinstance(query, Mapping):
         yield from query
     inner = query.values() if isinstance(query, Mapping) else query if isinstance(query, list) else ()
     for part in inner:
-        yield from _operators(part)
+        yield from operators(part)

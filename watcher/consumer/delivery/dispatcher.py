@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from confluent_kafka import Message as Record
 
-from watcher.consumer.change import NO_OFFSET, Change, Gap, NotOurs, gap_before
+from watcher.consumer.change import NO_OFFSET, Change, Gap, gap_before
 from watcher.consumer.delivered import Partition
 from watcher.consumer.delivery.attempts import Attempts, Call
 from watcher.consumer.delivery.batches import Batches, HandlerBatch
@@ -19,6 +19,8 @@ from watcher.consumer.errors import ForeignMessage, HandlerFailed
 from watcher.consumer.offsets.handled import Offsets
 from watcher.consumer.options import ConsumerOptions
 from watcher.consumer.registration.routes import REMEMBERED, Routes
+from watcher.decoding.message import UnknownMessage
+from watcher.operations import TOMBSTONE
 
 _log = logging.getLogger("watcher.consumer")
 
@@ -73,6 +75,9 @@ class Dispatcher:
             self._tell(gap_before(change, reason))
             if not self._offsets.ours([change]):
                 return
+        if change.operation == TOMBSTONE:  # handlers have had the delete
+            self._offsets.handled(change.source, change.offset)
+            return
         if self.is_repeated(change):
             self.counts.repeated += 1
             self._offsets.handled(change.source, change.offset)
@@ -89,7 +94,7 @@ class Dispatcher:
         elif (batch := self._batches.add(route, change, time.monotonic())).is_full:
             self._flush(batch)
 
-    def take_foreign(self, record: Record, partition: Partition, reason: NotOurs) -> None:
+    def take_foreign(self, record: Record, partition: Partition, reason: UnknownMessage) -> None:
         """Take a record that no watcher has written. Raises ForeignMessage or DeadLetterFailed."""
         self.counts.foreign += 1
         where = f"{partition[0]}, partition {partition[1]}, offset {record.offset()}"

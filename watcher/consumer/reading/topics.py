@@ -17,6 +17,7 @@ from watcher.config.kafka_client import client_properties, reading_properties
 from watcher.config.topics.name import topic_pattern
 from watcher.consumer.delivered import DeliveredMessage, Partition, parse
 from watcher.consumer.kafka_errors import BAD_SETTING, LOGIN_REFUSED, read_error, read_errors
+from watcher.decoding.places import TopicPlaces
 
 CONNECT_SECONDS = 5.0
 """Time allowed for reaching Kafka, in seconds."""
@@ -50,6 +51,7 @@ class WatcherTopics:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._patterns = [topic_pattern(template, settings.database) for template in set(settings.topic_templates.values())]
+        self._places = places_of(settings)
         self._trouble: KafkaError | None = None
         self._assigned: set[Partition] = set()
         with read_errors(settings):
@@ -126,7 +128,7 @@ class WatcherTopics:
         """Return the message in a record if it is this watcher's, else None."""
         error = record.error()
         if error is None:
-            return parse(partition_of(record), record.value(), self._settings.kafka_client_id)
+            return parse(record, self._settings.kafka_client_id, self._places)
         if error.code() in NO_FAULT:
             return None
         raise read_error(error, self._settings)
@@ -157,6 +159,12 @@ class WatcherTopics:
         futures = self._admin.list_offsets(request, isolation_level=IsolationLevel.READ_COMMITTED, request_timeout=ANSWER_SECONDS)
         with read_errors(self._settings):
             return {(asked.topic, asked.partition): int(future.result().offset) for asked, future in futures.items()}
+
+
+def places_of(settings: Settings) -> TopicPlaces:
+    """Return what the names of a watcher's topics say of the documents in them."""
+    only = settings.watch_collections[0] if len(settings.watch_collections) == 1 else ""
+    return TopicPlaces(settings.topic_templates["insert"], settings.database, only)
 
 
 def partition_of(record: Record) -> Partition:

@@ -6,8 +6,16 @@ named in ENVELOPES; it can use every value that `row_values.py` names.
 
 from collections.abc import Callable, Mapping
 
+from watcher.messages.envelopes.debezium import debezium
+from watcher.messages.envelopes.document import document
 from watcher.messages.envelopes.generic import generic
 from watcher.messages.envelopes.layout import Envelope
+from watcher.messages.envelopes.mongodb import mongodb
 
-ENVELOPES: Mapping[str, Callable[[str], Envelope]] = {"generic": generic}
+ENVELOPES: Mapping[str, Callable[[str], Envelope]] = {
+    "generic": generic,
+    "document": document,
+    "debezium": debezium,
+    "mongodb": mongodb,
+}
 """Makers of the envelopes by name; each takes the watcher's name."""

@@ -12,8 +12,11 @@ FIELDS = (
 )  # fmt: skip
 """The fields in their order, each under the name of its value."""
 
+REMOVABLE = ("fullDocumentBeforeChange", "fullDocument", "updateDescription")
+"""Fields that may be left out; a consumer can read the document by its key."""
+
 
 def generic(watcher: str) -> Envelope:
     """Return the envelope of the watcher's messages."""
     value: dict[str, Layout] = {**{name: Value(name) for name in FIELDS}, "watcher": watcher}
-    return Envelope(Value(DOCUMENT_ID), dict.fromkeys(ROW_OPERATIONS, value))
+    return Envelope(Value(DOCUMENT_ID), dict.fromkeys(ROW_OPERATIONS, value), removable=REMOVABLE)

@@ -1,10 +1,10 @@
-"""The layout of a message's key or value: an object, a value of the row change, or a constant."""
+"""The layout of a message's key or value: an object, a value of the row change in some form, or a constant."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from operator import itemgetter
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, Literal, NamedTuple, TypeAlias
 
 
 class Value(str):
@@ -13,33 +13,103 @@ class Value(str):
     __slots__ = ()
 
 
-Layout: TypeAlias = "Value | Mapping[str, Layout] | str | int | None"
-"""An object's fields are written in order, those without a value not at all. Its first field always has one."""
+class InString(NamedTuple):
+    """The value of this name as JSON text within a string; null if it is null or absent. `dialect` names its dialect; `spaced` puts
+    a space after each colon."""
+
+    value: str
+    dialect: str
+    spaced: bool = False
+
+
+class Number(NamedTuple):
+    """A part of the value of this name as a number, with `zeros` behind it; null if it is absent.
+
+    Milliseconds are those of a date; the increment is that of a timestamp; an integer is the value itself.
+    """
+
+    value: str
+    part: Literal["milliseconds", "increment", "integer"]
+    zeros: str = ""
+
+
+class Listed(NamedTuple):
+    """An array, null if it is empty or absent. `renamed` holds the new names of all fields in its objects, by their old ones."""
+
+    value: str
+    renamed: Mapping[str, str] = {}
+
+
+Form: TypeAlias = InString | Number | Listed
+Layout: TypeAlias = "Value | Form | Mapping[str, Layout] | str | int | None"
+"""An object's fields are written in order, those of a Value that is absent not at all. Its first field always has a value."""
 
 
 class Envelope(NamedTuple):
-    """The layout of a message's key, and those of the message's value by operation. They cover all row operations."""
+    """The layout of a message's key, and those of the message's value by operation. They cover all row operations.
+
+    A value that is null becomes a tombstone. `rows` is the envelope of a snapshot's documents, if that is another one. An operation
+    in `tombstones` has a tombstone after its message. `removable` names the parts of a change that may be left out of a message
+    that is too large, the most valuable last. `dialect` is the dialect of all other values, if it does not follow from settings.
+    """
 
     key: Layout
     values: Mapping[str, Layout]
+    rows: Envelope | None = None
+    tombstones: Collection[str] = ()
+    removable: Collection[str] = ()
+    dialect: str = ""
+
+    def layouts(self) -> Iterator[Layout]:
+        """Yield all layouts, those of rows too."""
+        yield self.key
+        yield from self.values.values()
+        if self.rows:
+            yield from self.rows.layouts()
+
+
+def parts_of(layout: Layout) -> Iterator[Value | Form]:
+    """Yield all values and forms of values in a layout."""
+    if isinstance(layout, Mapping):
+        for part in layout.values():
+            yield from parts_of(part)
+    elif isinstance(layout, Value | InString | Number | Listed):
+        yield layout
+
+
+def name_of(part: Value | Form) -> str:
+    """Return the name of the value that stands there."""
+    return part if isinstance(part, Value) else part.value
 
 
 Fill: TypeAlias = Callable[[Any], Any]
 """Puts a row change's values, a mapping, into a layout."""
 
+WriteText: TypeAlias = Callable[[Any, InString], Any]
+"""Returns the text for an InString, out of a row change's values."""
 
-def filling(layout: Layout) -> Fill:
+
+def filling(layout: Layout, write_text: WriteText) -> Fill:
     """Make the function that fills the layout. It raises KeyError if the layout is a value that is absent."""
     if isinstance(layout, Value):
         return itemgetter(str(layout))
     if isinstance(layout, Mapping):
-        return _filling_object(layout)
+        return _filling_object(layout, write_text)
+    if isinstance(layout, InString):
+        return lambda values: write_text(values, layout)
+    if isinstance(layout, Number):
+        return lambda values: _number(values.get(layout.value), layout)
+    if isinstance(layout, Listed):
+        return lambda values: _listed(values.get(layout.value), layout.renamed)
     return lambda _: layout
 
 
-def _filling_object(layout: Mapping[str, Layout]) -> Fill:
+def _filling_object(layout: Mapping[str, Layout], write_text: WriteText) -> Fill:
     # Each part is the name of a value, as plain str, which dicts find far faster than a subclass of it; or else a function.
-    parts = [(name, str(part), None) if isinstance(part, Value) else (name, None, filling(part)) for name, part in layout.items()]
+    parts = [
+        (name, str(part), None) if isinstance(part, Value) else (name, None, filling(part, write_text))
+        for name, part in layout.items()
+    ]
 
     def fill(values: Mapping[str | None, Any]) -> dict[str, Any]:
         filled = {}
@@ -51,3 +121,16 @@ def _filling_object(layout: Mapping[str, Layout]) -> Fill:
         return filled
 
     return fill
+
+
+def _number(value: Any, form: Number) -> int | None:
+    if value is None:
+        return None
+    number = value.inc if form.part == "increment" else value
+    return int(f"{int(number)}{form.zeros}")
+
+
+def _listed(array: Any, renamed: Mapping[str, str]) -> Any:
+    if renamed:
+        return [{new: item[old] for old, new in renamed.items()} for item in array or ()] or None
+    return array or None

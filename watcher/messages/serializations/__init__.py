@@ -1,5 +1,6 @@
-"""Serializations: how an envelope's fields become bytes. Today there is JSON, in two dialects, both in Python and one in C as well.
+"""Serializations: how an envelope's fields become bytes. Today there is JSON, in three dialects, in Python and in C.
 
 `bson_json.py` has the dialects, `large_json.py` their way with large documents. `template.py` turns an envelope into a template for
-`_bson_json.c`, which writes the plain dialect. It imports no settings and knows no message; ways of writing values belong here.
+`_bson_json.c`, which writes most values. It imports no settings and knows no message; ways of writing values belong here, each
+serialization in a module of its own.
 """

@@ -1,4 +1,4 @@
-/* Writes BSON values as JSON in the plain dialect, straight into templates, without Python's objects.
+/* Writes BSON values as JSON, straight into templates, without Python's objects.
  *
  * Decoding an event into Python's objects and writing those as JSON takes 7 us for a small one; this takes 0.9 us. A template comes
  * from Python (`template.py`): it says where the values are in an event, and what stands around them in a message. So this knows
@@ -50,10 +50,15 @@ static const int64_t DAY_MS = 86400000;
 /* Doubles that both Python's repr and orjson write without an exponent. */
 static const double SMALLEST_DOUBLE = 1e-3, LARGEST_DOUBLE = 1e15;
 
+/* The ways of writing BSON as JSON, by the codes that Python gives them (`template.py`). */
+enum { PLAIN = 0, EXTENDED = 1, STRICT = 2 };
+
 typedef struct {
     char *start, *end, *limit;
     size_t asked;  /* as many bytes were written when it was last asked whether others shall have their turn */
     int64_t since; /* ms, since when they had none; 0 as long as the event is a small one */
+    int dialect;
+    int is_spaced; /* a space follows each colon */
 } Text;
 
 /* An element's value; `type` is 0 where there is none. */
@@ -76,7 +81,9 @@ static int reserve(Text *text, size_t more) {
     size += size / 2 + more;
     char *grown = PyMem_Realloc(text->start, size);
     if (!grown) return 0;
-    *text = (Text){grown, grown + used, grown + size, text->asked, text->since};
+    text->start = grown;
+    text->end = grown + used;
+    text->limit = grown + size;
     return 1;
 }
 
@@ -118,6 +125,12 @@ static int append(Text *text, const void *bytes, size_t count) {
 }
 
 #define APPEND(text, literal) append(text, literal, sizeof(literal) - 1)
+
+static inline int append_colon(Text *text) { return text->is_spaced ? APPEND(text, ": ") : APPEND(text, ":"); }
+
+/* The beginning of an object's first field, and of one that follows. */
+#define OPEN(text, name) (APPEND(text, "{\"" name "\"") && append_colon(text))
+#define NEXT(text, name) (APPEND(text, ",\"" name "\"") && append_colon(text))
 
 /* The bytes of the UTF-8 character at `at`, which is not ASCII; 0 when it is no valid one (The Unicode Standard, table 3-7). */
 static inline size_t utf8_length(const unsigned char *at, const unsigned char *end) {
@@ -214,7 +227,7 @@ static int write_integer(Text *text, int64_t number) {
 }
 
 static int write_double(Text *text, double number) {
-    if (number != number || number - number != 0) return APPEND(text, "null"); /* NaN, an infinity */
+    if (number != number || number - number != 0) return text->dialect == PLAIN && APPEND(text, "null"); /* NaN, an infinity */
     double size = number < 0 ? -number : number;
     if (size >= LARGEST_DOUBLE || (size < SMALLEST_DOUBLE && size != 0)) return 0;
     char *digits = PyOS_double_to_string(number, 'r', 0, Py_DTSF_ADD_DOT_0, NULL);
@@ -229,7 +242,16 @@ static void put_digits(Text *text, int64_t number, int count) {
     text->end += count;
 }
 
-static int write_date(Text *text, int64_t ms) {
+static int write_quoted_integer(Text *text, int64_t number) {
+    return APPEND(text, "\"") && write_integer(text, number) && APPEND(text, "\"");
+}
+
+static int write_int64(Text *text, int64_t number) {
+    if (text->dialect != STRICT) return write_integer(text, number);
+    return OPEN(text, "$numberLong") && write_quoted_integer(text, number) && APPEND(text, "}");
+}
+
+static int write_iso_time(Text *text, int64_t ms, int with_milliseconds) {
     if (ms < EARLIEST_MS || ms > LATEST_MS || !reserve(text, 26)) return 0;
     int64_t days = ms / DAY_MS, in_day = ms % DAY_MS;
     if (in_day < 0) in_day += DAY_MS, days--;
@@ -252,10 +274,26 @@ static int write_date(Text *text, int64_t ms) {
     put_digits(text, in_day / 60000 % 60, 2);
     *text->end++ = ':';
     put_digits(text, in_day / 1000 % 60, 2);
-    *text->end++ = '.';
-    put_digits(text, in_day % 1000, 3);
+    if (with_milliseconds) {
+        *text->end++ = '.';
+        put_digits(text, in_day % 1000, 3);
+    }
     PUT(text, "Z\"");
     return 1;
+}
+
+static int write_date(Text *text, int64_t ms) {
+    if (text->dialect == PLAIN) return write_iso_time(text, ms, 1);
+    if (!OPEN(text, "$date")) return 0;
+    if (text->dialect == STRICT) return write_integer(text, ms) && APPEND(text, "}");
+    if (ms >= 0 && ms <= LATEST_MS) return write_iso_time(text, ms, ms % 1000 != 0) && APPEND(text, "}");
+    return OPEN(text, "$numberLong") && write_quoted_integer(text, ms) && APPEND(text, "}}");
+}
+
+/* `increment` counts within the second. */
+static int write_timestamp(Text *text, uint32_t seconds, uint32_t increment) {
+    return OPEN(text, "$timestamp") && OPEN(text, "t") && write_integer(text, seconds) && NEXT(text, "i") &&
+        write_integer(text, increment) && APPEND(text, "}}");
 }
 
 static void put_hex(Text *text, const unsigned char *bytes, size_t count) {
@@ -267,10 +305,12 @@ static void put_hex(Text *text, const unsigned char *bytes, size_t count) {
 }
 
 static int write_object_id(Text *text, const unsigned char *bytes) {
-    if (!reserve(text, 2 * OBJECT_ID_BYTES + 2)) return 0;
+    int is_plain = text->dialect == PLAIN;
+    if ((!is_plain && !OPEN(text, "$oid")) || !reserve(text, 2 * OBJECT_ID_BYTES + 3)) return 0;
     *text->end++ = '"';
     put_hex(text, bytes, OBJECT_ID_BYTES);
     *text->end++ = '"';
+    if (!is_plain) *text->end++ = '}';
     return 1;
 }
 
@@ -369,7 +409,7 @@ static inline int is_named(const Element *element, const char *name, size_t leng
 static inline const unsigned char *first_element(const Value *value) { return value->start + 4; }
 static inline const unsigned char *last_byte(const Value *value) { return value->end - 1; }
 
-/* The field `name` of `document`, the only one of that name. 0 when there is none or are several, or the document is damaged. */
+/* The field `name` of `document`, whose type is 0 if there is none. 0 when there are several, or the document is damaged. */
 static int find(const Value *document, const char *name, size_t length, Value *found) {
     const unsigned char *at = first_element(document), *end = last_byte(document);
     Element element;
@@ -379,7 +419,7 @@ static int find(const Value *document, const char *name, size_t length, Value *f
             if (found->type) return 0;
             *found = element.value;
         }
-    return at == end && found->type;
+    return at == end;
 }
 
 /* ---- names that come twice ------------------------------------------------------------------------------------------------------ */
@@ -493,7 +533,7 @@ static int write_fields(Text *text, const Value *document, int depth) {
         /* What looks like a DBRef is written in another order. */
         if (!is_new(text, &names, document, &element) || IS_NAMED(&element, "$ref")) return 0;
         if (any && !APPEND(text, ",")) return 0;
-        if (!write_string(text, element.name, element.name_length) || !APPEND(text, ":")) return 0;
+        if (!write_string(text, element.name, element.name_length) || !append_colon(text)) return 0;
         if (!write_value(text, &element.value, depth)) return 0;
         take_turns(text);
     }
@@ -517,8 +557,18 @@ static int write_binary(Text *text, const Value *value) {
     int subtype = value->start[4];
     const unsigned char *bytes = value->start + 5;
     size_t count = (size_t)(value->end - bytes);
-    if (subtype == GENERIC_BINARY) return write_base64(text, bytes, count);
-    return subtype == UUID_BINARY && count == UUID_BYTES && write_uuid(text, bytes);
+    if (subtype != GENERIC_BINARY && subtype != UUID_BINARY) return 0;
+    switch (text->dialect) {
+    case PLAIN:
+        if (subtype == GENERIC_BINARY) return write_base64(text, bytes, count);
+        return count == UUID_BYTES && write_uuid(text, bytes);
+    case EXTENDED:
+        if (!OPEN(text, "$binary") || !OPEN(text, "base64") || !write_base64(text, bytes, count) || !NEXT(text, "subType")) return 0;
+        return subtype == GENERIC_BINARY ? APPEND(text, "\"00\"}}") : APPEND(text, "\"04\"}}");
+    default:
+        if (!OPEN(text, "$binary") || !write_base64(text, bytes, count) || !NEXT(text, "$type")) return 0;
+        return subtype == GENERIC_BINARY ? APPEND(text, "\"00\"}") : APPEND(text, "\"04\"}");
+    }
 }
 
 static int write_value(Text *text, const Value *value, int depth) {
@@ -528,7 +578,8 @@ static int write_value(Text *text, const Value *value, int depth) {
     switch (value->type) {
     case STRING: return write_string(text, at + 4, (size_t)(value->end - at) - 5);
     case INT32: return write_integer(text, read_int32(at));
-    case INT64: return write_integer(text, read_int64(at));
+    case INT64: return write_int64(text, read_int64(at));
+    case TIMESTAMP: return write_timestamp(text, (uint32_t)read_int32(at + 4), (uint32_t)read_int32(at));
     case BOOLEAN: return at[0] > 1 ? 0 : at[0] ? APPEND(text, "true") : APPEND(text, "false");
     case NONE: return APPEND(text, "null");
     case OBJECT_ID: return write_object_id(text, at);
@@ -541,6 +592,78 @@ static int write_value(Text *text, const Value *value, int depth) {
     case DOCUMENT: return depth < DEEPEST && write_fields(text, value, depth + 1);
     case ARRAY: return depth < DEEPEST && write_items(text, value, depth + 1);
     default: return 0;
+    }
+}
+
+/* ---- forms of a value ----------------------------------------------------------------------------------------------------------- */
+
+/* A dialect, to which these are added: within a string; with a space after each colon. Or one of the others, which have none: numbers
+ * out of a date, a timestamp, or an integer; an array of strings; nothing, as the literal stands for a value that is not there. */
+enum {
+    DIALECT = 3, IN_STRING = 4, SPACED = 8,
+    MILLISECONDS = 16, INCREMENT = 48, INTEGER = 64, STRINGS = 80, UNLESS_THERE = 96, KIND = 112,
+};
+
+/* How many of eight bytes are a quotation mark or a backslash; "haszero" of Bit Twiddling Hacks in its exact form. */
+static inline size_t count_escapes(const char *at) {
+    uint64_t word, ones = 0x0101010101010101u, lows = 0x7F7F7F7F7F7F7F7Fu;
+    memcpy(&word, at, 8);
+    uint64_t quote = word ^ (ones * '"'), backslash = word ^ (ones * '\\');
+    uint64_t found = ~(((quote & lows) + lows) | quote | lows) | ~(((backslash & lows) + lows) | backslash | lows);
+    return (size_t)__builtin_popcountll(found);
+}
+
+/* Escapes what was written from `begin` on, in place and from its end. It is JSON, which has no control characters. */
+static int escape(Text *text, size_t begin) {
+    size_t count = 0, length = (size_t)(text->end - text->start) - begin, at = 0;
+    const char *from = text->start + begin;
+    for (; at + 8 <= length; at += 8) {
+        count += count_escapes(from + at);
+        if (at && at % TURN_BYTES == 0) give_way(text);
+    }
+    for (; at < length; at++) count += from[at] == '"' || from[at] == '\\';
+    if (!reserve(text, count)) return 0;
+    from = text->end;
+    char *to = text->end += count;
+    while (from < to) {
+        const char *until = from - text->start > TURN_BYTES ? from - TURN_BYTES : text->start;
+        while (from < to && from > until) {
+            char c = *--to = *--from;
+            if (c == '"' || c == '\\') *--to = '\\';
+        }
+        if (length > TURN_BYTES) give_way(text);
+    }
+    return 1;
+}
+
+static int write_in_string(Text *text, const Value *value) {
+    if (value->type == NONE) return APPEND(text, "null");
+    if (!APPEND(text, "\"")) return 0;
+    size_t begin = (size_t)(text->end - text->start);
+    return write_value(text, value, 0) && escape(text, begin) && APPEND(text, "\"");
+}
+
+/* An empty array is null. */
+static int write_strings(Text *text, const Value *value) {
+    if (value->type != ARRAY) return 0;
+    const unsigned char *at = first_element(value);
+    Element element;
+    if (at == last_byte(value)) return APPEND(text, "null");
+    while (next_element(&at, last_byte(value), &element))
+        if (element.value.type != STRING) return 0;
+    return write_items(text, value, 0);
+}
+
+static int write_in_form(Text *text, const Value *value, int form) {
+    const unsigned char *at = value->start;
+    text->dialect = form & DIALECT;
+    text->is_spaced = form & SPACED;
+    switch (form & KIND) {
+    case MILLISECONDS: return value->type == DATE && read_int64(at) && write_integer(text, read_int64(at)); /* zeros may follow it */
+    case INCREMENT: return value->type == TIMESTAMP && write_integer(text, (uint32_t)read_int32(at));
+    case INTEGER: return value->type == INT64 && write_integer(text, read_int64(at));
+    case STRINGS: return write_strings(text, value);
+    default: return form & IN_STRING ? write_in_string(text, value) : write_value(text, value, 0);
     }
 }
 
@@ -558,22 +681,23 @@ typedef struct {
     int parent, type /* 0: any */, is_optional;
 } Place;
 
-enum { OUTERMOST = -1 };
+enum { OUTERMOST = -1, NO_PLACE = -1 };
 
-/* A literal, and the value behind it. Both are left out when the value has an optional place and is not there. */
+/* A literal, and the value behind it. Both are left out when the value has an optional place and is not there; the literal stands in
+ * its stead with the form UNLESS_THERE, and only then. */
 typedef struct {
     const char *literal;
     size_t length;
-    int value;
+    int value, form;
 } Step;
 
-/* The texts to be made if the deciding value is the string `text`. */
+/* The texts to be made if the deciding value is the string `text`, and `condition` is no place or one whose value is there. */
 typedef struct {
     PyObject *name;
     const char *text;
     size_t length;
     Step *steps;
-    int count;
+    int count, condition;
 } Case;
 
 typedef struct {
@@ -601,16 +725,20 @@ static int find_places(const Template *template, const unsigned char *bytes, siz
     if (at != end) return 0;
     for (int i = 0; i < template->place_count; i++) {
         const Place *place = &template->places[i];
-        if (place->parent != OUTERMOST && !find(&found[place->parent], place->name, place->length, &found[i])) return 0;
+        const Value *parent = place->parent == OUTERMOST ? NULL : &found[place->parent];
+        if (parent && parent->type && !find(parent, place->name, place->length, &found[i])) return 0;
         if (found[i].type ? place->type && place->type != found[i].type : !place->is_optional) return 0;
     }
     return 1;
 }
 
-static const Case *choose(const Template *template, const Value *deciding) {
+/* The first case that fits. */
+static const Case *choose(const Template *template, const Value *found) {
+    const Value *deciding = &found[template->deciding];
     size_t length = (size_t)(deciding->end - deciding->start) - 5;
     for (int i = 0; i < template->case_count; i++) {
         const Case *one = &template->cases[i];
+        if (one->condition != NO_PLACE && !found[one->condition].type) continue;
         if (length == one->length && !memcmp(deciding->start + 4, one->text, length)) return one;
     }
     return NULL;
@@ -621,9 +749,9 @@ static int write_texts(Text *text, const Case *one, const Value *found, int64_t 
     size_t begin = 0;
     for (const Step *step = one->steps, *last = step + one->count; step < last; step++) {
         const Value *value = step->value >= 0 ? &found[step->value] : NULL;
-        if (value && !value->type) continue;
+        if (value && !value->type == (step->form != UNLESS_THERE)) continue;
         if (!append(text, step->literal, step->length)) return 0;
-        if (value && !write_value(text, value, 0)) return 0;
+        if (value && value->type && !write_in_form(text, value, step->form)) return 0;
         if (step->value == NUMBER && !write_integer(text, number)) return 0;
         if (step->value != END_OF_TEXT) continue;
         *ends = (size_t)(text->end - text->start);
@@ -683,8 +811,8 @@ static PyObject *filled(const Template *template, const unsigned char *bytes, si
     size_t ends[MOST_TEXTS], size = length + length / 4 + 512;
     const Case *one;
     PyObject *result = NULL;
-    if (!find_places(template, bytes, length, found) || !(one = choose(template, &found[template->deciding]))) return NULL;
-    Text text = {PyMem_Malloc(size), NULL, NULL, 0, 0};
+    if (!find_places(template, bytes, length, found) || !(one = choose(template, found))) return NULL;
+    Text text = {PyMem_Malloc(size), NULL, NULL, 0, 0, PLAIN, 0};
     if (!text.start) return NULL;
     text.end = text.start;
     text.limit = text.start + size;
@@ -750,7 +878,8 @@ static int take_place(Template *template, PyObject *source) {
     }
     if (place->parent < 0 || place->parent >= number) return refuse("a parent comes before its fields");
     const Place *parent = &template->places[place->parent];
-    return (parent->type == DOCUMENT && !parent->is_optional) || refuse("a parent is a document that is always there");
+    return (parent->type == DOCUMENT && place->is_optional >= parent->is_optional) ||
+        refuse("a parent is a document, and always there if its field is");
 }
 
 static int take_returned(Template *template, PyObject *source) {
@@ -767,8 +896,9 @@ static int take_step(const Template *template, Case *one, PyObject *source, int 
     PyObject *literal;
     Step *step = &one->steps[one->count];
     if (!PyTuple_Check(source)) return refuse("a step is a tuple");
-    if (!PyArg_ParseTuple(source, "Oi", &literal, &step->value) || !take_bytes(literal, &step->literal, &step->length)) return 0;
+    if (!PyArg_ParseTuple(source, "Oii", &literal, &step->value, &step->form) || !take_bytes(literal, &step->literal, &step->length)) return 0;
     if (step->value < END_OF_TEXT || step->value >= template->place_count) return refuse("there is no such place");
+    if (step->form < 0 || step->form > (DIALECT | IN_STRING | SPACED | KIND)) return refuse("there is no such form");
     if (step->value == END_OF_TEXT && ++*texts > MOST_TEXTS) return refuse("too many texts");
     one->count++;
     return 1;
@@ -780,7 +910,8 @@ static int take_case(Template *template, PyObject *source) {
     int texts = 0;
     Case *one = &template->cases[template->case_count];
     if (template->case_count == MOST_CASES || !PyTuple_Check(source)) return refuse("too many cases, or one that is no tuple");
-    if (!PyArg_ParseTuple(source, "UO", &one->name, &steps)) return 0;
+    if (!PyArg_ParseTuple(source, "UiO", &one->name, &one->condition, &steps)) return 0;
+    if (one->condition < NO_PLACE || one->condition >= template->place_count) return refuse("there is no such place");
     if (!(one->text = PyUnicode_AsUTF8AndSize(one->name, &length)) || !PyTuple_Check(steps)) return refuse("steps are a tuple");
     one->length = (size_t)length;
     if (!(one->steps = PyMem_Calloc((size_t)PyTuple_Size(steps) + 1, sizeof *one->steps))) return refuse("no memory");
@@ -829,7 +960,8 @@ static PyMethodDef METHODS[] = {
     {"template", template, METH_VARARGS,
      "template(places, returned, deciding, cases)\n--\n\n"
      "A template for `fill`, of tuples: the places (parent, name, BSON type or 0, optional), the numbers of those whose values are\n"
-     "returned, the number of the one that decides, and the cases (its value, steps (literal, number of a place))."},
+     "returned, the number of the one that decides, and the cases (its value, a place that has to be there or -1, steps (literal,\n"
+     "number of a place, form))."},
     {"fill", (PyCFunction)(void (*)(void))fill, METH_FASTCALL,
      "fill(template, event, number)\n--\n\n"
      "Name of the case, the returned values, and the texts; None for what is better left to Python."},

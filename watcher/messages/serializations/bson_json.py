@@ -1,6 +1,6 @@
-"""BSON values as JSON text, in the two dialects of `json_format`. The table of all types is in docs/message-format.md.
+"""BSON values as JSON text, in the dialects of `json_format`. The table of all types is in docs/message-format.md.
 
-Both dialects are one `bson.decode` and one `orjson.dumps`, because this is the hot path. orjson writes most values itself and
+Each dialect is one `bson.decode` and one `orjson.dumps`, because this is the hot path. orjson writes most values itself and
 asks the dialect's `default` for the rest. `benchmarks/encode.py` measures the choices made here.
 """
 
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from base64 import b64encode
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -22,7 +22,9 @@ from bson.codec_options import CodecOptions, DatetimeConversion, TypeDecoder, Ty
 from bson.datetime_ms import DatetimeMS
 from bson.dbref import DBRef
 from bson.decimal128 import Decimal128
+from bson.int64 import Int64
 from bson.objectid import ObjectId
+from bson.regex import Regex
 
 from watcher.messages.envelopes.layout import Envelope
 from watcher.messages.iso_time import iso_time
@@ -39,12 +41,12 @@ Convert = Callable[[Any], Any]
 
 @dataclass(frozen=True, slots=True)
 class JsonDialect:
-    """One way of writing BSON as JSON: `codec` decodes it, `default` converts the values for which JSON has no type. If `in_c`,
+    """One way of writing BSON as JSON: `codec` decodes it, `default` converts the values for which JSON has no type.
     `_bson_json.c` writes the same."""
 
+    name: str
     codec: CodecOptions[dict[str, Any]]
     default: Convert
-    in_c: bool = False
 
     def decode(self, document: bytes, opened: Collection[str] = ()) -> dict[str, Any]:
         """Decode a BSON document to a dict for `dumps`. Errors: bson.errors.InvalidBSON.
@@ -62,9 +64,9 @@ class JsonDialect:
         text = orjson.dumps(value, self.default)
         return text if len(text) >= ORJSON_BYTES else bytes(memoryview(text))
 
-    def fast_path(self, envelope: Envelope) -> FillTemplate | None:
-        """Make the function that fills the envelope in C; None if C does not write this dialect or was not compiled."""
-        return fast_path(envelope, self.dumps) if self.in_c else None
+    def fast_path(self, envelope: Envelope, returned: Sequence[str]) -> FillTemplate | None:
+        """Make the function that fills the envelope in C; None if C was not compiled. `returned` names values to be returned."""
+        return fast_path(envelope, self.dumps, self.name, returned)
 
 
 class _Replaced(TypeDecoder):
@@ -140,8 +142,36 @@ def _extended_default(value: Any) -> Any:
     return value.as_doc() if type(value) is DBRef else _extended_form(value)
 
 
-DIALECTS = {
-    "plain": JsonDialect(_codec({Code: _plain_code}), _plain_default, in_c=True),
-    "extended": JsonDialect(_codec({Code: _extended_code, float: _extended_float}), _extended_default),
+def _strict_int64(value: int) -> dict[str, str]:
+    return {"$numberLong": str(int(value))}
+
+
+def _strict_binary(data: bytes) -> dict[str, str]:
+    return {"$binary": b64encode(data).decode(), "$type": f"{getattr(data, 'subtype', 0):02X}"}
+
+
+def _strict_regex(regex: Regex[str]) -> dict[str, str]:
+    form = _extended_form(regex)["$regularExpression"]
+    return {"$regex": form["pattern"], "$options": form["options"]}
+
+
+_STRICT: dict[type, Convert] = {
+    DatetimeMS: lambda time: {"$date": int(time)},
+    bytes: _strict_binary,
+    Binary: _strict_binary,
+    Regex: _strict_regex,
+    DBRef: DBRef.as_doc,
 }
+
+
+def _strict_default(value: Any) -> Any:
+    return _STRICT.get(type(value), _extended_form)(value)
+
+
+_DIALECTS = (
+    JsonDialect("plain", _codec({Code: _plain_code}), _plain_default),
+    JsonDialect("extended", _codec({Code: _extended_code, float: _extended_float}), _extended_default),
+    JsonDialect("strict", _codec({Code: _extended_code, float: _extended_float, Int64: _strict_int64}), _strict_default),
+)
+DIALECTS = {dialect.name: dialect for dialect in _DIALECTS}
 """The dialects by the value of `json_format`."""

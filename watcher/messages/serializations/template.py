@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any, TypeAlias, cast
 
 from watcher.bson_elements import DOCUMENT
-from watcher.messages.envelopes.layout import Envelope, Layout, Value
-from watcher.messages.row_values import COLLECTION, DATABASE, OPERATION, PLACES, SEQUENCE, TIMESTAMP, Place
+from watcher.messages.envelopes.layout import Envelope, InString, Layout, Listed, Number, Value, name_of, parts_of
+from watcher.messages.row_values import COLLECTION, DATABASE, OPERATION, PLACES, SEQUENCE, SNAPSHOT, TIMESTAMP, Place
 
 try:
     from watcher.messages.serializations._bson_json import fill, template
@@ -17,68 +17,106 @@ try:
 except ImportError:
     COMPILED = False
 
-Filled: TypeAlias = tuple[str, str, str, int, bytes, bytes]
-"""Operation, database, collection, time in milliseconds since 1970, key and value of a message."""
+Filled: TypeAlias = tuple[Any, ...]
+"""Operation, the returned values (a time in milliseconds since 1970), key and value of a message."""
 
 FillTemplate: TypeAlias = Callable[[bytes, int], Filled | None]
 """Makes the parts of a message from a change event and a number; None if that is better left to Python."""
 
-Step: TypeAlias = tuple[bytes, int]
-"""A literal, and the number of the place whose value follows, or one of these."""
+Step: TypeAlias = tuple[bytes, int, int]
+"""A literal, the number of the place whose value follows, or one of these, and the form of the value."""
+
+NUMBER, NOTHING, END_OF_TEXT = -1, -2, -3
+OUTERMOST = NO_PLACE = -1
+
+DIALECTS_IN_C = {"plain": 0, "extended": 1, "strict": 2}
+"""The forms of values: the number of a dialect, to which these are added, or one of PARTS and the others."""
+
+IN_STRING, SPACED = 4, 8
+PARTS = {"milliseconds": 16, "increment": 48, "integer": 64}
+STRINGS, UNLESS_THERE = 80, 96
 
 RETURNED = (DATABASE, COLLECTION, TIMESTAMP)
 """Values that are returned as such, too."""
 
-NUMBER, NOTHING, END_OF_TEXT = -1, -2, -3
-OUTERMOST = -1
-
 Dumps: TypeAlias = Callable[[object], bytes]
 
 
-def fast_path(envelope: Envelope, dumps: Dumps) -> FillTemplate | None:
-    """Make the function that fills the envelope in C; None if C was not compiled. `dumps` writes its names and constants."""
-    return cast(FillTemplate, partial(fill, template(*template_parts(envelope, dumps)))) if COMPILED else None
+def fast_path(envelope: Envelope, dumps: Dumps, dialect: str = "plain", returned: Sequence[str] = RETURNED) -> FillTemplate | None:
+    """Make the function that fills the envelope in C; None if C was not compiled.
+
+    `dumps` writes its names and constants, and `dialect` is that of its values. `returned` names values that are returned as such.
+    """
+    return cast(FillTemplate, partial(fill, template(*template_parts(envelope, dumps, dialect, returned)))) if COMPILED else None
 
 
-def template_parts(envelope: Envelope, dumps: Dumps) -> tuple[Any, ...]:
+def template_parts(envelope: Envelope, dumps: Dumps, dialect: str = "plain", returned: Sequence[str] = RETURNED) -> tuple[Any, ...]:
     """Return the arguments of `_bson_json.template`: places, returned values, the deciding value and the cases."""
-    places = _places()
+    written = (name_of(part) for layout in envelope.layouts() for part in parts_of(layout))
+    places = _places({OPERATION, SNAPSHOT, *returned, *written})
     order = list(places)
-    numbers = {name: order.index((place.field, place.inner)) for name, place in PLACES.items()}
+    numbers = {name: order.index(key) for name, place in PLACES.items() if (key := (place.field, place.inner)) in places}
     described = (
         (order.index((field, "")) if inner else OUTERMOST, (inner or field).encode(), place.type, place.optional)
         for (field, inner), place in places.items()
     )
-    cases = (
-        (operation, tuple(_texts((envelope.key, value), {**numbers, SEQUENCE: NUMBER}, dumps)))
-        for operation, value in envelope.values.items()
-    )
-    return tuple(described), tuple(numbers[name] for name in RETURNED), numbers[OPERATION], tuple(cases)
+    write = _Steps({**numbers, SEQUENCE: NUMBER}, dumps, DIALECTS_IN_C[dialect])
+    rows = write.cases(envelope.rows, numbers[SNAPSHOT]) if envelope.rows else ()
+    cases = (*rows, *write.cases(envelope, NO_PLACE))
+    return tuple(described), tuple(numbers[name] for name in returned), numbers[OPERATION], cases
 
 
-def _places() -> dict[tuple[str, str], Place]:
-    """Return all places by field and inner field: first the event's own fields, then those of the documents in them."""
-    parents = {(place.field, ""): Place(place.field, type=DOCUMENT) for place in PLACES.values() if place.inner}
-    whole = {(place.field, ""): place for place in PLACES.values() if not place.inner}
-    return parents | whole | {(place.field, place.inner): place for place in PLACES.values() if place.inner}
+def _places(used: set[str]) -> dict[tuple[str, str], Place]:
+    """Return the places of the values by field and inner field: first the event's own fields, then those of the documents in
+    them."""
+    places = [place for name, place in PLACES.items() if name in used]
+    whole = {(place.field, ""): place for place in places if not place.inner}
+    parents = {(place.field, ""): Place(place.field, "", DOCUMENT, place.optional) for place in places if place.inner}
+    return whole | parents | {(place.field, place.inner): place for place in places if place.inner}
 
 
-def _texts(layouts: Iterable[Layout], numbers: Mapping[str, int], dumps: Dumps) -> Iterator[Step]:
-    for layout in layouts:
-        yield from _steps(layout, numbers, dumps)
-        yield b"", END_OF_TEXT
+class _Steps:
+    """Writes layouts as steps. `numbers` are those of the places by the names of their values."""
+
+    def __init__(self, numbers: Mapping[str, int], dumps: Dumps, dialect: int) -> None:
+        self._numbers = numbers
+        self._dumps = dumps
+        self._dialect = dialect
+
+    def cases(self, envelope: Envelope, condition: int) -> tuple[tuple[str, int, tuple[Step, ...]], ...]:
+        """Return the envelope's cases, which apply if the place `condition` has a value."""
+        return tuple(
+            (operation, condition, tuple(self._texts((envelope.key, value)))) for operation, value in envelope.values.items()
+        )
+
+    def _texts(self, layouts: Iterable[Layout]) -> Iterator[Step]:
+        for layout in layouts:
+            yield from self._steps(layout)
+            yield b"", END_OF_TEXT, 0
+
+    def _steps(self, layout: Layout, before: bytes = b"") -> Iterator[Step]:
+        """Yield the steps that write the layout behind the literal `before`. A value without a number is never there in C."""
+        if isinstance(layout, Value):
+            if layout in self._numbers:
+                # The time as text is the same in all dialects.
+                yield before, self._numbers[layout], 0 if layout == TIMESTAMP else self._dialect
+        elif isinstance(layout, Mapping):
+            separator = b"{"
+            for name, part in layout.items():
+                yield from self._steps(part, before + separator + self._dumps(name) + b":")
+                before, separator = b"", b","
+            yield b"}", NOTHING, 0
+        elif isinstance(layout, InString | Number | Listed):
+            number = self._numbers[layout.value]
+            yield before, number, _form(layout)
+            yield before + b"null", number, UNLESS_THERE
+            if isinstance(layout, Number) and layout.zeros:  # only a time has them, and C needs those
+                yield layout.zeros.encode(), NOTHING, 0
+        else:
+            yield before + self._dumps(layout), NOTHING, 0
 
 
-def _steps(layout: Layout, numbers: Mapping[str, int], dumps: Dumps, before: bytes = b"") -> Iterator[Step]:
-    """Yield the steps that write the layout behind the literal `before`. A value without a number is never there in C."""
-    if isinstance(layout, Value):
-        if layout in numbers:
-            yield before, numbers[layout]
-    elif isinstance(layout, Mapping):
-        separator = b"{"
-        for name, part in layout.items():
-            yield from _steps(part, numbers, dumps, before + separator + dumps(name) + b":")
-            before, separator = b"", b","
-        yield b"}", NOTHING
-    else:
-        yield before + dumps(layout), NOTHING
+def _form(layout: InString | Number | Listed) -> int:
+    if isinstance(layout, InString):
+        return DIALECTS_IN_C[layout.dialect] | IN_STRING | (SPACED if layout.spaced else 0)
+    return PARTS[layout.part] if isinstance(layout, Number) else STRINGS

@@ -13,9 +13,9 @@ from collections.abc import Sequence
 from operator import attrgetter
 
 from watcher.errors import Outage, WatcherError
-from watcher.messages.oversize import REASONS
+from watcher.messages.dead_letters import REASONS
 from watcher.model import Batch, Message
-from watcher.operations import DEAD_LETTER, ROW_OPERATIONS
+from watcher.operations import DEAD_LETTER, ROW_OPERATIONS, TOMBSTONE
 from watcher.worker.reporting.histogram import Histogram
 
 CONTROL = "control"
@@ -88,7 +88,7 @@ class Counters:
         self.age_seconds.observe_ages(map(_timestamp_ms, messages), int(time.time() * 1000))
         numbers = Counter(map(_operation, messages))
         for operation, number in numbers.items():
-            self.operations[operation if operation in ROW_OPERATIONS else CONTROL] += number
+            self.operations[operation if operation in (*ROW_OPERATIONS, TOMBSTONE) else CONTROL] += number
         if DEAD_LETTER in numbers:
             self.dead_letters.update(message.reason for message in messages if message.reason)
         return numbers

@@ -132,7 +132,8 @@ TROUBLES: Mapping[Metric, Reader] = {
     Metric(
         "watcher_dead_letters_total",
         "counter",
-        "Events that were delivered without all of their content: `too_large_for_kafka` or `too_large_for_mongodb`.",
+        "Events that were not delivered whole: `too_large_for_kafka`, `too_large_for_mongodb`; or not at all: `pipeline_failed`, "
+        "`transform_failed`.",
         ("reason",),
     ): lambda worker: dict(worker.counters.dead_letters),
     Metric("watcher_gaps_total", "counter", "Gaps in the stream that the watcher went on after: changes are missing."): (

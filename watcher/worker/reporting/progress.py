@@ -231,9 +231,10 @@ class Progress:
         return {} if self._away_since is None else {"downtimeSeconds": round(time.monotonic() - self._away_since, 1)}
 
     def _log_commit(self, messages: Sequence[Message], seconds: float) -> None:
-        size = sum(len(message.value) for message in messages)
+        size = sum(len(message.value or b"") for message in messages)
         told = {"messages": len(messages), "bytes": size, "ms": round(seconds * 1000, 1), "sequence": self.sequence}
         logger.debug("committed", extra=told)
         if self.settings.log_documents:
             for message in messages:
-                logger.debug("message", extra={"topic": message.topic, "value": message.value.decode()})
+                value = None if message.value is None else message.value.decode()
+                logger.debug("message", extra={"topic": message.topic, "value": value})

@@ -9,7 +9,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import BinaryIO
 
-from watcher.fleet.logs import NO_TIME, Line, parse
+from watcher.fleet.logs.lines import NO_TIME, Line, parse
 
 
 class Follower:

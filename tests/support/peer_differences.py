@@ -1,0 +1,11 @@
+"""Fields in which our messages differ from the peers', as docs/formats.md lists and explains them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+DIFFERENT_FIELDS: Mapping[str, frozenset[str]] = {
+    "debezium": frozenset({"key.id", "value.source.name", "value.ts_ms"}),
+    "mongodb": frozenset(),
+}
+"""Dotted paths from `key` or `value` on, by envelope. `key.id` differs for an `_id` that is null."""

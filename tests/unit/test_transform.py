@@ -1,0 +1,288 @@
+"""The user's own function on messages: what it may change, what becomes of its errors, and the examples."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import bson
+import orjson
+import pytest
+
+from tests.support.conf_files import Write, faults, good
+from tests.support.plain_settings import settings
+from tests.unit.change_events import EVENT_ID, change, encoder, recorded
+from watcher.config import load
+from watcher.config.fault import Invalid
+from watcher.errors import ConfigurationError, UndeliverableEvent
+from watcher.messages.encoder import MessageFormat
+from watcher.operations import ROW_OPERATIONS
+from watcher.transform.encoder import TransformingEncoder
+from watcher.transform.function import FIXED, Transform, TransformFailed
+from watcher.transform.guard import ID_BYTES, HangGuard
+from watcher.transform.loading import load_function
+
+pytest_plugins = ["tests.support.conf_fixtures"]
+
+Message = dict[str, Any]
+Function = Callable[[Message], Any]
+EXAMPLES = Path(__file__).parents[2] / "examples" / "transforms"
+TOPICS = {f"topic_{name}": f"database.{name}" for name in ("insert", "update", "delete", "control")}
+MEGABYTE = 1_000_000
+
+
+def transforming(function: Function, *, on_error: str = "fail", created: list[str] | None = None, **changes: Any) -> Any:
+    """An encoder with the function; `created` takes the topics that it names."""
+
+    def ensured(topic: str) -> str:
+        if created is not None:
+            created.append(topic)
+        return topic
+
+    made = MessageFormat(**{"watcher": "dashboard-watcher", "database": "dashboard", **TOPICS, **changes})
+    return TransformingEncoder(
+        made, Transform("m:f", function), on_error=on_error, topic_of=lambda topic, *_: topic, ensured=ensured
+    )
+
+
+def messages(encoder: Any, event: Message | bytes, limit: int = MEGABYTE, missing: tuple[str, ...] = ()) -> list[Any]:
+    raw = event if isinstance(event, bytes) else bson.encode(event)
+    return list(encoder.messages_for(raw, 7, lambda _topic: limit, missing))
+
+
+@pytest.mark.parametrize(
+    "headers", [{}, {"kafka_headers": True}, {"cloudevents": True}], ids=lambda given: "".join(given) or "none"
+)
+@pytest.mark.parametrize("envelope", ["generic", "document"])
+@pytest.mark.parametrize("dialect", ["plain", "extended"])
+@pytest.mark.parametrize("operation", recorded())
+def test_a_function_that_changes_nothing_changes_no_byte(operation: str, dialect: Any, envelope: Any, headers: Any) -> None:
+    event = recorded()[operation]
+    form = {"json_format": dialect, "envelope": envelope, **headers}
+    plain = encoder(**form).messages_for(event, 7, lambda _topic: MEGABYTE)
+    assert messages(transforming(lambda message: message, **form), event) == plain
+
+
+def test_a_changed_document_with_its_number_and_key() -> None:
+    def function(message: Message) -> Message:
+        assert "sequence" not in message
+        message["fullDocument"]["region"] = "eu"
+        message["documentKey"] = {"_id": "other"}
+        return message
+
+    [made] = messages(transforming(function), change("insert", fullDocument={"a": 1}))
+    value = json.loads(made.value)
+    assert value["fullDocument"] == {"a": 1, "region": "eu"}
+    assert (value["sequence"], value["eventId"], made.topic) == (7, EVENT_ID, "database.insert")
+    assert made.key == b'"other"'
+
+
+def test_nothing_becomes_of_a_message() -> None:
+    assert messages(transforming(lambda _message: None), change("insert", fullDocument={})) == []
+
+
+def test_another_topic_is_created_and_used() -> None:
+    created: list[str] = []
+    encoder = transforming(lambda message: message | {"topic": "orders.eu"}, created=created)
+    [made] = messages(encoder, change("insert", fullDocument={}))
+    assert (made.topic, created) == ("orders.eu", ["orders.eu"])
+    assert "topic" not in json.loads(made.value)
+
+
+def test_another_operation_goes_to_its_own_topic() -> None:
+    [made] = messages(transforming(lambda message: message | {"operationType": "delete"}), change("update", fullDocument={}))
+    assert (made.topic, made.operation) == ("database.delete", "delete")
+
+
+@pytest.mark.parametrize("operation", sorted(recorded().keys() - set(ROW_OPERATIONS)))
+def test_control_messages_go_past_it(operation: str) -> None:
+    [made] = messages(transforming(lambda _message: 1 / 0), recorded()[operation])
+    assert json.loads(made.value)["operationType"] == operation
+
+
+def broken(_message: Message) -> Message:
+    raise ValueError("a secret of the document's")
+
+
+BAD: dict[str, tuple[Function, str]] = {
+    "raises": (broken, "raised ValueError at test_transform.py:"),
+    "exits": (lambda _message: sys.exit(1), "raised SystemExit at"),
+    "text": (lambda _message: "text", "returned str, and neither a message nor None"),
+    "unknown field": (lambda message: message | {"tenant": 1}, "adds 'tenant' beside the message's own fields"),
+    "sequence": (lambda message: message | {"sequence": 1}, "adds 'sequence'"),
+    "control": (lambda message: message | {"operationType": "drop"}, "whose operationType is none of"),
+    "no key": (lambda message: message | {"documentKey": {}}, "without the _id in documentKey"),
+    "document": (lambda message: message | {"fullDocument": [1]}, "whose fullDocument is no object"),
+    "topic": (lambda message: message | {"topic": "a b"}, "named a topic that Kafka does not take"),
+    "template": (lambda message: message | {"topic": "{collection}"}, "named a topic that Kafka does not take"),
+    "no topic": (lambda message: message | {"topic": None}, "named a topic that is no text"),
+    "Kafka's": (lambda message: message | {"topic": "__consumer_offsets"}, "named one of Kafka's own topics"),
+    "no JSON": (lambda message: message | {"fullDocument": {"a": {1, 2}}}, "returned what cannot be written as JSON"),
+    "surrogate": (lambda message: message | {"fullDocument": {"a": "\ud800"}}, "returned what cannot be written as JSON"),
+    **{name: (lambda message, name=name: message | {name: "?"}, f"changes {name}, which must stay") for name in FIXED},
+}
+
+
+@pytest.mark.parametrize(("function", "text"), BAD.values(), ids=BAD)
+def test_what_fails_ends_the_worker_or_is_put_aside(function: Function, text: str) -> None:
+    event = change("insert", fullDocument={"a": "a secret"})
+    with pytest.raises(UndeliverableEvent, match="The transform m:f ") as caught:
+        messages(transforming(function), event)
+    assert text in str(caught.value)
+    assert "secret" not in str(caught.value)
+    [letter] = messages(transforming(function, on_error="dead-letter"), event)
+    value = json.loads(letter.value)
+    assert (letter.topic, letter.reason, value["sequence"]) == ("database.control", "transform_failed", 7)
+    assert value["reason"] == "The transform failed."
+    assert value["about"] == {"operationType": "insert", "eventId": EVENT_ID}
+    assert "secret" not in letter.value.decode()
+
+
+def test_what_is_too_large_afterwards_goes_without_its_document() -> None:
+    def function(message: Message) -> Message:
+        return message | {"fullDocument": {"a": "x" * 10_000}, "topic": "large"}
+
+    event = change("insert", fullDocument={"secret": "hidden"})
+    row, letter = messages(transforming(function), event, limit=5000)
+    assert json.loads(row.value)["truncated"] == ["fullDocument"]
+    assert row.topic == "large"
+    assert json.loads(letter.value)["about"]["sequence"] == 7
+    with pytest.raises(UndeliverableEvent, match="too large"):
+        messages(transforming(function, on_large_event="fail"), event, limit=5000)
+
+
+def test_what_mongodb_left_out_goes_through_it_too() -> None:
+    row, letter = messages(transforming(lambda message: message | {"topic": "t"}), change("update"), missing=("fullDocument",))
+    assert (row.topic, json.loads(row.value)["truncated"]) == ("t", ["fullDocument"])
+    assert letter.reason == "too_large_for_mongodb"
+
+
+def test_loading(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    (tmp_path / "shape_it.py").write_text("class Shapes:\n    def keep(message): return message\nnone = 1\n")
+    (tmp_path / "bad_shape.py").write_text("raise RuntimeError('no key')\n")
+    assert load_function("shape_it:Shapes.keep", tmp_path)({"a": 1}) == {"a": 1}
+    for reference, text in {
+        "shape_it:missing": "has no missing",
+        "shape_it:none": "is no function",
+        "bad_shape:f": "cannot be imported: RuntimeError: no key",
+        "no_such_shape:f": "cannot be imported: ModuleNotFoundError",
+    }.items():
+        with pytest.raises(ConfigurationError, match=text):
+            load_function(reference, tmp_path)
+
+
+def test_check_looks_for_the_module_and_executes_nothing(write: Write, tmp_path: Path) -> None:
+    (tmp_path / "loud.py").write_text("raise RuntimeError\n")
+    conf_dir = write(a_toml=good("a") + 'transform = "loud:f"\n', b_toml=good("b") + 'transform = "absent:f"\n')
+    [fault] = faults(load(conf_dir, ask_drivers=True))
+    assert "b.toml:4 transform: names the module 'absent', which is not beside conf.d/" in fault
+    for reference in ("f", "m:", ":f", "m:f()", "a b:c", "m.py:f:g"):
+        with pytest.raises(Invalid, match="must be module:function"):
+            settings(transform=reference)
+
+
+HANGS = """\
+import re, sys, threading
+from pathlib import Path
+from watcher.transform.function import Transform
+from watcher.transform.guard import HangGuard
+
+def hang(message):
+    if sys.argv[2] == "lock":
+        threading.Event().wait()
+    re.match(r"(a+)+$", "a" * 50 + "b")
+
+message = dict.fromkeys(("operationType", "database", "collection", "timestamp", "watcher"), "x") | {"eventId": "8265"}
+guard = HangGuard(Path(sys.argv[1]), 0.3)
+Transform("m:f", lambda message: None, guard)(message | {"eventId": "8264"})
+print(guard.is_hung_at(b"8265"), guard.is_hung_at(b"8264"), flush=True)
+if sys.argv[2]:
+    Transform("m:f", hang, guard)(message)
+"""
+
+
+def run_guarded(path: Path, how: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([sys.executable, "-c", HANGS, str(path), how], capture_output=True, text=True, timeout=60)
+
+
+@pytest.mark.parametrize("where", ["lock", "regular expression"])
+def test_a_hang_ends_the_process_and_the_next_one_knows(where: str, tmp_path: Path) -> None:
+    path = tmp_path / "w.transform"
+    first = run_guarded(path, where)
+    assert (first.returncode, first.stdout) == (-signal.SIGPROF, "False False\n")
+    assert b"in hang" in path.read_bytes()[ID_BYTES:]
+    again = run_guarded(path, "")
+    assert (again.returncode, again.stdout) == (0, "True False\n")
+    assert run_guarded(path, "").stdout == "False False\n"
+
+
+def test_a_process_that_is_killed_at_work_was_not_hung(tmp_path: Path) -> None:
+    path = tmp_path / "w.transform"
+    path.write_bytes(b"8265".ljust(ID_BYTES, b"\0"))
+    assert run_guarded(path, "").stdout == "False False\n"
+    assert path.stat().st_size == ID_BYTES
+
+
+def test_without_a_place_for_its_file_a_hang_still_ends_the_process(tmp_path: Path) -> None:
+    assert run_guarded(tmp_path / "no" / "w.transform", "lock").returncode == -signal.SIGPROF
+
+
+def test_the_event_on_which_the_last_process_hung_fails() -> None:
+    class Hung(HangGuard):
+        def __init__(self) -> None:
+            self.seconds = 10
+
+        def is_hung_at(self, event_id: bytes) -> bool:
+            return event_id == b"8265"
+
+    with pytest.raises(TransformFailed, match="did not return within 10 s"):
+        Transform("m:f", lambda message: message, Hung())({"eventId": "8265"})
+
+
+def example(name: str, monkeypatch: pytest.MonkeyPatch) -> Any:
+    monkeypatch.syspath_prepend(str(EXAMPLES))
+    monkeypatch.setenv("PSEUDONYM_KEY", "k" * 32)
+    monkeypatch.delitem(sys.modules, name, raising=False)
+    return importlib.import_module(name)
+
+
+def test_the_example_that_pseudonymises(monkeypatch: pytest.MonkeyPatch) -> None:
+    module = example("pseudonymise", monkeypatch)
+    documents = {"email": "a@b.c", "n": 1, "contacts": [{"phone": "1"}, {"phone": ["2"]}, {}]}
+    updated = {"email": "x@y.z", "contacts.0.phone": "3", "contacts": [{"phone": "4"}], "n": 2, "contacts.1": {"phone": "5"}}
+    event = change("update", fullDocument=documents, updateDescription={"updatedFields": updated, "removedFields": []})
+    [made] = messages(transforming(module.pseudonymise), event)
+    text, value = made.value.decode(), json.loads(made.value)
+    assert value["fullDocument"]["email"] == module.hashed("a@b.c")
+    assert value["fullDocument"]["n"] == 1
+    assert [orjson.dumps(personal).decode() in text for personal in ("a@b.c", "x@y.z", "1", "2", "3", "4", "5")] == [False] * 7
+    assert value["updateDescription"]["updatedFields"]["contacts.0.phone"] == module.hashed("3")
+    monkeypatch.setenv("PSEUDONYM_KEY", "short")
+    monkeypatch.delitem(sys.modules, "pseudonymise")
+    with pytest.raises(ConfigurationError, match="at least 32 characters"):
+        load_function("pseudonymise:pseudonymise", EXAMPLES)
+
+
+def test_the_example_that_routes(monkeypatch: pytest.MonkeyPatch) -> None:
+    function = example("route", monkeypatch).by_region
+    orders = {"ns": {"db": "shop", "coll": "orders"}}
+    [eu] = messages(transforming(function), change("insert", fullDocument={"region": "eu"}, **orders))
+    [gone] = messages(transforming(function), change("delete", fullDocumentBeforeChange={"region": "us"}, **orders))
+    [other] = messages(transforming(function), change("delete", **orders))
+    assert [eu.topic, gone.topic, other.topic] == ["orders.eu", "orders.us", "database.delete"]
+    assert messages(transforming(function), change("insert", fullDocument={"test": True}, **orders)) == []
+
+
+def test_the_example_of_an_outbox(monkeypatch: pytest.MonkeyPatch) -> None:
+    function = example("outbox", monkeypatch).event
+    document = {"topic": "orders.placed", "key": "order-17", "payload": {"total": 3}}
+    [made] = messages(transforming(function), change("insert", fullDocument=document, ns={"db": "shop", "coll": "outbox"}))
+    assert (made.topic, made.key) == ("orders.placed", b'"order-17"')
+    assert json.loads(made.value)["fullDocument"] == {"total": 3}

@@ -1,0 +1,40 @@
+"""The database and collection that a topic's name tells, for messages that say neither."""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple
+
+USUAL_TEMPLATE = "{database}.{collection}"
+
+_GROUPS = {"{database}": "(?P<database>[^.]+)", "{collection}": "(?P<collection>.+)", "{operation}": "[A-Za-z]+"}
+_ESCAPED = re.compile(r"_x([0-9a-f]+)_")
+
+
+class CollectionName(NamedTuple):
+    """A database and a collection."""
+
+    database: str
+    collection: str
+
+
+class TopicPlaces:
+    """Reads topics' names by the template that they were made from. Names of databases have no point, so it is never ambiguous."""
+
+    def __init__(self, template: str = USUAL_TEMPLATE, database: str = "", collection: str = "") -> None:
+        """`database` and `collection` are those of topics whose names do not tell."""
+        self._known = CollectionName(database, collection)
+        parts = re.split(r"(\{[a-z]+\})", template)
+        self._pattern = re.compile("".join(_GROUPS.get(part) or re.escape(part) for part in parts))
+
+    def of(self, topic: str) -> CollectionName:
+        """Return the place of a topic's documents; its own name stands for a collection that nothing tells."""
+        found = self._pattern.fullmatch(topic)
+        told = found.groupdict() if found else {}
+        database, collection = (_unescaped(told.get(name, "")) for name in CollectionName._fields)
+        return CollectionName(database or self._known.database, collection or self._known.collection or topic)
+
+
+def _unescaped(name: str) -> str:
+    """Return the name that a watcher has written into a topic with `_x<code point in hexadecimal>_` for some characters."""
+    return _ESCAPED.sub(lambda found: chr(int(found[1], 16)), name)

@@ -1,0 +1,98 @@
+"""The call of the user's function, and the check of what it returns."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from watcher.config.fault import Refused
+from watcher.config.topics.configured import is_internal
+from watcher.config.topics.template import check_topic
+from watcher.messages.envelopes.generic import FIELDS
+from watcher.messages.row_values import SEQUENCE
+from watcher.operations import ROW_OPERATIONS
+from watcher.transform.guard import HangGuard
+from watcher.transform.loading import Function
+
+TOPIC = "topic"
+"""Key under which the function may name another topic."""
+
+FIXED = ("database", "collection", "timestamp", "eventId", "watcher", "snapshot", "truncated")
+"""Fields that tell where a message comes from; they stay as they are."""
+
+ALLOWED = {*FIELDS, TOPIC} - {SEQUENCE}
+DOCUMENTS = ("fullDocument", "fullDocumentBeforeChange", "updateDescription")
+
+
+class TransformFailed(Exception):
+    """The function raised an error, did not return, or returned no message. The text says which, without the message's content."""
+
+
+class Transform:
+    """The user's function, called `reference` in the settings."""
+
+    def __init__(self, reference: str, function: Function, guard: HangGuard | None = None) -> None:
+        self.reference = reference
+        self._function = function
+        self._guard = guard
+
+    def __call__(self, message: dict[str, Any]) -> dict[str, Any] | None:
+        """Return what becomes of a message without `sequence`; None if nothing does. The message may be changed in place.
+
+        Errors: TransformFailed.
+        """
+        event_id = str(message["eventId"]).encode()
+        if self._guard and self._guard.is_hung_at(event_id):
+            raise TransformFailed(f"did not return within {self._guard.seconds:g} s, which has ended the last process")
+        fixed = {name: message.get(name) for name in FIXED}
+        if self._guard:
+            self._guard.begin(event_id)
+        try:
+            result = self._function(message)
+        except (Exception, SystemExit) as error:
+            raise TransformFailed(f"raised {type(error).__name__} at {_place(error.__traceback__)}") from error
+        finally:
+            if self._guard:
+                self._guard.end()
+        return None if result is None else _checked(result, fixed)
+
+
+def _place(traceback: TracebackType | None) -> str:
+    """Name the file and the line where an error was raised."""
+    while traceback and traceback.tb_next:
+        traceback = traceback.tb_next
+    return f"{Path(traceback.tb_frame.f_code.co_filename).name}:{traceback.tb_lineno}" if traceback else "an unknown place"
+
+
+def _checked(result: object, fixed: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the message that the function has returned. Errors: TransformFailed."""
+    if not isinstance(result, dict):
+        raise TransformFailed(f"returned {type(result).__name__}, and neither a message nor None")
+    if unknown := [name for name in result if name not in ALLOWED]:
+        raise TransformFailed(f"adds {unknown[0]!r} beside the message's own fields; fullDocument has room for it")
+    if changed := [name for name, value in fixed.items() if result.get(name) != value]:
+        raise TransformFailed(f"changes {changed[0]}, which must stay")
+    if result.get("operationType") not in ROW_OPERATIONS:
+        raise TransformFailed(f"returned a message whose operationType is none of {', '.join(ROW_OPERATIONS)}")
+    key = result.get("documentKey")
+    if not isinstance(key, dict) or "_id" not in key:
+        raise TransformFailed("returned a message without the _id in documentKey")
+    for name in DOCUMENTS:
+        if not isinstance(result.get(name), (dict, type(None))):
+            raise TransformFailed(f"returned a message whose {name} is no object")
+    if TOPIC in result:
+        _check_topic(result[TOPIC])
+    return result
+
+
+def _check_topic(topic: object) -> None:
+    if not isinstance(topic, str) or not topic:
+        raise TransformFailed("named a topic that is no text")
+    try:
+        check_topic(topic, ())
+    except Refused as refused:
+        raise TransformFailed(f"named a topic that Kafka does not take: {refused}") from refused
+    if is_internal(topic):
+        raise TransformFailed("named one of Kafka's own topics")

@@ -1,0 +1,36 @@
+"""Loading of the function that `transform` names, from the directory beside conf.d/, or from what is installed."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import Callable
+from operator import attrgetter
+from pathlib import Path
+from typing import Any
+
+from watcher.errors import ConfigurationError
+
+Function = Callable[[dict[str, Any]], Any]
+
+
+def load_function(reference: str, directory: Path) -> Function:
+    """Load `module:function`; the module may be a file in `directory`, which goes behind all other places: it hides no library.
+
+    Errors: ConfigurationError.
+    """
+    module_name, _, name = reference.partition(":")
+    if str(directory) not in sys.path:
+        sys.path.append(str(directory))
+    try:
+        module = importlib.import_module(module_name)
+    except (Exception, SystemExit) as error:
+        text = f"transform: module {module_name} cannot be imported: {type(error).__name__}: {error}"
+        raise ConfigurationError(text, hint=f"It is looked for in {directory}, and among what is installed.") from error
+    try:
+        function: Function = attrgetter(name)(module)
+    except AttributeError as error:
+        raise ConfigurationError(f"transform: {module.__file__ or module_name} has no {name}.", hint="Write its name.") from error
+    if not callable(function):
+        raise ConfigurationError(f"transform: {name} in {module.__file__ or module_name} is no function.")
+    return function

@@ -15,7 +15,6 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from watcher.fleet.logs.lines import Line
 
 from tests.integration import fleet_worker
 from watcher.config import Deployment, Settings
@@ -23,6 +22,7 @@ from watcher.fleet.arrival import Arrival, StartResult, arrivals
 from watcher.fleet.control import Fleet
 from watcher.fleet.errors import FleetError, NotRunning
 from watcher.fleet.foreground import run_fleet
+from watcher.fleet.logs.lines import Line
 from watcher.fleet.polling import is_alive, wait_for
 from watcher.fleet.status import Row, WatcherState
 from watcher.fleet.supervisord import Process

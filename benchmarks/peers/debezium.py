@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from benchmarks.contender import Task
-from benchmarks.peers.kafka_connect import Connector, ConnectWorker, jars, properties
+from benchmarks.peers.kafka_connect import Connector, ConnectWorker, properties
+from tests.support.kafka_connect import jars
 
 
 @dataclass(frozen=True)
@@ -23,7 +24,7 @@ class Debezium(Connector):
 
     def version(self) -> str:
         """As in its pom."""
-        return jars("debezium", "io.debezium").name
+        return jars("debezium").name
 
     def deliver(self, task: Task) -> ConnectWorker:
         """Without a snapshot, from the moment that is asked for; or with one."""
@@ -40,4 +41,4 @@ class Debezium(Connector):
             "capture.target": task.database,
             "topic.prefix": task.prefix,
         }
-        return ConnectWorker(task, jars("debezium", "io.debezium"), connector, distributed)
+        return ConnectWorker(task, jars("debezium"), connector, distributed)

@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-import json
 import urllib.error
-import urllib.request
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from benchmarks import environments
 from benchmarks.contender import Contender, Task
-from tests.support import apache_kafka, maven
+from tests.support import apache_kafka
+from tests.support.kafka_connect import ask, jars
 from watcher.sandbox.process import Server
 
 HERE = Path(__file__).parent
-CACHE = environments.CACHE / "peers"
 CONNECTOR = "peer"
-ANSWER_SECONDS = 5.0
 
 JVM_OPTIONS = ("-Xms256m", "-Xmx2g", "-XX:+UseG1GC", "-XX:MaxGCPauseMillis=20", "-XX:InitiatingHeapOccupancyPercent=35")
 """As connect-standalone.sh and connect-distributed.sh start Java."""
@@ -29,12 +25,6 @@ def properties(name: str) -> dict[str, str]:
     lines = (HERE / "settings" / f"{name}.properties").read_text().splitlines()
     pairs = (line.partition("=") for line in lines if line and not line.startswith("#"))
     return {key: value for key, _, value in pairs}
-
-
-def jars(pom: str, group: str) -> Path:
-    """The directory with what `poms/<pom>.xml` names; raises SandboxError with the reason if it cannot be had."""
-    path = HERE / "poms" / f"{pom}.xml"
-    return maven.obtain(path, CACHE / f"{pom}-{maven.version(path, group)}")
 
 
 @dataclass(frozen=True)
@@ -86,15 +76,15 @@ class ConnectWorker(Server):
         """Java, with the logging of warnings alone."""
         main = "org.apache.kafka.connect.cli." + ("ConnectDistributed" if self._distributed else "ConnectStandalone")
         files = [self._worker_file] if self._distributed else [self._worker_file, self._connector_file]
-        libs = jars("connect", "org.apache.kafka") / "libs"
+        libs = jars("connect") / "libs"
         java = apache_kafka.obtain().java
         return [java, *JVM_OPTIONS, "-Dorg.apache.logging.log4j.level=WARN", "-cp", f"{libs}/*", main, *files]
 
     def answers(self) -> bool:
         """Return True if the connector and its task run; a distributed worker is given the connector at its first answer."""
         try:
-            if self._distributed and CONNECTOR not in self._ask("GET", "/connectors"):
-                self._ask("PUT", f"/connectors/{CONNECTOR}/config", self._connector)
+            if self._distributed and CONNECTOR not in ask(self.address, "GET", "/connectors"):
+                ask(self.address, "PUT", f"/connectors/{CONNECTOR}/config", self._connector)
             return [task["state"] for task in self._status()["tasks"]] == ["RUNNING"]
         except (OSError, urllib.error.URLError):
             return False
@@ -113,13 +103,7 @@ class ConnectWorker(Server):
         return [task["worker_id"] for task in self._status()["tasks"]] == [self.address]
 
     def _status(self) -> Any:
-        return self._ask("GET", f"/connectors/{CONNECTOR}/status")
-
-    def _ask(self, method: str, path: str, body: Mapping[str, str] | None = None) -> Any:
-        data = json.dumps(body).encode() if body is not None else None
-        request = urllib.request.Request(f"http://{self.address}{path}", data, {"Content-Type": "application/json"}, method=method)
-        with urllib.request.urlopen(request, timeout=ANSWER_SECONDS) as response:
-            return json.load(response)
+        return ask(self.address, "GET", f"/connectors/{CONNECTOR}/status")
 
     @property
     def _worker_file(self) -> Path:

@@ -7,9 +7,8 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from benchmarks.contender import Task
-from benchmarks.peers.kafka_connect import Connector, ConnectWorker, jars, properties
-
-GROUP = "org.mongodb.kafka"
+from benchmarks.peers.kafka_connect import Connector, ConnectWorker, properties
+from tests.support.kafka_connect import jars
 
 
 @dataclass(frozen=True)
@@ -20,7 +19,7 @@ class MongoDBConnector(Connector):
 
     def version(self) -> str:
         """As in its pom."""
-        return jars("mongodb-connector", GROUP).name
+        return jars("mongodb-connector").name
 
     def deliver(self, task: Task) -> ConnectWorker:
         """From the moment that is asked for, or with the documents that are there already."""
@@ -33,4 +32,4 @@ class MongoDBConnector(Connector):
             "database": task.database,
             "topic.prefix": task.prefix,
         }
-        return ConnectWorker(task, jars("mongodb-connector", GROUP), connector)
+        return ConnectWorker(task, jars("mongodb-connector"), connector)

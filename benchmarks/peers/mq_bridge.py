@@ -16,7 +16,8 @@ from pymongo import MongoClient
 from benchmarks import environments
 from benchmarks.contender import Contender, Task
 from benchmarks.load import DOCUMENTS
-from benchmarks.peers.kafka_connect import CACHE, HERE
+from benchmarks.peers.kafka_connect import HERE
+from tests.support.kafka_connect import PEERS
 from watcher.sandbox.process import Server
 
 REQUIREMENTS = HERE / "settings" / "mq-bridge-requirements.txt"
@@ -95,4 +96,4 @@ def token_at(uri: str, database: str, since: Timestamp) -> dict[str, Any]:
 
 def python() -> Path:
     """The Python of its environment. Errors: SandboxError with the reason if it cannot be installed."""
-    return environments.python(CACHE / REQUIREMENTS.read_text().strip().replace("==", "-"), REQUIREMENTS)
+    return environments.python(PEERS / REQUIREMENTS.read_text().strip().replace("==", "-"), REQUIREMENTS)

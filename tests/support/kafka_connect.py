@@ -38,6 +38,14 @@ def jars_or_skip() -> None:
         (pytest.fail if apache_kafka.required() else pytest.skip)(f"no Kafka Connect: {error}")
 
 
+def ask(address: str, method: str, path: str, body: Mapping[str, str] | None = None) -> Any:
+    """Ask a worker's REST interface; returns the JSON that it answers. Errors: OSError, urllib.error.URLError."""
+    data = json.dumps(body).encode() if body is not None else None
+    request = urllib.request.Request(f"http://{address}{path}", data, {"Content-Type": "application/json"}, method=method)
+    with urllib.request.urlopen(request, timeout=ANSWER_SECONDS) as response:
+        return json.loads(response.read() or b"null")
+
+
 class KafkaConnect(Server):
     """A worker without connectors at first; its port is that of Connect's REST interface."""
 
@@ -73,7 +81,7 @@ class KafkaConnect(Server):
     def answers(self) -> bool:
         """True once it can be given connectors."""
         try:
-            self._ask("GET", "/connectors")
+            ask(self.address, "GET", "/connectors")
         except (OSError, urllib.error.URLError):
             return False
         return True
@@ -81,31 +89,25 @@ class KafkaConnect(Server):
     def put(self, name: str, config: Mapping[str, str]) -> None:
         """Give it a connector. Raises AssertionError with Connect's answer if it is refused."""
         try:
-            self._ask("PUT", f"/connectors/{name}/config", {**config, "name": name})
+            ask(self.address, "PUT", f"/connectors/{name}/config", {**config, "name": name})
         except urllib.error.HTTPError as error:
             raise AssertionError(f"{name}: {error.read().decode()}") from error
 
     def stop_connector(self, name: str) -> list[dict[str, Any]]:
         """Stop a connector; returns the offsets where it goes on when it is resumed."""
-        self._ask("PUT", f"/connectors/{name}/stop")
-        offsets = self._ask("GET", f"/connectors/{name}/offsets")["offsets"]
+        ask(self.address, "PUT", f"/connectors/{name}/stop")
+        offsets = ask(self.address, "GET", f"/connectors/{name}/offsets")["offsets"]
         return [each["offset"] for each in offsets]
 
     def runs(self, name: str) -> bool:
         """True if the connector's task runs. Raises AssertionError with the reason when it has failed."""
         try:
-            tasks: Sequence[Any] = self._ask("GET", f"/connectors/{name}/status")["tasks"]
+            tasks: Sequence[Any] = ask(self.address, "GET", f"/connectors/{name}/status")["tasks"]
         except urllib.error.HTTPError:  # not known yet
             return False
         failed = [task["trace"] for task in tasks if task["state"] == "FAILED"]
         assert not failed, f"{name} has failed: {failed[0]}"
         return [task["state"] for task in tasks] == ["RUNNING"]
-
-    def _ask(self, method: str, path: str, body: Mapping[str, str] | None = None) -> Any:
-        data = json.dumps(body).encode() if body is not None else None
-        request = urllib.request.Request(f"http://{self.address}{path}", data, {"Content-Type": "application/json"}, method=method)
-        with urllib.request.urlopen(request, timeout=ANSWER_SECONDS) as response:
-            return json.loads(response.read() or b"null")
 
     @property
     def _worker_file(self) -> Path:

@@ -177,7 +177,7 @@ def test_a_life_with_servers(deployment: Directory, mongo: ReplicaSet, kafka: Br
     assert "opening" in started.stderr
     before = deployment.watchers()
 
-    changed = {"uri": mongo.uri(f"{prefix}analytics"), "brokers": kafka.bootstrap, "batch_size": 7}
+    changed = {"uri": mongo.uri(f"{prefix}analytics"), "brokers": kafka.bootstrap, "kafka_topic_insert": prefix, "batch_size": 7}
     deployment.configure("analytics", **changed, exclude_collections="x")
     assert "newly watched" not in deployment.run("apply", "--dry-run").stderr
     applied = deployment.run("apply").stdout

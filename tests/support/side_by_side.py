@@ -2,6 +2,9 @@
 
 Marked `alone` is what a second test beside it would disturb: a limit on memory or processor time, or on a time without waiting.
 
+A process runs a whole file. The directory `hosts` is as one file: its tests have a cluster of three brokers and three mongods, of
+which two cores carry one.
+
 The longest files come first, and the short ones of tests/unit fill the gaps at the end, so that all processes end at about the same
 time. Files with tests that are `alone` come last: nobody has to wait for them then.
 """
@@ -15,11 +18,14 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from xdist.remote import Producer
+from xdist.scheduler import LoadFileScheduling
 
 from tests.support.apache_kafka import BROKER_USED
 from watcher.sandbox import process
 
 ALONE = "alone"
+HOSTS = "hosts"
 LATER = ("faults", "unit")
 """Directories whose files come later, in this order. Some files of the others take minutes."""
 
@@ -54,7 +60,17 @@ def is_alone(item: pytest.Item) -> bool:
 
 def turn_of(directory: str) -> int:
     """Return a number by which directories are put in order."""
+    if directory == HOSTS:
+        return -1  # nothing takes longer
     return LATER.index(directory) + 1 if directory in LATER else 0
+
+
+class FilesInTurn(LoadFileScheduling):  # type: ignore[misc]  # xdist has no types
+    """Scheduler that gives a process all tests of a file, or all of HOSTS."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        file = Path(nodeid.partition("::")[0])
+        return str(file.parent if file.parent.name == HOSTS else file)
 
 
 class Turns:
@@ -85,6 +101,11 @@ class Controller:
 
     def __init__(self, config: pytest.Config) -> None:
         self._config = config
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_xdist_make_scheduler(self, config: pytest.Config, log: Producer) -> FilesInTurn | None:
+        """Make the scheduler of `--dist loadfile`; None leaves others to pytest-xdist."""
+        return FilesInTurn(config, log) if config.getoption("dist") == "loadfile" else None
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_testnodedown(self, node: object) -> None:

@@ -14,8 +14,7 @@ from collections.abc import Iterable, Sequence
 from itertools import pairwise
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 from pymongo import MongoClient, WriteConcern
 
@@ -26,6 +25,7 @@ from benchmarks.load import DOCUMENTS
 from benchmarks.pairs import PAIRS, Pair
 from benchmarks.runs import Attempts
 from benchmarks.servers import servers
+from tests.support.background import Background
 from watcher.sandbox.sandbox import Sandbox
 
 INTERVAL_SECONDS = 0.02
@@ -33,29 +33,20 @@ SETTLE_SECONDS = 8.0
 """Time for which a pair delivers before the next fault: longer than a session of the group, so that nothing is left of the last."""
 
 
-class SteadyInserts:
+class SteadyInserts(Background):
     """Inserts a document every INTERVAL_SECONDS, with the ids 1, 2, …, in a thread, until the `with` block is left."""
 
     def __init__(self, uri: str, database: str) -> None:
+        super().__init__(self._insert, "steady-inserts")
         self._uri = uri
         self._database = database
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._run, daemon=True)
         self.last = 0
         """The last id that MongoDB has acknowledged."""
 
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        self._stop.set()
-        self._thread.join()
-
-    def _run(self) -> None:
+    def _insert(self, stop: threading.Event) -> None:
         with MongoClient[dict[str, Any]](self._uri) as client:
             collection = client[self._database].get_collection(DOCUMENTS, write_concern=WriteConcern("majority"))
-            while not self._stop.wait(INTERVAL_SECONDS):
+            while not stop.wait(INTERVAL_SECONDS):
                 collection.insert_one({"_id": self.last + 1, **DOCUMENT})
                 self.last += 1
 

@@ -21,7 +21,7 @@ TOPIC_GONE = KafkaError.UNKNOWN_TOPIC_OR_PART
 """Code of the error about a topic that was deleted."""
 
 SETTLE_SECONDS = 5.0
-"""Longest time after which the last broker of a cluster has heard of a new topic."""
+"""Time after which a topic of which a broker has not heard counts as deleted."""
 
 NOT_HEARD_OF = {KafkaError._NOENT, TOPIC_GONE, KafkaError.LEADER_NOT_AVAILABLE}
 """Codes of the error about a topic of which a broker has not heard yet. Only time tells it from one that was deleted."""
@@ -44,16 +44,19 @@ class LogReader:
         *,
         request_s: float,
         stall_s: float,
+        settle_s: float = SETTLE_SECONDS,
         tolerated: Collection[int] = (),
     ) -> None:
         """`consumer` and `admin` are librdkafka's properties. `request_s` is the longest wait for an answer about topics, `stall_s`
-        the longest time without progress in `read`, in seconds. `tolerated` are codes of errors that `read` passes over.
+        the longest time without progress in `read`, in seconds. `settle_s` is the longest wait for a broker to hear of a topic, in
+        seconds: longer where the topic is known to be there. `tolerated` are codes of errors that `read` passes over.
         """
         self._properties = dict(consumer)
         self._admin = AdminClient(dict(admin))
         self._consumer: Consumer | None = None
         self._request_s = request_s
         self._stall_s = stall_s
+        self._settle_s = settle_s
         # librdkafka looks for the group's coordinator, though no group is ever used, so the right is not needed.
         self._passed_over = {KafkaError.GROUP_AUTHORIZATION_FAILED, *tolerated}
         self.positions: dict[Partition, int] = {}
@@ -122,7 +125,7 @@ class LogReader:
         isolation: IsolationLevel = IsolationLevel.READ_UNCOMMITTED,
     ) -> dict[Partition, int]:
         request = {TopicPartition(*partition): spec for partition in partitions}
-        deadline = time.monotonic() + SETTLE_SECONDS
+        deadline = time.monotonic() + self._settle_s
         while request:
             futures = self._admin.list_offsets(request, isolation_level=isolation, request_timeout=self._request_s)
             try:

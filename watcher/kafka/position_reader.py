@@ -14,7 +14,7 @@ from confluent_kafka import TIMESTAMP_LOG_APPEND_TIME
 from watcher.config import Settings
 from watcher.errors import Outage
 from watcher.kafka.errors import translated
-from watcher.kafka.log_reader import EndNotReached, LogReader, Partition, Record
+from watcher.kafka.log_reader import SETTLE_SECONDS, EndNotReached, LogReader, Partition, Record
 from watcher.kafka.position import (
     CLAIM_KEY,
     HISTORY_KEY,
@@ -49,11 +49,20 @@ class Found(NamedTuple):
 class PositionReader:
     """Reads the tail of a watcher's position topic without disturbing its writer."""
 
-    def __init__(self, settings: Settings, on_error: ErrorCallback, partition: int = POSITION_PARTITION) -> None:
-        """Another `partition` may hold a position that an older release wrote after somebody had added partitions."""
+    def __init__(
+        self,
+        settings: Settings,
+        on_error: ErrorCallback,
+        partition: int = POSITION_PARTITION,
+        *,
+        settle_s: float = SETTLE_SECONDS,
+    ) -> None:
+        """Another `partition` may hold a position that an older release wrote after somebody had added partitions. `settle_s` is as
+        for `LogReader`."""
         self._settings = settings
         self._partition = (settings.position_topic, partition)
         self._on_error = on_error
+        self._settle_s = settle_s
 
     def read(self) -> Saved:
         """Read what has been committed up to the topic's present end.
@@ -98,7 +107,7 @@ class PositionReader:
 
     def _log(self) -> LogReader:
         consumer, admin = reader_config(self._settings, self._on_error), admin_config(self._settings, self._on_error)
-        return LogReader(consumer, admin, request_s=READ_SECONDS, stall_s=READ_SECONDS)
+        return LogReader(consumer, admin, request_s=READ_SECONDS, stall_s=READ_SECONDS, settle_s=self._settle_s)
 
     def _bounds(self, log: LogReader, ends: Callable[[list[Partition]], dict[Partition, int]]) -> tuple[int, int]:
         with translated(f"asking for the offsets of {self._settings.position_topic}"):

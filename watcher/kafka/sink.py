@@ -24,7 +24,7 @@ from watcher.kafka.errors import explained
 from watcher.kafka.fencing import check_writer
 from watcher.kafka.ownership import COMMAND_SECONDS, Ownership, check_database
 from watcher.kafka.position import CLAIM_KEY, POSITION_KEY, SETTINGS_KEY, SNAPSHOT_KEY, Command, dump_snapshot
-from watcher.kafka.position_reader import PositionReader
+from watcher.kafka.position_reader import READ_SECONDS, PositionReader
 from watcher.kafka.position_topic import POSITION_PARTITION
 from watcher.kafka.properties import limit_transaction, producer_config
 from watcher.kafka.refusals import reason
@@ -229,7 +229,8 @@ class KafkaSink:
             fixed = [topic for topic in self._settings.topic_templates.values() if "{" not in topic]
             self._topics.ensure_configured(fixed)
             self._shrink_batches(fixed)
-            yield PositionReader(self._settings, self._troubles.append)
+            # The position topic is there by now, though a broker may not have heard of it.
+            yield PositionReader(self._settings, self._troubles.append, settle_s=READ_SECONDS)
         except Outage as error:
             self._topics.report_troubles()
             raise explained(error, self._troubles) from error

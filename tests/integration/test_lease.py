@@ -17,6 +17,8 @@ from watcher.config import Settings
 from watcher.errors import Outage
 from watcher.kafka.lease import LEAVE_SECONDS, Lease
 from watcher.kafka.lease_rules import HUNG_SECONDS, SESSION_SECONDS
+from watcher.kafka.sink import KafkaSink
+from watcher.model import Delivered, Owner
 from watcher.position.switchover import members
 from watcher.sandbox.kafka import ApacheKafka
 
@@ -135,3 +137,11 @@ def test_it_says_why_it_cannot_join(lease_settings: Callable[[str], Settings], k
         lease.start()
         with pytest.raises(Outage, match="Kafka does not answer"):
             eventually(lease.check, 30)
+
+
+def test_a_standby_that_looks_before_the_position_topic_is_there_knows_of_nobody(lease_settings: Callable[[str], Settings]) -> None:
+    """As on a fleet's first start: whoever gets the lease may take long to create it."""
+    sink = KafkaSink(lease_settings(""), Owner("ours", "here", 1), Delivered())
+    begun = time.monotonic()
+    assert sink.look() is None
+    assert time.monotonic() - begun < SLACK_SECONDS

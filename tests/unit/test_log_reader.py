@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
-from itertools import count, repeat
+from itertools import repeat
 from types import SimpleNamespace
 from typing import Any
 
@@ -14,7 +14,6 @@ from confluent_kafka import KafkaError, KafkaException, TopicPartition
 
 from watcher.kafka import log_reader as module
 from watcher.kafka.log_reader import TOPIC_GONE, EndNotReached, LogReader
-from watcher.kafka.position_reader import READ_SECONDS
 
 HERE = ("topic", 0)
 THERE = ("topic", 1)
@@ -161,16 +160,6 @@ def test_a_broker_that_has_not_heard_of_a_new_topic_is_asked_again(monkeypatch: 
 def test_a_topic_that_stays_unknown_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(KafkaException, match="No such entry"):
         forgetful(monkeypatch, repeat(KafkaError._NOENT), settle_s=0.05).ends([HERE])
-
-
-def test_a_topic_that_was_just_made_is_waited_for_longer(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Three busy brokers took more than five seconds to hear of one."""
-    clock = count(step=0.5)
-    monkeypatch.setattr(module.time, "monotonic", lambda: next(clock))
-    failures = [KafkaError._NOENT] * 12  # six seconds
-    with pytest.raises(KafkaException, match="No such entry"):
-        forgetful(monkeypatch, iter(failures)).ends([HERE])
-    assert forgetful(monkeypatch, iter(failures), settle_s=READ_SECONDS).ends([HERE]) == {HERE: 7}
 
 
 def test_another_error_is_raised_at_once(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -23,8 +23,8 @@ TOPIC_GONE = KafkaError.UNKNOWN_TOPIC_OR_PART
 SETTLE_SECONDS = 5.0
 """Time after which a topic of which a broker has not heard counts as deleted."""
 
-NOT_HEARD_OF = {KafkaError._NOENT, TOPIC_GONE, KafkaError.LEADER_NOT_AVAILABLE}
-"""Codes of the error about a topic of which a broker has not heard yet. Only time tells it from one that was deleted."""
+NOT_HEARD_OF = {"_NOENT", "UNKNOWN_TOPIC_OR_PART", "LEADER_NOT_AVAILABLE"}
+"""Names of the errors about a topic of which a broker has not heard yet. Only time tells it from one that was deleted."""
 
 
 class EndNotReached(KafkaException):
@@ -49,7 +49,7 @@ class LogReader:
     ) -> None:
         """`consumer` and `admin` are librdkafka's properties. `request_s` is the longest wait for an answer about topics, `stall_s`
         the longest time without progress in `read`, in seconds. `settle_s` is the longest wait for a broker to hear of a topic, in
-        seconds: longer where the topic is known to be there. `tolerated` are codes of errors that `read` passes over.
+        seconds: 0 where it may not be there. `tolerated` are codes of errors that `read` passes over.
         """
         self._properties = dict(consumer)
         self._admin = AdminClient(dict(admin))
@@ -131,7 +131,7 @@ class LogReader:
             try:
                 return {(asked.topic, asked.partition): int(future.result().offset) for asked, future in futures.items()}
             except KafkaException as error:
-                if error.args[0].code() not in NOT_HEARD_OF or time.monotonic() >= deadline:
+                if error.args[0].name() not in NOT_HEARD_OF or time.monotonic() >= deadline:
                     raise
             time.sleep(STEP_SECONDS)
         return {}

@@ -24,7 +24,8 @@ from watcher.kafka.errors import explained
 from watcher.kafka.fencing import check_writer
 from watcher.kafka.ownership import COMMAND_SECONDS, Ownership, check_database
 from watcher.kafka.position import CLAIM_KEY, POSITION_KEY, SETTINGS_KEY, SNAPSHOT_KEY, Command, dump_snapshot
-from watcher.kafka.position_reader import READ_SECONDS, PositionReader
+from watcher.kafka.log_reader import NOT_HEARD_OF
+from watcher.kafka.position_reader import PositionReader
 from watcher.kafka.position_topic import POSITION_PARTITION
 from watcher.kafka.properties import limit_transaction, producer_config
 from watcher.kafka.refusals import reason
@@ -108,7 +109,8 @@ class KafkaSink:
         return self._ownership.position_anew(last)
 
     def look(self) -> Active | None:
-        """Close, and look which worker has the watcher; returns None if that is not known. For a worker that stands by.
+        """Close, and look which worker has the watcher; returns None if that is not known, such as before the position topic is
+        there. For a worker that stands by.
 
         What the position topic tells of earlier messages is noted. Errors: Outage, NotPermitted, CredentialsRefused;
         ConfigurationError if the position belongs to another database, which a takeover would be too late to find out.
@@ -117,7 +119,8 @@ class KafkaSink:
         self._ownership.disown()
         self._troubles.clear()
         try:
-            reader = PositionReader(self._settings, self._troubles.append)
+            # Whoever has the lease creates the topic. Waiting for that here would keep this worker from having it.
+            reader = PositionReader(self._settings, self._troubles.append, settle_s=0)
             saved = reader.read_so_far()
             if saved.position:
                 check_database(self._settings, saved.position)
@@ -126,6 +129,8 @@ class KafkaSink:
         except PositionLost:
             return None
         except Outage as error:
+            if error.code in NOT_HEARD_OF:
+                return None
             raise explained(error, self._troubles) from error
 
     def disown(self) -> None:
@@ -229,8 +234,7 @@ class KafkaSink:
             fixed = [topic for topic in self._settings.topic_templates.values() if "{" not in topic]
             self._topics.ensure_configured(fixed)
             self._shrink_batches(fixed)
-            # The position topic is there by now, though a broker may not have heard of it.
-            yield PositionReader(self._settings, self._troubles.append, settle_s=READ_SECONDS)
+            yield PositionReader(self._settings, self._troubles.append)
         except Outage as error:
             self._topics.report_troubles()
             raise explained(error, self._troubles) from error

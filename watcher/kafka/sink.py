@@ -22,9 +22,9 @@ from watcher.errors import Outage, PositionLost, UndeliverableEvent
 from watcher.kafka.earlier_messages import earlier_messages
 from watcher.kafka.errors import explained
 from watcher.kafka.fencing import check_writer
+from watcher.kafka.log_reader import NOT_HEARD_OF
 from watcher.kafka.ownership import COMMAND_SECONDS, Ownership, check_database
 from watcher.kafka.position import CLAIM_KEY, POSITION_KEY, SETTINGS_KEY, SNAPSHOT_KEY, Command, dump_snapshot
-from watcher.kafka.log_reader import NOT_HEARD_OF
 from watcher.kafka.position_reader import PositionReader
 from watcher.kafka.position_topic import POSITION_PARTITION
 from watcher.kafka.properties import limit_transaction, producer_config

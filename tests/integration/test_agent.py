@@ -19,7 +19,7 @@ from typing import Any
 
 import pytest
 
-from tests.integration import fleet_worker
+from tests.support import stand_in_worker
 from tests.support.waiting import eventually
 from watcher.agent import server
 from watcher.agent.address import find
@@ -48,7 +48,7 @@ class Served:
             (self.deployment.conf_dir / f"{name}.toml").write_text(SETTINGS.format(name=name))
         (base / "behaviour").mkdir()
         self.base = base
-        self.fleet = Fleet(self.deployment, lambda name: (sys.executable, fleet_worker.__file__, name, str(base)))
+        self.fleet = Fleet(self.deployment, lambda name: (sys.executable, stand_in_worker.__file__, name, str(base)))
 
     def behave(self, name: str, behaviour: str) -> None:
         (self.base / "behaviour" / name).write_text(behaviour)

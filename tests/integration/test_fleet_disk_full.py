@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.test_fleet_control import StandIns, settings
 from tests.support.disk import filled, small_disk
+from tests.support.stand_in_fleet import StandIns, settings
 from watcher.cli import run_command_line
 from watcher.fleet.arrival import StartResult
 from watcher.fleet.digest import load_or_make_key

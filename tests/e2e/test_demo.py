@@ -13,20 +13,20 @@ import subprocess
 import sys
 import termios
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Self
 from xml.etree import ElementTree
 
-import psutil
 import pytest
 
-from tests.support.waiting import eventually
+from tests.support.running_command import END_TIMEOUT_S, RunningCommand
+
+pytest_plugins = ["tests.support.running_fixtures"]
 
 pytestmark = pytest.mark.timeout(180)
 
 COMMAND = [sys.executable, "-m", "watcher", "demo"]
-END_TIMEOUT_S = 60
 CLEAN = "none missing, none twice, all in order"
 
 ESCAPE = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
@@ -36,61 +36,8 @@ HEADINGS = re.compile(r"^WATCHER +STATE +EVENTS/S +LAG +LAST EVENT +DELIVERED$")
 NUMBERS = r"+\d+\.\d +\d+\.\d s +\d+\.\d s ago +\d{2,}"
 
 
-@pytest.fixture
-def temporary(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """The only place where the demo can make its directory; afterwards nothing is in it, and no process knows it."""
-    directory = tmp_path_factory.mktemp("d")
-    yield directory
-    assert list(directory.iterdir()) == []
-    assert processes_of(directory) == []
-
-
-def processes_of(directory: Path) -> list[str]:
-    """The processes that have `directory` in their command line, or work in it, except this one."""
-    found = []
-    for process in psutil.process_iter():
-        try:
-            if process.pid != os.getpid() and any(str(directory) in text for text in [*process.cmdline(), process.cwd()]):
-                found.append(f"{process.pid} {' '.join(process.cmdline())}")
-        except psutil.Error:  # it has just ended, or is another user's
-            continue
-    return found
-
-
-class RunningDemo:
-    """A demo in a process group of its own, as a shell would start it."""
-
-    def __init__(self, temporary: Path, *arguments: str) -> None:
-        self._out, self._err = temporary.with_suffix(".out"), temporary.with_suffix(".err")
-        with self._out.open("w") as out, self._err.open("w") as err:
-            self.process = subprocess.Popen(
-                [*COMMAND, *arguments],
-                stdout=out,
-                stderr=err,
-                start_new_session=True,
-                env={**os.environ, "TMPDIR": str(temporary)},
-            )
-
-    @property
-    def out(self) -> str:
-        return self._out.read_text()
-
-    @property
-    def err(self) -> str:
-        return self._err.read_text()
-
-    def reached(self, text: str) -> None:
-        def look() -> bool:
-            assert self.process.poll() is None, self.err
-            return text in self.out + self.err
-
-        eventually(look, 60)
-
-    def end(self, number: signal.Signals | None = None) -> int:
-        """As Ctrl-C in a terminal does it: the signal goes to the whole process group."""
-        if number:
-            os.killpg(self.process.pid, number)
-        return self.process.wait(END_TIMEOUT_S)
+def running_demo(temporary: Path, *arguments: str) -> RunningCommand:
+    return RunningCommand(temporary, "demo", *arguments)
 
 
 class DemoOnTerminal:
@@ -154,7 +101,7 @@ def frames_of(view: str) -> list[list[str]]:
 
 
 def test_shows_both_databases_and_ends_by_itself(temporary: Path, tmp_path: Path) -> None:
-    demo = RunningDemo(temporary, "--seconds", "8", "--rate", "40", "--svg", str(tmp_path / "view.svg"))
+    demo = running_demo(temporary, "--seconds", "8", "--rate", "40", "--svg", str(tmp_path / "view.svg"))
     assert demo.end() == 0, demo.err
     lines = demo.out.splitlines()
     for expected in (" insert  dashboard.", " insert  analytics.", " update  ", " delete  "):
@@ -174,7 +121,7 @@ def test_shows_both_databases_and_ends_by_itself(temporary: Path, tmp_path: Path
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_while_it_runs(temporary: Path, number: signal.Signals) -> None:
-    demo = RunningDemo(temporary)
+    demo = running_demo(temporary)
     demo.reached(" insert  ")
     assert demo.end(number) == 0, demo.err
     assert CLEAN in demo.err
@@ -222,7 +169,7 @@ def test_the_live_view_on_a_small_terminal_ends_by_itself(temporary: Path) -> No
 
 @pytest.mark.parametrize("step", ["Everything lies in", "Kafka (", "MongoDB 6", "conf.d/dashboard.toml", "supervisord,", "streams"])
 def test_ctrl_c_while_it_starts(temporary: Path, step: str) -> None:
-    demo = RunningDemo(temporary)
+    demo = running_demo(temporary)
     demo.reached(step)
     assert demo.end(signal.SIGINT) == 0, demo.err
     assert "Everything has been stopped." in demo.err
@@ -230,7 +177,7 @@ def test_ctrl_c_while_it_starts(temporary: Path, step: str) -> None:
 
 
 def test_impatient_ctrl_c(temporary: Path) -> None:
-    demo = RunningDemo(temporary)
+    demo = running_demo(temporary)
     demo.reached("supervisord,")
     for _ in range(10):  # half a second, in which it stops its workers
         os.killpg(demo.process.pid, signal.SIGINT)
@@ -252,7 +199,7 @@ def test_whoever_reads_may_leave(temporary: Path) -> None:
 
 
 def test_keep_keeps_the_directory(temporary: Path) -> None:
-    demo = RunningDemo(temporary, "--seconds", "1", "--keep")
+    demo = running_demo(temporary, "--seconds", "1", "--keep")
     assert demo.end() == 0, demo.err
     (kept,) = temporary.iterdir()
     assert f"Kept: {kept}" in demo.err

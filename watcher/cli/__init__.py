@@ -22,7 +22,16 @@ PROGRAM = "watcherctl"
 DEBUG_VARIABLE = "WATCHER_DEBUG"
 
 
+def _version(context: click.Context, _: click.Parameter, is_wanted: bool) -> None:
+    if is_wanted:
+        from watcher.cli.version import version
+
+        context.invoke(version)
+        context.exit()
+
+
 @click.group(cls=LazyGroup, commands_by_module=COMMANDS, context_settings={"help_option_names": ["-h", "--help"]})
+@click.option("--version", is_flag=True, is_eager=True, expose_value=False, callback=_version, help="Show the same as version.")
 def watcherctl() -> None:
     """Deliver every change in many MongoDB databases to Kafka, exactly once.
 

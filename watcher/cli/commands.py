@@ -46,6 +46,7 @@ _SUMMARIES: Mapping[str, Mapping[str, str]] = {
     "watcher.cli.deployment.generate": {"generate": "Write files for your own supervisord, systemd, Kubernetes."},
     "watcher.cli.fleet.run": {"run": "Run one watcher, or the fleet, in the foreground."},
     "watcher.cli.demo.command": {"demo": "Run a demo: MongoDB, Kafka, two watchers and traffic."},
+    "watcher.cli.demo.sandbox": {"sandbox": "Run MongoDB and Kafka alone, to try a conf.d on."},
     "watcher.cli.version": {"version": "Show the version of watcherctl and its libraries."},
     "watcher.cli.completion": {"completion": "Print the completion script for a shell."},
 }

@@ -23,6 +23,7 @@ from watcher.sandbox.process import START_TIMEOUT_S, Server, wait_until
 CACHE_GB = "0.25"
 ADMIN = "admin"
 ANSWER_TIMEOUT_MS = 2000
+ALREADY_INITIALIZED, UNAUTHORIZED = 23, 13
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,6 +223,8 @@ class ReplicaSet:
             except OperationFailure as error:
                 if not _is_initiated(error):
                     raise
+                if error.code == ALREADY_INITIALIZED:
+                    _readdress(client, members)
 
 
 def _tls_options(tls: Tls | None) -> str:
@@ -238,8 +241,15 @@ def _is_primary(node: Mongod) -> bool:
 
 def _is_initiated(error: OperationFailure) -> bool:
     """True if a second `replSetInitiate` was refused: AlreadyInitialized, or Unauthorized once there is a user."""
-    already_initialized, unauthorized = 23, 13
-    return error.code in (already_initialized, unauthorized)
+    return error.code in (ALREADY_INITIALIZED, UNAUTHORIZED)
+
+
+def _readdress(client: MongoClient[dict[str, Any]], members: Sequence[dict[str, Any]]) -> None:
+    """Give the members of a set that was kept the addresses that they have now. Its configuration knows those of its last run."""
+    config = client.admin.command("replSetGetConfig")["config"]
+    if [member["host"] for member in config["members"]] != [member["host"] for member in members]:
+        kept = [{**old, "host": new["host"]} for old, new in zip(config["members"], members, strict=True)]
+        client.admin.command("replSetReconfig", {**config, "version": config["version"] + 1, "members": kept}, force=True)
 
 
 def _create_root(primary: Mongod, user: str, password: str) -> None:
@@ -248,6 +258,6 @@ def _create_root(primary: Mongod, user: str, password: str) -> None:
         try:
             client.admin.command("createUser", user, pwd=password, roles=["root"])
         except OperationFailure as error:
-            unauthorized, exists = 13, 51003
-            if error.code not in (unauthorized, exists):
+            exists = 51003
+            if error.code not in (UNAUTHORIZED, exists):
                 raise

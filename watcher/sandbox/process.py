@@ -196,17 +196,18 @@ class Server(ABC):
     def _wait_until_it_answers(self) -> None:
         wait_until(lambda: not self.running or self.answers(), self.start_timeout_s)
         if not self.running:
-            raise self._ended()
+            raise self.ended("while it was starting")
         if not self.answers():
             raise SandboxError(
                 f"{self.name} did not answer on {self.address} within {self.start_timeout_s:.0f} s.",
                 hint=f"the end of its log:\n{self._log_tail()}",
             )
 
-    def _ended(self) -> SandboxError:
+    def ended(self, how: str) -> SandboxError:
+        """Return the error about a server that has ended. `how` completes the sentence "mongod ended …"."""
         if library := missing_library(self._logged()):
             return SandboxError(f"{self.name} cannot start: the shared library {library} is missing.", hint=how_to_get(library))
-        return SandboxError(f"{self.name} ended while it was starting.", hint=f"the end of its log:\n{self._log_tail()}")
+        return SandboxError(f"{self.name} ended {how}.", hint=f"the end of its log:\n{self._log_tail()}")
 
     def _log_tail(self) -> str:
         lines = self._logged().splitlines()

@@ -9,14 +9,13 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
-
-import click
 
 from watcher.agent.address import find
 from watcher.cli.demo.audience import Audience
 from watcher.cli.demo.screen import screen
+from watcher.cli.demo.servers import Steps, say, start_servers
 from watcher.cli.deployment.init import starter_file
 from watcher.cli.fleet.common import open_fleet
 from watcher.cli.interruption import Interruption
@@ -68,7 +67,7 @@ class Demo:
         self._deployment = Deployment.locate(directory / "conf.d")
         self._traffic = Traffic(self._sandbox.mongodb_uri(""), writes_per_second=writes_per_second)
         self._documents = 0
-        self._began = time.monotonic()
+        self._steps = Steps()
 
     def run(self, seconds: float) -> None:
         """Start everything, show it for `seconds` or until a signal arrives, and stop it."""
@@ -86,43 +85,31 @@ class Demo:
 
     def _start(self, running: ExitStack) -> Audience:
         say(f"Everything lies in {self._directory}; Ctrl-C ends it.")
-        self._start_servers(running)
+        start_servers(self._sandbox, running, self._steps)
+        self._documents = self._traffic.fill(DOCUMENTS)
+        self._steps.tell(f"{self._documents} documents, which the watchers copy first")
         write_conf_dir(self._deployment.conf_dir, self._sandbox)
-        self._tell("conf.d/dashboard.toml and conf.d/analytics.toml, with these addresses")
+        self._steps.tell("conf.d/dashboard.toml and conf.d/analytics.toml, with these addresses")
         settings = tuple(load(self._deployment.conf_dir).watchers.values())
         fleet = self._start_fleet(running, settings)
         audience = Audience(fleet, settings)
         running.callback(audience.close)
-        self._tell(f"an application that writes {self._traffic.writes_per_second:g} times a second")
+        self._steps.tell(f"an application that writes {self._traffic.writes_per_second:g} times a second")
         address_file = self._deployment.address_file
         wait_for(lambda: find(address_file) is not None, AGENT_SECONDS)
         say(how_to_look_around(self._deployment, find(address_file)))
         return audience
-
-    def _start_servers(self, running: ExitStack) -> None:
-        """Start the servers. Each stop is registered before its start, so that a signal can never leave a server running."""
-        kafka, mongodb = self._sandbox.kafka, self._sandbox.mongodb
-        running.callback(kafka.stop)
-        kafka.start()
-        self._tell(f"Kafka ({kafka.description}) on {kafka.address}")
-        running.callback(mongodb.stop)
-        mongodb.start()
-        with mongodb.client() as client:
-            version = client.server_info()["version"]
-        self._tell(f"MongoDB {version} on {mongodb.addresses}, a replica set of one node")
-        self._documents = self._traffic.fill(DOCUMENTS)
-        self._tell(f"{self._documents} documents, which the watchers copy first")
 
     def _start_fleet(self, running: ExitStack, watchers: tuple[Settings, ...]) -> Fleet:
         fleet = open_fleet(self._deployment)
         with self._interruption.held_back():  # while supervisord becomes a daemon it cannot be found and stopped
             running.callback(fleet.down)
             fleet.start(watchers)
-        self._tell("supervisord, and under it a worker for each watcher and the agent")
+        self._steps.tell("supervisord, and under it a worker for each watcher and the agent")
         for arrival in arrivals(fleet, [settings.name for settings in watchers], START_SECONDS, lambda _: None):
             if arrival.result is not StartResult.STREAMING:
                 raise WatcherError(f"{arrival.name} does not stream: {arrival.message}", hint=arrival.hint)
-            self._tell(f"{arrival.name} streams")
+            self._steps.tell(f"{arrival.name} streams")
         return fleet
 
     def _show(self, audience: Audience, seconds: float) -> None:
@@ -148,18 +135,9 @@ class Demo:
         if self._picture:
             self._picture.write_text(audience.picture(), encoding="utf-8")
 
-    def _tell(self, what: str) -> None:
-        say(f"{time.monotonic() - self._began:5.1f} s  {what}")
-
 
 def _verdict(expected: int, audience: Audience) -> str:
     return ": none missing, none twice, all in order" if audience.is_unbroken and audience.changes == expected else ""
-
-
-def say(text: str) -> None:
-    """Write `text` to stderr. If nobody reads it, cleaning up goes on all the same."""
-    with suppress(OSError):
-        click.echo(text, err=True)
 
 
 def write_conf_dir(conf_dir: Path, sandbox: Sandbox) -> None:

@@ -25,6 +25,8 @@ GITIGNORE = """\
 # What watchers write while they run.
 /run/
 /log/
+# Data of `watcherctl sandbox --keep`.
+/sandbox/
 # .env files often hold passwords.
 /conf.d/*.env
 """

@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from watcher.fleet.logs.backwards import FIRST_PIECE_BYTES, pieces
 from watcher.fleet.logs.follower import Follower
-from watcher.fleet.logs.lines import FIRST_PIECE_BYTES, Wanted, last_lines
+from watcher.fleet.logs.lines import LEVELS, Wanted, last_lines, parse
 
 
 def entry(second: int, event: str, level: str = "info") -> str:
@@ -112,3 +119,43 @@ def test_a_line_that_begins_where_the_piece_does_is_whole(tmp_path: Path) -> Non
     path.write_text(f"{'x' * 63}\n" * (FIRST_PIECE_BYTES // 64 + 10))
     assert len(last_lines({"a": path}, FIRST_PIECE_BYTES // 64, Wanted())) == FIRST_PIECE_BYTES // 64
     assert {line.text for line in last_lines({"a": path}, FIRST_PIECE_BYTES // 64, Wanted())} == {"x" * 63}
+
+
+PARTS = st.one_of(
+    st.tuples(st.integers(0, 59), st.sampled_from([*LEVELS, "trace"]), st.integers(0, 40_000)).map(
+        lambda drawn: entry(drawn[0], "x" * drawn[2], drawn[1])
+    ),
+    st.integers(1, 3000).map(lambda size: '  File "ä"\n' + "y" * size + "\n"),
+    st.just("\n"),
+    st.integers(1, 60).map(lambda size: entry(1, "cut", "info")[:size] + "\n"),
+)
+
+
+@given(st.lists(PARTS, max_size=40), st.sampled_from(LEVELS), st.integers(0, 400_000))
+def test_reading_from_the_end_finds_what_reading_from_the_beginning_does(
+    tmp_path_factory: pytest.TempPathFactory, parts: list[str], level: str, most: int
+) -> None:
+    path = tmp_path_factory.mktemp("logs") / "a.log"
+    path.write_text("".join(parts))
+    texts = path.read_text().removesuffix("\n").split("\n")
+    wanted = Wanted(level)
+    assert last_lines({"a": path}, 10**6, wanted) == [line for line in parse("a", filter(None, texts)) if line in wanted]
+    read = [line.decode() for piece in reversed(list(pieces(path, most))) for line in piece]
+    assert "\n".join(texts).endswith("\n".join(read))
+    assert sum(map(len, read)) <= most
+
+
+def test_what_is_older_than_wanted_is_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "a.log"
+    path.write_text("".join(entry(number // 1000, f"{number} {'x' * 1000}") for number in range(20_000)))
+    read: list[list[bytes]] = []
+
+    def counted(*arguments: Any) -> Iterator[list[bytes]]:
+        for piece in pieces(*arguments):
+            read.append(piece)
+            yield piece
+
+    monkeypatch.setattr("watcher.fleet.logs.lines.pieces", counted)
+    since = datetime(2024, 1, 1, 12, 0, 19, 500_000, tzinfo=UTC)
+    assert shown({"a": path}, wanted=Wanted("error", since)) == []
+    assert sum(map(len, read)) < 10_000

@@ -5,19 +5,20 @@ from __future__ import annotations
 import heapq
 import json
 import math
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
+
+from watcher.fleet.logs.backwards import pieces
 
 LEVELS = ("debug", "info", "warning", "error", "critical")
 NO_TIME = datetime.min.replace(tzinfo=UTC)
 
 _HEAD = ("ts", "level", "event", "watcher", "database")
-
-FIRST_PIECE_BYTES = 64 * 1024
-PIECE_GROWTH = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,24 +104,42 @@ def _tail(watcher: str, path: Path, count: int, wanted: Wanted, most_bytes: floa
 
 
 def _end(watcher: str, path: Path, count: int, wanted: Wanted, most_bytes: float) -> list[Line]:
-    """At least the last `count` wanted lines of one file, or all it has. It is read from its end, in larger and larger pieces."""
-    size = path.stat().st_size
-    span = FIRST_PIECE_BYTES
-    while True:
-        texts = _texts(path, max(0, size - span))
-        lines = [line for line in parse(watcher, filter(None, texts)) if line in wanted]
-        if len(lines) >= count or span >= min(size, most_bytes):
-            return lines
-        span *= PIECE_GROWTH
+    """At least the last `count` wanted lines of one file, or all it has. A file is in the order of time."""
+    found: list[list[Line]] = []
+    for texts in pieces(path, most_bytes):
+        found.append([line for line in _parsed(watcher, texts, wanted.level) if line in wanted])
+        count -= len(found[-1])
+        (oldest,) = parse(watcher, [_decoded(texts[0])])
+        if count <= 0 or NO_TIME < oldest.at < wanted.since:
+            break
+    return [line for lines in reversed(found) for line in lines]
 
 
-def _texts(path: Path, start: int) -> list[str]:
-    """The complete lines from the byte `start` on."""
-    with path.open("rb") as file:
-        file.seek(max(0, start - 1))  # the byte before tells whether a line begins at `start`
-        if start:
-            file.readline()
-        return file.read().decode(errors="replace").removesuffix("\n").split("\n")
+def _parsed(watcher: str, texts: Iterable[bytes], level: str) -> Iterator[Line]:
+    """Parse lines as `parse` does, and leave out those that show by their beginning that their level is lower: nearly all of a log,
+    if errors are looked for."""
+    lower = _head_of_lower(level)
+    at, left_out = NO_TIME, b""
+    for text in filter(None, texts):
+        head = lower.match(text)
+        if head and text.endswith(b"}"):
+            left_out = head[1]
+            continue
+        at, left_out = (left_out and _time({"ts": left_out.decode()})) or at, b""
+        (line,) = parse(watcher, [_decoded(text)], at)
+        at = line.at
+        yield line
+
+
+@lru_cache
+def _head_of_lower(level: str) -> re.Pattern[bytes]:
+    """The beginning of a line of a lower level, as workers write it; its group is the time."""
+    lower = "|".join(LEVELS[: _severity(level)]) or "(?!)"
+    return re.compile(rf'{{"ts": ?"([^"\\]+)", ?"level": ?"(?:{lower})"'.encode())
+
+
+def _decoded(text: bytes) -> str:
+    return text.decode(errors="replace")
 
 
 def _newest_first(path: Path) -> Iterator[Path]:

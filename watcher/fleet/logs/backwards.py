@@ -1,0 +1,45 @@
+"""A log read from its end: whole lines, in pieces, each byte once."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from pathlib import Path
+from typing import BinaryIO
+
+FIRST_PIECE_BYTES = 64 * 1024
+LARGEST_PIECE_BYTES = 4 * 1024 * 1024
+PIECE_GROWTH = 4
+
+
+def pieces(path: Path, most_bytes: float = math.inf) -> Iterator[list[bytes]]:
+    """Yield the lines of a file, without their ends, in pieces from the last one to the first; the lines of a piece are in order.
+
+    A piece begins with a line that is a JSON object, if it has one: what is none, such as a traceback, belongs to the line before.
+    The last piece begins with the first complete line within the last `most_bytes`, or at the beginning of the file.
+    """
+    end = path.stat().st_size
+    first = max(0, end - int(min(most_bytes, end)))
+    span, rest = FIRST_PIECE_BYTES, b""
+    with path.open("rb") as file:
+        while end > first:
+            start = max(first, end - span)
+            file.seek(start)
+            text = file.read(end - start) + rest
+            end = start
+            begin = _first_line(file, text, start) if start == first else text.find(b"\n{") + 1
+            if start != first and not begin:
+                rest = text
+            else:
+                rest = text[:begin]
+                if lines := text[begin:].removesuffix(b"\n"):
+                    yield lines.split(b"\n")
+            span = min(span * PIECE_GROWTH, LARGEST_PIECE_BYTES)
+
+
+def _first_line(file: BinaryIO, text: bytes, start: int) -> int:
+    """Return where the first complete line of `text` begins, which stands at the byte `start` of the file."""
+    if not start:
+        return 0
+    file.seek(start - 1)
+    return 0 if file.read(1) == b"\n" else (text.find(b"\n") + 1 or len(text))

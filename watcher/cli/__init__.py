@@ -26,7 +26,7 @@ def _version(context: click.Context, _: click.Parameter, is_wanted: bool) -> Non
     if is_wanted:
         from watcher.cli.version import version
 
-        context.invoke(version)
+        context.invoke(version, json_=False)
         context.exit()
 
 

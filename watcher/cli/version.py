@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import platform
 from importlib.metadata import version as version_of
 from importlib.util import find_spec
@@ -10,15 +11,20 @@ import click
 
 import watcher
 
+JSON_VERSION = 1
 LIBRARIES = ("confluent-kafka", "pymongo", "supervisor", "pydantic")
 
 
 @click.command()
-def version() -> None:
+@click.option("--json", "json_", is_flag=True, help="As JSON.")
+def version(json_: bool) -> None:
     """Show the versions of watcherctl, of Python, and of the libraries on which its behaviour depends."""
-    click.echo(f"watcherctl {watcher.__version__}")
-    click.echo(f"Python {platform.python_version()}")
-    for library in LIBRARIES:
-        click.echo(f"{library} {version_of(library)}")
+    versions = {"watcherctl": watcher.__version__, "Python": platform.python_version()}
+    versions |= {library: version_of(library) for library in LIBRARIES}
     compiled = find_spec("watcher.messages.serializations._bson_json") is not None
+    if json_:
+        click.echo(json.dumps({"version": JSON_VERSION, "versions": versions, "compiled": compiled}, indent=2))
+        return
+    for name, number in versions.items():
+        click.echo(f"{name} {number}")
     click.echo("messages are made in " + ("C" if compiled else "Python, which is slower: _bson_json.c was not compiled"))

@@ -1,4 +1,4 @@
-"""Waiting for workers on the command line: progress on stderr, a line for each worker on stdout, and an exit code."""
+"""Waiting for workers on the command line: progress on stderr, an outcome for each worker, and an exit code."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from dataclasses import replace
 import click
 
 from watcher.cli.exit_codes import CliExitCode
-from watcher.cli.fleet.common import show, show_agent
+from watcher.cli.fleet.outcomes import Outcomes
 from watcher.cli.phases import Progress, phases
 from watcher.config.files.conf_dir import AGENT
 from watcher.fleet.agent_state import AgentState, agent_state
-from watcher.fleet.arrival import ARRIVED, Arrival, StartResult, arrivals
+from watcher.fleet.arrival import StartResult, arrivals
 from watcher.fleet.control import Fleet
 from watcher.fleet.polling import wait_for
 from watcher.fleet.status import Row, WatcherState
@@ -47,11 +47,11 @@ def worst(*codes: CliExitCode) -> CliExitCode:
     return min(codes, key=_WORST_FIRST.index)
 
 
-def wait_for_fleet(fleet: Fleet, names: Collection[str], wait_seconds: float) -> CliExitCode:
-    """Wait as `wait_for_workers` does, and then report any trouble with the agent."""
-    code = wait_for_workers(fleet, names, wait_seconds)
+def wait_for_fleet(fleet: Fleet, names: Collection[str], wait_seconds: float, outcomes: Outcomes) -> CliExitCode:
+    """Wait as `wait_for_workers` does, and then note any trouble with the agent."""
+    code = wait_for_workers(fleet, names, wait_seconds, outcomes)
     if wait_seconds:
-        show_agent(_agent_at_rest(fleet, min(wait_seconds, AGENT_SECONDS)))
+        outcomes.add_agent(_agent_at_rest(fleet, min(wait_seconds, AGENT_SECONDS)))
     return code
 
 
@@ -68,27 +68,17 @@ def _agent_at_rest(fleet: Fleet, seconds: float) -> AgentState:
     return replace(look(), is_coming=False)
 
 
-def wait_for_workers(fleet: Fleet, names: Collection[str], wait_seconds: float) -> CliExitCode:
-    """Wait until each of `names` streams, stands by or has failed, and print a line for each. With 0 seconds, do not wait."""
+def wait_for_workers(fleet: Fleet, names: Collection[str], wait_seconds: float, outcomes: Outcomes) -> CliExitCode:
+    """Wait until each of `names` streams, stands by or has failed, and note which. With 0 seconds, do not wait."""
     if not wait_seconds:
-        for name in names:
-            show(name, "started")
+        outcomes.add(names, "started")
         return CliExitCode.OK
     with phases() as progress:
         codes = []
         for arrival in arrivals(fleet, names, wait_seconds, _waiting(progress, len(names))):
-            _show_arrival(arrival)
+            outcomes.add_arrival(arrival)
             codes.append(_CODES[arrival.result])
     return worst(CliExitCode.OK, *codes)
-
-
-def _show_arrival(arrival: Arrival) -> None:
-    if arrival.result in ARRIVED.values():
-        show(arrival.name, arrival.result.name.lower(), f"{arrival.seconds:.1f}s")
-        return
-    word = "timed out" if arrival.result is StartResult.TIMED_OUT else "failed"
-    hint = [f"hint: {arrival.hint}"] if arrival.hint else []
-    show(arrival.name, word, arrival.message, *hint)
 
 
 def _waiting(progress: Progress, total: int) -> Callable[[list[Row]], None]:

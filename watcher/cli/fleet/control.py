@@ -11,6 +11,7 @@ import click
 from watcher.cli.exit_codes import CliExitCode
 from watcher.cli.fleet.arrivals import wait_for_fleet, wait_for_workers, wait_option, worst
 from watcher.cli.fleet.common import Selection, choose, load_watchers, show_each, with_fleet
+from watcher.cli.fleet.outcomes import Outcomes, json_option
 from watcher.cli.fleet.status import status
 from watcher.cli.options import agreed, all_option, names_argument, select_to_change
 from watcher.config.fault import configuration_error
@@ -29,34 +30,39 @@ NOT_COPIED = "newly watched; the documents that are there already are not copied
 @names_argument
 @all_option
 @wait_option
+@json_option
 @with_fleet
-def start(fleet: Fleet, names: Sequence[str], everything: bool, wait_seconds: float) -> int:
+def start(fleet: Fleet, names: Sequence[str], everything: bool, wait_seconds: float, json_: bool) -> int:
     """Start watchers, and supervisord first if necessary, and wait until they stream.
 
     --all leaves out disabled watchers. A watcher with a faulty configuration is reported, and the others start.
     """
+    outcomes = Outcomes(as_json=json_)
     selection = choose(fleet, names, everything=everything)
-    selection.show_faults()
+    outcomes.add_faults(selection)
     if not selection.good:
         click.echo("nothing to start", err=True)
-        return selection.code
+        return outcomes.end(selection.code)
     fleet.start(selection.good)
-    return worst(selection.code, wait_for_fleet(fleet, [settings.name for settings in selection.good], wait_seconds))
+    names_of_good = [settings.name for settings in selection.good]
+    return outcomes.end(worst(selection.code, wait_for_fleet(fleet, names_of_good, wait_seconds, outcomes)))
 
 
 @click.command()
 @names_argument
 @all_option
+@json_option
 @with_fleet
-def stop(fleet: Fleet, names: Sequence[str], everything: bool) -> int:
+def stop(fleet: Fleet, names: Sequence[str], everything: bool, json_: bool) -> int:
     """Stop watchers. Each finishes its current batch first. supervisord keeps running."""
     supervised = ask(fleet).watchers
     known = sorted({*supervised, *watcher_names(fleet.deployment.conf_dir)})
     chosen = select_to_change(names, known, everything=everything)
     if running := [name for name in chosen if name in supervised]:
         fleet.stop(running)
-    show_each(chosen, "stopped")
-    return CliExitCode.OK
+    outcomes = Outcomes(as_json=json_)
+    outcomes.add(chosen, "stopped")
+    return outcomes.end(CliExitCode.OK)
 
 
 @click.command()
@@ -64,20 +70,24 @@ def stop(fleet: Fleet, names: Sequence[str], everything: bool) -> int:
 @all_option
 @wait_option
 @click.option("--rolling", is_flag=True, help="One after the other; ends at the first that does not stream.")
+@json_option
 @with_fleet
-def restart(fleet: Fleet, names: Sequence[str], everything: bool, wait_seconds: float, rolling: bool) -> int:
+def restart(fleet: Fleet, names: Sequence[str], everything: bool, wait_seconds: float, rolling: bool, json_: bool) -> int:
     """Stop watchers and start them again, with their current settings."""
+    outcomes = Outcomes(as_json=json_)
     selection = choose(fleet, names, everything=everything)
-    selection.show_faults()
+    outcomes.add_faults(selection)
     if not selection.good:
-        return selection.code
+        return outcomes.end(selection.code)
     *first, last = [[settings] for settings in selection.good] if rolling else [list(selection.good)]
     for step in first:
         fleet.restart(step)
-        if (code := wait_for_workers(fleet, [settings.name for settings in step], wait_seconds)) is not CliExitCode.OK:
-            return worst(selection.code, code)
+        code = wait_for_workers(fleet, [settings.name for settings in step], wait_seconds, outcomes)
+        if code is not CliExitCode.OK:
+            return outcomes.end(worst(selection.code, code))
     fleet.restart(last)
-    return worst(selection.code, wait_for_fleet(fleet, [settings.name for settings in last], wait_seconds))
+    code = wait_for_fleet(fleet, [settings.name for settings in last], wait_seconds, outcomes)
+    return outcomes.end(worst(selection.code, code))
 
 
 @click.command()
@@ -108,8 +118,9 @@ def disable(fleet: Fleet, names: Sequence[str], everything: bool) -> int:
 @click.option("--dry-run", is_flag=True, help="Only show what would be done.")
 @click.option("-y", "--yes", is_flag=True, help="Do not ask, also if topics will hold two formats.")
 @wait_option
+@json_option
 @with_fleet
-def apply(fleet: Fleet, dry_run: bool, yes: bool, wait_seconds: float) -> int:
+def apply(fleet: Fleet, dry_run: bool, yes: bool, wait_seconds: float, json_: bool) -> int:
     """Make the running fleet match conf.d: start new watchers, restart changed ones, and stop removed ones.
 
     Watchers that did not change, or whose configuration is faulty, keep running. Stopped watchers stay stopped. If a watcher that
@@ -119,23 +130,24 @@ def apply(fleet: Fleet, dry_run: bool, yes: bool, wait_seconds: float) -> int:
     if loaded.general:
         raise configuration_error(loaded.general)
     planned = fleet.apply(loaded.watchers.values(), loaded.broken.keys(), dry_run=True)
+    outcomes = Outcomes(as_json=json_)
     for name, what in planned.formats.items():
         for each in what:
-            click.echo(f"{name}: {each} changes: {MEANINGS[each]}", err=True)
+            outcomes.tell(name, f"{each} changes: {MEANINGS[each]}", formats=list(what))
     if planned.formats and not dry_run and not yes and not agreed():
         click.echo("nothing was changed", err=True)
-        return CliExitCode.FAILED
+        return outcomes.end(CliExitCode.FAILED)
     changes = planned if dry_run else fleet.apply(loaded.watchers.values(), loaded.broken.keys())
     for word in ("added", "changed", "removed", "unchanged"):
-        show_each(getattr(changes, word), word)
+        outcomes.add(getattr(changes, word), word, "change")
     for name, collections in changes.admitted.items():
-        click.echo(f"{name}: {', '.join(collections)}: {NOT_COPIED}", err=True)
+        outcomes.tell(name, f"{', '.join(collections)}: {NOT_COPIED}", newlyWatched=list(collections))
     selection = Selection.of(fleet, loaded, loaded.names)
-    selection.show_faults()
+    outcomes.add_faults(selection)
     started = [name for name in changes.started if name != AGENT]
     if dry_run or not changes.started:
-        return selection.code
-    return worst(selection.code, wait_for_fleet(fleet, started, wait_seconds))
+        return outcomes.end(selection.code)
+    return outcomes.end(worst(selection.code, wait_for_fleet(fleet, started, wait_seconds, outcomes)))
 
 
 @click.command(context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})

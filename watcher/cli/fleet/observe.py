@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 import webbrowser
@@ -21,6 +22,9 @@ from watcher.fleet.errors import FleetError, NotRunning
 from watcher.fleet.status import AS_IT_SHOULD_BE, WatcherState
 from watcher.fleet.survey import Survey, whole_survey
 from watcher.terminal.message_text import printable
+
+HEALTH_VERSION = 1
+"""Version of the document of `health --json`."""
 
 
 @click.command()
@@ -83,8 +87,9 @@ def _from_files(fleet: Fleet) -> str:
 
 @click.command()
 @names_argument
+@click.option("--json", "json_", is_flag=True, help="As JSON.")
 @with_fleet
-def health(fleet: Fleet, names: Sequence[str]) -> int:
+def health(fleet: Fleet, names: Sequence[str], json_: bool) -> int:
     """Report the health of the watchers in one line, for probes. Covers all watchers, unless NAMEs or globs are given.
 
     Asks supervisord and reads the workers' files, but never contacts MongoDB or Kafka.
@@ -97,7 +102,13 @@ def health(fleet: Fleet, names: Sequence[str]) -> int:
     """
     seen = survey_of(fleet, names)
     code = exit_code(seen)
-    click.echo("; ".join([_in_a_line(seen) if code else f"ok: {_streaming(seen)}", *_aborted(seen), *_foreigners(seen)]))
+    line = "; ".join([_in_a_line(seen) if code else f"ok: {_streaming(seen)}", *_aborted(seen), *_foreigners(seen)])
+    if json_:
+        states = {row.name: row.state.replace(" ", "_") for row in seen.rows}
+        line = json.dumps(
+            {"version": HEALTH_VERSION, "ok": code is CliExitCode.OK, "exitCode": code, "text": line, "states": states}
+        )
+    click.echo(line)
     return code
 
 

@@ -1,0 +1,123 @@
+"""`--json` of the commands that change a fleet, and of health and version."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import watcher
+from watcher.cli import run_command_line
+from watcher.fleet.arrival import Arrival, StartResult
+from watcher.fleet.control import ConfigChanges, Fleet
+
+SHOP = """
+mongodb_uri = "mongodb://localhost:27017/shop"
+kafka_brokers = "localhost:9092"
+kafka_client_id = "{name}-watcher"
+"""
+NO_AGENT = {"trouble": None, "hint": None}
+
+Run = Callable[..., tuple[int, Any]]
+
+
+@pytest.fixture
+def run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Run:
+    """`run(*arguments)`: the exit code and the document, in a fleet whose watcher `shop` streams, `books` does not in time, and
+    `broken` has a fault."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "conf.d").mkdir()
+    (tmp_path / "conf.d" / "agent.toml").write_text("enabled = false\n")
+    for name in ("shop", "books", "broken"):
+        (tmp_path / "conf.d" / f"{name}.toml").write_text(SHOP.format(name=name))
+    with (tmp_path / "conf.d" / "broken.toml").open("a") as file:
+        file.write('batch_size = "many"\n')
+
+    def arrived(_: Fleet, names: list[str], *__: Any) -> Iterator[Arrival]:
+        for name in names:
+            if name == "shop":
+                yield Arrival(name, StartResult.STREAMING, 1.24)
+            else:
+                yield Arrival(name, StartResult.TIMED_OUT, 60.0, "MongoDB does not answer", "start it")
+
+    monkeypatch.setattr("watcher.cli.fleet.arrivals.arrivals", arrived)
+    for operation in ("start", "restart", "stop"):
+        monkeypatch.setattr(Fleet, operation, lambda *_: None)
+
+    def run(*arguments: str) -> tuple[int, Any]:
+        code = run_command_line([*arguments, "--json"])
+        return code, json.loads(capsys.readouterr().out)
+
+    return run
+
+
+@pytest.mark.parametrize("command", ["start", "restart"])
+def test_starting_tells_what_became_of_each(command: str, run: Run) -> None:
+    code, document = run(command, "--all")
+    assert code == document["exitCode"] == 78
+    (fault,) = document["watchers"][1].pop("faults")
+    assert "batch_size" in fault
+    assert document == {
+        "version": 1,
+        "exitCode": 78,
+        "watchers": [
+            {
+                "name": "books",
+                "result": "timedOut",
+                "seconds": 60.0,
+                "message": "MongoDB does not answer",
+                "hint": "start it",
+            },
+            {"name": "broken", "result": "misconfigured"},
+            {"name": "shop", "result": "streaming", "seconds": 1.2, "message": None, "hint": None},
+        ],
+        "faults": [],
+        "agent": NO_AGENT,
+    }
+
+
+def test_a_rolling_restart_ends_at_the_first_that_does_not_stream(run: Run) -> None:
+    code, document = run("restart", "--rolling", "shop", "books")
+    assert code == document["exitCode"] == 124
+    assert [each["name"] for each in document["watchers"]] == ["books"]
+
+
+def test_without_waiting(run: Run) -> None:
+    assert run("start", "shop", "--wait", "0")[1]["watchers"] == [{"name": "shop", "result": "started"}]
+
+
+def test_stopping(run: Run) -> None:
+    code, document = run("stop", "--all")
+    assert code == 0
+    assert {each["name"]: each["result"] for each in document["watchers"]} == dict.fromkeys(("books", "broken", "shop"), "stopped")
+
+
+def test_applying_tells_what_changed_and_what_it_means(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    changes = ConfigChanges(
+        ("books",), ("shop",), (), (), started=("books", "shop"), admitted={"shop": ["users"]}, formats={"shop": ["envelope"]}
+    )
+    monkeypatch.setattr(Fleet, "apply", lambda *_, **__: changes)
+    code, document = run("apply", "--yes")
+    assert code == document["exitCode"] == 78
+    books, _, shop = document["watchers"]
+    assert (books["change"], books["result"]) == ("added", "timedOut")
+    assert (shop["change"], shop["result"]) == ("changed", "streaming")
+    assert (shop["formats"], shop["newlyWatched"]) == (["envelope"], ["users"])
+
+
+def test_health(run: Run) -> None:
+    code, document = run("health", "shop", "books")
+    assert code == document["exitCode"] == 7
+    assert document["ok"] is False
+    assert document["states"] == {"books": "not_started", "shop": "not_started"}
+    assert "shop not started" in document["text"]
+
+
+def test_version(run: Run) -> None:
+    code, document = run("version")
+    assert code == 0
+    assert document["versions"]["watcherctl"] == watcher.__version__
+    assert {"Python", "pymongo", "confluent-kafka"} <= document["versions"].keys()

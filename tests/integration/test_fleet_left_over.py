@@ -1,4 +1,4 @@
-"""What supervisord left behind, or lost: a socket, a directory, a process id."""
+"""Leftovers of supervisord, and its losses: a socket, a directory, a process id."""
 
 from __future__ import annotations
 

@@ -81,7 +81,10 @@ def test_an_old_error_is_not_taken_for_a_new_one(fleet: StandIns) -> None:
 def test_waiting_ends_in_time(fleet: StandIns) -> None:
     fleet.behave("a", "open")
     fleet.start([settings("a")])
-    assert fleet.wait("a", seconds=1)["a"].result is StartResult.TIMED_OUT
+    arrival = fleet.wait("a", seconds=2)["a"]
+    assert arrival.result is StartResult.TIMED_OUT
+    assert arrival.message == "not streaming yet: Kafka has not answered yet"
+    assert arrival.hint == "watcherctl doctor a"
 
 
 def test_a_killed_worker_comes_back(fleet: StandIns) -> None:

@@ -93,6 +93,9 @@ def _arrival(row: Row, result: StartResult, seconds: float, unwritable: str) -> 
         return Arrival(row.name, result, seconds, row.error.message, row.error.hint)
     if result is StartResult.TIMED_OUT and unwritable:
         return Arrival(row.name, result, seconds, f"it runs, and {unwritable}", "make space, and see watcherctl status")
+    if row.live and row.state is WatcherState.OPENING:  # its first error comes when a server has had all of its time to answer
+        what = "MongoDB's change stream is not open yet" if row.live.kafka_connected else "Kafka has not answered yet"
+        return Arrival(row.name, result, seconds, f"not streaming yet: {what}", f"watcherctl doctor {row.name}")
     return Arrival(row.name, result, seconds, _without_words(row), f"watcherctl logs {row.name}")
 
 

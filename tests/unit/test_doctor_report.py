@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from watcher.doctor.check import Outcome, failed, not_checked, ok, warning
+from watcher.doctor.check import Finding, Outcome, failed, not_checked, ok, warning
 from watcher.doctor.examination import Examination, Section
 from watcher.doctor.report import PLAIN_MARKS, as_json, lines
 
@@ -41,6 +41,56 @@ def test_text() -> None:
         "  – images            not checked, because the settings want none",  # noqa: RUF001
         "",
         "1 failed, 1 to look at, 1 good, 3 not checked",
+    ]
+
+
+def test_problems_only() -> None:
+    assert list(lines(FOUND, problems_only=True)) == [
+        "Host  /srv",
+        "  ! clock             off",
+        "                      fix: set it",
+        "",
+        "dashboard: MongoDB  mongodb://h/db",
+        "  ✗ reachable         no answer",
+        "                      from h",
+        "                      fix: start it",
+        "                           or move it",
+        "",
+        "1 failed, 1 to look at, 1 good, 3 not checked",
+    ]
+    good = Examination((Section("host", "", "/srv", {"host.python": ok("Python 3")}),))
+    assert list(lines(good, problems_only=True)) == ["1 good"]
+
+
+def of_server(watcher: str, server: str, reachable: Finding, version: Finding, majority: Finding, images: Finding) -> Section:
+    findings = {"reachable": reachable, "version": version, "majority": majority, "images": images}
+    return Section("mongodb", watcher, f"mongodb://{server}/{watcher}", {f"mongodb.{k}": v for k, v in findings.items()}, server)
+
+
+def test_what_watchers_of_one_server_have_in_common_is_said_once() -> None:
+    forbidden = failed("may not", "grant it")
+    names = ["shop", "books", "a", "b", "c", "d", "e"]
+    alike = [of_server(name, "h1", ok("it answers"), ok("8.0"), ok("yes"), ok(f"images of {name}")) for name in names]
+    alike[0] = of_server("shop", "h1", ok("it answers"), ok("8.0"), forbidden, BLOCKED)
+    other = of_server("other", "h2", failed("no answer", "start it"), BLOCKED, BLOCKED, ok("images of other"))
+    other_too = of_server("more", "h2", failed("no answer", "start it"), BLOCKED, BLOCKED, ok("images of more"))
+    assert list(lines(Examination((*alike, other, other_too)))) == [
+        "shop, books, a, b, c and 2 more: MongoDB  h1",
+        "  ✓ reachable         it answers",
+        "  ✓ version           8.0",
+        "  ✗ majority          shop: may not",
+        "                      fix: grant it",
+        "  ✓ majority          books, a, b, c, d and 1 more: yes",
+        "  ✓ images            good for 6 of 7 watchers",
+        "  – images            shop: not checked, because mongodb.reachable failed",  # noqa: RUF001  # the dash is meant
+        "",
+        "other, more: MongoDB  h2",
+        "  ✗ reachable         no answer",
+        "                      fix: start it",
+        "  – not checked, because mongodb.reachable failed: version, majority",  # noqa: RUF001  # the dash is meant
+        "  ✓ images            good for 2 of 2 watchers",
+        "",
+        "3 failed, 28 good, 5 not checked",
     ]
 
 

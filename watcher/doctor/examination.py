@@ -10,6 +10,7 @@ from functools import partial
 from itertools import count
 
 from watcher.config import Settings, masked
+from watcher.config.mongodb.uri import parse_uri
 from watcher.doctor import (
     configuration,
     host,
@@ -44,12 +45,14 @@ Progress = Callable[[str, int, int], None]
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """The findings of one area. They belong to one `watcher`, or to the deployment if that is empty. `place` is for people."""
+    """The findings of one area. They belong to one `watcher`, or to the deployment if that is empty. `place` is for people, and so
+    is `server`, the addresses that watchers may share."""
 
     area: str
     watcher: str
     place: str
     findings: Findings
+    server: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,14 +94,20 @@ def _of_deployment(here: Here, limits: Limits, told: Told) -> Iterator[Section]:
 
 
 def _of_watcher(here: Here, settings: Settings, limits: Limits, told: Told) -> tuple[Section, ...]:
-    origins = here.loaded.origins[settings.name]
+    origins, uri = here.loaded.origins[settings.name], settings.mongodb_uri
     with closing(Mongodb(settings, origins)) as source:
         of_mongodb = begun(lambda: run_checks(MONGODB, source, limits, told))
         of_kafka = run_checks(KAFKA, Kafka(settings, origins), limits, told)
         found = {**of_mongodb.result(), **of_kafka}
     saved = SavedPosition(settings, here.deployment)
     return (
-        Section("mongodb", settings.name, masked("mongodb_uri", settings.mongodb_uri), of_mongodb.result()),
-        Section("kafka", settings.name, settings.kafka_brokers, of_kafka),
-        Section("position", settings.name, settings.position_topic, run_checks(POSITION, saved, limits, told, found)),
+        Section("mongodb", settings.name, masked("mongodb_uri", uri), of_mongodb.result(), parse_uri(uri).hosts),
+        Section("kafka", settings.name, settings.kafka_brokers, of_kafka, settings.kafka_brokers),
+        Section(
+            "position",
+            settings.name,
+            settings.position_topic,
+            run_checks(POSITION, saved, limits, told, found),
+            settings.kafka_brokers,
+        ),
     )

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from itertools import groupby
 from typing import Any
 
 from watcher.doctor.check import Finding, Outcome
-from watcher.doctor.examination import TITLES, Examination, Section
-from watcher.doctor.runner import Findings
+from watcher.doctor.examination import TITLES, Examination
+from watcher.doctor.groups import grouped
 
 VERSION = 1
 """Version of the JSON form. It goes up when a key is removed or changes its meaning; new keys may come without that."""
@@ -23,39 +22,38 @@ COUNTED = {
     Outcome.OK: "good",
     Outcome.NOT_CHECKED: "not checked",
 }
+PROBLEMS = {Outcome.FAILED, Outcome.WARNING}
 INDENT = "  "
 
 Paint = Callable[[Outcome, str], str]
 
 
-def lines(examination: Examination, marks: Mapping[Outcome, str] = MARKS, paint: Paint = lambda _, text: text) -> Iterator[str]:
-    """Yield a block for each area, and the counts below. `paint` colours the marks."""
+def lines(
+    examination: Examination,
+    marks: Mapping[Outcome, str] = MARKS,
+    paint: Paint = lambda _, text: text,
+    *,
+    problems_only: bool = False,
+) -> Iterator[str]:
+    """Yield a block for each area of the deployment, and of each server with all watchers that use it, and the counts below.
+
+    `paint` colours the marks. With `problems_only` only that is shown which one has to do something about.
+    """
     width = max(map(len, TITLES.values()))
-    for section in examination.sections:
-        yield _heading(section)
-        for titles, finding in _rows(section.findings):
-            mark = f"{INDENT}{paint(finding.outcome, marks[finding.outcome])} "
-            if len(titles) > 1:
-                yield f"{mark}not checked, {finding.text}: {', '.join(titles)}"
+    for group in grouped(examination.sections):
+        rows = [row for row in group.rows() if row.finding.outcome in PROBLEMS or not problems_only]
+        if not rows:
+            continue
+        yield f"{group.name}{AREAS[group.area]}  {group.place}"
+        for row in rows:
+            mark = f"{INDENT}{paint(row.finding.outcome, marks[row.finding.outcome])} "
+            if len(row.titles) > 1:
+                yield f"{mark}{row.whose}not checked, {row.finding.text}: {', '.join(row.titles)}"
             else:
-                yield from _finding_lines(finding, f"{mark}{titles[0]:{width}}  ", " " * (width + 6))
+                yield from _finding_lines(row.finding, f"{mark}{row.titles[0]:{width}}  {row.whose}", " " * (width + 6))
         yield ""
     counts = ((examination.count(outcome), outcome) for outcome in COUNTED)
     yield ", ".join(paint(outcome, f"{count} {COUNTED[outcome]}") for count, outcome in counts if count)
-
-
-def _rows(findings: Findings) -> Iterator[tuple[list[str], Finding]]:
-    """Yield the findings with their titles. Checks that were not made for the same reason share a row."""
-    for finding, names in groupby(findings, key=findings.__getitem__):
-        titles = [TITLES[name] for name in names]
-        if finding.outcome is Outcome.NOT_CHECKED and not finding.fix:
-            yield titles, finding
-        else:
-            yield from (([title], finding) for title in titles)
-
-
-def _heading(section: Section) -> str:
-    return f"{section.watcher}{': ' if section.watcher else ''}{AREAS[section.area]}  {section.place}"
 
 
 def _finding_lines(finding: Finding, first: str, others: str) -> Iterator[str]:

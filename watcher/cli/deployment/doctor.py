@@ -28,6 +28,7 @@ WHOLE_AREA = 2.0
 
 @click.command()
 @names_argument
+@click.option("--problems", is_flag=True, help="Show only what there is to do something about.")
 @click.option("--json", "json_", is_flag=True, help="One JSON document; see docs/doctor.md.")
 @click.option(
     "--timeout",
@@ -39,11 +40,11 @@ WHOLE_AREA = 2.0
     help="How many seconds one check may take; all checks of an area together may take twice as long.",
 )
 @with_deployment
-def doctor(deployment: Deployment, names: tuple[str, ...], json_: bool, seconds: float) -> int:
+def doctor(deployment: Deployment, names: tuple[str, ...], problems: bool, json_: bool, seconds: float) -> int:
     """Check everything that watchers need: configuration, this host, MongoDB, Kafka and positions. Say what to do about problems.
 
-    Checks all watchers, unless NAMEs or globs are given. They may run or not: nothing is changed, no message is written, and no
-    worker is disturbed.
+    Checks all watchers, unless NAMEs or globs are given. Shows those that share a server together. They may run or not: nothing is
+    changed, no message is written, and no worker is disturbed.
 
     \b
     Exit codes: 0 no check failed, 1 a check failed, 4 no such watcher,
@@ -60,18 +61,18 @@ def doctor(deployment: Deployment, names: tuple[str, ...], json_: bool, seconds:
     with phases() if sys.stderr.isatty() else nullcontext(lambda *_: None) as progress:
         found = examine(here, Limits(seconds, WHOLE_AREA * seconds), progress)
     with reader_may_leave():
-        _show(found, json_=json_)
+        _show(found, problems_only=problems, json_=json_)
     return _exit_code(found, faulty=bool(here.faults))
 
 
-def _show(found: Examination, *, json_: bool) -> None:
+def _show(found: Examination, *, problems_only: bool, json_: bool) -> None:
     from watcher.doctor.report import MARKS, PLAIN_MARKS, as_json, lines
 
     if json_:
         click.echo(json.dumps(as_json(found), indent=2))
         return
     marks = MARKS if _encodable("".join(MARKS.values())) else PLAIN_MARKS
-    for line in lines(found, marks, _paint):
+    for line in lines(found, marks, _paint, problems_only=problems_only):
         click.echo(line, color=False if os.environ.get("NO_COLOR") else None)
 
 

@@ -94,14 +94,15 @@ def _of_deployment(here: Here, limits: Limits, told: Told) -> Iterator[Section]:
 
 
 def _of_watcher(here: Here, settings: Settings, limits: Limits, told: Told) -> tuple[Section, ...]:
-    origins, uri = here.loaded.origins[settings.name], settings.mongodb_uri
+    origins = here.loaded.origins[settings.name]
+    uri = settings.mongodb_uri.get_secret_value()
     with closing(Mongodb(settings, origins)) as source:
         of_mongodb = begun(lambda: run_checks(MONGODB, source, limits, told))
         of_kafka = run_checks(KAFKA, Kafka(settings, origins), limits, told)
         found = {**of_mongodb.result(), **of_kafka}
     saved = SavedPosition(settings, here.deployment)
     return (
-        Section("mongodb", settings.name, masked("mongodb_uri", uri), of_mongodb.result(), parse_uri(uri).hosts),
+        Section("mongodb", settings.name, masked("mongodb_uri", settings.mongodb_uri), of_mongodb.result(), parse_uri(uri).hosts),
         Section("kafka", settings.name, settings.kafka_brokers, of_kafka, settings.kafka_brokers),
         Section(
             "position",

@@ -73,7 +73,7 @@ def test_what_watchers_of_one_server_have_in_common_is_said_once() -> None:
     alike = [of_server(name, "h1", ok("it answers"), ok("8.0"), ok("yes"), ok(f"images of {name}")) for name in names]
     alike[0] = of_server("shop", "h1", ok("it answers"), ok("8.0"), forbidden, BLOCKED)
     other = of_server("other", "h2", failed("no answer", "start it"), BLOCKED, BLOCKED, ok("images of other"))
-    other_too = of_server("more", "h2", failed("no answer", "start it"), BLOCKED, BLOCKED, ok("images of more"))
+    other_too = of_server("more", "h2", failed("no answer", "start it too"), BLOCKED, BLOCKED, ok("images of more"))
     assert list(lines(Examination((*alike, other, other_too)))) == [
         "shop, books, a, b, c and 2 more: MongoDB  h1",
         "  ✓ reachable         it answers",
@@ -87,6 +87,7 @@ def test_what_watchers_of_one_server_have_in_common_is_said_once() -> None:
         "other, more: MongoDB  h2",
         "  ✗ reachable         no answer",
         "                      fix: start it",
+        "                           and likewise for the other 1",
         "  – not checked, because mongodb.reachable failed: version, majority",  # noqa: RUF001  # the dash is meant
         "  ✓ images            good for 2 of 2 watchers",
         "",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import groupby
 
 from watcher.doctor.check import Finding, Outcome, ok
@@ -55,17 +55,19 @@ class Group:
                 yield from rows
 
     def _rows_of(self, name: str) -> Iterator[ReportLine]:
-        """Yield a row for each finding of one check. Where it is well with several watchers, each in its own words, one row counts
+        """Yield a row for each text of one check. Where it is well with several watchers, each in its own words, one row counts
         them."""
-        whose: dict[Finding, list[str]] = {}
+        alike: dict[tuple[Outcome, str], list[Section]] = {}
         for section in self.sections:
-            whose.setdefault(section.findings[name], []).append(section.watcher)
-        good = [finding for finding in whose if finding.outcome is Outcome.OK]
+            finding = section.findings[name]
+            alike.setdefault((finding.outcome, finding.text), []).append(section)
+        good = [key for key in alike if key[0] is Outcome.OK]
         if len(good) > 1:
-            watchers = [watcher for finding in good for watcher in whose.pop(finding)]
-            yield ReportLine((TITLES[name],), ok(f"good for {len(watchers)} of {len(self.sections)} watchers"))
-        for finding, watchers in whose.items():
-            yield ReportLine((TITLES[name],), finding, _names(watchers) if len(watchers) < len(self.sections) else "")
+            count = sum(len(alike.pop(key)) for key in good)
+            yield ReportLine((TITLES[name],), ok(f"good for {count} of {len(self.sections)} watchers"))
+        for sections in alike.values():
+            whose = _names([section.watcher for section in sections]) if len(sections) < len(self.sections) else ""
+            yield ReportLine((TITLES[name],), _one_of([section.findings[name] for section in sections]), whose)
 
 
 def grouped(sections: Iterable[Section]) -> Iterator[Group]:
@@ -75,6 +77,12 @@ def grouped(sections: Iterable[Section]) -> Iterator[Group]:
         groups.setdefault((section.area, section.server), []).append(section)
     for found in groups.values():
         yield Group(tuple(found))
+
+
+def _one_of(findings: Sequence[Finding]) -> Finding:
+    """The first of findings with one text. A remedy names the place of a setting, which each watcher has in a file of its own."""
+    first, others = findings[0], {finding.fix for finding in findings}
+    return first if len(others) == 1 else replace(first, fix=f"{first.fix}\nand likewise for the other {len(findings) - 1}")
 
 
 def _names(watchers: Sequence[str]) -> str:

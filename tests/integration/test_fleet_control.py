@@ -119,6 +119,7 @@ def test_apply_restarts_only_what_changed(fleet: StandIns) -> None:
     fleet.streaming("same", "other", "gone", "broken")
     before = {name: fleet.pid(name) for name in ("same", "other", "gone", "broken")}
     wanted = [settings("same"), settings("other", batch_size=7), settings("new")]
+    assert fleet.unapplied(wanted) == {"other"}
     planned = fleet.apply(wanted, {"broken"}, dry_run=True)
     assert fleet.pid("other") == before["other"]
     assert fleet.apply(wanted, {"broken"}) == planned
@@ -127,6 +128,7 @@ def test_apply_restarts_only_what_changed(fleet: StandIns) -> None:
     fleet.streaming(*planned.started)
     assert (fleet.pid("same"), fleet.pid("broken")) == (before["same"], before["broken"])
     assert fleet.pid("other") != before["other"]
+    assert fleet.unapplied(wanted) == set()
     assert "gone" not in fleet.supervisord.processes()
     assert not is_alive(before["gone"])
     assert fleet.apply(wanted, {"broken"}).unchanged == ("new", "other", "same")

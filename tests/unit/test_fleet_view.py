@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ from watcher.cli.fleet.arrivals import worst
 from watcher.cli.fleet.log_view import LogView, readable
 from watcher.cli.fleet.logs import Since
 from watcher.cli.fleet.status import exit_code
-from watcher.cli.fleet.status_view import cells, errors, plain, rich_view
+from watcher.cli.fleet.status_view import cells, errors, marks, plain, rich_view
 from watcher.fleet.logs.lines import Line, parse
 from watcher.fleet.status import Row, WatcherState, row
 from watcher.fleet.status_json import as_json
@@ -67,6 +68,19 @@ def test_plain_table_is_aligned_and_ends_with_the_error_and_its_hint() -> None:
     assert head.index("STATE") == line.index("waiting")
     assert error == "dashboard: Kafka cannot be reached (2m ago)"
     assert hint == "    hint: Is the broker running?"
+
+
+def test_what_would_come_back_in_another_way_is_named() -> None:
+    changed, disabled = replace(dashboard(), is_unapplied=True), replace(dashboard(), name="sales", enabled=False)
+    stopped_for_good = replace(in_state(WatcherState.DISABLED), enabled=False)
+    assert list(marks(survey_of(changed, disabled, stopped_for_good))) == [
+        "changed, and not applied: dashboard",
+        "    hint: watcherctl apply",
+        "disabled, so they do not come back with supervisord: sales",
+        "    hint: watcherctl enable sales",
+    ]
+    assert "changed, and not applied: dashboard" in plain(survey_of(changed))
+    assert list(marks(survey_of(dashboard()))) == []
 
 
 def test_terminal_table_holds_the_same() -> None:

@@ -18,7 +18,7 @@ from watcher.config.files.conf_dir import AGENT
 from watcher.config.settings import Settings
 from watcher.errors import DISK_FULL
 from watcher.fleet import launch
-from watcher.fleet.digest import load_or_make_key, settings_digest
+from watcher.fleet.digest import load_key, load_or_make_key, settings_digest
 from watcher.fleet.errors import FleetError
 from watcher.fleet.files import DisabledMarks, ProgramFiles
 from watcher.fleet.formats import changed_format, format_comment
@@ -188,6 +188,18 @@ class Fleet:
             if not dry_run:
                 self._carry_out(changes, texts)
         return changes
+
+    def unapplied(self, watchers: Iterable[Settings]) -> frozenset[str]:
+        """Return the names of those that `apply` would restart, if they run. Changes nothing, and waits for nobody.
+
+        Values from the environment are this process', so another shell may see other changes.
+        """
+        key, current = load_key(self.deployment.key_file), self._programs.read_all()
+        if key is None:
+            return frozenset()
+        known = [settings for settings in watchers if settings.name in current]
+        texts = {settings.name: render(self._program(settings, key)) for settings in known}
+        return frozenset(name for name, text in texts.items() if not same_worker(current[name], text))
 
     def _with_started(self, changes: ConfigChanges, known: Mapping[str, Process]) -> ConfigChanges:
         added = [name for name in changes.added if name not in self.disabled]

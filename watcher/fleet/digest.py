@@ -31,12 +31,19 @@ def _plain(value: object) -> str:
     return value.get_secret_value() if isinstance(value, Secret) else str(value)
 
 
-def load_or_make_key(path: Path) -> bytes:
-    """The deployment's key, made on first use with mode 0600. A key cut short by a full disk is made again. Raises OSError."""
+def load_key(path: Path) -> bytes | None:
+    """The deployment's key; None if there is none, or it was cut short by a full disk. Raises OSError."""
     if os.path.lexists(path):
         with os.fdopen(open_file(path, os.O_RDONLY), "rb") as file:
             if len(key := file.read()) == _KEY_BYTES:
                 return bytes(key)
-    key = secrets.token_bytes(_KEY_BYTES)
-    replace_file(path, key)
+    return None
+
+
+def load_or_make_key(path: Path) -> bytes:
+    """The deployment's key, made on first use with mode 0600. Raises OSError."""
+    key = load_key(path)
+    if key is None:
+        key = secrets.token_bytes(_KEY_BYTES)
+        replace_file(path, key)
     return key

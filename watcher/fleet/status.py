@@ -54,7 +54,8 @@ AS_IT_SHOULD_BE = {WatcherState.STREAMING, WatcherState.STANDBY, WatcherState.DI
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One watcher. `report` was written by its current or last process. `fault` says what is wrong with its configuration."""
+    """One watcher. `report` was written by its current or last process. `fault` says what is wrong with its configuration, and
+    `is_unapplied` that it is another one than that of the running process."""
 
     name: str
     state: WatcherState
@@ -62,6 +63,7 @@ class Row:
     process: Process | None = None
     report: StatusReport | None = None
     fault: str = ""
+    is_unapplied: bool = False
 
     def state_in_words(self, now: datetime) -> str:
         """The state, and of a standby also where the watcher is active."""

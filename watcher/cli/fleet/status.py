@@ -12,7 +12,7 @@ import click
 
 from watcher.cli.exit_codes import CliExitCode
 from watcher.cli.fleet.common import load_watchers, show_agent, with_fleet
-from watcher.cli.fleet.status_view import errors, of_other_hosts, plain, rich_view, snapshots
+from watcher.cli.fleet.status_view import errors, marks, of_other_hosts, plain, rich_view, snapshots
 from watcher.cli.options import names_argument, select
 from watcher.fleet.control import Fleet
 from watcher.fleet.status import AS_IT_SHOULD_BE, Row, WatcherState
@@ -56,9 +56,12 @@ def status(fleet: Fleet, names: Sequence[str], watch: bool, check: bool, json_: 
 
 def survey_of(fleet: Fleet, names: Sequence[str]) -> Survey:
     """Survey the watchers that match `names`. conf.d is read each time, so that --watch sees new ones. Raises UnknownName."""
-    seen = whole_survey(fleet, load_watchers(fleet))
+    loaded = load_watchers(fleet)
+    seen = whole_survey(fleet, loaded)
     chosen = set(select(names, [row.name for row in seen.rows]))
-    return replace(seen, rows=tuple(row for row in seen.rows if row.name in chosen))
+    unapplied = fleet.unapplied(loaded.watchers.values())
+    rows = (replace(row, is_unapplied=row.is_running and row.name in unapplied) for row in seen.rows if row.name in chosen)
+    return replace(seen, rows=tuple(rows))
 
 
 def exit_code(seen: Survey) -> CliExitCode:
@@ -99,6 +102,8 @@ def _show_troubles(seen: Survey) -> None:
     for line in snapshots(replace(seen, rows=tuple(row for row in seen.rows if row.has_aborted_snapshot))):
         click.echo(line)
     for line in of_other_hosts(seen):
+        click.echo(line)
+    for line in marks(seen):
         click.echo(line)
     for line in errors(seen):
         click.echo(line)

@@ -93,6 +93,7 @@ def below(survey: Survey) -> Iterator[str]:
         yield f"of {len(survey.rows)} watchers, {streaming} active here, {standing_by} standby"
     yield from snapshots(survey)
     yield from of_other_hosts(survey)
+    yield from marks(survey)
     yield from errors(survey)
 
 
@@ -102,6 +103,16 @@ def of_other_hosts(survey: Survey) -> Iterator[str]:
         for trouble in host_troubles(row):
             yield f"{row.name}: {printable(trouble.text)}"
             yield f"    hint: {trouble.hint}"
+
+
+def marks(survey: Survey) -> Iterator[str]:
+    """Yield which running watchers would come back in another way, or not at all, and what to do."""
+    if unapplied := [row.name for row in survey.rows if row.is_unapplied]:
+        yield f"changed, and not applied: {', '.join(unapplied)}"
+        yield "    hint: watcherctl apply"
+    if disabled := [row.name for row in survey.rows if row.is_running and not row.enabled]:
+        yield f"disabled, so they do not come back with supervisord: {', '.join(disabled)}"
+        yield f"    hint: watcherctl enable {' '.join(disabled)}"
 
 
 def snapshots(survey: Survey) -> Iterator[str]:

@@ -45,7 +45,8 @@ def test_all_faults_of_all_files_at_once(deployment: Path) -> None:
         "conf.d/b.toml:5 log_level: must be one of debug, info, warning, error, not 'loud'",
         "conf.d/c.env KAFKA_BROKERS: is missing (for example localhost:9092)",
         "conf.d/c.env KAFKA_CLIENT_ID: is missing (for example dashboard-watcher; no two watchers may share it)",
-        "conf.d/c.env:1 MONGODB_URI: names no database (put the database to watch in its path: mongodb://host:27017/<database>)",
+        "conf.d/c.env:1 MONGODB_URI: names no database (put the database to watch in its path: mongodb://host:27017/<database>; "
+        "for several, set watch_databases)",
     ]
     assert done.stderr == "5 faults; 1 watcher without one\n"
 

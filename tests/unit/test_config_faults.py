@@ -57,7 +57,8 @@ FAULTS = {
     ),
     "uri without database": (
         good("a").replace("/db", ""),
-        "a.toml:1 mongodb_uri: names no database (put the database to watch in its path: mongodb://host:27017/<database>)",
+        "a.toml:1 mongodb_uri: names no database (put the database to watch in its path: mongodb://host:27017/<database>; "
+        "for several, set watch_databases)",
     ),
     "non-numeric batch size": (
         good("a") + 'batch_size = "fifty"\n',

@@ -228,6 +228,12 @@ def test_single_watcher_from_the_environment() -> None:
     assert load_environment("given", ENVIRONMENT).name == "given"
 
 
+def test_a_watcher_of_several_databases_is_named_after_its_client_id() -> None:
+    of_all = ENVIRONMENT | {"MONGODB_URI": "mongodb://localhost:27017", "WATCH_DATABASES": "tenant_*, shop"}
+    settings = load_environment(environment=of_all)
+    assert (settings.name, settings.watch_databases) == (of_all["KAFKA_CLIENT_ID"], ("tenant_*", "shop"))
+
+
 def test_faults_in_the_environment() -> None:
     with pytest.raises(ConfigurationError) as caught:
         load_environment(environment={"KAFKA_BROKERS": "h", "BATCH_SIZE": "x"})

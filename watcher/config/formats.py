@@ -8,6 +8,7 @@ from typing import Any
 
 from watcher.config.fault import Refused
 from watcher.config.mongodb.collections import is_glob
+from watcher.config.mongodb.scope import Scope
 from watcher.config.topics.name import topic_name, topic_pattern
 
 ROW_TOPICS = ("kafka_topic_insert", "kafka_topic_update", "kafka_topic_delete")
@@ -25,13 +26,18 @@ DEFAULTS: Mapping[str, Mapping[str, object]] = MappingProxyType(
 """The defaults of other settings by envelope, where they differ from those of the generic one."""
 
 
+APART = {"kafka_topic_control": "database-control"}
+"""The default of the control topic where documents have topics named after several databases: without a dot it is none of them."""
+
+
 def defaults(given: Mapping[str, Any]) -> Mapping[str, object]:
     """Return the defaults that follow from the envelope that is given."""
     envelope = given.get("envelope")
-    return DEFAULTS.get(envelope, {}) if isinstance(envelope, str) else {}
+    by_envelope = DEFAULTS.get(envelope, {}) if isinstance(envelope, str) else {}
+    return {**by_envelope, **APART} if by_envelope and given.get("watch_databases") else by_envelope
 
 
-def contradictions(good: Mapping[str, Any], database: str) -> Iterator[Refused]:
+def contradictions(good: Mapping[str, Any], scope: Scope) -> Iterator[Refused]:
     """Yield a refusal for each setting that does not go with the envelope; `good` holds the values that are good themselves."""
     envelope = good.get("envelope", "generic")
     if envelope == "generic":
@@ -48,7 +54,7 @@ def contradictions(good: Mapping[str, Any], database: str) -> Iterator[Refused]:
         text = f'cannot be set with envelope = "{envelope}", which tells BSON types: in the plain JSON of a function they are gone'
         yield Refused(text, key="transform", hint="a pipeline, which MongoDB applies, goes with every envelope")
     if good.keys() >= {*ROW_TOPICS, "kafka_topic_control"}:
-        yield from _topic_contradictions(good, envelope, database)
+        yield from _topic_contradictions(good, envelope, scope)
 
 
 def _document_contradictions(good: Mapping[str, Any]) -> Iterator[Refused]:
@@ -60,7 +66,7 @@ def _document_contradictions(good: Mapping[str, Any]) -> Iterator[Refused]:
         yield Refused(text, key="full_document_before_change", hint="remove this line")
 
 
-def _topic_contradictions(good: Mapping[str, Any], envelope: str, database: str) -> Iterator[Refused]:
+def _topic_contradictions(good: Mapping[str, Any], envelope: str, scope: Scope) -> Iterator[Refused]:
     templates = {good[key] for key in ROW_TOPICS}
     hint = f'kafka_db_changes_topic = "{ONE_FOR_EACH_COLLECTION}", and none of kafka_topic_insert, _update and _delete'
     if len(templates) > 1 or any("{operation}" in template for template in templates):
@@ -68,11 +74,14 @@ def _topic_contradictions(good: Mapping[str, Any], envelope: str, database: str)
         yield Refused(text, key="envelope", hint=hint)
         return
     [template] = templates
-    control = topic_name(good["kafka_topic_control"], "drop", database)
-    if topic_pattern(template, database).match(control):
+    control = topic_name(good["kafka_topic_control"], "drop", scope.single)
+    if topic_pattern(template, scope.single).match(control):
         text = f"'{control}' is among the topics of documents ('{template}'), whose readers do not know control messages"
         yield Refused(text, key="kafka_topic_control", hint="give it a name that this template cannot give")
-    if envelope == "document" and "{collection}" not in template and not _watches_one(good.get("watch_collections", ())):
+    if envelope == "document" and scope.is_shared and "{database}" not in template:
+        text = f"'document' needs topics for each database: nothing in a message of '{template}' would tell them apart"
+        yield Refused(text, key="envelope", hint=hint)
+    elif envelope == "document" and "{collection}" not in template and not _watches_one(good.get("watch_collections", ())):
         text = f"'document' needs a topic for each collection: nothing in a message of '{template}' would tell them apart"
         yield Refused(text, key="envelope", hint=hint)
 

@@ -86,7 +86,8 @@ def load_one(conf_dir: Path, name: str, environment: Mapping[str, str] | None = 
 
 
 def load_env_file(path: Path, name: str | None = None) -> Settings:
-    """Load a single watcher from an `.env` file, without a conf.d. It is called `name`, or by default like its database.
+    """Load a single watcher from an `.env` file, without a conf.d. It is called `name`, or by default like its database,
+    with several databases like its client id.
 
     Raises `ConfigurationError` with all faults.
     """
@@ -157,9 +158,14 @@ def _single(source: SettingsSource, name: str | None) -> Settings:
 def _single_name(draft: Draft, name: str | None) -> str:
     if name is None and (entry := draft.entries.get("mongodb_uri")):
         try:
-            name = parse_uri(str(entry.value)).database
+            name = parse_uri(str(entry.value)).database or _client_id(draft)
         except Refused:
             name = None  # the URI's own fault will be reported with the others
     if name is not None and (refusal := name_refusal(name)):
         draft.faults.append(Fault(draft.place, "", f"'{name}' cannot be the watcher's name", f"give it another; {refusal}"))
     return name or ""
+
+
+def _client_id(draft: Draft) -> str | None:
+    entry = draft.entries.get("kafka_client_id")
+    return str(entry.value) if entry else None

@@ -18,13 +18,15 @@ from watcher.config.formats import defaults as format_defaults
 from watcher.config.kafka.brokers import check_brokers, check_client_id, misread_brokers
 from watcher.config.kafka.librdkafka import PropertyValue, check_property, check_value, no_numbers
 from watcher.config.masking import Secret
-from watcher.config.mongodb.collections import check_pattern, check_watchable, is_watched, split_list
+from watcher.config.mongodb.collections import check_pattern, check_watchable, split_list
+from watcher.config.mongodb.databases import SCOPE_KEYS, check_database, check_has_stream, out_of_scope, scope_of, scope_refusals
 from watcher.config.mongodb.excluded_operations import check_operation, check_some_left
 from watcher.config.mongodb.fields import check_field, out_of_reach
 from watcher.config.mongodb.pipeline import check_pipeline
 from watcher.config.mongodb.queries import check_filtered, check_query
-from watcher.config.mongodb.snapshots import unwatched_filters, unwatched_patterns
-from watcher.config.mongodb.uri import parse_uri, uri_refusals
+from watcher.config.mongodb.scope import Scope
+from watcher.config.mongodb.snapshots import snapshot_refusals
+from watcher.config.mongodb.uri import MongodbUri, parse_uri, uri_refusals
 from watcher.config.topics.configured import configured_topics, contradictions, is_internal
 from watcher.config.topics.name import folded
 from watcher.config.topics.template import check_topic
@@ -41,9 +43,6 @@ CONTROL_TOPIC = "database.control"
 
 TOPIC_KEYS = (*SINGLE_TOPICS, "kafka_topic_control")
 _DEFAULT_TOPICS = {**SINGLE_TOPICS, "kafka_topic_control": CONTROL_TOPIC}
-
-_UNKNOWN_DATABASE = "\0"
-"""A name that no database can have. A fault found with it is a fault with any database."""
 
 TIMES_END = 2**32
 """The end of MongoDB's timestamps, in seconds since 1970: in February 2106."""
@@ -106,7 +105,7 @@ OnTransformError = Literal["fail", "dead-letter"]
 
 @dataclass(frozen=True, slots=True, init=False)
 class Settings(Checked):
-    """One watcher: one database, one Kafka client id. All values are checked. `docs/configuration.md` explains each setting."""
+    """One watcher: one scope, one Kafka client id. All values are checked. `docs/configuration.md` explains each setting."""
 
     name: Annotated[str, text]
     mongodb_uri: Annotated[Secret, secret, _uri]
@@ -122,6 +121,8 @@ class Settings(Checked):
     topic_replication_factor: BrokerDefault = -1
     topic_config: Annotated[Mapping[str, str], table(text, property_text)] = field(default_factory=dict)
 
+    watch_databases: Annotated[tuple[str, ...], split_list, each(text, check_database, check_has_stream)] = ()
+    exclude_databases: Annotated[tuple[str, ...], split_list, each(text, check_database)] = ()
     watch_collections: Annotated[tuple[str, ...], split_list, each(text, check_pattern, check_watchable)] = ()
     exclude_collections: Annotated[tuple[str, ...], split_list, each(text, check_pattern)] = ()
     exclude_fields: Annotated[tuple[str, ...], split_list, each(text, check_field)] = ()
@@ -169,27 +170,36 @@ class Settings(Checked):
 
     @classmethod
     def _contradictions(cls, good: Mapping[str, Any]) -> Iterator[Refused]:
-        if good.keys() >= {"mongodb_uri", "watch_collections", "exclude_fields"}:
-            database = parse_uri(good["mongodb_uri"].get_secret_value()).database
-            for refused in out_of_reach(good["exclude_fields"], database, good["watch_collections"]):
+        uri = _uri_of(good)
+        yield from scope_refusals(good, uri)
+        scope = scope_of(good, uri)
+        yield from out_of_scope(good, scope)
+        if good.keys() >= {"mongodb_uri", "exclude_fields", *SCOPE_KEYS}:
+            for refused in out_of_reach(good["exclude_fields"], scope):
                 yield refused.within("exclude_fields")
         if good.get("high_availability") and good.get("delivery") == "at-least-once":
             text = 'needs delivery = "exactly-once": without transactions two workers could write at once'
             yield Refused(text, key="high_availability")
-        yield from _snapshot_contradictions(good)
+        yield from snapshot_refusals(good, scope)
         for refused in no_numbers(good.get("kafka", {})):
             yield refused.within("kafka")
         if good.keys() >= {"kafka_brokers", "kafka"}:
             protocol = str(good["kafka"].get("security.protocol", "plaintext"))
             for refused in misread_brokers(good["kafka_brokers"], protocol):
                 yield refused.within("kafka_brokers")
-        yield from _topic_contradictions(good)
-        yield from format_contradictions(good, _database(good))
+        yield from _topic_contradictions(good, scope)
+        yield from format_contradictions(good, scope)
+
+    @property
+    def scope(self) -> Scope:
+        """The databases and collections that the change stream covers."""
+        chosen = {key: getattr(self, key) for key in SCOPE_KEYS}
+        return scope_of(chosen, parse_uri(self.mongodb_uri.get_secret_value()))
 
     @property
     def database(self) -> str:
-        """The database in the path of `mongodb_uri`."""
-        return parse_uri(self.mongodb_uri.get_secret_value()).database
+        """The database in the path of `mongodb_uri`; `*` with several databases."""
+        return self.scope.name
 
     @property
     def position_topic(self) -> str:
@@ -198,9 +208,10 @@ class Settings(Checked):
 
     @property
     def configured_topics(self) -> dict[str, str]:
-        """The topics that follow from these settings without a collection, and the position topic, each with its setting."""
+        """The topics that follow from these settings alone, without a collection or one of several databases, and the position
+        topic, each with its setting."""
         templates = {key: str(getattr(self, key)) for key in TOPIC_KEYS}
-        return {**configured_topics(templates, self.database), self.position_topic: "kafka_client_id"}
+        return {**configured_topics(templates, self.scope.single), self.position_topic: "kafka_client_id"}
 
     @property
     def topic_templates(self) -> dict[str, str]:
@@ -209,40 +220,29 @@ class Settings(Checked):
         return {**rows, "control": self.kafka_topic_control}
 
     def watches(self, collection: str) -> bool:
-        """True if changes of `collection` are delivered. Exclusions win, and MongoDB's own collections are never watched."""
-        return is_watched(collection, self.watch_collections, self.exclude_collections)
+        """True if changes of `collection`, as the scope names it, are delivered. Exclusions win, and MongoDB's own collections are
+        never watched."""
+        return self.scope.watches(collection)
 
 
-def _snapshot_contradictions(good: Mapping[str, Any]) -> Iterator[Refused]:
-    """Yield a refusal for each collection that a snapshot is to read, or to filter, and that no snapshot reads."""
-    if not good.keys() >= {"watch_collections", "exclude_collections", "snapshot_collections"}:
-        return
-    watch, exclude, chosen = good["watch_collections"], good["exclude_collections"], good["snapshot_collections"]
-    for refused in unwatched_patterns(chosen, watch, exclude):
-        yield refused.within("snapshot_collections")
-    for refused in unwatched_filters(good.get("snapshot_filter", {}), watch, exclude, chosen):
-        yield refused.within("snapshot_filter")
-
-
-def _topic_contradictions(good: Mapping[str, Any]) -> Iterator[Refused]:
+def _topic_contradictions(good: Mapping[str, Any], scope: Scope) -> Iterator[Refused]:
     """Yield a refusal for each topic that Kafka would refuse or that has another purpose."""
     templates = {key: good[key] for key in TOPIC_KEYS if key in good}
-    database = _database(good)
-    topics = configured_topics(templates, database)
+    topics = configured_topics(templates, scope.single)
     position = f"{good.get('kafka_client_id')}.position"
     if any(folded(topic) == folded(position) for topic in topics):
         yield Refused(f"'{position}' is where the position is kept; no other topic can have that name", key="kafka_client_id")
     for topic, key in topics.items():
         if is_internal(topic):
             yield Refused(f"'{topic}' is one of Kafka's own topics", key=_given(key, good), hint="give it another name")
-    for topic, key, other, other_key in contradictions(templates, database):
+    for topic, key, other, other_key in contradictions(templates, scope.single):
         late, text = (key, other) if good[other_key] == _DEFAULT_TOPICS[other_key] else (other_key, topic)
         refusal = f"'{topic}' and '{other}' differ only in . and _, and are one topic to Kafka"
         yield Refused(refusal, key=_given(late, good), hint=f"for both '{text}', or another name")
 
 
-def _database(good: Mapping[str, Any]) -> str:
-    return parse_uri(good["mongodb_uri"].get_secret_value()).database if "mongodb_uri" in good else _UNKNOWN_DATABASE
+def _uri_of(good: Mapping[str, Any]) -> MongodbUri | None:
+    return parse_uri(good["mongodb_uri"].get_secret_value()) if "mongodb_uri" in good else None
 
 
 def _given(key: str, good: Mapping[str, Any]) -> str:

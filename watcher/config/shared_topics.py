@@ -86,7 +86,7 @@ def _indistinct_documents(topic: str, ours: _Watcher, theirs: _Watcher) -> Itera
 
 def _topics_of_documents(settings: Settings) -> set[str]:
     """Return the topics of row changes; each `{collection}` stands for any."""
-    return {topic_name(settings.topic_templates[operation], operation, settings.database) for operation in ROW_OPERATIONS}
+    return {topic_name(settings.topic_templates[operation], operation, settings.scope.single) for operation in ROW_OPERATIONS}
 
 
 def _fault(draft: Draft, key: str, text: str) -> Fault:

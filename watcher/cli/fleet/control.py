@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
+from shlex import quote
 
 import click
 
@@ -20,10 +21,11 @@ from watcher.fleet.control import Fleet
 from watcher.fleet.errors import NotRunning
 from watcher.fleet.formats import MEANINGS
 from watcher.fleet.survey import ask
+from watcher.fleet.watched import ALL_COLLECTIONS
 
 __all__ = ["apply", "ctl", "disable", "down", "enable", "restart", "start", "status", "stop"]
 
-NOT_COPIED = "newly watched; the documents that are there already are not copied (`watcherctl snapshot start` copies them)"
+NOT_COPIED = "newly watched; the documents that are there already are not copied. To copy them: watcherctl snapshot start"
 
 
 @click.command()
@@ -141,7 +143,9 @@ def apply(fleet: Fleet, dry_run: bool, yes: bool, wait_seconds: float, json_: bo
     for word in ("added", "changed", "removed", "unchanged"):
         outcomes.add(getattr(changes, word), word, "change")
     for name, collections in changes.admitted.items():
-        outcomes.tell(name, f"{', '.join(collections)}: {NOT_COPIED}", newlyWatched=list(collections))
+        chosen = [] if ALL_COLLECTIONS in collections else [f"--collection {quote(each)}" for each in collections]
+        text = f"{', '.join(collections)}: {' '.join([NOT_COPIED, name, *chosen])}"
+        outcomes.tell(name, text, newlyWatched=list(collections))
     selection = Selection.of(fleet, loaded, loaded.names)
     outcomes.add_faults(selection)
     started = [name for name in changes.started if name != AGENT]

@@ -13,6 +13,7 @@ from urllib.parse import unquote_plus
 
 from watcher.config.addresses import is_ipv6
 from watcher.config.fault import Refused
+from watcher.config.mongodb.scope import WITHOUT_CHANGE_STREAM
 
 URI = re.compile(
     r"(?P<scheme>mongodb(?:\+srv)?)://"
@@ -32,19 +33,19 @@ _HOST = re.compile(
 _BROKEN_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _SEPARATOR = re.compile(r"[&;]")
-_NOT_IN_DATABASE_NAMES = re.compile(r'[/\\. "$\0\ufffd]')
+NOT_IN_DATABASE_NAMES = re.compile(r'[/\\. "$\0\ufffd]')
 """U+FFFD stands for bytes that are not UTF-8."""
-_LONGEST_DATABASE_NAME = 63
-_WITHOUT_CHANGE_STREAM = ("admin", "local", "config")
+LONGEST_DATABASE_NAME = 63
 _ESCAPE_HINT = "in the user name and password write @ : / ? # % as %40 %3A %2F %3F %23 %25"
 
 
 @dataclass(frozen=True, slots=True)
 class MongodbUri:
-    """The parts of an acceptable URI that are needed elsewhere. `options` has lower-case names; of repeated options the last."""
+    """The parts of an acceptable URI that are needed elsewhere. `database` is None if the path names none. `options` has lower-case
+    names; of repeated options the last."""
 
     hosts: str
-    database: str
+    database: str | None
     options: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -56,7 +57,7 @@ def parse_uri(uri: str) -> MongodbUri:
     if parts is None:
         raise RuntimeError("a URI that is not refused has its parts")
     options = {name.lower(): unquote_plus(value) for name, value in uri_options(uri)}
-    return MongodbUri(parts["hosts"], unquote_plus(parts["database"]), options)
+    return MongodbUri(parts["hosts"], unquote_plus(parts["database"] or "") or None, options)
 
 
 def uri_refusals(uri: str) -> Iterator[Refused]:
@@ -113,11 +114,9 @@ def _refused_options(options: str) -> Iterator[Refused]:
 
 def _refused_database(escaped: str) -> Iterator[Refused]:
     name = unquote_plus(escaped)
-    if not name:
-        yield Refused("names no database", hint=f"put the database to watch in its path: {EXAMPLE}")
-    elif _NOT_IN_DATABASE_NAMES.search(name) or len(name.encode()) > _LONGEST_DATABASE_NAME:
+    if NOT_IN_DATABASE_NAMES.search(name) or len(name.encode()) > LONGEST_DATABASE_NAME:
         hint = "a + in the path is a blank; write %2B" if "+" in escaped else f"write {EXAMPLE}"
         yield Refused(f"names a database that MongoDB cannot have: '{name}'", hint=hint)
-    elif name in _WITHOUT_CHANGE_STREAM:
+    elif name in WITHOUT_CHANGE_STREAM:
         hint = "put the database to watch in its path; where the login is kept goes into ?authSource=admin"
         yield Refused(f"names '{name}', and MongoDB has no change stream for that database", hint=hint)

@@ -21,19 +21,20 @@ def is_internal(topic: str) -> bool:
     return folded(topic) in _FOLDED_INTERNAL
 
 
-def configured_topics(templates: Mapping[str, str], database: str) -> dict[str, str]:
-    """The topics that `templates` (by setting) give without a collection, each with its setting."""
-    return {topic: key for topic, key in _placed(templates, database) if "{collection}" not in topic}
+def configured_topics(templates: Mapping[str, str], database: str | None) -> dict[str, str]:
+    """The topics that `templates` (by setting) give without a collection, each with its setting. `database` is None for several."""
+    return {topic: key for topic, key in _placed(templates, database) if "{" not in topic}
 
 
-def contradictions(templates: Mapping[str, str], database: str) -> Iterator[tuple[str, str, str, str]]:
-    """Yield pairs of topics that Kafka would take for the same: topic, setting, topic, setting. `{collection}` stands for any."""
+def contradictions(templates: Mapping[str, str], database: str | None) -> Iterator[tuple[str, str, str, str]]:
+    """Yield pairs of topics that Kafka would take for the same: topic, setting, topic, setting. What is in braces stands
+    for any name."""
     for (topic, key), (other, other_key) in combinations(dict(_placed(templates, database)).items(), 2):
         if folded(topic) == folded(other):
             yield topic, key, other, other_key
 
 
-def _placed(templates: Mapping[str, str], database: str) -> Iterator[tuple[str, str]]:
+def _placed(templates: Mapping[str, str], database: str | None) -> Iterator[tuple[str, str]]:
     for key, template in templates.items():
         for operation in BY_TOPIC[key.removeprefix("kafka_topic_")]:
             yield topic_name(template, operation, database), key

@@ -10,7 +10,7 @@ from watcher.config.mongodb.collections import lasting_name
 from watcher.config.topics.template import LONGEST_TOPIC
 
 _HASH_DIGITS = 16
-_IN_TOPICS = {"{operation}": "[A-Za-z]+", "{collection}": "[A-Za-z0-9._-]+"}
+_IN_TOPICS = {"{operation}": "[A-Za-z]+", "{database}": "[A-Za-z0-9_-]+", "{collection}": "[A-Za-z0-9._-]+"}
 _ESCAPED = re.compile(r"[^A-Za-z0-9._-]|_(?=x)")
 _MERGED = re.compile(r"[^A-Za-z0-9-]")
 
@@ -46,15 +46,20 @@ def folded(topic: str) -> str:
 
 
 @lru_cache(maxsize=4096)
-def topic_name(template: str, operation: str, database: str, collection: str = "", *, apart: bool = False) -> str:
+def topic_name(template: str, operation: str, database: str | None, collection: str = "", *, apart: bool = False) -> str:
     """The topic that `template` gives for one change. Cached, because a worker asks for the same few topics at every event.
+
+    The placeholder of a database or a collection that is not given stays.
 
     `apart` gives the name to use if Kafka refuses the usual one beside another topic. A name longer than LONGEST_TOPIC is cut, and
     ends in a digest of the whole name.
     """
-    name = template.replace("{operation}", operation).replace("{database}", escape(database))
+    name = template.replace("{operation}", operation)
+    escaped = escape_apart if apart else escape
+    if database is not None:
+        name = name.replace("{database}", (escape if "{collection}" in template else escaped)(database))
     if "{collection}" in name and collection:
-        name = name.replace("{collection}", (escape_apart if apart else escape)(lasting_name(collection)))
+        name = name.replace("{collection}", escaped(lasting_name(collection)))
     return name if len(name) <= LONGEST_TOPIC else _shortened(name)
 
 
@@ -68,10 +73,11 @@ def _shortened(name: str) -> str:
     return distinct(name, name)
 
 
-def topic_pattern(template: str, database: str) -> re.Pattern[str]:
-    """A pattern that matches the whole name of every topic that `topic_name` can give for changes of `database`."""
-    placed = template.replace("{database}", escape(database))
-    parts = re.split(r"(\{operation\}|\{collection\})", placed)
+def topic_pattern(template: str, database: str | None) -> re.Pattern[str]:
+    """A pattern that matches the whole name of every topic that `topic_name` can give for changes of `database`, or of any database
+    if it is None."""
+    placed = template if database is None else template.replace("{database}", escape(database))
+    parts = re.split(r"(\{operation\}|\{database\}|\{collection\})", placed)
     full = "".join(_IN_TOPICS.get(part) or re.escape(part) for part in parts)
     cut = LONGEST_TOPIC - _HASH_DIGITS - 1
     shortened = rf"(?=.{{{cut}}}-[0-9a-f]{{{_HASH_DIGITS}}}$){re.escape(parts[0][:cut])}.*"

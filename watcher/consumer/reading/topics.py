@@ -50,7 +50,7 @@ class WatcherTopics:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._patterns = [topic_pattern(template, settings.database) for template in set(settings.topic_templates.values())]
+        self._patterns = [topic_pattern(template, settings.scope.single) for template in set(settings.topic_templates.values())]
         self._places = places_of(settings)
         self._trouble: KafkaError | None = None
         self._assigned: set[Partition] = set()
@@ -163,8 +163,9 @@ class WatcherTopics:
 
 def places_of(settings: Settings) -> TopicPlaces:
     """Return what the names of a watcher's topics say of the documents in them."""
-    only = settings.watch_collections[0] if len(settings.watch_collections) == 1 else ""
-    return TopicPlaces(settings.topic_templates["insert"], settings.database, only)
+    scope = settings.scope
+    only = scope.pattern_of(scope.watch_collections[0]).collection if len(scope.watch_collections) == 1 else ""
+    return TopicPlaces(settings.topic_templates["insert"], scope.single or "", only)
 
 
 def partition_of(record: Record) -> Partition:

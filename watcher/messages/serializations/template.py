@@ -7,7 +7,7 @@ from functools import partial
 from typing import Any, TypeAlias, cast
 
 from watcher.bson_elements import DOCUMENT
-from watcher.messages.envelopes.layout import Envelope, InString, Layout, Listed, Number, Value, name_of, parts_of
+from watcher.messages.envelopes.layout import Envelope, InString, Layout, Listed, Number, Spaced, Value, name_of, parts_of
 from watcher.messages.row_values import COLLECTION, DATABASE, OPERATION, PLACES, SEQUENCE, SNAPSHOT, TIMESTAMP, Place
 
 try:
@@ -106,6 +106,8 @@ class _Steps:
                 yield from self._steps(part, before + separator + self._dumps(name) + b":")
                 before, separator = b"", b","
             yield b"}", NOTHING, 0
+        elif isinstance(layout, Spaced):
+            yield before, self._numbers[layout.value], self._dialect | SPACED
         elif isinstance(layout, InString | Number | Listed):
             number = self._numbers[layout.value]
             yield before, number, _form(layout)

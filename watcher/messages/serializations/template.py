@@ -43,11 +43,13 @@ Dumps: TypeAlias = Callable[[object], bytes]
 
 
 def fast_path(envelope: Envelope, dumps: Dumps, dialect: str = "plain", returned: Sequence[str] = RETURNED) -> FillTemplate | None:
-    """Make the function that fills the envelope in C; None if C was not compiled.
+    """Make the function that fills the envelope in C; None if C was not compiled, or does not know the dialect.
 
     `dumps` writes its names and constants, and `dialect` is that of its values. `returned` names values that are returned as such.
     """
-    return cast(FillTemplate, partial(fill, template(*template_parts(envelope, dumps, dialect, returned)))) if COMPILED else None
+    if not COMPILED or dialect not in DIALECTS_IN_C:
+        return None
+    return cast(FillTemplate, partial(fill, template(*template_parts(envelope, dumps, dialect, returned))))
 
 
 def template_parts(envelope: Envelope, dumps: Dumps, dialect: str = "plain", returned: Sequence[str] = RETURNED) -> tuple[Any, ...]:

@@ -93,6 +93,10 @@ class KafkaConnect(Server):
         except urllib.error.HTTPError as error:
             raise AssertionError(f"{name}: {error.read().decode()}") from error
 
+    def remove(self, name: str) -> None:
+        """End a connector."""
+        ask(self.address, "DELETE", f"/connectors/{name}")
+
     def stop_connector(self, name: str) -> list[dict[str, Any]]:
         """Stop a connector; returns the offsets where it goes on when it is resumed."""
         ask(self.address, "PUT", f"/connectors/{name}/stop")

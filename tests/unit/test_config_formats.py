@@ -39,6 +39,7 @@ def test_what_is_set_wins(envelope: str) -> None:
     changes = settings(envelope=envelope, kafka_db_changes_topic="shop.{collection}", kafka_headers=True)
     assert {changes.topic_templates[operation] for operation in ROW_OPERATIONS} == {"shop.{collection}"}
     assert settings(envelope="mongodb", json_format="plain").json_format == "plain"
+    assert settings(envelope="mongodb", json_format="canonical").json_format == "canonical"
 
 
 @EACH
@@ -78,6 +79,9 @@ def test_a_topic_of_documents_is_one_collections() -> None:
         ({"envelope": "document", "full_document": "default"}, "cannot be default with envelope"),
         ({"envelope": "document", "full_document_before_change": "required"}, "must be off with envelope"),
         ({"envelope": "debezium", "json_format": "plain"}, "Debezium writes no other than strict"),
+        ({"json_format": "canonical"}, "it is for readers of the messages of MongoDB's connector"),
+        ({"envelope": "document", "json_format": "canonical"}, "it is for readers of the messages of MongoDB's connector"),
+        ({"envelope": "debezium", "json_format": "canonical"}, "Debezium writes no other than strict"),
         ({"envelope": "mongodb", "kafka_headers": False}, "no other place for its sequence"),
         ({"envelope": "debezium", "transform": "shape:shorten"}, "transform: cannot be set with envelope"),
         ({"envelope": "mongodb", "transform": "shape:shorten"}, "transform: cannot be set with envelope"),

@@ -20,7 +20,7 @@ from watcher.verification.plain_json import plain
 FORMATS = [
     *(("document", dialect) for dialect in ("plain", "extended")),
     ("debezium", "strict"),
-    *(("mongodb", dialect) for dialect in ("plain", "extended", "strict")),
+    *(("mongodb", dialect) for dialect in ("plain", "extended", "strict", "canonical")),
 ]
 WITHOUT_PLACE = {"document": {"updateDescription", "fullDocumentBeforeChange"}}
 """Fields of the generic envelope for which another one has no place."""

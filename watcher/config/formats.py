@@ -40,6 +40,9 @@ def defaults(given: Mapping[str, Any]) -> Mapping[str, object]:
 def contradictions(good: Mapping[str, Any], scope: Scope) -> Iterator[Refused]:
     """Yield a refusal for each setting that does not go with the envelope; `good` holds the values that are good themselves."""
     envelope = good.get("envelope", "generic")
+    if good.get("json_format") == "canonical" and envelope in ("generic", "document"):
+        text = f'cannot be canonical with envelope = "{envelope}": it is for readers of the messages of MongoDB\'s connector'
+        yield Refused(text, key="json_format", hint="extended or strict, which keep the types too")
     if envelope == "generic":
         return
     if good.get("kafka_headers") is False:

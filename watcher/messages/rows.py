@@ -8,7 +8,7 @@ from typing import Any, TypeAlias
 
 import orjson
 
-from watcher.messages.envelopes.layout import Envelope, InString, filling, name_of, parts_of
+from watcher.messages.envelopes.layout import Envelope, InString, Spaced, filling, name_of, parts_of
 from watcher.messages.headers import Headers
 from watcher.messages.row_values import (
     COLLECTION,
@@ -104,7 +104,9 @@ class RowMessages:
         values = {operation: (operation, filling(layout, self._text)) for operation, layout in envelope.values.items()}
         return filling(envelope.key, self._text), values
 
-    def _text(self, values: Mapping[str, Any], form: InString) -> str | None:
+    def _text(self, values: Mapping[str, Any], form: InString | Spaced) -> str | orjson.Fragment | None:
+        if isinstance(form, Spaced):
+            return orjson.Fragment(spaced(self._dumps(values[form.value])))
         dialect = DIALECTS[form.dialect]
         value = (values[_decoded_in(form.dialect)] if form.dialect in self._others else values).get(form.value)
         if value is None:

@@ -22,6 +22,12 @@ class InString(NamedTuple):
     spaced: bool = False
 
 
+class Spaced(NamedTuple):
+    """The value of this name with a space after each colon; it is always there."""
+
+    value: str
+
+
 class Number(NamedTuple):
     """A part of the value of this name as a number, with `zeros` behind it; null if it is absent.
 
@@ -40,7 +46,7 @@ class Listed(NamedTuple):
     renamed: Mapping[str, str] = {}
 
 
-Form: TypeAlias = InString | Number | Listed
+Form: TypeAlias = InString | Spaced | Number | Listed
 Layout: TypeAlias = "Value | Form | Mapping[str, Layout] | str | int | None"
 """An object's fields are written in order, those of a Value that is absent not at all. Its first field always has a value."""
 
@@ -73,7 +79,7 @@ def parts_of(layout: Layout) -> Iterator[Value | Form]:
     if isinstance(layout, Mapping):
         for part in layout.values():
             yield from parts_of(part)
-    elif isinstance(layout, Value | InString | Number | Listed):
+    elif isinstance(layout, Value | InString | Spaced | Number | Listed):
         yield layout
 
 
@@ -85,8 +91,8 @@ def name_of(part: Value | Form) -> str:
 Fill: TypeAlias = Callable[[Any], Any]
 """Puts a row change's values, a mapping, into a layout."""
 
-WriteText: TypeAlias = Callable[[Any, InString], Any]
-"""Returns the text for an InString, out of a row change's values."""
+WriteText: TypeAlias = Callable[[Any, "InString | Spaced"], Any]
+"""Returns the text for one of these forms, out of a row change's values."""
 
 
 def filling(layout: Layout, write_text: WriteText) -> Fill:
@@ -95,7 +101,7 @@ def filling(layout: Layout, write_text: WriteText) -> Fill:
         return itemgetter(str(layout))
     if isinstance(layout, Mapping):
         return _filling_object(layout, write_text)
-    if isinstance(layout, InString):
+    if isinstance(layout, InString | Spaced):
         return lambda values: write_text(values, layout)
     if isinstance(layout, Number):
         return lambda values: _number(values.get(layout.value), layout)

@@ -5,7 +5,7 @@ Format: https://www.mongodb.com/docs/manual/reference/change-events/. docs/forma
 
 from __future__ import annotations
 
-from watcher.messages.envelopes.layout import Envelope, Layout, Value
+from watcher.messages.envelopes.layout import Envelope, Layout, Spaced, Value
 from watcher.messages.row_values import DOCUMENT_ID
 from watcher.operations import ROW_OPERATIONS
 
@@ -27,9 +27,10 @@ def mongodb(watcher: str) -> Envelope:  # noqa: ARG001 - all envelopes are made 
         "documentKey": Value("documentKey"),
         "fullDocument": Value("fullDocument"),
     }
+    key = Spaced("documentKey")
     return Envelope(
-        key=Value("documentKey"),
+        key=key,
         values=dict.fromkeys(ROW_OPERATIONS, event),
-        rows=Envelope(Value("documentKey"), dict.fromkeys(("insert", "replace"), row)),
+        rows=Envelope(key, dict.fromkeys(("insert", "replace"), row)),
         removable=("fullDocumentBeforeChange",),
     )

@@ -42,7 +42,7 @@ Convert = Callable[[Any], Any]
 @dataclass(frozen=True, slots=True)
 class JsonDialect:
     """One way of writing BSON as JSON: `codec` decodes it, `default` converts the values for which JSON has no type.
-    `_bson_json.c` writes the same."""
+    `_bson_json.c` writes the same, but for the canonical one."""
 
     name: str
     codec: CodecOptions[dict[str, Any]]
@@ -168,10 +168,33 @@ def _strict_default(value: Any) -> Any:
     return _STRICT.get(type(value), _extended_form)(value)
 
 
+def _canonical_int32(value: int) -> dict[str, str]:
+    return {"$numberInt": str(value)}
+
+
+def _canonical_float(value: float) -> Any:
+    return {"$numberDouble": repr(value)} if math.isfinite(value) else _extended_form(value)
+
+
+_CANONICAL: dict[type, Convert] = {
+    DatetimeMS: lambda time: {"$date": {"$numberLong": str(int(time))}},
+    DBRef: DBRef.as_doc,
+}
+
+
+def _canonical_default(value: Any) -> Any:
+    return _CANONICAL.get(type(value), _extended_form)(value)
+
+
 _DIALECTS = (
     JsonDialect("plain", _codec({Code: _plain_code}), _plain_default),
     JsonDialect("extended", _codec({Code: _extended_code, float: _extended_float}), _extended_default),
     JsonDialect("strict", _codec({Code: _extended_code, float: _extended_float, Int64: _strict_int64}), _strict_default),
+    JsonDialect(
+        "canonical",
+        _codec({Code: _extended_code, float: _canonical_float, Int64: _strict_int64, int: _canonical_int32}),
+        _canonical_default,
+    ),
 )
 DIALECTS = {dialect.name: dialect for dialect in _DIALECTS}
 """The dialects by the value of `json_format`."""

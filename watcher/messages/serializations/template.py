@@ -7,7 +7,7 @@ from functools import partial
 from typing import Any, TypeAlias, cast
 
 from watcher.bson_elements import DOCUMENT
-from watcher.messages.envelopes.layout import Envelope, InString, Layout, Listed, Number, Value, name_of, parts_of
+from watcher.messages.envelopes.layout import Envelope, InString, Layout, Listed, Number, Spaced, Value, name_of, parts_of
 from watcher.messages.row_values import COLLECTION, DATABASE, OPERATION, PLACES, SEQUENCE, SNAPSHOT, TIMESTAMP, Place
 
 try:
@@ -43,11 +43,13 @@ Dumps: TypeAlias = Callable[[object], bytes]
 
 
 def fast_path(envelope: Envelope, dumps: Dumps, dialect: str = "plain", returned: Sequence[str] = RETURNED) -> FillTemplate | None:
-    """Make the function that fills the envelope in C; None if C was not compiled.
+    """Make the function that fills the envelope in C; None if C was not compiled, or does not know the dialect.
 
     `dumps` writes its names and constants, and `dialect` is that of its values. `returned` names values that are returned as such.
     """
-    return cast(FillTemplate, partial(fill, template(*template_parts(envelope, dumps, dialect, returned)))) if COMPILED else None
+    if not COMPILED or dialect not in DIALECTS_IN_C:
+        return None
+    return cast(FillTemplate, partial(fill, template(*template_parts(envelope, dumps, dialect, returned))))
 
 
 def template_parts(envelope: Envelope, dumps: Dumps, dialect: str = "plain", returned: Sequence[str] = RETURNED) -> tuple[Any, ...]:
@@ -106,6 +108,8 @@ class _Steps:
                 yield from self._steps(part, before + separator + self._dumps(name) + b":")
                 before, separator = b"", b","
             yield b"}", NOTHING, 0
+        elif isinstance(layout, Spaced):
+            yield before, self._numbers[layout.value], self._dialect | SPACED
         elif isinstance(layout, InString | Number | Listed):
             number = self._numbers[layout.value]
             yield before, number, _form(layout)

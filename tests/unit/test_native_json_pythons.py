@@ -52,7 +52,8 @@ def compiled(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
     python = python_or_skip(request.param)
     if python.headers is None:
         pytest.skip(f"Python {python.version} has no headers here")
-    return hatch_build.compile_native(ROOT, tmp_path_factory.mktemp("native"), str(python.headers))
+    *_, part = hatch_build.compile_native(ROOT, tmp_path_factory.mktemp("native"), str(python.headers))
+    return part
 
 
 @pytest.fixture(scope="module")

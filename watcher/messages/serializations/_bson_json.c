@@ -119,25 +119,25 @@ static PyObject *shared(PyObject *object) {
     return object;
 }
 
-static Outcome put_headers(PyObject *fields, const Maker *maker, const Event *event, int64_t number, PyObject *headers_of) {
+static Outcome put_headers(PyObject *fields, const Maker *maker, const Event *event, PyObject *headers_of) {
     PyObject *id, *headers;
     Py_ssize_t size;
     Outcome outcome = take_string(&event->id, &id);
     if (outcome != DONE) return outcome;
     PyObject *arguments =
-        Py_BuildValue("(OLNL)", operation_of(maker, event), (long long)number, id, (long long)event->time_ms);
+        Py_BuildValue("(OLNL)", operation_of(maker, event), (long long)event->number, id, (long long)event->time_ms);
     outcome = call(headers_of, arguments, &headers, &size);
     if (outcome != DONE) return outcome;
     return put_into(fields, HEADERS, headers) && put_into(fields, HEADER_BYTES, PyLong_FromSsize_t(size)) ? DONE : FAILED;
 }
 
 static Outcome put_fields(
-    PyObject *fields, const Maker *maker, const Batch *batch, const Event *event, int64_t number, PyObject *headers_of) {
+    PyObject *fields, const Maker *maker, const Batch *batch, const Event *event, PyObject *headers_of) {
     const char *key = batch->text.start + event->begin, *value = batch->text.start + event->ends[0];
     const Held *route = &batch->held[event->route];
     Py_ssize_t size = (Py_ssize_t)(event->ends[1] - event->begin);
     if (headers_of) {
-        Outcome outcome = put_headers(fields, maker, event, number, headers_of);
+        Outcome outcome = put_headers(fields, maker, event, headers_of);
         if (outcome != DONE) return outcome;
         size += PyLong_AsSsize_t(PyTuple_GetItem(fields, HEADER_BYTES));
     }
@@ -153,14 +153,14 @@ static Outcome put_fields(
 /* Makes the messages of the `count` events that were written, up to the first that has to be left; returns how many bytes their values
  * have, -1 with an exception. `arguments` are those of tuple.__new__: the fields, which are used for each message anew. */
 static Py_ssize_t make_messages(
-    const Maker *maker, Batch *batch, int count, int64_t number, PyObject *topic_of, PyObject *headers_of, PyObject *arguments,
+    const Maker *maker, Batch *batch, int count, PyObject *topic_of, PyObject *headers_of, PyObject *arguments,
     PyObject *messages) {
     PyObject *fields = PyTuple_GetItem(arguments, 0);
     Py_ssize_t size = 0;
     for (int i = 0; i < count; i++) {
         const Event *event = &batch->events[i];
         Outcome outcome = batch->held[event->route].topic ? DONE : find_topic(maker, batch, event->route, topic_of);
-        if (outcome == DONE) outcome = put_fields(fields, maker, batch, event, number, headers_of);
+        if (outcome == DONE) outcome = put_fields(fields, maker, batch, event, headers_of);
         if (outcome == LEFT) break;
         PyObject *message = outcome == DONE ? maker->make_tuple((PyTypeObject *)maker->message_type, arguments, NULL) : NULL;
         if (message) PyObject_GC_UnTrack(message); /* no cycle goes through it: the collector would look at each of them in vain */
@@ -168,7 +168,6 @@ static Py_ssize_t make_messages(
         Py_DecRef(message);
         if (size < 0) break;
         size += (Py_ssize_t)value_size(event);
-        number += event->one->messages;
     }
     return size;
 }
@@ -246,7 +245,7 @@ static PyObject *filled(
     int count = write_unlocked(maker, batch, number, most > 0 ? (size_t)most : 0);
     PyObject *messages = PyList_New(0), *arguments = new_arguments(), *result = NULL;
     if (messages && arguments) {
-        Py_ssize_t size = make_messages(maker, batch, count, number, topic_of, headers_of, arguments, messages);
+        Py_ssize_t size = make_messages(maker, batch, count, topic_of, headers_of, arguments, messages);
         if (size >= 0) result = Py_BuildValue("(On)", messages, size);
     }
     Py_DecRef(messages);

@@ -12,7 +12,7 @@ typedef struct {
     size_t length;
     const Case *one;
     Value database, collection, id;
-    int64_t time_ms;
+    int64_t number, time_ms;
     size_t begin, ends[2]; /* of key and value, in the text */
     int route;
 } Event;
@@ -49,6 +49,7 @@ static int write_event(const Template *template, Event *event, int64_t number, T
     event->database = found[template->database];
     event->collection = found[template->collection];
     event->id = template->id == NO_PLACE ? (Value){NULL, NULL, 0} : found[template->id];
+    event->number = number;
     event->time_ms = read_int64(found[template->time].start);
     event->begin = length_of(text);
     if (event->time_ms > LATEST_MS || !write_texts(text, event->one, found, number, event->ends)) return 0;

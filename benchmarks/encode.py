@@ -3,7 +3,8 @@
 All candidates are timed in turn, several rounds over, so that a busy machine disturbs them alike; the best round counts.
 Python 3.11, pymongo 4.20, orjson 3.13, a machine of two cores that others used as well:
 
-    Encoder.encode, plain, 725 bytes, in C                          2.3 µs
+    Encoder.encode, plain, 725 bytes, in C                          2.1 µs
+    Encoder.next_messages, plain, 1000 of 725 bytes, each           1.2 µs
     Encoder.encode, plain, 725 bytes, in Python                    11.8 µs
     Encoder.encode, extended, 725 bytes, in Python                 24.4 µs
     decode 453 bytes: dates as DatetimeMS, Code replaced (ours)     3.4 µs

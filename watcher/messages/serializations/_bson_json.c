@@ -1,14 +1,14 @@
 /* Makes the messages of a batch of events in one call: BSON values as JSON, straight into templates, without Python's objects.
  *
- * Decoding an event into Python's objects and writing those as JSON takes 7 us for a small one; this takes 0.8 us, in which other threads
- * have the interpreter. A template comes from Python (`template.py`): it says where the values are in an event, and what stands around
+ * Decoding an event into Python's objects and writing those as JSON takes 12 us for a small one; this takes 0.9 us, and in 0.6 of them
+ * other threads have the interpreter. A template comes from Python (`template.py`): it says where the values are in an event, and what stands around
  * them in a message. This can write the values that nearly all events are made of. At the first event that it cannot write it stops:
  * unusual BSON types, damaged or ambiguous BSON (a key that comes twice), values that need Python's care. Then Python does it, which is
  * the definition of the format; whatever this makes is the same to the byte (tests/unit/test_native_json.py). So nothing here ever raises
  * for an event's sake.
  *
- * First all texts are written without the interpreter's lock (`native/`), however large the events are and in time linear in their size;
- * then the messages are made of them, with the lock. The events are bytes objects, which nobody can change, and they are held meanwhile.
+ * First all texts are written without the interpreter's lock (`native/batch.h`), however large the events are and in time linear in their
+ * size; then the messages are made of them, with the lock (`native/messages.h`). The events are bytes objects, which nobody can change, and they are held meanwhile.
  *
  * References are counted by functions of the interpreter that runs this, never by its headers' macros. One build serves all Pythons,
  * and the headers differ: to those of 3.12 and later None is immortal, so Py_RETURN_NONE counts nothing, while 3.11 counts it. Nor are
@@ -18,175 +18,14 @@
 #include <sys/random.h>
 #include <unistd.h>
 
-#include "native/batch.h"
+#include "native/messages.h"
 
-enum {
-    MOST_EVENTS = 1024,
-    MOST_BYTES = 512 * 1024,  /* of a call's events, but one comes always: so their texts are still in the processor's cache when the */
-                              /* messages are made of them */
-    UNLOCKED_BYTES = 4096,    /* below that the lock is kept: to have it back takes longer than the work */
-    LARGE_BYTES = 65536,      /* a text that is copied without the lock */
-};
+/* The most of a call's events, but one comes always: their texts shall still be in the processor's cache when messages are made of them. */
+enum { MOST_EVENTS = 1024, MOST_BYTES = 512 * 1024 };
 
-enum { TOPIC, KEY, VALUE, TIMESTAMP_MS, OPERATION, PARTITION, REASON, HEADERS, HEADER_BYTES, FIELDS }; /* of a Message */
-
-typedef struct {
-    PyObject *source;                 /* the tuple it was made of, which holds all names and literals */
-    PyObject *message_type;           /* a NamedTuple */
-    PyObject *operations[MOST_CASES]; /* the names of the cases */
-    newfunc make_tuple;
-    Template template;
-} Maker;
+enum { UNLOCKED_BYTES = 4096 /* below that the lock is kept: to have it back takes longer than the work */ };
 
 static const char CAPSULE[] = "template";
-
-/* ---- messages ------------------------------------------------------------------------------------------------------------------- */
-
-/* What Python has of an event: its bytes, and if it is the first of its route, where that one's messages go. */
-typedef struct {
-    PyObject *bytes, *topic;
-    Py_ssize_t limit;
-} Held;
-
-typedef struct {
-    Held *held;
-    Event *events;
-    int count;
-    size_t bytes;
-    Text text;
-} Batch;
-
-static PyObject *as_bytes(const char *from, size_t length) {
-    if (length < LARGE_BYTES) return PyBytes_FromStringAndSize(from, (Py_ssize_t)length);
-    PyObject *bytes = PyBytes_FromStringAndSize(NULL, (Py_ssize_t)length);
-    if (!bytes) return NULL;
-    char *copy = PyBytes_AsString(bytes);
-    PyThreadState *state = PyEval_SaveThread(); /* nobody else knows these bytes yet */
-    memcpy(copy, from, length);
-    PyEval_RestoreThread(state);
-    return bytes;
-}
-
-/* What a function of Python's gives: 1, 0 when the event is better left to Python, -1 with an exception. */
-typedef enum { FAILED = -1, LEFT = 0, DONE = 1 } Outcome;
-
-/* A string of an event that is no UTF-8 is Python's to read. */
-static Outcome take_string(const Value *value, PyObject **string) {
-    if ((*string = PyUnicode_DecodeUTF8((const char *)value->start + 4, value->end - value->start - 5, NULL))) return DONE;
-    if (!PyErr_ExceptionMatches(PyExc_UnicodeDecodeError)) return FAILED;
-    PyErr_Clear();
-    return LEFT;
-}
-
-/* Calls a function of Python's that returns an object, of which there is a new reference then, and a number. */
-static Outcome call(PyObject *function, PyObject *arguments, PyObject **object, Py_ssize_t *number) {
-    PyObject *result = arguments ? PyObject_CallObject(function, arguments) : NULL;
-    Outcome outcome = FAILED;
-    if (result && (!PyTuple_Check(result) || PyTuple_Size(result) != 2)) PyErr_SetString(PyExc_TypeError, "a pair is wanted");
-    else if (result && ((*number = PyLong_AsSsize_t(PyTuple_GetItem(result, 1))) != -1 || !PyErr_Occurred())) {
-        Py_IncRef(*object = PyTuple_GetItem(result, 0));
-        outcome = DONE;
-    }
-    Py_DecRef(result);
-    Py_DecRef(arguments);
-    return outcome;
-}
-
-static PyObject *operation_of(const Maker *maker, const Event *event) {
-    return maker->operations[event->one - maker->template.cases];
-}
-
-/* Asks for the topic of a route and its limit. */
-static Outcome find_topic(const Maker *maker, Batch *batch, int route, PyObject *topic_of) {
-    const Event *first = &batch->events[route];
-    PyObject *database = NULL, *collection = NULL;
-    Outcome outcome = take_string(&first->database, &database);
-    if (outcome == DONE) outcome = take_string(&first->collection, &collection);
-    if (outcome == DONE) {
-        PyObject *arguments = Py_BuildValue("(OOO)", operation_of(maker, first), database, collection);
-        outcome = call(topic_of, arguments, &batch->held[route].topic, &batch->held[route].limit);
-    }
-    Py_DecRef(database);
-    Py_DecRef(collection);
-    return outcome;
-}
-
-/* Takes the reference over. */
-static int put_into(PyObject *tuple, Py_ssize_t at, PyObject *item) { return item && !PyTuple_SetItem(tuple, at, item); }
-
-static PyObject *shared(PyObject *object) {
-    Py_IncRef(object);
-    return object;
-}
-
-static Outcome put_headers(PyObject *fields, const Maker *maker, const Event *event, PyObject *headers_of) {
-    PyObject *id, *headers;
-    Py_ssize_t size;
-    Outcome outcome = take_string(&event->id, &id);
-    if (outcome != DONE) return outcome;
-    PyObject *arguments =
-        Py_BuildValue("(OLNL)", operation_of(maker, event), (long long)event->number, id, (long long)event->time_ms);
-    outcome = call(headers_of, arguments, &headers, &size);
-    if (outcome != DONE) return outcome;
-    return put_into(fields, HEADERS, headers) && put_into(fields, HEADER_BYTES, PyLong_FromSsize_t(size)) ? DONE : FAILED;
-}
-
-static Outcome put_fields(
-    PyObject *fields, const Maker *maker, const Batch *batch, const Event *event, PyObject *headers_of) {
-    const char *key = batch->text.start + event->begin, *value = batch->text.start + event->ends[0];
-    const Held *route = &batch->held[event->route];
-    Py_ssize_t size = (Py_ssize_t)(event->ends[1] - event->begin);
-    if (headers_of) {
-        Outcome outcome = put_headers(fields, maker, event, headers_of);
-        if (outcome != DONE) return outcome;
-        size += PyLong_AsSsize_t(PyTuple_GetItem(fields, HEADER_BYTES));
-    }
-    if (size > route->limit) return LEFT;
-    int complete = put_into(fields, TOPIC, shared(route->topic)) && put_into(fields, KEY, as_bytes(key, key_size(event))) &&
-        put_into(fields, VALUE, value_size(event) ? as_bytes(value, value_size(event)) : shared(Py_None)) &&
-        /* The nearest time that a record can have, as Kafka takes no negative ones. */
-        put_into(fields, TIMESTAMP_MS, PyLong_FromLongLong(event->time_ms > 0 ? event->time_ms : 0)) &&
-        put_into(fields, OPERATION, shared(operation_of(maker, event)));
-    return complete ? DONE : FAILED;
-}
-
-/* Makes the messages of the `count` events that were written, up to the first that has to be left; returns how many bytes their values
- * have, -1 with an exception. `arguments` are those of tuple.__new__: the fields, which are used for each message anew. */
-static Py_ssize_t make_messages(
-    const Maker *maker, Batch *batch, int count, PyObject *topic_of, PyObject *headers_of, PyObject *arguments,
-    PyObject *messages) {
-    PyObject *fields = PyTuple_GetItem(arguments, 0);
-    Py_ssize_t size = 0;
-    for (int i = 0; i < count; i++) {
-        const Event *event = &batch->events[i];
-        Outcome outcome = batch->held[event->route].topic ? DONE : find_topic(maker, batch, event->route, topic_of);
-        if (outcome == DONE) outcome = put_fields(fields, maker, batch, event, headers_of);
-        if (outcome == LEFT) break;
-        PyObject *message = outcome == DONE ? maker->make_tuple((PyTypeObject *)maker->message_type, arguments, NULL) : NULL;
-        if (message) PyObject_GC_UnTrack(message); /* no cycle goes through it: the collector would look at each of them in vain */
-        if (!message || PyList_Append(messages, message)) size = -1;
-        Py_DecRef(message);
-        if (size < 0) break;
-        size += (Py_ssize_t)value_size(event);
-    }
-    return size;
-}
-
-/* What all messages have in common, and room for the rest. */
-static PyObject *new_arguments(void) {
-    PyObject *fields = PyTuple_New(FIELDS);
-    int complete = fields != NULL;
-    for (Py_ssize_t i = 0; complete && i < FIELDS; i++)
-        complete = put_into(
-            fields, i,
-            i == PARTITION ? PyLong_FromLong(-1) : i == REASON ? PyUnicode_FromString("") : i == HEADER_BYTES ? PyLong_FromLong(0) :
-            shared(Py_None));
-    if (complete) return Py_BuildValue("(N)", fields);
-    Py_DecRef(fields);
-    return NULL;
-}
-
-/* ---- the batch ------------------------------------------------------------------------------------------------------------------- */
 
 static void forget_batch(Batch *batch) {
     for (int i = 0; i < batch->count; i++) {
@@ -204,7 +43,10 @@ static int hold(Batch *batch, PyObject *events, Py_ssize_t first, Py_ssize_t cou
     if (count > MOST_EVENTS) count = MOST_EVENTS;
     batch->held = PyMem_Malloc((size_t)count * sizeof *batch->held);
     batch->events = PyMem_Malloc((size_t)count * sizeof *batch->events);
-    if (!batch->held || !batch->events) return !PyErr_NoMemory();
+    if (!batch->held || !batch->events) {
+        PyErr_NoMemory();
+        return 0;
+    }
     while (batch->count < count) {
         PyObject *bytes = PySequence_GetItem(events, first + batch->count);
         char *start;
@@ -284,121 +126,13 @@ static PyObject *fill(PyObject *module, PyObject *const *arguments, Py_ssize_t c
     return result;
 }
 
-/* ---- making a template; what it is made of stays in `source` ------------------------------------------------------------------- */
-
-static int refuse(const char *why) {
-    if (!PyErr_Occurred()) PyErr_SetString(PyExc_ValueError, why);
-    return 0;
-}
-
-static int take_bytes(PyObject *source, const char **bytes, size_t *length) {
-    char *start;
-    Py_ssize_t count;
-    if (PyBytes_AsStringAndSize(source, &start, &count)) return 0;
-    *bytes = start;
-    *length = (size_t)count;
-    return 1;
-}
-
-static int take_place(Maker *maker, PyObject *source) {
-    Template *template = &maker->template;
-    PyObject *name;
-    int number = template->place_count;
-    Place *place = &template->places[number];
-    if (number == MOST_PLACES || !PyTuple_Check(source)) return refuse("too many places, or one that is no tuple");
-    if (!PyArg_ParseTuple(source, "iOip", &place->parent, &name, &place->type, &place->is_optional)) return 0;
-    if (!take_bytes(name, &place->name, &place->length)) return 0;
-    template->place_count++;
-    if (place->parent == OUTERMOST) {
-        if (template->outermost_count++ != number) return refuse("the event's own fields come first");
-        return 1;
-    }
-    if (place->parent < 0 || place->parent >= number) return refuse("a parent comes before its fields");
-    const Place *parent = &template->places[place->parent];
-    return (parent->type == DOCUMENT && place->is_optional >= parent->is_optional) ||
-        refuse("a parent is a document, and always there if its field is");
-}
-
-static int take_step(const Template *template, Case *one, PyObject *source, int *texts) {
-    PyObject *literal;
-    Step *step = &one->steps[one->count];
-    if (!PyTuple_Check(source)) return refuse("a step is a tuple");
-    if (!PyArg_ParseTuple(source, "Oii", &literal, &step->value, &step->form) || !take_bytes(literal, &step->literal, &step->length)) return 0;
-    if (step->value < END_OF_TEXT || step->value >= template->place_count) return refuse("there is no such place");
-    if (step->form < 0 || step->form > (DIALECT | IN_STRING | SPACED | KIND)) return refuse("there is no such form");
-    *texts += step->value == END_OF_TEXT;
-    one->count++;
-    return 1;
-}
-
-static int take_case(Maker *maker, PyObject *source) {
-    Template *template = &maker->template;
-    PyObject *name, *steps;
-    Py_ssize_t length;
-    int texts = 0;
-    Case *one = &template->cases[template->case_count];
-    if (template->case_count == MOST_CASES || !PyTuple_Check(source)) return refuse("too many cases, or one that is no tuple");
-    if (!PyArg_ParseTuple(source, "UiiO", &name, &one->condition, &one->messages, &steps)) return 0;
-    if (one->condition < NO_PLACE || one->condition >= template->place_count) return refuse("there is no such place");
-    if (one->messages < 1) return refuse("each event has a message");
-    if (!(one->text = PyUnicode_AsUTF8AndSize(name, &length)) || !PyTuple_Check(steps)) return refuse("steps are a tuple");
-    one->length = (size_t)length;
-    if (!(one->steps = PyMem_Calloc((size_t)PyTuple_Size(steps) + 1, sizeof *one->steps))) return refuse("no memory");
-    maker->operations[template->case_count++] = name;
-    for (Py_ssize_t i = 0; i < PyTuple_Size(steps); i++)
-        if (!take_step(template, one, PyTuple_GetItem(steps, i), &texts)) return 0;
-    return texts == 2 || refuse("a key and a value, and nothing else");
-}
-
-static int check_place(const Template *template, int number, int type) {
-    if (number < 0 || number >= template->place_count) return refuse("there is no such place");
-    const Place *place = &template->places[number];
-    return (place->type == type && !place->is_optional) || refuse("what decides and what is told is always there, and of its type");
-}
-
-static int check_places(const Template *template) {
-    return check_place(template, template->deciding, STRING) && check_place(template, template->database, STRING) &&
-        check_place(template, template->collection, STRING) && check_place(template, template->time, DATE) &&
-        (template->id == NO_PLACE || check_place(template, template->id, STRING));
-}
-
-static int take_all(Maker *maker, PyObject *source, int (*take)(Maker *, PyObject *)) {
-    if (!PyTuple_Check(source)) return refuse("places and cases are tuples");
-    for (Py_ssize_t i = 0; i < PyTuple_Size(source); i++)
-        if (!take(maker, PyTuple_GetItem(source, i))) return 0;
-    return 1;
-}
-
-/* A subclass of tuple: `tuple.__new__` makes its instances, as NamedTuple's own function does, which is one of Python's. */
-static int take_type(Maker *maker) {
-    if (!PyType_Check(maker->message_type) || !PyType_IsSubtype((PyTypeObject *)maker->message_type, &PyTuple_Type))
-        return refuse("a message is a tuple");
-    maker->make_tuple = (newfunc)PyType_GetSlot(&PyTuple_Type, Py_tp_new);
-    return maker->make_tuple != NULL;
-}
-
-static void forget(Maker *maker) {
-    for (int i = 0; i < maker->template.case_count; i++) PyMem_Free(maker->template.cases[i].steps);
-    Py_DecRef(maker->source);
-    PyMem_Free(maker);
-}
-
 static void forget_capsule(PyObject *capsule) { forget(PyCapsule_GetPointer(capsule, CAPSULE)); }
 
 static PyObject *template(PyObject *module, PyObject *arguments) {
     (void)module;
-    PyObject *places, *cases, *capsule = NULL;
-    Maker *maker = PyMem_Calloc(1, sizeof *maker);
-    if (!maker) return PyErr_NoMemory();
-    Template *made = &maker->template;
-    Py_IncRef(arguments);
-    maker->source = arguments;
-    if (PyArg_ParseTuple(
-            arguments, "OOi(iiii)O", &maker->message_type, &places, &made->deciding, &made->database, &made->collection, &made->time,
-            &made->id, &cases) &&
-        take_type(maker) && take_all(maker, places, take_place) && take_all(maker, cases, take_case) && check_places(made))
-        capsule = PyCapsule_New(maker, CAPSULE, forget_capsule);
-    if (!capsule) forget(maker);
+    Maker *maker = new_maker(arguments);
+    PyObject *capsule = maker ? PyCapsule_New(maker, CAPSULE, forget_capsule) : NULL;
+    if (maker && !capsule) forget(maker);
     return capsule;
 }
 

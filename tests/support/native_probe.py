@@ -71,7 +71,7 @@ def main():
     template = part.template(*parts)
 
     def answer(event):
-        messages, _ = part.fill(template, [event], 0, 1, 7, 1, topic_of, None)
+        messages, *_ = part.fill(template, [event], 0, 1, 7, 1, topic_of, None)
         return messages[0] if messages else None
 
     faults = [(event, expected) for event, expected in questions if answer(event) != expected]

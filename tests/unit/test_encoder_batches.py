@@ -127,6 +127,18 @@ def test_an_event_for_python_ends_a_batch_and_only_it_is_python_s() -> None:
 
 
 @NATIVE
+def test_what_is_too_large_ends_a_batch_and_is_answered_by_the_policy() -> None:
+    texts = ["a", "a" * 1000, "a"]
+    rows = [bson.encode(change("insert", {"_id": number}, fullDocument={"text": text})) for number, text in enumerate(texts)]
+    calls = together(encoder(), rows, 1, lambda topic: 500 if topic.endswith("insert") else ROOM)
+    assert [[message.topic.rpartition(".")[2] for message in messages] for messages in calls] == [
+        ["insert"],
+        ["insert", "control"],
+        ["insert"],
+    ]
+
+
+@NATIVE
 def test_many_collections_in_one_batch() -> None:
     """More of them than a call tells apart."""
     form = {"topic_insert": "{collection}"}

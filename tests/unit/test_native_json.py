@@ -55,7 +55,7 @@ def topic_of(operation: str, database: str, collection: str) -> tuple[str, int]:
 def natively(event: bytes, sequence: int = 7, envelope: Envelope = GENERIC, dialect: str = "plain") -> Message | None:
     fill = fast_path(envelope, DUMPS, dialect, Message)
     assert fill is not None
-    messages, size = fill([event], 0, 1, sequence, 1, topic_of, None)
+    messages, size, _ = fill([event], 0, 1, sequence, 1, topic_of, None)
     assert size == sum(len(message.value or b"") for message in messages)
     return messages[0] if messages else None
 
@@ -318,9 +318,9 @@ def test_a_template_of_any_fields() -> None:
         Message("a d d", b'["d",[null]]', b"!", 5, "a"),
         Message("b d d", b'"b"', b"12", 5, "b"),
     ]
-    assert fill(made, events, 0, 5, 9, 100, topic_of, None) == (expected, 4)  # the next one has an empty text
-    assert fill(made, events, 3, 2, 9, 100, topic_of, None) == ([], 0)
-    assert fill(made, events, 4, 1, 9, 100, topic_of, None) == (expected[:1], 1)
+    assert fill(made, events, 0, 5, 9, 100, topic_of, None) == (expected, 4, False)  # the next one has an empty text
+    assert fill(made, events, 3, 2, 9, 100, topic_of, None) == ([], 0, False)
+    assert fill(made, events, 4, 1, 9, 100, topic_of, None) == (expected[:1], 1, False)
 
 
 def test_a_returned_string_that_is_no_utf8_is_for_python() -> None:

@@ -105,16 +105,19 @@ class Encoder:
 
         It ends after the event with which the values have `most_bytes`. Errors: as `messages_for`, for the first of the events.
         """
-        if self._fill:
-            count = min(self._at_once, last - first)
-            topic_of = partial(self._topic_and_limit, limit_of)
-            messages, size = self._fill(events, first, count, sequence, most_bytes, topic_of, self._headers_of)
-            done = len(messages)
-            self._at_once = min(MOST_AT_ONCE, 4 * done + FEWEST_AT_ONCE)
-            if messages:
-                return self._with_tombstones(messages, sequence) if self._tombstones else messages, done, size
-        messages = self.messages_for(events[first], sequence, limit_of)
-        return messages, 1, sum(len(message.value or b"") for message in messages)
+        event = events[first]
+        if self._fill is None:
+            made = self.messages_for(event, sequence, limit_of)
+            return made, 1, _size(made)
+        count, topic_of = min(self._at_once, last - first), partial(self._topic_and_limit, limit_of)
+        messages, size, too_large = self._fill(events, first, count, sequence, most_bytes, topic_of, self._headers_of)
+        done = len(messages)
+        self._at_once = min(MOST_AT_ONCE, 4 * done + FEWEST_AT_ONCE)
+        if messages:
+            return self._with_tombstones(messages, sequence) if self._tombstones else messages, done, size
+        whole = self.encode if too_large else self._in_python
+        made = self._within_limit(whole(event, sequence), event, sequence, limit_of)
+        return made, 1, _size(made)
 
     def messages_for(self, event: bytes, sequence: int, limit_of: LimitOf, missing: Sequence[str] = ()) -> list[Message]:
         """Make the messages for a raw BSON change event, numbered from `sequence`: one, or what can be sent instead of one that is
@@ -123,16 +126,9 @@ class Encoder:
         `missing` names the fields that the event lacks because they were too large for MongoDB. Errors: UndeliverableEvent if the
         event cannot be read, or if it is too large and the policy or the event permits nothing less.
         """
-        size = None
-        if not missing:
-            message = self.encode(event, sequence)
-            # Its size, without a call for each.
-            if len(message.value or b"") + len(message.key or b"") + message.header_bytes <= limit_of(message.topic):
-                return [message, *self._tombstone(message, sequence + 1)] if self._tombstones else [message]
-            self._size_policy.check_permitted(message)
-            size = len(message.value or b"")
-            del message  # it may hold 10 MB or more, and the event is decoded once again
-        return self.reduced(event, sequence, limit_of, missing, size)
+        if missing:
+            return self.reduced(event, sequence, limit_of, missing)
+        return self._within_limit(self.encode(event, sequence), event, sequence, limit_of)
 
     def dead_letters_for(self, event: bytes, sequence: int) -> list[Message]:
         """Make the message for an event on which the user's pipeline fails. Errors: UndeliverableEvent if it cannot be read."""
@@ -146,6 +142,9 @@ class Encoder:
         if self._fill and (filled := self._fill((event,), 0, 1, sequence, 1, self._topic_without_limit, self._headers_of)[0]):
             message: Message = filled[0]
             return message
+        return self._in_python(event, sequence)
+
+    def _in_python(self, event: bytes, sequence: int) -> Message:
         try:
             change = self._rows.decode(event)
             if change[OPERATION] in self._topics:
@@ -153,6 +152,15 @@ class Encoder:
             return self._control.of_event(change, sequence)
         except UNREADABLE as error:
             raise unreadable(event, error) from error
+
+    def _within_limit(self, message: Message, event: bytes, sequence: int, limit_of: LimitOf) -> list[Message]:
+        """Return the message of an event, and its tombstone; or what can be sent instead if it is too large."""
+        if message.size <= limit_of(message.topic):
+            return [message, *self._tombstone(message, sequence + 1)] if self._tombstones else [message]
+        self._size_policy.check_permitted(message)
+        size = len(message.value or b"")
+        del message  # it may hold 10 MB or more, and the event is decoded once again
+        return self.reduced(event, sequence, limit_of, size=size)
 
     def reduced(
         self, event: bytes, sequence: int, limit_of: LimitOf, missing: Sequence[str] = (), size: int | None = None
@@ -204,6 +212,10 @@ class Encoder:
             return []
         headers = self._headers.of_tombstone(message.headers or [], sequence) if self._headers else None
         return [message._replace(value=None, operation=TOMBSTONE, headers=headers)]
+
+
+def _size(messages: Sequence[Message]) -> int:
+    return sum(len(message.value or b"") for message in messages)
 
 
 def _headers(message_format: MessageFormat) -> Headers | None:

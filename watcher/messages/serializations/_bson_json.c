@@ -87,8 +87,9 @@ static PyObject *filled(
     int count = write_unlocked(maker, batch, number, most > 0 ? (size_t)most : 0);
     PyObject *messages = PyList_New(0), *arguments = new_arguments(), *result = NULL;
     if (messages && arguments) {
-        Py_ssize_t size = make_messages(maker, batch, count, topic_of, headers_of, arguments, messages);
-        if (size >= 0) result = Py_BuildValue("(On)", messages, size);
+        Py_ssize_t size = 0;
+        Outcome outcome = make_messages(maker, batch, count, topic_of, headers_of, arguments, messages, &size);
+        if (outcome != FAILED) result = Py_BuildValue("(OnN)", messages, size, PyBool_FromLong(outcome == TOO_LARGE));
     }
     Py_DecRef(messages);
     Py_DecRef(arguments);
@@ -112,7 +113,7 @@ static PyObject *fill(PyObject *module, PyObject *const *arguments, Py_ssize_t c
     if (number == -1 && PyErr_Occurred()) {
         if (!PyErr_ExceptionMatches(PyExc_OverflowError)) return NULL;
         PyErr_Clear();
-        return Py_BuildValue("([]i)", 0);
+        return Py_BuildValue("([]iN)", 0, PyBool_FromLong(0));
     }
     PyObject *headers_of = arguments[7] == Py_None ? NULL : arguments[7];
     if (headers_of && maker->template.id == NO_PLACE) {
@@ -144,8 +145,9 @@ static PyMethodDef METHODS[] = {
      "-1, how many messages there will be, steps (literal, number of a place, form))."},
     {"fill", (PyCFunction)(void (*)(void))fill, METH_FASTCALL,
      "fill(template, events, first, count, number, most, topic_of, headers_of)\n--\n\n"
-     "The messages of the `count` events from events[first] on, numbered from `number`, and the bytes of their values: of as many events\n"
-     "as are done at once, until there are `most` bytes, or up to the first that is better left to Python.\n"
+     "The messages of the `count` events from events[first] on, numbered from `number`, the bytes of their values, and whether the next\n"
+     "one is too large: of as many events as are done at once, until there are `most` bytes, or up to the first that is better left to\n"
+     "Python.\n"
      "`topic_of(operation, database, collection)` returns a topic and the most bytes that a message for it may have;\n"
      "`headers_of(operation, number, id, time)`, or None, the headers and their bytes."},
     {NULL, NULL, 0, NULL},

@@ -23,8 +23,9 @@ TopicOf: TypeAlias = Callable[[str, str, str], tuple[str, int]]
 HeadersOf: TypeAlias = Callable[[str, int, str, int], tuple[Any, int]]
 """Returns a message's headers, and what they take at most, by operation, number, event id and time (ms since 1970)."""
 
-Fill: TypeAlias = Callable[[Sequence[bytes], int, int, int, int, TopicOf, HeadersOf | None], tuple[list[Any], int]]
-"""Makes the messages of several change events, one of each, and returns them with the bytes of their values.
+Fill: TypeAlias = Callable[[Sequence[bytes], int, int, int, int, TopicOf, HeadersOf | None], tuple[list[Any], int, bool]]
+"""Makes the messages of several change events, one of each. Returns them, the bytes of their values, and whether the next message
+is too large for its topic.
 
 It takes events, the number of the first one to begin with, how many there are from there on, the number of the first message, the
 bytes of values at which to end, and where the messages go. It does as many as it does at once, and ends before an event that is

@@ -34,8 +34,8 @@ static PyObject *as_bytes(const char *from, size_t length) {
     return bytes;
 }
 
-/* What a function of Python's gives: 1, 0 when the event is better left to Python, -1 with an exception. */
-typedef enum { FAILED = -1, LEFT = 0, DONE = 1 } Outcome;
+/* FAILED is with an exception, LEFT is for what is better left to Python, and TOO_LARGE for a message beyond its topic's limit. */
+typedef enum { FAILED, LEFT, TOO_LARGE, DONE } Outcome;
 
 /* A string of an event that is no UTF-8 is Python's to read. */
 static Outcome take_string(const Value *value, PyObject **string) {
@@ -108,7 +108,7 @@ static Outcome put_fields(
         if (outcome != DONE) return outcome;
         size += PyLong_AsSsize_t(PyTuple_GetItem(fields, HEADER_BYTES));
     }
-    if (size > route->limit) return LEFT;
+    if (size > route->limit) return TOO_LARGE;
     int complete = put_into(fields, TOPIC, shared(route->topic)) && put_into(fields, KEY, as_bytes(key, key_size(event))) &&
         put_into(fields, VALUE, value_size(event) ? as_bytes(value, value_size(event)) : shared(Py_None)) &&
         /* The nearest time that a record can have, as Kafka takes no negative ones. */
@@ -117,26 +117,30 @@ static Outcome put_fields(
     return complete ? DONE : FAILED;
 }
 
-/* Makes the messages of the `count` events that were written, up to the first that has to be left; returns how many bytes their values
- * have, -1 with an exception. `arguments` are those of tuple.__new__: the fields, which are used for each message anew. */
-static Py_ssize_t make_messages(
-    const Maker *maker, Batch *batch, int count, PyObject *topic_of, PyObject *headers_of, PyObject *arguments,
-    PyObject *messages) {
-    PyObject *fields = PyTuple_GetItem(arguments, 0);
-    Py_ssize_t size = 0;
+/* `arguments` are those of tuple.__new__: the fields, which are used for each message anew. */
+static Outcome append_message(const Maker *maker, PyObject *arguments, PyObject *messages) {
+    PyObject *message = maker->make_tuple((PyTypeObject *)maker->message_type, arguments, NULL);
+    if (!message) return FAILED;
+    PyObject_GC_UnTrack(message); /* no cycle goes through it: the collector would look at each of them in vain */
+    int failed = PyList_Append(messages, message);
+    Py_DecRef(message);
+    return failed ? FAILED : DONE;
+}
+
+/* Makes the messages of the `count` events that were written, up to the first that has to be left, and counts the bytes of their values. */
+static Outcome make_messages(
+    const Maker *maker, Batch *batch, int count, PyObject *topic_of, PyObject *headers_of, PyObject *arguments, PyObject *messages,
+    Py_ssize_t *size) {
+    Outcome outcome = DONE;
     for (int i = 0; i < count; i++) {
         const Event *event = &batch->events[i];
-        Outcome outcome = batch->held[event->route].topic ? DONE : find_topic(maker, batch, event->route, topic_of);
-        if (outcome == DONE) outcome = put_fields(fields, maker, batch, event, headers_of);
-        if (outcome == LEFT) break;
-        PyObject *message = outcome == DONE ? maker->make_tuple((PyTypeObject *)maker->message_type, arguments, NULL) : NULL;
-        if (message) PyObject_GC_UnTrack(message); /* no cycle goes through it: the collector would look at each of them in vain */
-        if (!message || PyList_Append(messages, message)) size = -1;
-        Py_DecRef(message);
-        if (size < 0) break;
-        size += (Py_ssize_t)value_size(event);
+        if (!batch->held[event->route].topic) outcome = find_topic(maker, batch, event->route, topic_of);
+        if (outcome == DONE) outcome = put_fields(PyTuple_GetItem(arguments, 0), maker, batch, event, headers_of);
+        if (outcome == DONE) outcome = append_message(maker, arguments, messages);
+        if (outcome != DONE) break;
+        *size += (Py_ssize_t)value_size(event);
     }
-    return size;
+    return outcome;
 }
 
 /* What all messages have in common, and room for the rest. */

@@ -7,6 +7,7 @@ SHELL := /bin/bash
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
+NATIVE_PARTS := watcher/_bson_elements.c watcher/messages/serializations/_bson_json.c
 
 # The first interpreter that is new enough; `make setup PYTHON=/path/to/python` overrides the search.
 PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11; do \
@@ -118,10 +119,11 @@ lock: $(LOCK_VENV)/bin/uv ## pin the newest allowed dependencies, transitive one
 
 .PHONY: clean
 clean: ## remove what these commands made; conf.d, run and log stay
-	@rm -rf $(VENV) .cache .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist watcher/messages/serializations/_bson_json*.so
+	@rm -rf $(VENV) .cache .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist $(patsubst %.c,%*.so,$(NATIVE_PARTS))
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
-$(INSTALLED): requirements-dev.lock pyproject.toml hatch_build.py watcher/messages/serializations/_bson_json.c | $(BIN)/python
+$(INSTALLED): requirements-dev.lock pyproject.toml hatch_build.py $(NATIVE_PARTS) \
+		$(wildcard watcher/messages/serializations/native/*.h) | $(BIN)/python
 	@echo "Installing the dependencies into $(VENV) …"
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement requirements-dev.lock
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .

@@ -8,6 +8,14 @@ from typing import NamedTuple
 
 from bson.errors import InvalidBSON
 
+try:
+    from watcher import _bson_elements
+except ImportError:
+    _bson_elements = None  # type: ignore[assignment]  # it was not compiled
+
+native = _bson_elements
+"""The part in C; None if it was not compiled."""
+
 STRING, DOCUMENT, ARRAY, BINARY, UNDEFINED, DATE, NULL, REGEX, POINTER, CODE, SYMBOL, SCOPED_CODE = (
     0x02, 0x03, 0x04, 0x05, 0x06, 0x09, 0x0A, 0x0B, 0x0C, 0x0D, 0x0E, 0x0F
 )  # fmt: skip
@@ -98,6 +106,19 @@ def element_at(data: bytes, at: int, document_at: int) -> Element:
 def name_of(data: bytes, element: Element) -> str:
     """Return the element's name; bytes that are not UTF-8 become U+FFFD."""
     return data[element.start + 1 : element.value - 1].decode(errors="replace")
+
+
+def documents(data: bytes, at: int) -> list[bytes]:
+    """Return the elements of the array at `at`, all of them documents. Each consists of type, index as text, 0, document."""
+    if native and (found := native.documents(data, at)) is not None:
+        return found
+    cut = list[bytes]()
+    at += LENGTH
+    while data[at]:
+        start = data.index(0, at) + 1
+        at = start + length(data, start)
+        cut.append(data[start:at])
+    return cut
 
 
 def document(content: bytes) -> bytes:

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import os
+import sys
+from collections.abc import Sequence
 from typing import Any
 
 import bson
+import orjson
 import pytest
 from bson import Binary, Code, DatetimeMS, Int64, ObjectId
 from bson.codec_options import CodecOptions, DatetimeConversion
@@ -23,7 +26,8 @@ from watcher.messages.envelopes.generic import generic
 from watcher.messages.envelopes.layout import Envelope, Layout, Value
 from watcher.messages.rows import RowMessages
 from watcher.messages.serializations.bson_json import DIALECTS
-from watcher.messages.serializations.template import COMPILED, END_OF_TEXT, NOTHING, OUTERMOST, UNLESS_THERE, fast_path
+from watcher.messages.serializations.template import COMPILED, END_OF_TEXT, NOTHING, NUMBER, OUTERMOST, UNLESS_THERE, fast_path
+from watcher.model import Message
 
 pytestmark = pytest.mark.skipif(
     not COMPILED and not os.environ.get("CI"), reason="the part in C was not compiled: no C compiler, or no Python.h"
@@ -44,10 +48,16 @@ RAW: CodecOptions[dict[str, Any]] = CodecOptions(
 NATIVE_TYPES = {0x01, 0x02, 0x03, 0x04, 0x07, 0x08, 0x09, 0x0A, 0x10, 0x11, 0x12}
 
 
-def natively(event: bytes, sequence: int = 7, envelope: Envelope = GENERIC, dialect: str = "plain") -> tuple[Any, ...] | None:
-    fill = fast_path(envelope, DUMPS, dialect)
+def topic_of(operation: str, database: str, collection: str) -> tuple[str, int]:
+    return f"{operation} {database} {collection}", sys.maxsize
+
+
+def natively(event: bytes, sequence: int = 7, envelope: Envelope = GENERIC, dialect: str = "plain") -> Message | None:
+    fill = fast_path(envelope, DUMPS, dialect, Message)
     assert fill is not None
-    return fill(event, sequence)
+    messages, size, _ = fill([event], 0, 1, sequence, 1, topic_of, None)
+    assert size == sum(len(message.value or b"") for message in messages)
+    return messages[0] if messages else None
 
 
 def same(event: dict[str, Any] | bytes, sequence: int = 7, envelope: str = "generic", dialect: str = "plain") -> bool:
@@ -97,7 +107,7 @@ def test_every_type_as_id(sample: Sample, envelope: str, dialect: str) -> None:
         {"text": "ü" * 7 + '"' + "\\" * 9 + "\x00" + "a" * 20 + "😀\u2028"},
         {"ключ": {"a.b": [{}, [], [[1]], None, True, False]}},
         {"n": [0, -1, 2**31 - 1, -(2**31), Int64(2**63 - 1), Int64(-(2**63)), Int64(0)]},
-        {"n": [0.0, -0.0, 1.5, 0.1, -123.456, 1e14, 999_999_999_999_999.0, 0.001]},
+        {"n": [0.0, -0.0, 1.5, 0.1, -123.456, 1e14, 999_999_999_999_999.0, 0.001, 562_949_953_421_312.25, 562_949_953_421_312.75]},
         {"n": [float("nan"), float("inf"), float("-inf")]},
         {"id": ObjectId(), "raw": b"", "one": b"1", "two": b"12", "three": b"\xff\x00\x01", "uuid": Binary(bytes(range(16)), 4)},
         {"at": [DatetimeMS(ms) for ms in (0, -1, 1_704_110_400_123, 951_782_400_000, -62_135_596_800_000, 253_402_300_799_999)]},
@@ -176,8 +186,20 @@ def test_no_time_for_python() -> None:
     assert not same(event)
 
 
-def test_a_time_before_1970() -> None:
-    assert same(change("insert", wallTime=DatetimeMS(-1)))
+@EVERY_FORM
+@pytest.mark.parametrize("time_ms", [-(2**60), -1, 0, 253_402_300_799_999, 253_402_300_800_000, 2**60])
+def test_a_time_that_no_record_has(time_ms: int, envelope: str, dialect: str) -> None:
+    """Whether or not it stands in the message."""
+    same(change("insert", fullDocument={}, wallTime=DatetimeMS(time_ms)), 7, envelope, dialect)
+
+
+@settings(deadline=None, max_examples=500)
+@given(st.lists(st.floats(0.001, 1e15, exclude_max=True) | st.integers(-(10**14), 10**14).map(lambda n: n / 1000), max_size=50))
+def test_doubles_have_the_digits_that_python_gives_them(numbers: list[float]) -> None:
+    numbers = [number for number in numbers if number == 0 or abs(number) >= 0.001]
+    message = natively(bson.encode(change("insert", fullDocument={"n": [*numbers, *(-number for number in numbers)]})))
+    assert message is not None
+    assert orjson.dumps([*numbers, *(-number for number in numbers)]) in (message.value or b"")
 
 
 @pytest.mark.parametrize("sequence", [1, 10**6, 2**53, 2**63 - 1, 2**63])
@@ -185,76 +207,118 @@ def test_sequence(sequence: int) -> None:
     assert same(change("delete"), sequence) is (sequence < 2**63)
 
 
-@pytest.mark.parametrize("arguments", [(), (None,), (None, b"", 1), ("text", 1), (b"", None), (b"", "1")])
-def test_wrong_arguments(arguments: tuple[Any, ...]) -> None:
-    fill = fast_path(GENERIC, DUMPS)
+RIGHT = ([b"", recorded()["insert"]], 1, 1, 7, 1, topic_of, None)
+WRONG = [
+    (0, None),
+    (0, ["text"]),
+    (0, [b""]),
+    (1, "0"),
+    (2, None),
+    (3, "1"),
+    (4, None),
+    (5, None),
+    (5, lambda *_: "topic"),
+    (5, len),
+]
+
+
+@pytest.mark.parametrize("arguments", [(), (None,), RIGHT[:-1], *([*RIGHT[:at], wrong, *RIGHT[at + 1 :]] for at, wrong in WRONG)])
+def test_wrong_arguments(arguments: Sequence[Any]) -> None:
+    fill = fast_path(GENERIC, DUMPS, "plain", Message)
     assert fill is not None
-    with pytest.raises(TypeError):
+    assert len(fill(*RIGHT)[0]) == 1
+    with pytest.raises((TypeError, IndexError)):
         fill(*arguments)
 
 
-PLACES = ((OUTERMOST, b"type", 2, False), (OUTERMOST, b"ns", 3, False), (1, b"db", 2, False), (OUTERMOST, b"any", 0, True))
-IN_ORDER = (PLACES[0], PLACES[1], PLACES[3], PLACES[2])
+def test_headers_need_the_place_of_the_id() -> None:
+    fill = fast_path(GENERIC, DUMPS, "plain", Message)
+    assert fill is not None
+    with pytest.raises(ValueError, match="id"):
+        fill(*RIGHT[:-1], lambda *_: ([], 0))
+
+
+PLACES = (
+    (OUTERMOST, b"type", 2, False), (OUTERMOST, b"ns", 3, False), (OUTERMOST, b"at", 9, False), (OUTERMOST, b"any", 0, True),
+    (1, b"db", 2, False),
+)  # fmt: skip
+ABOUT = (4, 4, 2, -1)
+TEXTS = ((b"", END_OF_TEXT, 0), (b"", END_OF_TEXT, 0))
 
 
 @pytest.mark.parametrize(
     "parts",
     [
         (),
-        ([], (), 0, ()),
-        (PLACES, (), 0, ()),  # a field of the event behind one of a document
-        (((7, b"db", 2, False),), (), 0, ()),
-        ((PLACES[3], (0, b"db", 2, False)), (), 0, ()),  # within what need not be a document
-        (((OUTERMOST, b"u", 3, True), (0, b"f", 0, False)), (), 0, ()),  # always there, within what may be absent
-        (IN_ORDER * 9, (), 0, ()),
-        (IN_ORDER, (4,), 0, ()),
-        (IN_ORDER, (-1,), 0, ()),
-        (IN_ORDER, (2,), 0, ()),  # not always there
-        (IN_ORDER, (), 4, ()),
-        (IN_ORDER, (), -1, ()),
-        (IN_ORDER, (), 1, ()),  # no string
-        (IN_ORDER, (), 0, ("insert",)),
-        (IN_ORDER, (), 0, (("insert", -1, [(b"", 0, 0)]),)),
-        (IN_ORDER, (), 0, ((b"insert", -1, ((b"", 0, 0),)),)),
-        (IN_ORDER, (), 0, (("insert", -1, ((b"", 4, 0),)),)),
-        (IN_ORDER, (), 0, (("insert", -1, ((b"", -4, 0),)),)),
-        (IN_ORDER, (), 0, (("insert", -1, (("", 0, 0),)),)),
-        (IN_ORDER, (), 0, (("insert", -1, ((b"", END_OF_TEXT, 0),) * 5),)),
-        (IN_ORDER, (), 0, (("insert", -1, ()),) * 9),
-        (IN_ORDER, (), 0, (("insert", 4, ()),)),  # no such condition
-        (IN_ORDER, (), 0, (("insert", -2, ()),)),
-        (IN_ORDER, (), 0, (("insert", -1, ((b"", 0, 128),)),)),  # no such form
-        (IN_ORDER, (), 0, (("insert", -1, ((b"", 0, -1),)),)),
+        ([], 0, ABOUT, ()),
+        ((PLACES[4], *PLACES[:4]), 0, ABOUT, ()),  # a field of the event behind one of a document
+        ((*PLACES, (7, b"db", 2, False)), 0, ABOUT, ()),
+        ((*PLACES[:4], (3, b"db", 2, False)), 0, ABOUT, ()),  # within what need not be a document
+        ((*PLACES[:3], (OUTERMOST, b"u", 3, True), (3, b"f", 2, False)), 0, ABOUT, ()),  # always there, within what may be absent
+        (PLACES[:4] * 9, 0, ABOUT, ()),
+        (PLACES, 5, ABOUT, ()),
+        (PLACES, -1, ABOUT, ()),
+        (PLACES, 1, ABOUT, ()),  # no string
+        (PLACES, 0, (5, 4, 2, -1), ()),
+        (PLACES, 0, (4, -1, 2, -1), ()),
+        (PLACES, 0, (4, 3, 2, -1), ()),  # not always there
+        (PLACES, 0, (4, 4, 0, -1), ()),  # no date
+        (PLACES, 0, (4, 4, 2, 2), ()),  # no string
+        (PLACES, 0, (4, 4, 2), ()),
+        (PLACES, 0, ABOUT, ("insert",)),
+        (PLACES, 0, ABOUT, (("insert", -1, 1, [*TEXTS]),)),
+        (PLACES, 0, ABOUT, ((b"insert", -1, 1, TEXTS),)),
+        (PLACES, 0, ABOUT, (("insert", -1, 0, TEXTS),)),  # no message
+        (PLACES, 0, ABOUT, (("insert", -1, 1, ()),)),
+        (PLACES, 0, ABOUT, (("insert", -1, 1, (*TEXTS, TEXTS[0])),)),
+        (PLACES, 0, ABOUT, (("insert", -1, 1, ((b"", 5, 0), *TEXTS)),)),
+        (PLACES, 0, ABOUT, (("insert", -1, 1, ((b"", -4, 0), *TEXTS)),)),
+        (PLACES, 0, ABOUT, (("insert", -1, 1, (("", 0, 0), *TEXTS)),)),
+        (PLACES, 0, ABOUT, (("insert", -1, 1, TEXTS),) * 9),
+        (PLACES, 0, ABOUT, (("insert", 5, 1, TEXTS),)),  # no such condition
+        (PLACES, 0, ABOUT, (("insert", -2, 1, TEXTS),)),
+        (PLACES, 0, ABOUT, (("insert", -1, 1, ((b"", 0, 128), *TEXTS)),)),  # no such form
+        (PLACES, 0, ABOUT, (("insert", -1, 1, ((b"", 0, -1), *TEXTS)),)),
     ],
     ids=str,
 )
 def test_templates_that_are_none(parts: tuple[Any, ...]) -> None:
     from watcher.messages.serializations._bson_json import template
 
+    assert template(Message, PLACES, 0, ABOUT, (("insert", -1, 1, TEXTS),))
     with pytest.raises((TypeError, ValueError)):
-        template(*parts)
+        template(Message, *parts)
+
+
+@pytest.mark.parametrize("message_type", [None, Message("", b"", b"", 0, ""), int, dict])
+def test_a_message_is_a_kind_of_tuple(message_type: Any) -> None:
+    from watcher.messages.serializations._bson_json import template
+
+    with pytest.raises((TypeError, ValueError)):
+        template(message_type, PLACES, 0, ABOUT, (("insert", -1, 1, TEXTS),))
 
 
 def test_a_template_of_any_fields() -> None:
     from watcher.messages.serializations._bson_json import fill, template
 
-    made = template(
-        IN_ORDER,
-        (3,),
-        0,
-        (
-            ("a", 2, ((b"[", 3, 0), (b",", 2, 0), (b"]", END_OF_TEXT, 0), (b"!", NOTHING, 0), (b"", END_OF_TEXT, 0))),
-            ("a", -1, ((b"[", 3, 0), (b",-", 2, UNLESS_THERE), (b"]", END_OF_TEXT, 0), (b"", END_OF_TEXT, 0))),
-            ("b", -1, ()),
-        ),
+    bracket, comma, end = (b"[", 4, 0), (b",", 3, 0), (b"]", END_OF_TEXT, 0)
+    cases = (
+        ("a", 3, 1, (bracket, comma, end, (b"!", NOTHING, 0), TEXTS[0])),
+        ("a", -1, 1, (bracket, (b",-", 3, UNLESS_THERE), end, TEXTS[0])),
+        ("b", -1, 2, ((b"", 0, 0), TEXTS[0], (b"", NUMBER, 0), TEXTS[0])),
     )
-    events = [{"type": type, "ns": {"db": "d"}, **more} for type, more in (("a", {}), ("a", {"any": [None]}), ("b", {}), ("c", {}))]
-    assert [fill(made, bson.encode(event), 1) for event in events] == [
-        None,  # an empty text
-        ("a", "d", b'["d",[null]]', b"!"),
-        ("b", "d"),
-        None,
+    made = template(Message, PLACES, 0, ABOUT, cases)
+    at = DatetimeMS(5)
+    types = [("b", {}), ("a", {"any": [None]}), ("b", {}), ("a", {}), ("b", {})]
+    events = [bson.encode({"type": type, "ns": {"db": "d"}, "at": at, **more}) for type, more in types]
+    expected = [
+        Message("b d d", b'"b"', b"9", 5, "b"),
+        Message("a d d", b'["d",[null]]', b"!", 5, "a"),
+        Message("b d d", b'"b"', b"12", 5, "b"),
     ]
+    assert fill(made, events, 0, 5, 9, 100, topic_of, None) == (expected, 4, False)  # the next one has an empty text
+    assert fill(made, events, 3, 2, 9, 100, topic_of, None) == ([], 0, False)
+    assert fill(made, events, 4, 1, 9, 100, topic_of, None) == (expected[:1], 1, False)
 
 
 def test_a_returned_string_that_is_no_utf8_is_for_python() -> None:
@@ -283,7 +347,7 @@ def test_another_envelope() -> None:
         message = rows.message(PLAIN.decode(event), 7)
         filled = natively(event, envelope=envelope)
         assert filled is not None
-        assert (message.key, message.value) == filled[4:] == (key, value)
+        assert (message.key, message.value) == (filled.key, filled.value) == (key, value)
     for other in ("update", "insert"):  # which has no layout, and no fullDocument
         assert natively(bson.encode(change(other)), envelope=envelope) is None
 

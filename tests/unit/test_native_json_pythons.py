@@ -26,6 +26,7 @@ from tests.unit.random_bson import documents
 from watcher.messages.envelopes.generic import generic
 from watcher.messages.serializations.bson_json import DIALECTS
 from watcher.messages.serializations.template import COMPILED, fast_path, template_parts
+from watcher.model import Message
 
 pytestmark = pytest.mark.one_python  # it runs all of them itself
 
@@ -34,7 +35,7 @@ DUMPS = DIALECTS["plain"].dumps
 GENERIC = generic("dashboard-watcher")
 ROWS = ("insert", "update", "replace", "delete")
 
-Answer = tuple[str, str, str, int, bytes, bytes]
+Answer = tuple[Any, ...]
 
 
 @cache
@@ -51,7 +52,8 @@ def compiled(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
     python = python_or_skip(request.param)
     if python.headers is None:
         pytest.skip(f"Python {python.version} has no headers here")
-    return hatch_build.compile_native(ROOT, tmp_path_factory.mktemp("native"), str(python.headers))
+    *_, part = hatch_build.compile_native(ROOT, tmp_path_factory.mktemp("native"), str(python.headers))
+    return part
 
 
 @pytest.fixture(scope="module")
@@ -72,12 +74,12 @@ def questions() -> list[tuple[bytes, Answer | None]]:
 
 
 def answer(event: bytes) -> Answer | None:
-    fill = fast_path(GENERIC, DUMPS)
-    if fill is None or fill(event, 7) is None:
+    fill = fast_path(GENERIC, DUMPS, "plain", Message)
+    if fill is None or not fill([event], 0, 1, 7, 1, native_probe.topic_of, None)[0]:
         return None
     message = encoder(native=False).encode(event, 7)
-    assert message.key is not None
-    return message.operation, "dashboard", bson.decode(event)["ns"]["coll"], message.timestamp_ms, message.key, message.value
+    topic, _ = native_probe.topic_of(message.operation, "dashboard", bson.decode(event)["ns"]["coll"])
+    return tuple(message._replace(topic=topic))
 
 
 @pytest.mark.skipif(not COMPILED and not os.environ.get("CI"), reason="the part in C was not compiled")

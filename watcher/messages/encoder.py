@@ -7,8 +7,10 @@ same bytes at a fraction of the cost. Python makes the others, and is the defini
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Self
 
 from watcher.config import Settings
@@ -19,16 +21,15 @@ from watcher.messages.dead_letters import PIPELINE_FAILED, dead_letter
 from watcher.messages.envelopes import ENVELOPES
 from watcher.messages.headers import Headers
 from watcher.messages.oversize import LimitOf, SizePolicy, too_large
-from watcher.messages.row_values import EVENT_ID, OPERATION
+from watcher.messages.row_values import OPERATION
 from watcher.messages.rows import RowMessages, TopicNaming
 from watcher.messages.serializations.bson_json import DIALECTS
-from watcher.messages.serializations.template import RETURNED
 from watcher.messages.unreadable import UNREADABLE, unreadable
-from watcher.model import ANY_PARTITION, Message
+from watcher.model import Message
 from watcher.operations import ROW_OPERATIONS, TOMBSTONE, TOPIC_OF
 
-NULL = b"null"
-"""The value whose message becomes a tombstone."""
+MOST_AT_ONCE, FEWEST_AT_ONCE = 1024, 16
+"""Number of events to hand to C in one call: fewer where C leaves many of them to Python, since each is handed over at a cost."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,8 +82,9 @@ class Encoder:
         envelope = ENVELOPES[message_format.envelope](message_format.watcher)
         serialization = DIALECTS[envelope.dialect or message_format.json_format]
         self._headers = _headers(message_format)
-        returned = (*RETURNED, EVENT_ID) if self._headers else RETURNED
-        self._fill_template = serialization.fast_path(envelope, returned) if native else None
+        self._fill = serialization.fast_path(envelope, Message, with_headers=self._headers is not None) if native else None
+        self._headers_of = self._headers.with_size if self._headers else None
+        self._at_once = MOST_AT_ONCE
         self._topics = {operation: getattr(message_format, f"topic_{TOPIC_OF[operation]}") for operation in ROW_OPERATIONS}
         self._fixed_topics = {operation: topic for operation, topic in self._topics.items() if "{" not in topic}
         self._topic_of = topic_of
@@ -92,7 +94,30 @@ class Encoder:
             message_format.watcher, message_format.database, message_format.topic_control, serialization, self._headers
         )
         self._size_policy = SizePolicy(message_format.on_large_event, self._rows, self._control)
+        self._topic_without_limit = partial(self._topic_and_limit, lambda _: sys.maxsize)
         self.control = self._control.of_watcher
+
+    def next_messages(
+        self, events: Sequence[bytes], first: int, last: int, sequence: int, limit_of: LimitOf, most_bytes: int
+    ) -> tuple[list[Message], int, int]:
+        """Make the messages for some of `events[first:last]`, numbered from `sequence`. Returns them, the number of their events,
+        which is at least one, and the bytes of their values.
+
+        It ends after the event with which the values have `most_bytes`. Errors: as `messages_for`, for the first of the events.
+        """
+        event = events[first]
+        if self._fill is None:
+            made = self.messages_for(event, sequence, limit_of)
+            return made, 1, _size(made)
+        count, topic_of = min(self._at_once, last - first), partial(self._topic_and_limit, limit_of)
+        messages, size, too_large = self._fill(events, first, count, sequence, most_bytes, topic_of, self._headers_of)
+        done = len(messages)
+        self._at_once = min(MOST_AT_ONCE, 4 * done + FEWEST_AT_ONCE)
+        if messages:
+            return self._with_tombstones(messages, sequence) if self._tombstones else messages, done, size
+        whole = self.encode if too_large else self._in_python
+        made = self._within_limit(whole(event, sequence), event, sequence, limit_of)
+        return made, 1, _size(made)
 
     def messages_for(self, event: bytes, sequence: int, limit_of: LimitOf, missing: Sequence[str] = ()) -> list[Message]:
         """Make the messages for a raw BSON change event, numbered from `sequence`: one, or what can be sent instead of one that is
@@ -101,16 +126,9 @@ class Encoder:
         `missing` names the fields that the event lacks because they were too large for MongoDB. Errors: UndeliverableEvent if the
         event cannot be read, or if it is too large and the policy or the event permits nothing less.
         """
-        size = None
-        if not missing:
-            message = self.encode(event, sequence)
-            # Its size, without a call for each.
-            if len(message.value or b"") + len(message.key or b"") + message.header_bytes <= limit_of(message.topic):
-                return [message, *self._tombstone(message, sequence + 1)] if self._tombstones else [message]
-            self._size_policy.check_permitted(message)
-            size = len(message.value or b"")
-            del message  # it may hold 10 MB or more, and the event is decoded once again
-        return self.reduced(event, sequence, limit_of, missing, size)
+        if missing:
+            return self.reduced(event, sequence, limit_of, missing)
+        return self._within_limit(self.encode(event, sequence), event, sequence, limit_of)
 
     def dead_letters_for(self, event: bytes, sequence: int) -> list[Message]:
         """Make the message for an event on which the user's pipeline fails. Errors: UndeliverableEvent if it cannot be read."""
@@ -121,21 +139,12 @@ class Encoder:
 
     def encode(self, event: bytes, sequence: int) -> Message:
         """Make the message for a raw BSON change event, however large. Errors: UndeliverableEvent if the event cannot be read."""
-        if self._fill_template and (filled := self._fill_template(event, sequence)):
-            # The nearest time that a record can have, as Kafka takes no negative ones.
-            if self._headers:
-                operation, database, collection, time_ms, event_id, key, value = filled
-                topic = self._fixed_topics.get(operation) or self._topic_of(
-                    self._topics[operation], operation, database, collection
-                )
-                headers = self._headers.of(operation, sequence, event_id, time_ms)
-                header_bytes = self._headers.size(event_id)
-                value = None if value == NULL else value
-                time_ms = time_ms if time_ms > 0 else 0
-                return Message(topic, key, value, time_ms, operation, ANY_PARTITION, "", headers, header_bytes)
-            operation, database, collection, time_ms, key, value = filled
-            topic = self._fixed_topics.get(operation) or self._topic_of(self._topics[operation], operation, database, collection)
-            return Message(topic, key, value, time_ms if time_ms > 0 else 0, operation)
+        if self._fill and (filled := self._fill((event,), 0, 1, sequence, 1, self._topic_without_limit, self._headers_of)[0]):
+            message: Message = filled[0]
+            return message
+        return self._in_python(event, sequence)
+
+    def _in_python(self, event: bytes, sequence: int) -> Message:
         try:
             change = self._rows.decode(event)
             if change[OPERATION] in self._topics:
@@ -143,6 +152,15 @@ class Encoder:
             return self._control.of_event(change, sequence)
         except UNREADABLE as error:
             raise unreadable(event, error) from error
+
+    def _within_limit(self, message: Message, event: bytes, sequence: int, limit_of: LimitOf) -> list[Message]:
+        """Return the message of an event, and its tombstone; or what can be sent instead if it is too large."""
+        if message.size <= limit_of(message.topic):
+            return [message, *self._tombstone(message, sequence + 1)] if self._tombstones else [message]
+        self._size_policy.check_permitted(message)
+        size = len(message.value or b"")
+        del message  # it may hold 10 MB or more, and the event is decoded once again
+        return self.reduced(event, sequence, limit_of, size=size)
 
     def reduced(
         self, event: bytes, sequence: int, limit_of: LimitOf, missing: Sequence[str] = (), size: int | None = None
@@ -176,12 +194,28 @@ class Encoder:
                 raise too_large(message, "the key of the document alone is too large")
         return messages
 
+    def _topic_and_limit(self, limit_of: LimitOf, operation: str, database: str, collection: str) -> tuple[str, int]:
+        topic = self._fixed_topics.get(operation) or self._topic_of(self._topics[operation], operation, database, collection)
+        return topic, limit_of(topic)
+
+    def _with_tombstones(self, messages: Sequence[Message], sequence: int) -> list[Message]:
+        """Put tombstones behind the messages that have one. Their numbers were left out for them."""
+        made = list[Message]()
+        for message in messages:
+            made.append(message)
+            made += self._tombstone(message, sequence + len(made))
+        return made
+
     def _tombstone(self, message: Message, sequence: int) -> list[Message]:
         """Make the tombstone that follows the message, if one does."""
         if message.operation not in self._tombstones:
             return []
         headers = self._headers.of_tombstone(message.headers or [], sequence) if self._headers else None
         return [message._replace(value=None, operation=TOMBSTONE, headers=headers)]
+
+
+def _size(messages: Sequence[Message]) -> int:
+    return sum(len(message.value or b"") for message in messages)
 
 
 def _headers(message_format: MessageFormat) -> Headers | None:

@@ -45,6 +45,10 @@ class Headers:
                 headers.append((EVENT_ID_HEADER, event_id))
         return headers + self._cloud_event(operation, sequence, event_id, time_ms) if self._cloud_events else headers
 
+    def with_size(self, operation: str, sequence: int, event_id: str, time_ms: int) -> tuple[HeaderList, int]:
+        """Return the headers of a message, and the bytes that they take, at most."""
+        return self.of(operation, sequence, event_id, time_ms), self.size(event_id)
+
     def of_tombstone(self, headers: HeaderList, sequence: int) -> HeaderList:
         """Return the headers of the tombstone after a message with these ones."""
         given = dict(headers)

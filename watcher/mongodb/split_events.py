@@ -6,12 +6,13 @@ between two fragments would be refused at every later start. So the token stays 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from typing import Any
 
 import bson
 from bson.raw_bson import RawBSONDocument
 
+from watcher.bson_elements import native
 from watcher.model import ResumeToken
 
 MARK = b"\x03splitEvent\x00"
@@ -35,8 +36,11 @@ class FragmentJoiner:
         """True if an event's first fragments have come, and its last has not."""
         return bool(self._fragments)
 
-    def join(self, events: Iterable[bytes], token: ResumeToken) -> tuple[list[bytes], ResumeToken]:
+    def join(self, events: Sequence[bytes], token: ResumeToken) -> tuple[Sequence[bytes], ResumeToken]:
         """Return the events that are now whole, and the position after them. `token`: the server's position after all `events`."""
+        if not self._fragments and not any_fragment(events):
+            self._token = token
+            return events, token
         whole: list[bytes] = []
         for event in events:
             if not is_fragment(event):
@@ -67,6 +71,11 @@ def is_fragment(event: bytes) -> bool:
     """Return True if a raw change event is one fragment of several."""
     id_bytes = int.from_bytes(event[ID_START : ID_START + 4], "little")
     return event.startswith(MARK, ID_START + id_bytes)
+
+
+def any_fragment(events: Sequence[bytes]) -> bool:
+    """Return True if one of the raw change events is a fragment."""
+    return native.any_has(events, MARK) if native else any(map(is_fragment, events))
 
 
 def event_token(event: bytes) -> ResumeToken:

@@ -14,7 +14,7 @@ from bson.datetime_ms import DatetimeMS
 from bson.decimal128 import Decimal128
 from bson.timestamp import Timestamp
 
-from watcher.bson_elements import DOCUMENT, LENGTH, Element, elements, id_document
+from watcher.bson_elements import DOCUMENT, LENGTH, Element, document, elements, id_document, native
 from watcher.model import Snapshot, Ticks
 
 NAMESPACE = b"ns\0"
@@ -41,25 +41,16 @@ def row_events(documents: Sequence[bytes], snapshot: Snapshot, namespace: bytes,
     """
     times = {"clusterTime": Timestamp(*time), "wallTime": DatetimeMS(time[0] * 1000)}
     about = bson.encode({"operationType": snapshot.operation, **times})[LENGTH:-1]
-    before_key = b"\0\0" + about + b"\x03ns\0" + namespace + b"\x03documentKey\0"
-    before_row = b"\x03fullDocument\0"
+    before_key, before_row = about + b"\x03ns\0" + namespace, b"\x03fullDocument\0"
     tail = bson.encode({"snapshot": snapshot.id})[LENGTH:]
-    first, after = snapshot.documents + 1, snapshot.documents + len(documents) + 1
-    heads = {digits: _id_head(snapshot.id, digits) for digits in range(len(str(first)), len(str(after)) + 1)}
-    constant = LENGTH + len(_id_head(snapshot.id, 0)) + len(before_key) + len(before_row) + len(tail)
+    id_start, first = f"{snapshot.id}.".encode(), snapshot.documents + 1
+    if native and (made := native.row_events(documents, first, id_start, before_key, before_row, tail)) is not None:
+        return made
     events = list[bytes]()
     for number, row in enumerate(documents, first):
-        text, key = b"%d" % number, id_document(row)
-        size = constant + len(text) + len(key) + len(row)
-        parts = (size.to_bytes(LENGTH, "little"), heads[len(text)], text, before_key, key, before_row, row, tail)
-        events.append(b"".join(parts))
+        id_ = bson.encode({"_id": {"_data": f"{snapshot.id}.{number}"}})[LENGTH:-1]
+        events.append(document(b"".join((id_, before_key, b"\x03documentKey\0", id_document(row), before_row, row, tail[:-1]))))
     return events
-
-
-def _id_head(snapshot: str, digits: int) -> bytes:
-    """Write what precedes the number in the field `_id` of a row's event, if the number has so many digits; two zeros follow it."""
-    whole = bson.encode({"_id": {"_data": f"{snapshot}.{'0' * digits}"}})
-    return whole[LENGTH : len(whole) - digits - len(b"\0\0\0")]
 
 
 def superseded_rows(documents: Sequence[bytes], events: Sequence[bytes], namespace: bytes) -> dict[int, int]:

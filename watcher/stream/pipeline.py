@@ -76,21 +76,17 @@ class Pipeline:
         if any(notice.operation == "gap" for notice in batch.notices):
             position = replace(position, last_gap_at=iso(time.time()))
         size = sum(len(message.value or b"") for message in messages)
-        messages_for, limit_of = self._encoder.messages_for, self._sink.limit_of
         needless = set[int]()
-        for number, event in enumerate(batch.events, 1):
-            if number in needless:
-                continue
+        number = 0
+        while (number := _skipped(number, needless)) < len(batch.events):
             sequence = position.sequence + len(messages) + 1
-            if batch.failed:
-                made = self._encoder.dead_letters_for(event, sequence)
-            else:
-                made = messages_for(event, sequence, limit_of, batch.missing)
-            for message in made:
-                messages.append(message)
-                size += len(message.value or b"")
-            if number in batch.superseded and len(made) == 1 and made[0].operation in ROW_OPERATIONS:
-                needless.add(batch.superseded[number])  # its document went out whole
+            made, events, made_size = self._made(batch, number, _stretch_end(batch, number, needless), sequence, size)
+            messages += made
+            size += made_size
+            if batch.superseded and (events > 1 or (len(made) == 1 and made[0].operation in ROW_OPERATIONS)):
+                done = range(number + 1, number + events + 1)
+                needless.update(batch.superseded[each] for each in done if each in batch.superseded)  # they went out whole
+            number += events
             if size >= self._sink.transaction_bytes:
                 position = position.moved(batch.position_after(number), len(messages), batch.snapshot_after(number))
                 yield messages, size, position
@@ -98,5 +94,34 @@ class Pipeline:
         if messages or batch.ended or batch.rows or self._nudged() or self._position_is_due(position):
             yield messages, size, position.moved(batch.token, len(messages), batch.snapshot_after(len(batch.events)))
 
+    def _made(self, batch: Batch, first: int, last: int, sequence: int, size: int) -> tuple[list[Message], int, int]:
+        """Make the messages of some events from `first` on, before `last`, for a transaction of `size` bytes so far. Returns them,
+        the number of their events, and the bytes of their values."""
+        if not batch.failed and not batch.missing:
+            room = max(1, self._sink.transaction_bytes - size)
+            return self._encoder.next_messages(batch.events, first, last, sequence, self._sink.limit_of, room)
+        event = batch.events[first]
+        if batch.failed:
+            made = self._encoder.dead_letters_for(event, sequence)
+        else:
+            made = self._encoder.messages_for(event, sequence, self._sink.limit_of, batch.missing)
+        return made, 1, sum(len(message.value or b"") for message in made)
+
     def _position_is_due(self, position: Position) -> bool:
         return position.token is None or time.monotonic() - self._last_commit >= IDLE_COMMIT_SECONDS
+
+
+def _skipped(number: int, needless: set[int]) -> int:
+    """Return how many events are done after the first `number`, as those that follow are `needless`, counted from one."""
+    while number + 1 in needless:
+        number += 1
+    return number
+
+
+def _stretch_end(batch: Batch, first: int, needless: set[int]) -> int:
+    """Return where the events from `first` on end that can be made together: which rows are needless is known when all before them
+    are made."""
+    if not batch.superseded:
+        return len(batch.events)
+    rows = len(batch.events) - batch.rows
+    return rows if first < rows else next((at for at in range(first, len(batch.events)) if at + 1 in needless), len(batch.events))

@@ -62,7 +62,7 @@ class TransformingEncoder(Encoder):
         ensured: Callable[[str], str],
     ) -> None:
         """`on_error` is the setting `on_transform_error`; the rest as for `Encoder` and `RoutedRows`."""
-        super().__init__(message_format, topic_of=topic_of, make_rows=partial(RoutedRows, ensured=ensured))
+        super().__init__(message_format, native=False, topic_of=topic_of, make_rows=partial(RoutedRows, ensured=ensured))
         self._plain = Encoder(replace(message_format, envelope="generic", kafka_headers=False, cloudevents=False))
         self._transform = transform
         self._on_error = on_error

@@ -1,12 +1,24 @@
+from collections.abc import Callable, Sequence
 from typing import Any
 
 class _Template: ...
 
 def template(
+    message_type: type[tuple[Any, ...]],
     places: tuple[tuple[int, bytes, int, bool], ...],
-    returned: tuple[int, ...],
     deciding: int,
-    cases: tuple[tuple[str, tuple[tuple[bytes, int], ...]], ...],
+    about: tuple[int, int, int, int],
+    cases: tuple[tuple[str, int, int, tuple[tuple[bytes, int, int], ...]], ...],
     /,
 ) -> _Template: ...
-def fill(template: _Template, event: bytes, number: int, /) -> tuple[Any, ...] | None: ...
+def fill(
+    template: _Template,
+    events: Sequence[bytes],
+    first: int,
+    count: int,
+    number: int,
+    most: int,
+    topic_of: Callable[[str, str, str], tuple[str, int]],
+    headers_of: Callable[[str, int, str, int], tuple[Any, int]] | None,
+    /,
+) -> tuple[list[Any], int, bool]: ...

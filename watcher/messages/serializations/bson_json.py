@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from base64 import b64encode
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -29,7 +29,7 @@ from bson.regex import Regex
 from watcher.messages.envelopes.layout import Envelope
 from watcher.messages.iso_time import iso_time
 from watcher.messages.serializations.large_json import PIECE, LargeJson
-from watcher.messages.serializations.template import FillTemplate, fast_path
+from watcher.messages.serializations.template import Fill, fast_path
 
 ORJSON_BYTES = 4096
 """Bytes that orjson's result holds on to, however short the text is. A transaction's keys and values would take several times their
@@ -64,9 +64,9 @@ class JsonDialect:
         text = orjson.dumps(value, self.default)
         return text if len(text) >= ORJSON_BYTES else bytes(memoryview(text))
 
-    def fast_path(self, envelope: Envelope, returned: Sequence[str]) -> FillTemplate | None:
-        """Make the function that fills the envelope in C; None if C was not compiled. `returned` names values to be returned."""
-        return fast_path(envelope, self.dumps, self.name, returned)
+    def fast_path(self, envelope: Envelope, message_type: type[tuple[Any, ...]], *, with_headers: bool) -> Fill | None:
+        """Make the function that fills the envelope in C; None if C was not compiled. The rest as for `template.fast_path`."""
+        return fast_path(envelope, self.dumps, self.name, message_type, with_headers=with_headers)
 
 
 class _Replaced(TypeDecoder):

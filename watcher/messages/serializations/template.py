@@ -8,7 +8,7 @@ from typing import Any, TypeAlias, cast
 
 from watcher.bson_elements import DOCUMENT
 from watcher.messages.envelopes.layout import Envelope, InString, Layout, Listed, Number, Spaced, Value, name_of, parts_of
-from watcher.messages.row_values import COLLECTION, DATABASE, OPERATION, PLACES, SEQUENCE, SNAPSHOT, TIMESTAMP, Place
+from watcher.messages.row_values import COLLECTION, DATABASE, EVENT_ID, OPERATION, PLACES, SEQUENCE, SNAPSHOT, TIMESTAMP, Place
 
 try:
     from watcher.messages.serializations._bson_json import fill, template
@@ -17,11 +17,19 @@ try:
 except ImportError:
     COMPILED = False
 
-Filled: TypeAlias = tuple[Any, ...]
-"""Operation, the returned values (a time in milliseconds since 1970), key and value of a message."""
+TopicOf: TypeAlias = Callable[[str, str, str], tuple[str, int]]
+"""Returns the topic for an operation, database and collection, and the most bytes that a message for it may have."""
 
-FillTemplate: TypeAlias = Callable[[bytes, int], Filled | None]
-"""Makes the parts of a message from a change event and a number; None if that is better left to Python."""
+HeadersOf: TypeAlias = Callable[[str, int, str, int], tuple[Any, int]]
+"""Returns a message's headers, and what they take at most, by operation, number, event id and time (ms since 1970)."""
+
+Fill: TypeAlias = Callable[[Sequence[bytes], int, int, int, int, TopicOf, HeadersOf | None], tuple[list[Any], int, bool]]
+"""Makes the messages of several change events, one of each. Returns them, the bytes of their values, and whether the next message
+is too large for its topic.
+
+It takes events, the number of the first one to begin with, how many there are from there on, the number of the first message, the
+bytes of values at which to end, and where the messages go. It does as many as it does at once, and ends before an event that is
+better left to Python: none at all if that is the first."""
 
 Step: TypeAlias = tuple[bytes, int, int]
 """A literal, the number of the place whose value follows, or one of these, and the form of the value."""
@@ -36,26 +44,30 @@ IN_STRING, SPACED = 4, 8
 PARTS = {"milliseconds": 16, "increment": 48, "integer": 64}
 STRINGS, UNLESS_THERE = 80, 96
 
-RETURNED = (DATABASE, COLLECTION, TIMESTAMP)
-"""Values that are returned as such, too."""
+ABOUT = (DATABASE, COLLECTION, TIMESTAMP)
+"""Values by which C knows where a message goes, and its time."""
 
 Dumps: TypeAlias = Callable[[object], bytes]
 
 
-def fast_path(envelope: Envelope, dumps: Dumps, dialect: str = "plain", returned: Sequence[str] = RETURNED) -> FillTemplate | None:
+def fast_path(
+    envelope: Envelope, dumps: Dumps, dialect: str, message_type: type[tuple[Any, ...]], *, with_headers: bool = False
+) -> Fill | None:
     """Make the function that fills the envelope in C; None if C was not compiled, or does not know the dialect.
 
-    `dumps` writes its names and constants, and `dialect` is that of its values. `returned` names values that are returned as such.
+    `dumps` writes its names and constants, and `dialect` is that of its values. `message_type` is `watcher.model.Message`, whose
+    fields C knows by their places. `with_headers` has messages about which there is more to be told.
     """
     if not COMPILED or dialect not in DIALECTS_IN_C:
         return None
-    return cast(FillTemplate, partial(fill, template(*template_parts(envelope, dumps, dialect, returned))))
+    return cast(Fill, partial(fill, template(message_type, *template_parts(envelope, dumps, dialect, with_headers=with_headers))))
 
 
-def template_parts(envelope: Envelope, dumps: Dumps, dialect: str = "plain", returned: Sequence[str] = RETURNED) -> tuple[Any, ...]:
-    """Return the arguments of `_bson_json.template`: places, returned values, the deciding value and the cases."""
+def template_parts(envelope: Envelope, dumps: Dumps, dialect: str = "plain", *, with_headers: bool = False) -> tuple[Any, ...]:
+    """Return the further arguments of `_bson_json.template`: places, the deciding value, what a message is about, and the cases."""
+    about = (*ABOUT, EVENT_ID) if with_headers else ABOUT
     written = (name_of(part) for layout in envelope.layouts() for part in parts_of(layout))
-    places = _places({OPERATION, SNAPSHOT, *returned, *written})
+    places = _places({OPERATION, SNAPSHOT, *about, *written})
     order = list(places)
     numbers = {name: order.index(key) for name, place in PLACES.items() if (key := (place.field, place.inner)) in places}
     described = (
@@ -65,7 +77,8 @@ def template_parts(envelope: Envelope, dumps: Dumps, dialect: str = "plain", ret
     write = _Steps({**numbers, SEQUENCE: NUMBER}, dumps, DIALECTS_IN_C[dialect])
     rows = write.cases(envelope.rows, numbers[SNAPSHOT]) if envelope.rows else ()
     cases = (*rows, *write.cases(envelope, NO_PLACE))
-    return tuple(described), tuple(numbers[name] for name in returned), numbers[OPERATION], cases
+    told = tuple(numbers[name] for name in about) + (() if with_headers else (NO_PLACE,))
+    return tuple(described), numbers[OPERATION], told, cases
 
 
 def _places(used: set[str]) -> dict[tuple[str, str], Place]:
@@ -85,10 +98,11 @@ class _Steps:
         self._dumps = dumps
         self._dialect = dialect
 
-    def cases(self, envelope: Envelope, condition: int) -> tuple[tuple[str, int, tuple[Step, ...]], ...]:
-        """Return the envelope's cases, which apply if the place `condition` has a value."""
+    def cases(self, envelope: Envelope, condition: int) -> tuple[tuple[str, int, int, tuple[Step, ...]], ...]:
+        """Return the envelope's cases, which apply if the place `condition` has a value. A tombstone is a message too."""
         return tuple(
-            (operation, condition, tuple(self._texts((envelope.key, value)))) for operation, value in envelope.values.items()
+            (operation, condition, 1 + (operation in envelope.tombstones), tuple(self._texts((envelope.key, value))))
+            for operation, value in envelope.values.items()
         )
 
     def _texts(self, layouts: Iterable[Layout]) -> Iterator[Step]:

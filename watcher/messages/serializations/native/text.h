@@ -1,0 +1,54 @@
+/* A text that grows, in memory that is no object of Python's: so it is written without the interpreter's lock. */
+#ifndef WATCHER_TEXT_H
+#define WATCHER_TEXT_H
+
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* The ways of writing BSON as JSON, by the codes that Python gives them (`template.py`). */
+enum { PLAIN = 0, EXTENDED = 1, STRICT = 2 };
+
+typedef struct {
+    char *start, *end, *limit;
+    int dialect;
+    int is_spaced; /* a space follows each colon */
+} Text;
+
+static inline size_t length_of(const Text *text) { return (size_t)(text->end - text->start); }
+
+static int reserve(Text *text, size_t more) {
+    if ((size_t)(text->limit - text->end) >= more) return 1;
+    size_t used = length_of(text), size = (size_t)(text->limit - text->start);
+    size += size / 2 + more;
+    char *grown = realloc(text->start, size);
+    if (!grown) return 0;
+    text->start = grown;
+    text->end = grown + used;
+    text->limit = grown + size;
+    return 1;
+}
+
+/* Only after `reserve`. */
+static inline void put(Text *text, const void *bytes, size_t count) {
+    memcpy(text->end, bytes, count);
+    text->end += count;
+}
+
+#define PUT(text, literal) put(text, literal, sizeof(literal) - 1)
+
+static int append(Text *text, const void *bytes, size_t count) {
+    if (!reserve(text, count)) return 0;
+    put(text, bytes, count);
+    return 1;
+}
+
+#define APPEND(text, literal) append(text, literal, sizeof(literal) - 1)
+
+static inline int append_colon(Text *text) { return text->is_spaced ? APPEND(text, ": ") : APPEND(text, ":"); }
+
+/* The beginning of an object's first field, and of one that follows. */
+#define OPEN(text, name) (APPEND(text, "{\"" name "\"") && append_colon(text))
+#define NEXT(text, name) (APPEND(text, ",\"" name "\"") && append_colon(text))
+
+#endif

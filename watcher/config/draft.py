@@ -11,7 +11,7 @@ from typing import Any
 from watcher.config.checked import Missing
 from watcher.config.fault import Fault, Invalid, Origin, Refused
 from watcher.config.files.secret_file import SUFFIX, read_text, secret_of, secret_path
-from watcher.config.files.source import KAFKA_TABLE, Entry, SettingsSource, table_of
+from watcher.config.files.source import KAFKA_TABLE, TABLES_WITH_SECRETS, Entry, SettingsSource, table_of
 from watcher.config.kafka.librdkafka_refusals import refused_by_librdkafka
 from watcher.config.kafka_client import producer_properties
 from watcher.config.mongodb.pymongo_refusals import refused_by_pymongo
@@ -154,7 +154,7 @@ class Draft:
 
 
 def _names_file(key: str) -> bool:
-    return key.endswith(SUFFIX) and (key == f"mongodb_uri{SUFFIX}" or key.startswith(_PROPERTY_PREFIX))
+    return key.endswith(SUFFIX) and (key == f"mongodb_uri{SUFFIX}" or table_of(key) in TABLES_WITH_SECRETS)
 
 
 def _rivals(key: str) -> tuple[str, str]:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
+from watcher.config.fault import Invalid
+from watcher.config.schema_registry import check_registry
 from watcher.decoding.places import USUAL_TEMPLATE
 
 MEBIBYTE = 1024 * 1024
@@ -36,6 +39,9 @@ class ConsumerOptions:
     """Form of the topics' names, as in the watcher's settings. Nothing else says where a document of the envelope `document` is
     from.
     """
+
+    schema_registry: Mapping[str, Any] | None = None
+    """Properties of the schema registry, as in the watcher's `[schema_registry]`, for messages in Avro: `{"url": "http://…"}`."""
 
     ordered: bool = True
     """If True, messages of several topics are put in order by `sequence`."""
@@ -80,6 +86,13 @@ class ConsumerOptions:
         for name in ("backoff_ms", "longest_backoff_ms", "order_wait_ms", "redelivery_window"):
             if getattr(self, name) < 0:
                 raise ValueError(f"{name} must not be negative")
+        if self.schema_registry is not None:
+            try:
+                object.__setattr__(self, "schema_registry", check_registry(self.schema_registry))
+            except Invalid as invalid:
+                raise ValueError(f"schema_registry: {invalid}") from None
+            if "url" not in (self.schema_registry or {}):
+                raise ValueError("schema_registry needs a url")
 
     def _check(self, name: str, allowed: tuple[str, ...]) -> None:
         if getattr(self, name) not in allowed:

@@ -12,16 +12,18 @@ from dataclasses import dataclass
 from typing import Any, Self
 
 from watcher.config import Settings
-from watcher.config.settings import EnvelopeName, JsonFormat, OnLargeEvent
+from watcher.config.settings import EnvelopeName, JsonFormat, OnLargeEvent, SerializationName
 from watcher.config.topics.name import topic_name
 from watcher.messages.control import ControlMessages
 from watcher.messages.dead_letters import PIPELINE_FAILED, dead_letter
 from watcher.messages.envelopes import ENVELOPES
+from watcher.messages.envelopes.layout import Envelope
 from watcher.messages.headers import Headers
 from watcher.messages.oversize import LimitOf, SizePolicy, too_large
 from watcher.messages.row_values import EVENT_ID, OPERATION
 from watcher.messages.rows import RowMessages, TopicNaming
 from watcher.messages.serializations.bson_json import DIALECTS
+from watcher.messages.serializations.serialization import Frame, PrefixesOf, Serialization
 from watcher.messages.serializations.template import RETURNED
 from watcher.messages.unreadable import UNREADABLE, unreadable
 from watcher.model import ANY_PARTITION, Message
@@ -42,6 +44,7 @@ class MessageFormat:
     topic_delete: str
     topic_control: str
     envelope: EnvelopeName = "generic"
+    serialization: SerializationName = "json"
     json_format: JsonFormat = "plain"
     kafka_headers: bool = False
     cloudevents: bool = False
@@ -59,6 +62,7 @@ class MessageFormat:
             topic_delete=topics["delete"],
             topic_control=topics["control"],
             envelope=settings.envelope,
+            serialization=settings.serialization,
             json_format=settings.json_format,
             kafka_headers=settings.kafka_headers,
             cloudevents=settings.cloudevents,
@@ -76,18 +80,19 @@ class Encoder:
         native: bool = True,
         topic_of: TopicNaming = topic_name,
         make_rows: Callable[..., RowMessages] = RowMessages,
+        prefixes_of: PrefixesOf | None = None,
     ) -> None:
-        """`topic_of` names the topics of row changes, and `make_rows` puts together what makes their messages."""
-        envelope = ENVELOPES[message_format.envelope](message_format.watcher)
-        serialization = DIALECTS[envelope.dialect or message_format.json_format]
-        self._headers = _headers(message_format)
+        """`topic_of` names the topics of row changes, and `make_rows` puts together what makes their messages. `prefixes_of` knows
+        the ids of schemas, for a serialization that has some."""
+        envelope, serialization, self._frame = _form(message_format, prefixes_of)
+        self._headers = _headers(message_format, serialization.content_type)
         returned = (*RETURNED, EVENT_ID) if self._headers else RETURNED
         self._fill_template = serialization.fast_path(envelope, returned) if native else None
         self._topics = {operation: getattr(message_format, f"topic_{TOPIC_OF[operation]}") for operation in ROW_OPERATIONS}
         self._fixed_topics = {operation: topic for operation, topic in self._topics.items() if "{" not in topic}
         self._topic_of = topic_of
         self._tombstones = envelope.tombstones
-        self._rows = make_rows(envelope, serialization, self._topics, topic_of, self._headers)
+        self._rows = make_rows(envelope, serialization, self._topics, topic_of, self._headers, self._frame)
         self._control = ControlMessages(
             message_format.watcher, message_format.database, message_format.topic_control, serialization, self._headers
         )
@@ -131,6 +136,8 @@ class Encoder:
                 headers = self._headers.of(operation, sequence, event_id, time_ms)
                 header_bytes = self._headers.size(event_id)
                 value = None if value == NULL else value
+                if self._frame:
+                    key, value = self._framed(event, topic, key, value)
                 time_ms = time_ms if time_ms > 0 else 0
                 return Message(topic, key, value, time_ms, operation, ANY_PARTITION, "", headers, header_bytes)
             operation, database, collection, time_ms, key, value = filled
@@ -141,6 +148,13 @@ class Encoder:
             if change[OPERATION] in self._topics:
                 return self._rows.message(change, sequence)
             return self._control.of_event(change, sequence)
+        except UNREADABLE as error:
+            raise unreadable(event, error) from error
+
+    def _framed(self, event: bytes, topic: str, key: bytes, value: bytes | None) -> tuple[bytes, bytes | None]:
+        """Return key and value as Kafka gets them. Errors: UndeliverableEvent if they do not fit."""
+        try:
+            return self._frame(topic, key, value) if self._frame else (key, value)
         except UNREADABLE as error:
             raise unreadable(event, error) from error
 
@@ -184,9 +198,24 @@ class Encoder:
         return [message._replace(value=None, operation=TOMBSTONE, headers=headers)]
 
 
-def _headers(message_format: MessageFormat) -> Headers | None:
-    """Return the maker of headers; None if messages have none. Only the generic envelope has another place for what they say."""
-    own = message_format.kafka_headers or message_format.envelope != "generic"
+def _form(message_format: MessageFormat, prefixes_of: PrefixesOf | None) -> tuple[Envelope, Serialization, Frame | None]:
+    """Return the envelope, the serialization, and what puts a key and a value into Kafka's form, if they are not that already."""
+    envelope = ENVELOPES[message_format.envelope](message_format.watcher)
+    dialect = DIALECTS[envelope.dialect or message_format.json_format]
+    if message_format.serialization == "json":
+        return envelope, dialect, None
+    if prefixes_of is None:
+        raise ValueError("Avro needs the ids of its schemas")
+    from watcher.messages.serializations.avro import AvroSerialization  # here, because most workers never need it
+
+    avro = AvroSerialization(dialect, message_format.envelope, prefixes_of)
+    return avro.arranged(envelope), avro, avro.framed
+
+
+def _headers(message_format: MessageFormat, content_type: str) -> Headers | None:
+    """Return the maker of headers; None if messages have none. Only the generic envelope in JSON has another place for what they
+    say that everybody can read."""
+    own = message_format.kafka_headers or message_format.envelope != "generic" or message_format.serialization != "json"
     if not own and not message_format.cloudevents:
         return None
-    return Headers(message_format.watcher, own=own, cloud_events=message_format.cloudevents)
+    return Headers(message_format.watcher, own=own, cloud_events=message_format.cloudevents, content_type=content_type)

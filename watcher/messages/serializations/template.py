@@ -7,7 +7,7 @@ from functools import partial
 from typing import Any, TypeAlias, cast
 
 from watcher.bson_elements import DOCUMENT
-from watcher.messages.envelopes.layout import Envelope, InString, Layout, Listed, Number, Value, name_of, parts_of
+from watcher.messages.envelopes.layout import Columns, Envelope, InString, Layout, Listed, Number, Value, name_of, parts_of
 from watcher.messages.row_values import COLLECTION, DATABASE, OPERATION, PLACES, SEQUENCE, SNAPSHOT, TIMESTAMP, Place
 
 try:
@@ -106,6 +106,10 @@ class _Steps:
                 yield from self._steps(part, before + separator + self._dumps(name) + b":")
                 before, separator = b"", b","
             yield b"}", NOTHING, 0
+        elif isinstance(layout, Columns):
+            for part in layout.parts:
+                yield from self._steps(part)
+                yield b"\0", NOTHING, 0
         elif isinstance(layout, InString | Number | Listed):
             number = self._numbers[layout.value]
             yield before, number, _form(layout)
@@ -118,5 +122,5 @@ class _Steps:
 
 def _form(layout: InString | Number | Listed) -> int:
     if isinstance(layout, InString):
-        return DIALECTS_IN_C[layout.dialect] | IN_STRING | (SPACED if layout.spaced else 0)
+        return DIALECTS_IN_C[layout.dialect] | (IN_STRING if layout.quoted else 0) | (SPACED if layout.spaced else 0)
     return PARTS[layout.part] if isinstance(layout, Number) else STRINGS

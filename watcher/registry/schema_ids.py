@@ -1,0 +1,175 @@
+"""Ids of the schemas that a worker writes with. Nothing is written under an id that the registry has not given for that schema.
+
+The registry is asked when the worker opens, and for a topic that is named after its collection when it first gets a message. Then
+the ids are kept, so that a registry that is away stops nobody who has them. Every LOOK_SECONDS, before a message, the worker looks
+whether they still are what they were: a registry that has lost its content may give them to other schemas.
+"""
+
+from __future__ import annotations
+
+import logging
+import struct
+import time
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol
+
+from watcher.config import Settings
+from watcher.errors import ConfigurationError, WatcherError
+from watcher.registry.canonical import canonical
+from watcher.registry.client import Refusal, SchemaRegistry
+
+LOOK_SECONDS = 15.0
+"""Interval between two looks at the ids; the longest time in which messages are written with those of a registry that was wiped."""
+
+AWAY_LOOK_SECONDS = 60.0
+"""The same after a look that the registry did not answer, since it costs the stream its time."""
+
+INCOMPATIBLE, INVALID = 409, 422
+
+logger = logging.getLogger("watcher")
+
+
+class Schema(Protocol):
+    """The schema of a record, by its full name, and its text."""
+
+    @property
+    def name(self) -> str:
+        """The full name."""
+
+    @property
+    def text(self) -> str:
+        """The schema as it is registered."""
+
+
+class Schemas(Protocol):
+    """The schemas of a message's key and value; `name` tells them from others."""
+
+    @property
+    def name(self) -> str:
+        """The name of both."""
+
+    @property
+    def key(self) -> Schema:
+        """The key's."""
+
+    @property
+    def value(self) -> Schema:
+        """The value's."""
+
+
+class SchemaIds:
+    """The ids for one watcher, as what stands before a key or a value. `clock` is in seconds."""
+
+    def __init__(self, settings: Settings, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._use(settings)
+
+    def renew(self, settings: Settings, known: Sequence[tuple[str, Schemas]]) -> None:
+        """Forget all ids and ask for those of `known` topics and schemas. `settings` may differ in credentials. Errors: as for a
+        call."""
+        self._use(settings)
+        for topic, schemas in known:
+            self(topic, schemas)
+
+    def __call__(self, topic: str, schemas: Schemas) -> tuple[bytes, bytes]:
+        """Return the bytes before key and value of a message for the topic.
+
+        Errors: Outage; ConfigurationError, NotPermitted, CredentialsRefused.
+        """
+        if self._clock() >= self._look_due:
+            self._look()
+        return self._prefixes.get((topic, schemas.name)) or self._asked(topic, schemas)
+
+    def _use(self, settings: Settings) -> None:
+        self._properties = settings.schema_registry
+        self._registry = SchemaRegistry(self._properties)
+        self._forget()
+
+    def _forget(self) -> None:
+        self._prefixes: dict[tuple[str, str], tuple[bytes, bytes]] = {}
+        self._ids: dict[tuple[str, str], int] = {}
+        self._written: dict[int, str] = {}
+        self._look_due = self._clock() + LOOK_SECONDS
+
+    def _asked(self, topic: str, schemas: Schemas) -> tuple[bytes, bytes]:
+        key = self._id(subject_of(self._strategy, topic, "key", schemas.key.name), schemas.key)
+        value = self._id(subject_of(self._strategy, topic, "value", schemas.value.name), schemas.value)
+        prefixes = self._prefixes[topic, schemas.name] = struct.pack(">bI", 0, key), struct.pack(">bI", 0, value)
+        return prefixes
+
+    @property
+    def _strategy(self) -> str:
+        return str(self._properties.get("subject.name.strategy", "topic"))
+
+    def _id(self, subject: str, schema: Schema) -> int:
+        known = self._ids.get((subject, schema.name))
+        if known is None:
+            known = self._ids[subject, schema.name] = asked_id(self._registry, self._properties, subject, schema)
+            self._written[known] = schema.text
+            logger.debug("the schema %s of %s has the id %d", schema.name, subject, known)
+        return known
+
+    def _look(self) -> None:
+        """Look whether the registry still has each id for its schema, and forget them all if not."""
+        self._look_due = self._clock() + LOOK_SECONDS
+        try:
+            strange = [number for number, text in self._written.items() if not is_still(self._registry, number, text)]
+        except (WatcherError, Refusal) as error:
+            self._look_due = self._clock() + AWAY_LOOK_SECONDS
+            logger.warning("going on with known ids of schemas: %s", error)
+            return
+        if strange:
+            ids = ", ".join(map(str, strange))
+            hint = f"Messages of the last {AWAY_LOOK_SECONDS:.0f} s may have them. Restore the registry's content to read those."
+            logger.warning("the schema registry no longer knows the ids %s; registering anew", ids, extra={"hint": hint})
+            self._forget()
+
+
+def subject_of(strategy: str, topic: str, part: str, record: str) -> str:
+    """Name the subject of a topic's `key` or `value`, by a strategy of `[schema_registry]`."""
+    return {"topic": f"{topic}-{part}", "record": record, "topic-record": f"{topic}-{record}"}[strategy]
+
+
+def asked_id(registry: SchemaRegistry, properties: Any, subject: str, schema: Schema) -> int:
+    """Register the schema, or find it, as the properties say; returns its id.
+
+    Errors: Outage, CredentialsRefused, NotPermitted; ConfigurationError if the registry refuses it or does not have it.
+    """
+    normalize = bool(properties.get("normalize.schemas", False))
+    try:
+        if properties.get("use.latest.version"):
+            number, text = registry.latest(subject)
+            if canonical(text) != canonical(schema.text):
+                raise ConfigurationError(
+                    f"The latest schema of {subject} is another one than {schema.name}.",
+                    hint='Register the watcher\'s own there, or leave out "use.latest.version".',
+                )
+            return number
+        if properties.get("auto.register.schemas", True):
+            return registry.register(subject, schema.text, normalize=normalize)
+        return registry.look_up(subject, schema.text, normalize=normalize)
+    except Refusal as refusal:
+        raise _explained(refusal, subject, schema) from refusal
+
+
+def is_still(registry: SchemaRegistry, number: int, text: str) -> bool:
+    """Return True if the registry has the schema under this id. Errors: as `SchemaRegistry.ask`."""
+    try:
+        return bool(canonical(registry.schema(number)) == canonical(text))
+    except Refusal as refusal:
+        if refusal.status == 404:
+            return False
+        raise
+
+
+def _explained(refusal: Refusal, subject: str, schema: Schema) -> ConfigurationError:
+    files = "docs/formats.md says where its text is"
+    if refusal.status == INCOMPATIBLE:
+        hint = f"Another schema is registered there. Choose other topics or another subject.name.strategy, or delete {subject}."
+        return ConfigurationError(f"The schema {schema.name} is incompatible with those of {subject}: {refusal.text}", hint=hint)
+    if refusal.status == 404:
+        hint = f'Register it; {files}. Or leave out "auto.register.schemas" = false.'
+        return ConfigurationError(f"The schema registry does not have {schema.name} as {subject}: {refusal.text}", hint=hint)
+    return ConfigurationError(
+        f"The schema registry refuses {schema.name} as {subject}: {refusal}", hint=f"It may have rules of its own; {files}."
+    )

@@ -27,6 +27,8 @@ _MISSING_HINTS = {
     "mongodb_uri": "for example mongodb://localhost:27017/dashboard",
     "kafka_brokers": "for example localhost:9092",
     "kafka_client_id": "for example dashboard-watcher; no two watchers may share it",
+    "schema_registry": '[schema_registry], and below it url = "http://localhost:8081"',
+    "schema_registry.url": "for example http://localhost:8081",
 }
 
 

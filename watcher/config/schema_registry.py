@@ -7,7 +7,7 @@ from types import MappingProxyType
 from typing import Any, Literal
 from urllib.parse import urlsplit
 
-from watcher.config.checked import Check, in_turn
+from watcher.config.checked import Check, Missing, in_turn
 from watcher.config.checks import at_least, at_most, in_utf_8, one_of, text, whole_number, yes_or_no
 from watcher.config.fault import Invalid, Refused, did_you_mean
 
@@ -121,8 +121,8 @@ def contradictions(good: Mapping[str, Any]) -> Iterator[Refused]:
             yield Refused('is for serialization = "avro" alone', key=SCHEMA_REGISTRY, hint="set it, or remove the table")
         return
     if "url" not in registry:
-        text = "needs the address of a schema registry"
-        yield Refused(text, key="serialization", hint='[schema_registry], and below it url = "http://localhost:8081"')
+        key = f"{SCHEMA_REGISTRY}.url" if registry else SCHEMA_REGISTRY
+        yield Missing('is missing, and serialization = "avro" needs it', key=key)
     if good.get("kafka_headers") is False:
         text = 'must be true with serialization = "avro": without the registry nothing else tells its sequence and its watcher'
         yield Refused(text, key="kafka_headers", hint="remove this line")

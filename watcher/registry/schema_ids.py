@@ -11,7 +11,7 @@ import logging
 import struct
 import time
 from collections.abc import Callable, Sequence
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from watcher.config import Settings
 from watcher.errors import ConfigurationError, WatcherError
@@ -41,7 +41,11 @@ class Schema(Protocol):
         """The schema as it is registered."""
 
 
-class Schemas(Protocol):
+S = TypeVar("S", bound=Schema)
+S_co = TypeVar("S_co", bound=Schema, covariant=True)
+
+
+class Schemas(Protocol[S_co]):
     """The schemas of a message's key and value; `name` tells them from others."""
 
     @property
@@ -49,11 +53,11 @@ class Schemas(Protocol):
         """The name of both."""
 
     @property
-    def key(self) -> Schema:
+    def key(self) -> S_co:
         """The key's."""
 
     @property
-    def value(self) -> Schema:
+    def value(self) -> S_co:
         """The value's."""
 
 
@@ -64,14 +68,14 @@ class SchemaIds:
         self._clock = clock
         self._use(settings)
 
-    def renew(self, settings: Settings, known: Sequence[tuple[str, Schemas]]) -> None:
+    def renew(self, settings: Settings, known: Sequence[tuple[str, Schemas[Schema]]]) -> None:
         """Forget all ids and ask for those of `known` topics and schemas. `settings` may differ in credentials. Errors: as for a
         call."""
         self._use(settings)
         for topic, schemas in known:
             self(topic, schemas)
 
-    def __call__(self, topic: str, schemas: Schemas) -> tuple[bytes, bytes]:
+    def __call__(self, topic: str, schemas: Schemas[Schema]) -> tuple[bytes, bytes]:
         """Return the bytes before key and value of a message for the topic.
 
         Errors: Outage; ConfigurationError, NotPermitted, CredentialsRefused.
@@ -91,9 +95,8 @@ class SchemaIds:
         self._written: dict[int, str] = {}
         self._look_due = self._clock() + LOOK_SECONDS
 
-    def _asked(self, topic: str, schemas: Schemas) -> tuple[bytes, bytes]:
-        key = self._id(subject_of(self._strategy, topic, "key", schemas.key.name), schemas.key)
-        value = self._id(subject_of(self._strategy, topic, "value", schemas.value.name), schemas.value)
+    def _asked(self, topic: str, schemas: Schemas[Schema]) -> tuple[bytes, bytes]:
+        key, value = (self._id(*subject) for subject in subjects_of(self._strategy, topic, schemas))
         prefixes = self._prefixes[topic, schemas.name] = struct.pack(">bI", 0, key), struct.pack(">bI", 0, value)
         return prefixes
 
@@ -125,9 +128,12 @@ class SchemaIds:
             self._forget()
 
 
-def subject_of(strategy: str, topic: str, part: str, record: str) -> str:
-    """Name the subject of a topic's `key` or `value`, by a strategy of `[schema_registry]`."""
-    return {"topic": f"{topic}-{part}", "record": record, "topic-record": f"{topic}-{record}"}[strategy]
+def subjects_of(strategy: str, topic: str, schemas: Schemas[S]) -> tuple[tuple[str, S], tuple[str, S]]:
+    """Return the subject of a topic's keys with its schema, and that of the values, by a strategy of `[schema_registry]`."""
+    if strategy == "topic":
+        return (f"{topic}-key", schemas.key), (f"{topic}-value", schemas.value)
+    before = f"{topic}-" if strategy == "topic-record" else ""
+    return (f"{before}{schemas.key.name}", schemas.key), (f"{before}{schemas.value.name}", schemas.value)
 
 
 def asked_id(registry: SchemaRegistry, properties: Any, subject: str, schema: Schema) -> int:

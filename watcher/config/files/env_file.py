@@ -89,6 +89,7 @@ def _take_table(source: SettingsSource, key: str, value: str, line: int | None) 
         entries = None
     if not isinstance(entries, dict):
         source.add_fault(key.upper(), "must be a JSON object", line=line, hint=f"for example {_TABLE_EXAMPLES[key]}")
+        source.settled.add(key)
         return
     for name, item in entries.items():
         is_query = key == "snapshot_filter" and isinstance(item, dict)  # JSON too, so it need not be quoted once more

@@ -121,7 +121,8 @@ clean: ## remove what these commands made; conf.d, run and log stay
 	@rm -rf $(VENV) .cache .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist watcher/messages/serializations/_bson_json*.so
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
-$(INSTALLED): requirements-dev.lock pyproject.toml hatch_build.py watcher/messages/serializations/_bson_json.c | $(BIN)/python
+$(INSTALLED): requirements-dev.lock pyproject.toml hatch_build.py \
+		watcher/messages/serializations/_bson_json.c watcher/messages/serializations/_avro.h | $(BIN)/python
 	@echo "Installing the dependencies into $(VENV) …"
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement requirements-dev.lock
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .

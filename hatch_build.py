@@ -16,6 +16,7 @@ from setuptools.command.build_ext import build_ext
 from setuptools.errors import BaseError, CompileError, LinkError
 
 SOURCE = "watcher/messages/serializations/_bson_json.c"
+INCLUDED = "watcher/messages/serializations/_avro.h"
 STABLE_ABI = "0x030B0000"
 """Python 3.11's: one build serves that and all later ones."""
 
@@ -32,7 +33,7 @@ class NativePart(BuildHookInterface[Any]):
         """
         in_place = Path(self.root, SOURCE).parent / f"_bson_json{SUFFIX}"
         self._directory = TemporaryDirectory(prefix="database-watcher-")
-        if version == "editable" and _is_newer(in_place, Path(self.root, SOURCE), Path(__file__)):
+        if version == "editable" and _is_newer(in_place, Path(self.root, SOURCE), Path(self.root, INCLUDED), Path(__file__)):
             return
         try:
             built = compile_native(Path(self.root), Path(self._directory.name))

@@ -23,8 +23,21 @@ from watcher.decoding.decoder import decode
 from watcher.decoding.message import UnknownMessage
 from watcher.decoding.places import TopicPlaces
 from watcher.errors import UndeliverableEvent
-from watcher.messages.serializations.avro_binary import long, string, writer_of
+from watcher.messages.serializations.avro_binary import kind_of, long, string, writer_of
+from watcher.messages.serializations.avro_schemas import JSON, STRINGS
+from watcher.messages.serializations.template import COMPILED
 from watcher.model import Message
+
+if COMPILED:
+    from watcher.messages.serializations._bson_json import avro_record
+
+KINDS = [
+    (schema, is_json)
+    for plain in (JSON, "string", "long", STRINGS)
+    for schema in (plain, ["null", plain])
+    for is_json in ((False, True) if plain == "string" else (False,))
+]
+"""All kinds of columns: a schema, and True for one that gets JSON text."""
 
 FORMATS = {"generic": "plain", **ENVELOPES}
 ALL = pytest.mark.parametrize("envelope", FORMATS)
@@ -216,3 +229,31 @@ def test_all_of_avro_is_read() -> None:
     found = content_of(written.getvalue(), lambda _: ANYTHING)
     told = {**inner, "data": "01", "four": "6162"}
     assert found == {**told, "next": told}
+
+
+TEXTS = st.sampled_from(
+    [b"", b"null", b"{}", b'"a\\"b"', b'"plain"', b'"', b"7", b"-1", b"1" * 19, b"-", b"1.5", b"[]"]
+) | st.binary(max_size=6).filter(lambda text: b"\0" not in text)
+
+
+@pytest.mark.skipif(not COMPILED, reason="C was not compiled")
+@settings(max_examples=300)
+@given(texts=st.lists(TEXTS, min_size=len(KINDS), max_size=len(KINDS)))
+def test_c_encodes_any_column_as_python_does_or_not_at_all(texts: list[bytes]) -> None:
+    for (schema, is_json), text in zip(KINDS, texts, strict=True):
+        kind = kind_of(schema, is_json=is_json)
+        made = avro_record(((kind, (b"<", b">")),), b"0\0" + text + b"\0", b"p")
+        if made is not None:
+            assert made == b"p<" + writer_of(schema, is_json=is_json)(text) + b">"
+
+
+@pytest.mark.skipif(not COMPILED, reason="C was not compiled")
+def test_c_leaves_to_python_what_are_not_its_columns() -> None:
+    records = ((b"jJ", (b"", b"", b"")),)
+    assert avro_record(records, b"0\0a\0b\0", b"") == b"\2a\2\2b"
+    for columns in (b"", b"0", b"0\0a\0", b"0\0a\0b\0c\0", b"0\0a\0b"):
+        assert avro_record(records, columns, b"") is None
+    with pytest.raises(IndexError):
+        avro_record(records, b"1\0a\0b\0", b"")
+    with pytest.raises(ValueError, match="literal"):
+        avro_record(((b"j", (b"",)),), b"0\0a\0", b"")

@@ -84,7 +84,7 @@ class Encoder:
     ) -> None:
         """`topic_of` names the topics of row changes, and `make_rows` puts together what makes their messages. `prefixes_of` knows
         the ids of schemas, for a serialization that has some."""
-        envelope, serialization, self._frame = _form(message_format, prefixes_of)
+        envelope, serialization, self._frame = _form(message_format, prefixes_of, native=native)
         self._headers = _headers(message_format, serialization.content_type)
         returned = (*RETURNED, EVENT_ID) if self._headers else RETURNED
         self._fill_template = serialization.fast_path(envelope, returned) if native else None
@@ -198,7 +198,9 @@ class Encoder:
         return [message._replace(value=None, operation=TOMBSTONE, headers=headers)]
 
 
-def _form(message_format: MessageFormat, prefixes_of: PrefixesOf | None) -> tuple[Envelope, Serialization, Frame | None]:
+def _form(
+    message_format: MessageFormat, prefixes_of: PrefixesOf | None, *, native: bool
+) -> tuple[Envelope, Serialization, Frame | None]:
     """Return the envelope, the serialization, and what puts a key and a value into Kafka's form, if they are not that already."""
     envelope = ENVELOPES[message_format.envelope](message_format.watcher)
     dialect = DIALECTS[envelope.dialect or message_format.json_format]
@@ -208,7 +210,7 @@ def _form(message_format: MessageFormat, prefixes_of: PrefixesOf | None) -> tupl
         raise ValueError("Avro needs the ids of its schemas")
     from watcher.messages.serializations.avro import AvroSerialization  # here, because most workers never need it
 
-    avro = AvroSerialization(dialect, message_format.envelope, prefixes_of)
+    avro = AvroSerialization(dialect, message_format.envelope, prefixes_of, native=native)
     return avro.arranged(envelope), avro, avro.framed
 
 

@@ -956,7 +956,14 @@ static PyObject *template(PyObject *module, PyObject *arguments) {
     return capsule;
 }
 
+/* ---- Avro --------------------------------------------------------------------------------------------------------------------- */
+
+#include "_avro.h"
+
 static PyMethodDef METHODS[] = {
+    {"avro_record", (PyCFunction)(void (*)(void))avro_record, METH_FASTCALL,
+     "avro_record(records, columns, prefix)\n--\n\n"
+     "The Avro record of columns behind a prefix; None for what is better left to Python. Each of the records is (kinds, literals)."},
     {"template", template, METH_VARARGS,
      "template(places, returned, deciding, cases)\n--\n\n"
      "A template for `fill`, of tuples: the places (parent, name, BSON type or 0, optional), the numbers of those whose values are\n"

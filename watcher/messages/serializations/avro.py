@@ -14,11 +14,22 @@ from typing import Any, NamedTuple
 
 from watcher.messages.envelopes.layout import ABSENT, Columns, Envelope, Filled, InString, Layout, Value
 from watcher.messages.row_values import COLLECTION, DATABASE
-from watcher.messages.serializations.avro_binary import NULL_BRANCH, NULL_TEXT, VALUE_BRANCH, WriteText, string, writer_of
+from watcher.messages.serializations.avro_binary import (
+    NULL_BRANCH,
+    NULL_TEXT,
+    VALUE_BRANCH,
+    WriteText,
+    kind_of,
+    string,
+    writer_of,
+)
 from watcher.messages.serializations.avro_schemas import GENERIC, SCHEMAS, AvroType, MessageSchemas
 from watcher.messages.serializations.bson_json import JsonDialect
 from watcher.messages.serializations.serialization import PrefixesOf
-from watcher.messages.serializations.template import FillTemplate, fast_path
+from watcher.messages.serializations.template import COMPILED, FillTemplate, fast_path
+
+if COMPILED:
+    from watcher.messages.serializations._bson_json import avro_record
 
 CONTROL_FIELDS = "control"
 """The field for what only some control messages have, as a JSON object."""
@@ -32,13 +43,15 @@ class AvroSerialization:
 
     content_type = "application/avro"
 
-    def __init__(self, dialect: JsonDialect, envelope: str, prefixes_of: PrefixesOf) -> None:
-        """`prefixes_of` may ask the registry. Its errors are raised where a message is made."""
+    def __init__(self, dialect: JsonDialect, envelope: str, prefixes_of: PrefixesOf, *, native: bool = True) -> None:
+        """`prefixes_of` may ask the registry. Its errors are raised where a message is made. `native` allows the use of C."""
         self.name = dialect.name
         self._dialect = dialect
         self._schemas = SCHEMAS[envelope]
         self._prefixes_of = prefixes_of
         self._records: list[_Record] = []
+        self._in_c: tuple[tuple[bytes, tuple[bytes, ...]], ...] = ()
+        self._native = native and COMPILED
         control = _columns(GENERIC.value.schema, {name: Value(name) for name in _names(GENERIC)})
         self._control_names = [name for name in _names(GENERIC) if name != CONTROL_FIELDS]
         self._control_writers = [writer_of(each.schema) for each in control if isinstance(each, _Column)]
@@ -91,9 +104,12 @@ class AvroSerialization:
         else:
             record = _Record(_columns(schema, layout))
         self._records.append(record)
+        self._in_c += (record.in_c,)
         return Columns((len(self._records) - 1, *(column.part for column in record.columns)))
 
     def _written(self, columns: bytes, prefix: bytes) -> bytes | None:
+        if self._native and (written := avro_record(self._in_c, columns, prefix)) is not None:
+            return written
         number, *texts, _ = columns.split(b"\0")
         return self._records[int(number)].written(texts, prefix)
 
@@ -118,8 +134,10 @@ class _Record:
                 self._literals.append(b"")
             else:
                 self._literals[-1] += step
-        writers = (writer_of(column.schema, is_json=isinstance(column.part, InString)) for column in self.columns)
+        forms = [(column.schema, isinstance(column.part, InString)) for column in self.columns]
+        writers = (writer_of(schema, is_json=is_json) for schema, is_json in forms)
         self._writers: list[tuple[WriteText, bytes]] = list(zip(writers, self._literals[1:], strict=True))
+        self.in_c = b"".join(kind_of(schema, is_json=is_json) for schema, is_json in forms), tuple(self._literals)
 
     def written(self, texts: Sequence[bytes], prefix: bytes) -> bytes | None:
         """Return the record behind `prefix`; None for a document that is gone."""

@@ -56,6 +56,14 @@ def writer_of(schema: AvroType, *, is_json: bool = False) -> WriteText:
     return lambda text: NULL_BRANCH if not text or text == NULL_TEXT else VALUE_BRANCH + write(text)
 
 
+def kind_of(schema: AvroType, *, is_json: bool = False) -> bytes:
+    """Return the letter by which C knows what `writer_of` writes; see `_avro.h`."""
+    inner = schema[1] if isinstance(schema, list) else schema
+    kinds = {"string": b"s", "long": b"l", "int": b"l"}
+    kind = b"j" if _is_json(inner) else b"t" if is_json else kinds.get(inner, b"o") if isinstance(inner, str) else b"o"
+    return kind.upper() if isinstance(schema, list) else kind
+
+
 def _is_json(schema: AvroType) -> bool:
     return isinstance(schema, dict) and schema.get("logicalType") == JSON_TEXT
 

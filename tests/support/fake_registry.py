@@ -1,4 +1,4 @@
-"""A schema registry in the test's own process, for faults that a real one does not have on demand. It knows no compatibility."""
+"""A schema registry in the test's own process, for faults that a real one does not have on demand."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from urllib.parse import unquote, urlsplit
 
 
 class FakeRegistry:
-    """Subjects with their schemas, and the faults that are asked for."""
+    """Subjects with their schemas, and the faults that are asked for. Only the same schema is compatible."""
 
     def __init__(self, first_id: int = 1) -> None:
         self.subjects: dict[str, list[int]] = {}
@@ -56,6 +56,8 @@ class FakeRegistry:
             case ["POST", "subjects", subject]:
                 found = [number for number in self.subjects.get(subject, ()) if self.schemas[number] == body["schema"]]
                 return (200, {"id": found[0]}) if found else (404, {"error_code": 40403, "message": "Schema not found"})
+            case ["POST", "compatibility", "subjects", subject, "versions", "latest"] if subject in self.subjects:
+                return 200, {"is_compatible": self.schemas[self.subjects[subject][-1]] == body["schema"]}
             case ["GET", "subjects", subject, "versions", "latest"] if subject in self.subjects:
                 number = self.subjects[subject][-1]
                 return 200, {"id": number, "schema": self.schemas[number]}

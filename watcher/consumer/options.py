@@ -6,8 +6,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from watcher.config.fault import Invalid
-from watcher.config.schema_registry import check_registry
 from watcher.decoding.places import USUAL_TEMPLATE
 
 MEBIBYTE = 1024 * 1024
@@ -87,13 +85,22 @@ class ConsumerOptions:
             if getattr(self, name) < 0:
                 raise ValueError(f"{name} must not be negative")
         if self.schema_registry is not None:
-            try:
-                object.__setattr__(self, "schema_registry", check_registry(self.schema_registry))
-            except Invalid as invalid:
-                raise ValueError(f"schema_registry: {invalid}") from None
-            if "url" not in (self.schema_registry or {}):
-                raise ValueError("schema_registry needs a url")
+            object.__setattr__(self, "schema_registry", _checked_registry(self.schema_registry))
 
     def _check(self, name: str, allowed: tuple[str, ...]) -> None:
         if getattr(self, name) not in allowed:
             raise ValueError(f"{name} must be one of {', '.join(allowed)}, not {getattr(self, name)!r}")
+
+
+def _checked_registry(properties: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return the properties of a schema registry in their types. Raises ValueError."""
+    from watcher.config.fault import Invalid  # here, because most consumers never need it
+    from watcher.config.schema_registry import check_registry
+
+    try:
+        checked = check_registry(properties)
+    except Invalid as invalid:
+        raise ValueError(f"schema_registry: {invalid}") from None
+    if "url" not in checked:
+        raise ValueError("schema_registry needs a url")
+    return checked

@@ -38,6 +38,9 @@ def test_neither_goes_without_the_other() -> None:
     [
         ({"url": "localhost:8081"}, "must be an address such as"),
         ({"url": "http://one:8081,two"}, "must be an address such as"),
+        ({"url": "http://one:port"}, "must be an address such as"),
+        ({"bearer.auth.token": "a\nb"}, "must be text of printable ASCII characters"),
+        ({"bearer.auth.client.secret": 7}, "must be text"),
         ({"basic.auth.user.info": "ada"}, "must be user:password"),
         ({"timeout": 0}, "must be at least 1"),
         ({"timeout": 61}, "must be at most 60"),
@@ -136,3 +139,15 @@ def test_no_secret_is_shown() -> None:
     assert "topsecret" not in repr(told)
     assert told["schema_registry.bearer.auth.client.id"] == "watcher"
     assert "schema_registry.ssl.key.location" not in told
+
+
+def test_files_that_are_not_there_are_refused_before_a_connection(tmp_path: Path) -> None:
+    (tmp_path / "ca.pem").touch()
+    table = f'url = "https://localhost:8081"\n"ssl.ca.location" = "{tmp_path}/ca.pem"\n'
+    mine = '"ssl.certificate.location" = "/missing.pem"\n"ssl.key.location" = "/missing.key"\n'
+    text = f'{REQUIRED_TOML}serialization = "avro"\n[schema_registry]\n{table}{mine}'
+    faults = load(written(tmp_path, text), {}, ask_drivers=True).faults
+    assert [(fault.key, fault.text) for fault in faults] == [
+        ("schema_registry.ssl.certificate.location", "names /missing.pem, which is no file"),
+        ("schema_registry.ssl.key.location", "names /missing.key, which is no file"),
+    ]

@@ -15,6 +15,7 @@ from watcher.config.files.source import KAFKA_TABLE, TABLES_WITH_SECRETS, Entry,
 from watcher.config.kafka.librdkafka_refusals import refused_by_librdkafka
 from watcher.config.kafka_client import producer_properties
 from watcher.config.mongodb.pymongo_refusals import refused_by_pymongo
+from watcher.config.schema_registry import SCHEMA_REGISTRY, missing_files
 from watcher.config.settings import TABLES, Settings
 from watcher.config.transform import missing_module
 
@@ -79,6 +80,7 @@ class Draft:
         if (entry := self.entries.get("transform")) and "transform" not in self.settled:
             missing = missing_module(str(entry.value), entry.origin.directory.parent)
             refusals += [refused.within("transform") for refused in missing]
+        refusals += [refused.within(SCHEMA_REGISTRY) for refused in missing_files(self._table(SCHEMA_REGISTRY))]
         if KAFKA_TABLE not in self.settled:
             completed = partial(producer_properties, transactional_id=self._transactional_id())
             refusals += [refused.within(KAFKA_TABLE) for refused in refused_by_librdkafka(self._properties_to_ask(), completed)]

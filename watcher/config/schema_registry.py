@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Literal
 from urllib.parse import urlsplit
@@ -32,16 +33,35 @@ _JAVA_PACKAGE = "io.confluent.kafka.serializers.subject."
 
 def _urls(value: object) -> str:
     urls = text(value)
-    for url in urls.split(","):
-        parts = urlsplit(url.strip())
-        if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise Refused("must be an address such as http://localhost:8081", hint="several are separated by commas")
+    if not all(map(_is_url, urls.split(","))):
+        raise Refused("must be an address such as http://localhost:8081", hint="several are separated by commas")
     return urls
+
+
+def _is_url(url: str) -> bool:
+    try:
+        parts = urlsplit(url.strip())
+        return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:  # a port that is none
+        return False
+
+
+def _header(value: object) -> str:
+    """Return text that a header of HTTP can hold. The value is a secret, and not repeated."""
+    if not isinstance(value, str) or not value.isascii() or not value.isprintable():
+        raise Refused("must be text of printable ASCII characters")
+    return value
 
 
 def _pair(value: object) -> str:
     if not isinstance(value, str) or ":" not in value:
         raise Refused("must be user:password")
+    return in_utf_8(value)
+
+
+def _secret(value: object) -> str:
+    if not isinstance(value, str):
+        raise Refused("must be text")
     return in_utf_8(value)
 
 
@@ -65,17 +85,17 @@ PROPERTIES: Mapping[str, tuple[Check, ...]] = MappingProxyType(
         "basic.auth.credentials.source": (one_of(BasicSource),),
         "basic.auth.user.info": (_pair,),
         "bearer.auth.credentials.source": (one_of(BearerSource),),
-        "bearer.auth.token": (text,),
+        "bearer.auth.token": (_header,),
         "bearer.auth.issuer.endpoint.url": (_urls,),
         "bearer.auth.client.id": (text,),
-        "bearer.auth.client.secret": (text,),
+        "bearer.auth.client.secret": (_secret,),
         "bearer.auth.scope": (text,),
-        "bearer.auth.logical.cluster": (text,),
-        "bearer.auth.identity.pool.id": (text,),
+        "bearer.auth.logical.cluster": (_header,),
+        "bearer.auth.identity.pool.id": (_header,),
         "ssl.ca.location": (text,),
         "ssl.certificate.location": (text,),
         "ssl.key.location": (text,),
-        "ssl.key.password": (text,),
+        "ssl.key.password": (_secret,),
         "auto.register.schemas": (yes_or_no,),
         "use.latest.version": (yes_or_no,),
         "normalize.schemas": (yes_or_no,),
@@ -148,6 +168,13 @@ def _within(registry: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
     for key, other in (("ssl.certificate.location", "ssl.key.location"), ("ssl.key.location", "ssl.certificate.location")):
         if has(key) and not has(other):
             yield key, f"needs {other}", ""
+
+
+def missing_files(registry: Mapping[str, Any]) -> Iterator[Refused]:
+    """Yield a refusal for each file of the table that is not there."""
+    for name, value in registry.items():
+        if name.endswith(".location") and not Path(str(value)).is_file():
+            yield Refused(f"names {value}, which is no file", key=name)
 
 
 def defaults(given: Mapping[str, Any]) -> Mapping[str, object]:

@@ -57,9 +57,10 @@ class Authentication:
             }
             client = _basic(f"{told['bearer.auth.client.id']}:{told['bearer.auth.client.secret']}")
             answer = json.loads(self._post(told["bearer.auth.issuer.endpoint.url"], urlencode(form).encode(), client))
-            if not isinstance(answer, dict) or not isinstance(answer.get("access_token"), str):
+            token = answer.get("access_token") if isinstance(answer, dict) else None
+            if not isinstance(token, str) or not token.isascii() or not token.isprintable():
                 raise ValueError("the answer holds no access_token")
-            self._token = answer["access_token"]
+            self._token = token
             self._token_until = time.monotonic() + EARLY * float(answer.get("expires_in") or 0)
         return self._token
 

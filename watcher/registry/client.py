@@ -23,7 +23,7 @@ COMPONENT = "schema-registry"
 
 TIMEOUT_SECONDS = 5
 JSON_TYPE = "application/vnd.schemaregistry.v1+json"
-LARGEST_ANSWER = 4 * 1024 * 1024
+LARGEST_ANSWER = 16 * 1024 * 1024
 
 PASSING = frozenset({408, 425, 429})
 """Statuses below 500 that do not last."""
@@ -112,7 +112,9 @@ class SchemaRegistry:
             ) from error
 
     def _post_form(self, url: str, form: bytes, headers: Mapping[str, str]) -> bytes:
-        status, answer = self._exchange(url, "POST", urlsplit(url).path, form, {"Content-Type": FORM, **headers})
+        parts = urlsplit(url)
+        path = f"{parts.path or '/'}{f'?{parts.query}' if parts.query else ''}"
+        status, answer = self._exchange(url, "POST", path, form, {"Content-Type": FORM, **headers})
         if status in (400, 401, 403):
             raise self._refused_credentials(url, answer)
         if status != 200:

@@ -7,10 +7,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from watcher.config.fault import Fault, Origin, did_you_mean, nearest
+from watcher.config.schema_registry import SCHEMA_REGISTRY
 from watcher.config.settings import KEYS, TABLES
 
 KAFKA_TABLE = "kafka"
-TABLES_WITH_SECRETS = (KAFKA_TABLE, "schema_registry")
+TABLES_WITH_SECRETS = (KAFKA_TABLE, SCHEMA_REGISTRY)
 """The tables in which any property may be kept in a file of its own."""
 
 

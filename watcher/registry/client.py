@@ -6,24 +6,16 @@ Source: https://docs.confluent.io/platform/current/schema-registry/develop/api.h
 
 from __future__ import annotations
 
-import http.client
 import json
-import ssl
-import time
 from collections.abc import Mapping
-from functools import cached_property
 from typing import Any
 from urllib.parse import quote, urlsplit
 
-from watcher.errors import KEEPS_TRYING, CredentialsRefused, NotPermitted, Outage
-from watcher.registry.authentication import FORM, Authentication, tls_context
+from watcher.errors import CredentialsRefused, NotPermitted, Outage
+from watcher.registry.authentication import FORM, Authentication
+from watcher.registry.exchange import COMPONENT, Exchange, outage, shown
 
-COMPONENT = "schema-registry"
-"""The registry's name in outages."""
-
-TIMEOUT_SECONDS = 5
 JSON_TYPE = "application/vnd.schemaregistry.v1+json"
-LARGEST_ANSWER = 16 * 1024 * 1024
 
 PASSING = frozenset({408, 425, 429})
 """Statuses below 500 that do not last."""
@@ -40,19 +32,19 @@ class Refusal(Exception):
 
 
 class SchemaRegistry:
-    """One registry, at one or several addresses. Each request has a connection of its own, since there are few."""
+    """One registry, at one or several addresses."""
 
     def __init__(self, properties: Mapping[str, Any]) -> None:
         """`properties` are those of `[schema_registry]`. Errors: ConfigurationError if a file of them cannot be used."""
         self._urls = [url.strip().rstrip("/") for url in str(properties["url"]).split(",")]
         self._properties = properties
-        self._timeout = float(properties.get("timeout", TIMEOUT_SECONDS))
+        self._exchange = Exchange(properties)
         self._authentication = Authentication(properties, self._post_form)
 
     @property
     def place(self) -> str:
         """The first address, without a password."""
-        return _shown(self._urls[0])
+        return shown(self._urls[0])
 
     def subjects(self) -> list[str]:
         """Return the names of all subjects. Errors: as `ask`."""
@@ -90,69 +82,34 @@ class SchemaRegistry:
         for url in self._urls:
             try:
                 status, answer = self._sent(url, method, path, data)
-            except Outage as outage:
-                error = error or outage
+            except Outage as missed:
+                error = error or missed
                 continue
             return self._content(url, status, answer)
         raise error or Outage(f"The schema registry at {self.place} does not answer.", component=COMPONENT)
 
     def _sent(self, url: str, method: str, path: str, data: bytes | None) -> tuple[int, bytes]:
         headers = {"Accept": f"{JSON_TYPE}, application/json", "Content-Type": JSON_TYPE, **self._login(url)}
-        status, answer = self._exchange(url, method, urlsplit(url).path + path, data, headers)
+        status, answer = self._exchange.send(url, method, urlsplit(url).path + path, data, headers)
         if status >= 500 or status in PASSING:
-            raise self._outage(url, f"answers with HTTP {status}: {_words(answer)[1]}", "server_error")
+            raise outage(url, f"answers with HTTP {status}: {_words(answer)[1]}", "server_error")
         return status, answer
 
     def _login(self, url: str) -> dict[str, str]:
         try:
             return self._authentication.headers(url)
         except ValueError as error:
-            raise self._outage(
-                str(self._properties["bearer.auth.issuer.endpoint.url"]), f"gives no token: {error}", "token"
-            ) from error
+            raise outage(str(self._properties["bearer.auth.issuer.endpoint.url"]), f"gives no token: {error}", "token") from error
 
     def _post_form(self, url: str, form: bytes, headers: Mapping[str, str]) -> bytes:
         parts = urlsplit(url)
         path = f"{parts.path or '/'}{f'?{parts.query}' if parts.query else ''}"
-        status, answer = self._exchange(url, "POST", path, form, {"Content-Type": FORM, **headers})
+        status, answer = self._exchange.send(url, "POST", path, form, {"Content-Type": FORM, **headers})
         if status in (400, 401, 403):
             raise self._refused_credentials(url, answer)
         if status != 200:
-            raise self._outage(url, f"gives no token: HTTP {status}", "token")
+            raise outage(url, f"gives no token: HTTP {status}", "token")
         return answer
-
-    def _exchange(self, url: str, method: str, path: str, data: bytes | None, headers: Mapping[str, str]) -> tuple[int, bytes]:
-        """Send one request; returns status and body. Errors: Outage; ConfigurationError if a file for TLS cannot be used."""
-        connection = self._connection(url)
-        until = time.monotonic() + self._timeout
-        try:
-            connection.request(method, path, data, dict(headers))
-            response = connection.getresponse()
-            answer = b""
-            while (piece := response.read1(LARGEST_ANSWER)) and len(answer) < LARGEST_ANSWER:
-                answer += piece
-                if time.monotonic() > until:
-                    raise TimeoutError("it sends too slowly")
-        except ssl.SSLError as error:
-            hint = f'"ssl.ca.location" in [schema_registry] names the certificates to trust. {KEEPS_TRYING}'
-            raise self._outage(url, f"cannot be trusted: {error}", "tls", hint) from error
-        except TimeoutError as error:
-            raise self._outage(url, f"does not answer within {self._timeout:.0f} s", "timed_out") from error
-        except (OSError, http.client.HTTPException) as error:
-            raise self._outage(url, f"cannot be reached: {error}", "unreachable") from error
-        finally:
-            connection.close()
-        return response.status, answer
-
-    def _connection(self, url: str) -> http.client.HTTPConnection:
-        parts = urlsplit(url)
-        if parts.scheme == "https":
-            return http.client.HTTPSConnection(str(parts.hostname), parts.port, timeout=self._timeout, context=self._context)
-        return http.client.HTTPConnection(str(parts.hostname), parts.port, timeout=self._timeout)
-
-    @cached_property
-    def _context(self) -> ssl.SSLContext:
-        return tls_context(self._properties)
 
     def _content(self, url: str, status: int, answer: bytes) -> Any:
         """Return the JSON of a successful answer."""
@@ -162,7 +119,7 @@ class SchemaRegistry:
             raise self._refused_credentials(url, answer)
         if status == 403:
             raise NotPermitted(
-                f"The schema registry at {_shown(url)} does not permit this: {text}",
+                f"The schema registry at {shown(url)} does not permit this: {text}",
                 hint="Grant this user reading and writing of the watcher's subjects.",
             )
         if status >= 300:
@@ -170,29 +127,25 @@ class SchemaRegistry:
         try:
             return json.loads(answer)
         except ValueError as error:
-            raise self._outage(url, "does not answer as a schema registry: no JSON", "no_registry") from error
+            raise outage(url, "does not answer as a schema registry: no JSON", "no_registry") from error
 
     def _refused_credentials(self, url: str, answer: bytes) -> CredentialsRefused:
         return CredentialsRefused(
-            f"The schema registry at {_shown(url)} refuses the credentials: {_words(answer)[1]}",
+            f"The schema registry at {shown(url)} refuses the credentials: {_words(answer)[1]}",
             hint='Correct "basic.auth.user.info" or "bearer.auth.…" in [schema_registry].',
             component=COMPONENT,
         )
 
-    def _outage(self, url: str, text: str, code: str, hint: str = "") -> Outage:
-        hint = hint or f"Check `url` in [schema_registry], and that the registry runs. {KEEPS_TRYING}"
-        return Outage(f"The schema registry at {_shown(url)} {text}", hint=hint, component=COMPONENT, code=code)
-
     def _id(self, answer: Any) -> int:
         number = answer.get("id") if isinstance(answer, dict) else None
         if not isinstance(number, int) or not 0 <= number < 2**31:
-            raise self._outage(self._urls[0], "does not answer as a schema registry: no id", "no_registry")
+            raise outage(self._urls[0], "does not answer as a schema registry: no id", "no_registry")
         return number
 
     def _schema(self, answer: Any) -> str:
         schema = answer.get("schema") if isinstance(answer, dict) else None
         if not isinstance(schema, str):
-            raise self._outage(self._urls[0], "does not answer as a schema registry: no schema", "no_registry")
+            raise outage(self._urls[0], "does not answer as a schema registry: no schema", "no_registry")
         return schema
 
 
@@ -202,12 +155,6 @@ def _quoted(subject: str) -> str:
 
 def _query(normalize: bool) -> str:
     return "?normalize=true" if normalize else ""
-
-
-def _shown(url: str) -> str:
-    parts = urlsplit(url)
-    host = f"[{parts.hostname}]" if ":" in str(parts.hostname) else parts.hostname
-    return f"{parts.scheme}://{host}{f':{parts.port}' if parts.port else ''}{parts.path}"
 
 
 def _words(answer: bytes) -> tuple[int, str]:

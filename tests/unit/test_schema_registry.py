@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 import ssl
 from base64 import b64encode
 from collections.abc import Iterator
@@ -16,7 +17,7 @@ import trustme
 from tests.support.fake_registry import FakeRegistry, fake_registry
 from tests.support.plain_settings import settings
 from watcher.config import Settings
-from watcher.errors import ConfigurationError, CredentialsRefused, NotPermitted, Outage
+from watcher.errors import ConfigurationError, CredentialsRefused, NotPermitted, Outage, Stop
 from watcher.messages.serializations.avro_schemas import DOCUMENT, GENERIC
 from watcher.registry import schema_ids_of
 from watcher.registry.client import Refusal, SchemaRegistry
@@ -308,3 +309,19 @@ def test_compatibility_is_told(registry: FakeRegistry) -> None:
     registry.fails_with = 404, {"error_code": 40401, "message": "Subject not found"}
     with pytest.raises(Refusal):
         client.is_compatible(TOPIC, "{}")
+
+
+def documented() -> Iterator[tuple[int, str]]:
+    """Statuses with what docs/errors.md says of a worker then."""
+    page = (Path(__file__).parents[2] / "docs" / "errors.md").read_text(encoding="utf-8").partition("## Schema registry")[2]
+    for statuses, does in re.findall(r"^\| HTTP ([\d, ]+).*\| ([^|]+) \|$", page, re.MULTILINE):
+        yield from ((int(status), does) for status in statuses.replace(" ", "").strip(",").split(","))
+
+
+@pytest.mark.parametrize(("status", "does"), [*documented()])
+def test_a_worker_does_what_the_page_of_errors_says(registry: FakeRegistry, status: int, does: str) -> None:
+    registry.fails_with = status, {}
+    with pytest.raises((Outage, Stop)) as error:
+        ids(registry)(TOPIC, GENERIC)
+    told = "keeps trying" if isinstance(error.value, Outage) else f"stops with {error.value.exit_code:d}"
+    assert told == does

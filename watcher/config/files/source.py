@@ -7,11 +7,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from watcher.config.fault import Fault, Origin, did_you_mean, nearest
-from watcher.config.schema_registry import SCHEMA_REGISTRY
 from watcher.config.settings import KEYS, TABLES
 
 KAFKA_TABLE = "kafka"
-TABLES_WITH_SECRETS = (KAFKA_TABLE, SCHEMA_REGISTRY)
+TABLES_WITH_SECRETS = (KAFKA_TABLE, "schema_registry")
 """The tables in which any property may be kept in a file of its own."""
 
 

@@ -96,6 +96,14 @@ def test_c_makes_the_same_bytes(envelope: str) -> None:
         assert written(envelope, one, "avro", native=True) == written(envelope, one, "avro", native=False)
 
 
+@pytest.mark.skipif(not COMPILED, reason="C was not compiled")
+@ALL
+def test_c_makes_the_common_ones(envelope: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("watcher.messages.serializations.avro._Record.written", lambda *_: pytest.fail("made in Python"))
+    for name in ("recorded insert", "recorded replace", "recorded delete", "an update that removes nothing", "in a transaction"):
+        written(envelope, CASES[name], "avro")
+
+
 @ALL
 def test_others_read_it(envelope: str) -> None:
     for one in CASES.values():
@@ -232,7 +240,7 @@ def test_all_of_avro_is_read() -> None:
 
 
 TEXTS = st.sampled_from(
-    [b"", b"null", b"{}", b'"a\\"b"', b'"plain"', b'"', b"7", b"-1", b"1" * 19, b"-", b"1.5", b"[]"]
+    [b"", b"null", b"{}", b'"a\\"b"', b'"plain"', b'"', b"7", b"-1", b"9" * 18, b"1" * 19, b"9" * 19, b"-", b"1.5", b"[]"]
 ) | st.binary(max_size=6).filter(lambda text: b"\0" not in text)
 
 

@@ -36,14 +36,15 @@ static int encode_quoted(Encoded *to, const char *text, size_t length) {
 }
 
 static int encode_number(Encoded *to, const char *text, size_t length) {
-    int64_t number = 0;
+    uint64_t number = 0;
     int is_negative = text[0] == '-';
-    if (length - (size_t)is_negative > 18 || length == (size_t)is_negative) return 0;
+    if (length - (size_t)is_negative > 19 || length == (size_t)is_negative) return 0; /* 19 digits are within 64 bits */
     for (size_t i = (size_t)is_negative; i < length; i++) {
         if (text[i] < '0' || text[i] > '9') return 0;
-        number = number * 10 + (text[i] - '0');
+        number = number * 10 + (uint64_t)(text[i] - '0');
     }
-    put_long(to, is_negative ? -number : number);
+    if (number > INT64_MAX) return 0;
+    put_long(to, is_negative ? -(int64_t)number : (int64_t)number);
     return 1;
 }
 

@@ -37,7 +37,7 @@ ALLOWED: dict[str, frozenset[str]] = {
     "verification": VALUES | {"bson_elements", "consumer", "decoding", "kafka", "messages", "mongodb"},
     "fleet": SHARED | {"status"},
     "consumer": SHARED | {"decoding", "registry"},
-    "registry": frozenset({"config", "errors"}),
+    "registry": frozenset({"config", "decoding", "errors"}),
     "decoding": frozenset({"errors", "log", "operations"}),
     "sandbox": SHARED,
     "terminal": SHARED | {"status"},

@@ -28,6 +28,8 @@ LEAN = (MESSAGE, "watcher.mongodb.ChangeEvent")
 SINGLE = ("watcher.generic.Key", "watcher.document.Key", "watcher.document.Document", "watcher.mongodb.Key")
 """Records whose only field is the whole of the JSON."""
 
+PRIMITIVES = frozenset({"null", "boolean", "int", "long", "float", "double", "bytes", "string"})
+
 BROKEN = (LookupError, TypeError, ValueError, AttributeError, struct.error, RecursionError)
 
 
@@ -65,10 +67,10 @@ class _Reader:
         if isinstance(schema, list):
             return self._value(schema[self._index(len(schema))], namespace)
         if isinstance(schema, str):
-            return self._primitive(schema) if schema in _PRIMITIVES else self._value(*self._named[_full(schema, namespace)])
+            return self._primitive(schema) if schema in PRIMITIVES else self._value(*self._named[full_name(schema, namespace)])
         kind = schema["type"]
         if "name" in schema:
-            name = _full(schema["name"], schema.get("namespace", namespace))
+            name = full_name(schema["name"], schema.get("namespace", namespace))
             namespace = name.rpartition(".")[0]
             self._named[name] = schema, namespace
             if kind == "record":
@@ -140,12 +142,10 @@ class _Reader:
         return data
 
 
-_PRIMITIVES = frozenset({"null", "boolean", "int", "long", "float", "double", "bytes", "string"})
-
-
 def _present(value: Any) -> Any:
     return None if value is ABSENT else value
 
 
-def _full(name: str, namespace: str) -> str:
+def full_name(name: str, namespace: str) -> str:
+    """Return the full name of a type that a schema names within a namespace."""
     return name if "." in name or not namespace else f"{namespace}.{name}"

@@ -1,7 +1,8 @@
 """The schema registry: client asks it over HTTP, schema_ids knows the ids for a worker, and schema_reader the schemas for a reader.
 
-It imports nothing of MongoDB or Kafka, and from the project only config and errors. Knowledge of the registry belongs here: its
-requests, its answers, and what each of its refusals means. Whoever reads and writes JSON loads none of its modules.
+It imports nothing of MongoDB or Kafka, and from the project only config, errors and what decoding knows of Avro. Knowledge of the
+registry belongs here: its requests, its answers, and what each of its refusals means. Whoever reads and writes JSON loads none of
+its modules.
 """
 
 from __future__ import annotations

@@ -9,7 +9,7 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-PRIMITIVES = frozenset({"null", "boolean", "int", "long", "float", "double", "bytes", "string"})
+from watcher.decoding.avro import PRIMITIVES, full_name
 
 
 def canonical(text: str) -> Any:
@@ -24,10 +24,10 @@ def _essence(schema: Any, namespace: str) -> Any:
     if isinstance(schema, list):
         return [_essence(branch, namespace) for branch in schema]
     if not isinstance(schema, dict):
-        return schema if schema in PRIMITIVES else _full(schema, namespace)
+        return schema if schema in PRIMITIVES else full_name(schema, namespace)
     kind = schema["type"]
     if "name" in schema:
-        name = _full(schema["name"], schema.get("namespace", namespace))
+        name = full_name(schema["name"], schema.get("namespace", namespace))
         return [kind, name, *_parts(schema, name.rpartition(".")[0])]
     if kind in ("array", "map"):
         return [kind, _essence(schema["items" if kind == "array" else "values"], namespace)]
@@ -38,7 +38,3 @@ def _parts(schema: dict[str, Any], namespace: str) -> Iterator[Any]:
     yield schema.get("symbols"), schema.get("size")
     for field in schema.get("fields", ()):
         yield field["name"], _essence(field["type"], namespace)
-
-
-def _full(name: str, namespace: str) -> str:
-    return name if "." in name or not namespace else f"{namespace}.{name}"

@@ -98,7 +98,7 @@ class SchemaRegistry:
     def _login(self, url: str) -> dict[str, str]:
         try:
             return self._authentication.headers(url)
-        except ValueError as error:
+        except (ValueError, TypeError) as error:
             raise outage(str(self._properties["bearer.auth.issuer.endpoint.url"]), f"gives no token: {error}", "token") from error
 
     def _post_form(self, url: str, form: bytes, headers: Mapping[str, str]) -> bytes:

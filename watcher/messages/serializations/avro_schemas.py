@@ -125,7 +125,9 @@ DEBEZIUM = MessageSchemas(
         ),
         "op": "string",
         "ts_ms": _optional("long"),
-        "transaction": _optional("string"),
+        "transaction": _optional(
+            _record("Transaction", {"id": "string", "total_order": "long", "data_collection_order": "long"}),
+        ),
     },
     "A change of one document, as Debezium's connector for MongoDB describes it.",
 )

@@ -11,12 +11,18 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import bson
 import pytest
 import trustme
+from confluent_kafka import Message
 
 from tests.support.fake_registry import FakeRegistry, fake_registry
 from tests.support.plain_settings import settings
+from tests.unit.change_events import change, encoder
 from watcher.config import Settings
+from watcher.consumer.delivered import decoded, parse
+from watcher.consumer.errors import ReadError
+from watcher.decoding.places import TopicPlaces
 from watcher.errors import ConfigurationError, CredentialsRefused, NotPermitted, Outage, Stop
 from watcher.messages.serializations.avro_schemas import DOCUMENT, GENERIC
 from watcher.registry import schema_ids_of
@@ -325,3 +331,25 @@ def test_a_worker_does_what_the_page_of_errors_says(registry: FakeRegistry, stat
         ids(registry)(TOPIC, GENERIC)
     told = "keeps trying" if isinstance(error.value, Outage) else f"stops with {error.value.exit_code:d}"
     assert told == does
+
+
+def test_readers_say_that_the_registry_is_away() -> None:
+    with fake_registry() as other:
+        gone = other.url
+    places = TopicPlaces(schema_of=SchemaReader({"url": gone}))
+    record = Message(topic=TOPIC, partition=0, offset=0, key=None, value=b"\0\0\0\0\1\2")
+    with pytest.raises(ReadError, match="cannot be reached") as error:
+        decoded(record, places)
+    assert error.value.hint.endswith("that the registry runs.")
+
+
+def test_a_listing_shows_the_message_as_json(registry: FakeRegistry) -> None:
+    for record in (GENERIC.key, GENERIC.value):
+        registry.register("any", record.text)
+    made = encoder(serialization="avro").encode(bson.encode(change("delete")), 7)
+    value = made.value or b""
+    record = Message(topic=TOPIC, partition=0, offset=0, key=None, value=b"\0\0\0\0\2" + value[5:], headers=made.headers)
+    delivered = parse(record, "dashboard-watcher", TopicPlaces(schema_of=SchemaReader({"url": registry.url})))
+    assert delivered is not None
+    assert json.loads(delivered.text) == delivered.message
+    assert delivered.sequence == 7

@@ -27,7 +27,7 @@ from tests.support.records import read_topics
 from tests.support.registry import Apicurio, AvroInbox, ConfluentReader
 from tests.support.waiting import eventually
 from tests.support.worker import Launch, WorkerProcess
-from watcher.registry.schema_ids import AWAY_LOOK_SECONDS, LOOK_SECONDS
+from watcher.registry.id_check import LOOK_SECONDS
 from watcher.sandbox.kafka import Broker
 
 pytest_plugins = ["tests.support.worker_fixtures", "tests.support.registry_fixtures"]
@@ -146,7 +146,7 @@ def test_ids_of_a_registry_that_was_wiped_are_replaced(
         db.users.insert_one({"_id": next(numbers)})
         return any("no longer knows the ids" in line["event"] for line in worker.logged("warning"))
 
-    eventually(noticed, LOOK_SECONDS + AWAY_LOOK_SECONDS, interval_s=0.5)
+    eventually(noticed, 2 * LOOK_SECONDS, interval_s=0.5)
     written = next(numbers) + 1
     eventually(lambda: worker.status["sequence"] == written)
     db.users.insert_one({"_id": "after"})

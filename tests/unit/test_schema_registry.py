@@ -6,6 +6,7 @@ import json
 import logging
 import re
 import ssl
+import time
 from base64 import b64encode
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,6 +19,7 @@ from confluent_kafka import Message
 
 from tests.support.fake_registry import FakeRegistry, fake_registry
 from tests.support.plain_settings import settings
+from tests.support.waiting import eventually
 from tests.unit.change_events import change, encoder
 from watcher.config import Settings
 from watcher.consumer.delivered import decoded, parse
@@ -27,7 +29,8 @@ from watcher.errors import ConfigurationError, CredentialsRefused, NotPermitted,
 from watcher.messages.serializations.avro_schemas import DOCUMENT, GENERIC
 from watcher.registry import schema_ids_of
 from watcher.registry.client import Refusal, SchemaRegistry
-from watcher.registry.schema_ids import AWAY_LOOK_SECONDS, LOOK_SECONDS, SchemaIds
+from watcher.registry.id_check import LOOK_SECONDS, RETRY_SECONDS
+from watcher.registry.schema_ids import SchemaIds
 from watcher.registry.schema_reader import SchemaReader
 
 TOPIC = "dashboard.users"
@@ -175,15 +178,39 @@ def test_known_ids_need_no_registry(registry: FakeRegistry, caplog: pytest.LogCa
     registry.fails_with = 500, {}
     clock.now += LOOK_SECONDS
     with caplog.at_level(logging.WARNING, "watcher"):
-        assert known(TOPIC, GENERIC) == prefixes
-        assert known(TOPIC, GENERIC) == prefixes
+        for _ in range(3):
+            asked = len(registry.requests)
+            assert known(TOPIC, GENERIC) == prefixes
+            eventually(lambda asked=asked: len(registry.requests) > asked)
+            clock.now += RETRY_SECONDS
     assert len(caplog.records) == 1
-    asked = len(registry.requests)
-    clock.now += AWAY_LOOK_SECONDS - 1
-    assert known(TOPIC, GENERIC) == prefixes
-    assert len(registry.requests) == asked
     with pytest.raises(Outage):
         known("another", GENERIC)
+
+
+def test_looks_hold_up_nobody_while_messages_come(registry: FakeRegistry) -> None:
+    clock = Clock()
+    known = ids(registry, clock)
+    prefixes = known(TOPIC, GENERIC)
+    registry.holds.clear()
+    clock.now += LOOK_SECONDS / 2
+    asked = len(registry.requests)
+    begun = time.monotonic()
+    assert known(TOPIC, GENERIC) == prefixes
+    assert time.monotonic() - begun < 0.5  # of the second that an answer may take
+    eventually(lambda: len(registry.requests) > asked)
+    registry.wipe(7)
+    registry.holds.set()
+    eventually(lambda: known(TOPIC, GENERIC) == (b"\0\0\0\0\7", b"\0\0\0\0\x08"))
+
+
+def test_after_a_pause_a_look_comes_before_the_message(registry: FakeRegistry) -> None:
+    clock = Clock()
+    known = ids(registry, clock)
+    known(TOPIC, GENERIC)
+    registry.wipe(7)
+    clock.now += LOOK_SECONDS
+    assert known(TOPIC, GENERIC) == (b"\0\0\0\0\7", b"\0\0\0\0\x08")
 
 
 @pytest.mark.parametrize("occupied", [False, True], ids=["unknown", "another schema's"])

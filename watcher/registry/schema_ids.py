@@ -1,8 +1,8 @@
 """Ids of the schemas that a worker writes with. Nothing is written under an id that the registry has not given for that schema.
 
 The registry is asked when the worker opens, and for a topic that is named after its collection when it first gets a message. Then
-the ids are kept, so that a registry that is away stops nobody who has them. Every LOOK_SECONDS, before a message, the worker looks
-whether they still are what they were: a registry that has lost its content may give them to other schemas.
+the ids are kept, so that a registry that is away stops nobody who has them; `id_check.py` looks whether they still are what they
+were.
 """
 
 from __future__ import annotations
@@ -14,17 +14,12 @@ from collections.abc import Callable, Sequence
 from typing import Any, Protocol, TypeVar
 
 from watcher.config import Settings
-from watcher.errors import ConfigurationError, WatcherError
+from watcher.errors import ConfigurationError
 from watcher.registry.canonical import canonical
 from watcher.registry.client import Refusal, SchemaRegistry
+from watcher.registry.id_check import LOOK_SECONDS, IdCheck
 
-LOOK_SECONDS = 15.0
-"""Interval between two looks at the ids; the longest time in which messages are written with those of a registry that was wiped."""
-
-AWAY_LOOK_SECONDS = 60.0
-"""The same after a look that the registry did not answer, since it costs the stream its time."""
-
-INCOMPATIBLE, INVALID = 409, 422
+INCOMPATIBLE = 409
 
 logger = logging.getLogger("watcher")
 
@@ -80,8 +75,10 @@ class SchemaIds:
 
         Errors: Outage; ConfigurationError, NotPermitted, CredentialsRefused.
         """
-        if self._clock() >= self._look_due:
-            self._look()
+        if lost := self._check.lost():
+            hint = f"Messages of the last {LOOK_SECONDS:.0f} s may have them. Restore the registry's content to read those."
+            logger.warning("the schema registry no longer knows the ids %s; registering anew", lost, extra={"hint": hint})
+            self._forget()
         return self._prefixes.get((topic, schemas.name)) or self._asked(topic, schemas)
 
     def _use(self, settings: Settings) -> None:
@@ -92,8 +89,7 @@ class SchemaIds:
     def _forget(self) -> None:
         self._prefixes: dict[tuple[str, str], tuple[bytes, bytes]] = {}
         self._ids: dict[tuple[str, str], int] = {}
-        self._written: dict[int, str] = {}
-        self._look_due = self._clock() + LOOK_SECONDS
+        self._check = IdCheck(self._registry, self._clock)
 
     def _asked(self, topic: str, schemas: Schemas[Schema]) -> tuple[bytes, bytes]:
         key, value = (self._id(*subject) for subject in subjects_of(self._strategy, topic, schemas))
@@ -108,24 +104,9 @@ class SchemaIds:
         known = self._ids.get((subject, schema.name))
         if known is None:
             known = self._ids[subject, schema.name] = asked_id(self._registry, self._properties, subject, schema)
-            self._written[known] = schema.text
+            self._check.add(known, schema.text)
             logger.debug("the schema %s of %s has the id %d", schema.name, subject, known)
         return known
-
-    def _look(self) -> None:
-        """Look whether the registry still has each id for its schema, and forget them all if not."""
-        self._look_due = self._clock() + LOOK_SECONDS
-        try:
-            strange = [number for number, text in self._written.items() if not is_still(self._registry, number, text)]
-        except (WatcherError, Refusal) as error:
-            self._look_due = self._clock() + AWAY_LOOK_SECONDS
-            logger.warning("going on with known ids of schemas: %s", error)
-            return
-        if strange:
-            ids = ", ".join(map(str, strange))
-            hint = f"Messages of the last {AWAY_LOOK_SECONDS:.0f} s may have them. Restore the registry's content to read those."
-            logger.warning("the schema registry no longer knows the ids %s; registering anew", ids, extra={"hint": hint})
-            self._forget()
 
 
 def subjects_of(strategy: str, topic: str, schemas: Schemas[S]) -> tuple[tuple[str, S], tuple[str, S]]:
@@ -156,16 +137,6 @@ def asked_id(registry: SchemaRegistry, properties: Any, subject: str, schema: Sc
         return registry.look_up(subject, schema.text, normalize=normalize)
     except Refusal as refusal:
         raise _explained(refusal, subject, schema) from refusal
-
-
-def is_still(registry: SchemaRegistry, number: int, text: str) -> bool:
-    """Return True if the registry has the schema under this id. Errors: as `SchemaRegistry.ask`."""
-    try:
-        return bool(canonical(registry.schema(number)) == canonical(text))
-    except Refusal as refusal:
-        if refusal.status == 404:
-            return False
-        raise
 
 
 def _explained(refusal: Refusal, subject: str, schema: Schema) -> ConfigurationError:

@@ -12,6 +12,7 @@ from benchmarks.contender import Watcher
 from benchmarks.figures import Figures
 from benchmarks.load import SIZES, Backlog, operations
 from benchmarks.runs import Attempts
+from tests.support.fake_registry import fake_registry
 from watcher.sandbox.sandbox import Sandbox
 
 GENERIC = "generic"
@@ -28,6 +29,13 @@ FORMATS: Mapping[str, Mapping[str, Any]] = {
     "debezium": {"envelope": "debezium"},
     "mongodb": {"envelope": "mongodb"},
 }
+ENVELOPES = (GENERIC, "document", "debezium", "mongodb")
+
+
+def all_formats(registry: str) -> dict[str, Mapping[str, Any]]:
+    """The settings of each format, those of Avro with the registry at this address."""
+    avro = {"serialization": "avro", "schema_registry": {"url": registry}}
+    return {**FORMATS, **{f"{envelope}, in Avro": {"envelope": envelope, **avro} for envelope in ENVELOPES}}
 
 
 def compare(
@@ -35,18 +43,23 @@ def compare(
 ) -> list[dict[str, Figures]]:
     """The runs; in each, all formats in turn, and what each takes of the generic one's processor time. Debezium's has a tombstone
     more for each of the `deletes`."""
-    contenders = [Watcher(name, settings=settings) for name, settings in FORMATS.items()]
     results = []
-    for number in attempts.numbers(runs):
-        run: dict[str, Figures] = {}
-        for place, contender in enumerate(attempts.in_turn(contenders)):
-            with attempts.of(contender.name):
-                tombstones = deletes if contender.name == "debezium" else 0
-                topics = f"{prefix}{number}-{place}"
-                run[contender.name] = deliver(sandbox, backlog, contender, topics, attempts.limit_s, tombstones=tombstones)
-        base = run.get(GENERIC, {}).get(CPU)
-        results.append({name: {**figures, **({OF_GENERIC: figures[CPU] / base} if base else {})} for name, figures in run.items()})
+    with fake_registry() as registry:
+        contenders = [Watcher(name, settings=settings) for name, settings in all_formats(registry.url).items()]
+        for number in attempts.numbers(runs):
+            run: dict[str, Figures] = {}
+            for place, contender in enumerate(attempts.in_turn(contenders)):
+                with attempts.of(contender.name):
+                    tombstones = deletes if contender.name.startswith("debezium") else 0
+                    topics = f"{prefix}{number}-{place}"
+                    run[contender.name] = deliver(sandbox, backlog, contender, topics, attempts.limit_s, tombstones=tombstones)
+            results.append(_beside_generic(run))
     return results
+
+
+def _beside_generic(run: dict[str, Figures]) -> dict[str, Figures]:
+    base = run.get(GENERIC, {}).get(CPU)
+    return {name: {**figures, **({OF_GENERIC: figures[CPU] / base} if base else {})} for name, figures in run.items()}
 
 
 def deletes_in(events: int, size: str) -> int:

@@ -1,1 +1,1 @@
-"""Writes docs/message.schema.json and docs/asyncapi.yaml from `watcher/messages/schema.py`: `python -m contract`."""
+"""Writes the schemas in docs/ and docs/asyncapi.yaml from `watcher/messages/`: `python -m contract`."""

@@ -1,7 +1,8 @@
-"""Writes docs/message.schema.json, those of the peers' envelopes, and docs/asyncapi.yaml."""
+"""Writes docs/message.schema.json, those of the peers' envelopes, the schemas of Avro, and docs/asyncapi.yaml."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
@@ -9,12 +10,21 @@ from pathlib import Path
 from contract.asyncapi import GENERATED, asyncapi
 from watcher.messages.peer_schema import ChangeEvent, DebeziumMessage
 from watcher.messages.schema import json_schema
+from watcher.messages.serializations.avro_schemas import SCHEMAS, RecordSchema
+
+
+def avro_schema(record: RecordSchema) -> str:
+    """Write a schema of Avro as it is registered, for people."""
+    return json.dumps(record.schema, indent=2) + "\n"
+
 
 DOCS = Path(__file__).parents[1] / "docs"
 FILES: Mapping[str, Callable[[], str]] = {
     "message.schema.json": partial(json_schema, GENERATED),
     "message.debezium.schema.json": partial(json_schema, GENERATED, DebeziumMessage),
     "message.mongodb.schema.json": partial(json_schema, GENERATED, ChangeEvent),
+    **{f"message.{name}.avsc": partial(avro_schema, each.value) for name, each in SCHEMAS.items()},
+    **{f"message.{name}.key.avsc": partial(avro_schema, each.key) for name, each in SCHEMAS.items()},
     "asyncapi.yaml": asyncapi,
 }
 

@@ -49,10 +49,10 @@ def command_hint(error: WatcherError) -> str:
 
 
 class Outage(WatcherError):
-    """MongoDB or Kafka is unavailable or in an unknown state: close both, wait, open again.
+    """MongoDB, Kafka or the schema registry is unavailable or in an unknown state: close all, wait, open again.
 
-    `component` is "mongodb" or "kafka". `code` is the name that the server or its driver gives the error: one of a known set, for
-    counting.
+    `component` is "mongodb", "kafka" or "schema-registry". `code` is the name that the server or its driver gives the error: one of
+    a known set, for counting.
     """
 
     def __init__(self, message: str, *, hint: str = "", component: str, code: str = "other") -> None:

@@ -148,13 +148,17 @@ class Inbox:
 
         def read() -> list[Record]:
             try:
-                records = read_topics(self.bootstrap, self.topics, timeout_s=timeout_s)
+                records = self.read(timeout_s)
             except KafkaException as error:  # such as a topic that was made a moment ago and has no leader yet
                 raise AssertionError from error
             assert len(records) >= count, f"{len(records)} of {count} messages have arrived"
             return [*sorted(records, key=lambda record: record.json["sequence"])]
 
         return eventually(lambda: (read(),), timeout_s, interval_s=0.1)[0]
+
+    def read(self, timeout_s: float) -> list[Record]:
+        """Read all committed records. Errors: KafkaException."""
+        return read_topics(self.bootstrap, self.topics, timeout_s=timeout_s)
 
     def messages(self, count: int = 0, timeout_s: float = 30.0) -> list[dict[str, Any]]:
         """As `records`, their values parsed."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from bson.objectid import ObjectId
 from bson.timestamp import Timestamp
 
 from watcher.messages.encoder import Encoder, MessageFormat
+from watcher.messages.serializations.avro_schemas import SCHEMAS, MessageSchemas
 
 RECORDED_FILE = Path(__file__).parents[1] / "data" / "change_events.jsonl"
 """Bytes that mongod 6.0.5 sent for the life of one document and its database; only the clock was turned to 1 January 2024."""
@@ -46,6 +48,17 @@ def change(operation: str, document_key: Mapping[str, Any] | None = None, **fiel
 
 
 def encoder(*, native: bool = True, **changes: Any) -> Encoder:
-    """An encoder of the watcher `dashboard-watcher` with the default topics."""
+    """An encoder of the watcher `dashboard-watcher` with the default topics. In Avro, each schema has the id that is its place in
+    AVRO_SCHEMAS."""
     topics = {f"topic_{name}": f"database.{name}" for name in ("insert", "update", "delete", "control")}
-    return Encoder(MessageFormat(**{"watcher": "dashboard-watcher", "database": "dashboard", **topics, **changes}), native=native)
+    made = MessageFormat(**{"watcher": "dashboard-watcher", "database": "dashboard", **topics, **changes})
+    return Encoder(made, native=native, prefixes_of=prefixes_of)
+
+
+AVRO_SCHEMAS = [record.schema for schemas in SCHEMAS.values() for record in (schemas.key, schemas.value)]
+
+
+def prefixes_of(topic: str, schemas: MessageSchemas) -> tuple[bytes, bytes]:
+    """The bytes before key and value in Avro."""
+    key, value = (AVRO_SCHEMAS.index(record.schema) for record in (schemas.key, schemas.value))
+    return struct.pack(">bI", 0, key), struct.pack(">bI", 0, value)

@@ -32,17 +32,18 @@ ALLOWED: dict[str, frozenset[str]] = {
     # Around the workers.
     "agent": SHARED | {"fleet", "consumer", "live_commands", "status", "terminal"},
     "live_commands": VALUES | {"fleet", "position", "snapshot", "status", "worker"},
-    "doctor": VALUES | {"fleet", "kafka", "mongodb", "status", "terminal", "worker"},
+    "doctor": VALUES | {"fleet", "kafka", "messages", "mongodb", "registry", "status", "terminal", "worker"},
     "generate": SHARED | {"fleet"},
     "verification": VALUES | {"bson_elements", "consumer", "decoding", "kafka", "messages", "mongodb"},
     "fleet": SHARED | {"status"},
-    "consumer": SHARED | {"decoding"},
+    "consumer": SHARED | {"decoding", "registry"},
+    "registry": frozenset({"config", "decoding", "errors"}),
     "decoding": frozenset({"errors", "log", "operations"}),
     "sandbox": SHARED,
     "terminal": SHARED | {"status"},
     # The data path: the worker puts together what does not know of each other.
-    "worker": VALUES | {"kafka", "messages", "mongodb", "snapshot", "status", "stream", "transform"},
-    "position": VALUES | {"kafka", "messages", "snapshot", "stream"},
+    "worker": VALUES | {"kafka", "messages", "mongodb", "registry", "snapshot", "status", "stream", "transform"},
+    "position": VALUES | {"kafka", "messages", "registry", "snapshot", "stream"},
     "snapshot": VALUES | {"bson_elements", "mongodb"},
     "stream": VALUES | {"messages", "mongodb"},
     "mongodb": VALUES | {"bson_elements"},
@@ -123,10 +124,12 @@ NOT_IN_A_WORKER = frozenset(
 
 OURS_NOT_IN_A_WORKER = (
     "fleet",
+    "messages.serializations.avro",
     "mongodb.collection_reader",
     "mongodb.snapshot_queries",
     "position.change",
     "position.takeover",
+    "registry.client",
     "snapshot",
     "transform",
 )

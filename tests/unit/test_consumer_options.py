@@ -94,3 +94,14 @@ def test_variables_that_cannot_be(environment: dict[str, str], text: str) -> Non
         with pytest.raises(ConfigurationError, match=text) as failure:
             kind.from_env(environment)
         assert failure.value.hint
+
+
+def test_a_schema_registry_is_checked() -> None:
+    assert ConsumerOptions(schema_registry={"url": "http://localhost:8081", "timeout": "3"}).schema_registry == {
+        "url": "http://localhost:8081",
+        "timeout": 3,
+    }
+    with pytest.raises(ValueError, match=r"schema_registry: uri: is no property .*"):
+        ConsumerOptions(schema_registry={"uri": "http://localhost:8081"})
+    with pytest.raises(ValueError, match="needs a url"):
+        ConsumerOptions(schema_registry={})

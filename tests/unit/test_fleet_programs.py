@@ -224,6 +224,7 @@ def test_collections_that_are_newly_watched(before: tuple[str, str], after: tupl
     [
         ({}, {"envelope": "document"}, ["envelope", "topics"]),
         ({"envelope": "mongodb"}, {"envelope": "mongodb", "json_format": "plain"}, ["json_format"]),
+        ({}, {"serialization": "avro", "schema_registry": {"url": "http://localhost:8081"}}, ["serialization"]),
         ({}, {"kafka_topic_insert": "inserts"}, ["topics"]),
         ({}, {"kafka_topic_control": "told"}, ["topics"]),
         ({}, {"batch_size": 7, "kafka_headers": True, "topic_config": {"cleanup.policy": "compact"}}, []),

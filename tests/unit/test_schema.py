@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, get_args
 
 import bson
+import fastavro
 import pytest
 import yaml
 from bson.raw_bson import RawBSONDocument
 from jsonschema import Draft202012Validator
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
 
 from contract.__main__ import DOCS, FILES
 from contract.asyncapi import CHANNELS
@@ -19,6 +22,9 @@ from tests.support.schema import VALIDATOR, faults
 from tests.unit.bson_types import TYPES
 from tests.unit.change_events import change, encoder
 from tests.unit.test_message_docs import examples
+from watcher.messages.peer_schema import ChangeEvent, DebeziumMessage, DebeziumSource, DebeziumUpdate, ShortenedArray
+from watcher.messages.schema import CONTROL, ROW_CHANGES
+from watcher.messages.serializations.avro_schemas import SCHEMAS
 from watcher.model import Message
 
 ASYNCAPI = yaml.safe_load((DOCS / "asyncapi.yaml").read_text(encoding="utf-8"))
@@ -119,3 +125,59 @@ def test_each_kind_is_on_its_channel(kind: str) -> None:
 
 def test_the_channels_are_the_default_topics() -> None:
     assert {c["address"] for c in ASYNCAPI["channels"].values()} == {address for address, _ in CHANNELS.values()}
+
+
+def aliases(model: type[BaseModel]) -> set[str]:
+    """Names of a model's fields as messages have them."""
+    return {field.alias or name for name, field in model.model_fields.items()}
+
+
+def needed(*models: type[BaseModel]) -> set[str]:
+    """Fields that are in each message of all models, and never null."""
+    return set.intersection(
+        *({f.alias or n for n, f in m.model_fields.items() if f.is_required() and not _can_be_null(f)} for m in models)
+    )
+
+
+def _can_be_null(field: FieldInfo) -> bool:
+    return field.annotation is None or type(None) in get_args(field.annotation)
+
+
+def avro_fields(schema: Any) -> dict[str, Any]:
+    return {field["name"]: field["type"] for field in schema["fields"]}
+
+
+def inner(schema: Any) -> Any:
+    """The record in a union with null, or the items of an array."""
+    while isinstance(schema, list) or schema["type"] == "array":
+        schema = schema[1] if isinstance(schema, list) else schema["items"]
+    return schema
+
+
+AVRO_MODELS = {
+    "generic": ROW_CHANGES,
+    "debezium": (DebeziumMessage,),
+    "mongodb": (ChangeEvent,),
+}
+
+
+@pytest.mark.parametrize("envelope", AVRO_MODELS)
+def test_avro_has_the_fields_of_the_model(envelope: str) -> None:
+    models, fields = AVRO_MODELS[envelope], avro_fields(SCHEMAS[envelope].value.schema)
+    assert fields.keys() - {"control"} == set.union(*map(aliases, models))
+    controls = CONTROL if envelope == "generic" else ()
+    always = {name for name, of_type in fields.items() if not isinstance(of_type, list)}
+    assert always <= needed(*models, *controls)
+
+
+def test_avro_has_the_fields_of_debeziums_records() -> None:
+    fields = avro_fields(SCHEMAS["debezium"].value.schema)
+    assert avro_fields(fields["source"]).keys() == aliases(DebeziumSource)
+    update = avro_fields(inner(fields["updateDescription"]))
+    assert update.keys() == aliases(DebeziumUpdate)
+    assert avro_fields(inner(update["truncatedArrays"])).keys() == aliases(ShortenedArray)
+
+
+@pytest.mark.parametrize("name", [name for name in FILES if name.endswith(".avsc")])
+def test_avro_takes_the_schema(name: str) -> None:
+    fastavro.parse_schema(json.loads(FILES[name]()))

@@ -11,10 +11,11 @@ from typing import Any
 from watcher.config.checked import Missing
 from watcher.config.fault import Fault, Invalid, Origin, Refused
 from watcher.config.files.secret_file import SUFFIX, read_text, secret_of, secret_path
-from watcher.config.files.source import KAFKA_TABLE, Entry, SettingsSource, table_of
+from watcher.config.files.source import KAFKA_TABLE, TABLES_WITH_SECRETS, Entry, SettingsSource, table_of
 from watcher.config.kafka.librdkafka_refusals import refused_by_librdkafka
 from watcher.config.kafka_client import producer_properties
 from watcher.config.mongodb.pymongo_refusals import refused_by_pymongo
+from watcher.config.schema_registry import SCHEMA_REGISTRY, missing_files
 from watcher.config.settings import TABLES, Settings
 from watcher.config.transform import missing_module
 
@@ -27,6 +28,8 @@ _MISSING_HINTS = {
     "mongodb_uri": "for example mongodb://localhost:27017/dashboard",
     "kafka_brokers": "for example localhost:9092",
     "kafka_client_id": "for example dashboard-watcher; no two watchers may share it",
+    "schema_registry": '[schema_registry], and below it url = "http://localhost:8081"',
+    "schema_registry.url": "for example http://localhost:8081",
 }
 
 
@@ -77,6 +80,7 @@ class Draft:
         if (entry := self.entries.get("transform")) and "transform" not in self.settled:
             missing = missing_module(str(entry.value), entry.origin.directory.parent)
             refusals += [refused.within("transform") for refused in missing]
+        refusals += [refused.within(SCHEMA_REGISTRY) for refused in missing_files(self._table(SCHEMA_REGISTRY))]
         if KAFKA_TABLE not in self.settled:
             completed = partial(producer_properties, transactional_id=self._transactional_id())
             refusals += [refused.within(KAFKA_TABLE) for refused in refused_by_librdkafka(self._properties_to_ask(), completed)]
@@ -154,7 +158,7 @@ class Draft:
 
 
 def _names_file(key: str) -> bool:
-    return key.endswith(SUFFIX) and (key == f"mongodb_uri{SUFFIX}" or key.startswith(_PROPERTY_PREFIX))
+    return key.endswith(SUFFIX) and (key == f"mongodb_uri{SUFFIX}" or table_of(key) in TABLES_WITH_SECRETS)
 
 
 def _rivals(key: str) -> tuple[str, str]:

@@ -20,6 +20,8 @@ DIGEST = "sha256:"
 OF_ONE_HOST = ("log_level", "kafka.client.rack")
 """Settings that may differ from host to host, because they do not change what is delivered. So may the places of files."""
 
+_TABLES_WITH_FILES = ("kafka.", "schema_registry.")
+
 
 def told_settings(settings: Settings) -> dict[str, str]:
     """Return the value of each setting that should be the same on all hosts, by its key; those of tables as `kafka.linger.ms`."""
@@ -51,4 +53,4 @@ def _in_short(text: str) -> str:
 
 
 def _is_of_one_host(key: str) -> bool:
-    return key in OF_ONE_HOST or (key.startswith("kafka.") and key.endswith(".location"))
+    return key in OF_ONE_HOST or (key.startswith(_TABLES_WITH_FILES) and key.endswith(".location"))

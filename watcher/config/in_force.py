@@ -8,6 +8,9 @@ from watcher.config.fault import BUILT_IN, Origin
 from watcher.config.masking import masked
 from watcher.config.settings import FIELDS, SINGLE_TOPICS, TABLES, Settings
 
+OF_OTHERS = ("kafka", "schema_registry")
+"""Tables of properties whose names are those of other programs."""
+
 
 def values_in_force(settings: Settings, origins: Mapping[str, Origin]) -> Iterator[tuple[str, str, Origin]]:
     """Yield each key with its masked value and its origin. A topic taken from `kafka_db_changes_topic` has that key's origin."""
@@ -16,7 +19,7 @@ def values_in_force(settings: Settings, origins: Mapping[str, Origin]) -> Iterat
         value = getattr(settings, key)
         if key in TABLES:
             yield from (
-                (f"{key}.{name}", masked(name if key == "kafka" else key, item), origins.get(f"{key}.{name}", BUILT_IN))
+                (f"{key}.{name}", masked(name if key in OF_OTHERS else key, item), origins.get(f"{key}.{name}", BUILT_IN))
                 for name, item in value.items()
             )
         else:

@@ -10,9 +10,9 @@ from watcher.config.mongodb.uri import URI
 MASK = "***"
 
 _SECRET = re.compile(
-    r"password|passphrase|secret|token|key|jaas|credential|oauthbearer\.config|authmechanismproperties", re.IGNORECASE
+    r"password|passphrase|secret|token|key|jaas|credential|user\.info|oauthbearer\.config|authmechanismproperties", re.IGNORECASE
 )
-_NOT_SECRET = re.compile(r"(\.location|file|\.url|\.name|keytab)$", re.IGNORECASE)
+_NOT_SECRET = re.compile(r"(\.location|file|\.url|\.name|\.source|keytab)$", re.IGNORECASE)
 _OPTION = re.compile(r"(?<=[?&;])([^=&;]+)=([^&;]*)")
 _UP_TO_LAST_AT = re.compile(r"(?<=://).*@", re.DOTALL)
 

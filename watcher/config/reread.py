@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 from watcher.config.fault import Invalid, Refused
 from watcher.config.files.secret_file import secret_of
-from watcher.config.files.source import KAFKA_TABLE
+from watcher.config.files.source import TABLES_WITH_SECRETS, table_of
 from watcher.config.masking import Secret
 from watcher.config.settings import Settings
 
@@ -20,8 +21,10 @@ def reread(settings: Settings) -> Settings:
     try:
         texts = {key: secret_of(key, path) for key, path in settings.secret_files.items()}
         uri = Secret(texts.pop("mongodb_uri")) if "mongodb_uri" in texts else settings.mongodb_uri
-        properties = {key.removeprefix(f"{KAFKA_TABLE}."): text for key, text in texts.items()}
-        renewed = replace(settings, mongodb_uri=uri, kafka={**settings.kafka, **properties})
+        tables: dict[str, Any] = {table: dict(getattr(settings, table)) for table in TABLES_WITH_SECRETS}
+        for key, text in texts.items():
+            tables[table_of(key)][key.partition(".")[2]] = text
+        renewed = replace(settings, mongodb_uri=uri, **tables)
     except (Refused, Invalid):
         return settings
     return renewed if renewed.database == settings.database else settings

@@ -27,6 +27,9 @@ from watcher.config.mongodb.queries import check_filtered, check_query
 from watcher.config.mongodb.scope import Scope
 from watcher.config.mongodb.snapshots import snapshot_refusals
 from watcher.config.mongodb.uri import MongodbUri, parse_uri, uri_refusals
+from watcher.config.schema_registry import RegistryValue, check_registry
+from watcher.config.schema_registry import contradictions as registry_contradictions
+from watcher.config.schema_registry import defaults as registry_defaults
 from watcher.config.topics.configured import configured_topics, contradictions, is_internal
 from watcher.config.topics.name import folded
 from watcher.config.topics.template import check_topic
@@ -94,6 +97,7 @@ Start = Literal["now", "earliest"] | datetime
 LogLevel = Literal["debug", "info", "warning", "error"]
 Delivery = Literal["exactly-once", "at-least-once"]
 EnvelopeName = Literal["generic", "document", "debezium", "mongodb"]
+SerializationName = Literal["json", "avro"]
 JsonFormat = Literal["plain", "extended", "strict", "canonical"]
 FullDocument = Literal["updateLookup", "whenAvailable", "required", "default"]
 FullDocumentBeforeChange = Literal["off", "whenAvailable", "required"]
@@ -138,6 +142,7 @@ class Settings(Checked):
     delivery: Annotated[Delivery, one_of(Delivery)] = "exactly-once"
     high_availability: Annotated[bool, yes_or_no] = False
     envelope: Annotated[EnvelopeName, one_of(EnvelopeName)] = "generic"
+    serialization: Annotated[SerializationName, one_of(SerializationName)] = "json"
     json_format: Annotated[JsonFormat, one_of(JsonFormat)] = "plain"
     kafka_headers: Annotated[bool, yes_or_no] = False
     cloudevents: Annotated[bool, yes_or_no] = False
@@ -152,10 +157,12 @@ class Settings(Checked):
     snapshot_documents_per_second: Annotated[int, whole_number, at_least(0)] = 0
     snapshot_filter: Annotated[Mapping[str, str], table(check_filtered, check_query)] = field(default_factory=dict)
 
+    schema_registry: Annotated[Mapping[str, RegistryValue], check_registry] = field(repr=False, default_factory=dict)
     kafka: Annotated[Mapping[str, PropertyValue], table(check_property, check_value)] = field(repr=False, default_factory=dict)
 
     secret_files: Mapping[str, Path] = field(default_factory=dict)
-    """The files from which `mongodb_uri` and properties of `[kafka]` (such as `kafka.sasl.password`) were read, by key."""
+    """The files from which `mongodb_uri` and properties of `[kafka]` and `[schema_registry]` (such as `kafka.sasl.password`) were
+    read, by key."""
 
     @classmethod
     def _completed(cls, given: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -166,7 +173,7 @@ class Settings(Checked):
         filled = {key: value for key, value in given.items() if not (value == "" and key in TOPIC_KEYS)}
         if shared := filled.get("kafka_db_changes_topic"):
             filled = {**dict.fromkeys(SINGLE_TOPICS, shared), **filled}
-        return {**format_defaults(filled), **filled}
+        return {**format_defaults(filled), **registry_defaults(filled), **filled}
 
     @classmethod
     def _contradictions(cls, good: Mapping[str, Any]) -> Iterator[Refused]:
@@ -189,6 +196,7 @@ class Settings(Checked):
                 yield refused.within("kafka_brokers")
         yield from _topic_contradictions(good, scope)
         yield from format_contradictions(good, scope)
+        yield from registry_contradictions(good)
 
     @property
     def scope(self) -> Scope:
@@ -250,7 +258,7 @@ def _given(key: str, good: Mapping[str, Any]) -> str:
     return "kafka_db_changes_topic" if good[key] == good.get("kafka_db_changes_topic") else key
 
 
-TABLES = ("snapshot_filter", "topic_config", "kafka")
+TABLES = ("snapshot_filter", "topic_config", "schema_registry", "kafka")
 """The settings that are tables. In the names of keys, such as `kafka.linger.ms`, the first dot ends the table's name."""
 
 FIELDS = tuple(setting.name for setting in fields(Settings) if setting.name not in ("name", "secret_files"))

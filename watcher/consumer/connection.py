@@ -9,6 +9,7 @@ from typing import Any
 
 from watcher.consumer.names import is_topic
 from watcher.consumer.offsets.reset import Reset
+from watcher.decoding.avro import SchemaOf
 from watcher.librdkafka import common_properties as common
 
 OFFSETS = "offsets are committed after the handlers have returned"
@@ -162,6 +163,15 @@ def _hidden(topic: str, others: str | None) -> dict[str, str]:
         return {}
     pattern = f"^{topic.replace('.', '[.]')}$"
     return {"topic.blacklist": f"{others},{pattern}" if others else pattern}
+
+
+def schema_reader(properties: Mapping[str, Any], **options: Any) -> SchemaOf | None:
+    """Return what knows the schemas of messages in Avro; None without properties of a registry. `options` are SchemaReader's."""
+    if not properties:
+        return None
+    from watcher.registry.schema_reader import SchemaReader  # here, because most consumers never need it
+
+    return SchemaReader(properties, **options)
 
 
 def common_properties(brokers: str, properties: Mapping[str, Any]) -> dict[str, Any]:

@@ -7,11 +7,15 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any, cast
 
+import orjson
 from confluent_kafka import Message as Record
 
+from watcher.consumer.errors import ReadError
+from watcher.decoding.avro import MAGIC
 from watcher.decoding.decoder import USUAL_PLACES, decode
 from watcher.decoding.message import UnknownMessage
 from watcher.decoding.places import TopicPlaces
+from watcher.errors import Outage, command_hint
 
 Partition = tuple[str, int]
 """Topic, and the partition's number in it."""
@@ -21,7 +25,8 @@ Message = Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class DeliveredMessage:
-    """One message, as the generic envelope has it. `text` is the JSON that is in Kafka; a record without a value has `null`."""
+    """One message, as the generic envelope has it. `text` is the JSON that is in Kafka, or the message as JSON if it is in Avro; a
+    record without a value has `null`."""
 
     partition: Partition
     text: bytes
@@ -36,10 +41,14 @@ class DeliveredMessage:
 def decoded(record: Record, places: TopicPlaces = USUAL_PLACES) -> dict[str, Any]:
     """Return the message in a record, whatever its format. `places` knows the topics of documents without anything around them.
 
-    Raises UnknownMessage if it is not a watcher's."""
+    Raises UnknownMessage if it is not a watcher's; ReadError if the schema registry does not answer, NotPermitted,
+    ConfigurationError."""
     headers = cast("list[tuple[str, bytes]] | None", record.headers())
     topic, time_ms = record.topic() or "", record.timestamp()[1]
-    return decode(record.key(), record.value(), headers, topic=topic, time_ms=time_ms, places=places)
+    try:
+        return decode(record.key(), record.value(), headers, topic=topic, time_ms=time_ms, places=places)
+    except Outage as error:
+        raise ReadError(str(error), hint=command_hint(error)) from error
 
 
 def parse(record: Record, watcher: str, places: TopicPlaces) -> DeliveredMessage | None:
@@ -52,7 +61,9 @@ def parse(record: Record, watcher: str, places: TopicPlaces) -> DeliveredMessage
         return None
     if message["watcher"] != watcher or not isinstance(message.get("sequence"), int):
         return None
-    return DeliveredMessage((record.topic() or "", record.partition() or 0), record.value() or b"null", message)
+    value = record.value() or b"null"
+    text = orjson.dumps(message) if value[:1] == MAGIC else value
+    return DeliveredMessage((record.topic() or "", record.partition() or 0), text, message)
 
 
 def whole(delivered: DeliveredMessage) -> DeliveredMessage:

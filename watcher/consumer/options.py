@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from watcher.decoding.places import USUAL_TEMPLATE
 
@@ -36,6 +37,9 @@ class ConsumerOptions:
     """Form of the topics' names, as in the watcher's settings. Nothing else says where a document of the envelope `document` is
     from.
     """
+
+    schema_registry: Mapping[str, Any] | None = None
+    """Properties of the schema registry, as in the watcher's `[schema_registry]`, for messages in Avro: `{"url": "http://…"}`."""
 
     ordered: bool = True
     """If True, messages of several topics are put in order by `sequence`."""
@@ -80,7 +84,23 @@ class ConsumerOptions:
         for name in ("backoff_ms", "longest_backoff_ms", "order_wait_ms", "redelivery_window"):
             if getattr(self, name) < 0:
                 raise ValueError(f"{name} must not be negative")
+        if self.schema_registry is not None:
+            object.__setattr__(self, "schema_registry", _checked_registry(self.schema_registry))
 
     def _check(self, name: str, allowed: tuple[str, ...]) -> None:
         if getattr(self, name) not in allowed:
             raise ValueError(f"{name} must be one of {', '.join(allowed)}, not {getattr(self, name)!r}")
+
+
+def _checked_registry(properties: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return the properties of a schema registry in their types. Raises ValueError."""
+    from watcher.config.fault import Invalid  # here, because most consumers never need it
+    from watcher.config.schema_registry import check_registry
+
+    try:
+        checked = check_registry(properties)
+    except Invalid as invalid:
+        raise ValueError(f"schema_registry: {invalid}") from None
+    if "url" not in checked:
+        raise ValueError("schema_registry needs a url")
+    return checked

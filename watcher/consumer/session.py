@@ -12,7 +12,7 @@ from confluent_kafka import KafkaError
 from confluent_kafka import Message as Record
 
 from watcher.consumer.change import Change, read
-from watcher.consumer.connection import common_properties, consumer_properties, reset_of
+from watcher.consumer.connection import common_properties, consumer_properties, reset_of, schema_reader
 from watcher.consumer.delivered import Partition
 from watcher.consumer.delivery.attempts import Attempts, Stopped
 from watcher.consumer.delivery.dead_letters import DeadLetters
@@ -40,6 +40,11 @@ TURN_SECONDS = 1.0
 partitions.
 """
 
+REGISTRY_PATIENCE_SECONDS = 60.0
+"""Longest time, in seconds, for which a schema registry may be away: less than the five minutes after which Kafka takes a member
+that does not poll for dead.
+"""
+
 
 class Session:
     """The parts of a consumer that live as long as one `run`."""
@@ -58,7 +63,8 @@ class Session:
         dead_letter_topic = options.dead_letters_of(group_id)
         hang_after_s = None if options.hang_after_ms is None else options.hang_after_ms / 1000
         self._stopping = stopping
-        self._places = TopicPlaces(options.topic_template)
+        schema_of = schema_reader(options.schema_registry or {}, patience_s=REGISTRY_PATIENCE_SECONDS, wait=self._pause)
+        self._places = TopicPlaces(options.topic_template, schema_of=schema_of)
         self._commit_every_s = options.commit_every_ms / 1000
         self._next_commit = 0.0
         self._listened_s = 0.0
@@ -203,6 +209,11 @@ class Session:
         """Wait until a handler's next attempt. Raises Stopped."""
         self._feed.idle(seconds, self._stopping.is_set)
         if self._stopping.is_set():
+            raise Stopped
+
+    def _pause(self, seconds: float) -> None:
+        """Wait for the schema registry. Raises Stopped."""
+        if self._stopping.wait(seconds):
             raise Stopped
 
     def _assigned(self, partitions: set[Partition]) -> None:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from watcher.decoding import debezium, document, mongodb
+from watcher.decoding.avro import SchemaOf, content_of
 from watcher.decoding.headers import Headers, WatcherHeaders
-from watcher.decoding.message import Message, UnknownMessage, iso_of, parsed
+from watcher.decoding.message import Message, UnknownMessage, iso_of
 from watcher.decoding.places import CollectionName, TopicPlaces
 from watcher.operations import TOMBSTONE
 
@@ -27,12 +28,13 @@ def decode(
 ) -> Message:
     """Return the message in a record of Kafka, with the fields that the generic envelope has. `time_ms` is the record's time.
 
-    `places` reads the topic's name for the documents of the envelope `document`, whose messages do not say where they are from.
+    `places` reads the topic's name for the documents of the envelope `document`, whose messages do not say where they are from, and
+    knows the schemas of Avro, whose errors are raised.
     The second message of a delete, without a value, has the operation TOMBSTONE. Raises UnknownMessage if no watcher wrote the
     record.
     """
     told = WatcherHeaders.of(headers)
-    content = parsed(value)
+    content = content_of(value, places.schema_of)
     if told is None:
         if isinstance(content, dict) and "watcher" in content:
             return content
@@ -40,22 +42,24 @@ def decode(
     if isinstance(content, dict) and content.get("watcher") == told.watcher and content.get("sequence") == told.sequence:
         return content
     try:
-        return _told(_change(told, parsed(key), content, places.of(topic)), told, time_ms)
+        return _told(_change(told, content_of(key, places.schema_of), content, places.of(topic)), told, time_ms)
     except DAMAGED as error:
         raise UnknownMessage(f"it has a watcher's headers, but cannot be read: {error!r}") from None
 
 
-def decode_peer(key: bytes | str | None, value: bytes | str | None, *, time_ms: int = 0) -> Message | None:
+def decode_peer(
+    key: bytes | str | None, value: bytes | str | None, *, time_ms: int = 0, schema_of: SchemaOf | None = None
+) -> Message | None:
     """Return the message that Debezium or MongoDB's connector has written, without the fields that are the watcher's own.
 
     None for a tombstone. Raises UnknownMessage if it is neither's.
     """
-    content = parsed(value)
+    content = content_of(value, schema_of)
     if content is None:
         return None
     try:
         if debezium.is_change(content):
-            return debezium.read(parsed(key), content)
+            return debezium.read(content_of(key, schema_of), content)
         if mongodb.is_change(content):
             message = mongodb.read(content)
             return {**message, "timestamp": message["timestamp"] or iso_of(time_ms)}

@@ -1,9 +1,11 @@
-"""The database and collection that a topic's name tells, for messages that say neither."""
+"""Knowledge of topics that is not in their messages: the database and collection that a name tells, and the schemas of Avro."""
 
 from __future__ import annotations
 
 import re
 from typing import NamedTuple
+
+from watcher.decoding.avro import SchemaOf
 
 USUAL_TEMPLATE = "{database}.{collection}"
 
@@ -19,10 +21,14 @@ class CollectionName(NamedTuple):
 
 
 class TopicPlaces:
-    """Reads topics' names by the template that they were made from. Names of databases have no point, so it is never ambiguous."""
+    """Reads topics' names by the template that they were made from. Names of databases have no point, so it is never ambiguous.
+    `schema_of` knows the schemas of messages in Avro."""
 
-    def __init__(self, template: str = USUAL_TEMPLATE, database: str = "", collection: str = "") -> None:
+    def __init__(
+        self, template: str = USUAL_TEMPLATE, database: str = "", collection: str = "", schema_of: SchemaOf | None = None
+    ) -> None:
         """`database` and `collection` are those of topics whose names do not tell."""
+        self.schema_of = schema_of
         self._known = CollectionName(database, collection)
         parts = re.split(r"(\{[a-z]+\})", template)
         self._pattern = re.compile("".join(_GROUPS.get(part) or re.escape(part) for part in parts))

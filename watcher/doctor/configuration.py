@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import stat
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -82,7 +82,8 @@ def _secret_files(here: Here) -> Iterator[Path]:
     for settings in here.watchers:
         files = {origin.source for origin in here.loaded.origins[settings.name].values()}
         yield from _holding({*files, *settings.secret_files.values()}, _secrets_of(settings))
-        named = [Path(str(settings.kafka[key])) for key in KEY_FILES if key in settings.kafka]
+        tables: tuple[Mapping[str, object], ...] = (settings.kafka, settings.schema_registry)
+        named = [Path(str(table[key])) for table in tables for key in KEY_FILES if key in table]
         yield from (path for path in named if path.exists())
     if here.agent and here.agent.settings and (token := here.agent.settings.token):
         yield from _holding({here.agent.origins["token"].source}, [token.get_secret_value()])
@@ -102,7 +103,11 @@ def _secrets_of(settings: Settings) -> Iterator[str]:
     uri = settings.mongodb_uri.get_secret_value()
     if masked_uri(uri) != uri:
         yield uri
-    yield from (str(value) for key, value in settings.kafka.items() if is_secret(key) and value != "")
+    url = str(settings.schema_registry.get("url", ""))
+    if masked_uri(url) != url:
+        yield url
+    properties = (*settings.kafka.items(), *settings.schema_registry.items())
+    yield from (str(value) for key, value in properties if is_secret(key) and value != "")
 
 
 CHECKS: tuple[Check[Here], ...] = (

@@ -23,6 +23,7 @@ from watcher.doctor import (
     mongodb_database,
     position,
     record_times,
+    schema_registry,
 )
 from watcher.doctor.check import Finding, Outcome
 from watcher.doctor.configuration import Here
@@ -34,9 +35,10 @@ from watcher.doctor.runner import Findings, Limits, Told, begun, run_checks
 CONFIGURATION, HOST = configuration.CHECKS, host.CHECKS
 MONGODB = (*mongodb.CHECKS, *mongodb_database.CHECKS)
 KAFKA = (*kafka.CHECKS, *kafka_transactions.CHECKS, *kafka_topics.CHECKS, *kafka_lease.CHECKS)
+REGISTRY = schema_registry.CHECKS
 POSITION = (*position.CHECKS, *record_times.CHECKS, *hosts.CHECKS)
 
-TITLES = {check.name: check.title for checks in (CONFIGURATION, HOST, MONGODB, KAFKA, POSITION) for check in checks}
+TITLES = {check.name: check.title for checks in (CONFIGURATION, HOST, MONGODB, KAFKA, REGISTRY, POSITION) for check in checks}
 """The title of every check, in the order of the report."""
 
 Progress = Callable[[str, int, int], None]
@@ -82,6 +84,7 @@ def examine(here: Here, limits: Limits, progress: Progress = lambda _what, _done
     """Run all checks of the deployment, and of each of its watchers that has no fault."""
     logging.getLogger("librdkafka").addHandler(logging.NullHandler())  # otherwise Python prints what the findings say already
     total = len(CONFIGURATION) + len(HOST) + len(here.watchers) * len((*MONGODB, *KAFKA, *POSITION))
+    total += sum(settings.serialization == "avro" for settings in here.watchers) * len(REGISTRY)
     told = _Teller(progress, total).told
     general = begun(lambda: tuple(_of_deployment(here, limits, told)))
     watchers = [begun(partial(_of_watcher, here, settings, limits, told)) for settings in here.watchers]
@@ -98,12 +101,14 @@ def _of_watcher(here: Here, settings: Settings, limits: Limits, told: Told) -> t
     uri = settings.mongodb_uri.get_secret_value()
     with closing(Mongodb(settings, origins)) as source:
         of_mongodb = begun(lambda: run_checks(MONGODB, source, limits, told))
+        of_registry = begun(lambda: tuple(_of_registry(settings, limits, told)))
         of_kafka = run_checks(KAFKA, Kafka(settings, origins), limits, told)
         found = {**of_mongodb.result(), **of_kafka}
     saved = SavedPosition(settings, here.deployment)
     return (
         Section("mongodb", settings.name, masked("mongodb_uri", settings.mongodb_uri), of_mongodb.result(), parse_uri(uri).hosts),
         Section("kafka", settings.name, settings.kafka_brokers, of_kafka, settings.kafka_brokers),
+        *of_registry.result(),
         Section(
             "position",
             settings.name,
@@ -112,3 +117,9 @@ def _of_watcher(here: Here, settings: Settings, limits: Limits, told: Told) -> t
             settings.kafka_brokers,
         ),
     )
+
+
+def _of_registry(settings: Settings, limits: Limits, told: Told) -> Iterator[Section]:
+    if settings.serialization == "avro":
+        registry = schema_registry.WatchersRegistry(settings)
+        yield Section("registry", settings.name, registry.place, run_checks(schema_registry.CHECKS, registry, limits, told))

@@ -15,7 +15,14 @@ VERSION = 1
 MARKS = {Outcome.OK: "✓", Outcome.WARNING: "!", Outcome.FAILED: "✗", Outcome.NOT_CHECKED: "–"}  # noqa: RUF001  # the dash is meant
 PLAIN_MARKS = {Outcome.OK: "+", Outcome.WARNING: "!", Outcome.FAILED: "x", Outcome.NOT_CHECKED: "-"}
 """Marks for an output whose encoding lacks the others."""
-AREAS = {"configuration": "Configuration", "host": "Host", "mongodb": "MongoDB", "kafka": "Kafka", "position": "Position"}
+AREAS = {
+    "configuration": "Configuration",
+    "host": "Host",
+    "mongodb": "MongoDB",
+    "kafka": "Kafka",
+    "registry": "Schema registry",
+    "position": "Position",
+}
 COUNTED = {
     Outcome.FAILED: "failed",
     Outcome.WARNING: "to look at",

@@ -12,6 +12,7 @@ _COMMENT = re.compile(r"^; writes (?P<format>\{.*\})\n", re.MULTILINE)
 TOPICS = "topics"
 MEANINGS = {
     "envelope": "its topics will hold messages in both envelopes",
+    "serialization": "its topics will hold messages in both serializations",
     "json_format": "its topics will hold documents in both dialects",
     TOPICS: "changes go to other topics from here on, and earlier ones stay where they are",
 }
@@ -36,4 +37,5 @@ def changed_format(text: str, settings: Settings) -> list[str]:
 
 
 def _format(settings: Settings) -> dict[str, object]:
-    return {"envelope": settings.envelope, "json_format": settings.json_format, TOPICS: settings.topic_templates}
+    named = ("envelope", "serialization", "json_format")
+    return {**{name: getattr(settings, name) for name in named}, TOPICS: settings.topic_templates}

@@ -11,18 +11,20 @@ from watcher.config.topics.name import topic_name
 from watcher.messages.headers import Headers
 from watcher.messages.iso_time import iso_time
 from watcher.messages.row_values import event_time_ms, record_time_ms
-from watcher.messages.serializations.bson_json import JsonDialect
+from watcher.messages.serializations.serialization import Serialization
 from watcher.model import Message
 
 
 class ControlMessages:
     """The control messages of one watcher; `topic` is a template."""
 
-    def __init__(self, watcher: str, database: str, topic: str, serialization: JsonDialect, headers: Headers | None = None) -> None:
+    def __init__(
+        self, watcher: str, database: str, topic: str, serialization: Serialization, headers: Headers | None = None
+    ) -> None:
         self._watcher = watcher
         self._database = database
         self._topic = topic
-        self._dumps = serialization.dumps
+        self._serialize = serialization.control
         self._headers = headers
 
     def of_event(self, change: dict[str, Any], sequence: int) -> Message:
@@ -59,10 +61,11 @@ class ControlMessages:
     def _message(self, head: dict[str, Any], fields: dict[str, Any], time_ms: int, event_id: str | None, sequence: int) -> Message:
         operation, database = head["operationType"], head["database"]
         tail = {"eventId": event_id, "watcher": self._watcher, "sequence": sequence}
+        topic = topic_name(self._topic, operation, database)
+        fields = {**present(head), "timestamp": iso_time(time_ms), **fields, **present(tail)}
         return Message(
-            topic_name(self._topic, operation, database),
-            self._dumps(database),
-            self._dumps({**present(head), "timestamp": iso_time(time_ms), **fields, **present(tail)}),
+            topic,
+            *self._serialize(topic, database, fields),
             record_time_ms(time_ms),
             operation,
             headers=self._headers.of(operation, sequence, event_id, time_ms) if self._headers else None,

@@ -7,6 +7,7 @@ same bytes at a fraction of the cost. Python makes the others, and is the defini
 
 from __future__ import annotations
 
+import contextlib
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -14,16 +15,18 @@ from functools import partial
 from typing import Any, Self
 
 from watcher.config import Settings
-from watcher.config.settings import EnvelopeName, JsonFormat, OnLargeEvent
+from watcher.config.settings import EnvelopeName, JsonFormat, OnLargeEvent, SerializationName
 from watcher.config.topics.name import topic_name
 from watcher.messages.control import ControlMessages
 from watcher.messages.dead_letters import PIPELINE_FAILED, dead_letter
 from watcher.messages.envelopes import ENVELOPES
+from watcher.messages.envelopes.layout import Envelope
 from watcher.messages.headers import Headers
 from watcher.messages.oversize import LimitOf, SizePolicy, too_large
 from watcher.messages.row_values import OPERATION
 from watcher.messages.rows import RowMessages, TopicNaming
 from watcher.messages.serializations.bson_json import DIALECTS
+from watcher.messages.serializations.serialization import Frame, PrefixesOf, Serialization
 from watcher.messages.unreadable import UNREADABLE, unreadable
 from watcher.model import Message
 from watcher.operations import ROW_OPERATIONS, TOMBSTONE, TOPIC_OF
@@ -43,6 +46,7 @@ class MessageFormat:
     topic_delete: str
     topic_control: str
     envelope: EnvelopeName = "generic"
+    serialization: SerializationName = "json"
     json_format: JsonFormat = "plain"
     kafka_headers: bool = False
     cloudevents: bool = False
@@ -60,6 +64,7 @@ class MessageFormat:
             topic_delete=topics["delete"],
             topic_control=topics["control"],
             envelope=settings.envelope,
+            serialization=settings.serialization,
             json_format=settings.json_format,
             kafka_headers=settings.kafka_headers,
             cloudevents=settings.cloudevents,
@@ -77,11 +82,12 @@ class Encoder:
         native: bool = True,
         topic_of: TopicNaming = topic_name,
         make_rows: Callable[..., RowMessages] = RowMessages,
+        prefixes_of: PrefixesOf | None = None,
     ) -> None:
-        """`topic_of` names the topics of row changes, and `make_rows` puts together what makes their messages."""
-        envelope = ENVELOPES[message_format.envelope](message_format.watcher)
-        serialization = DIALECTS[envelope.dialect or message_format.json_format]
-        self._headers = _headers(message_format)
+        """`topic_of` names the topics of row changes, and `make_rows` puts together what makes their messages. `prefixes_of` knows
+        the ids of schemas, for a serialization that has some."""
+        envelope, serialization, self._frame = _form(message_format, prefixes_of, native=native)
+        self._headers = _headers(message_format, serialization.content_type)
         self._fill = serialization.fast_path(envelope, Message, with_headers=self._headers is not None) if native else None
         self._headers_of = self._headers.with_size if self._headers else None
         self._at_once = MOST_AT_ONCE
@@ -89,7 +95,7 @@ class Encoder:
         self._fixed_topics = {operation: topic for operation, topic in self._topics.items() if "{" not in topic}
         self._topic_of = topic_of
         self._tombstones = envelope.tombstones
-        self._rows = make_rows(envelope, serialization, self._topics, topic_of, self._headers)
+        self._rows = make_rows(envelope, serialization, self._topics, topic_of, self._headers, self._frame)
         self._control = ControlMessages(
             message_format.watcher, message_format.database, message_format.topic_control, serialization, self._headers
         )
@@ -109,8 +115,13 @@ class Encoder:
         if self._fill is None:
             made = self.messages_for(event, sequence, limit_of)
             return made, 1, _size(made)
-        count, topic_of = min(self._at_once, last - first), partial(self._topic_and_limit, limit_of)
+        count = min(self._at_once, last - first)
+        # Only what is in its frame has the size that Kafka sees.
+        topic_of = self._topic_without_limit if self._frame else partial(self._topic_and_limit, limit_of)
         messages, size, too_large = self._fill(events, first, count, sequence, most_bytes, topic_of, self._headers_of)
+        if self._frame and messages:
+            messages, too_large = self._framed_within(messages, limit_of), True
+            size = _size(messages)
         done = len(messages)
         self._at_once = min(MOST_AT_ONCE, 4 * done + FEWEST_AT_ONCE)
         if messages:
@@ -140,8 +151,10 @@ class Encoder:
     def encode(self, event: bytes, sequence: int) -> Message:
         """Make the message for a raw BSON change event, however large. Errors: UndeliverableEvent if the event cannot be read."""
         if self._fill and (filled := self._fill((event,), 0, 1, sequence, 1, self._topic_without_limit, self._headers_of)[0]):
-            message: Message = filled[0]
-            return message
+            try:
+                return self._framed(filled[0])
+            except UNREADABLE as error:
+                raise unreadable(event, error) from error
         return self._in_python(event, sequence)
 
     def _in_python(self, event: bytes, sequence: int) -> Message:
@@ -161,6 +174,23 @@ class Encoder:
         size = len(message.value or b"")
         del message  # it may hold 10 MB or more, and the event is decoded once again
         return self.reduced(event, sequence, limit_of, size=size)
+
+    def _framed(self, message: Message) -> Message:
+        """Return a message of C's as Kafka gets it. Errors: those of UNREADABLE if it does not fit its schema."""
+        if self._frame is None:
+            return message
+        key, value = self._frame(message.topic, message.key or b"", message.value)
+        return message._replace(key=key, value=value)
+
+    def _framed_within(self, messages: Sequence[Message], limit_of: LimitOf) -> list[Message]:
+        """Return messages of C's as Kafka gets them, up to the first that is too large or does not fit its schema."""
+        framed = list[Message]()
+        with contextlib.suppress(*UNREADABLE):
+            for message in map(self._framed, messages):
+                if message.size > limit_of(message.topic):
+                    break
+                framed.append(message)
+        return framed
 
     def reduced(
         self, event: bytes, sequence: int, limit_of: LimitOf, missing: Sequence[str] = (), size: int | None = None
@@ -218,9 +248,26 @@ def _size(messages: Sequence[Message]) -> int:
     return sum(len(message.value or b"") for message in messages)
 
 
-def _headers(message_format: MessageFormat) -> Headers | None:
-    """Return the maker of headers; None if messages have none. Only the generic envelope has another place for what they say."""
-    own = message_format.kafka_headers or message_format.envelope != "generic"
+def _form(
+    message_format: MessageFormat, prefixes_of: PrefixesOf | None, *, native: bool
+) -> tuple[Envelope, Serialization, Frame | None]:
+    """Return the envelope, the serialization, and what puts a key and a value into Kafka's form, if they are not that already."""
+    envelope = ENVELOPES[message_format.envelope](message_format.watcher)
+    dialect = DIALECTS[envelope.dialect or message_format.json_format]
+    if message_format.serialization == "json":
+        return envelope, dialect, None
+    if prefixes_of is None:
+        raise ValueError("Avro needs the ids of its schemas")
+    from watcher.messages.serializations.avro import AvroSerialization  # here, because most workers never need it
+
+    avro = AvroSerialization(dialect, message_format.envelope, prefixes_of, native=native)
+    return avro.arranged(envelope), avro, avro.framed
+
+
+def _headers(message_format: MessageFormat, content_type: str) -> Headers | None:
+    """Return the maker of headers; None if messages have none. Only the generic envelope in JSON has another place for what they
+    say that everybody can read."""
+    own = message_format.kafka_headers or message_format.envelope != "generic" or message_format.serialization != "json"
     if not own and not message_format.cloudevents:
         return None
-    return Headers(message_format.watcher, own=own, cloud_events=message_format.cloudevents)
+    return Headers(message_format.watcher, own=own, cloud_events=message_format.cloudevents, content_type=content_type)

@@ -23,7 +23,8 @@ SEQUENCE_DIGITS = 19
 class Headers:
     """The headers of one watcher's messages: its own, those of CloudEvents, or both."""
 
-    def __init__(self, watcher: str, *, own: bool, cloud_events: bool) -> None:
+    def __init__(self, watcher: str, *, own: bool, cloud_events: bool, content_type: str = "application/json") -> None:
+        self._content_type = ("content-type", content_type)
         self._name = (WATCHER_HEADER, watcher)
         self._own = own
         self._cloud_events = cloud_events
@@ -71,7 +72,7 @@ class Headers:
             ("ce_type", TYPE_PREFIX + operation),
             *([("ce_time", time)] if time and len(time) == len("2024-01-01T12:00:00.000Z") else []),  # RFC 3339 has four digits
             ("ce_sequence", _sortable(sequence)),
-            ("content-type", "application/json"),
+            self._content_type,
         ]
 
 

@@ -24,7 +24,8 @@ from watcher.messages.row_values import (
     name_values,
     record_time_ms,
 )
-from watcher.messages.serializations.bson_json import DIALECTS, JsonDialect
+from watcher.messages.serializations.bson_json import DIALECTS
+from watcher.messages.serializations.serialization import Frame, Serialization
 from watcher.model import Message
 
 TopicNaming: TypeAlias = Callable[[str, str, str, str], str]
@@ -44,10 +45,11 @@ class RowMessages:
     def __init__(
         self,
         envelope: Envelope,
-        serialization: JsonDialect,
+        serialization: Serialization,
         topics: Mapping[str, str],
         topic_of: TopicNaming,
         headers: Headers | None = None,
+        frame: Frame | None = None,
     ) -> None:
         parts = [part for layout in envelope.layouts() for part in parts_of(layout)]
         self.removable = envelope.removable
@@ -61,6 +63,7 @@ class RowMessages:
         self._topics = topics
         self._topic_of = topic_of
         self._headers = headers
+        self._frame = frame
 
     def decode(self, event: bytes) -> dict[str, Any]:
         """Decode a change event for `message`, in all dialects that its values are written in. Errors: bson.errors.InvalidBSON."""
@@ -80,11 +83,15 @@ class RowMessages:
             change[_decoded_in(name)] = self._named(change[_decoded_in(name)], sequence, time_ms, without)
         fill_key, fill_values = self._fills_row if SNAPSHOT in change else self._fills
         operation, fill_value = fill_values[change[OPERATION]]
-        value = fill_value(change)
+        filled = fill_value(change)
+        topic = self._topic_of(self._topics[operation], operation, change[DATABASE], change[COLLECTION])
+        key, value = self._dumps(fill_key(change)), None if filled is None else self._dumps(filled)
+        if self._frame:
+            key, value = self._frame(topic, key, value)
         return Message(
-            self._topic_of(self._topics[operation], operation, change[DATABASE], change[COLLECTION]),
-            self._dumps(fill_key(change)),
-            None if value is None else self._dumps(value),
+            topic,
+            key,
+            value,
             record_time_ms(time_ms),
             operation,
             headers=self._headers.of(operation, sequence, change[EVENT_ID], time_ms) if self._headers else None,
@@ -112,7 +119,8 @@ class RowMessages:
         if value is None:
             return None
         text = dialect.dumps(value)
-        return (spaced(text) if form.spaced else text).decode()
+        text = spaced(text) if form.spaced else text
+        return text.decode() if form.quoted else orjson.Fragment(text)
 
 
 def spaced(text: bytes) -> bytes:

@@ -16,6 +16,7 @@ from watcher.messages.encoder import Encoder, MessageFormat
 from watcher.model import Delivered, Message, Notice, ResumeToken
 from watcher.position.history import PositionChange
 from watcher.position.takeover import CommandChange, Taken, run_command
+from watcher.registry import schema_ids_of
 from watcher.snapshot import plan
 from watcher.stream.loss_policies import gap_notice
 
@@ -49,8 +50,8 @@ def _moved(settings: Settings, taken: Taken, entry: PositionChange) -> CommandCh
 
 
 def control_messages(settings: Settings, notices: Sequence[Notice], sequence: int) -> list[Message]:
-    """Make the messages of notices, numbered after `sequence`."""
-    encoder = Encoder(MessageFormat.of(settings))
+    """Make the messages of notices, numbered after `sequence`. Errors: those of the schema registry, if the watcher has one."""
+    encoder = Encoder(MessageFormat.of(settings), prefixes_of=schema_ids_of(settings))
     return [
         encoder.control(notice.operation, timestamp_ms=notice.timestamp_ms, sequence=number, **notice.fields)
         for number, notice in enumerate(notices, sequence + 1)

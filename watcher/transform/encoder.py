@@ -20,6 +20,7 @@ from watcher.messages.encoder import Encoder, MessageFormat
 from watcher.messages.oversize import LimitOf
 from watcher.messages.row_values import SEQUENCE
 from watcher.messages.rows import RowMessages, TopicNaming
+from watcher.messages.serializations.serialization import PrefixesOf
 from watcher.model import Message
 from watcher.operations import ROW_OPERATIONS
 from watcher.transform.function import TOPIC, Transform, TransformFailed
@@ -60,10 +61,13 @@ class TransformingEncoder(Encoder):
         on_error: str,
         topic_of: TopicNaming,
         ensured: Callable[[str], str],
+        prefixes_of: PrefixesOf | None = None,
     ) -> None:
         """`on_error` is the setting `on_transform_error`; the rest as for `Encoder` and `RoutedRows`."""
-        super().__init__(message_format, native=False, topic_of=topic_of, make_rows=partial(RoutedRows, ensured=ensured))
-        self._plain = Encoder(replace(message_format, envelope="generic", kafka_headers=False, cloudevents=False))
+        make_rows = partial(RoutedRows, ensured=ensured)
+        super().__init__(message_format, native=False, topic_of=topic_of, make_rows=make_rows, prefixes_of=prefixes_of)
+        plain = replace(message_format, envelope="generic", serialization="json", kafka_headers=False, cloudevents=False)
+        self._plain = Encoder(plain)
         self._transform = transform
         self._on_error = on_error
 

@@ -9,8 +9,10 @@ from typing import Any, Protocol
 import orjson
 
 from watcher.consumer.delivered import Message, decoded
+from watcher.decoding.avro import SchemaOf
 from watcher.decoding.decoder import decode_peer
 from watcher.decoding.message import UnknownMessage
+from watcher.decoding.places import TopicPlaces
 from watcher.kafka.log_reader import Record
 from watcher.operations import ROW_OPERATIONS, TOPIC_OF
 from watcher.verification.mapping import MappingFile
@@ -69,11 +71,12 @@ class ConnectorSide:
     """Debezium's connector, or MongoDB's, whose topics begin with `prefix` and a point. `database` is the one to compare.
 
     Whole changes are compared, as the plain dialect has them. Of an update, that is what it changed: each side looks its document
-    up at a time of its own. What was there before is compared if the connector says it.
+    up at a time of its own. What was there before is compared if the connector says it. `schema_of` knows the schemas of Avro.
     """
 
     prefix: str
     database: str
+    schema_of: SchemaOf | None = None
 
     def has(self, topic: str) -> bool:
         """True if the topic has the connector's prefix."""
@@ -85,10 +88,11 @@ class ConnectorSide:
         Raises NotOfOldSide if the record is of no connector.
         """
         try:
-            decoded(record)
+            decoded(record, TopicPlaces(schema_of=self.schema_of))
         except UnknownMessage:
             try:
-                message = decode_peer(record.key(), record.value(), time_ms=record.timestamp()[1])
+                told_at = record.timestamp()[1]
+                message = decode_peer(record.key(), record.value(), time_ms=told_at, schema_of=self.schema_of)
             except UnknownMessage:
                 raise NotOfOldSide from None
             return self.our_told(message, 0) if message else ()

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import logging
+from typing import TYPE_CHECKING
 
 from watcher.config import Deployment, Settings
 from watcher.kafka.sink import KafkaSink
 from watcher.messages.encoder import Encoder, MessageFormat
 
+if TYPE_CHECKING:  # most workers never need it
+    from watcher.registry.schema_ids import SchemaIds
+
 logger = logging.getLogger("watcher")
 
 
-def encoder_of(settings: Settings, sink: KafkaSink, deployment: Deployment) -> Encoder:
+def encoder_of(settings: Settings, sink: KafkaSink, deployment: Deployment, schema_ids: SchemaIds | None) -> Encoder:
     """Make the encoder whose messages go to `sink`. Call from the main thread. Errors: ConfigurationError."""
     message_format = MessageFormat.of(settings)
     if not settings.transform:
-        return Encoder(message_format, topic_of=sink.topic_of)
+        return Encoder(message_format, topic_of=sink.topic_of, prefixes_of=schema_ids)
 
     from watcher.transform.encoder import TransformingEncoder  # here, because every other worker would keep it in memory for good
     from watcher.transform.function import Transform
@@ -26,5 +30,19 @@ def encoder_of(settings: Settings, sink: KafkaSink, deployment: Deployment) -> E
     guard = HangGuard(deployment.transform_file(settings.name), settings.transform_seconds)
     transform = Transform(settings.transform, function, guard)
     return TransformingEncoder(
-        message_format, transform, on_error=settings.on_transform_error, topic_of=sink.topic_of, ensured=sink.ensured
+        message_format,
+        transform,
+        on_error=settings.on_transform_error,
+        topic_of=sink.topic_of,
+        ensured=sink.ensured,
+        prefixes_of=schema_ids,
     )
+
+
+def renew_schema_ids(schema_ids: SchemaIds, settings: Settings) -> None:
+    """Ask for the ids of the topics that are known before the first message. Errors: as `SchemaIds.renew`."""
+    from watcher.messages.serializations.avro_schemas import known_topics
+
+    control = settings.kafka_topic_control
+    rows = {topic for topic in settings.topic_templates.values() if topic != control}
+    schema_ids.renew(settings, known_topics(settings.envelope, rows, control))

@@ -25,12 +25,13 @@ from watcher.model import Owner, Position
 from watcher.mongodb.errors import CUT_OFF
 from watcher.mongodb.resuming_stream import ResumingStream
 from watcher.private import make_directory
+from watcher.registry import schema_ids_of
 from watcher.status.report import WorkerState
 from watcher.stream.overlap import take_short_turns
 from watcher.stream.pipeline import Pipeline
 from watcher.worker.backoff import Backoff
 from watcher.worker.credentials import Credentials
-from watcher.worker.encoding import encoder_of
+from watcher.worker.encoding import encoder_of, renew_schema_ids
 from watcher.worker.memory import give_memory_back
 from watcher.worker.previous_run import PreviousRun
 from watcher.worker.process import Nudge, StopRequest, die_with_parent, only_one, stop_requested
@@ -128,7 +129,8 @@ class Worker:
         self._tenure = Tenure(stopping, Lease(settings) if settings.high_availability else None)
         self._nudge = nudge
         self._sink = KafkaSink(settings, owner, previous.delivered)
-        self._encoder = encoder_of(settings, self._sink, deployment)
+        self._schema_ids = schema_ids_of(settings)
+        self._encoder = encoder_of(settings, self._sink, deployment, self._schema_ids)
         self._cut_off = False
         self._told = False
 
@@ -194,6 +196,8 @@ class Worker:
         return error if isinstance(error, Outage) else self._credentials.refused(error)
 
     def _stream(self, settings: Settings) -> None:
+        if self._schema_ids:
+            renew_schema_ids(self._schema_ids, settings)
         position, loss = self._open_sink()
         self._progress.opened(position, self._sink.newest_snapshot)
         if not self._told and not loss:

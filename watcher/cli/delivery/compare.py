@@ -88,9 +88,12 @@ def compare(
 
 
 def _old_side(mapping: MappingFile | None, connector: str, settings: Settings) -> OldSide:
+    from watcher.consumer.connection import schema_reader
     from watcher.verification.old_side import ConnectorSide, MappedSide
 
-    return MappedSide(mapping) if mapping else ConnectorSide(connector, settings.database)
+    if mapping:
+        return MappedSide(mapping)
+    return ConnectorSide(connector, settings.database, schema_reader(settings.schema_registry))
 
 
 def _chosen(mapping_file: Path, old: str | None) -> MappingFile:

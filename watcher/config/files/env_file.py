@@ -23,7 +23,12 @@ _IDLE_LINE = re.compile(rf"{_BLANKS}(?:#[^\n]*)?(?=\n|\Z)")
 _QUOTED = re.compile(r"=\s*[\"']")
 _QUOTE_HINT = "what stands in quotes is literal and ends at the next quote of that kind; use the other kind around it, or none"
 
-_TABLE_EXAMPLES = {"kafka": '{"security.protocol": "SASL_SSL"}', "snapshot_filter": '{"orders": {"status": "open"}}'}
+_TABLE_EXAMPLES = {
+    "kafka": '{"security.protocol": "SASL_SSL"}',
+    "schema_registry": '{"url": "http://localhost:8081"}',
+    "snapshot_filter": '{"orders": {"status": "open"}}',
+    "topic_config": '{"cleanup.policy": "compact"}',
+}
 
 
 def read_env(source: SettingsSource, text: str) -> None:
@@ -84,6 +89,7 @@ def _take_table(source: SettingsSource, key: str, value: str, line: int | None) 
         entries = None
     if not isinstance(entries, dict):
         source.add_fault(key.upper(), "must be a JSON object", line=line, hint=f"for example {_TABLE_EXAMPLES[key]}")
+        source.settled.add(key)
         return
     for name, item in entries.items():
         is_query = key == "snapshot_filter" and isinstance(item, dict)  # JSON too, so it need not be quoted once more

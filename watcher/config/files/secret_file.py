@@ -1,5 +1,5 @@
-"""Settings whose value is kept in a separate file: `mongodb_uri_file`, and `*_file` for each property of `[kafka]`; and, though no
-secret, `pipeline_file`."""
+"""Settings whose value is kept in a separate file: `mongodb_uri_file`, and `*_file` for each property of `[kafka]` and
+`[schema_registry]`; and, though no secret, `pipeline_file`."""
 
 from __future__ import annotations
 

@@ -10,6 +10,8 @@ from watcher.config.fault import Fault, Origin, did_you_mean, nearest
 from watcher.config.settings import KEYS, TABLES
 
 KAFKA_TABLE = "kafka"
+TABLES_WITH_SECRETS = (KAFKA_TABLE, "schema_registry")
+"""The tables in which any property may be kept in a file of its own."""
 
 
 def table_of(key: str) -> str:

@@ -15,6 +15,7 @@ from confluent_kafka.admin import AdminClient, OffsetSpec
 from watcher.config import Settings
 from watcher.config.kafka_client import client_properties, reading_properties
 from watcher.config.topics.name import topic_pattern
+from watcher.consumer.connection import schema_reader
 from watcher.consumer.delivered import DeliveredMessage, Partition, parse
 from watcher.consumer.kafka_errors import BAD_SETTING, LOGIN_REFUSED, read_error, read_errors
 from watcher.decoding.places import TopicPlaces
@@ -165,7 +166,7 @@ def places_of(settings: Settings) -> TopicPlaces:
     """Return what the names of a watcher's topics say of the documents in them."""
     scope = settings.scope
     only = scope.pattern_of(scope.watch_collections[0]).collection if len(scope.watch_collections) == 1 else ""
-    return TopicPlaces(settings.topic_templates["insert"], scope.single or "", only)
+    return TopicPlaces(settings.topic_templates["insert"], scope.single or "", only, schema_reader(settings.schema_registry))
 
 
 def partition_of(record: Record) -> Partition:

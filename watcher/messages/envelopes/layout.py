@@ -15,11 +15,12 @@ class Value(str):
 
 class InString(NamedTuple):
     """The value of this name as JSON text within a string; null if it is null or absent. `dialect` names its dialect; `spaced` puts
-    a space after each colon."""
+    a space after each colon. In a column the text needs no string around it: it is not `quoted`."""
 
     value: str
     dialect: str
     spaced: bool = False
+    quoted: bool = True
 
 
 class Spaced(NamedTuple):
@@ -46,8 +47,23 @@ class Listed(NamedTuple):
     renamed: Mapping[str, str] = {}
 
 
+class Columns(NamedTuple):
+    """Layouts one behind another, each as a JSON text that ends with a zero byte; a Value that is absent is an empty text."""
+
+    parts: tuple[Layout, ...]
+
+
+class Filled(tuple[Any, ...]):
+    """Columns with their values, or ABSENT."""
+
+    __slots__ = ()
+
+
+ABSENT = object()
+"""Stand-in for a value that is absent."""
+
 Form: TypeAlias = InString | Spaced | Number | Listed
-Layout: TypeAlias = "Value | Form | Mapping[str, Layout] | str | int | None"
+Layout: TypeAlias = "Value | Form | Columns | Mapping[str, Layout] | str | int | None"
 """An object's fields are written in order, those of a Value that is absent not at all. Its first field always has a value."""
 
 
@@ -79,6 +95,9 @@ def parts_of(layout: Layout) -> Iterator[Value | Form]:
     if isinstance(layout, Mapping):
         for part in layout.values():
             yield from parts_of(part)
+    elif isinstance(layout, Columns):
+        for part in layout.parts:
+            yield from parts_of(part)
     elif isinstance(layout, Value | InString | Spaced | Number | Listed):
         yield layout
 
@@ -101,6 +120,8 @@ def filling(layout: Layout, write_text: WriteText) -> Fill:
         return itemgetter(str(layout))
     if isinstance(layout, Mapping):
         return _filling_object(layout, write_text)
+    if isinstance(layout, Columns):
+        return _filling_columns(layout, write_text)
     if isinstance(layout, InString | Spaced):
         return lambda values: write_text(values, layout)
     if isinstance(layout, Number):
@@ -127,6 +148,11 @@ def _filling_object(layout: Mapping[str, Layout], write_text: WriteText) -> Fill
         return filled
 
     return fill
+
+
+def _filling_columns(layout: Columns, write_text: WriteText) -> Fill:
+    parts = [(str(part), None) if isinstance(part, Value) else (None, filling(part, write_text)) for part in layout.parts]
+    return lambda values: Filled(fill_part(values) if fill_part else values.get(name, ABSENT) for name, fill_part in parts)
 
 
 def _number(value: Any, form: Number) -> int | None:

@@ -18,6 +18,7 @@
 #include <sys/random.h>
 #include <unistd.h>
 
+#include "native/avro.h"
 #include "native/messages.h"
 
 /* The most of a call's events, but one comes always: their texts shall still be in the processor's cache when messages are made of them. */
@@ -138,6 +139,9 @@ static PyObject *template(PyObject *module, PyObject *arguments) {
 }
 
 static PyMethodDef METHODS[] = {
+    {"avro_record", (PyCFunction)(void (*)(void))avro_record, METH_FASTCALL,
+     "avro_record(records, columns, prefix)\n--\n\n"
+     "The Avro record of columns behind a prefix; None for what is better left to Python. Each of the records is (kinds, literals)."},
     {"template", template, METH_VARARGS,
      "template(message_type, places, deciding, (database, collection, time, id), cases)\n--\n\n"
      "A template for `fill`: the NamedTuple of a message, the places (parent, name, BSON type or 0, optional), the number of the one\n"

@@ -47,6 +47,7 @@ class JsonDialect:
     name: str
     codec: CodecOptions[dict[str, Any]]
     default: Convert
+    content_type = "application/json"
 
     def decode(self, document: bytes, opened: Collection[str] = ()) -> dict[str, Any]:
         """Decode a BSON document to a dict for `dumps`. Errors: bson.errors.InvalidBSON.
@@ -67,6 +68,10 @@ class JsonDialect:
     def fast_path(self, envelope: Envelope, message_type: type[tuple[Any, ...]], *, with_headers: bool) -> Fill | None:
         """Make the function that fills the envelope in C; None if C was not compiled. The rest as for `template.fast_path`."""
         return fast_path(envelope, self.dumps, self.name, message_type, with_headers=with_headers)
+
+    def control(self, topic: str, database: str, fields: Mapping[str, Any]) -> tuple[bytes, bytes]:  # noqa: ARG002 - as others
+        """Return key and value of a control message."""
+        return self.dumps(database), self.dumps(fields)
 
 
 class _Replaced(TypeDecoder):

@@ -7,7 +7,7 @@ from functools import partial
 from typing import Any, TypeAlias, cast
 
 from watcher.bson_elements import DOCUMENT
-from watcher.messages.envelopes.layout import Envelope, InString, Layout, Listed, Number, Spaced, Value, name_of, parts_of
+from watcher.messages.envelopes.layout import Columns, Envelope, InString, Layout, Listed, Number, Spaced, Value, name_of, parts_of
 from watcher.messages.row_values import COLLECTION, DATABASE, EVENT_ID, OPERATION, PLACES, SEQUENCE, SNAPSHOT, TIMESTAMP, Place
 
 try:
@@ -124,6 +124,10 @@ class _Steps:
             yield b"}", NOTHING, 0
         elif isinstance(layout, Spaced):
             yield before, self._numbers[layout.value], self._dialect | SPACED
+        elif isinstance(layout, Columns):
+            for part in layout.parts:
+                yield from self._steps(part)
+                yield b"\0", NOTHING, 0
         elif isinstance(layout, InString | Number | Listed):
             number = self._numbers[layout.value]
             yield before, number, _form(layout)
@@ -136,5 +140,5 @@ class _Steps:
 
 def _form(layout: InString | Number | Listed) -> int:
     if isinstance(layout, InString):
-        return DIALECTS_IN_C[layout.dialect] | IN_STRING | (SPACED if layout.spaced else 0)
+        return DIALECTS_IN_C[layout.dialect] | (IN_STRING if layout.quoted else 0) | (SPACED if layout.spaced else 0)
     return PARTS[layout.part] if isinstance(layout, Number) else STRINGS

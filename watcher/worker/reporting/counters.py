@@ -55,8 +55,8 @@ class Counters:
 
     @property
     def outages(self) -> int:
-        """Number of times that MongoDB or Kafka was lost."""
-        return self.reopens["mongodb"] + self.reopens["kafka"]
+        """Number of times that MongoDB, Kafka or the schema registry was lost."""
+        return self.reopens.total() - self.reopens[INVALIDATE]
 
     def received(self, batch: Batch) -> None:
         """Count a batch from the source."""

@@ -120,13 +120,15 @@ TROUBLES: Mapping[Metric, Reader] = {
     Metric(
         "watcher_reopens_total",
         "counter",
-        "Streams opened again: after an outage of `mongodb` or `kafka`, or an `invalidate`, when the database was dropped.",
+        "Streams opened again: after an outage of `mongodb`, `kafka` or `schema-registry`, or an `invalidate`, when the database "
+        "was dropped.",
         ("reason",),
     ): lambda worker: dict(worker.counters.reopens),
     Metric(
         "watcher_errors_total",
         "counter",
-        "Errors of `mongodb` and `kafka` by their own or their driver's name, and of the `worker` by its error's.",
+        "Errors of `mongodb` and `kafka` by their own or their driver's name, those of the `schema-registry`, and of the `worker` "
+        "by its error's.",
         ("component", "code"),
     ): lambda worker: dict(worker.counters.errors),
     Metric(

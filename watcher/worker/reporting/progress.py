@@ -192,8 +192,8 @@ class Progress:
         self.snapshots.waits(reason)
 
     def lost(self, error: Outage) -> None:
-        """Note that MongoDB or Kafka is unavailable. This is logged once, until the worker streams again or until it is the other
-        one."""
+        """Note that MongoDB, Kafka or the schema registry is unavailable. This is logged once, until the worker streams again or
+        until it is another one."""
         self.counters.lost(error, self.in_flight.dropped())
         component = error.component
         self.snapshots.lost(component)

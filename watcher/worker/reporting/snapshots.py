@@ -29,7 +29,12 @@ YOUNG_SECONDS = 1.0
 SILENT_SECONDS = 1.0
 """Time without documents from which on a snapshot counts as waiting; at single replies of MongoDB none can be read all the time."""
 
-AWAY = {"mongodb": "MongoDB is away", "kafka": "Kafka is away", "worker": "the worker has ended"}
+AWAY = {
+    "mongodb": "MongoDB is away",
+    "kafka": "Kafka is away",
+    "schema-registry": "the schema registry is away",
+    "worker": "the worker has ended",
+}
 """Reasons to wait, by the component that was lost."""
 
 GAP = "changes are missing"
@@ -86,7 +91,7 @@ class Snapshots:
         self._waits_for = reason
 
     def lost(self, component: str) -> None:
-        """Note that `mongodb`, `kafka` or the `worker` itself is away."""
+        """Note that `mongodb`, `kafka`, `schema-registry` or the `worker` itself is away."""
         self._waits_for, self._delivered_at, self._rate = AWAY[component], float("-inf"), _Rate()
 
     def delivered(self, snapshot: Snapshot, collections: int) -> None:

@@ -87,7 +87,9 @@ def uri_options(uri: str) -> list[tuple[str, str]]:
 
 def _split(options: str) -> list[str]:
     """Split options as pymongo does: at blanks, if there are no other separators."""
-    return _SEPARATOR.split(options) if _SEPARATOR.search(options) else options.split()
+    if _SEPARATOR.search(options):
+        return _SEPARATOR.split(options)
+    return options.split() or [options] if options else []
 
 
 def _refused_hosts(hosts: str, *, srv: bool) -> Iterator[Refused]:
@@ -112,11 +114,11 @@ def _refused_options(options: str) -> Iterator[Refused]:
     for option in _split(options):
         if not option:
             yield Refused("has an empty option", hint="remove the & that nothing follows")
+        elif option.count("=") != 1 and option != options and not _SEPARATOR.search(options):
+            yield Refused("has a blank in an option", hint="write it as %20")  # what follows it may be part of a secret
         elif option.count("=") != 1:
             name = option.partition("=")[0]
-            yield Refused(
-                f"has an option that is not name=value: {name}", hint="options are name=value, joined by &; a blank is %20"
-            )
+            yield Refused(f"has an option that is not name=value: {name}", hint="options are name=value, joined by &")
 
 
 def _refused_database(escaped: str) -> Iterator[Refused]:

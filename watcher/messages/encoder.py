@@ -132,10 +132,10 @@ class Encoder:
                 header_bytes = self._headers.size(event_id)
                 value = None if value == NULL else value
                 time_ms = time_ms if time_ms > 0 else 0
-                return Message(topic, key, value, time_ms, operation, ANY_PARTITION, "", headers, header_bytes)
+                return Message(topic, key, value, time_ms, operation, ANY_PARTITION, "", headers, header_bytes, database)
             operation, database, collection, time_ms, key, value = filled
             topic = self._fixed_topics.get(operation) or self._topic_of(self._topics[operation], operation, database, collection)
-            return Message(topic, key, value, time_ms if time_ms > 0 else 0, operation)
+            return Message(topic, key, value, time_ms if time_ms > 0 else 0, operation, ANY_PARTITION, "", None, 0, database)
         try:
             change = self._rows.decode(event)
             if change[OPERATION] in self._topics:

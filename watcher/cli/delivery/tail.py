@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from watcher.cli.exit_codes import CliExitCode
-from watcher.cli.options import complete_names, select_one, with_deployment
+from watcher.cli.options import complete_databases, complete_names, select_one, with_deployment
 from watcher.cli.since import Since
 from watcher.cli.standard_output import reader_may_leave
 from watcher.config import Deployment, load_one
@@ -39,7 +39,13 @@ Wanted = Callable[["Message"], bool]
     show_default=f"{DEFAULT_COUNT}, with --since all",
     help="The last N messages.",
 )
-@click.option("--collection", metavar="C", help="Only messages about this collection.")
+@click.option(
+    "--database",
+    metavar="D",
+    shell_complete=complete_databases,
+    help="Only messages about this database, by name or glob, of a watcher of several.",
+)
+@click.option("--collection", metavar="C", help="Only messages about this collection; also as database.collection.")
 @click.option(
     "--operation", "operations", type=click.Choice(OPERATIONS), multiple=True, metavar="O", help="Only these; can be given again."
 )
@@ -52,6 +58,7 @@ def tail(
     name: str,
     follow: bool,
     lines: int | None,
+    database: str | None,
     collection: str | None,
     operations: tuple[str, ...],
     key: str | None,
@@ -71,8 +78,8 @@ def tail(
     from watcher.consumer.reading.filter import Filter
     from watcher.consumer.reading.reader import MessageReader
 
-    wanted = Filter(collection, operations, key, since)
-    show = _show_json if json_ or not sys.stdout.isatty() else _pretty()
+    wanted = Filter(collection, operations, key, since, database)
+    show = _show_json if json_ or not sys.stdout.isatty() else _pretty(with_database=settings.scope.is_shared)
     with reader_may_leave(), MessageReader(settings, since) as reader:
         if since and lines is None:
             _show_all(reader, wanted, show)
@@ -134,10 +141,12 @@ def _show_json(delivered: DeliveredMessage) -> None:
     sys.stdout.buffer.flush()
 
 
-def _pretty() -> Show:
+def _pretty(*, with_database: bool) -> Show:
     from rich.console import Console
 
     from watcher.terminal.message_line import rich_line
 
     console = Console(highlight=False)
-    return lambda delivered: console.print(rich_line(delivered.message), no_wrap=True, overflow="ellipsis", crop=True)
+    return lambda delivered: console.print(
+        rich_line(delivered.message, with_database=with_database), no_wrap=True, overflow="ellipsis", crop=True
+    )

@@ -17,8 +17,8 @@ from watcher.config import Settings
 from watcher.errors import Outage
 from watcher.messages.serializations.bson_json import DIALECTS
 from watcher.mongodb.client import CommandSession
-from watcher.mongodb.collection_reader import CollectionInfo, CollectionKind, CollectionReader
-from watcher.mongodb.database_list import database_names
+from watcher.mongodb.collection_reader import CollectionKind, CollectionReader
+from watcher.mongodb.databases import databases_of
 from watcher.mongodb.errors import translated
 from watcher.verification.keys import possible_ids
 
@@ -78,7 +78,8 @@ class SourceReader:
 
     def collections(self) -> list[str]:
         """Return the watched collections that exist, in all databases of the scope."""
-        return [name for database in self._databases() for name in self._collections_of(database)]
+        databases = _patiently(partial(databases_of, self._session, self._scope))
+        return [name for database in databases for name in self._collections_of(database)]
 
     def count(self, collection: str) -> int:
         """Return about how many documents the collection has."""
@@ -131,17 +132,10 @@ class SourceReader:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self.close()
 
-    def _databases(self) -> list[str]:
-        if self._scope.single is not None:
-            return [self._scope.single]
-        return _patiently(partial(database_names, self._session, self._scope))
-
-    def _collections_of(self, database: str) -> list[str]:
-        names = [self._scope.name_of(database, info.name) for info in self._found_in(database) if info.kind not in NO_STREAM]
-        return [name for name in names if self._scope.watches(name)]
-
-    def _found_in(self, database: str) -> list[CollectionInfo]:
-        return _patiently(self._reader(database).collections)
+    def _collections_of(self, database: str) -> Iterator[str]:
+        for info in _patiently(self._reader(database).collections):
+            if info.kind not in NO_STREAM and self._scope.includes(database, info.name):
+                yield self._scope.name_of(database, info.name)
 
     def _place(self, collection: str) -> tuple[CollectionReader, str]:
         """Return the reader of the collection's database, and the collection's name there."""

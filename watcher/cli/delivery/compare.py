@@ -90,7 +90,7 @@ def compare(
 def _old_side(mapping: MappingFile | None, connector: str, settings: Settings) -> OldSide:
     from watcher.verification.old_side import ConnectorSide, MappedSide
 
-    return MappedSide(mapping) if mapping else ConnectorSide(connector, settings.database)
+    return MappedSide(mapping) if mapping else ConnectorSide(connector, settings.scope)
 
 
 def _chosen(mapping_file: Path, old: str | None) -> MappingFile:

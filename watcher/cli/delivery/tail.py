@@ -49,6 +49,13 @@ Wanted = Callable[["Message"], bool]
 @click.option(
     "--operation", "operations", type=click.Choice(OPERATIONS), multiple=True, metavar="O", help="Only these; can be given again."
 )
+@click.option(
+    "--topic",
+    "topics",
+    multiple=True,
+    metavar="T",
+    help="Read this topic too, by name or glob, which only a transform names; can be given again.",
+)
 @click.option("--key", metavar="K", help="Only messages about the document with this _id: as text, or as JSON.")
 @click.option("--since", type=Since(), metavar="TIME", help="Only changes since TIME: 30s, 10m, 2h, 1d, or an ISO time.")
 @click.option("--json", "json_", is_flag=True, help="The messages as they lie in Kafka, one a line; so too when piped.")
@@ -61,6 +68,7 @@ def tail(
     database: str | None,
     collection: str | None,
     operations: tuple[str, ...],
+    topics: tuple[str, ...],
     key: str | None,
     since: datetime | None,
     json_: bool,
@@ -80,7 +88,7 @@ def tail(
 
     wanted = Filter(collection, operations, key, since, database)
     show = _show_json if json_ or not sys.stdout.isatty() else _pretty(with_database=settings.scope.is_shared)
-    with reader_may_leave(), MessageReader(settings, since) as reader:
+    with reader_may_leave(), MessageReader(settings, since, topics) as reader:
         if since and lines is None:
             _show_all(reader, wanted, show)
         else:

@@ -11,7 +11,7 @@ from watcher.cli.delivery.position_choice import Choose, ResumePoint, time_of
 from watcher.cli.options import select
 from watcher.config import Deployment, Settings, load_one
 from watcher.config.files.conf_dir import watcher_names
-from watcher.config.mongodb.uri import parse_uri
+from watcher.config.overlaps import hosts
 from watcher.errors import WatcherError
 from watcher.live_commands.beside_worker import beside_own_worker, delivered_before, librdkafka_silent
 
@@ -67,12 +67,8 @@ def remarks(settings: Settings, others: Sequence[OtherPosition]) -> Iterator[str
     for other in others:
         if other.runs:
             yield f"{other.name} runs: what it delivers from now on comes twice (watcherctl stop {other.name})"
-        if _hosts(other.settings).isdisjoint(_hosts(settings)):
+        if hosts(other.settings).isdisjoint(hosts(settings)):
             yield f"{other.name} names other hosts in mongodb_uri; its position means nothing in another MongoDB"
-
-
-def _hosts(settings: Settings) -> set[str]:
-    return set(parse_uri(settings.mongodb_uri.get_secret_value()).hosts.split(","))
 
 
 def beside(settings: Settings, others: Sequence[OtherPosition]) -> Choose:

@@ -16,6 +16,7 @@ from bson import Decimal128, Int64
 
 from tests.unit.bson_types import TYPES
 from tests.unit.change_events import NOON_MS, USER_ID, change, encoder, recorded
+from watcher.config.mongodb.scope import Scope
 from watcher.model import Notice, Snapshot
 from watcher.snapshot import plan
 
@@ -118,7 +119,9 @@ def snapshot_notices() -> list[list[Any]]:
 def course(snapshot: Snapshot) -> list[Notice]:
     """The messages of a snapshot that copies one collection."""
     snapshot, started = plan.announced(snapshot, 7)
-    snapshot, collection_completed = plan.collection_completed(replace(snapshot, collection="users", in_collection=3, documents=3))
+    snapshot, collection_completed = plan.collection_completed(
+        replace(snapshot, collection="users", in_collection=3, documents=3), Scope("dashboard")
+    )
     _, completed = plan.ended(snapshot, "completed")
     _, aborted = plan.ended(snapshot, "aborted", "changes are missing")
     return [started, collection_completed, completed, aborted]

@@ -24,9 +24,19 @@ DATABASE = "dashboard"
 START = 1_700_000_000
 WATCHED = ("a", "b", "c")
 UNWATCHED = "elsewhere"
+PLACES = {"a": ("one", "x"), "b": ("one", "y"), "c": ("two", "x"), UNWATCHED: (UNWATCHED, "x")}
+"""The collections' databases and names in a scope of several databases."""
+NAMES = {place: name for name, place in PLACES.items()}
+
 IDS: tuple[Any, ...] = (1, 2, 3, "1", "x", 4.5)
 
 State = dict[str, dict[Any, int]]
+
+
+def name_of(message: Mapping[str, Any]) -> str:
+    """The collection of a message, as `World` knows it; empty if the message names none."""
+    collection = message.get("collection", "")
+    return NAMES.get((message.get("database", ""), collection), collection)
 
 
 def ticks(time: int) -> Ticks:
@@ -69,6 +79,8 @@ class World:
 
     random: Random
     looks_up: bool
+    is_shared: bool = False
+    """The collections are in several databases of one scope."""
     writes: int = 0
     now: int = 10
     version: int = 0
@@ -108,6 +120,19 @@ class World:
     def is_capped(self, collection: str) -> bool:
         """Return True if its past cannot be read. Such collections are left out where updates come without their documents."""
         return self.looks_up and self.identities.get(collection, 1) % 3 == 0
+
+    def place_of(self, collection: str) -> tuple[str, str]:
+        """The collection's database, and its name there."""
+        return PLACES[collection] if self.is_shared else (DATABASE, collection)
+
+    def named(self, collection: str) -> str:
+        """The collection's name within the scope."""
+        return ".".join(PLACES[collection]) if self.is_shared else collection
+
+    def meant_by(self, name: str) -> str:
+        """The collection of a name within the scope."""
+        database, _, collection = name.partition(".")
+        return NAMES[database, collection] if self.is_shared else name
 
     def at(self, time: Ticks) -> State:
         """The state at a cluster time."""
@@ -208,14 +233,15 @@ class WorldStream:
         return Batch(events, self.token, time[0], more=more, token_of=event_token, operation_time=time)
 
     def _raw(self, event: Event, now: int) -> bytes:
+        database, collection = self.world.place_of(event.collection)
         fields: dict[str, Any] = {
             "_id": event.token,
             "operationType": event.operation,
             "wallTime": DatetimeMS(ticks(event.time)[0] * 1000),
-            "ns": {"db": DATABASE, "coll": event.collection},
+            "ns": {"db": database, "coll": collection},
         }
         if event.operation == "rename":
-            fields["to"] = {"db": DATABASE, "coll": event.to}
+            fields["to"] = dict(zip(("db", "coll"), self.world.place_of(event.to), strict=True))
         elif event.operation != "drop":
             fields["documentKey"] = {"_id": event.key}
         if event.operation in ("insert", "replace"):
@@ -245,18 +271,23 @@ class WorldDocuments:
     world: World
     stream: WorldStream
 
-    def collections(self) -> tuple[dict[str, object], Ticks]:
+    def collections(self, beside: str = "") -> tuple[dict[str, object], Ticks]:
         named = self.world.identities
-        return {name: named[name] for name in self.world.state if name in WATCHED}, ticks(self.world.now)
+        there = {self.world.named(name): named[name] for name in self.world.state if name in WATCHED}
+        if beside and self.world.is_shared:
+            database = beside.partition(".")[0]
+            there = {name: identity for name, identity in there.items() if name.startswith(f"{database}.")}
+        return there, ticks(self.world.now)
 
     def try_out(self, queries: Mapping[str, str]) -> None:
         assert not queries
 
     def counts(self, chosen: Callable[[str], bool]) -> dict[str, int]:
-        return {name: len(documents) for name, documents in self.world.state.items() if chosen(name)}
+        return {name: len(documents) for name, documents in self.world.state.items() if chosen(self.world.named(name))}
 
     def read(self, collection: str, after: bytes, at: Ticks, limit: int, query: str) -> Read:
         world = self.world
+        collection = world.meant_by(collection)
         assert not query
         if world.is_capped(collection):
             return self._read_as_it_is(collection, after, at, limit)

@@ -13,7 +13,10 @@ from hypothesis import strategies as st
 from tests.support.plain_settings import settings
 from watcher.config.fault import Invalid, Refused
 from watcher.config.mongodb.fields import split_field
+from watcher.config.mongodb.scope import Scope
 from watcher.mongodb.field_exclusion import exclusion_stages, fields_of
+
+SCOPE = Scope("dashboard")
 
 
 def refused(**changes: Any) -> Refused:
@@ -113,7 +116,7 @@ def test_other_faults_are_not_hidden() -> None:
 
 
 def test_nothing_to_exclude_is_no_stage() -> None:
-    assert exclusion_stages(()) == []
+    assert exclusion_stages((), SCOPE) == []
 
 
 def unset(stages: list[dict[str, Any]]) -> list[str]:
@@ -121,22 +124,22 @@ def unset(stages: list[dict[str, Any]]) -> list[str]:
 
 
 def test_paths_below_another_one_are_left_out() -> None:
-    stages = exclusion_stages(["users.a.b.c", "users.a", "users.a.b", "users.ab", "*.a.b"])
+    stages = exclusion_stages(["users.a.b.c", "users.a", "users.a.b", "users.ab", "*.a.b"], SCOPE)
     documents = [path for path in unset(stages) if ".fullDocument." in path]
     assert documents == ["excluding.fullDocument.a", "excluding.fullDocument.ab", "excluding.fullDocument.a.b"]
 
 
 def test_fields_of_one_collection_share_their_stages() -> None:
     assert (
-        len(exclusion_stages(["users.a", "users.b.c"]))
-        == len(exclusion_stages(["users.a"]))
-        < len(exclusion_stages(["*.a", "b.a"]))
+        len(exclusion_stages(["users.a", "users.b.c"], SCOPE))
+        == len(exclusion_stages(["users.a"], SCOPE))
+        < len(exclusion_stages(["*.a", "b.a"], SCOPE))
     )
 
 
 def conditions(collection: str) -> list[dict[str, Any]]:
     """By name, and for temporary collections."""
-    found: list[dict[str, Any]] = exclusion_stages([f"{collection}.a"])[0]["$replaceWith"]["$cond"][0]["$or"]
+    found: list[dict[str, Any]] = exclusion_stages([f"{collection}.a"], SCOPE)[0]["$replaceWith"]["$cond"][0]["$or"]
     return found
 
 
@@ -167,7 +170,7 @@ PATHS = st.lists(NAMES, min_size=1, max_size=5).map(tuple)
 
 @given(paths=st.sets(PATHS, min_size=1, max_size=6))
 def test_every_outermost_path_is_unset_in_both_documents(paths: set[tuple[str, ...]]) -> None:
-    stages = exclusion_stages(".".join(["users", *path]) for path in paths)
+    stages = exclusion_stages((".".join(["users", *path]) for path in paths), SCOPE)
     outermost = {path for path in paths if not any(path != other and path[: len(other)] == other for other in paths)}
     for document in ("fullDocument", "fullDocumentBeforeChange"):
         prefix = f"excluding.{document}."
@@ -202,7 +205,7 @@ def test_documents_lose_fields_where_events_do(pattern: str, collection: str) ->
 def test_documents_lose_the_paths_that_events_lose(paths: set[tuple[str, ...]]) -> None:
     fields = [".".join(["users", *path]) for path in paths]
     prefix = "excluding.fullDocument."
-    in_events = [path.removeprefix(prefix) for path in unset(exclusion_stages(fields)) if path.startswith(prefix)]
+    in_events = [path.removeprefix(prefix) for path in unset(exclusion_stages(fields, SCOPE)) if path.startswith(prefix)]
     assert fields_of(fields, "users") == in_events
     assert fields_of(fields, "others") == []
 

@@ -162,6 +162,43 @@ def test_compare() -> None:
     assert (changes.added, changes.changed, changes.removed, changes.unchanged) == (("new",), ("a",), ("gone",), ("b",))
 
 
+def sharing(databases: str, exclude: str = "", watch: str = "", exclude_collections: str = "") -> Settings:
+    """The settings of a watcher of several databases."""
+    return plain_settings(
+        mongodb_uri="mongodb://localhost:27017/",
+        watch_databases=databases,
+        exclude_databases=exclude,
+        watch_collections=watch,
+        exclude_collections=exclude_collections,
+    )
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "admitted"),
+    [
+        (("shop",), ("shop,crm",), ["crm.*"]),
+        (("shop",), ("shop,tenant_*",), ["tenant_*.*"]),
+        (("tenant_*",), ("tenant_*,tenant_1",), []),
+        (("tenant_*", "tenant_1,*_test"), ("tenant_*",), ["tenant_1.*", "*_test.*"]),
+        (("tenant_*",), ("tenant_*", "tenant_1"), []),
+        (("*", "", "users"), ("*", "", "users,tenant_*.orders"), ["tenant_*.orders"]),
+        (("*", "", "users"), ("*",), ["all collections"]),
+        (("*", "", "", "logs"), ("*",), ["logs"]),
+        (("*",), ("*", "", "users"), []),
+    ],
+)
+def test_databases_that_are_newly_watched(before: tuple[str, ...], after: tuple[str, ...], admitted: list[str]) -> None:
+    old, new = (sharing(*choice) for choice in (before, after))
+    assert newly_watched(render(program(comments=(watched_comment(old),))), new) == admitted
+
+
+def test_nothing_is_newly_watched_where_the_kind_of_scope_changes() -> None:
+    """A watcher of one database cannot become one of several, nor the reverse: its position is not theirs."""
+    one, several = plain_settings(), sharing("*")
+    assert newly_watched(render(program(comments=(watched_comment(one),))), several) == []
+    assert newly_watched(render(program(comments=(watched_comment(several),))), one) == []
+
+
 @pytest.mark.parametrize(
     ("before", "after", "admitted"),
     [

@@ -12,6 +12,7 @@ import pytest
 
 from tests.unit.bson_types import TYPES
 from tests.unit.change_events import EVENT_ID, NOON_MS, change, encoder, recorded
+from watcher.config.mongodb.scope import Scope
 from watcher.config.topics.name import escape
 from watcher.messages.dead_letters import FOR_KAFKA, REASONS
 from watcher.messages.envelopes.generic import FIELDS
@@ -51,7 +52,7 @@ def snapshot_notices() -> list[Notice]:
     begun = replace(plan.begun("initial", "insert", ["users", "orders"], filters), id="snapshot-20240101T120000Z-0a1b2c")
     snapshot, started = plan.announced(begun, 1)
     snapshot = replace(snapshot, collection="users", in_collection=1200, documents=1200)
-    _, collection_completed = plan.collection_completed(snapshot)
+    _, collection_completed = plan.collection_completed(snapshot, Scope("dashboard"))
     _, completed = plan.ended(replace(snapshot, documents=1250), "completed")
     _, aborted = plan.ended(snapshot, "aborted", "changes are missing")
     return [started, collection_completed, completed, aborted]

@@ -14,7 +14,7 @@ class Renamed:
 
     now: Ticks = (29, 1)
 
-    def collections(self) -> tuple[dict[str, object], Ticks]:
+    def collections(self, beside: str = "") -> tuple[dict[str, object], Ticks]:
         return {}, self.now
 
     def read(self, collection: str, after: bytes, at: Ticks, limit: int, query: str) -> Read:

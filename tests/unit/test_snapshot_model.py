@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.snapshot_world import DATABASE, WATCHED, World, WorldDocuments, WorldStream, ticks
+from tests.support.snapshot_world import DATABASE, WATCHED, World, WorldDocuments, WorldStream, name_of, ticks
 from tests.unit.change_events import encoder
 from watcher.config import Settings
 from watcher.model import Batch, Message, Owner, Position, Ticks, token_ticks
@@ -76,7 +76,7 @@ class Kafka:
         self.position = position
         for message in self.messages[-len(messages) :] if messages else []:
             if message["operationType"] == "snapshotCollectionCompleted" and position.token:
-                self.ends.append((len(self.messages), message["collection"], token_ticks(position.token)))
+                self.ends.append((len(self.messages), name_of(message), token_ticks(position.token)))
         self.transaction_bytes = self.random.choice((1, 300, 1000, 100_000))
         self._die_perhaps()
 
@@ -104,18 +104,21 @@ class History:
 
     seed: int
     looks_up: bool
+    is_shared: bool = False
 
     def __post_init__(self) -> None:
         random = Random(self.seed)
-        self.world = World(random, self.looks_up, writes=random.randint(5, 40))
+        self.world = World(random, self.looks_up, self.is_shared, writes=random.randint(5, 40))
         self.kafka = Kafka(random, dies=random.choice((0.05, 0.15, 0.4)))
         self._steps = 0
 
     def run(self) -> bool:
         """Run workers until everything is delivered; returns False if that takes too long."""
+        scope = {"watch_databases": ("one", "two")} if self.is_shared else {"watch_collections": WATCHED}
         settings = Settings(
-            name="dashboard", mongodb_uri=f"mongodb://localhost/{DATABASE}", kafka_brokers="localhost:9092", kafka_client_id="d",
-            watch_collections=WATCHED, full_document="updateLookup" if self.looks_up else "default", snapshot_mode="initial",
+            name="dashboard", mongodb_uri=f"mongodb://localhost/{'' if self.is_shared else DATABASE}", **scope,
+            kafka_brokers="localhost:9092", kafka_client_id="d",
+            full_document="updateLookup" if self.looks_up else "default", snapshot_mode="initial",
         )  # fmt: skip
         while not self._done() and self._steps < MOST_STEPS:
             self._steps += 1
@@ -175,13 +178,13 @@ class Consumer:
 
     def read(self, messages: Sequence[dict[str, Any]]) -> Any:
         for message in messages:
-            operation, collection = message["operationType"], message.get("collection", "")
+            operation, collection = message["operationType"], name_of(message)
             documents = self.state.setdefault(collection, {})
             if operation == "drop":
                 self.state.pop(collection, None)
                 self.unknown.discard(collection)
             elif operation == "rename":
-                self._rename(collection, message["to"]["collection"])
+                self._rename(collection, name_of(message["to"]))
             elif operation == "snapshotCompleted":
                 self._complete = True
             elif operation == "delete":
@@ -216,12 +219,13 @@ def _at_once(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.timeout(LONG_TIMEOUT_S)
+@pytest.mark.parametrize("is_shared", [False, True], ids=["one database", "several"])
 @pytest.mark.parametrize("looks_up", [True, False], ids=["updateLookup", "default"])
-def test_never_back_and_equal_in_the_end(looks_up: bool, rng: Random, long_form: bool) -> None:
+def test_never_back_and_equal_in_the_end(looks_up: bool, is_shared: bool, rng: Random, long_form: bool) -> None:
     histories, finished = HISTORIES_LONG if long_form else HISTORIES, 0
     for _ in range(histories):
         seed = rng.randrange(2**32)
-        history = History(seed, looks_up)
+        history = History(seed, looks_up, is_shared)
         finished += history.run()
         assert history.steps_back() == [], f"seed {seed}"
         assert history.unfinished() == [], f"seed {seed}"
@@ -266,12 +270,13 @@ CONDITIONS: dict[str, Callable[[pytest.MonkeyPatch], None]] = {
     "seen": lambda patch: patch.setattr(Interleaver, "open", _without_seen(Interleaver.open)),
     "no chunk beside drop and rename": lambda patch: patch.setattr(place, "STRUCTURAL", frozenset()),
     "rows that came with an event": lambda patch: patch.setattr(interleaver, "superseded_rows", lambda *_: {}),
-    "renamed onto": lambda patch: patch.setattr(interleaver.plan, "renamed_onto", lambda snapshot, _: snapshot),
+    "renamed onto": lambda patch: patch.setattr(interleaver.plan, "renamed_onto", lambda snapshot, *_: snapshot),
     "the end of a collection": lambda patch: patch.setattr(interleaver.Scan, "_is_complete", lambda *_: True),
     "what came of a later chunk meanwhile": lambda patch: patch.setattr(later_chunk.LaterChunk, "_note", lambda *_: None),
     "a later chunk waits": lambda patch: patch.setattr(later_chunk, "place_later", lambda _, at: place.ChunkPlace(0, at)),
     "no later chunk beside drop and rename": lambda patch: patch.setattr(later_chunk, "is_orderly", lambda _: True),
     "an end after a rename": lambda patch: patch.setattr(interleaver.Scan, "forget", lambda *_: None),
+    "names after a rename": lambda patch: patch.setattr(interleaver.Scan, "forget", lambda scan, name: scan._known.pop(name, None)),
     "the end of all": lambda patch: patch.setattr(Interleaver, "_take_next", _hasty(Interleaver._take_next)),
 }
 """Conditions that are taken away, each by itself."""
@@ -288,6 +293,7 @@ KNOWN = {
     "a later chunk waits": 111,
     "no later chunk beside drop and rename": 21,
     "an end after a rename": 1851917496,
+    "names after a rename": 123,
     "the end of all": 233,
 }
 """Seeds that miss a condition. After a change of the model others do, and the search takes longer."""

@@ -39,7 +39,7 @@ class OneEach:
     watched: tuple[str, ...]
     asked: list[tuple[str, bytes]] = field(default_factory=list)
 
-    def collections(self) -> tuple[Mapping[str, object], tuple[int, int]]:
+    def collections(self, beside: str = "") -> tuple[Mapping[str, object], tuple[int, int]]:
         return {name: name for name in self.watched}, NOW
 
     def counts(self, chosen: Callable[[str], bool]) -> Mapping[str, int]:

@@ -175,10 +175,10 @@ def test_a_filter_takes_the_place_of_the_settings() -> None:
 
 
 def test_a_pattern_that_chooses_nothing() -> None:
-    check_chooses("ord*", ["orders", "users"])
+    check_chooses("ord*", ["orders", "users"], SETTINGS.scope)
     with pytest.raises(RequestRefused, match="'order'") as refused:
-        check_chooses("order", ["orders", "users"])
+        check_chooses("order", ["orders", "users"], SETTINGS.scope)
     assert refused.value.hint == "did you mean 'orders'?"
     with pytest.raises(RequestRefused) as refused:
-        check_chooses("x*", ["orders", "users"])
+        check_chooses("x*", ["orders", "users"], SETTINGS.scope)
     assert refused.value.hint == "There are: orders, users."

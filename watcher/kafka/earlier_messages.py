@@ -30,7 +30,7 @@ def earlier_messages(settings: Settings, on_error: ErrorCallback) -> Delivered:
 
     Errors: Outage.
     """
-    patterns = [topic_pattern(template, settings.database) for template in set(settings.topic_templates.values())]
+    patterns = [topic_pattern(template, settings.scope.single) for template in set(settings.topic_templates.values())]
     consumer, admin = reader_config(settings, on_error), admin_config(settings, on_error)
     numbers: list[int] = []
     with contextlib.suppress(NotPermitted), translated("reading the last messages"):

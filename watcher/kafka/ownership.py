@@ -11,6 +11,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from watcher.config import Settings
+from watcher.config.mongodb.scope import ALL
 from watcher.errors import ConfigurationError, NotOwner, PositionLost, TakenOver
 from watcher.kafka.position import Command, Saved, Stamp, delivered_up_to, dump, dump_claim
 from watcher.kafka.succession import NextStep, Patience, as_command, as_fenced_worker
@@ -163,9 +164,20 @@ def position_gone(settings: Settings) -> PositionLost:
 
 
 def check_database(settings: Settings, saved: Position) -> None:
-    """Raise ConfigurationError if the position belongs to another database."""
-    if saved.database != settings.database:
+    """Raise ConfigurationError if the position belongs to another database, or to several instead of one."""
+    if saved.database == settings.database:
+        return
+    if ALL in (saved.database, settings.database):
         raise ConfigurationError(
-            f"The saved position of {settings.kafka_client_id} belongs to database {saved.database}, not to {settings.database}.",
-            hint="Give each database a kafka_client_id of its own.",
+            f"The saved position of {settings.kafka_client_id} belongs to {_owners(saved.database)}, not to "
+            f"{_owners(settings.database)}.",
+            hint="Give the new watcher a kafka_client_id of its own, and `watcherctl position set` the place where it begins.",
         )
+    raise ConfigurationError(
+        f"The saved position of {settings.kafka_client_id} belongs to database {saved.database}, not to {settings.database}.",
+        hint="Give each database a kafka_client_id of its own.",
+    )
+
+
+def _owners(database: str) -> str:
+    return "several databases" if database == ALL else f"database {database}"

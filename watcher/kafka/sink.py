@@ -180,12 +180,12 @@ class KafkaSink:
 
     def _topic_of(self, template: str, operation: str, database: str, collection: str) -> str:
         """Return the topic for a change: the one of `topic_name`, unless it collides with another. A topic that is named after the
-        collection is created if it is missing.
+        collection, or after one of several databases, is created if it is missing.
 
         Call `topic_of` instead, which remembers the answer, while the sink is open. Errors: as `deliver`.
         """
         name = topic_name(template, operation, database, collection)
-        if "{collection}" not in template:
+        if "{collection}" not in template and not ("{database}" in template and self._settings.scope.is_shared):
             return name
         return self._topics.ensure_one_of(name, topic_name(template, operation, database, collection, apart=True))
 

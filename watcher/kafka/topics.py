@@ -182,7 +182,7 @@ class Topics:
     def _config_of(self, name: str) -> dict[str, str]:
         """Return the properties to create a topic with. A control topic has none of them: compacted, it would lose messages."""
         templates = {self._settings.topic_templates[operation] for operation in ROW_OPERATIONS}
-        is_of_rows = any(topic_pattern(template, self._settings.database).match(name) for template in templates)
+        is_of_rows = any(topic_pattern(template, self._settings.scope.single).match(name) for template in templates)
         return dict(self._settings.topic_config) if is_of_rows else {}
 
     def _missing_position_topic(self) -> list[NewTopic]:

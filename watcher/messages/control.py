@@ -43,15 +43,17 @@ class ControlMessages:
         *,
         timestamp_ms: int,
         sequence: int,
+        database: str | None = None,
         collection: str | None = None,
         event_id: str | None = None,
         **fields: Any,
     ) -> Message:
-        """Make a message of the watcher's own: a gap, or an event that could not be delivered.
+        """Make a message of the watcher's own: a gap, or an event that could not be delivered. Without a `database` it is about all
+        that the watcher covers.
 
         `fields` are written after `timestamp`, in the given order. `timestamp_ms` is in milliseconds since 1970.
         """
-        head = {"operationType": operation, "database": self._database, "collection": collection}
+        head = {"operationType": operation, "database": database or self._database, "collection": collection}
         return self._message(head, fields, timestamp_ms, event_id, sequence)
 
     def _message(self, head: dict[str, Any], fields: dict[str, Any], time_ms: int, event_id: str | None, sequence: int) -> Message:

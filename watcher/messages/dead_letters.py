@@ -43,6 +43,7 @@ def dead_letter(
         about |= {"sequence": sequence - 1}
     message = control.of_watcher(
         DEAD_LETTER,
+        database=change["ns"]["db"],
         collection=change["ns"]["coll"],
         timestamp_ms=event_time_ms(change),
         sequence=sequence,

@@ -27,7 +27,7 @@ from watcher.mongodb.errors import EventNotFound, QueryRefused, StagesFailed, la
 from watcher.mongodb.field_exclusion import exclusion_stages
 from watcher.mongodb.oplog_reader import oldest_entry, read_oplog
 from watcher.mongodb.reply_size import BatchSize, is_backlog
-from watcher.mongodb.selection import after_stage, event_stage, match_stage, operations_stage
+from watcher.mongodb.selection import after_stage, event_stage, operations_stage, scope_stage
 from watcher.mongodb.split_events import FragmentJoiner, event_token
 from watcher.mongodb.user_stages import FAILED_HINT, Stages, refusals_named, user_stages
 from watcher.oplog import Oplog
@@ -41,6 +41,10 @@ FIND_SECONDS = 5.0
 OPLOG_SECONDS = 30.0
 """Interval between two questions about the oplog; each takes mongod some milliseconds."""
 
+CLUSTER_DATABASE = "admin"
+WHOLE_MONGODB: Mapping[str, Any] = {"allChangesForCluster": True}
+"""The database to which a stream over all databases belongs, and the option that makes it one."""
+
 QUOTED = re.compile(r"['\"].*", re.DOTALL)
 """Text that MongoDB quotes in an error about an expression, and what follows: most likely a value of a document."""
 
@@ -53,11 +57,13 @@ logger = logging.getLogger("watcher")
 
 
 class ChangeStream:
-    """The change stream of one database, from one position on."""
+    """The change stream of a watcher's scope, from one position on: of one database, or of the whole MongoDB."""
 
     def __init__(self, settings: Settings) -> None:
         """Errors: ConfigurationError when the URI or the pipeline cannot be used."""
         self._settings = settings
+        self._scope = settings.scope
+        self._whole = self._scope.is_shared
         self._users = user_stages(settings.pipeline)
         self.session = CommandSession(settings)
         """All that this stream asks of MongoDB goes to one member, in this session."""
@@ -90,7 +96,7 @@ class ChangeStream:
         return self._from_a_member(lambda: self._open_from(token))
 
     def find(self, token: ResumeToken) -> ResumeToken | None:
-        """Find the event of `token` in the oplog, whether the settings select it or not; returns its token as the server writes it
+        """Find the event of `token` in the oplog, whether the scope has it or not; returns its token as the server writes it
         now, None if there is no such event.
 
         Call `open` afterwards, not `next`. Errors: as `open`.
@@ -207,7 +213,7 @@ class ChangeStream:
             return self._open({"startAfter": dict(token)} if token else self._first_start())
 
     def _open(self, start: Mapping[str, Any]) -> ResumeToken:
-        with refusals_named(self._settings.pipeline, lambda stages: self._aggregate([{"$changeStream": {}}, *stages])):
+        with refusals_named(self._settings.pipeline, lambda stages: self._aggregate([self._stream_stage({}), *stages])):
             self._reached = self._aggregate(self._pipeline(start))
         self._joiner = FragmentJoiner(self._reached)
         return self._reached
@@ -217,9 +223,23 @@ class ChangeStream:
             return self._open(start_at(token))
 
     def _find(self, token: ResumeToken) -> ResumeToken | None:
+        return self._search(token) or (None if self._whole else self._search_everywhere(token))
+
+    def _search_everywhere(self, token: ResumeToken) -> ResumeToken | None:
+        """Search in the whole MongoDB: the position may have been that of a watcher of several databases. Without the right to do
+        so, nothing is found."""
+        self._whole = True
+        try:
+            return self._search(token)
+        except NotPermitted:
+            return None
+        finally:
+            self._whole = False
+
+    def _search(self, token: ResumeToken) -> ResumeToken | None:
         deadline = time.monotonic() + FIND_SECONDS
         with translated(after_token=True):
-            self._aggregate([{"$changeStream": start_at(token)}, event_stage(token), {"$project": {"_id": 1}}])
+            self._aggregate([self._stream_stage(start_at(token)), event_stage(token), {"$project": {"_id": 1}}])
             while time.monotonic() < deadline:
                 events, reached = self._read(self._get_more(1, AWAIT_MS))
                 if events:
@@ -243,12 +263,15 @@ class ChangeStream:
         stage = {**start, "fullDocument": self._settings.full_document}
         if self._settings.full_document_before_change != "off":
             stage["fullDocumentBeforeChange"] = self._settings.full_document_before_change
-        wanted = match_stage(self._settings.watch_collections, self._settings.exclude_collections)
+        wanted = scope_stage(self._scope)
         operations = operations_stage(self._settings.exclude_operations)
-        exclusions = exclusion_stages(self._settings.exclude_fields)
+        exclusions = exclusion_stages(self._settings.exclude_fields, self._scope)
         unset = [{"$unset": [*self._left_out]}] if self._left_out else []
         # The user's stages may ask for a document that is left out only because of its size.
-        return [{"$changeStream": stage}, *wanted, *operations, *self._after, *exclusions, *self._users, *unset]
+        return [self._stream_stage(stage), *wanted, *operations, *self._after, *exclusions, *self._users, *unset]
+
+    def _stream_stage(self, options: Mapping[str, Any]) -> Mapping[str, Any]:
+        return {"$changeStream": {**options, **(WHOLE_MONGODB if self._whole else {})}}
 
     def _get_more(self, limit: int, wait_ms: int) -> dict[str, Any]:
         return {"getMore": Int64(self._cursor_id), "collection": "$cmd.aggregate", "batchSize": limit, "maxTimeMS": wait_ms}
@@ -271,7 +294,7 @@ class ChangeStream:
 
     def _read(self, command: dict[str, Any]) -> tuple[list[bytes], ResumeToken]:
         """Run a command; returns the events of the reply and the server's position after them."""
-        reply = self.session.command(self._settings.database, command)
+        reply = self.session.command(CLUSTER_DATABASE if self._whole else self._scope.name, command)
         with understood():
             events, cursor = take_apart(bytes(reply["cursor"].raw))
             self._cursor_id = cursor["id"]

@@ -18,7 +18,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from watcher.config.mongodb.collections import TEMPORARY, is_glob
-from watcher.config.mongodb.fields import split_field
+from watcher.config.mongodb.fields import readings, split_field
+from watcher.config.mongodb.scope import ALL, Pattern, Scope
 from watcher.mongodb.selection import glob_to_regex
 
 Path = tuple[str, ...]
@@ -32,17 +33,17 @@ DOCUMENTS = ("fullDocument", "fullDocumentBeforeChange")
 DIGITS = "0123456789"
 
 
-def exclusion_stages(exclude_fields: Iterable[str]) -> list[dict[str, Any]]:
+def exclusion_stages(exclude_fields: Iterable[str], scope: Scope) -> list[dict[str, Any]]:
     """Make the stages that follow `$changeStream`, for fields as named in `exclude_fields`; none if there are no fields."""
-    paths: dict[str, set[Path]] = {}
-    for collection, path in map(split_field, exclude_fields):
-        paths.setdefault(collection, set()).add(path)
-    return [stage for collection, chosen in paths.items() for stage in _stages(collection, _outermost(chosen))]
+    paths: dict[Pattern, set[Path]] = {}
+    for collections, path in (reading for text in exclude_fields for reading in readings(text, scope)):
+        paths.setdefault(collections, set()).add(path)
+    return [stage for collections, chosen in paths.items() for stage in _stages(collections, _outermost(chosen))]
 
 
 def fields_of(exclude_fields: Iterable[str], collection: str) -> list[str]:
     """Return the fields to remove from the documents of a collection, as `$unset` takes them; `exclusion_stages` removes the same
-    from its events."""
+    from its events. The fields are named as in one database."""
     paths = {path for pattern, path in map(split_field, exclude_fields) if _concerns(pattern, collection)}
     return [".".join(path) for path in _outermost(paths)]
 
@@ -57,23 +58,29 @@ def _outermost(paths: set[Path]) -> list[Path]:
     return sorted(path for path in paths if paths.isdisjoint(path[:length] for length in range(1, len(path))))
 
 
-def _stages(collection: str, paths: list[Path]) -> Iterator[dict[str, Any]]:
+def _stages(collections: Pattern, paths: list[Path]) -> Iterator[dict[str, Any]]:
     parents = sorted({path[:length] for path in paths for length in range(1, len(path))})
     lifted = {LIFTED: "$$ROOT", ENTRIES: _sorted_entries(paths, parents)}
-    yield {"$replaceWith": {"$cond": [_is_in(collection), lifted, "$$ROOT"]}}
+    yield {"$replaceWith": {"$cond": [_is_in(collections), lifted, "$$ROOT"]}}
     yield {"$unset": [*_in_documents(paths), *_in_entries(paths, parents)]}
     yield {"$replaceWith": {"$cond": [{"$eq": [{"$type": f"${LIFTED}"}, "missing"]}, "$$ROOT", _lowered()]}}
 
 
-def _is_in(collection: str) -> Expression:
+def _is_in(collections: Pattern) -> Expression:
     """Make the test for an event about the collection, or one that the glob matches, or a temporary one that may yet get the
     name."""
-    named = _matches(glob_to_regex(collection)) if is_glob(collection) else {"$eq": ["$ns.coll", collection]}
-    return {"$or": [named, _matches(TEMPORARY)]}
+    of_collection = {"$or": [_is_named("$ns.coll", collections.collection), _matches("$ns.coll", TEMPORARY)]}
+    if collections.database == ALL:
+        return of_collection
+    return {"$and": [_is_named("$ns.db", collections.database), of_collection]}
 
 
-def _matches(regex: str) -> Expression:
-    return {"$regexMatch": {"input": "$ns.coll", "regex": f"^(?:{regex})$", "options": "s"}}
+def _is_named(field: str, pattern: str) -> Expression:
+    return _matches(field, glob_to_regex(pattern)) if is_glob(pattern) else {"$eq": [field, pattern]}
+
+
+def _matches(field: str, regex: str) -> Expression:
+    return {"$regexMatch": {"input": field, "regex": f"^(?:{regex})$", "options": "s"}}
 
 
 def _in_documents(paths: list[Path]) -> Iterator[str]:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from typing import Any
 
 from bson.regex import Regex
 
 from watcher.config.mongodb.collections import ENCRYPTION, is_glob, unmeant
+from watcher.config.mongodb.scope import ALL, Pattern, Scope
 from watcher.model import ResumeToken
 
 WHOLE_DATABASE = ("dropDatabase", "invalidate")
@@ -23,6 +25,15 @@ VERSION = slice(18, 22)
 
 UUID_MARK = "5A1004"
 """KeyString's mark before the 16 bytes of a UUID."""
+
+
+def scope_stage(scope: Scope) -> list[dict[str, Any]]:
+    """Make the pipeline stage for what a stream is to deliver, of one database or of several."""
+    if not scope.is_shared:
+        return match_stage(scope.watch_collections, scope.exclude_collections)
+    databases = _databases("ns.db", scope)
+    dropped = {"operationType": "dropDatabase", **databases}
+    return [{"$match": {"$or": [_in_scope("ns", scope), _in_scope("to", scope), dropped, {"operationType": "invalidate"}]}}]
 
 
 def match_stage(watch: Iterable[str], exclude: Iterable[str]) -> list[dict[str, Any]]:
@@ -51,6 +62,36 @@ def _all_but_encryption() -> list[dict[str, Any]]:
     after_all = ENCRYPTION[:-1] + chr(ord(ENCRYPTION[-1]) + 1)
     return [
         {field: {bound: name}} for field in ("ns.coll", "to.coll") for bound, name in (("$lt", ENCRYPTION), ("$gte", after_all))
+    ]
+
+
+def _in_scope(namespace: str, scope: Scope) -> dict[str, Any]:
+    """Make the condition for the collections of several databases. Each part tests `db` or `coll` alone, which MongoDB rewrites
+    into a filter on the oplog."""
+    database, collection = f"{namespace}.db", f"{namespace}.coll"
+    conditions = [_databases(database, scope), {collection: {"$exists": True}}]
+    if scope.watch_collections:
+        conditions.append({"$or": _alternatives(namespace, map(scope.pattern_of, scope.watch_collections))})
+    exclude = [*map(scope.pattern_of, scope.exclude_collections)]
+    exclude += [Pattern(ALL, name) for name in scope.unmeant(scope.watch_collections)]
+    if exclude:
+        conditions.append({"$nor": _alternatives(namespace, exclude)})
+    return {"$and": conditions}
+
+
+def _databases(field: str, scope: Scope) -> dict[str, Any]:
+    """Make the condition for the databases of a scope. The server itself leaves its own out."""
+    return _names(field, () if ALL in scope.databases else scope.databases, scope.exclude_databases, present=True)
+
+
+def _alternatives(namespace: str, patterns: Iterable[Pattern]) -> list[dict[str, Any]]:
+    """Make a condition for each database, or glob of databases, with all that is said of its collections."""
+    collections: defaultdict[str, list[str]] = defaultdict(list)
+    for pattern in patterns:
+        collections[pattern.database].append(pattern.collection)
+    return [
+        {**({} if database == ALL else _names(f"{namespace}.db", [database], ())), **_names(f"{namespace}.coll", names, ())}
+        for database, names in collections.items()
     ]
 
 

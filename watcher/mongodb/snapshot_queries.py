@@ -31,7 +31,12 @@ def try_out(reader: CollectionReader, queries: Mapping[str, str]) -> None:
     Errors: ConfigurationError that names the setting; those of the reader.
     """
     for collection, query in queries.items():
-        try:
-            reader.plan(collection, parsed(query, collection) or {})
-        except QueryRefused as error:
-            raise ConfigurationError(f"snapshot_filter.{collection}: {error}", hint=HINT) from error
+        try_query(reader, collection, query, collection)
+
+
+def try_query(reader: CollectionReader, collection: str, query: str, name: str) -> None:
+    """Let MongoDB plan with one query, which the setting has by this name. Errors: as `try_out`."""
+    try:
+        reader.plan(collection, parsed(query, name) or {})
+    except QueryRefused as error:
+        raise ConfigurationError(f"snapshot_filter.{name}: {error}", hint=HINT) from error

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from bson import Timestamp
 
 from watcher.config import Settings
+from watcher.config.mongodb.fields import fields_in
+from watcher.config.mongodb.scope import ALL
 from watcher.model import Ticks
 from watcher.mongodb.client import CommandSession
-from watcher.mongodb.collection_reader import CollectionKind, CollectionReader
+from watcher.mongodb.collection_reader import CollectionInfo, CollectionKind, CollectionReader
+from watcher.mongodb.databases import databases_of
 from watcher.mongodb.errors import NotAtThisTime, QueryRefused
-from watcher.mongodb.snapshot_queries import parsed, try_out
+from watcher.mongodb.snapshot_queries import parsed, try_query
 from watcher.snapshot.pace import MOST_BYTES
 from watcher.snapshot.ports import Read, Unanswerable, Unreadable
 
@@ -32,29 +35,33 @@ logger = logging.getLogger("watcher")
 
 
 class StreamDocuments:
-    """`Documents` of one database, read by the session of its change stream: so at the same member, and with the same rights."""
+    """`Documents` of a scope, read by the session of its change stream: so at the same member, and with the same rights."""
 
     def __init__(self, session: CommandSession, settings: Settings) -> None:
         self._session = session
         self._settings = settings
-        self._reader = CollectionReader(session, settings.database, settings.exclude_fields, settings.pipeline)
+        self._scope = settings.scope
+        self._readers: dict[str, CollectionReader] = {}
         self._kinds: dict[str, CollectionKind] = {}
         self._told: set[str] = set()
 
-    def collections(self) -> tuple[Mapping[str, object], Ticks]:
+    def collections(self, beside: str = "") -> tuple[Mapping[str, object], Ticks]:
         """List the watched collections. Those that cannot be copied are left out, and the log says so once of each."""
-        watched = [found for found in self._reader.collections() if self._settings.watches(found.name)]
-        self._kinds = {found.name: found.kind for found in watched}
-        for found in watched:
-            if (reason := self._reason_against(found.kind)) and found.name not in self._told:
-                self._told.add(found.name)
-                logger.info(reason, extra={"collection": found.name, "kind": found.kind})
+        databases = [self._scope.place_of(beside)[0]] if beside else databases_of(self._session, self._scope)
+        watched = dict(self._watched(databases))
+        others = {name: kind for name, kind in self._kinds.items() if self._scope.place_of(name)[0] not in databases}
+        self._kinds = {**others, **{name: found.kind for name, found in watched.items()}}
+        for name, found in watched.items():
+            if (reason := self._reason_against(found.kind)) and name not in self._told:
+                self._told.add(name)
+                logger.info(reason, extra={"collection": name, "kind": found.kind})
         time = self._session.operation_time or Timestamp(0, 0)
-        return {found.name: found.uuid for found in watched if not self._reason_against(found.kind)}, (time.time, time.inc)
+        copied = {name: found.uuid for name, found in watched.items() if not self._reason_against(found.kind)}
+        return copied, (time.time, time.inc)
 
     def counts(self, chosen: Callable[[str], bool]) -> Mapping[str, int]:
         """Count as `Documents.counts` says, without reading a document."""
-        return {name: self._reader.count(name) for name in self.collections()[0] if chosen(name)}
+        return {name: self._count(name) for name in self.collections()[0] if chosen(name)}
 
     def read(self, collection: str, after: bytes, at: Ticks, limit: int, query: str) -> Read:
         """Read as `Documents.read` says. A capped collection has no past that could be read."""
@@ -63,8 +70,9 @@ class StreamDocuments:
             return Read((), complete=True, at=at)
         has_past, time = kind is not CollectionKind.CAPPED, Timestamp(*at)
         try:
-            chunk = self._reader.chunk(
-                collection,
+            database, name = self._scope.place_of(collection)
+            chunk = self._reader(database).chunk(
+                name,
                 after or None,
                 limit=limit,
                 at=time if has_past else None,
@@ -74,7 +82,7 @@ class StreamDocuments:
                 max_time_ms=READ_MS,
             )
         except NotAtThisTime as error:
-            self.collections()  # the name may stand for a collection of another kind by now
+            self.collections(collection)  # the name may stand for a collection of another kind by now
             raise Unreadable(str(error)) from error
         except QueryRefused as error:
             or_pipeline = ", or the pipeline," if self._settings.pipeline else ""
@@ -89,5 +97,27 @@ class StreamDocuments:
         return NO_CHANGES if kind in (CollectionKind.VIEW, CollectionKind.TIME_SERIES) else ""
 
     def try_out(self, queries: Mapping[str, str]) -> None:
-        """Try as `Documents.try_out` says."""
-        try_out(self._reader, queries)
+        """Try as `Documents.try_out` says. Of a query for a collection in every database, one database tells."""
+        for name, query in queries.items():
+            database, collection = self._scope.pattern_of(name)
+            try_query(self._reader(self._any_database if database == ALL else database), collection, query, name)
+
+    @property
+    def _any_database(self) -> str:
+        return next(iter(databases_of(self._session, self._scope)), "admin")
+
+    def _watched(self, databases: Iterable[str]) -> Iterator[tuple[str, CollectionInfo]]:
+        for database in databases:
+            for found in self._reader(database).collections():
+                if self._scope.includes(database, found.name):
+                    yield self._scope.name_of(database, found.name), found
+
+    def _count(self, name: str) -> int:
+        database, collection = self._scope.place_of(name)
+        return self._reader(database).count(collection)
+
+    def _reader(self, database: str) -> CollectionReader:
+        if database not in self._readers:
+            fields = fields_in(database, self._settings.exclude_fields, self._scope)
+            self._readers[database] = CollectionReader(self._session, database, fields, self._settings.pipeline)
+        return self._readers[database]

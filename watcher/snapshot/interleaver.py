@@ -12,7 +12,6 @@ import time
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import replace
-from functools import partial
 from math import ceil
 from typing import Literal
 
@@ -46,6 +45,7 @@ class Interleaver:
         self._documents = documents
         self._scan = Scan(documents)
         self._settings = settings
+        self._scope = settings.scope
         self._observer = observer
         self._pace = Pace(settings.snapshot_documents_per_second)
         self._queue: deque[Batch] = deque()
@@ -70,7 +70,7 @@ class Interleaver:
         self._failure = ""
         batch = self._stream.open(position)
         notices = [*batch.notices]
-        self._snapshot = plan.resumed(position.snapshot, self._settings.watches)
+        self._snapshot = plan.resumed(position.snapshot, self._scope.watches)
         if is_gap(batch):
             notices += self._abort("changes are missing")
         elif position.token is None and self._settings.snapshot_mode == "initial":
@@ -79,7 +79,7 @@ class Interleaver:
             if not self._snapshot.started_sequence:
                 self._snapshot, notice = plan.announced(self._snapshot, position.sequence + len(notices) + 1)
                 notices.append(notice)
-            self._observer.snapshot_counted(self._documents.counts(partial(plan.chooses, self._snapshot)))
+            self._observer.snapshot_counted(self._documents.counts(self._chooses))
         # At a first start nothing was delivered. MongoDB's token is a tick ahead then, for which an idle server would have to wait.
         self._token, self._delivered = batch.token, token_ticks(batch.token) if position.token else (0, 0)
         self._before = max(batch.operation_time, self._snapshot.seen if self._snapshot else (0, 0))
@@ -133,7 +133,7 @@ class Interleaver:
         read = self._documents_at(place.at, busy=bool(reply.events)) if place and in_hand else None
         self._wait_ms = SOON_MS if read is None else AT_ONCE_MS
         if place and read and read.at > place.at:
-            self._later = LaterChunk(read, namespace_of(self._settings.database, self._running.collection))
+            self._later = LaterChunk(read, namespace_of(*self._scope.place_of(self._running.collection)))
             return None, None
         return place, read
 
@@ -160,7 +160,7 @@ class Interleaver:
         snapshot, begun = self._running, time.monotonic()
         if self._pace.wait_seconds(begun) > 0:
             return None
-        query = snapshot.filters.get(snapshot.collection, "")
+        query = plan.query_of(snapshot, self._scope)
         try:
             read = self._scan.read(snapshot.collection, snapshot.last, at, self._pace.limit(), query)
         except Unreadable as error:
@@ -175,7 +175,7 @@ class Interleaver:
 
     def _with_rows(self, reply: Batch, place: ChunkPlace, read: Read) -> Iterator[Batch]:
         snapshot, documents, events = self._running, read.documents, reply.events[: place.events]
-        namespace = namespace_of(self._settings.database, snapshot.collection)
+        namespace = namespace_of(*self._scope.place_of(snapshot.collection))
         yield replace(
             reply,
             events=[*events, *row_events(documents, snapshot, namespace, place.at)],
@@ -204,9 +204,10 @@ class Interleaver:
         """Note a rename; returns True if a collection has to be read again."""
         target = RawBSONDocument(event)["to"]
         before = self._running
-        if target["db"] == self._settings.database and self._settings.watches(target["coll"]):
-            self._snapshot = plan.renamed_onto(before, target["coll"])
-            self._scan.forget(target["coll"])
+        if self._scope.includes(target["db"], target["coll"]):
+            name = self._scope.name_of(target["db"], target["coll"])
+            self._snapshot = plan.renamed_onto(before, name, self._scope)
+            self._scan.forget(name)
             self._none_left = None
         return self._snapshot != before
 
@@ -223,7 +224,7 @@ class Interleaver:
             self._failure = ""
             return [notice]
         if read and read.complete:
-            self._snapshot, notice = plan.collection_completed(self._running)
+            self._snapshot, notice = plan.collection_completed(self._running, self._scope)
             notices.append(notice)
             self._take_next()
         if self._none_left and self._none_left <= at:
@@ -234,8 +235,7 @@ class Interleaver:
     def _take_next(self) -> None:
         """Take the next collection in hand, or note the time at which there was none."""
         if self._none_left is None:
-            names, time = self._scan.names()
-            following = plan.next_collection(self._running, names)
+            following, time = self._scan.choose(lambda names: plan.next_collection(self._running, names, self._scope))
             self._snapshot, self._none_left = following or self._snapshot, None if following else time
 
     def _after_gap(self, reply: Batch) -> Batch:
@@ -260,6 +260,9 @@ class Interleaver:
         """Begin a snapshot by the settings. A bad query is found here, and not when its collection's turn comes."""
         self._documents.try_out(self._settings.snapshot_filter)
         return plan.begun(reason, operation, self._settings.snapshot_collections, self._settings.snapshot_filter)
+
+    def _chooses(self, name: str) -> bool:
+        return self._scope.chooses(self._running.collections, name)
 
     def _noted(self, batch: Batch) -> Batch:
         return replace(batch, snapshot=self._snapshot)

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Literal
 
-from watcher.config.mongodb.collections import is_watched
+from watcher.config.mongodb.scope import Scope
 from watcher.log import iso
 from watcher.model import Notice, Snapshot
 
@@ -46,14 +46,15 @@ def resumed(snapshot: Snapshot | None, is_delivered: Chosen) -> Snapshot | None:
     return snapshot if is_delivered(snapshot.collection) else _put_away(snapshot)
 
 
-def chooses(snapshot: Snapshot, collection: str) -> bool:
-    """Return True if the snapshot's own patterns choose the collection."""
-    return is_watched(collection, snapshot.collections, ())
+def query_of(snapshot: Snapshot, scope: Scope) -> str:
+    """Return the query for the collection in hand, empty if there is none. One for its database goes before one for all."""
+    _, collection = scope.place_of(snapshot.collection)
+    return snapshot.filters.get(snapshot.collection) or snapshot.filters.get(collection, "")
 
 
-def next_collection(snapshot: Snapshot, names: Iterable[str]) -> Snapshot | None:
+def next_collection(snapshot: Snapshot, names: Iterable[str], scope: Scope) -> Snapshot | None:
     """Take the next of these collections in hand; None if there is none."""
-    present = sorted(name for name in names if chooses(snapshot, name))
+    present = sorted(name for name in names if scope.chooses(snapshot.collections, name))
     again = next((name for name in snapshot.again if name in present), "")
     if again:
         others = tuple(name for name in snapshot.again if name != again)
@@ -62,9 +63,9 @@ def next_collection(snapshot: Snapshot, names: Iterable[str]) -> Snapshot | None
     return replace(snapshot, collection=following, reached=following, last=b"", in_collection=0) if following else None
 
 
-def renamed_onto(snapshot: Snapshot, collection: str) -> Snapshot:
+def renamed_onto(snapshot: Snapshot, collection: str, scope: Scope) -> Snapshot:
     """Read a collection from its beginning, because another one has been renamed onto it."""
-    if not chooses(snapshot, collection):
+    if not scope.chooses(snapshot.collections, collection):
         return snapshot
     if collection == snapshot.collection:
         return replace(snapshot, last=b"", in_collection=0)
@@ -75,12 +76,14 @@ def renamed_onto(snapshot: Snapshot, collection: str) -> Snapshot:
     return replace(snapshot, again=(*snapshot.again, collection))
 
 
-def collection_completed(snapshot: Snapshot) -> tuple[Snapshot, Notice]:
+def collection_completed(snapshot: Snapshot, scope: Scope) -> tuple[Snapshot, Notice]:
     """Put the collection in hand away; returns the message about it too."""
+    database, collection = scope.place_of(snapshot.collection)
     told = {
-        "collection": snapshot.collection,
+        "database": database,
+        "collection": collection,
         "documents": snapshot.in_collection,
-        "filtered": snapshot.collection in snapshot.filters,
+        "filtered": bool(query_of(snapshot, scope)),
     }
     return _put_away(snapshot), notice("snapshotCollectionCompleted", snapshot, **told)
 

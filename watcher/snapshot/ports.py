@@ -44,9 +44,9 @@ class Read:
 class Documents(Protocol):
     """The documents that are there already."""
 
-    def collections(self) -> tuple[Mapping[str, object], Ticks]:
+    def collections(self, beside: str = "") -> tuple[Mapping[str, object], Ticks]:
         """Read the names of the collections that can be read (no views, no time series), each with its identity, which moves with
-        it when it is renamed; and the operation time of that."""
+        it when it is renamed; and the operation time of that. With `beside`, at least those in the database of that collection."""
 
     def counts(self, chosen: Callable[[str], bool]) -> Mapping[str, int]:
         """Return about how many documents each of the chosen collections has. Errors: Outage, NotPermitted, ConfigurationError."""

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from contextlib import closing
+from dataclasses import replace
 from typing import Literal
 
 from bson import json_util
 
 from watcher.config import Settings
 from watcher.config.fault import did_you_mean
-from watcher.config.mongodb.collections import is_watched
+from watcher.config.mongodb.scope import Scope
 from watcher.errors import WatcherError
 from watcher.model import Snapshot
 from watcher.mongodb.client import CommandSession
@@ -24,8 +25,15 @@ def requested(settings: Settings, patterns: Sequence[str], query: str, operation
     """Make a snapshot of these names and globs, or else of what the settings choose. The settings' filters hold in it, but for the
     one collection that has a `query` of its own."""
     chosen = tuple(patterns) or settings.snapshot_collections
-    filters = {name: text for name, text in settings.snapshot_filter.items() if is_watched(name, chosen, ())}
+    filters = {name: text for name, text in settings.snapshot_filter.items() if _may_choose(settings.scope, chosen, name)}
     return plan.begun("command", operation, chosen, filters | ({patterns[0]: query} if query else {}))
+
+
+def _may_choose(scope: Scope, patterns: tuple[str, ...], name: str) -> bool:
+    """Return True if the patterns choose a collection that the filter of this name is for."""
+    if not scope.is_shared:
+        return scope.chooses(patterns, name)
+    return replace(scope, watch_collections=patterns, exclude_collections=()).may_watch(name)
 
 
 class RequestRefused(WatcherError):
@@ -38,14 +46,16 @@ def check_request(settings: Settings, patterns: Sequence[str], query: str = "") 
     with closing(CommandSession(settings)) as session:
         names, _ = StreamDocuments(session, settings).collections()
         for pattern in patterns:
-            check_chooses(pattern, names)
+            check_chooses(pattern, names, settings.scope)
         if query:
-            _try_query(CollectionReader(session, settings.database), patterns[0], query)
+            found = next(name for name in names if settings.scope.chooses(patterns, name))
+            database, collection = settings.scope.place_of(found)
+            _try_query(CollectionReader(session, database), collection, query)
 
 
-def check_chooses(pattern: str, names: Collection[str]) -> None:
+def check_chooses(pattern: str, names: Collection[str], scope: Scope) -> None:
     """Check that the name or glob chooses one of these collections. Errors: RequestRefused."""
-    if any(is_watched(name, (pattern,), ()) for name in names):
+    if any(scope.chooses((pattern,), name) for name in names):
         return
     known = did_you_mean(pattern, names) or f"There are: {', '.join(sorted(names)) or 'none'}."
     raise RequestRefused(f"No watched collection that can be copied is called '{pattern}'.", hint=known)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import TypeVar
 
 from watcher.model import Ticks
 from watcher.snapshot.ports import Documents, Read, Unreadable
+
+T = TypeVar("T")
 
 
 class Scan:
@@ -19,14 +22,21 @@ class Scan:
 
     def __init__(self, documents: Documents) -> None:
         self._documents = documents
+        self._names: Sequence[str] = ()
+        self._time: Ticks = (0, 0)
         self._known: dict[str, tuple[object, Ticks]] = {}
         """Identity of collections by name, None for a name without a collection, and the time from which on it is known."""
 
-    def names(self) -> tuple[Sequence[str], Ticks]:
-        """Read the names of the collections that can be read, and the operation time of that."""
-        identities, time = self._documents.collections()
-        self._known = {name: (identity, time) for name, identity in identities.items()}
-        return [*identities], time
+    def choose(self, choice: Callable[[Sequence[str]], T | None]) -> tuple[T | None, Ticks]:
+        """Return what `choice` makes of the names of the collections that can be read, and the operation time of these. Only if it
+        makes nothing of those known before, they are read anew: of hundreds of databases, that takes its time."""
+        chosen = choice(self._names) if self._names else None
+        if chosen is None:
+            identities, self._time = self._documents.collections()
+            self._names = [*identities]
+            self._known = {name: (identity, self._time) for name, identity in identities.items()}
+            chosen = choice(self._names)
+        return chosen, self._time
 
     def read(self, collection: str, after: bytes, at: Ticks, limit: int, query: str) -> Read:
         """Read as `Documents.read` does. Errors: those; Unreadable also if the collection has just been dropped or renamed."""
@@ -38,8 +48,9 @@ class Scan:
         return read
 
     def forget(self, collection: str) -> None:
-        """Forget what the name stood for, because another collection has been renamed onto it."""
+        """Forget what the name stood for, because another collection has been renamed onto it, and which names there are."""
         self._known.pop(collection, None)
+        self._names = ()
 
     def _is_complete(self, collection: str, at: Ticks) -> bool:
         before = self._known[collection][0]
@@ -47,7 +58,7 @@ class Scan:
         return at >= since or (identity == before and identity is not None)
 
     def _look_at(self, collection: str) -> tuple[object, Ticks]:
-        identities, time = self._documents.collections()
+        identities, time = self._documents.collections(collection)
         identity = identities.get(collection)
         if self._known.get(collection, (self, time))[0] != identity:
             self._known[collection] = (identity, time)

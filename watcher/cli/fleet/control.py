@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
+from shlex import quote
 
 import click
 
@@ -19,10 +20,11 @@ from watcher.fleet.control import Fleet
 from watcher.fleet.errors import NotRunning
 from watcher.fleet.formats import MEANINGS
 from watcher.fleet.survey import ask
+from watcher.fleet.watched import ALL_COLLECTIONS
 
 __all__ = ["apply", "ctl", "disable", "down", "enable", "restart", "start", "status", "stop"]
 
-NOT_COPIED = "newly watched; the documents that are there already are not copied (`watcherctl snapshot start` copies them)"
+NOT_COPIED = "newly watched; the documents that are there already are not copied. To copy them: watcherctl snapshot start"
 
 
 @click.command()
@@ -129,7 +131,8 @@ def apply(fleet: Fleet, dry_run: bool, yes: bool, wait_seconds: float) -> int:
     for word in ("added", "changed", "removed", "unchanged"):
         show_each(getattr(changes, word), word)
     for name, collections in changes.admitted.items():
-        click.echo(f"{name}: {', '.join(collections)}: {NOT_COPIED}", err=True)
+        chosen = [] if ALL_COLLECTIONS in collections else [f"--collection {quote(each)}" for each in collections]
+        click.echo(f"{name}: {', '.join(collections)}: {' '.join([NOT_COPIED, name, *chosen])}", err=True)
     selection = Selection.of(fleet, loaded, loaded.names)
     selection.show_faults()
     started = [name for name in changes.started if name != AGENT]

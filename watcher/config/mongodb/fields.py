@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
+from fnmatch import fnmatchcase
 from typing import NamedTuple
 
 from watcher.config.fault import Refused, did_you_mean
@@ -48,6 +49,13 @@ def readings(text: str, scope: Scope) -> Iterator[tuple[Pattern, tuple[str, ...]
     if scope.is_shared and len(path) > 1 and scope.may_have_database(collection):
         named = split_field(text.removeprefix(f"{collection}."))
         yield Pattern(collection, named.collection), named.path
+
+
+def fields_in(database: str, texts: Iterable[str], scope: Scope) -> tuple[str, ...]:
+    """Return the fields to leave out in one database of a scope, each as `<collection>.<path>`."""
+    every = (reading for text in texts for reading in readings(text, scope))
+    own = (".".join([pattern.collection, *path]) for pattern, path in every if fnmatchcase(database, pattern.database))
+    return tuple(dict.fromkeys(own))
 
 
 def check_field(text: str) -> str:

@@ -55,10 +55,11 @@ def topic_name(template: str, operation: str, database: str | None, collection: 
     ends in a digest of the whole name.
     """
     name = template.replace("{operation}", operation)
+    escaped = escape_apart if apart else escape
     if database is not None:
-        name = name.replace("{database}", escape(database))
+        name = name.replace("{database}", (escape if "{collection}" in template else escaped)(database))
     if "{collection}" in name and collection:
-        name = name.replace("{collection}", (escape_apart if apart else escape)(lasting_name(collection)))
+        name = name.replace("{collection}", escaped(lasting_name(collection)))
     return name if len(name) <= LONGEST_TOPIC else _shortened(name)
 
 

@@ -168,7 +168,7 @@ class WatcherTopics:
 def places_of(settings: Settings) -> TopicPlaces:
     """Return what the names of a watcher's topics say of the documents in them."""
     scope = settings.scope
-    only = scope.pattern_of(settings.watch_collections[0]).collection if len(settings.watch_collections) == 1 else ""
+    only = scope.pattern_of(scope.watch_collections[0]).collection if len(scope.watch_collections) == 1 else ""
     return TopicPlaces(settings.topic_templates["insert"], scope.single or "", only)
 
 

@@ -11,8 +11,7 @@ from watcher.doctor.mongodb_rights import grant_all, missing_rights, privileges_
 from watcher.errors import ConfigurationError, NotPermitted
 from watcher.mongodb.change_stream import ChangeStream
 from watcher.mongodb.client import CommandSession
-from watcher.mongodb.collection_reader import CollectionReader
-from watcher.mongodb.snapshot_queries import try_out
+from watcher.snapshot.documents import StreamDocuments
 from watcher.terminal.durations import seconds_in_words
 
 GOOD_OPLOG_SECONDS = 24 * 3600
@@ -46,7 +45,7 @@ def snapshot_filters(mongodb: Mongodb) -> Finding:
         return not_checked("because the settings have none")
     with contextlib.closing(CommandSession(mongodb.settings)) as session:
         try:
-            try_out(CollectionReader(session, mongodb.settings.database), filters)
+            StreamDocuments(session, mongodb.settings).try_out(filters)
         except ConfigurationError as error:
             return failed(str(error), error.hint)
     return ok(f"MongoDB takes the queries for {', '.join(sorted(filters))}")

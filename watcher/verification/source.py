@@ -14,6 +14,7 @@ from bson.timestamp import Timestamp
 
 from watcher.bson_elements import id_document
 from watcher.config import Settings
+from watcher.config.mongodb.fields import fields_in
 from watcher.errors import Outage
 from watcher.messages.serializations.bson_json import DIALECTS
 from watcher.mongodb.client import CommandSession
@@ -144,9 +145,8 @@ class SourceReader:
 
     def _reader(self, database: str) -> CollectionReader:
         if database not in self._readers:
-            self._readers[database] = CollectionReader(
-                self._session, database, self._settings.exclude_fields, self._settings.pipeline
-            )
+            fields = fields_in(database, self._settings.exclude_fields, self._scope)
+            self._readers[database] = CollectionReader(self._session, database, fields, self._settings.pipeline)
         return self._readers[database]
 
     def _by_key(self, replies: Iterable[Sequence[bytes]]) -> dict[bytes, Document]:

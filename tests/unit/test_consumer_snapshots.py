@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -38,6 +39,37 @@ def test_what_a_snapshot_covers() -> None:
     assert completed().covers("whatever")
     found = completed(**CHOICE)
     assert [found.covers(each) for each in ("users", "offers", "orders", "members")] == [True, True, False, False]
+
+
+OF_SEVERAL = {"collections": ["users", "tenant_*.orders", "*.a.b"], "filters": {"tenant_2.orders": "{}", "visits": "{}"}}
+
+
+@pytest.mark.parametrize(
+    ("collection", "database", "covered"),
+    [
+        ("users", "tenant_1", True),
+        ("users", "shop", True),
+        ("users", None, True),
+        ("orders", "tenant_1", True),
+        ("orders", "shop", False),
+        ("orders", "tenant_2", False),  # filtered
+        ("orders", None, False),
+        ("a.b", None, True),
+        ("b", "a", False),
+        ("members", "tenant_1", False),
+    ],
+)
+def test_what_a_snapshot_of_several_databases_covers(collection: str, database: str | None, covered: bool) -> None:
+    found = SnapshotCompleted.of(
+        replace(change("snapshotCompleted", None, snapshot="s", startedSequence=3, documents=5, **OF_SEVERAL), database="*")
+    )
+    assert found.covers(collection, database) is covered
+
+
+def test_a_collection_is_completed_in_its_database() -> None:
+    found = completed("users", filtered=False)
+    assert found.covers("users", found.database)
+    assert not found.covers("users", "tenant_2")
 
 
 def test_a_snapshot_that_is_aborted() -> None:

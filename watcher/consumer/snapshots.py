@@ -11,6 +11,7 @@ from typing import Any, Literal, Self
 
 from watcher.consumer.change import Change
 from watcher.consumer.errors import Reject
+from watcher.consumer.registration.operations import ANY
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,14 +82,31 @@ class SnapshotCompleted:
                 filtered=change.collection is not None and message["filtered"],
             )
 
-    def covers(self, collection: str) -> bool:
+    def covers(self, collection: str, database: str | None = None) -> bool:
         """True if all documents of the collection, which the watcher delivers, have been copied. A whole snapshot also covers
         collections that do not exist any more.
+
+        `database` is for a watcher of several databases. Without it, a whole snapshot covers the collection if it does so in each.
         """
         if self.collection is not None:
-            return collection == self.collection and not self.filtered
+            return (collection, database or self.database) == (self.collection, self.database) and not self.filtered
+        if self.database == ANY:
+            return self._covers_in(database, collection)
         chosen = not self.collections or any(fnmatchcase(collection, pattern) for pattern in self.collections)
         return chosen and collection not in self.filters
+
+    def _covers_in(self, database: str | None, collection: str) -> bool:
+        from watcher.config.mongodb.scope import Scope  # here, because other consumers need not load the configuration
+
+        scope = Scope(None, (ANY,))
+        patterns = [*map(scope.pattern_of, self.collections)]
+        filtered = [*map(scope.pattern_of, self.filters)]
+        if database is not None:
+            chosen = not patterns or any(pattern.matches(database, collection) for pattern in patterns)
+            return chosen and not any(pattern.matches(database, collection) for pattern in filtered)
+        everywhere = (pattern.collection for pattern in patterns if pattern.database == ANY)
+        chosen = not patterns or any(fnmatchcase(collection, pattern) for pattern in everywhere)
+        return chosen and not any(fnmatchcase(collection, pattern.collection) for pattern in filtered)
 
 
 @dataclass(frozen=True, slots=True)

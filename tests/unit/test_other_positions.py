@@ -61,7 +61,9 @@ def test_what_runs_and_what_is_elsewhere_is_told() -> None:
     others = [
         OtherPosition(settings("a", "tenant_1", "h,i"), token(1), runs=True),
         OtherPosition(settings("b", "tenant_2", "j"), token(1)),
+        OtherPosition(settings("c", "tenant_3", "k"), token(1), copies=True),
     ]
-    first, second = remarks(settings("all", host="i,k"), others)
+    first, second, third = remarks(settings("all", host="i,k"), others)
     assert first == "a runs: what it delivers from now on comes twice (watcherctl stop a)"
     assert second == "b names other hosts in mongodb_uri; its position means nothing in another MongoDB"
+    assert third.startswith("c has not finished its snapshot, which does not move")

@@ -22,11 +22,12 @@ if TYPE_CHECKING:
 
 
 class OtherPosition(NamedTuple):
-    """The position of another watcher, and whether its worker runs on this host."""
+    """The position of another watcher; whether its worker runs on this host, and whether it is taking a snapshot."""
 
     settings: Settings
     token: ResumeToken
     runs: bool = False
+    copies: bool = False
 
     @property
     def name(self) -> str:
@@ -56,7 +57,7 @@ def _position_of(deployment: Deployment, settings: Settings) -> OtherPosition:
         raise WatcherError(
             f"{settings.name} has no position to go on from. {seen.fault}".rstrip(), hint=seen.hint or f"leave {settings.name} out"
         )
-    return OtherPosition(settings, seen.token, bool(worker))
+    return OtherPosition(settings, seen.token, bool(worker), seen.snapshot is not None and not seen.snapshot.is_over)
 
 
 def remarks(settings: Settings, others: Sequence[OtherPosition]) -> Iterator[str]:
@@ -67,6 +68,8 @@ def remarks(settings: Settings, others: Sequence[OtherPosition]) -> Iterator[str
     for other in others:
         if other.runs:
             yield f"{other.name} runs: what it delivers from now on comes twice (watcherctl stop {other.name})"
+        if other.copies:
+            yield f"{other.name} has not finished its snapshot, which does not move: begin another one (watcherctl snapshot start)"
         if hosts(other.settings).isdisjoint(hosts(settings)):
             yield f"{other.name} names other hosts in mongodb_uri; its position means nothing in another MongoDB"
 

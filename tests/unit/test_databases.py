@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.support.status_reports import dashboard, survey_of
 from watcher.cli.fleet.status_view import plain
-from watcher.config import Settings
+from watcher.config import Settings, load_one
 from watcher.consumer.reading.filter import Filter
 from watcher.model import Message, Owner, Position
 from watcher.worker.previous_run import PreviousRun
@@ -180,3 +181,12 @@ def test_a_message_about_a_whole_database_is_of_no_collection() -> None:
     dropped = {"operationType": "dropDatabase", "database": "tenant_1", "timestamp": "2024-01-01T12:00:00Z"}
     assert Filter(database="tenant_?")(dropped)
     assert not Filter("tenant_1.*")(dropped)
+
+
+def test_the_settings_of_the_page_about_many_databases_are_good(tmp_path: Path) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "many-databases.md").read_text(encoding="utf-8")
+    [whole, topics] = re.findall(r"```toml\n(.*?)```", page, re.DOTALL)
+    (tmp_path / "tenants.toml").write_text(whole + topics)
+    settings = load_one(tmp_path, "tenants", {})
+    assert settings.scope.has_database("tenant_1")
+    assert not settings.scope.has_database("tenant_test_1")

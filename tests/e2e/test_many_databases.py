@@ -101,11 +101,11 @@ def repetitions_and_nothing_lost(tenants: Tenants, *names: str) -> list[Document
 
 def test_watchers_move_into_one_and_a_database_moves_out_again(tenants: Tenants) -> None:
     run, moved = tenants.directory.run, tenants.databases[1]
+    tenants.configure_each()
+    run("start", "--all")
     with ExitStack() as loads:
         for number, oracle in enumerate(tenants.oracles):
             loads.enter_context(Load(oracle, seed=number))
-        tenants.configure_each()
-        run("start", "--all")
         tenants.write_more()
 
         tenants.configure(SHARED)

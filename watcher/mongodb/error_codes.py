@@ -25,7 +25,7 @@ REPLICA_SET_HINT = (
     "rs.initiate() once in mongosh."
 )
 CREDENTIALS_HINT = "Check user, password and authSource in mongodb_uri."
-RIGHTS_HINT = "The user needs the role `read` on this database."
+RIGHTS_HINT = "The user needs the role `read` on this database; with watch_databases, `readAnyDatabase`."
 POSITION_HINT = (
     "The changes after it are gone from the oplog, or mongodb_uri leads to another MongoDB. A larger oplog keeps changes longer. "
     'With on_position_lost = "restart" the watcher goes on from now, and tells its consumers of the gap.'

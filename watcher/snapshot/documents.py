@@ -48,8 +48,8 @@ class StreamDocuments:
     def collections(self, beside: str = "") -> tuple[Mapping[str, object], Ticks]:
         """List the watched collections. Those that cannot be copied are left out, and the log says so once of each."""
         databases = [self._scope.place_of(beside)[0]] if beside else databases_of(self._session, self._scope)
-        watched = dict(self._watched(databases))
-        others = {name: kind for name, kind in self._kinds.items() if self._scope.place_of(name)[0] not in databases}
+        watched, listed = dict(self._watched(databases)), frozenset(databases)
+        others = {name: kind for name, kind in self._kinds.items() if self._scope.place_of(name)[0] not in listed}
         self._kinds = {**others, **{name: found.kind for name, found in watched.items()}}
         for name, found in watched.items():
             if (reason := self._reason_against(found.kind)) and name not in self._told:

@@ -54,12 +54,13 @@ def query_of(snapshot: Snapshot, scope: Scope) -> str:
 
 def next_collection(snapshot: Snapshot, names: Iterable[str], scope: Scope) -> Snapshot | None:
     """Take the next of these collections in hand; None if there is none."""
-    present = sorted(name for name in names if scope.chooses(snapshot.collections, name))
-    again = next((name for name in snapshot.again if name in present), "")
+    present = set(names)
+    again = next((name for name in snapshot.again if name in present and scope.chooses(snapshot.collections, name)), "")
     if again:
         others = tuple(name for name in snapshot.again if name != again)
         return replace(snapshot, collection=again, last=b"", in_collection=0, again=others)
-    following = next((name for name in present if name > snapshot.reached), "")
+    beyond = (name for name in sorted(present) if name > snapshot.reached)
+    following = next((name for name in beyond if scope.chooses(snapshot.collections, name)), "")
     return replace(snapshot, collection=following, reached=following, last=b"", in_collection=0) if following else None
 
 

@@ -71,7 +71,7 @@ def _misplaced(text: str, scope: Scope) -> Refused | None:
     if not scope.may_have_database(database):
         other = f"a dot ends the name of a database; a collection of this name in all of them is '{ALL}.{text}'"
         hint = did_you_mean(database, scope.databases) or other
-        return Refused(f"has '{text}', but '{database}' is not in watch_databases", hint=hint)
+        return Refused(f"has '{text}', but no database '{database}' is watched", hint=hint)
     if not collection:
         return Refused(f"has '{text}', which names no collection", hint=f"'{database}.{ALL}' is all its collections")
     return None

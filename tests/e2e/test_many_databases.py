@@ -151,7 +151,8 @@ def test_what_the_commands_show(tenants: Tenants) -> None:
 
     eventually(lambda: busiest() == [(first, 3), (second, 2)])
     assert f"{SHARED}: busiest of its databases: {first} " in run("status", SHARED).stdout
-    assert f'watcher_database_events_per_second{{watcher="{SHARED}",database="{second}"}}' in run("metrics").stdout
+    series = f'watcher_database_events_per_second{{watcher="{SHARED}",database="{second}"}}'
+    eventually(lambda: series in run("metrics").stdout)
 
     def tailed(*options: str) -> list[tuple[str, str]]:
         lines = run("tail", SHARED, "--json", *options).stdout.splitlines()

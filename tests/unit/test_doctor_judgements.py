@@ -105,6 +105,14 @@ def test_collections_of_several_databases() -> None:
     check_fix(judge_collections({}, as_settings(values)), WARNING, "no database matches 'tenant_*'", "still to be created")
 
 
+def test_topics_of_several_databases_are_not_known_before() -> None:
+    values = watcher_settings("mongodb://h/", "h:9092", "shop") | {"watch_databases": ["*"], "kafka_topic_insert": "{database}.new"}
+    kafka = Kafka(as_settings(values))
+    assert kafka.names == ["anything.new", "shop.control", "shop.delete", "shop.update"]
+    assert kafka.known_names == ["shop.control", "shop.delete", "shop.update", "shop-watcher.position"]
+    assert Kafka(as_settings(values | {"mongodb_uri": "mongodb://h/d", "watch_databases": []})).known_names[0] == "d.new"
+
+
 READ_ANY = [
     {"resource": {"db": "", "collection": ""}, "actions": ["changeStream", "find", "listCollections"]},
     {"resource": {"cluster": True}, "actions": ["listDatabases"]},

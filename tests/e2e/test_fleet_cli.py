@@ -189,7 +189,9 @@ def test_a_life_with_servers(deployment: Directory, mongo: ReplicaSet, kafka: Br
     assert after["analytics"]["pid"] != before["analytics"]["pid"]
 
     deployment.configure("analytics", **changed)
-    assert "analytics: x: newly watched" in deployment.run("apply").stderr
+    told = deployment.run("apply").stderr
+    assert "analytics: x: newly watched" in told
+    assert "watcherctl snapshot start analytics --collection x\n" in told
 
     restarted = deployment.run("restart", "--all", "--rolling").stdout.splitlines()
     assert [line.split()[:2] for line in restarted] == [["analytics", "streaming"], ["dashboard", "streaming"]]

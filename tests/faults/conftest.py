@@ -58,7 +58,7 @@ def copied(inbox: Inbox, db: Database[dict[str, Any]], fault_report: FaultReport
     """
 
     def copied(worker: WorkerProcess, *, writes: int, again: bool = False, timeout_s: float = 30.0) -> list[Message]:
-        messages = check(inbox, db, timeout_s)
+        messages = check(inbox, db, timeout_s=timeout_s)
         assert again or twice(messages) == []
         fault_report.measure(worker.pid)
         fault_report.count(writes=writes, messages=len(messages))

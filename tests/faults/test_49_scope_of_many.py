@@ -23,6 +23,8 @@ from tests.support.kafka_topics import create_topic
 from tests.support.load import Load
 from tests.support.oracle import Oracle, check_partitions, check_sequence
 from tests.support.security import MONGODB_ACTIONS, add_user
+from tests.support.snapshot_messages import check, completed, twice
+from tests.support.versioned_load import VersionedLoad
 from tests.support.waiting import eventually
 from tests.support.worker import Inbox, Launch
 from watcher.config.topics.name import escape, escape_apart
@@ -37,6 +39,7 @@ Client = MongoClient[Document]
 STEADY = ("_1", "_2", "_é(3)")
 CLASH = "_clash"
 KILLS, KILLS_LONG = 6, 100
+SNAPSHOT_KILLS = 4
 LONGEST_LIFE_S = 0.4
 RECOVERY_TIMEOUT_S = 60.0
 END_TIMEOUT_S = 40.0
@@ -119,6 +122,35 @@ def test_the_others_do_not_notice(
         assert [message["database"] for message in Inbox(kafka.bootstrap, apart).messages(1)] == [f"{prefix}{CLASH}"]
     assert worker.stop() == 0
     fault_report.count(writes=certain + len(born), faults=kills + len(born) - 1, messages=len(messages))
+
+
+def test_a_snapshot_of_all_while_the_worker_is_killed(
+    launch: Launch, mongo: ReplicaSet, kafka: Broker, client: Client, prefix: str, rng: Random, fault_report: FaultReport
+) -> None:
+    """Each document once, in order with the changes, database after database."""
+    dbs = [client[f"{prefix}{name}"] for name in STEADY]
+    loads = [VersionedLoad(db, range(400), [f"c{number}"], seed=rng.randrange(2**32)) for number, db in enumerate(dbs)]
+    for load in loads:
+        load.fill()
+    paced = {"snapshot_mode": "initial", "snapshot_documents_per_second": 400}
+    worker = launch(sharing(mongo.uri(), kafka.bootstrap, prefix) | paced)
+    inbox = Inbox(kafka.bootstrap, topics(prefix, *STEADY))
+    with ExitStack() as running:
+        for load in loads:
+            running.enter_context(load)
+        for _ in range(SNAPSHOT_KILLS):
+            worker.reached(timeout_s=RECOVERY_TIMEOUT_S)
+            time.sleep(rng.uniform(0, LONGEST_LIFE_S))
+            worker.kill()
+            worker.start()
+        completed(inbox, RECOVERY_TIMEOUT_S)
+    messages = check(inbox, *dbs)
+    assert twice(messages) == []
+    ends = [message["database"] for message in messages if message["operationType"] == "snapshotCollectionCompleted"]
+    assert ends == [db.name for db in dbs]
+    assert worker.logged("error") == []
+    assert worker.stop() == 0
+    fault_report.count(writes=sum(load.writes for load in loads), faults=SNAPSHOT_KILLS, messages=len(messages))
 
 
 def test_rights_on_some_are_not_enough(

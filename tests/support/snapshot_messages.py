@@ -40,9 +40,9 @@ def completed(inbox: Inbox, timeout_s: float = 30.0, snapshots: int = 1) -> list
     return eventually(look, timeout_s, interval_s=0.3) or []
 
 
-def source_of(db: Database[Any]) -> Copy:
+def source_of(*dbs: Database[Any]) -> Copy:
     """The versions that MongoDB holds, by name."""
-    return {each["name"]: each["version"] for name in db.list_collection_names() for each in db[name].find()}
+    return {each["name"]: each["version"] for db in dbs for name in db.list_collection_names() for each in db[name].find()}
 
 
 def copy_of(messages: Iterable[Message]) -> Copy:
@@ -97,12 +97,13 @@ def key_of(message: Message) -> str:
     return json.dumps(message["documentKey"]["_id"], sort_keys=True)
 
 
-def check(inbox: Inbox, db: Database[Any], timeout_s: float = 30.0) -> list[Message]:
+def check(inbox: Inbox, *dbs: Database[Any], timeout_s: float = 30.0) -> list[Message]:
     """Wait until the messages lead to what MongoDB holds, which nobody changes any more; returns all of them.
 
-    AssertionError if they do not in time, lead back, or are numbered with gaps.
+    Collections of several databases must differ in their names. AssertionError if the messages do not lead there in time, or lead
+    back, or are numbered with gaps.
     """
-    source = source_of(db)
+    source = source_of(*dbs)
 
     def look() -> bool:
         differing = source.items() ^ copy_of(inbox.messages()).items()

@@ -7,7 +7,7 @@ from typing import Any
 import bson
 import pytest
 
-from watcher.errors import Outage
+from watcher.errors import NotPermitted, Outage
 from watcher.mongodb import change_stream as module
 from watcher.mongodb.change_stream import ChangeStream
 
@@ -23,6 +23,7 @@ class Replying(ChangeStream):
         self._replies = list(replies)
         self._operation_time = (server_seconds, 1)
         self._cursor_id = 1
+        self._whole = False
 
     def _aggregate(self, _stages: Any) -> dict[str, str]:
         return EARLIER
@@ -38,6 +39,23 @@ def test_the_event_is_found_after_empty_replies() -> None:
 
 def test_beyond_its_place_it_is_gone() -> None:
     assert Replying(([], EARLIER), ([], LATER)).find(TOKEN) is None
+
+
+def test_it_may_be_an_event_of_another_database() -> None:
+    event = bson.encode({"_id": TOKEN})
+    assert Replying(([], LATER), ([event], TOKEN)).find(TOKEN) == TOKEN
+
+
+def test_without_rights_on_all_no_other_database_is_searched() -> None:
+    class Forbidden(Replying):
+        def _read(self, command: Any) -> tuple[list[bytes], Any]:
+            if self._whole:
+                raise NotPermitted("no right to that")
+            return super()._read(command)
+
+    stream = Forbidden(([], LATER))
+    assert stream.find(TOKEN) is None
+    assert not stream._whole
 
 
 def test_one_of_the_future_is_another_servers() -> None:

@@ -6,7 +6,7 @@ import warnings
 from urllib.parse import quote_plus
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from pymongo.uri_parser import parse_uri as pymongos_parse_uri
 
@@ -60,6 +60,7 @@ def test_database(uri: str, database: str) -> None:
         ("mongodb://h/a.b", "names a database that MongoDB cannot have"),
         ("mongodb://h/" + "x" * 64, "names a database that MongoDB cannot have"),
         ("mongodb://u:p@h/admin", "has no change stream"),
+        ("mongodb://h/db?authMechanismProperties=a:b hunter2", "has a blank in an option"),
         ("mongodb://h/db?tls=true&", "has an empty option"),
         ("mongodb://h/db?&tls=true", "has an empty option"),
         ("mongodb://h/db?a=b&&tls=true", "has an empty option"),
@@ -95,6 +96,7 @@ PIECES = st.sampled_from(
 
 
 @given(rest=st.lists(PIECES, max_size=8).map("".join))
+@example(rest="/db?tls=true a")
 def test_whatever_is_taken_pymongo_takes_too(rest: str) -> None:
     uri = f"mongodb://h{rest}"
     if not list(uri_refusals(uri)):

@@ -19,13 +19,13 @@ from watcher.config.kafka.brokers import check_brokers, check_client_id, misread
 from watcher.config.kafka.librdkafka import PropertyValue, check_property, check_value, no_numbers
 from watcher.config.masking import Secret
 from watcher.config.mongodb.collections import check_pattern, check_watchable, split_list
-from watcher.config.mongodb.databases import check_database, check_has_stream, out_of_scope, scope_refusals
+from watcher.config.mongodb.databases import SCOPE_KEYS, check_database, check_has_stream, out_of_scope, scope_of, scope_refusals
 from watcher.config.mongodb.excluded_operations import check_operation, check_some_left
 from watcher.config.mongodb.fields import check_field, out_of_reach
 from watcher.config.mongodb.pipeline import check_pipeline
 from watcher.config.mongodb.queries import check_filtered, check_query
 from watcher.config.mongodb.scope import Scope
-from watcher.config.mongodb.snapshots import unwatched_filters, unwatched_patterns
+from watcher.config.mongodb.snapshots import snapshot_refusals
 from watcher.config.mongodb.uri import MongodbUri, parse_uri, uri_refusals
 from watcher.config.topics.configured import configured_topics, contradictions, is_internal
 from watcher.config.topics.name import folded
@@ -44,14 +44,8 @@ CONTROL_TOPIC = "database.control"
 TOPIC_KEYS = (*SINGLE_TOPICS, "kafka_topic_control")
 _DEFAULT_TOPICS = {**SINGLE_TOPICS, "kafka_topic_control": CONTROL_TOPIC}
 
-_UNKNOWN_DATABASE = "\0"
-"""A name that no database can have. A fault found with it is a fault with any database."""
-
 TIMES_END = 2**32
 """The end of MongoDB's timestamps, in seconds since 1970: in February 2106."""
-
-SCOPE_KEYS = ("watch_databases", "exclude_databases", "watch_collections", "exclude_collections")
-"""The settings that choose databases and collections."""
 
 CONTROL_PLACEHOLDERS = ("database", "operation")
 """A control message may be about the whole database, so its topic cannot depend on a collection."""
@@ -176,15 +170,17 @@ class Settings(Checked):
 
     @classmethod
     def _contradictions(cls, good: Mapping[str, Any]) -> Iterator[Refused]:
-        yield from scope_refusals(good, _parsed(good))
-        scope = _scope(good)
+        uri = _uri_of(good)
+        yield from scope_refusals(good, uri)
+        scope = scope_of(good, uri)
+        yield from out_of_scope(good, scope)
         if good.keys() >= {"mongodb_uri", "exclude_fields", *SCOPE_KEYS}:
             for refused in out_of_reach(good["exclude_fields"], scope):
                 yield refused.within("exclude_fields")
         if good.get("high_availability") and good.get("delivery") == "at-least-once":
             text = 'needs delivery = "exactly-once": without transactions two workers could write at once'
             yield Refused(text, key="high_availability")
-        yield from _snapshot_contradictions(good, scope)
+        yield from snapshot_refusals(good, scope)
         for refused in no_numbers(good.get("kafka", {})):
             yield refused.within("kafka")
         if good.keys() >= {"kafka_brokers", "kafka"}:
@@ -197,7 +193,8 @@ class Settings(Checked):
     @property
     def scope(self) -> Scope:
         """The databases and collections that the change stream covers."""
-        return _scope({key: getattr(self, key) for key in ("mongodb_uri", *SCOPE_KEYS)})
+        chosen = {key: getattr(self, key) for key in SCOPE_KEYS}
+        return scope_of(chosen, parse_uri(self.mongodb_uri.get_secret_value()))
 
     @property
     def database(self) -> str:
@@ -228,27 +225,6 @@ class Settings(Checked):
         return self.scope.watches(collection)
 
 
-def _scope(good: Mapping[str, Any]) -> Scope:
-    """The scope as far as it is known."""
-    databases, exclude, watch, exclude_collections = (good.get(key, ()) for key in SCOPE_KEYS)
-    single = None if databases else _database(good)
-    return Scope(single, databases, exclude, watch, exclude_collections)
-
-
-def _snapshot_contradictions(good: Mapping[str, Any], scope: Scope) -> Iterator[Refused]:
-    """Yield a refusal for each collection that a snapshot is to read, or to filter, and that no snapshot reads."""
-    if not good.keys() >= {"watch_collections", "exclude_collections", "snapshot_collections"}:
-        return
-    if scope.is_shared:
-        yield from out_of_scope(good, scope)
-        return
-    watch, exclude, chosen = good["watch_collections"], good["exclude_collections"], good["snapshot_collections"]
-    for refused in unwatched_patterns(chosen, watch, exclude):
-        yield refused.within("snapshot_collections")
-    for refused in unwatched_filters(good.get("snapshot_filter", {}), watch, exclude, chosen):
-        yield refused.within("snapshot_filter")
-
-
 def _topic_contradictions(good: Mapping[str, Any], scope: Scope) -> Iterator[Refused]:
     """Yield a refusal for each topic that Kafka would refuse or that has another purpose."""
     templates = {key: good[key] for key in TOPIC_KEYS if key in good}
@@ -265,12 +241,7 @@ def _topic_contradictions(good: Mapping[str, Any], scope: Scope) -> Iterator[Ref
         yield Refused(refusal, key=_given(late, good), hint=f"for both '{text}', or another name")
 
 
-def _database(good: Mapping[str, Any]) -> str:
-    uri = _parsed(good)
-    return (uri and uri.database) or _UNKNOWN_DATABASE
-
-
-def _parsed(good: Mapping[str, Any]) -> MongodbUri | None:
+def _uri_of(good: Mapping[str, Any]) -> MongodbUri | None:
     return parse_uri(good["mongodb_uri"].get_secret_value()) if "mongodb_uri" in good else None
 
 

@@ -10,9 +10,18 @@ from watcher.config.mongodb.collections import is_glob
 from watcher.config.mongodb.scope import ALL, WITHOUT_CHANGE_STREAM, Scope
 from watcher.config.mongodb.uri import EXAMPLE, LONGEST_DATABASE_NAME, NOT_IN_DATABASE_NAMES, MongodbUri
 
-OF_SNAPSHOTS = ("snapshot_collections", "snapshot_filter")
-OF_COLLECTIONS = ("watch_collections", "exclude_collections", *OF_SNAPSHOTS)
-"""The settings that name collections, in a scope of several databases with or without a database before them."""
+SCOPE_KEYS = ("watch_databases", "exclude_databases", "watch_collections", "exclude_collections")
+"""The settings that choose databases and collections."""
+
+UNKNOWN_DATABASE = "\0"
+"""A name that no database can have. A fault found with it is a fault with any database."""
+
+
+def scope_of(good: Mapping[str, Any], uri: MongodbUri | None) -> Scope:
+    """Make the scope of the values of SCOPE_KEYS, and of the URI, as far as they are good."""
+    databases, *others = (good.get(key, ()) for key in SCOPE_KEYS)
+    single = None if databases else (uri and uri.database) or UNKNOWN_DATABASE
+    return Scope(single, databases, *others)
 
 
 def check_database(pattern: str) -> str:
@@ -59,14 +68,15 @@ def scope_refusals(good: Mapping[str, Any], uri: MongodbUri | None) -> Iterator[
 
 
 def out_of_scope(good: Mapping[str, Any], scope: Scope) -> Iterator[Refused]:
-    """Yield a refusal for each name or glob of collections that can mean none of a scope of several databases."""
-    for key in OF_COLLECTIONS:
+    """Yield a refusal for each name or glob of collections whose database is not in a scope of several."""
+    for key in ("watch_collections", "exclude_collections") if scope.is_shared else ():
         for text in good.get(key, ()):
-            if refused := _misplaced(text, scope) or (_unwatched(text, scope) if key in OF_SNAPSHOTS else None):
-                yield refused.within(f"{key}.{text}" if key == "snapshot_filter" else key)
+            if refused := misplaced(text, scope):
+                yield refused.within(key)
 
 
-def _misplaced(text: str, scope: Scope) -> Refused | None:
+def misplaced(text: str, scope: Scope) -> Refused | None:
+    """Return the refusal of a name or glob of collections whose database is not in a scope of several; None if it is."""
     database, collection = scope.pattern_of(text)
     if not scope.may_have_database(database):
         other = f"a dot ends the name of a database; a collection of this name in all of them is '{ALL}.{text}'"
@@ -75,10 +85,3 @@ def _misplaced(text: str, scope: Scope) -> Refused | None:
     if not collection:
         return Refused(f"has '{text}', which names no collection", hint=f"'{database}.{ALL}' is all its collections")
     return None
-
-
-def _unwatched(text: str, scope: Scope) -> Refused | None:
-    if scope.may_watch(text):
-        return None
-    hint = did_you_mean(text, scope.watch_collections) or "a snapshot reads only what is watched"
-    return Refused(f"has '{text}', which is not watched", hint=hint)

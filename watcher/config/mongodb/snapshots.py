@@ -2,10 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
 
 from watcher.config.fault import Refused, did_you_mean
 from watcher.config.mongodb.collections import is_glob, is_watched
+from watcher.config.mongodb.databases import misplaced
+from watcher.config.mongodb.scope import Scope
+
+
+def snapshot_refusals(good: Mapping[str, Any], scope: Scope) -> Iterator[Refused]:
+    """Yield a refusal for each collection that a snapshot is to read, or to filter, and that no snapshot reads. `good` holds the
+    values that are good themselves."""
+    if not good.keys() >= {"watch_collections", "exclude_collections", "snapshot_collections"}:
+        return
+    chosen, filters = good["snapshot_collections"], good.get("snapshot_filter", {})
+    if scope.is_shared:
+        yield from (refused.within("snapshot_collections") for _, refused in _unwatched(chosen, scope))
+        yield from (refused.within(f"snapshot_filter.{name}") for name, refused in _unwatched(filters, scope))
+        return
+    watch, exclude = scope.watch_collections, scope.exclude_collections
+    yield from (refused.within("snapshot_collections") for refused in unwatched_patterns(chosen, watch, exclude))
+    yield from (refused.within("snapshot_filter") for refused in unwatched_filters(filters, watch, exclude, chosen))
+
+
+def _unwatched(texts: Iterable[str], scope: Scope) -> Iterator[tuple[str, Refused]]:
+    """Yield each name or glob that can mean no watched collection of several databases, with its refusal."""
+    for text in texts:
+        if refused := misplaced(text, scope):
+            yield text, refused
+        elif not scope.may_watch(text):
+            yield text, Refused(f"has '{text}', which is not watched", hint=_way(text, scope.watch_collections))
 
 
 def unwatched_patterns(chosen: Iterable[str], watch: Iterable[str], exclude: Iterable[str]) -> Iterator[Refused]:

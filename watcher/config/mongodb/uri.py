@@ -81,8 +81,15 @@ def uri_refusals(uri: str) -> Iterator[Refused]:
 def uri_options(uri: str) -> list[tuple[str, str]]:
     """Name and value of each option of a URI that is not refused. The values are still escaped."""
     parts = URI.fullmatch(uri)
-    options = _SEPARATOR.split(parts["options"]) if parts and parts["options"] else []
+    options = _split(parts["options"] or "") if parts else []
     return [(name, value) for name, _, value in (option.partition("=") for option in options)]
+
+
+def _split(options: str) -> list[str]:
+    """Split options as pymongo does: at blanks, if there are no other separators."""
+    if _SEPARATOR.search(options):
+        return _SEPARATOR.split(options)
+    return options.split() or [options] if options else []
 
 
 def _refused_hosts(hosts: str, *, srv: bool) -> Iterator[Refused]:
@@ -104,9 +111,11 @@ def _is_address(text: str | None) -> bool:
 def _refused_options(options: str) -> Iterator[Refused]:
     if "&" in options and ";" in options:
         yield Refused("has & and ; between its options", hint="join all of them by &")
-    for option in _SEPARATOR.split(options) if options else ():
+    for option in _split(options):
         if not option:
             yield Refused("has an empty option", hint="remove the & that nothing follows")
+        elif option.count("=") != 1 and option != options and not _SEPARATOR.search(options):
+            yield Refused("has a blank in an option", hint="write it as %20")  # what follows it may be part of a secret
         elif option.count("=") != 1:
             name = option.partition("=")[0]
             yield Refused(f"has an option that is not name=value: {name}", hint="options are name=value, joined by &")

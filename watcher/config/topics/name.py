@@ -76,9 +76,15 @@ def _shortened(name: str) -> str:
 def topic_pattern(template: str, database: str | None) -> re.Pattern[str]:
     """A pattern that matches the whole name of every topic that `topic_name` can give for changes of `database`, or of any database
     if it is None."""
-    placed = template if database is None else template.replace("{database}", escape(database))
+    if database is None:
+        return re.compile(_pattern(template))
+    escapes = (escape,) if "{collection}" in template else (escape, escape_apart)
+    return re.compile("|".join(_pattern(template.replace("{database}", escaped(database))) for escaped in escapes))
+
+
+def _pattern(placed: str) -> str:
     parts = re.split(r"(\{operation\}|\{database\}|\{collection\})", placed)
     full = "".join(_IN_TOPICS.get(part) or re.escape(part) for part in parts)
     cut = LONGEST_TOPIC - _HASH_DIGITS - 1
     shortened = rf"(?=.{{{cut}}}-[0-9a-f]{{{_HASH_DIGITS}}}$){re.escape(parts[0][:cut])}.*"
-    return re.compile(rf"(?:{full}|{shortened})\Z")
+    return rf"(?:{full}|{shortened})\Z"

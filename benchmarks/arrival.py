@@ -32,13 +32,17 @@ class Arrivals:
 
     It reads nothing of the first, and of the other as many messages as there are `ends`: so it costs nearly nothing. Of a program
     that delivers no end (`ends` is 0) all messages of the first are awaited, which have no markers of transactions among them.
+
+    The end's topic may have another prefix, `end_prefix`. `alike` is the number of topics that fill as fast as the first;
+    the others are not looked at.
     """
 
-    def __init__(self, brokers: str, prefix: str, *, ends: int = 1) -> None:
+    def __init__(self, brokers: str, prefix: str, *, ends: int = 1, end_prefix: str = "", alike: int = 1) -> None:
         self._brokers = brokers
         self._ends = ends
+        self._alike = alike
         self._documents = TopicPartition(f"{prefix}.{DOCUMENTS}", 0, 0)
-        end = TopicPartition(f"{prefix}.{END}", 0, 0)
+        end = TopicPartition(f"{end_prefix or prefix}.{END}", 0, 0)
         self._topics = [self._documents.topic, end.topic]
         self._admin = AdminClient({"bootstrap.servers": brokers})
         for future in self._admin.create_topics([NewTopic(topic, 1, 1) for topic in self._topics]).values():
@@ -77,6 +81,12 @@ class Arrivals:
         measured = events - already
         return CatchUp(measured / seconds, {name: used / measured * 1e6 for name, used in cpu.items()}, seconds)
 
+    def wait_for_end(self, timeout_s: float = ARRIVAL_SECONDS) -> None:
+        """Wait until one more end can be read. Errors: SystemExit after `timeout_s`."""
+        deadline = time.monotonic() + timeout_s
+        while not self._end_arrives():
+            _look(lambda: None, deadline)
+
     def count(self) -> int:
         """The committed messages of `<prefix>.documents`, by reading them all."""
         config = {"group.id": f"count-{self._documents.topic}", "enable.auto.commit": False, "enable.partition.eof": True}
@@ -106,7 +116,7 @@ class Arrivals:
     def _arrived(self) -> int:
         """Return how far readers of committed messages can read; markers of transactions count, one for a thousand messages."""
         try:
-            return self._consumer.get_watermark_offsets(self._documents, timeout=10.0, cached=False)[1]
+            return self._alike * self._consumer.get_watermark_offsets(self._documents, timeout=10.0, cached=False)[1]
         except KafkaException:  # such as a topic that was made a moment ago and has no leader yet
             return 0
 

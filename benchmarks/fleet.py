@@ -48,7 +48,7 @@ def measure(sandbox: Sandbox, watchers: int, events: int, idle_seconds: float, p
             time.sleep(SETTLE_SECONDS)
             pids = [fleet.process(name).pid for name in names]
             idle = _idle(pids, fleet.supervisord_pid, idle_seconds)
-            with _paused(pids):
+            with paused(pids):
                 for name in names:
                     fill(sandbox.mongodb_uri(name), name, max(1, events // watchers))
             caught_up = arrivals.measure(
@@ -93,7 +93,8 @@ def _cpu_seconds(pid: int) -> float:
 
 
 @contextmanager
-def _paused(pids: Sequence[int]) -> Iterator[None]:
+def paused(pids: Sequence[int]) -> Iterator[None]:
+    """Stop the processes for the time of the block."""
     for pid in pids:
         os.kill(pid, signal.SIGSTOP)
     try:

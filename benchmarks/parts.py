@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from benchmarks import catchup, fleet, formats, latency, options, snapshot, snapshot_latency, streams, takeover
+from benchmarks import catchup, databases, fleet, formats, latency, options, snapshot, snapshot_latency, streams, takeover
 from benchmarks.contender import Contender, copying_watcher, watchers
 from benchmarks.figures import Figures, show, summary
 from benchmarks.load import drain, fill
@@ -21,6 +21,7 @@ CASES = tuple(f"{size}-{kind}" for size in ("small", "medium", "large") for kind
 RATES = (100.0, 1000.0, 5000.0)
 FLEETS = (1, 5, 10, 25, 50)
 STREAMS = (1, 5, 10)
+DATABASES, NEW_DATABASES = 50, 200
 GROWTH = (0.1, 1, 5)
 """Backlogs, in the events that are asked for."""
 
@@ -154,6 +155,16 @@ def measure_fleet(bench: Bench) -> None:
     bench.keep("fleet", f"Many watchers; {bench.plan.events:,} events over all their databases", runs, attempts)
 
 
+def measure_databases(bench: Bench) -> None:
+    """One stream for many databases, beside a watcher for each; and new databases."""
+    attempts, events = bench.attempts(), bench.plan.events // 2
+    runs = databases.compare(bench.sandbox, DATABASES, events, attempts, bench.plan.runs)
+    bench.keep("databases", f"Many databases on one stream; {events:,} events over all", runs, attempts)
+    attempts = bench.attempts()
+    runs = databases.compare_new(bench.sandbox, NEW_DATABASES, attempts, bench.plan.runs)
+    bench.keep("databases-new", f"From the first insert to its message, of {NEW_DATABASES} new databases", runs, attempts)
+
+
 def measure_growth(bench: Bench) -> None:
     """Backlogs of three sizes; each worker alone, and exactly once.
 
@@ -225,6 +236,7 @@ PARTS = {
     "latency": Part(measure_latency, 30, "60 min", write_unmeasured),
     "snapshot": Part(measure_snapshot, 20, "1 h"),
     "fleet": Part(measure_fleet, 20, "1 h"),
+    "databases": Part(measure_databases, 20, "1 h"),
     "options": Part(measure_options, 12, "30 min"),
     "formats": Part(measure_formats, 12, "40 min"),
     "streams": Part(measure_streams, 5, "10 min", stay_cold),

@@ -12,6 +12,7 @@ from tests.golden_envelopes import ENVELOPES, ROOM
 from tests.support.status_reports import dashboard, survey_of
 from tests.unit.change_events import encoder, recorded
 from watcher.fleet.status_json import as_json
+from watcher.status.database_status import DatabaseStatus
 from watcher.status.report import PUBLIC, StatusReport
 from watcher.status.snapshot_status import CollectionStatus, SnapshotStatus
 from watcher.worker.reporting.exposition import Metric
@@ -36,6 +37,11 @@ def snapshot_rows() -> str:
 def collection_rows() -> str:
     """A row for each value of a snapshot's collection."""
     return "".join(f"| `{field.key}` | {field.meaning} |\n" for field in CollectionStatus.fields())
+
+
+def database_rows() -> str:
+    """A row for each value of one database among several."""
+    return "".join(f"| `{field.key}` | {field.meaning} |\n" for field in DatabaseStatus.fields())
 
 
 def status_example() -> str:
@@ -89,6 +95,7 @@ PARTS: Mapping[str, Mapping[str, Callable[[], str]]] = {
         r"```json\n((?:.*\n)+?)```\n": status_example,
         r"### What its worker wrote last\n(?:\n[^|].*|\n)+\|.*\n\|[-|]+\|\n((?:\|.*\n)+)": status_rows,
         r"### A snapshot\n(?:\n[^|].*|\n)+\|.*\n\|[-|]+\|\n((?:\|.*\n)+)": snapshot_rows,
+        r"### The busiest databases\n(?:\n[^|].*|\n)+\|.*\n\|[-|]+\|\n((?:\|.*\n)+)": database_rows,
         r"### A snapshot's collections\n(?:\n[^|].*|\n)+\|.*\n\|[-|]+\|\n((?:\|.*\n)+)": collection_rows,
     },
 }

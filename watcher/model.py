@@ -129,7 +129,8 @@ class Message(NamedTuple):
 
     `operation` is the event's operationType, for counting. It is not written separately: consumers find it in the value. The
     partitioner chooses the partition unless `partition` is given. `reason` says in a word why there is a dead letter, for counting
-    too. Without a value the message is a tombstone. `header_bytes` is what its headers take, at most.
+    too. Without a value the message is a tombstone. `header_bytes` is what its headers take, at most. `database` is
+    the one that the message is about, for counting.
     """
 
     topic: str
@@ -141,6 +142,7 @@ class Message(NamedTuple):
     reason: str = ""
     headers: HeaderList | None = None
     header_bytes: int = 0
+    database: str = ""
 
     @property
     def size(self) -> int:

@@ -122,6 +122,16 @@ def test_only_one_collection(worker: WorkerProcess, tmp_path: Path, db: Database
     assert messages(tmp_path, "dashboard", "--collection", "nobody") == []
 
 
+def test_topics_that_the_settings_do_not_tell(worker: WorkerProcess, tmp_path: Path, db: Database[Any]) -> None:
+    """As those that a transform names."""
+    db.users.insert_many([{"_id": number} for number in range(3)])
+    eventually(lambda: sequences(tmp_path, "dashboard") == [1, 2, 3])
+    file = tmp_path / "conf.d" / "dashboard.toml"
+    file.write_text(file.read_text().replace(f'"{db.name}.insert"', '"elsewhere"'))
+    assert sequences(tmp_path, "dashboard") == []
+    assert sequences(tmp_path, "dashboard", "--topic", f"{db.name}.ins*") == [1, 2, 3]
+
+
 def test_only_one_operation_or_key(worker: WorkerProcess, tmp_path: Path, db: Database[Any]) -> None:
     write_sixty(db)
     db.users.insert_one({"_id": "7"})

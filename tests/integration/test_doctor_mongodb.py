@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 import socket
 import time
 from collections.abc import Iterator
@@ -141,6 +143,30 @@ def test_missing_right(guarded: ReplicaSet) -> None:
     grant = 'db.getSiblingDB("admin").grantRolesToUser("stranger", [{role: "read", db: "shop"}])'
     check_fix(found["mongodb.privileges"], Outcome.FAILED, "not authorized on shop", grant)
     assert found["mongodb.collections"].text == "because mongodb.privileges failed"
+
+
+def test_rights_on_all_databases(guarded: ReplicaSet) -> None:
+    """The commands that doctor prints are what is missing, and no more."""
+    shared = settings(guarded.uri("", user="reader", password=PASSWORD), watch_databases=["sho*"])
+    found = look_at_mongodb(shared)["mongodb.privileges"]
+    check_fix(found, Outcome.FAILED, "changeStream on all databases is missing; it is granted only on shop")
+    grants = re.findall(r'grantRolesToUser\("reader", \[\{role: "(\w+)", db: "admin"\}\]\)', found.fix)
+    [(role, privileges)] = re.findall(r'createRole\(\{role: "(\w+)", privileges: (\[.*\]), roles', found.fix)
+    assert grants == ["readAnyDatabase", role]
+    with guarded.client() as client:
+        client.admin.command("createRole", role, privileges=json.loads(privileges), roles=[])
+        for granted in grants:
+            client.admin.command("grantRolesToUser", "reader", roles=[{"role": granted, "db": "admin"}])
+            found_then = look_at_mongodb(shared)
+            assert found_then["mongodb.privileges"].outcome is Outcome.OK, granted
+            assert found_then["mongodb.collections"].text == "1 of 1 in 1 databases are watched: shop.users"
+            client.admin.command("revokeRolesFromUser", "reader", roles=[{"role": granted, "db": "admin"}])
+        client.admin.command("updateRole", role, privileges=json.loads(privileges)[:1])
+        client.admin.command("grantRolesToUser", "reader", roles=[{"role": role, "db": "admin"}])
+        check_fix(
+            look_at_mongodb(shared)["mongodb.privileges"], Outcome.WARNING, "without listDatabases on the cluster", "createRole"
+        )
+        client.admin.command("dropRole", role)
 
 
 def test_no_login_where_one_is_wanted(guarded: ReplicaSet) -> None:

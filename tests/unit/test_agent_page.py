@@ -147,6 +147,18 @@ def test_a_standby_says_where_the_watcher_is_active(page: Page) -> None:
     assert f"standby active on host-<b> since {since.astimezone():%H:%M}" in words
 
 
+def test_the_busiest_databases_are_on_the_page_of_a_watcher_of_several(page: Page) -> None:
+    databases = [{"name": EVIL, "eventsPerSecond": 1234.5, "messagesCommitted": 56789, "lagSeconds": 0.25, "lastEventAt": NOW}]
+    page.show(row("crm", WatcherState.STREAMING, databases=databases, databaseCount=53), row("shop", WatcherState.STREAMING))
+    html = page.get("/watchers/crm").text
+    words = " ".join(Elements(html).text.split())
+    assert "<img" not in html
+    assert "Busiest databases of 53 with messages since the worker was started" in words
+    assert "1 234" in words
+    assert "0.2s 0.0s ago 56 789" in words
+    assert "Busiest databases" not in page.get("/watchers/shop").text
+
+
 def test_troubles_between_hosts_are_on_the_page_of_the_watcher(page: Page) -> None:
     page.show(row("crm", WatcherState.STANDBY, settingsDiffer=["host-<b> has batch_size = 500, this host 1000"]))
     words = " ".join(Elements(page.get("/watchers/crm").text).text.split())

@@ -32,7 +32,7 @@ ALLOWED: dict[str, frozenset[str]] = {
     # Around the workers.
     "agent": SHARED | {"fleet", "consumer", "live_commands", "status", "terminal"},
     "live_commands": VALUES | {"fleet", "position", "snapshot", "status", "worker"},
-    "doctor": VALUES | {"fleet", "kafka", "messages", "mongodb", "registry", "status", "terminal", "worker"},
+    "doctor": VALUES | {"fleet", "kafka", "messages", "mongodb", "registry", "snapshot", "status", "terminal", "worker"},
     "generate": SHARED | {"fleet"},
     "verification": VALUES | {"bson_elements", "consumer", "decoding", "kafka", "messages", "mongodb"},
     "fleet": SHARED | {"status"},

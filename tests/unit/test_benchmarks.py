@@ -248,7 +248,7 @@ def test_every_table_has_its_place_and_the_pages_hold_what_was_measured() -> Non
     tables = {f"catchup-{case}" for case in parts.CASES} | {f"latency-{rate:g}" for rate in parts.RATES}
     tables |= {f"snapshot-{size}" for size in SIZES} | {"snapshot-latency"} | {f"formats-{size}" for size, _ in formats.CASES}
 
-    assert places == tables | {"fleet", "growth", "options", "streams", "takeover"}
+    assert places == tables | {"databases", "databases-new", "fleet", "growth", "options", "streams", "takeover"}
     for page in report.PAGES:
         assert report.written(page.read_text(), read()) == page.read_text(), "python -m benchmarks.report"
 

@@ -49,6 +49,20 @@ def test_all_is_well(conf_dir: Path) -> None:
     assert found["configuration.faults"].text == "1 watcher in conf.d, without a fault"
 
 
+def test_a_database_that_two_watchers_watch(conf_dir: Path) -> None:
+    write(conf_dir / "a.toml", GOOD.format(name="a"))
+    all_of_it = GOOD.replace("//h/db", "//h/").format(name="several") + 'watch_databases = ["d*"]\n'
+    write(conf_dir / "several.toml", all_of_it)
+    text = "a: several watches its database db too, so both send its changes"
+    check_fix(examined(conf_dir)["configuration.scopes"], Outcome.WARNING, text, 'in several: exclude_databases = ["db"]')
+    check_fix(examined(conf_dir, "several")["configuration.scopes"], Outcome.WARNING, text)
+    for other in ('exclude_databases = ["db"]', 'exclude_collections = ["db.*"]'):
+        write(conf_dir / "several.toml", f"{all_of_it}{other}\n")
+        assert examined(conf_dir)["configuration.scopes"].outcome is Outcome.OK
+    write(conf_dir / "several.toml", all_of_it.replace("//h/", "//elsewhere/"))
+    assert examined(conf_dir)["configuration.scopes"].outcome is Outcome.OK
+
+
 def test_every_fault_is_shown_with_its_line(conf_dir: Path) -> None:
     write(conf_dir / "a.toml", GOOD.format(name="a") + 'batch_sise = 5\nlog_level = "loud"\n')
     check_fix(examined(conf_dir)["configuration.faults"], Outcome.FAILED, "a.toml:4 batch_sise", "a.toml:5", "`watcherctl check`")

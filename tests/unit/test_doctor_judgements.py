@@ -23,7 +23,9 @@ from watcher.doctor.kafka_lease import judge_lease
 from watcher.doctor.kafka_topics import judge_position_topic, judge_rights, judge_stamp
 from watcher.doctor.kafka_transactions import judge_wanted_copies
 from watcher.doctor.mongodb import judge_majority, judge_version
-from watcher.doctor.mongodb_database import judge_collections, judge_expiry, judge_oplog
+from watcher.doctor.mongodb_collections import judge_collections, judge_expiry
+from watcher.doctor.mongodb_database import judge_oplog
+from watcher.doctor.mongodb_rights import missing_rights, without_lists
 from watcher.doctor.position import judge_active, judge_headroom, judge_owner
 from watcher.doctor.record_times import judge_oldest, judge_retention
 from watcher.kafka.position import Command, Stamp
@@ -88,6 +90,47 @@ def test_collections() -> None:
     assert unnamed.text == "1 of 3 are watched: users; no changes come of the time series load"
     nothing = replace(SETTINGS, exclude_collections=("*s", "re*"))
     check_fix(judge_collections(found, nothing), WARNING, "no collection is left")
+
+
+def test_collections_of_several_databases() -> None:
+    values = watcher_settings("mongodb://h/", "h:9092", "shop") | {"watch_databases": ["tenant_*"]}
+    found = {"tenant_1.orders": "collection", "tenant_2.orders": "collection", "tenant_2.system.views": "collection"}
+    databases = ["tenant_1", "tenant_2"]
+    fine = judge_collections(found, as_settings(values), databases)
+    assert fine.text == "2 of 2 in 2 databases are watched: tenant_1.orders, tenant_2.orders"
+    some = judge_collections(found, as_settings(values | {"watch_collections": ["tenant_1.orders"]}), databases)
+    assert some.text == "1 of 2 in 2 databases are watched: tenant_1.orders"
+    wrong = as_settings(values | {"watch_databases": ["tenant_*", "shpo"], "watch_collections": ["tenant_2.oders", "orders"]})
+    check_fix(judge_collections(found, wrong, databases), WARNING, "no database matches 'shpo'", "'tenant_2.oders'", "did you mean")
+    check_fix(judge_collections({}, as_settings(values)), WARNING, "no database matches 'tenant_*'", "still to be created")
+
+
+def test_topics_of_several_databases_are_not_known_before() -> None:
+    values = watcher_settings("mongodb://h/", "h:9092", "shop") | {"watch_databases": ["*"], "kafka_topic_insert": "{database}.new"}
+    kafka = Kafka(as_settings(values))
+    assert kafka.names == ["anything.new", "shop.control", "shop.delete", "shop.update"]
+    assert kafka.known_names == ["shop.control", "shop.delete", "shop.update", "shop-watcher.position"]
+    assert Kafka(as_settings(values | {"mongodb_uri": "mongodb://h/d", "watch_databases": []})).known_names[0] == "d.new"
+
+
+READ_ANY = [
+    {"resource": {"db": "", "collection": ""}, "actions": ["changeStream", "find", "listCollections"]},
+    {"resource": {"cluster": True}, "actions": ["listDatabases"]},
+]
+READ_TWO = [{"resource": {"db": f"tenant_{n}", "collection": ""}, "actions": ["changeStream", "find"]} for n in (2, 1)]
+STREAM_ONLY = [{"resource": {"db": "", "collection": ""}, "actions": ["changeStream", "find"]}]
+ROOT = [{"resource": {"anyResource": True}, "actions": ["changeStream", "find", "listCollections", "listDatabases"]}]
+
+
+def test_rights_on_all_databases() -> None:
+    assert [*missing_rights(READ_ANY), *without_lists(READ_ANY)] == []
+    assert [*missing_rights(ROOT), *without_lists(ROOT)] == []
+    assert [*missing_rights(READ_TWO)] == [
+        f"{action} on all databases is missing; it is granted only on tenant_1, tenant_2" for action in ("find", "changeStream")
+    ]
+    assert [*missing_rights([])] == [f"{action} on all databases is missing" for action in ("find", "changeStream")]
+    assert [*missing_rights(STREAM_ONLY)] == []
+    assert [*without_lists(STREAM_ONLY)] == ["listDatabases on the cluster", "listCollections on all databases"]
 
 
 @pytest.mark.parametrize(("ahead", "outcome"), [(0.0, OK), (-4.9, OK), (5.1, WARNING), (-60, WARNING), (3601, FAILED)])

@@ -206,6 +206,7 @@ def test_a_control_message_of_our_own() -> None:
         b'"owner":"65f0c1a2b3c4d5e6f7a8b9c0","watcher":"dashboard-watcher","sequence":9}',
         NOON_MS,
         "gap",
+        database="dashboard",
     )
 
 

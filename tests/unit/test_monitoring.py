@@ -163,7 +163,7 @@ def test_the_dashboard_leaves_the_choice_of_data_source_and_watchers_to_its_read
 
 def test_the_dashboard_has_its_rows_and_no_panel_lies_on_another() -> None:
     rows = [panel["title"] for panel in PANELS if panel["type"] == "row"]
-    assert rows == ["Fleet", "Delivery", "Lag and headroom", "Snapshots", "Errors", "Resources"]
+    assert rows == ["Fleet", "Delivery", "Lag and headroom", "Databases within a watcher", "Snapshots", "Errors", "Resources"]
     cells = [cell for panel in PANELS for cell in _cells(**panel["gridPos"])]
     assert len(cells) == len(set(cells))
     assert max(x for x, _ in cells) < 24

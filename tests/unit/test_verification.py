@@ -13,13 +13,14 @@ from bson import Binary, Decimal128, ObjectId, UuidRepresentation
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from watcher.config.mongodb.scope import Scope
 from watcher.errors import ConfigurationError
 from watcher.messages.serializations.bson_json import DIALECTS
 from watcher.verification import verifier
 from watcher.verification.copies import Copies
 from watcher.verification.difference import NOTHING, at_path, changes
 from watcher.verification.keys import created_seconds, is_certain, possible_ids
-from watcher.verification.lineage import Lineage
+from watcher.verification.lineage import Lineage, naming_of, touched
 from watcher.verification.mapping import TopicMapping, load_mapping
 from watcher.verification.normalizing import old_told, our_told
 from watcher.verification.pairing import Pairing, Told, paired
@@ -114,7 +115,7 @@ LINEAGE = Lineage(
         control("rename", 50, "e", "e", database="other"),
         control("gap", 60),
     ],
-    lambda name: not name.endswith(".tmp"),
+    Scope("d", exclude_collections=("*.tmp",)),
 )
 
 
@@ -156,8 +157,22 @@ def test_what_snapshots_have_copied() -> None:
 
 
 def test_a_dropped_database_takes_everything_with_it() -> None:
-    lineage = Lineage([control("dropDatabase", 10)], lambda _: True)
+    lineage = Lineage([control("dropDatabase", 10)], Scope("d"))
     assert (lineage.current("a", 9), lineage.current("a", 10)) == (None, "a")
+
+
+def test_what_became_of_collections_of_several_databases() -> None:
+    scope = Scope(None, ("d", "t*"))
+    events = [
+        control("drop", 10, "a"),
+        control("rename", 20, "b", "b", database="t1"),
+        control("dropDatabase", 30),
+        control("rename", 40, "c", "c", database="elsewhere"),
+    ]
+    lineage = Lineage(map(naming_of(scope), events), scope)
+    asked = [("d.a", 9), ("t1.a", 9), ("d.b", 9), ("t1.b", 9), ("d.x", 29), ("d.x", 30), ("t1.x", 29), ("d.c", 35)]
+    assert [lineage.current(*each) for each in asked] == [None, "t1.a", "t1.b", None, None, "d.x", "t1.x", None]
+    assert [touched(naming_of(scope)(event), scope) for event in events[:3]] == [{"d.a"}, {"d.b", "t1.b"}, {"d.*"}]
 
 
 @pytest.mark.parametrize(

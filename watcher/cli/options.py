@@ -56,6 +56,15 @@ def complete_names(context: click.Context, _parameter: click.Parameter, incomple
     return [CompletionItem(name) for name in watcher_names(deployment.conf_dir) if name.startswith(incomplete)]
 
 
+def complete_databases(context: click.Context, _parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """The busiest databases of the watcher that was typed, as its worker last wrote, for the shell's completion."""
+    from watcher.status.report import read_report
+
+    report = read_report(Deployment.locate(context.params.get("config")).status_file(str(context.params.get("name"))))
+    names = [each.name for each in report.databases] if report else []
+    return [CompletionItem(name) for name in names if name.startswith(incomplete)]
+
+
 def select(names: Iterable[str], known: Collection[str]) -> list[str]:
     """Select those of the `known` names that match any of `names`, exactly or as globs. Without `names`, select all.
 

@@ -13,6 +13,7 @@ from watcher.config import Deployment, Fault, Loaded, Settings, masked_uri
 from watcher.config.agent_settings import LoadedAgent
 from watcher.config.fault import shown_path
 from watcher.config.masking import is_secret
+from watcher.config.overlaps import overlaps
 from watcher.doctor.check import Check, Finding, failed, not_checked, ok, warning
 
 KEY_FILES = ("ssl.key.location", "ssl.keystore.location", "sasl.kerberos.keytab")
@@ -61,6 +62,13 @@ def client_ids(here: Here) -> Finding:
     if not here.names:
         return not_checked("because there is no watcher")
     return ok("each watcher has its own")
+
+
+def scopes(here: Here) -> Finding:
+    """Check that no database is watched by a watcher of its own and by one of several."""
+    if found := [each for each in overlaps(here.loaded.watchers.values()) if not {each.own, each.shared}.isdisjoint(here.names)]:
+        return warning("\n".join(map(str, found)), "\n".join(dict.fromkeys(each.hint for each in found)))
+    return ok("no database is watched by two") if here.watchers else not_checked("because there is no watcher without faults")
 
 
 def secrets(here: Here) -> Finding:
@@ -113,5 +121,6 @@ def _secrets_of(settings: Settings) -> Iterator[str]:
 CHECKS: tuple[Check[Here], ...] = (
     Check("configuration.faults", faults),
     Check("configuration.client-ids", client_ids),
+    Check("configuration.scopes", scopes),
     Check("configuration.secrets", secrets),
 )

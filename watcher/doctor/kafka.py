@@ -26,8 +26,8 @@ from watcher.kafka.topics import Topics
 
 ANSWER_SECONDS = 4.5
 CONNECT_SECONDS = 3.0
-ANY_COLLECTION = "anything"
-"""Stands for a collection in the templates of topics."""
+ANY = "anything"
+"""Stands for a collection in the templates of topics, and for a database if there are several."""
 
 
 @dataclass
@@ -60,19 +60,25 @@ class Kafka:
 
     @property
     def names(self) -> list[str]:
-        """Names of the topics for messages. In those that depend on the collection, ANY_COLLECTION takes its place."""
+        """Names of the topics for messages. ANY takes the place of a collection in them, and of one of several databases."""
         return sorted(self._templates())
 
     @property
     def known_names(self) -> list[str]:
-        """Names of the topics that do not depend on the collection, and of the position's topic."""
-        known = (name for name, template in self._templates().items() if "{collection}" not in template)
+        """Names of the topics that follow from the settings alone, and of the position's topic."""
+        several = self.settings.scope.is_shared
+        known = (
+            name
+            for name, template in self._templates().items()
+            if "{collection}" not in template and not (several and "{database}" in template)
+        )
         return [*sorted(known), self.settings.position_topic]
 
     def _templates(self) -> dict[str, str]:
         """The template of each topic, by the topic's name."""
         templates = self.settings.topic_templates.items()
-        return {topic_name(text, operation, self.settings.database, ANY_COLLECTION): text for operation, text in templates}
+        database = self.settings.scope.single or ANY
+        return {topic_name(text, operation, database, ANY): text for operation, text in templates}
 
     def existing(self) -> dict[str, TopicMetadata]:
         """Return the watcher's topics that exist, the position's included. Topics named after collections are left out."""

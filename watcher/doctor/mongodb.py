@@ -133,9 +133,11 @@ def user_of(mongodb: Mongodb) -> Mapping[str, str]:
 
 
 def grant(mongodb: Mongodb, role: str, database: str) -> str:
+    """Return the command that grants a role, or what to do first if nobody is logged in."""
     user = user_of(mongodb)
     if not user:
-        return f"name a user in {mongodb.uri_key}: mongodb://user:password@host/{mongodb.settings.database}?authSource=admin"
+        path = mongodb.settings.scope.single or ""
+        return f"name a user in {mongodb.uri_key}: mongodb://user:password@host/{path}?authSource=admin"
     roles = f'[{{role: "{role}", db: "{database}"}}]'
     return f'mongosh: db.getSiblingDB("{user["db"]}").grantRolesToUser("{user["user"]}", {roles})'
 

@@ -152,7 +152,7 @@ def enqueue(producer: Producer, messages: Sequence[Message], on_delivery: Delive
     without it.
     """
     produce = producer.produce
-    for topic, key, value, timestamp_ms, _, partition, _, headers, _ in messages:
+    for topic, key, value, timestamp_ms, _, partition, _, headers, _, _ in messages:
         while True:
             try:
                 if headers:

@@ -70,6 +70,7 @@ class ControlMessages:
             operation,
             headers=self._headers.of(operation, sequence, event_id, time_ms) if self._headers else None,
             header_bytes=self._headers.size(event_id) if self._headers else 0,
+            database=database,
         )
 
 

@@ -96,6 +96,7 @@ class RowMessages:
             operation,
             headers=self._headers.of(operation, sequence, change[EVENT_ID], time_ms) if self._headers else None,
             header_bytes=self._headers.size(change[EVENT_ID]) if self._headers else 0,
+            database=change[DATABASE],
         )
 
     def _named(self, change: dict[str, Any], sequence: int, time_ms: int, without: Collection[str]) -> dict[str, Any]:

@@ -85,7 +85,7 @@ class ChangeStream:
         self._left_out, self._after = leave_out, ()
         return self._from_a_member(lambda: self._open_at(token))
 
-    def open_by_time(self, token: ResumeToken, leave_out: Sequence[str] = ()) -> None:
+    def open_by_time(self, token: ResumeToken, leave_out: Sequence[str] = ()) -> ResumeToken:
         """Open as `open` does, but `token` need not belong to an event of this stream.
 
         MongoDB starts before all events of the token's time; a stage drops the events up to the token. There are several of them
@@ -93,7 +93,7 @@ class ChangeStream:
         set opens without an error.
         """
         self._left_out, self._after = leave_out, [after_stage(token)]
-        self._from_a_member(lambda: self._open_from(token))
+        return self._from_a_member(lambda: self._open_from(token))
 
     def find(self, token: ResumeToken) -> ResumeToken | None:
         """Find the event of `token` in the oplog, whether the scope has it or not; returns its token as the server writes it

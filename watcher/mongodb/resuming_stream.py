@@ -69,6 +69,15 @@ class ResumingStream(ChangeStream):
             self.next(1)
         return opened
 
+    def try_by_time(self, token: ResumeToken) -> ResumeToken:
+        """Open at the time of a token of another stream, and read once, as `try_open` does; returns the position before all events
+        of that time."""
+        self._unproven, self._leave_out = None, ()
+        self._token = opened = self.open_by_time(token)
+        with contextlib.suppress(EventTooLarge, StagesFailed):
+            self.next(1)
+        return opened
+
     def _open_otherwise(self, error: WatcherError) -> None:
         """Open by time, once, if the event of the position itself may have failed; otherwise raise `error`."""
         token, self._unproven = self._unproven, None

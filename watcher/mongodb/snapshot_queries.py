@@ -25,17 +25,11 @@ def parsed(query: str, collection: str) -> Mapping[str, Any] | None:
         raise ConfigurationError(f"snapshot_filter.{collection}: not MongoDB Extended JSON: {error}", hint=HINT) from error
 
 
-def try_out(reader: CollectionReader, queries: Mapping[str, str]) -> None:
-    """Let MongoDB plan with the query of each collection, so that a bad one is found before its collection's turn.
+def try_query(reader: CollectionReader, collection: str, query: str, name: str) -> None:
+    """Let MongoDB plan with a query, which the setting has by this name, so that a bad one is found before its collection's turn.
 
     Errors: ConfigurationError that names the setting; those of the reader.
     """
-    for collection, query in queries.items():
-        try_query(reader, collection, query, collection)
-
-
-def try_query(reader: CollectionReader, collection: str, query: str, name: str) -> None:
-    """Let MongoDB plan with one query, which the setting has by this name. Errors: as `try_out`."""
     try:
         reader.plan(collection, parsed(query, name) or {})
     except QueryRefused as error:

@@ -11,7 +11,7 @@ from watcher.config import Settings
 from watcher.config.settings import TIMES_END
 from watcher.errors import PositionLost, WatcherError
 from watcher.log import iso
-from watcher.model import ResumeToken
+from watcher.model import ResumeToken, token_seconds
 from watcher.mongodb.resuming_stream import ResumingStream
 from watcher.oplog import Oplog
 
@@ -58,6 +58,18 @@ class Timeline:
         except PositionLost as error:
             raise PositionRefused(f"That position cannot be used. {error}", hint=error.hint) from error
         return token
+
+    def beside(self, token: ResumeToken) -> ResumeToken:
+        """The position before all changes of the moment of `token`, which belongs to another stream of the same MongoDB. Errors:
+        PositionRefused."""
+        oldest = self._oldest_seconds()
+        if oldest is not None and token_seconds(token) <= oldest:
+            raise _too_old(token_seconds(token), oldest)
+        try:
+            with self._stream() as stream:
+                return stream.try_by_time(token)
+        except PositionLost as error:
+            raise _too_old(token_seconds(token), oldest) from error
 
     def start(self) -> ResumeToken:
         """The position at which a watcher without one begins, by `start_from`. Errors: PositionRefused."""

@@ -15,6 +15,7 @@ from typing import Annotated
 import orjson
 
 from watcher.private import replace_file
+from watcher.status.database_status import DatabaseStatus
 from watcher.status.json_record import JsonRecord
 from watcher.status.snapshot_status import SnapshotStatus
 
@@ -101,6 +102,13 @@ class StatusReport(JsonRecord):
     snapshot: Annotated[SnapshotStatus | None, "[the snapshot under way](#a-snapshot), or the last one; null if there was none"] = (
         None
     )
+    databases: Annotated[
+        tuple[DatabaseStatus, ...],
+        "of a watcher of several databases: [the ten busiest](#the-busiest-databases) of those with messages; else empty",
+    ] = ()
+    database_count: Annotated[
+        int, "of a watcher of several databases: how many the present process has delivered messages of, up to 1,000"
+    ] = 0
     active_host: Annotated[str | None, "of a standby: the host whose worker has the watcher, as it last saw"] = None
     active_since: Annotated[datetime | None, "of a standby: when that worker took the watcher over, by the clock of its host"] = (
         None
@@ -162,6 +170,8 @@ PUBLIC = (
     "errors",
     "restarts",
     "snapshot",
+    "databases",
+    "databaseCount",
     "activeHost",
     "activeSince",
     "settingsDiffer",

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from watcher.terminal.message_line import operation_style
-from watcher.terminal.message_text import Message, MessageText, message_text, short_key
+from watcher.terminal.message_text import Message, message_text, namespace, short_key
 
 if TYPE_CHECKING:
     from rich.console import Group
@@ -79,22 +79,18 @@ def messages_table(messages: Sequence[Message], room: int) -> Table:
     for heading in ("TIME (UTC)", "OPERATION"):
         table.add_column(heading, no_wrap=True)
     # Wide enough for the earlier messages too, so that the columns do not move.
-    table.add_column("COLLECTION", no_wrap=True, min_width=max((len(_namespace(text)) for text in texts), default=0))
+    table.add_column("COLLECTION", no_wrap=True, min_width=max((len(namespace(text)) for text in texts), default=0))
     table.add_column("KEY", no_wrap=True)
     table.add_column("WHAT", no_wrap=True, overflow="ellipsis", ratio=1)
     for text in texts[-room:]:
         table.add_row(
             Text(time_of_day(text.timestamp), "dim"),
             Text(text.operation, operation_style(text.operation)),
-            Text(_namespace(text)),
+            Text(namespace(text)),
             Text(short_key(text.key), "cyan"),
             Text(text.what),
         )
     return table
-
-
-def _namespace(text: MessageText) -> str:
-    return ".".join(filter(None, (text.database, text.collection)))
 
 
 def status_line(watchers: Sequence[WatcherLine], now: datetime) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from watcher.terminal.message_text import Message, message_text, short_key
+from watcher.terminal.message_text import Message, message_text, namespace, short_key
 
 if TYPE_CHECKING:
     from rich.text import Text
@@ -21,15 +21,16 @@ def operation_style(operation: str) -> str:
     return OPERATION_STYLES.get(operation, OTHER_OPERATION_STYLE)
 
 
-def rich_line(message: Message) -> Text:
-    """Return `time operation collection key what`, which is cut off at the terminal's edge."""
+def rich_line(message: Message, *, with_database: bool = False) -> Text:
+    """Return `time operation collection key what`, which is cut off at the terminal's edge. `with_database` puts the collection's
+    database before it."""
     from rich.text import Text
 
     text = message_text(message)
     parts = (
         (text.timestamp, "dim"),
         (text.operation.ljust(OPERATION_WIDTH), operation_style(text.operation)),
-        (text.collection, "bold"),
+        (namespace(text) if with_database else text.collection, "bold"),
         (text.key, "cyan"),
         (text.what, ""),
     )
@@ -39,6 +40,5 @@ def rich_line(message: Message) -> Text:
 def plain_line(message: Message) -> str:
     """Return `time operation database.collection key what`, with a short key and without colours."""
     text = message_text(message)
-    namespace = ".".join(filter(None, (text.database, text.collection)))
-    parts = (text.timestamp, text.operation.ljust(OPERATION_WIDTH), namespace, short_key(text.key), text.what)
+    parts = (text.timestamp, text.operation.ljust(OPERATION_WIDTH), namespace(text), short_key(text.key), text.what)
     return " ".join(part for part in parts if part.strip())

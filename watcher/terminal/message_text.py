@@ -44,6 +44,11 @@ def message_text(message: Message) -> MessageText:
     )
 
 
+def namespace(text: MessageText) -> str:
+    """Return `database.collection`, or what there is of it."""
+    return ".".join(filter(None, (text.database, text.collection)))
+
+
 def short_key(key: str) -> str:
     """Shorten a long key to `…` and its end. An ObjectId begins with the time, which is much the same for all."""
     return key if len(key) <= LONGEST_KEY else f"…{key[-SHORT_KEY_END:]}"

@@ -18,6 +18,7 @@ from watcher.decoding.message import UnknownMessage
 from watcher.decoding.places import TopicPlaces
 from watcher.kafka.log_reader import Record
 from watcher.verification.difference import Difference, changes, is_same, shown
+from watcher.verification.lineage import naming_of
 from watcher.verification.normalizing import ABSENT, or_null
 from watcher.verification.old_side import NotOfOldSide, OldSide
 from watcher.verification.pairing import Pair, Pairing, Told
@@ -160,7 +161,7 @@ def _our_record(request: Request, places: TopicPlaces, record: Record, number: i
         return ()
     if "sequence" not in message or request.watcher not in (None, message["watcher"]):
         return ()
-    return request.old.our_told(message, number)
+    return request.old.our_told(naming_of(request.settings.scope)(message), number)
 
 
 def _begin_ms(request: Request, pairing: Pairing) -> int:

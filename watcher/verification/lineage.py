@@ -7,21 +7,26 @@ from collections.abc import Callable, Iterable
 from functools import lru_cache
 from typing import Any
 
+from watcher.config.mongodb.scope import ALL, Scope
 from watcher.consumer.delivered import Message
 
 RESHAPING = ("drop", "rename", "dropDatabase")
 """Control messages after which a collection is no longer what it was."""
 
+Naming = Callable[[Message], Message]
+"""Returns a message with its collections named as a scope names them: with their database, if there are several."""
+
 
 class Lineage:
     """Follows collections through drops and renames, in the order of `sequence`."""
 
-    def __init__(self, messages: Iterable[Message], watches: Callable[[str], bool]) -> None:
-        """`messages` are control messages in any order. `watches` tells whether a collection's changes are delivered."""
+    def __init__(self, messages: Iterable[Message], scope: Scope) -> None:
+        """`messages` are control messages in any order, with collections named as `scope` names them. It tells whose changes are
+        delivered."""
         reshaping = [message for message in messages if message["operationType"] in RESHAPING]
         self._events = sorted(reshaping, key=lambda message: int(message["sequence"]))
         self._numbers = [int(message["sequence"]) for message in self._events]
-        self._watches = watches
+        self._scope = scope
         self._since = lru_cache(maxsize=4096)(self._name_since)
 
     def knows(self, message: Message) -> bool:
@@ -38,7 +43,7 @@ class Lineage:
         """
         return any(
             event["operationType"] == "rename"
-            and not self._watches(event["collection"])
+            and not self._scope.watches(event["collection"])
             and self._since(event["to"]["collection"], number + 1) == collection
             for number, event in enumerate(self._events)
         )
@@ -46,25 +51,41 @@ class Lineage:
     def _name_since(self, collection: str, first: int) -> str | None:
         name: str | None = collection
         for event in self._events[first:]:
-            name = _after(name, event)
+            name = self._after(name, event)
             if name is None:
                 return None
-        return name if name is not None and self._watches(name) else None
+        return name if name is not None and self._scope.watches(name) else None
+
+    def _after(self, name: str | None, event: Message) -> str | None:
+        operation: str = event["operationType"]
+        target: dict[str, Any] = event.get("to", {})
+        stays = bool(target) and (self._scope.is_shared or target["database"] == event["database"])
+        if operation == "dropDatabase" and name and self._scope.place_of(name)[0] == event["database"]:
+            return None
+        if operation == "drop" and name == event["collection"]:
+            return None
+        if operation == "rename" and name == event["collection"]:
+            return str(target["collection"]) if stays else None
+        if operation == "rename" and name == target["collection"] and stays:
+            return None  # the rename replaced the collection that had this name before
+        return name
 
 
-def touched(message: Message) -> set[str | None]:
-    """Return the collections that a reshaping message is about; None stands for all."""
+def naming_of(scope: Scope) -> Naming:
+    """Return the naming for the messages of a scope."""
+
+    def named(message: Message) -> Message:
+        result: dict[str, Any] = {**message}
+        if message.get("collection") is not None:
+            result["collection"] = scope.name_of(message["database"], message["collection"])
+        if target := message.get("to"):
+            result["to"] = {**target, "collection": scope.name_of(target["database"], target["collection"])}
+        return result
+
+    return named if scope.is_shared else lambda message: message
+
+
+def touched(message: Message, scope: Scope) -> set[str]:
+    """Return the collections that a reshaping message is about; of a whole database `*`, in a scope of several `database.*`."""
     target = message.get("to", {}).get("collection")
-    return {message.get("collection"), *([target] if target else [])}
-
-
-def _after(name: str | None, event: Message) -> str | None:
-    operation: str = event["operationType"]
-    target: dict[str, Any] = event.get("to", {})
-    if operation == "dropDatabase" or (operation == "drop" and name == event["collection"]):
-        return None
-    if operation == "rename" and name == event["collection"]:
-        return str(target["collection"]) if target["database"] == event["database"] else None
-    if operation == "rename" and name == target["collection"] and target["database"] == event["database"]:
-        return None  # the rename replaced the collection that had this name before
-    return name
+    return {message.get("collection") or scope.name_of(message["database"], ALL), *([target] if target else [])}

@@ -8,6 +8,7 @@ from typing import Any, Protocol
 
 import orjson
 
+from watcher.config.mongodb.scope import Scope
 from watcher.consumer.delivered import Message, decoded
 from watcher.decoding.avro import SchemaOf
 from watcher.decoding.decoder import decode_peer
@@ -15,6 +16,7 @@ from watcher.decoding.message import UnknownMessage
 from watcher.decoding.places import TopicPlaces
 from watcher.kafka.log_reader import Record
 from watcher.operations import ROW_OPERATIONS, TOPIC_OF
+from watcher.verification.lineage import naming_of
 from watcher.verification.mapping import MappingFile
 from watcher.verification.normalizing import old_told, our_told, time_ms
 from watcher.verification.pairing import Told
@@ -37,7 +39,8 @@ class OldSide(Protocol):
         """Return the change that an old record reports, if it reports one. Raises NotOfOldSide."""
 
     def our_told(self, message: Message, number: int) -> Iterable[Told]:
-        """Return the change that our message number `number` reports, as often as it has to be compared."""
+        """Return the change that our message number `number` reports, as often as it has to be compared. Its collection is named
+        as our watcher's scope names it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,14 +71,14 @@ class MappedSide:
 
 @dataclass(frozen=True, slots=True)
 class ConnectorSide:
-    """Debezium's connector, or MongoDB's, whose topics begin with `prefix` and a point. `database` is the one to compare.
+    """Debezium's connector, or MongoDB's, whose topics begin with `prefix` and a point. `scope` has the databases to compare.
 
     Whole changes are compared, as the plain dialect has them. Of an update, that is what it changed: each side looks its document
     up at a time of its own. What was there before is compared if the connector says it. `schema_of` knows the schemas of Avro.
     """
 
     prefix: str
-    database: str
+    scope: Scope
     schema_of: SchemaOf | None = None
 
     def has(self, topic: str) -> bool:
@@ -95,13 +98,13 @@ class ConnectorSide:
                 message = decode_peer(record.key(), record.value(), time_ms=told_at, schema_of=self.schema_of)
             except UnknownMessage:
                 raise NotOfOldSide from None
-            return self.our_told(message, 0) if message else ()
+            return self.our_told(naming_of(self.scope)(message), 0) if message else ()
         return ()
 
     def our_told(self, message: Message, number: int) -> Iterable[Told]:
         """Return the change, unless a snapshot has copied the document: then it is none."""
         operation = message["operationType"]
-        if operation not in ROW_OPERATIONS or "snapshot" in message or message["database"] != self.database:
+        if operation not in ROW_OPERATIONS or "snapshot" in message or not self.scope.has_database(message["database"]):
             return ()
         key = plain(message["documentKey"]["_id"])
         text = key if isinstance(key, str) else orjson.dumps(key).decode()

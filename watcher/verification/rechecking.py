@@ -19,6 +19,7 @@ import orjson
 from bson.timestamp import Timestamp
 
 from watcher.config import Settings
+from watcher.config.mongodb.scope import ALL
 from watcher.kafka.position_reader import PositionReader
 from watcher.verification.difference import changes
 from watcher.verification.keys import created_seconds, is_certain
@@ -117,7 +118,8 @@ class Settling:
 
     def _is_settled(self, doubt: Doubt, newest: Known | None) -> bool:
         """True if nothing more can be found out about the document; a fault has been counted then."""
-        if not {doubt.collection, "*"}.isdisjoint(self.result.reshaped):
+        scope = self.settings.scope
+        if not {doubt.collection, scope.name_of(scope.place_of(doubt.collection)[0], ALL)}.isdisjoint(self.result.reshaped):
             return True
         if (newest.digest if newest else ABSENT) == doubt.looked or self.topics.has_told(doubt.collection, doubt.key, doubt.looked):
             return True

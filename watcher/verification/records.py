@@ -120,5 +120,5 @@ def topics_of(settings: Settings, *operations: str) -> Callable[[str], bool]:
     only the topics of those.
     """
     templates = {template for name, template in settings.topic_templates.items() if not operations or name in operations}
-    patterns = [topic_pattern(template, settings.database) for template in templates]
+    patterns = [topic_pattern(template, settings.scope.single) for template in templates]
     return lambda topic: any(pattern.match(topic) for pattern in patterns)

@@ -14,10 +14,12 @@ from bson.timestamp import Timestamp
 
 from watcher.bson_elements import id_document
 from watcher.config import Settings
+from watcher.config.mongodb.fields import fields_in
 from watcher.errors import Outage
 from watcher.messages.serializations.bson_json import DIALECTS
 from watcher.mongodb.client import CommandSession
 from watcher.mongodb.collection_reader import CollectionKind, CollectionReader
+from watcher.mongodb.databases import databases_of
 from watcher.mongodb.errors import translated
 from watcher.verification.keys import possible_ids
 
@@ -61,7 +63,9 @@ def id_value(id_: bytes) -> Any:
 
 
 class SourceReader:
-    """The watched database. All methods raise Outage, NotPermitted or ConfigurationError. Close it, or use `with`.
+    """The watched databases, whose collections are named as the scope names them. Close it, or use `with`.
+
+    All methods raise Outage, NotPermitted or ConfigurationError.
 
     An outage is ridden out for up to OUTAGE_SECONDS, except in the middle of a sample.
     """
@@ -70,42 +74,48 @@ class SourceReader:
         self._settings = settings
         self._dialect = DIALECTS[settings.json_format]
         self._session = CommandSession(settings)
-        self._reader = CollectionReader(self._session, settings.database, settings.exclude_fields, settings.pipeline)
+        self._scope = settings.scope
+        self._readers: dict[str, CollectionReader] = {}
 
     def collections(self) -> list[str]:
-        """Return the watched collections that exist."""
-        found = _patiently(self._reader.collections)
-        return [info.name for info in found if info.kind not in NO_STREAM and self._settings.watches(info.name)]
+        """Return the watched collections that exist, in all databases of the scope."""
+        databases = _patiently(partial(databases_of, self._session, self._scope))
+        return [name for database in databases for name in self._collections_of(database)]
 
     def count(self, collection: str) -> int:
         """Return about how many documents the collection has."""
-        return _patiently(partial(self._reader.count, collection))
+        reader, name = self._place(collection)
+        return _patiently(partial(reader.count, name))
 
     def chunks(self, collection: str) -> Iterator[list[Document]]:
         """Yield all documents, in the order of `_id`. No chunk is empty, and none is larger than a reply of MongoDB."""
         last: bytes | None = None
         complete = False
+        reader, name = self._place(collection)
         while not complete:
-            chunk = _patiently(partial(self._reader.chunk, collection, last, limit=CHUNK))
+            chunk = _patiently(partial(reader.chunk, name, last, limit=CHUNK))
             if chunk.documents:
                 yield self._documents(chunk.documents)
             last, complete = chunk.last_id or last, chunk.complete
 
     def sample(self, collection: str, count: int) -> Iterator[list[Document]]:
         """Yield `count` random documents."""
-        replies = self._reader.aggregate(collection, [{"$sample": {"size": count}}], CHUNK)
+        reader, name = self._place(collection)
+        replies = reader.aggregate(name, [{"$sample": {"size": count}}], CHUNK)
         return (self._documents(reply) for reply in replies if reply)
 
     def by_ids(self, collection: str, ids: Sequence[bytes]) -> dict[bytes, Document]:
         """Return the documents that exist, by key."""
-        return _patiently(lambda: self._by_key(self._reader.by_ids(collection, ids, CHUNK)))
+        reader, name = self._place(collection)
+        return _patiently(lambda: self._by_key(reader.by_ids(name, ids, CHUNK)))
 
     def by_keys(self, collection: str, keys: Iterable[bytes]) -> dict[bytes, Document]:
         """Like `by_ids`, but with keys from messages. If JSON does not show the type of an `_id`, all possible ones are tried."""
         wanted = set(keys)
         values = [value for key in wanted for value in possible_ids(key, self._settings.json_format)]
         match = {"$match": {"_id": {"$in": values}}}
-        found = _patiently(lambda: self._by_key(self._reader.aggregate(collection, [match], CHUNK)))
+        reader, name = self._place(collection)
+        found = _patiently(lambda: self._by_key(reader.aggregate(name, [match], CHUNK)))
         return {key: document for key, document in found.items() if key in wanted}
 
     def time(self) -> Timestamp:
@@ -122,6 +132,22 @@ class SourceReader:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self.close()
+
+    def _collections_of(self, database: str) -> Iterator[str]:
+        for info in _patiently(self._reader(database).collections):
+            if info.kind not in NO_STREAM and self._scope.includes(database, info.name):
+                yield self._scope.name_of(database, info.name)
+
+    def _place(self, collection: str) -> tuple[CollectionReader, str]:
+        """Return the reader of the collection's database, and the collection's name there."""
+        database, name = self._scope.place_of(collection)
+        return self._reader(database), name
+
+    def _reader(self, database: str) -> CollectionReader:
+        if database not in self._readers:
+            fields = fields_in(database, self._settings.exclude_fields, self._scope)
+            self._readers[database] = CollectionReader(self._session, database, fields, self._settings.pipeline)
+        return self._readers[database]
 
     def _by_key(self, replies: Iterable[Sequence[bytes]]) -> dict[bytes, Document]:
         return {document.key: document for reply in replies for document in self._documents(reply)}

@@ -16,7 +16,7 @@ from watcher.kafka.log_reader import Partition, Record, partition_of
 from watcher.kafka.topics import Topics
 from watcher.operations import DEAD_LETTER, ROW_OPERATIONS
 from watcher.verification.copies import COMPLETING, Copies
-from watcher.verification.lineage import RESHAPING, Lineage, touched
+from watcher.verification.lineage import RESHAPING, Lineage, naming_of, touched
 from watcher.verification.records import Progress, TopicReader, topics_of
 from watcher.verification.result import VerificationResult
 from watcher.verification.sequences import SeenNumbers, SequenceReport, report
@@ -46,7 +46,9 @@ class TopicReplay:
         self._oldest: tuple[int, str] | None = None
         self._copies = Copies()
         self._places = places_of(settings)
-        self.lineage = Lineage((), settings.watches)
+        self._scope = settings.scope
+        self._named = naming_of(self._scope)
+        self.lineage = Lineage((), self._scope)
         self._reader = TopicReader(settings, topics_of(settings))
 
     def have_position(self) -> bool:
@@ -122,22 +124,23 @@ class TopicReplay:
 
         def take(record: Record) -> None:
             if delivered := parse(record, self._settings.kafka_client_id, self._places):
-                found.extend([delivered.message] if delivered.message["operationType"] in RESHAPING else [])
+                found.extend([self._named(delivered.message)] if delivered.message["operationType"] in RESHAPING else [])
 
         with TopicReader(self._settings, topics_of(self._settings, "control")) as reader:
             reader.read(take)
-        return Lineage(found, self._settings.watches)
+        return Lineage(found, self._scope)
 
     def _take(self, record: Record) -> None:
         partition = partition_of(record)
         delivered = parse(record, self._settings.kafka_client_id, self._places)
         if delivered is None:
             return
-        self._count(partition, delivered.message)
-        if delivered.message["operationType"] in ROW_OPERATIONS:
-            self._take_row(delivered.message, partition, record.offset() or 0)
+        message = self._named(delivered.message)
+        self._count(partition, message)
+        if message["operationType"] in ROW_OPERATIONS:
+            self._take_row(message, partition, record.offset() or 0)
         else:
-            self._take_control(delivered.message)
+            self._take_control(message)
 
     def _count(self, partition: Partition, message: Message) -> None:
         number: int = message["sequence"]
@@ -169,7 +172,7 @@ class TopicReplay:
         elif operation in COMPLETING:
             self._copies.take(message, self.lineage)
         elif operation in RESHAPING and not self.lineage.knows(message):
-            self._result.reshaped |= {name or "*" for name in touched(message)}
+            self._result.reshaped |= touched(message, self._scope)
 
     def _flush(self) -> None:
         self._store.put(self._rows)

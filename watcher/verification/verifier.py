@@ -12,6 +12,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable
 from datetime import datetime
+from fnmatch import fnmatchcase
 from pathlib import Path
 
 from watcher.config import Settings
@@ -40,13 +41,15 @@ class Verifier:
         directory: Path,
         *,
         collections: Iterable[str] = (),
+        databases: Iterable[str] = (),
         sample: int | None = None,
         complete: bool = False,
         since: datetime | None = None,
         patience_s: float = 60.0,
         progress: Progress = lambda _phase, _done, _total: None,
     ) -> None:
-        """`collections` limits the verification to these. `sample` is the number of documents to compare of each. `complete` says
+        """`collections` limits the verification to these, and `databases` to those; with several databases, in names and globs as
+        snapshots are told them. `sample` is the number of documents to compare of each. `complete` says
         that no document is older than the topics.
 
         `since` is the time from which the present collections have been watched; an older document needs no message.
@@ -54,7 +57,9 @@ class Verifier:
         `patience_s` is how long to wait, each time, for the watcher's position to pass a moment.
         """
         self._settings = settings
+        self._scope = settings.scope
         self._chosen = tuple(collections)
+        self._databases = tuple(databases)
         self._sample = sample
         self._complete = complete
         self._since = since.timestamp() if since else 0.0
@@ -113,8 +118,19 @@ class Verifier:
         return position
 
     def _collections(self) -> list[str]:
-        """The collections that the source or the topics have."""
-        return sorted(self._chosen or {*self._source.collections(), *self._store.collections()})
+        """The chosen ones of the collections that the source or the topics have. Errors: Unjudgeable if there are none."""
+        if self._chosen and not self._scope.is_shared:
+            return sorted(self._chosen)
+        found = sorted({*self._source.collections(), *self._store.collections()})
+        chosen = [name for name in found if self._is_chosen(name)]
+        if not chosen and (self._chosen or self._databases):
+            raise Unjudgeable("neither MongoDB nor the topics have a collection that was asked for", hint="leave --database out")
+        return chosen
+
+    def _is_chosen(self, collection: str) -> bool:
+        database, _ = self._scope.place_of(collection)
+        of_database = not self._databases or any(fnmatchcase(database, pattern) for pattern in self._databases)
+        return of_database and self._scope.chooses(self._chosen, collection)
 
     def _compare(self, collection: str) -> None:
         total = self._sample or self._source.count(collection)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from starlette.exceptions import HTTPException
@@ -17,7 +18,7 @@ from watcher.config.in_force import values_in_force
 from watcher.errors import WatcherError
 from watcher.fleet.logs.lines import NO_TIME, Line, Wanted, last_lines, pairs
 from watcher.log import iso
-from watcher.terminal.message_text import message_text, printable, short
+from watcher.terminal.message_text import message_text, namespace, printable, short
 
 if TYPE_CHECKING:
     from watcher.config import Settings
@@ -91,22 +92,23 @@ def _read(settings: Settings, count: int) -> tuple[list[Message], bool]:
     from watcher.consumer.reading.reader import MessageReader
 
     with MessageReader(settings) as reader:
-        latest = reader.last(count, shrink=_shrink, most_bytes=MOST_READ_BYTES)
+        shrink = partial(_shrink, with_database=settings.scope.is_shared)
+        latest = reader.last(count, shrink=shrink, most_bytes=MOST_READ_BYTES)
         return [delivered.message for delivered in reversed(latest)], reader.found_all
 
 
-def _shrink(delivered: DeliveredMessage) -> DeliveredMessage:
+def _shrink(delivered: DeliveredMessage, *, with_database: bool) -> DeliveredMessage:
     """Keep only the parts of a message that are shown: the whole message may have megabytes."""
-    return replace(delivered, text=b"", message=_shown(delivered))
+    return replace(delivered, text=b"", message=_shown(delivered, with_database=with_database))
 
 
-def _shown(delivered: DeliveredMessage) -> Message:
+def _shown(delivered: DeliveredMessage, *, with_database: bool) -> Message:
     text = message_text(delivered.message)
     return {
         "sequence": delivered.sequence,
         "timestamp": text.timestamp,
         "operation": text.operation,
-        "collection": text.collection,
+        "collection": namespace(text) if with_database else text.collection,
         "key": text.key,
         "what": text.what,
         "topic": delivered.partition[0],

@@ -93,7 +93,7 @@ def _old_side(mapping: MappingFile | None, connector: str, settings: Settings) -
 
     if mapping:
         return MappedSide(mapping)
-    return ConnectorSide(connector, settings.database, schema_reader(settings.schema_registry))
+    return ConnectorSide(connector, settings.scope, schema_reader(settings.schema_registry))
 
 
 def _chosen(mapping_file: Path, old: str | None) -> MappingFile:

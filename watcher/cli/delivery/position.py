@@ -102,14 +102,36 @@ def rewind(deployment: Deployment, name: str, how: How, moment: datetime | None)
 @position.command("set")
 @changes
 @click.argument("token", type=Token(), required=False)
-def set_(deployment: Deployment, name: str, how: How, token: ResumeToken | None) -> int:
+@click.option(
+    "--from",
+    "others",
+    multiple=True,
+    metavar="OTHER",
+    shell_complete=complete_names,
+    help="Instead, continue where the watcher OTHER is; of several, where the one furthest behind is. Can be given again.",
+)
+def set_(deployment: Deployment, name: str, how: How, token: ResumeToken | None, others: tuple[str, ...]) -> int:
     """Continue after TOKEN. It is the eventId of a message, or a MongoDB resume token as JSON.
 
-    MongoDB is asked first whether it can continue from there.
+    MongoDB is asked first whether it can continue from there. --from is for databases that move from one watcher to another:
+    nothing is lost, and what comes twice has the same eventId.
     """
-    if (token is None) is not how.undo:
-        raise click.UsageError("say either TOKEN or --undo")
+    if (token is not None) + bool(others) + how.undo != 1:
+        raise click.UsageError("say either TOKEN, --from or --undo")
+    if others:
+        return _set_from(deployment, name, how, others)
     return _change(deployment, name, how, after(token) if token else undo)
+
+
+def _set_from(deployment: Deployment, name: str, how: How, others: tuple[str, ...]) -> int:
+    settings = load_one(deployment.conf_dir, select_one(deployment, name))
+
+    from watcher.cli.delivery.other_positions import beside, read_positions, remarks
+
+    found = read_positions(deployment, settings.name, others)
+    for remark in remarks(settings, found):
+        click.echo(remark, err=True)
+    return _change(deployment, name, how, beside(settings, found))
 
 
 @position.command()

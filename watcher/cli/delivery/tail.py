@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from watcher.cli.exit_codes import CliExitCode
-from watcher.cli.options import complete_names, select_one, with_deployment
+from watcher.cli.options import complete_databases, complete_names, select_one, with_deployment
 from watcher.cli.since import Since
 from watcher.cli.standard_output import reader_may_leave
 from watcher.config import Deployment, load_one
@@ -39,9 +39,22 @@ Wanted = Callable[["Message"], bool]
     show_default=f"{DEFAULT_COUNT}, with --since all",
     help="The last N messages.",
 )
-@click.option("--collection", metavar="C", help="Only messages about this collection.")
+@click.option(
+    "--database",
+    metavar="D",
+    shell_complete=complete_databases,
+    help="Only messages about this database, by name or glob, of a watcher of several.",
+)
+@click.option("--collection", metavar="C", help="Only messages about this collection; also as database.collection.")
 @click.option(
     "--operation", "operations", type=click.Choice(OPERATIONS), multiple=True, metavar="O", help="Only these; can be given again."
+)
+@click.option(
+    "--topic",
+    "topics",
+    multiple=True,
+    metavar="T",
+    help="Read this topic too, by name or glob, which only a transform names; can be given again.",
 )
 @click.option("--key", metavar="K", help="Only messages about the document with this _id: as text, or as JSON.")
 @click.option("--since", type=Since(), metavar="TIME", help="Only changes since TIME: 30s, 10m, 2h, 1d, or an ISO time.")
@@ -52,8 +65,10 @@ def tail(
     name: str,
     follow: bool,
     lines: int | None,
+    database: str | None,
     collection: str | None,
     operations: tuple[str, ...],
+    topics: tuple[str, ...],
     key: str | None,
     since: datetime | None,
     json_: bool,
@@ -71,9 +86,9 @@ def tail(
     from watcher.consumer.reading.filter import Filter
     from watcher.consumer.reading.reader import MessageReader
 
-    wanted = Filter(collection, operations, key, since)
-    show = _show_json if json_ or not sys.stdout.isatty() else _pretty()
-    with reader_may_leave(), MessageReader(settings, since) as reader:
+    wanted = Filter(collection, operations, key, since, database)
+    show = _show_json if json_ or not sys.stdout.isatty() else _pretty(with_database=settings.scope.is_shared)
+    with reader_may_leave(), MessageReader(settings, since, topics) as reader:
         if since and lines is None:
             _show_all(reader, wanted, show)
         else:
@@ -134,10 +149,12 @@ def _show_json(delivered: DeliveredMessage) -> None:
     sys.stdout.buffer.flush()
 
 
-def _pretty() -> Show:
+def _pretty(*, with_database: bool) -> Show:
     from rich.console import Console
 
     from watcher.terminal.message_line import rich_line
 
     console = Console(highlight=False)
-    return lambda delivered: console.print(rich_line(delivered.message), no_wrap=True, overflow="ellipsis", crop=True)
+    return lambda delivered: console.print(
+        rich_line(delivered.message, with_database=with_database), no_wrap=True, overflow="ellipsis", crop=True
+    )

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from watcher.cli.exit_codes import CliExitCode
-from watcher.cli.options import complete_names, select_one, with_deployment
+from watcher.cli.options import complete_databases, complete_names, select_one, with_deployment
 from watcher.cli.phases import phases
 from watcher.cli.since import Since
 from watcher.config import Deployment, load_one
@@ -34,7 +34,21 @@ WORDS = {
 
 @click.command()
 @click.argument("name", shell_complete=complete_names)
-@click.option("--collection", "collections", multiple=True, metavar="C", help="Only this collection; can be given again.")
+@click.option(
+    "--database",
+    "databases",
+    multiple=True,
+    metavar="D",
+    shell_complete=complete_databases,
+    help="Only this database, by name or glob, of a watcher of several; can be given again.",
+)
+@click.option(
+    "--collection",
+    "collections",
+    multiple=True,
+    metavar="C",
+    help="Only this collection; can be given again. With several databases also as database.collection.",
+)
 @click.option("--sample", type=click.IntRange(min=1), metavar="N", help="Only N random documents of each collection.")
 @click.option("--complete", is_flag=True, help="No document is older than the topics: each must have a message.")
 @click.option(
@@ -54,6 +68,7 @@ WORDS = {
 def verify(
     deployment: Deployment,
     name: str,
+    databases: tuple[str, ...],
     collections: tuple[str, ...],
     sample: int | None,
     complete: bool,
@@ -74,8 +89,12 @@ def verify(
     if complete and since:
         raise click.UsageError("--complete says that no document is older, and --since that some are")
     settings = load_one(deployment.conf_dir, select_one(deployment, name))
+    scope = settings.scope
+    for database in databases:
+        if not scope.may_have_database(database):
+            raise click.BadParameter(f"'{database}' is not watched", param_hint="--database")
     for collection in collections:
-        if not settings.watches(collection):
+        if not (scope.may_watch(collection) if scope.is_shared else scope.watches(collection)):
             raise click.BadParameter(f"'{collection}' is not watched", param_hint="--collection")
 
     from watcher.verification.verifier import Verifier
@@ -85,6 +104,7 @@ def verify(
             settings,
             Path(directory),
             collections=collections,
+            databases=databases,
             sample=sample,
             complete=complete,
             since=since,

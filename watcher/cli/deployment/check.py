@@ -14,6 +14,7 @@ from watcher.config import Deployment, Fault, Loaded, Origin, load, masked
 from watcher.config.agent_settings import LoadedAgent, load_agent
 from watcher.config.files.conf_dir import AGENT
 from watcher.config.in_force import values_in_force
+from watcher.config.overlaps import Overlap, overlaps
 
 JSON_VERSION = 1
 
@@ -26,7 +27,7 @@ JSON_VERSION = 1
 def check(deployment: Deployment, names: tuple[str, ...], show: bool, as_json: bool) -> int:
     """Show all faults in the configuration at once, each with file:line, key, description and hint.
 
-    Connects to nothing. Exits with 78 if there is any fault.
+    Also says which databases two watchers send. Connects to nothing. Exits with 78 if there is any fault.
     """
     loaded = load(deployment.conf_dir, ask_drivers=True)
     agent = None if names else load_agent(deployment.conf_dir)
@@ -45,6 +46,10 @@ def _faults(loaded: Loaded, agent: LoadedAgent | None, selected: list[str]) -> l
     return list(dict.fromkeys([*loaded.general, *found, *agent.faults] if agent else found))
 
 
+def _overlaps(loaded: Loaded, selected: list[str]) -> list[Overlap]:
+    return [each for each in overlaps(loaded.watchers.values()) if not {each.own, each.shared}.isdisjoint(selected)]
+
+
 def _print(loaded: Loaded, agent: LoadedAgent | None, selected: list[str], faults: list[Fault], *, show: bool) -> None:
     good = [name for name in selected if name in loaded.watchers]
     width = max(map(len, good), default=0)
@@ -58,6 +63,8 @@ def _print(loaded: Loaded, agent: LoadedAgent | None, selected: list[str], fault
         _print_values(agent.values_in_force())
     for fault in faults:
         click.echo(str(fault))
+    for overlap in _overlaps(loaded, selected):
+        click.echo(f"{overlap}\n    hint: {overlap.hint}", err=True)
     if faults:
         click.echo(f"{_count(len(faults), 'fault')}; {_count(len(good), 'watcher')} without one", err=True)
 
@@ -79,6 +86,7 @@ def _as_json(
         "watchers": [_watcher_as_json(name, loaded) for name in selected],
         **({"agent": _settings_as_json(AGENT, agent.values_in_force() if agent.settings else None)} if agent else {}),
         "faults": [_fault_as_json(fault) for fault in faults],
+        "remarks": [{"watcher": each.own, "message": str(each), "hint": each.hint} for each in _overlaps(loaded, selected)],
     }
 
 

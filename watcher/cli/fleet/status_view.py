@@ -21,6 +21,8 @@ HEADINGS = ("NAME", "STATE", "UPTIME", "LAG", "EV/S", "LAST-EVENT", "HEADROOM", 
 RECENT = timedelta(hours=1)
 """The time for which an error is still shown after it is over."""
 
+NAMED_DATABASES = 5
+
 _NUMBERS = {"UPTIME", "LAG", "EV/S", "LAST-EVENT", "HEADROOM", "ERRORS", "RESTARTS"}
 _COLOURS = {
     WatcherState.STREAMING: "green",
@@ -91,10 +93,20 @@ def below(survey: Survey) -> Iterator[str]:
     if standing_by and len(survey.rows) > 1:
         streaming = sum(row.state is WatcherState.STREAMING for row in survey.rows)
         yield f"of {len(survey.rows)} watchers, {streaming} active here, {standing_by} standby"
+    yield from databases(survey)
     yield from snapshots(survey)
     yield from of_other_hosts(survey)
     yield from marks(survey)
     yield from errors(survey)
+
+
+def databases(survey: Survey) -> Iterator[str]:
+    """Yield a line for each watcher of several databases that names the busiest."""
+    for row in survey.rows:
+        if row.live and row.live.databases:
+            busiest = [f"{printable(each.name)} {each.events_per_second:.1f}/s" for each in row.live.databases[:NAMED_DATABASES]]
+            of_all = f"{count} databases" if (count := row.live.database_count) > len(busiest) else "its databases"
+            yield f"{row.name}: busiest of {of_all}: {', '.join(busiest)}"
 
 
 def of_other_hosts(survey: Survey) -> Iterator[str]:

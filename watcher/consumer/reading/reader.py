@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import datetime
 from types import TracebackType
 from typing import Self
@@ -30,9 +30,10 @@ class MessageReader:
     All methods raise NotPermitted, ConfigurationError or ReadError.
     """
 
-    def __init__(self, settings: Settings, since: datetime | None = None) -> None:
-        """`since` leaves out records whose timestamps in Kafka are earlier."""
-        self._topics = WatcherTopics(settings)
+    def __init__(self, settings: Settings, since: datetime | None = None, other_topics: Iterable[str] = ()) -> None:
+        """`since` leaves out records whose timestamps in Kafka are earlier. `other_topics` are names and globs of topics to read
+        besides those that the settings tell."""
+        self._topics = WatcherTopics(settings, other_topics)
         self._since = since
         self._order = InOrder(next_sequence=1)
         self._next_refresh = 0.0

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import logging
+import re
 import time
 from collections.abc import Iterable, Mapping
 from datetime import datetime
+from fnmatch import translate
 from typing import Any
 
 from confluent_kafka import OFFSET_BEGINNING, Consumer, IsolationLevel, KafkaError, KafkaException, TopicPartition
@@ -49,9 +51,11 @@ class WatcherTopics:
     """All topics of one watcher, read_committed, without a trace in Kafka. All methods raise NotPermitted, ConfigurationError or
     ReadError."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, others: Iterable[str] = ()) -> None:
+        """`others` are names and globs of topics that the settings do not tell, as a transform may name them."""
         self._settings = settings
         self._patterns = [topic_pattern(template, settings.scope.single) for template in set(settings.topic_templates.values())]
+        self._patterns += [re.compile(translate(other)) for other in others]
         self._places = places_of(settings)
         self._trouble: KafkaError | None = None
         self._assigned: set[Partition] = set()

@@ -31,6 +31,7 @@ static const char CAPSULE[] = "template";
 static void forget_batch(Batch *batch) {
     for (int i = 0; i < batch->count; i++) {
         Py_DecRef(batch->held[i].bytes);
+        Py_DecRef(batch->held[i].database);
         Py_DecRef(batch->held[i].topic);
     }
     PyMem_Free(batch->held);
@@ -63,7 +64,7 @@ static int hold(Batch *batch, PyObject *events, Py_ssize_t first, Py_ssize_t cou
         Event *event = &batch->events[batch->count];
         event->bytes = (const unsigned char *)start;
         event->length = (size_t)length;
-        batch->held[batch->count++] = (Held){bytes, NULL, 0};
+        batch->held[batch->count++] = (Held){bytes, NULL, NULL, 0};
         batch->bytes += (size_t)length;
     }
     return 1;

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter, deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from operator import attrgetter
 
 from watcher.errors import Outage, WatcherError
@@ -39,7 +39,9 @@ _topic, _timestamp_ms, _operation = map(attrgetter, ("topic", "timestamp_ms", "o
 class Counters:
     """Counters and histograms. One thread at a time writes each of them, and each is independent of the others."""
 
-    def __init__(self) -> None:
+    def __init__(self, templates: Mapping[str, str] | None = None) -> None:
+        """With the `templates` of topics, by operation, messages are counted by these: there may be any number of databases."""
+        self._templates = templates or {}
         self.operations: Counter[str] = Counter(dict.fromkeys((*ROW_OPERATIONS, CONTROL), 0))
         self.topics: Counter[str] = Counter()
         self.messages = 0
@@ -84,10 +86,13 @@ class Counters:
 
     def _delivered(self, messages: Sequence[Message]) -> Counter[str]:
         self.messages += len(messages)
-        self.topics.update(map(_topic, messages))
         self.age_seconds.observe_ages(map(_timestamp_ms, messages), int(time.time() * 1000))
         numbers = Counter(map(_operation, messages))
+        if not self._templates:
+            self.topics.update(map(_topic, messages))
         for operation, number in numbers.items():
+            if self._templates:
+                self.topics[self._templates.get(operation, self._templates[CONTROL])] += number
             self.operations[operation if operation in (*ROW_OPERATIONS, TOMBSTONE) else CONTROL] += number
         if DEAD_LETTER in numbers:
             self.dead_letters.update(message.reason for message in messages if message.reason)

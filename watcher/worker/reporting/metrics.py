@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections import defaultdict
 from collections.abc import Callable, Mapping
 
 from watcher import __version__
@@ -12,10 +13,14 @@ from watcher.mongodb.client import PYMONGO_VERSION
 from watcher.status.report import WorkerState
 from watcher.status.snapshot_status import STATES, SnapshotStatus
 from watcher.worker.reporting import resources
+from watcher.worker.reporting.databases import Busiest
 from watcher.worker.reporting.exposition import Metric, Value, exposition
 from watcher.worker.reporting.progress import Progress
 
 BUILD = (__version__, sys.version.split()[0], LIBRDKAFKA_VERSION, PYMONGO_VERSION)
+
+OTHERS = "other"
+"""Label of all databases but the busiest."""
 
 Reader = Callable[[Progress], Value]
 
@@ -49,15 +54,34 @@ TRAFFIC: Mapping[Metric, Reader] = {
     Metric("watcher_source_bytes_total", "counter", "Bytes of change events read from MongoDB, as BSON."): lambda worker: (
         worker.counters.source_bytes
     ),
-    Metric("watcher_messages_committed_total", "counter", "Messages committed, by topic.", ("topic",)): lambda worker: dict(
-        worker.counters.topics
-    ),
+    Metric(
+        "watcher_messages_committed_total",
+        "counter",
+        "Messages committed, by topic; of watchers of several databases by the setting's text, such as `{database}.{collection}`.",
+        ("topic",),
+    ): lambda worker: dict(worker.counters.topics),
     Metric("watcher_sequence", "gauge", "Number of the last message, over all processes."): lambda worker: worker.sequence,
     Metric(
         "watcher_event_age_seconds",
         "histogram",
         "From the change, by MongoDB's clock, to its commit in Kafka, by this host's.",
     ): lambda worker: worker.counters.age_seconds,
+}
+
+DATABASES: Mapping[Metric, Reader] = {
+    Metric(
+        "watcher_database_events_per_second",
+        "gauge",
+        "Messages committed in a second, over the last 10 s: of the ten busiest databases, and of all `other` ones together. "
+        "Only of watchers of several databases.",
+        ("database",),
+    ): lambda worker: _rates(worker.busiest()) if worker.databases else None,
+    Metric(
+        "watcher_database_lag_seconds",
+        "gauge",
+        "How old the last change was when it was committed: of the ten busiest databases. Only of watchers of several databases.",
+        ("database",),
+    ): lambda worker: {each.name: each.lag_seconds for each in worker.busiest().databases} if worker.databases else None,
 }
 
 LAG: Mapping[Metric, Reader] = {
@@ -180,7 +204,14 @@ PROCESS: Mapping[Metric, Reader] = {
     Metric("watcher_process_threads", "gauge", "Threads, those of the libraries too."): lambda _: resources.threads(),
 }
 
-METRICS: Mapping[Metric, Reader] = {**IDENTITY, **TRAFFIC, **LAG, **DELIVERY, **TROUBLES, **SNAPSHOTS, **PROCESS}
+METRICS: Mapping[Metric, Reader] = {**IDENTITY, **TRAFFIC, **DATABASES, **LAG, **DELIVERY, **TROUBLES, **SNAPSHOTS, **PROCESS}
+
+
+def _rates(busiest: Busiest) -> Mapping[str, float]:
+    rates = defaultdict(float, {OTHERS: busiest.others_per_second})
+    for each in busiest.databases:
+        rates[each.name] += each.events_per_second  # one of them may be called OTHERS
+    return rates
 
 
 def _of_snapshot(worker: Progress, value: Callable[[SnapshotStatus], Value]) -> Value:

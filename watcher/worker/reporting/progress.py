@@ -15,11 +15,13 @@ from datetime import UTC, datetime
 from watcher.config import Settings
 from watcher.errors import Outage, WatcherError
 from watcher.model import Active, Batch, Message, Owner, Position, Snapshot
+from watcher.operations import TOMBSTONE
 from watcher.pids import birth_of
 from watcher.status.report import LastError, WorkerState
 from watcher.stream.gaps import Gaps
 from watcher.worker.previous_run import PreviousRun
 from watcher.worker.reporting.counters import Counters, Rate
+from watcher.worker.reporting.databases import Busiest, Databases
 from watcher.worker.reporting.in_flight import InFlight
 from watcher.worker.reporting.lag import Lag
 from watcher.worker.reporting.snapshots import COLLECTION_COMPLETED, Snapshots
@@ -37,12 +39,14 @@ class Progress:
     independent of the others."""
 
     def __init__(self, settings: Settings, owner: Owner, previous_run: PreviousRun, on_change: Callable[[], None]) -> None:
+        shared = settings.scope.is_shared
         self.settings = settings
         self.owner = owner
         self.birth = birth_of(owner.pid)
         self.previous_run = previous_run
         self.gaps = Gaps(previous_run.last_gap_at)
-        self.counters = Counters()
+        self.counters = Counters({**settings.topic_templates, TOMBSTONE: settings.topic_templates["delete"]} if shared else None)
+        self.databases = Databases(settings.database) if shared else None
         self.rate = Rate()
         self.lag = Lag(previous_run.report)
         self.in_flight = InFlight()
@@ -90,6 +94,10 @@ class Progress:
     def events_per_second(self) -> float:
         """Recent events a second; 0 after the worker has ended. Only one thread may ask."""
         return 0.0 if self.has_ended else self.rate.at(self.counters.messages)
+
+    def busiest(self) -> Busiest:
+        """Return the busiest databases of a watcher of several; none after the worker has ended. Only one thread may ask."""
+        return self.databases.busiest() if self.databases and not self.has_ended else Busiest()
 
     def enter(self, state: WorkerState) -> None:
         """Change the state."""
@@ -168,6 +176,8 @@ class Progress:
         self.lag.saved(position.token)
         self.in_flight.committed()
         operations = self.counters.committed(messages, seconds)
+        if self.databases:
+            self.databases.committed(messages)
         self.gaps.count(operations["gap"])
         if position.snapshot:
             self.snapshots.delivered(position.snapshot, operations[COLLECTION_COMPLETED])

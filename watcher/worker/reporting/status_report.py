@@ -14,6 +14,7 @@ def status_report(progress: Progress) -> StatusReport:
     """Report what the worker does at this moment."""
     settings, owner, previous, gaps = progress.settings, progress.owner, progress.previous_run, progress.gaps
     counters, lag, in_flight, active = progress.counters, progress.lag, progress.in_flight, progress.active
+    busiest = progress.busiest()
     return StatusReport(
         watcher=settings.name,
         client_id=settings.kafka_client_id,
@@ -52,6 +53,8 @@ def status_report(progress: Progress) -> StatusReport:
         gaps=gaps.total,
         last_gap_at=datetime.fromisoformat(gaps.last_at) if gaps.last_at else None,
         snapshot=progress.snapshots.status(),
+        databases=busiest.databases,
+        database_count=busiest.total,
         active_host=active.owner.host if active else None,
         active_since=datetime.fromisoformat(active.since) if active and active.since else None,
         settings_differ=active.differences if active else (),

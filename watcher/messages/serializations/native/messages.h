@@ -7,11 +7,11 @@
 
 enum { LARGE_BYTES = 65536 /* a text that is copied without the lock */ };
 
-enum { TOPIC, KEY, VALUE, TIMESTAMP_MS, OPERATION, PARTITION, REASON, HEADERS, HEADER_BYTES, FIELDS }; /* of a Message */
+enum { TOPIC, KEY, VALUE, TIMESTAMP_MS, OPERATION, PARTITION, REASON, HEADERS, HEADER_BYTES, DATABASE, FIELDS }; /* of a Message */
 
-/* What Python has of an event: its bytes, and if it is the first of its route, where that one's messages go. */
+/* What Python has of an event: its bytes, and if it is the first of its route, of which database that is and where its messages go. */
 typedef struct {
-    PyObject *bytes, *topic;
+    PyObject *bytes, *database, *topic;
     Py_ssize_t limit;
 } Held;
 
@@ -66,14 +66,14 @@ static PyObject *operation_of(const Maker *maker, const Event *event) {
 /* Asks for the topic of a route and its limit. */
 static Outcome find_topic(const Maker *maker, Batch *batch, int route, PyObject *topic_of) {
     const Event *first = &batch->events[route];
-    PyObject *database = NULL, *collection = NULL;
-    Outcome outcome = take_string(&first->database, &database);
+    Held *held = &batch->held[route];
+    PyObject *collection = NULL;
+    Outcome outcome = held->database ? DONE : take_string(&first->database, &held->database);
     if (outcome == DONE) outcome = take_string(&first->collection, &collection);
     if (outcome == DONE) {
-        PyObject *arguments = Py_BuildValue("(OOO)", operation_of(maker, first), database, collection);
-        outcome = call(topic_of, arguments, &batch->held[route].topic, &batch->held[route].limit);
+        PyObject *arguments = Py_BuildValue("(OOO)", operation_of(maker, first), held->database, collection);
+        outcome = call(topic_of, arguments, &held->topic, &held->limit);
     }
-    Py_DecRef(database);
     Py_DecRef(collection);
     return outcome;
 }
@@ -113,7 +113,7 @@ static Outcome put_fields(
         put_into(fields, VALUE, value_size(event) ? as_bytes(value, value_size(event)) : shared(Py_None)) &&
         /* The nearest time that a record can have, as Kafka takes no negative ones. */
         put_into(fields, TIMESTAMP_MS, PyLong_FromLongLong(event->time_ms > 0 ? event->time_ms : 0)) &&
-        put_into(fields, OPERATION, shared(operation_of(maker, event)));
+        put_into(fields, OPERATION, shared(operation_of(maker, event))) && put_into(fields, DATABASE, shared(route->database));
     return complete ? DONE : FAILED;
 }
 
@@ -150,7 +150,7 @@ static PyObject *new_arguments(void) {
     for (Py_ssize_t i = 0; complete && i < FIELDS; i++)
         complete = put_into(
             fields, i,
-            i == PARTITION ? PyLong_FromLong(-1) : i == REASON ? PyUnicode_FromString("") : i == HEADER_BYTES ? PyLong_FromLong(0) :
+            i == PARTITION ? PyLong_FromLong(-1) : i == REASON || i == DATABASE ? PyUnicode_FromString("") : i == HEADER_BYTES ? PyLong_FromLong(0) :
             shared(Py_None));
     if (complete) return Py_BuildValue("(N)", fields);
     Py_DecRef(fields);

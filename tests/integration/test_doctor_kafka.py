@@ -72,7 +72,7 @@ def test_all_is_well(settings: Document, apache: ApacheKafka) -> None:
 
 
 def test_nobody_is_there(settings: Document, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("watcher.doctor.kafka.ANSWER_SECONDS", 1.0)
+    monkeypatch.setattr("watcher.doctor.kafka.cluster.ANSWER_SECONDS", 1.0)
     found = look_at_kafka(settings | {"kafka_brokers": "127.0.0.1:1"})
     check_fix(found["kafka.reachable"], Outcome.FAILED, "127.0.0.1:1", "start the broker, or correct kafka_brokers")
     assert {finding.text for name, finding in found.items() if name != "kafka.reachable"} == {"because kafka.reachable failed"}

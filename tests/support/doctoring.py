@@ -8,8 +8,8 @@ from typing import Any
 from watcher.config import Settings
 from watcher.doctor.check import Check, Finding, Outcome, S
 from watcher.doctor.examination import KAFKA, MONGODB
-from watcher.doctor.kafka import Kafka
-from watcher.doctor.mongodb import Mongodb
+from watcher.doctor.kafka.cluster import Kafka
+from watcher.doctor.mongodb.server import Mongodb
 from watcher.doctor.runner import Limits, run_checks
 
 PATIENT = Limits(check_seconds=60, area_seconds=300)

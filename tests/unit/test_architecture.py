@@ -66,12 +66,18 @@ ALLOWED: dict[str, frozenset[str]] = {
 """Parts of the package that each part may import, besides itself."""
 
 DRIVERS = {
-    "pymongo": ("mongodb/*", "config/mongodb/pymongo_refusals.py", "doctor/mongodb.py", "sandbox/mongod.py", "sandbox/traffic.py"),
+    "pymongo": (
+        "mongodb/*",
+        "config/mongodb/pymongo_refusals.py",
+        "doctor/mongodb/server.py",
+        "sandbox/mongod.py",
+        "sandbox/traffic.py",
+    ),
     "confluent_kafka": (
         "kafka/*",
         "config/kafka/librdkafka_refusals.py",
         "consumer/*",
-        "doctor/kafka*.py",
+        "doctor/kafka/*.py",
         "doctor/position.py",
         "librdkafka.py",
         "position/*",
@@ -99,6 +105,8 @@ ROOMS: dict[str, frozenset[str]] = {
     "consumer/ordering": frozenset({"change", "delivered"}),
     "consumer/reading": frozenset({"connection", "delivered", "kafka_errors", "offsets", "ordering"}),
     "consumer/registration": frozenset({"change", "errors"}),
+    "doctor/kafka": frozenset({"check", "clocks"}),
+    "doctor/mongodb": frozenset({"check", "clocks"}),
     "fleet/logs": frozenset(),
     "messages/envelopes": frozenset({"row_values"}),
     "messages/serializations": frozenset({"envelopes", "iso_time", "row_values"}),

@@ -17,15 +17,15 @@ from tests.support.doctoring import as_settings, check_fix
 from tests.support.worker import watcher_settings
 from watcher.doctor.check import Outcome
 from watcher.doctor.clocks import judge_skew
-from watcher.doctor.kafka import Kafka, _away_from_home
-from watcher.doctor.kafka_copies import judge_copies
-from watcher.doctor.kafka_lease import judge_lease
-from watcher.doctor.kafka_topics import judge_position_topic, judge_rights, judge_stamp
-from watcher.doctor.kafka_transactions import judge_wanted_copies
-from watcher.doctor.mongodb import judge_majority, judge_version
-from watcher.doctor.mongodb_collections import judge_collections, judge_expiry
-from watcher.doctor.mongodb_database import judge_oplog
-from watcher.doctor.mongodb_rights import missing_rights, without_lists
+from watcher.doctor.kafka.cluster import Kafka, _away_from_home
+from watcher.doctor.kafka.copies import judge_copies
+from watcher.doctor.kafka.lease import judge_lease
+from watcher.doctor.kafka.topics import judge_position_topic, judge_rights, judge_stamp
+from watcher.doctor.kafka.transactions import judge_wanted_copies
+from watcher.doctor.mongodb.collections import judge_collections, judge_expiry
+from watcher.doctor.mongodb.database import judge_oplog
+from watcher.doctor.mongodb.rights import missing_rights, without_lists
+from watcher.doctor.mongodb.server import judge_majority, judge_version
 from watcher.doctor.position import judge_active, judge_headroom, judge_owner
 from watcher.doctor.record_times import judge_oldest, judge_retention
 from watcher.kafka.position import Command, Stamp

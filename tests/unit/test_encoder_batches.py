@@ -148,7 +148,7 @@ def test_many_collections_in_one_batch() -> None:
 
 @NATIVE
 def test_errors_are_those_of_the_event_that_has_them() -> None:
-    """What precedes it is made all the same."""
+    """The messages before it are made all the same."""
     whole = bson.encode(change("insert", fullDocument={"n": 1}))
     for bad in (b"", b"\5\0\0\0\0", whole[:-1], bson.encode({"operationType": "insert"})):
         made_by = encoder()

@@ -83,7 +83,7 @@ def test_an_array_of_other_things_is_for_python(items: list[Any]) -> None:
 @settings(deadline=None, max_examples=500)
 @given(st.binary(min_size=1, max_size=6), st.integers(0, 200), st.integers(-1, 210))
 def test_damaged_arrays(noise: bytes, place: int, at: int) -> None:
-    """What C takes is what Python takes, and nothing is read beyond the end."""
+    """C takes the same as Python, and nothing is read beyond the end."""
     data = bson.encode({"a": [{"n": number} for number in range(12)]})
     data = data[:place] + noise + data[place + len(noise) :]
     assert native

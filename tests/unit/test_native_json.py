@@ -189,7 +189,7 @@ def test_no_time_for_python() -> None:
 @EVERY_FORM
 @pytest.mark.parametrize("time_ms", [-(2**60), -1, 0, 253_402_300_799_999, 253_402_300_800_000, 2**60])
 def test_a_time_that_no_record_has(time_ms: int, envelope: str, dialect: str) -> None:
-    """Whether or not it stands in the message."""
+    """Such a time may stand in the message or not."""
     same(change("insert", fullDocument={}, wallTime=DatetimeMS(time_ms)), 7, envelope, dialect)
 
 
@@ -312,9 +312,9 @@ def test_a_template_of_any_fields() -> None:
     types = [("b", {}), ("a", {"any": [None]}), ("b", {}), ("a", {}), ("b", {})]
     events = [bson.encode({"type": type, "ns": {"db": "d"}, "at": at, **more}) for type, more in types]
     expected = [
-        Message("b d d", b'"b"', b"9", 5, "b"),
-        Message("a d d", b'["d",[null]]', b"!", 5, "a"),
-        Message("b d d", b'"b"', b"12", 5, "b"),
+        Message("b d d", b'"b"', b"9", 5, "b", database="d"),
+        Message("a d d", b'["d",[null]]', b"!", 5, "a", database="d"),
+        Message("b d d", b'"b"', b"12", 5, "b", database="d"),
     ]
     assert fill(made, events, 0, 5, 9, 100, topic_of, None) == (expected, 4, False)  # the next one has an empty text
     assert fill(made, events, 3, 2, 9, 100, topic_of, None) == ([], 0, False)

@@ -11,30 +11,19 @@ from itertools import count
 
 from watcher.config import Settings, masked
 from watcher.config.mongodb.uri import parse_uri
-from watcher.doctor import (
-    configuration,
-    host,
-    hosts,
-    kafka,
-    kafka_lease,
-    kafka_topics,
-    kafka_transactions,
-    mongodb,
-    mongodb_database,
-    position,
-    record_times,
-    schema_registry,
-)
+from watcher.doctor import configuration, host, hosts, position, record_times, schema_registry
 from watcher.doctor.check import Finding, Outcome
 from watcher.doctor.configuration import Here
-from watcher.doctor.kafka import Kafka
-from watcher.doctor.mongodb import Mongodb
+from watcher.doctor.kafka import cluster, lease, topics, transactions
+from watcher.doctor.kafka.cluster import Kafka
+from watcher.doctor.mongodb import database, server
+from watcher.doctor.mongodb.server import Mongodb
 from watcher.doctor.position import SavedPosition
 from watcher.doctor.runner import Findings, Limits, Told, begun, run_checks
 
 CONFIGURATION, HOST = configuration.CHECKS, host.CHECKS
-MONGODB = (*mongodb.CHECKS, *mongodb_database.CHECKS)
-KAFKA = (*kafka.CHECKS, *kafka_transactions.CHECKS, *kafka_topics.CHECKS, *kafka_lease.CHECKS)
+MONGODB = (*server.CHECKS, *database.CHECKS)
+KAFKA = (*cluster.CHECKS, *transactions.CHECKS, *topics.CHECKS, *lease.CHECKS)
 REGISTRY = schema_registry.CHECKS
 POSITION = (*position.CHECKS, *record_times.CHECKS, *hosts.CHECKS)
 

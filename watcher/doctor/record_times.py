@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from contextlib import closing
 
 from watcher.doctor.check import Check, Finding, failed, not_checked, ok, warning
-from watcher.doctor.kafka import Kafka
-from watcher.doctor.kafka_topics import NO_TOPICS
+from watcher.doctor.kafka.cluster import Kafka
+from watcher.doctor.kafka.topics import NO_TOPICS
 from watcher.doctor.position import SAVED, SavedPosition
 from watcher.kafka.position_topic import deletes_by_age_ms
 from watcher.kafka.refusals import NEVER, OLDEST_SETTINGS, oldest_allowed_ms

@@ -10,8 +10,8 @@ from watcher.config.fault import did_you_mean
 from watcher.config.mongodb.collections import SYSTEM, is_glob
 from watcher.config.mongodb.scope import Scope
 from watcher.doctor.check import Finding, failed, not_checked, ok, warning
-from watcher.doctor.mongodb import Document, Mongodb, grant
-from watcher.doctor.mongodb_rights import grant_all
+from watcher.doctor.mongodb.rights import grant_all
+from watcher.doctor.mongodb.server import Document, Mongodb, grant
 from watcher.errors import NotPermitted, WatcherError
 from watcher.mongodb.errors import translated
 from watcher.terminal.durations import seconds_in_words

@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from watcher.doctor.mongodb import Mongodb, grant, user_of
+from watcher.doctor.mongodb.server import Mongodb, grant, user_of
 from watcher.mongodb.errors import translated
 
 Privilege = Mapping[str, Any]

@@ -7,8 +7,8 @@ import contextlib
 from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition
 
 from watcher.doctor.check import Check, Finding, failed, not_checked, ok
-from watcher.doctor.kafka import ANSWER_SECONDS, ANSWERING, Kafka
-from watcher.doctor.kafka_copies import judge_copies
+from watcher.doctor.kafka.cluster import ANSWER_SECONDS, ANSWERING, Kafka
+from watcher.doctor.kafka.copies import judge_copies
 from watcher.errors import NotPermitted, WatcherError
 from watcher.kafka.errors import translated
 from watcher.kafka.properties import producer_config, reader_config

@@ -8,7 +8,7 @@ from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import AclOperation, ConsumerGroupDescription
 
 from watcher.doctor.check import Check, Finding, failed, not_checked, ok
-from watcher.doctor.kafka import ANSWER_SECONDS, ANSWERING, Kafka
+from watcher.doctor.kafka.cluster import ANSWER_SECONDS, ANSWERING, Kafka
 from watcher.kafka.errors import translated
 from watcher.kafka.lease_rules import SESSION_SECONDS
 from watcher.kafka.properties import lease_group

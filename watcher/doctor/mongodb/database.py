@@ -5,9 +5,9 @@ from __future__ import annotations
 import contextlib
 
 from watcher.doctor.check import Check, Finding, failed, not_checked, ok, warning
-from watcher.doctor.mongodb import LOGGED_IN, Mongodb, grant, user_of
-from watcher.doctor.mongodb_collections import collections, images
-from watcher.doctor.mongodb_rights import grant_all, missing_rights, privileges_of, without_lists
+from watcher.doctor.mongodb.collections import collections, images
+from watcher.doctor.mongodb.rights import grant_all, missing_rights, privileges_of, without_lists
+from watcher.doctor.mongodb.server import LOGGED_IN, Mongodb, grant, user_of
 from watcher.errors import ConfigurationError, NotPermitted
 from watcher.mongodb.change_stream import ChangeStream
 from watcher.mongodb.client import CommandSession

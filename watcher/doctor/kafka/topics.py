@@ -10,8 +10,8 @@ from confluent_kafka.admin import AclOperation, OffsetSpec
 
 from watcher.doctor.check import Check, Finding, Outcome, failed, not_checked, ok, warning
 from watcher.doctor.clocks import judge_skew
-from watcher.doctor.kafka import ANSWER_SECONDS, ANSWERING, Kafka
-from watcher.doctor.kafka_copies import judge_copies
+from watcher.doctor.kafka.cluster import ANSWER_SECONDS, ANSWERING, Kafka
+from watcher.doctor.kafka.copies import judge_copies
 from watcher.errors import ConfigurationError, NotPermitted, WatcherError
 from watcher.kafka.errors import translated
 from watcher.kafka.sink import DEFAULT_MESSAGE_MAX_BYTES

@@ -2,8 +2,8 @@
 
 Marked `alone` is what a second test beside it would disturb: a limit on memory or processor time, or on a time without waiting.
 
-A process runs a whole file. The directory `hosts` is as one file: its tests have a cluster of three brokers and three mongods, of
-which two cores carry one.
+A process runs a whole file. Two directories are as one file: the tests in `hosts` have a cluster of three brokers and three
+mongods, of which two cores carry one, and those in `connect` a Kafka Connect, which takes long to start.
 
 The longest files come first, and the short ones of tests/unit fill the gaps at the end, so that all processes end at about the same
 time. Files with tests that are `alone` come last: nobody has to wait for them then.
@@ -26,6 +26,9 @@ from watcher.sandbox import process
 
 ALONE = "alone"
 HOSTS = "hosts"
+TOGETHER = (HOSTS, "connect")
+"""Directories of which one process runs everything."""
+
 LATER = ("faults", "unit")
 """Directories whose files come later, in this order. Some files of the others take minutes."""
 
@@ -66,11 +69,11 @@ def turn_of(directory: str) -> int:
 
 
 class FilesInTurn(LoadFileScheduling):  # type: ignore[misc]  # xdist has no types
-    """Scheduler that gives a process all tests of a file, or all of HOSTS."""
+    """Scheduler that gives a process all tests of a file, or of a directory in TOGETHER."""
 
     def _split_scope(self, nodeid: str) -> str:
         file = Path(nodeid.partition("::")[0])
-        return str(file.parent if file.parent.name == HOSTS else file)
+        return str(file.parent if file.parent.name in TOGETHER else file)
 
 
 class Turns:

@@ -121,10 +121,11 @@ def test_unit_tests_come_late_and_files_with_tests_that_are_alone_come_last(pyte
     result.stdout.fnmatch_lines([f"*PASSED*{name}*" for name in ("test_d", "test_b", "test_c", "test_a")])
 
 
-def test_the_files_about_several_hosts_go_to_one_process(pytester: pytest.Pytester) -> None:
+@pytest.mark.parametrize("directory", ["faults/hosts", "e2e/connect"])
+def test_the_files_of_some_directories_go_to_one_process(pytester: pytest.Pytester, directory: str) -> None:
     body = "import os, pathlib, time\n\ndef test_one():\n    time.sleep(0.2)\n    pathlib.Path(str(os.getpid())).touch()\n"
     names = ("a", "b", "c")
-    pytester.makepyfile(**{f"faults/hosts/test_{name}": body for name in names})
+    pytester.makepyfile(**{f"{directory}/test_{name}": body for name in names})
     command = ("-p", "tests.support.side_by_side", "-n", "3", "--dist", "loadfile", "-p", "no:cacheprovider")
     pytester.runpytest_subprocess(*command).assert_outcomes(passed=3)
     assert len([path for path in pytester.path.iterdir() if path.name.isdigit()]) == 1

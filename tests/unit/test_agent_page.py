@@ -21,14 +21,13 @@ from watcher.agent.page.model import (
     LAG_SECONDS,
     SPARK_STEPS,
     Level,
-    count_in_words,
     overall,
-    rate_in_words,
     spark,
     summary,
     watcher_view,
 )
 from watcher.agent.page.pages import PAGE_DIR
+from watcher.agent.page.words import count_in_words, rate_in_words
 from watcher.agent.view.fleet_view import FleetView
 from watcher.config import Deployment
 from watcher.config.agent_settings import AgentSettings

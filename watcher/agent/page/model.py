@@ -13,7 +13,7 @@ from watcher.fleet.status import Row, WatcherState
 from watcher.fleet.survey import Survey
 from watcher.operations import ROW_OPERATIONS
 from watcher.status.report import LastError
-from watcher.terminal.durations import headroom_in_words, seconds_in_words
+from watcher.terminal.durations import headroom_in_words
 
 RECENT = timedelta(hours=1)
 """The time for which an error is still shown after it is over."""
@@ -44,7 +44,7 @@ class Level(StrEnum):
     OFF = "off"
 
 
-_LEVELS = {
+LEVELS = {
     WatcherState.FAILED: Level.BAD,
     WatcherState.STALLED: Level.BAD,
     WatcherState.HUNG: Level.BAD,
@@ -92,6 +92,7 @@ class WatcherView:
     commands that it offers for the snapshot."""
 
     row: Row
+    headroom_seconds: float | None
     headroom: str
     is_near_loss: bool
     level: Level
@@ -114,20 +115,30 @@ class WatcherView:
         return _MEANINGS[self.row.state]
 
     @property
+    def lag_seconds(self) -> float | None:
+        """The lag; None if no worker tells."""
+        return self.row.live.lag_seconds if self.row.live else None
+
+    @property
+    def events_per_second(self) -> float | None:
+        """The present rate; None if no worker tells."""
+        return self.row.live.events_per_second if self.row.live else None
+
+    @property
     def is_behind(self) -> bool:
         """True if the lag should be marked."""
-        lag = self.row.live.lag_seconds if self.row.live else None
-        return lag is not None and lag >= LAG_SECONDS
+        return self.lag_seconds is not None and self.lag_seconds >= LAG_SECONDS
 
 
 def watcher_view(row: Row, at: datetime, history: History) -> WatcherView:
     """Make the page's view of one watcher at the moment `at`."""
-    headroom = headroom_in_words(row.headroom_seconds(at), row.oplog_full)
+    headroom = row.headroom_seconds(at)
     return WatcherView(
         row,
         headroom,
+        headroom_in_words(headroom, row.oplog_full),
         _is_near_loss(row, at),
-        _LEVELS[row.state],
+        LEVELS[row.state],
         _error(row, at),
         spark(_rates(history), is_live=row.live is not None),
         snapshot_view(row, at),
@@ -213,20 +224,3 @@ def _counts(watchers: Sequence[WatcherView]) -> Iterator[str]:
 
 def _number(count: int, thing: str) -> str:
     return f"{count} {thing}{'' if count == 1 else 's'}"
-
-
-def rate_in_words(rate: float | None) -> str:
-    """A rate per second: with one decimal below 100, else a whole number with its thousands set apart."""
-    if rate is None:
-        return "-"
-    return f"{rate:.1f}" if rate < 100 else count_in_words(round(rate))
-
-
-def count_in_words(count: float | None) -> str:
-    """A whole number with its thousands set apart by a narrow space; `-` if it is not known."""
-    return "-" if count is None else f"{round(count):,}".replace(",", "\u202f")
-
-
-def age_in_words(moment: datetime | None, now: datetime) -> str:
-    """The age of a moment, such as `12s ago`; `-` if it is not known."""
-    return "-" if moment is None else f"{seconds_in_words((now - moment).total_seconds())} ago"

@@ -18,14 +18,13 @@ from watcher.agent.page.details import faults_shown, log_shown, settings_shown
 from watcher.agent.page.model import (
     SPARK_STEPS,
     WatcherView,
-    age_in_words,
-    count_in_words,
     most_urgent_first,
     overall,
-    rate_in_words,
     summary,
     watcher_view,
 )
+from watcher.agent.page.overview import choice_of, strip
+from watcher.agent.page.words import age_in_words, capitalize_first, count_in_words, rate_in_words
 from watcher.agent.view.fleet_view import FleetView, view_of
 from watcher.fleet.status import Row
 from watcher.log import iso
@@ -56,15 +55,19 @@ CHARTS = (
 
 
 def fleet(request: Request) -> Response:
-    """Answer `GET /` with a row for each watcher."""
+    """Answer `GET /?state=STATE` with a row for each watcher, or for those in a state."""
     view = view_of(request)
     survey = view.survey
     watchers = most_urgent_first([_watcher_view(view, row) for row in survey.rows])
+    choice = choice_of(request.query_params)
     return _page(
         "fleet.html",
         view,
         at=survey.at,
-        watchers=watchers,
+        choice=choice,
+        strip=strip(watchers, choice),
+        fleet_size=len(watchers),
+        watchers=[watcher for watcher in watchers if watcher in choice],
         level=overall(survey, watchers),
         summary=summary(survey, watchers),
         conf_dir=view.deployment.conf_dir,
@@ -134,10 +137,6 @@ def _html(template: str, status: int, **values: Any) -> Response:
     return HTMLResponse(text, status, SECURITY_HEADERS)
 
 
-def _capitalize_first(text: str) -> str:
-    return text[:1].upper() + text[1:]
-
-
 _environment = Environment(
     loader=FileSystemLoader(PAGE_DIR / "templates"),
     autoescape=True,
@@ -147,7 +146,7 @@ _environment = Environment(
 )
 _environment.filters |= {
     "ago": age_in_words,
-    "capitalize_first": _capitalize_first,
+    "capitalize_first": capitalize_first,
     "count": count_in_words,
     "duration": seconds_in_words,
     "iso": iso,

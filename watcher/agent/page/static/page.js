@@ -18,6 +18,8 @@ document.documentElement.classList.add("js");
 async function start() {
   controls(main);
   document.addEventListener("submit", signIn);
+  document.addEventListener("click", goInPlace);
+  addEventListener("popstate", () => refresh());
   document.getElementById("lock").addEventListener("click", forget);
   showLock();
   noteTime();
@@ -64,9 +66,19 @@ function changed() {
   }, Math.max(0, last + pause - Date.now()));
 }
 
+/** Take another choice of the same page without leaving it: what is open and where one is in the page stays. */
+function goInPlace(event) {
+  const link = event.target.closest("a[data-in-place]");
+  if (!link || event.button || event.ctrlKey || event.metaKey || event.shiftKey || event.altKey) return;
+  event.preventDefault();
+  history.pushState(null, "", link.href);
+  refresh().catch(() => location.reload());
+}
+
 async function refresh() {
-  const response = await ask(location.href);
-  if (response.status >= 500) return;
+  const url = location.href;
+  const response = await ask(url);
+  if (response.status >= 500 || url !== location.href) return;
   const fresh = new DOMParser().parseFromString(await response.text(), "text/html");
   const before = states();
   const focused = document.activeElement;

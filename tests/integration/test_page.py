@@ -312,6 +312,9 @@ def test_by_keyboard(tab: Page) -> None:
     assert tab.evaluate("document.activeElement.textContent") == "Skip to the content"
     tab.keyboard.press("Enter")
     tab.keyboard.press("Tab")
+    assert tab.evaluate("document.activeElement.closest('nav').getAttribute('aria-label')") == "Watchers by state"
+    tab.locator("#by-restarts a").focus()
+    tab.keyboard.press("Tab")
     focused = tab.evaluate("document.activeElement.getAttribute('href')")
     assert focused in {"/watchers/analytics", "/watchers/dashboard"}
     assert tab.evaluate("getComputedStyle(document.activeElement).outlineStyle") == "solid"

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 
 from watcher.agent.page.snapshot import SnapshotView, snapshot_view, steps
+from watcher.agent.page.spark import History, Spark, spark
 from watcher.fleet.other_hosts import HostTrouble, host_troubles
 from watcher.fleet.status import Row, WatcherState
 from watcher.fleet.survey import Survey
-from watcher.operations import ROW_OPERATIONS
 from watcher.status.report import LastError
 from watcher.terminal.durations import headroom_in_words
 
@@ -24,13 +24,6 @@ HEADROOM_SHARE = 0.25
 YOUNG = timedelta(hours=1)
 """Limits at which lag and headroom are marked; headroom in seconds or as a share of the oplog. They are those of the alerts. A
 worker's first hour is exempt from the limit in seconds, because the alert waits for an hour too."""
-
-SPARK_STEPS = 60
-SPARK_WIDTH = 120
-SPARK_HEIGHT = 24
-
-History = Mapping[str, Sequence[float | None]]
-"""The content of `/api/watchers/{name}/history`: lists of equal length, with one value for each step."""
 
 
 class Level(StrEnum):
@@ -79,14 +72,6 @@ _MEANINGS = {
 
 
 @dataclass(frozen=True, slots=True)
-class Spark:
-    """The course of a rate as the points of an SVG polyline, and in words."""
-
-    points: str
-    words: str
-
-
-@dataclass(frozen=True, slots=True)
 class WatcherView:
     """One watcher as the page shows it. `row` has the numbers. `headroom` is the headroom in words. `snapshot_steps` are the
     commands that it offers for the snapshot."""
@@ -130,8 +115,8 @@ class WatcherView:
         return self.lag_seconds is not None and self.lag_seconds >= LAG_SECONDS
 
 
-def watcher_view(row: Row, at: datetime, history: History) -> WatcherView:
-    """Make the page's view of one watcher at the moment `at`."""
+def watcher_view(row: Row, at: datetime, history: History, top: float = 1.0) -> WatcherView:
+    """Make the page's view of one watcher at the moment `at`. `top` is the end of the sparkline's scale."""
     headroom = row.headroom_seconds(at)
     return WatcherView(
         row,
@@ -140,7 +125,7 @@ def watcher_view(row: Row, at: datetime, history: History) -> WatcherView:
         _is_near_loss(row, at),
         LEVELS[row.state],
         _error(row, at),
-        spark(_rates(history), is_live=row.live is not None),
+        spark(history, top, is_live=row.live is not None),
         snapshot_view(row, at),
         steps(row),
         row.active_elsewhere(at),
@@ -184,31 +169,6 @@ def _is_near_loss(row: Row, at: datetime) -> bool:
     is_young = report.updated_at - report.started_at < YOUNG
     oplog = (report.headroom_seconds or 0) + (report.lag_seconds or 0)
     return headroom < HEADROOM_SHARE * oplog or (headroom < HEADROOM_SECONDS and not is_young)
-
-
-def spark(rates: Sequence[float | None], *, is_live: bool = True) -> Spark:
-    """Draw the last rates from left to right. Unknown rates are drawn as zero. If `is_live`, the last rate is the current one."""
-    known = [rate for rate in rates if rate is not None]
-    if not known:
-        return Spark("", "events per second: nothing known")
-    top = max(*known, 1.0)
-    step = SPARK_WIDTH / (SPARK_STEPS - 1)
-    left = SPARK_WIDTH - step * (len(rates) - 1)
-    heights = [1 + (SPARK_HEIGHT - 2) * (1 - (rate or 0.0) / top) for rate in rates]
-    points = " ".join(f"{left + number * step:.1f},{height:.1f}" for number, height in enumerate(heights))
-    now = f"now {known[-1]:.1f}, " if is_live else ""
-    return Spark(points, f"events per second, last 5 minutes: {now}highest {max(known):.1f}")
-
-
-def _rates(history: History) -> list[float | None]:
-    """Events per second of all operations together."""
-    columns = [history.get(operation, ()) for operation in ROW_OPERATIONS]
-    return [_sum(step) for step in zip(*columns, strict=True)]
-
-
-def _sum(values: Sequence[float | None]) -> float | None:
-    known = [value for value in values if value is not None]
-    return sum(known) if known else None
 
 
 def _error(row: Row, at: datetime) -> LastError | None:

@@ -15,18 +15,12 @@ from starlette.staticfiles import StaticFiles
 
 from watcher import __version__
 from watcher.agent.page.details import faults_shown, log_shown, settings_shown
-from watcher.agent.page.model import (
-    SPARK_STEPS,
-    WatcherView,
-    most_urgent_first,
-    overall,
-    summary,
-    watcher_view,
-)
-from watcher.agent.page.overview import choice_of, strip
+from watcher.agent.page.model import overall, summary, watcher_view
+from watcher.agent.page.row_choice import choice_of, headings
+from watcher.agent.page.spark import SPARK_MINUTES, SPARK_STEPS, spark_top
+from watcher.agent.page.strip import strip
 from watcher.agent.page.words import age_in_words, capitalize_first, count_in_words, rate_in_words
 from watcher.agent.view.fleet_view import FleetView, view_of
-from watcher.fleet.status import Row
 from watcher.log import iso
 from watcher.terminal.durations import seconds_in_words
 from watcher.terminal.message_text import printable
@@ -55,10 +49,12 @@ CHARTS = (
 
 
 def fleet(request: Request) -> Response:
-    """Answer `GET /?state=STATE` with a row for each watcher, or for those in a state."""
+    """Answer `GET /?state=STATE&q=TEXT&sort=COLUMN` with a row for each watcher, or for those that are asked for."""
     view = view_of(request)
     survey = view.survey
-    watchers = most_urgent_first([_watcher_view(view, row) for row in survey.rows])
+    histories = [view.history.of(row.name, SPARK_STEPS) for row in survey.rows]
+    top = spark_top(histories)
+    watchers = [watcher_view(row, survey.at, history, top) for row, history in zip(survey.rows, histories, strict=True)]
     choice = choice_of(request.query_params)
     return _page(
         "fleet.html",
@@ -66,8 +62,11 @@ def fleet(request: Request) -> Response:
         at=survey.at,
         choice=choice,
         strip=strip(watchers, choice),
+        headings=headings(choice),
+        spark_minutes=SPARK_MINUTES,
+        spark_top=top,
         fleet_size=len(watchers),
-        watchers=[watcher for watcher in watchers if watcher in choice],
+        watchers=choice.of(watchers),
         level=overall(survey, watchers),
         summary=summary(survey, watchers),
         conf_dir=view.deployment.conf_dir,
@@ -87,7 +86,7 @@ def watcher(request: Request) -> Response:
         "watcher.html",
         view,
         at=at,
-        watcher=_watcher_view(view, row),
+        watcher=watcher_view(row, at, {}),
         uptime=uptime.total_seconds() if uptime else None,
         charts=CHARTS,
         faults=faults_shown(view.loaded, name),
@@ -124,12 +123,12 @@ routes: list[BaseRoute] = [
 ]
 
 
-def _watcher_view(view: FleetView, row: Row) -> WatcherView:
-    return watcher_view(row, view.survey.at, view.history.of(row.name, SPARK_STEPS))
-
-
 def _page(template: str, view: FleetView, **values: Any) -> Response:
-    return _html(template, 200, controls=bool(view.agent.token), **values)
+    """A page about watchers. It may send its forms to the agent, which the form for the token never may: it would be in the URL."""
+    response = _html(template, 200, controls=bool(view.agent.token), **values)
+    policy = SECURITY_HEADERS["Content-Security-Policy"].replace("form-action 'none'", "form-action 'self'")
+    response.headers["Content-Security-Policy"] = policy
+    return response
 
 
 def _html(template: str, status: int, **values: Any) -> Response:

@@ -3,6 +3,7 @@
 
 import { controls } from "./actions.js";
 import { ask, token } from "./ask.js";
+import { choosing } from "./choose.js";
 import { follow } from "./live.js";
 import { showTimes } from "./words.js";
 
@@ -18,8 +19,7 @@ document.documentElement.classList.add("js");
 async function start() {
   controls(main);
   document.addEventListener("submit", signIn);
-  document.addEventListener("click", goInPlace);
-  addEventListener("popstate", () => refresh());
+  choosing(refresh);
   document.getElementById("lock").addEventListener("click", forget);
   showLock();
   noteTime();
@@ -66,15 +66,6 @@ function changed() {
   }, Math.max(0, last + pause - Date.now()));
 }
 
-/** Take another choice of the same page without leaving it: what is open and where one is in the page stays. */
-function goInPlace(event) {
-  const link = event.target.closest("a[data-in-place]");
-  if (!link || event.button || event.ctrlKey || event.metaKey || event.shiftKey || event.altKey) return;
-  event.preventDefault();
-  history.pushState(null, "", link.href);
-  refresh().catch(() => location.reload());
-}
-
 async function refresh() {
   const url = location.href;
   const response = await ask(url);
@@ -86,7 +77,7 @@ async function refresh() {
   document.title = fresh.title;
   document.getElementById("icon").href = fresh.getElementById("icon").getAttribute("href");
   if (document.querySelector(".actions:hover, .actions :focus-visible")) keepOrder(fresh);
-  Idiomorph.morph(main(), fresh.getElementById("main"), { callbacks: whatStays });
+  Idiomorph.morph(main(), fresh.getElementById("main"), { callbacks: whatStays, ignoreActiveValue: true });
   if (focused !== document.activeElement) (focused.isConnected ? focused : firstButton(group))?.focus({ preventScroll: true });
   noteTime();
   announce(before);

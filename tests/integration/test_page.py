@@ -154,7 +154,7 @@ def test_one_watcher_with_its_charts_messages_log_and_settings(tab: Page, collec
     expect(latest.locator(".op")).to_have_text("insert")
     assert int(latest.locator("td").first.inner_text()) >= 1
     assert tab.locator("#messages img").count() == 0
-    expect(tab.locator("#charts canvas")).to_have_count(5, timeout=DEADLINE_MS)
+    expect(tab.locator("#charts canvas")).to_have_count(6, timeout=DEADLINE_MS)
     expect(tab.locator("figure[data-chart=operations] .words")).to_have_text(re.compile(r"now .*/s, highest"), timeout=DEADLINE_MS)
     expect(tab.locator("figure[data-chart=rssBytes] .words")).to_have_text(re.compile(r"now \d.* MB"), timeout=DEADLINE_MS)
     expect(tab.locator("#log")).to_contain_text("streaming")
@@ -258,7 +258,7 @@ def test_charts_come_when_their_script_could_not_be_loaded_at_first(tab: Page) -
 
     tab.route("**/uPlot.iife.min.js", refuse_once)
     tab.goto("/watchers/dashboard")
-    expect(tab.locator("#charts canvas")).to_have_count(5, timeout=DEADLINE_MS)
+    expect(tab.locator("#charts canvas")).to_have_count(6, timeout=DEADLINE_MS)
     assert len(refused) == 1
 
 
@@ -274,7 +274,7 @@ def test_the_first_view_is_small_and_comes_from_the_agent_alone(browser: Browser
         tab.goto(path)
         expect(tab.locator("#connection")).to_have_text("live", timeout=DEADLINE_MS)
         if path != "/":
-            expect(tab.locator("#charts canvas")).to_have_count(5, timeout=DEADLINE_MS)
+            expect(tab.locator("#charts canvas")).to_have_count(6, timeout=DEADLINE_MS)
         assert 1000 < sum(sizes.values()) < FIRST_VIEW_BYTES
         assert foreign == []
 

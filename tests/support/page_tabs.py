@@ -13,10 +13,12 @@ from starlette.types import ASGIApp
 from tests.support.asgi import ask
 
 ORIGIN = "http://agent"
+NEEDS_KAFKA = "/messages"
+"""The end of the path of what cannot be answered without Kafka, unless a test stands in for that."""
 
 
 @contextmanager
-def tabs(browser: Browser, app: ASGIApp) -> Iterator[Callable[..., Page]]:
+def tabs(browser: Browser, app: ASGIApp, *, has_kafka: bool = False) -> Iterator[Callable[..., Page]]:
     """Give a function that opens a path in a tab of its own: `opened("/", **options of a context)`.
 
     Whatever the scripts of a tab break, or the policy forbids them, fails the test.
@@ -30,7 +32,7 @@ def tabs(browser: Browser, app: ASGIApp) -> Iterator[Callable[..., Page]]:
         tab.set_default_timeout(30_000)
         tab.on("pageerror", lambda error: broken.append(str(error)))
         tab.on("console", lambda message: "Content Security Policy" in message.text and broken.append(message.text))
-        tab.route("**/*", lambda route: _answer(app, route))
+        tab.route("**/*", lambda route: _answer(app, route, has_kafka=has_kafka))
         tab.goto(path)
         return tab
 
@@ -40,11 +42,11 @@ def tabs(browser: Browser, app: ASGIApp) -> Iterator[Callable[..., Page]]:
     assert broken == []
 
 
-def _answer(app: ASGIApp, route: Route) -> None:
+def _answer(app: ASGIApp, route: Route, *, has_kafka: bool) -> None:
     """Answer a request. The stream of events has no end, so a tab never gets it, and asks for the page when it has a reason."""
     request = route.request
     path = request.url.removeprefix(ORIGIN)
-    if path.startswith("/api/stream"):
+    if path.startswith("/api/stream") or (path.partition("?")[0].endswith(NEEDS_KAFKA) and not has_kafka):
         route.abort()
         return
     headers = {"authorization": request.headers.get("authorization", "")}

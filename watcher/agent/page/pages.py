@@ -40,7 +40,8 @@ SECURITY_HEADERS = {
 
 CHARTS = (
     ("operations", "Events", "per second"),
-    ("lagSeconds", "Lag", "seconds"),
+    ("lagSeconds", "Lag", ""),
+    ("headroomSeconds", "Headroom", ""),
     ("batchSize", "Batch size", "messages"),
     ("commitSeconds", "Commit time", "milliseconds"),
     ("rssBytes", "Memory (RSS)", "MB"),

@@ -154,6 +154,15 @@ def test_one_watcher_with_its_charts_messages_log_and_settings(tab: Page, collec
     expect(latest.locator(".op")).to_have_text("insert")
     assert int(latest.locator("td").first.inner_text()) >= 1
     assert tab.locator("#messages img").count() == 0
+    latest.get_by_role("link").click()
+    drawer = tab.get_by_role("dialog", name="Message")
+    expect(drawer.get_by_label("Value as JSON")).to_contain_text(HOSTILE)
+    link = drawer.get_by_role("link", name="Link to this message").get_attribute("href") or ""
+    tab.get_by_role("button", name="Close").click()
+    place, offset = link.rsplit("-", 1)
+    statuses = [tab.request.get(f"/api{place}-{number}").status for number in (offset, int(offset) + 1, int(offset) + 1000)]
+    assert statuses == [200, 404, 404]  # behind it is the marker of its transaction, and then nothing
+    assert tab.request.get("/api/watchers/dashboard/messages/__consumer_offsets-0-0").status == 404
     expect(tab.locator("#charts canvas")).to_have_count(6, timeout=DEADLINE_MS)
     expect(tab.locator("figure[data-chart=operations] .words")).to_have_text(re.compile(r"now .*/s, highest"), timeout=DEADLINE_MS)
     expect(tab.locator("figure[data-chart=rssBytes] .words")).to_have_text(re.compile(r"now \d.* MB"), timeout=DEADLINE_MS)

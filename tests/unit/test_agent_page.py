@@ -40,7 +40,7 @@ from watcher.status.report import StatusReport
 NOW = datetime(2024, 1, 1, 12, tzinfo=UTC)
 TOKEN = "a-token-of-the-tests"
 EVIL = "<img src=x onerror=alert(1)>\"'&\x1b[31m\u202eevil"
-FIRST_VIEW_BYTES = 100_000
+FIRST_VIEW_BYTES = 120_000
 PASSWORD = "hunter2"
 
 CONF = f"""

@@ -26,6 +26,8 @@ class DeliveredMessage:
     partition: Partition
     text: bytes
     message: Message
+    offset: int = -1
+    """Its place in the partition; -1 for a message that is in none."""
 
     @property
     def sequence(self) -> int:
@@ -52,7 +54,9 @@ def parse(record: Record, watcher: str, places: TopicPlaces) -> DeliveredMessage
         return None
     if message["watcher"] != watcher or not isinstance(message.get("sequence"), int):
         return None
-    return DeliveredMessage((record.topic() or "", record.partition() or 0), record.value() or b"null", message)
+    return DeliveredMessage(
+        (record.topic() or "", record.partition() or 0), record.value() or b"null", message, record.offset() or 0
+    )
 
 
 def whole(delivered: DeliveredMessage) -> DeliveredMessage:

@@ -15,18 +15,23 @@ from starlette.staticfiles import StaticFiles
 
 from watcher import __version__
 from watcher.agent.page.details import faults_shown, log_shown, settings_shown
+from watcher.agent.page.log_choice import log_choice_of
 from watcher.agent.page.model import overall, summary, watcher_view
 from watcher.agent.page.row_choice import choice_of, headings
+from watcher.agent.page.single import find_message, message_view
 from watcher.agent.page.spark import SPARK_MINUTES, SPARK_STEPS, spark_top
 from watcher.agent.page.strip import strip
 from watcher.agent.page.words import age_in_words, capitalize_first, count_in_words, rate_in_words
 from watcher.agent.view.fleet_view import FleetView, view_of
 from watcher.log import iso
+from watcher.operations import OPERATIONS
 from watcher.terminal.durations import seconds_in_words
 from watcher.terminal.message_text import printable
 
 PAGE_DIR = Path(__file__).parent
 LOG_LINES = 100
+LOG_LEVELS = {"debug": "all", "info": "info and above", "warning": "warning and above", "error": "error and above"}
+"""The levels to choose from, in words."""
 
 SECURITY_HEADERS = {
     "Content-Security-Policy": (
@@ -76,13 +81,14 @@ def fleet(request: Request) -> Response:
 
 
 def watcher(request: Request) -> Response:
-    """Answer `GET /watchers/{name}` with the page of one watcher."""
+    """Answer `GET /watchers/{name}?level=LEVEL&search=TEXT&status=1` with the page of one watcher, and these lines of its log."""
     view, name = view_of(request), request.path_params["name"]
     row = view.row(name)
     if row is None:
         return message_page(404, "No such watcher", f"There is no watcher '{name}' in conf.d.")
     at = view.survey.at
     uptime = row.uptime(at)
+    log_choice = log_choice_of(request.query_params, has_status=False)
     return _page(
         "watcher.html",
         view,
@@ -91,9 +97,18 @@ def watcher(request: Request) -> Response:
         uptime=uptime.total_seconds() if uptime else None,
         charts=CHARTS,
         faults=faults_shown(view.loaded, name),
+        operations=OPERATIONS,
         settings=settings_shown(view.loaded, name),
-        log=log_shown(view.deployment, name, LOG_LINES)[::-1],
+        log_choice=log_choice,
+        log_levels=LOG_LEVELS,
+        log=log_shown(view.deployment, name, LOG_LINES, log_choice)[::-1],
     )
+
+
+async def message(request: Request) -> Response:
+    """Answer `GET /watchers/{name}/messages/{topic}-{partition}-{offset}` with the page of one message."""
+    found = await find_message(request)
+    return _html("single.html", 200, message=message_view(found), **request.path_params)
 
 
 def sign_in() -> Response:
@@ -120,6 +135,7 @@ _compressed = [Middleware(GZipMiddleware)]
 routes: list[BaseRoute] = [
     Route("/", fleet, middleware=_compressed),
     Route("/watchers/{name}", watcher, middleware=_compressed),
+    Route("/watchers/{name}/messages/{place}", message, middleware=_compressed),
     Mount("/static", _StaticFiles(directory=PAGE_DIR / "static"), middleware=_compressed),
 ]
 

@@ -12,6 +12,7 @@ const BETWEEN_HIDDEN_MS = 5000;
 
 const main = () => document.getElementById("main");
 const isSignIn = () => main().hasAttribute("data-sign-in");
+const isStill = () => main().hasAttribute("data-still"); // what does not change, and so is not asked for again
 const clockOffset = { ms: 0 }; // the agent's clock less ours
 
 document.documentElement.classList.add("js");
@@ -20,6 +21,7 @@ async function start() {
   controls(main);
   document.addEventListener("submit", signIn);
   choosing(refresh);
+  document.addEventListener("click", copy);
   document.getElementById("lock").addEventListener("click", forget);
   showLock();
   noteTime();
@@ -31,6 +33,7 @@ async function start() {
 let isLive = false;
 
 function live() {
+  if (isStill()) return;
   details();
   if (isLive) return;
   isLive = true;
@@ -42,9 +45,15 @@ function live() {
 async function details() {
   const name = main().dataset.watcher;
   if (!name) return;
-  const [{ showCharts }, { showMessages }] = await Promise.all([import("./charts.js"), import("./messages.js")]);
+  const [{ showCharts }, { followLog }, { showMessages }] = await Promise.all([import("./charts.js"), import("./log.js"), import("./messages.js")]);
+  followLog();
   showCharts(name);
   showMessages(name);
+}
+
+async function copy(event) {
+  const button = event.target.closest("button[data-copy]");
+  if (button) (await import("./copy.js")).copy(document.getElementById(button.dataset.copy));
 }
 
 let due = null;

@@ -135,7 +135,7 @@ def test_an_insert_shows_without_anybody_asking(tab: Page, collection: Any) -> N
     for name in ("dashboard", "analytics"):
         is_shown(tab, name, "streaming")
     expect(tab.locator("#connection")).to_have_text("live", timeout=DEADLINE_MS)
-    expect(tab.locator(".summary")).to_have_text("All 2 watchers stream.")
+    expect(tab.locator(".summary")).to_have_text("All 2 watchers are streaming.")
     assert tab.locator("#icon").get_attribute("href") == "/static/icon-good.svg"
     collection.insert_one({"name": "Ada"})
     expect(cell(tab, "dashboard", "Last event")).to_have_text(re.compile(r"^\d.* ago$"), timeout=DEADLINE_MS)

@@ -131,7 +131,7 @@ def test_the_most_urgent_watcher_comes_first_with_its_error_and_what_to_do(page:
     words = " ".join(Elements(answer.text).text.split())
     assert answer.status == 200
     assert names_in_order(answer.text) == ["shop", "crm", "billing"]
-    assert "Of 3 watchers, 1 failed, 1 waiting." in words
+    assert "1 of 3 watchers failed, 1 waiting." in words
     assert "the position is lost kafka, 2m ago Hint: reset it" in words
     assert "0.4s" in words
     assert "12.5" in words
@@ -154,13 +154,16 @@ def test_troubles_between_hosts_are_on_the_page_of_the_watcher(page: Page) -> No
 @pytest.mark.parametrize(
     ("states", "sentence", "level"),
     [
-        ([WatcherState.STREAMING] * 3, "all 3 watchers stream", Level.GOOD),
-        ([WatcherState.STREAMING, *[WatcherState.STANDBY] * 2], "of 3 watchers, 1 streaming, 2 standby", Level.GOOD),
-        ([WatcherState.STREAMING, WatcherState.DISABLED], "the watcher streams", Level.GOOD),
-        ([WatcherState.STALLED, WatcherState.HUNG, WatcherState.STREAMING], "of 3 watchers, 1 stalled, 1 hung", Level.BAD),
-        ([WatcherState.BACKING_OFF], "of 1 watcher, 1 backing off", Level.WARN),
-        ([WatcherState.OPENING, WatcherState.STREAMING], "of 2 watchers, 1 opening", Level.BUSY),
-        ([WatcherState.STOPPED], "of 1 watcher, 1 stopped", Level.DOWN),
+        ([WatcherState.STREAMING] * 3, "all 3 watchers are streaming", Level.GOOD),
+        ([WatcherState.STREAMING, *[WatcherState.STANDBY] * 2], "1 of 3 watchers streaming, 2 standby", Level.GOOD),
+        ([WatcherState.STANDBY] * 2, "all 2 watchers standby", Level.GOOD),
+        ([WatcherState.STANDBY], "the watcher is on standby", Level.GOOD),
+        ([WatcherState.WAITING, WatcherState.WAITING, WatcherState.STREAMING], "2 of 3 watchers waiting", Level.WARN),
+        ([WatcherState.STREAMING, WatcherState.DISABLED], "the watcher is streaming", Level.GOOD),
+        ([WatcherState.STALLED, WatcherState.HUNG, WatcherState.STREAMING], "1 of 3 watchers stalled, 1 hung", Level.BAD),
+        ([WatcherState.BACKING_OFF], "the watcher is backing off", Level.WARN),
+        ([WatcherState.OPENING, WatcherState.STREAMING], "1 of 2 watchers opening", Level.BUSY),
+        ([WatcherState.STOPPED], "the watcher is stopped", Level.DOWN),
         ([WatcherState.DISABLED], "no watcher is meant to run", Level.OFF),
         ([], "conf.d holds no watcher", Level.OFF),
     ],
@@ -174,7 +177,7 @@ def test_the_fleet_in_a_sentence(states: list[WatcherState], sentence: str, leve
 
 def test_workers_that_systemd_or_kubernetes_runs_need_no_supervisord() -> None:
     streaming, stopped = (watcher_view(row("crm", state), NOW, {}) for state in (WatcherState.STREAMING, WatcherState.STOPPED))
-    assert summary(Survey(NOW, None, (streaming.row,)), [streaming]) == "the watcher streams"
+    assert summary(Survey(NOW, None, (streaming.row,)), [streaming]) == "the watcher is streaming"
     assert overall(Survey(NOW, None, (streaming.row,)), [streaming]) is Level.GOOD
     assert summary(Survey(NOW, None, (stopped.row,)), [stopped]).startswith("supervisord does not run")
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -53,6 +53,9 @@ LEVELS = {
     WatcherState.DISABLED: Level.OFF,
 }
 _URGENCY = list(Level)
+
+_IN_A_SENTENCE = {WatcherState.STANDBY: "on standby", WatcherState.UNKNOWN: "in an unknown state"}
+"""The states that are no word for what a watcher is."""
 
 _MEANINGS = {
     WatcherState.STREAMING: "changes go to Kafka",
@@ -154,11 +157,9 @@ def summary(survey: Survey, watchers: Sequence[WatcherView]) -> str:
     meant = [watcher for watcher in watchers if watcher.level is not Level.OFF]
     if not meant:
         return "no watcher is meant to run" if watchers else "conf.d holds no watcher"
-    if parts := list(_counts(meant)):
-        return f"of {_number(len(meant), 'watcher')}, {', '.join(parts)}"
-    if standing_by := sum(watcher.row.state is WatcherState.STANDBY for watcher in meant):
-        return f"of {_number(len(meant), 'watcher')}, {len(meant) - standing_by} streaming, {standing_by} standby"
-    return "the watcher streams" if len(meant) == 1 else f"all {len(meant)} watchers stream"
+    if counts := _counts(meant):
+        return _of_all(len(meant), counts)
+    return "the watcher is streaming" if len(meant) == 1 else f"all {len(meant)} watchers are streaming"
 
 
 def _is_near_loss(row: Row, at: datetime) -> bool:
@@ -176,11 +177,19 @@ def _error(row: Row, at: datetime) -> LastError | None:
     return None if row.error and row.is_over and at - row.error.at >= RECENT else row.error
 
 
-def _counts(watchers: Sequence[WatcherView]) -> Iterator[str]:
-    """Yield `1 failed`, `2 waiting` and so on, the most urgent first. Watchers that stream are left out."""
-    states = [watcher.state for watcher in most_urgent_first(watchers) if watcher.level is not Level.GOOD]
-    return (f"{states.count(state)} {state}" for state in dict.fromkeys(states))
+def _counts(watchers: Sequence[WatcherView]) -> dict[WatcherState, int]:
+    """The number of watchers in each state, the most urgent first. Those that stream are left out, unless others are on standby."""
+    states = [watcher.row.state for watcher in most_urgent_first(watchers)]
+    counts = {state: states.count(state) for state in dict.fromkeys(states)}
+    if counts.keys() - {WatcherState.STREAMING, WatcherState.STANDBY}:
+        return {state: count for state, count in counts.items() if LEVELS[state] is not Level.GOOD}
+    return counts if WatcherState.STANDBY in counts else {}
 
 
-def _number(count: int, thing: str) -> str:
-    return f"{count} {thing}{'' if count == 1 else 's'}"
+def _of_all(total: int, counts: Mapping[WatcherState, int]) -> str:
+    """`1 of 3 watchers failed, 2 waiting`; `all 3 watchers waiting`; `the watcher is waiting` if there is no other."""
+    (state, count), *others = counts.items()
+    if total == 1:
+        return f"the watcher is {_IN_A_SENTENCE.get(state, state)}"
+    first = f"all {total}" if count == total else f"{count} of {total}"
+    return ", ".join([f"{first} watchers {state}", *(f"{count} {state}" for state, count in others)])

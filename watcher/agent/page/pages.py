@@ -17,6 +17,7 @@ from watcher import __version__
 from watcher.agent.page.details import faults_shown, log_shown, settings_shown
 from watcher.agent.page.log_choice import log_choice_of
 from watcher.agent.page.model import overall, summary, watcher_view
+from watcher.agent.page.route import activity, position_at, way_of_changes
 from watcher.agent.page.row_choice import choice_of, headings
 from watcher.agent.page.single import find_message, message_view
 from watcher.agent.page.spark import SPARK_MINUTES, SPARK_STEPS, spark_top
@@ -95,6 +96,9 @@ def watcher(request: Request) -> Response:
         at=at,
         watcher=watcher_view(row, at, {}),
         uptime=uptime.total_seconds() if uptime else None,
+        way=way_of_changes(view.settings[name]) if name in view.settings else None,
+        position_at=position_at(row),
+        activity=activity(row, at),
         charts=CHARTS,
         faults=faults_shown(view.loaded, name),
         operations=OPERATIONS,

@@ -18,7 +18,6 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, Route, expect
 from pymongo import MongoClient
 
-from tests.support.chromium import chromium, chromium_or_skip
 from tests.support.real_fleet import RealFleet
 from tests.support.waiting import eventually
 from tests.support.worker import watcher_settings
@@ -63,12 +62,6 @@ def directory() -> Iterator[Path]:
     """Short, for supervisord's socket."""
     with tempfile.TemporaryDirectory(prefix="pg-", dir="/tmp") as made:
         yield Path(made)
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium(chromium_or_skip()) as browser:
-        yield browser
 
 
 @pytest.fixture(scope="module")

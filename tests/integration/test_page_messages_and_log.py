@@ -13,7 +13,7 @@ from playwright.sync_api import Browser, expect
 from playwright.sync_api import Page as Tab
 
 from tests.integration.test_page import CONTRASTS, PHONE, SMALLEST_CONTRAST
-from tests.support.chromium import chromium, chromium_or_skip
+from tests.support.accessibility import accessibility_faults
 from tests.support.page_tabs import tabs
 from tests.unit.test_agent_page import Page, row
 from tests.unit.test_agent_single import UPDATE, message
@@ -23,12 +23,6 @@ from watcher.consumer.reading.single import SingleMessage
 from watcher.fleet.status import WatcherState
 
 LONG = "a-name-that-is-far-too-long-for-the-width-of-a-telephone." * 3
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium(chromium_or_skip()) as browser:
-        yield browser
 
 
 class Kafka:
@@ -97,7 +91,7 @@ def rows(tab: Tab) -> Any:
     return tab.locator("#messages tbody tr")
 
 
-@pytest.mark.parametrize("options", [{"color_scheme": "dark"}, {"viewport": PHONE}], ids=["dark", "phone"])
+@pytest.mark.parametrize("options", [{"color_scheme": "dark"}, {"color_scheme": "light", "viewport": PHONE}], ids=["dark", "phone"])
 def test_a_row_opens_into_a_drawer_by_keyboard(open_tab: Callable[..., Tab], options: dict[str, Any]) -> None:
     tab = open_tab("/watchers/shop", **options)
     link = rows(tab).nth(1).get_by_role("link")
@@ -110,6 +104,7 @@ def test_a_row_opens_into_a_drawer_by_keyboard(open_tab: Callable[..., Tab], opt
     assert tab.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
     assert tab.evaluate("(drawer) => drawer.scrollWidth <= drawer.clientWidth", drawer.element_handle())
     assert tab.evaluate(CONTRASTS)[0][0] >= SMALLEST_CONTRAST
+    assert accessibility_faults(tab) == []
     tab.keyboard.press("Escape")
     expect(drawer).to_be_hidden()
     expect(link).to_be_focused()
@@ -123,7 +118,12 @@ def test_its_link_leads_to_the_same_without_javascript(open_tab: Callable[..., T
     expect(plain.locator("article h2")).to_have_text("update in users")
     expect(plain.get_by_role("link", name="shop", exact=True)).to_have_attribute("href", "/watchers/shop")
     again = open_tab(href)
-    expect(again.locator("#connection")).to_have_text("")  # nothing is asked for again: what is in Kafka does not change
+    asked: list[str] = []
+    again.on("request", lambda request: asked.append(request.url))
+    again.reload()
+    expect(again.locator("html")).to_have_class("js")
+    assert accessibility_faults(again) == []
+    assert not [url for url in asked if "/api/" in url]  # what is in Kafka does not change
     tab.get_by_role("button", name="Close").click()
     expect(tab.get_by_role("dialog")).to_be_hidden()
 

@@ -12,7 +12,7 @@ from playwright.sync_api import Browser, expect
 from playwright.sync_api import Page as Tab
 
 from tests.integration.test_page import CONTRASTS, PHONE, SMALLEST_CONTRAST
-from tests.support.chromium import chromium, chromium_or_skip
+from tests.support.accessibility import accessibility_faults
 from tests.support.page_tabs import tabs
 from tests.unit.test_agent_page import NOW, TOKEN, Page, error, row
 from watcher.fleet.status import Row, WatcherState
@@ -20,12 +20,6 @@ from watcher.operations import ROW_OPERATIONS
 
 MANY = 60
 FIRST_PAINT_MS = 1000
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium(chromium_or_skip()) as browser:
-        yield browser
 
 
 def fleet(count: int) -> list[Row]:
@@ -127,14 +121,13 @@ def test_without_javascript_links_and_the_form_do_the_same(open_tab: Callable[..
     assert tab.url.endswith("/?state=failed&sort=name&q=_2")
 
 
-@pytest.mark.parametrize(
-    "options", [{"color_scheme": "dark"}, {"color_scheme": "light"}, {"viewport": PHONE}], ids=["dark", "light", "phone"]
-)
+@pytest.mark.parametrize("options", [{"color_scheme": "dark"}, {"color_scheme": "light", "viewport": PHONE}], ids=["dark", "phone"])
 def test_it_can_be_read_and_fits(open_tab: Callable[..., Tab], options: dict[str, Any]) -> None:
     tab = open_tab("/?state=waiting&q=shop&sort=-lag", **options)
     expect(tab.locator("tbody[data-name]")).to_have_count(6)
     assert tab.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
     assert tab.evaluate(CONTRASTS)[0][0] >= SMALLEST_CONTRAST
+    assert accessibility_faults(tab) == []
     expect(tab.get_by_role("columnheader", name="Lag").get_by_role("link")).to_be_visible()  # a phone sorts too
 
 
@@ -144,3 +137,12 @@ def test_sixty_watchers_are_painted_within_a_second(open_tab: Callable[..., Tab]
     paint = tab.evaluate("performance.getEntriesByName('first-contentful-paint')[0].startTime")
     print(f"first contentful paint with {MANY} watchers: {paint:.0f} ms")
     assert 0 < paint < FIRST_PAINT_MS
+
+
+def test_a_fault_of_accessibility_is_found(open_tab: Callable[..., Tab]) -> None:
+    tab = open_tab("/?q=shop_01")
+    tab.evaluate(
+        "document.querySelectorAll('#filter, label[for=filter]').forEach((each) => ['for', 'placeholder'].forEach("
+        "(name) => each.removeAttribute(name)))"
+    )
+    assert [fault.partition(":")[0] for fault in accessibility_faults(tab)] == ["label"]

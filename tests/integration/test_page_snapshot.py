@@ -11,7 +11,6 @@ from playwright.sync_api import Browser, Locator, expect
 from playwright.sync_api import Page as Tab
 
 from tests.integration.test_page import CONTRASTS, PHONE, SMALLEST_CONTRAST
-from tests.support.chromium import chromium, chromium_or_skip
 from tests.support.page_tabs import tabs
 from tests.unit.test_agent_page import NOW, TOKEN, Page, collections, row, snapshot
 from tests.unit.test_agent_snapshots import Commands, commands  # noqa: F401  # the last is a fixture
@@ -19,12 +18,6 @@ from watcher.errors import WatcherError
 from watcher.fleet.status import WatcherState
 
 LONG = "a-collection-with-a-name-that-is-far-too-long-for-the-width-of-a-telephone." * 2
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium(chromium_or_skip()) as browser:
-        yield browser
 
 
 @pytest.fixture

@@ -43,10 +43,12 @@ def tabs(browser: Browser, app: ASGIApp, *, has_kafka: bool = False) -> Iterator
 
 
 def _answer(app: ASGIApp, route: Route, *, has_kafka: bool) -> None:
-    """Answer a request. The stream of events has no end, so a tab never gets it, and asks for the page when it has a reason."""
+    """Answer a request. That for the stream of events stays open without one, so a tab asks for the page when it has a reason."""
     request = route.request
     path = request.url.removeprefix(ORIGIN)
-    if path.startswith("/api/stream") or (path.partition("?")[0].endswith(NEEDS_KAFKA) and not has_kafka):
+    if path.startswith("/api/stream"):
+        return
+    if path.partition("?")[0].endswith(NEEDS_KAFKA) and not has_kafka:
         route.abort()
         return
     headers = {"authorization": request.headers.get("authorization", "")}

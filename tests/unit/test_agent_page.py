@@ -169,14 +169,14 @@ def test_troubles_between_hosts_are_on_the_page_of_the_watcher(page: Page) -> No
     ],
 )
 def test_the_fleet_in_a_sentence(states: list[WatcherState], sentence: str, level: Level) -> None:
-    watchers = [watcher_view(row(f"w{number}", state), NOW, {}) for number, state in enumerate(states)]
+    watchers = [watcher_view(row(f"w{number}", state), NOW) for number, state in enumerate(states)]
     survey = Survey(NOW, 4700, tuple(watcher.row for watcher in watchers))
     assert summary(survey, watchers) == sentence
     assert overall(survey, watchers) is level
 
 
 def test_workers_that_systemd_or_kubernetes_runs_need_no_supervisord() -> None:
-    streaming, stopped = (watcher_view(row("crm", state), NOW, {}) for state in (WatcherState.STREAMING, WatcherState.STOPPED))
+    streaming, stopped = (watcher_view(row("crm", state), NOW) for state in (WatcherState.STREAMING, WatcherState.STOPPED))
     assert summary(Survey(NOW, None, (streaming.row,)), [streaming]) == "the watcher is streaming"
     assert overall(Survey(NOW, None, (streaming.row,)), [streaming]) is Level.GOOD
     assert summary(Survey(NOW, None, (stopped.row,)), [stopped]).startswith("supervisord does not run")
@@ -191,16 +191,16 @@ def test_without_supervisord_nothing_is_well() -> None:
 
 def test_each_state_has_its_level_and_its_meaning() -> None:
     for state in WatcherState:
-        watcher = watcher_view(row("shop", state), NOW, {})
+        watcher = watcher_view(row("shop", state), NOW)
         assert watcher.level in Level
         assert watcher.meaning
 
 
 def test_what_is_over_for_long_is_left_out_of_the_overview() -> None:
     recent, old = (error("oops", age=timedelta(minutes=minutes)) for minutes in (59, 61))
-    assert watcher_view(row("shop", WatcherState.STREAMING, lastError=recent), NOW, {}).error is not None
-    assert watcher_view(row("shop", WatcherState.STREAMING, lastError=old), NOW, {}).error is None
-    assert watcher_view(row("shop", WatcherState.FAILED, lastError=old), NOW, {}).error is not None
+    assert watcher_view(row("shop", WatcherState.STREAMING, lastError=recent), NOW).error is not None
+    assert watcher_view(row("shop", WatcherState.STREAMING, lastError=old), NOW).error is None
+    assert watcher_view(row("shop", WatcherState.FAILED, lastError=old), NOW).error is not None
 
 
 @pytest.mark.parametrize(
@@ -214,14 +214,14 @@ def test_what_is_over_for_long_is_left_out_of_the_overview() -> None:
     ],
 )
 def test_a_watcher_that_is_behind_or_near_loss_is_marked(lag: int, headroom: int, behind: bool, near_loss: bool) -> None:
-    watcher = watcher_view(row("shop", WatcherState.STREAMING, lagSeconds=lag, headroomSeconds=headroom), NOW, {})
+    watcher = watcher_view(row("shop", WatcherState.STREAMING, lagSeconds=lag, headroomSeconds=headroom), NOW)
     assert (watcher.is_behind, watcher.is_near_loss) == (behind, near_loss)
 
 
 def test_an_oplog_that_was_made_just_now_is_given_time() -> None:
     young = {"startedAt": NOW - timedelta(minutes=59), "headroomSeconds": 10}
-    assert not watcher_view(row("shop", WatcherState.STREAMING, lagSeconds=0, **young), NOW, {}).is_near_loss
-    assert watcher_view(row("shop", WatcherState.STREAMING, lagSeconds=40, **young), NOW, {}).is_near_loss
+    assert not watcher_view(row("shop", WatcherState.STREAMING, lagSeconds=0, **young), NOW).is_near_loss
+    assert watcher_view(row("shop", WatcherState.STREAMING, lagSeconds=40, **young), NOW).is_near_loss
 
 
 def test_a_stopped_watcher_has_no_rate_of_now(page: Page) -> None:
@@ -326,15 +326,15 @@ def test_what_is_over_has_no_hint(page: Page) -> None:
 
 def test_the_headroom_of_a_stopped_watcher_is_shown_and_marked(page: Page) -> None:
     hours = {"updatedAt": NOW - timedelta(hours=9, minutes=30), "headroomSeconds": 36_000, "oplogFull": True}
-    assert watcher_view(row("shop", WatcherState.STOPPED, **hours), NOW, {}).is_near_loss
-    assert not watcher_view(row("shop", WatcherState.DISABLED, **hours), NOW, {}).is_near_loss
+    assert watcher_view(row("shop", WatcherState.STOPPED, **hours), NOW).is_near_loss
+    assert not watcher_view(row("shop", WatcherState.DISABLED, **hours), NOW).is_near_loss
     page.show(row("shop", WatcherState.STOPPED, **hours))
     assert 'data-headroom="30m"' in page.get().text
 
 
 def test_until_the_oplog_is_full_the_headroom_is_more_than_that(page: Page) -> None:
     new = {"headroomSeconds": 12, "oplogFull": False, "lagSeconds": 10}
-    assert not watcher_view(row("shop", WatcherState.STREAMING, **new), NOW, {}).is_near_loss
+    assert not watcher_view(row("shop", WatcherState.STREAMING, **new), NOW).is_near_loss
     page.show(row("shop", WatcherState.STREAMING, **new))
     assert 'data-headroom="more than 12s"' in page.get().text
 

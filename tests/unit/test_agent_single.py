@@ -11,7 +11,7 @@ import orjson
 import pytest
 
 from tests.unit.test_agent_page import EVIL, Elements, Page, row
-from watcher.agent.page.single import MOST_CHARACTERS
+from watcher.agent.page.single import MOST_BYTES
 from watcher.consumer.delivered import DeliveredMessage, Message
 from watcher.consumer.errors import ReadError
 from watcher.consumer.reading import reader, single
@@ -137,10 +137,10 @@ def test_hostile_texts_are_only_ever_text(page: Page, kafka: Kafka) -> None:
 
 
 def test_json_that_is_too_long_is_cut_and_the_rest_is_where_it_says(page: Page, kafka: Kafka) -> None:
-    kafka(message({**UPDATE, "long": "x" * 2 * MOST_CHARACTERS}))
+    kafka(message({**UPDATE, "long": "x" * 2 * MOST_BYTES}))
     assert "Too long to be shown whole" in words(page)
-    assert len(page.get(PATH).text) < 1.1 * MOST_CHARACTERS
-    assert len(page.get(f"/api{PATH}").json["value"]["long"]) == 2 * MOST_CHARACTERS
+    assert len(page.get(PATH).text) < 1.1 * MOST_BYTES
+    assert len(page.get(f"/api{PATH}").json["value"]["long"]) == 2 * MOST_BYTES
 
 
 def test_programs_get_the_value_byte_for_byte(page: Page, kafka: Kafka) -> None:

@@ -39,7 +39,7 @@ MOST_READ_BYTES = 64 * 1024 * 1024
 MOST_LOG_BYTES = 1024 * 1024
 """The amount of a log that is searched for its last lines. Lines may be very long if documents are logged."""
 
-LOGS_KEPT = 8
+LOGS_KEPT = 4
 """The number of logs whose lines are kept in memory until they change."""
 
 reading = Lane("messages", threads=1, most_waiting=8)

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from watcher.agent.page.snapshot import SnapshotView, snapshot_view, steps
-from watcher.agent.page.spark import History, Spark, spark
+from watcher.agent.page.spark import Rates, Spark, spark
 from watcher.fleet.other_hosts import HostTrouble, host_troubles
 from watcher.fleet.status import Row, WatcherState
 from watcher.fleet.survey import Survey
@@ -118,8 +118,8 @@ class WatcherView:
         return self.lag_seconds is not None and self.lag_seconds >= LAG_SECONDS
 
 
-def watcher_view(row: Row, at: datetime, history: History, top: float = 1.0) -> WatcherView:
-    """Make the page's view of one watcher at the moment `at`. `top` is the end of the sparkline's scale."""
+def watcher_view(row: Row, at: datetime, rates: Rates = (), top: float = 1.0) -> WatcherView:
+    """Make the page's view of one watcher at the moment `at`. Its sparkline shows `rates`, on a scale that ends at `top`."""
     headroom = row.headroom_seconds(at)
     return WatcherView(
         row,
@@ -128,7 +128,7 @@ def watcher_view(row: Row, at: datetime, history: History, top: float = 1.0) -> 
         _is_near_loss(row, at),
         LEVELS[row.state],
         _error(row, at),
-        spark(history, top, is_live=row.live is not None),
+        spark(rates, top, is_live=row.live is not None),
         snapshot_view(row, at),
         steps(row),
         row.active_elsewhere(at),

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from starlette.concurrency import run_in_threadpool
 from starlette.middleware import Middleware
 from starlette.middleware.gzip import GZipMiddleware
 from starlette.requests import Request
@@ -20,7 +21,7 @@ from watcher.agent.page.model import overall, summary, watcher_view
 from watcher.agent.page.route import activity, position_at, way_of_changes
 from watcher.agent.page.row_choice import choice_of, headings
 from watcher.agent.page.single import find_message, message_view
-from watcher.agent.page.spark import SPARK_MINUTES, SPARK_STEPS, spark_top
+from watcher.agent.page.spark import SPARK_MINUTES, SPARK_STEPS, rates_of, spark_top
 from watcher.agent.page.strip import strip
 from watcher.agent.page.words import age_in_words, capitalize_first, count_in_words, rate_in_words
 from watcher.agent.view.fleet_view import FleetView, view_of
@@ -59,9 +60,9 @@ def fleet(request: Request) -> Response:
     """Answer `GET /?state=STATE&q=TEXT&sort=COLUMN` with a row for each watcher, or for those that are asked for."""
     view = view_of(request)
     survey = view.survey
-    histories = [view.history.of(row.name, SPARK_STEPS) for row in survey.rows]
-    top = spark_top(histories)
-    watchers = [watcher_view(row, survey.at, history, top) for row, history in zip(survey.rows, histories, strict=True)]
+    courses = [rates_of(view.history.of(row.name, SPARK_STEPS)) for row in survey.rows]
+    top = spark_top(courses)
+    watchers = [watcher_view(row, survey.at, rates, top) for row, rates in zip(survey.rows, courses, strict=True)]
     choice = choice_of(request.query_params)
     return _page(
         "fleet.html",
@@ -94,7 +95,7 @@ def watcher(request: Request) -> Response:
         "watcher.html",
         view,
         at=at,
-        watcher=watcher_view(row, at, {}),
+        watcher=watcher_view(row, at),
         uptime=uptime.total_seconds() if uptime else None,
         way=way_of_changes(view.settings[name]) if name in view.settings else None,
         position_at=position_at(row),
@@ -112,7 +113,7 @@ def watcher(request: Request) -> Response:
 async def message(request: Request) -> Response:
     """Answer `GET /watchers/{name}/messages/{topic}-{partition}-{offset}` with the page of one message."""
     found = await find_message(request)
-    return _html("single.html", 200, message=message_view(found), **request.path_params)
+    return await run_in_threadpool(lambda: _html("single.html", 200, message=message_view(found), **request.path_params))
 
 
 def sign_in() -> Response:

@@ -23,8 +23,8 @@ from watcher.terminal.message_text import message_text, short
 if TYPE_CHECKING:
     from watcher.consumer.reading.single import SingleMessage
 
-MOST_CHARACTERS = 1024 * 1024
-"""Limit on the JSON that a page shows. The whole of it is at the message's address for programs."""
+MOST_BYTES = 1024 * 1024
+"""Limit on the JSON that a page shows whole, and indented. The whole of it is at the message's address for programs."""
 
 _PLACE = re.compile(r"(?P<topic>[A-Za-z0-9._-]{1,249})-(?P<partition>\d{1,9})-(?P<offset>\d{1,18})")
 _UNKNOWN = object()
@@ -41,7 +41,8 @@ class FieldChange:
 
 @dataclass(frozen=True, slots=True)
 class MessageView:
-    """A message in words. `json` is indented; it is not whole if `is_cut`. `has_before` is true if it tells of any field before."""
+    """A message in words. `json` is indented, or only its beginning if `is_cut`. `has_before` is true if it tells of any field
+    before."""
 
     title: str
     facts: tuple[tuple[str, str], ...]
@@ -96,15 +97,15 @@ def message_view(found: SingleMessage) -> MessageView:
     """Make the page's view of a message."""
     message, text = found.delivered.message, message_text(found.delivered.message)
     changes = tuple(_changes(message))
-    shown = _indented(found.delivered.text)
+    is_cut = len(found.delivered.text) > MOST_BYTES
     return MessageView(
         f"{text.operation} in {text.collection}" if text.collection else text.operation,
         tuple(_facts(found)),
         tuple((short(name), _printable(value)) for name, value in found.headers),
         changes,
         any(change.before for change in changes),
-        shown[:MOST_CHARACTERS],
-        len(shown) > MOST_CHARACTERS,
+        _beginning(found.delivered.text) if is_cut else _indented(found.delivered.text),
+        is_cut,
     )
 
 
@@ -150,12 +151,20 @@ def _json(value: Any) -> str:
 
 
 def _indented(text: bytes) -> str:
-    """The JSON with a line for each value. What would not be seen, or would turn a line around, is escaped as JSON escapes it."""
-    lines = json.dumps(json.loads(text), ensure_ascii=False, indent=2).split("\n")
-    return "\n".join(line if line.isprintable() else "".join(map(_visible, line)) for line in lines)
+    """The JSON with a line for each value."""
+    return _visible(json.dumps(json.loads(text), ensure_ascii=False, indent=2))
 
 
-def _visible(character: str) -> str:
+def _beginning(text: bytes) -> str:
+    return _visible(text[:MOST_BYTES].decode(errors="backslashreplace"))
+
+
+def _visible(text: str) -> str:
+    """Escape, as JSON does, what would not be seen or would turn a line around."""
+    return "\n".join(line if line.isprintable() else "".join(map(_escaped, line)) for line in text.split("\n"))
+
+
+def _escaped(character: str) -> str:
     return character if character.isprintable() else json.dumps(character)[1:-1]
 
 

@@ -29,19 +29,27 @@ class Spark:
     words: str
 
 
-def spark_top(histories: Iterable[History]) -> float:
-    """The end of the scale for all of them, per second: 1, 2 or 5 times a power of ten, so that it seldom moves."""
-    top = max((rate for history in histories for rate in _rates(history) if rate is not None), default=0.0)
+Rates = Sequence[float | None]
+"""Events per second, with one value for each step; None where nothing is known."""
+
+
+def rates_of(history: History) -> Rates:
+    """The rates of all operations together."""
+    return [_sum(step) for step in zip(*(history[operation] for operation in ROW_OPERATIONS), strict=True)]
+
+
+def spark_top(courses: Iterable[Rates]) -> float:
+    """The end of the scale for all courses, per second: 1, 2 or 5 times a power of ten, so that it seldom moves."""
+    top = max((rate for rates in courses for rate in rates if rate is not None), default=0.0)
     power = 10.0 ** math.floor(math.log10(max(top, 1.0)))
     return next(digit * power for digit in _LEADING_DIGITS if top <= digit * power)
 
 
-def spark(history: History, top: float, *, is_live: bool = True) -> Spark:
+def spark(rates: Rates, top: float, *, is_live: bool = True) -> Spark:
     """Draw the last rates from left to right, from zero to `top` on a logarithmic scale. What is not known is a gap.
 
     If `is_live`, the last rate is the current one.
     """
-    rates = _rates(history)
     known = [rate for rate in rates if rate is not None]
     if not known:
         return Spark("", "events per second: nothing known")
@@ -49,13 +57,12 @@ def spark(history: History, top: float, *, is_live: bool = True) -> Spark:
     return Spark(_path(rates, top), f"events per second, last {SPARK_MINUTES} minutes: {now}highest {rate_in_words(max(known))}")
 
 
-def _path(rates: Sequence[float | None], top: float) -> str:
+def _path(rates: Rates, top: float) -> str:
     """Straight lines between the points; of a level stretch only the ends."""
-    heights = [None if rate is None else _height(rate, top) for rate in rates]
+    heights = _heights(rates, top)
     first = SPARK_STEPS - len(rates)
     parts = []
-    for step, height in enumerate(heights):
-        before, after = heights[step - 1] if step else None, heights[step + 1] if step + 1 < len(heights) else None
+    for step, (before, height, after) in enumerate(zip([None, *heights], heights, [*heights[1:], None], strict=False)):
         if height is None or (before == height == after):
             continue
         parts.append(f"{'M' if before is None else 'L'}{first + step},{height}")
@@ -64,16 +71,10 @@ def _path(rates: Sequence[float | None], top: float) -> str:
     return "".join(parts)
 
 
-def _height(rate: float, top: float) -> int:
+def _heights(rates: Rates, top: float) -> list[int | None]:
     """Units from above. The scale is logarithmic, so that busy watchers do not flatten the others; zero is zero."""
-    share = math.log1p(rate) / math.log1p(top)
-    return round(SPARK_HEIGHT - _MARGIN - (SPARK_HEIGHT - 2 * _MARGIN) * min(share, 1.0))
-
-
-def _rates(history: History) -> list[float | None]:
-    """Events per second of all operations together."""
-    columns = [history.get(operation, ()) for operation in ROW_OPERATIONS]
-    return [_sum(step) for step in zip(*columns, strict=True)]
+    floor, unit = SPARK_HEIGHT - _MARGIN, (SPARK_HEIGHT - 2 * _MARGIN) / math.log1p(top)
+    return [None if rate is None else round(floor - unit * math.log1p(min(rate, top))) for rate in rates]
 
 
 def _sum(values: Sequence[float | None]) -> float | None:

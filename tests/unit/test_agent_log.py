@@ -10,6 +10,8 @@ import pytest
 
 from tests.unit.test_agent_page import Elements, Page, row
 from watcher.agent.page import details
+from watcher.agent.page.pages import LOG_LEVELS
+from watcher.fleet.logs.lines import LEVELS
 from watcher.fleet.status import WatcherState
 
 LINES = (
@@ -91,3 +93,7 @@ def test_the_log_is_read_again_only_when_it_has_changed(page: Page, monkeypatch:
     written(page, *LINES, {"level": "info", "event": "started again"})
     assert "started again" in shown(page, "search=started")
     assert len(read) == 2
+
+
+def test_each_level_can_be_chosen() -> None:
+    assert tuple(LOG_LEVELS) == LEVELS

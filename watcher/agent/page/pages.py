@@ -32,7 +32,13 @@ from watcher.terminal.message_text import printable
 
 PAGE_DIR = Path(__file__).parent
 LOG_LINES = 100
-LOG_LEVELS = {"debug": "all", "info": "info and above", "warning": "warning and above", "error": "error and above"}
+LOG_LEVELS = {
+    "debug": "all",
+    "info": "info and above",
+    "warning": "warning and above",
+    "error": "error and above",
+    "critical": "critical",
+}
 """The levels to choose from, in words."""
 
 SECURITY_HEADERS = {

@@ -20,6 +20,9 @@ _LEADING_DIGITS = (1, 2, 5, 10)
 History = Mapping[str, Sequence[float | None]]
 """The content of `/api/watchers/{name}/history`: lists of equal length, with one value for each step."""
 
+Rates = Sequence[float | None]
+"""Events per second, with one value for each step; None where nothing is known."""
+
 
 @dataclass(frozen=True, slots=True)
 class Spark:
@@ -27,10 +30,6 @@ class Spark:
 
     path: str
     words: str
-
-
-Rates = Sequence[float | None]
-"""Events per second, with one value for each step; None where nothing is known."""
 
 
 def rates_of(history: History) -> Rates:

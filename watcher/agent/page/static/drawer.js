@@ -17,5 +17,11 @@ export async function openInDrawer(event) {
   drawer.querySelector(".content").replaceChildren(article);
   drawer.showModal();
   drawer.scrollTop = 0;
-  drawer.addEventListener("close", () => link.isConnected && link.focus({ preventScroll: true }), { once: true });
+  drawer.addEventListener("close", () => focusAgain(link), { once: true });
+}
+
+/** Focus the link, or the one that stands in its place since messages have been read again; else their table. */
+function focusAgain(link) {
+  const same = [...document.querySelectorAll("#messages tbody a")].find((each) => each.href === link.href);
+  (same ?? document.querySelector("#messages .scroll")).focus({ preventScroll: true });
 }

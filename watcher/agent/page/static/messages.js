@@ -59,7 +59,10 @@ async function read(url) {
 
 function show({ messages, complete }, base, filter) {
   const section = document.getElementById("messages");
-  section.querySelector("tbody").replaceChildren(...messages.map((message) => row(message, base)));
+  const focused = section.querySelector("tbody a:focus")?.href;
+  const rows = messages.map((message) => row(message, base));
+  section.querySelector("tbody").replaceChildren(...rows);
+  rows.map((each) => each.querySelector("a")).find((link) => link.href === focused)?.focus({ preventScroll: true });
   section.querySelector(".scroll").hidden = messages.length === 0;
   offer(messages);
   const none = filter ? "No message matches." : "Nothing has been delivered yet.";

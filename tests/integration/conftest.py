@@ -1,4 +1,4 @@
-"""What the tests of the page share."""
+"""Fixtures that the tests of the page share."""
 
 from __future__ import annotations
 

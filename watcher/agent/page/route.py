@@ -35,7 +35,7 @@ def position_at(row: Row) -> datetime | None:
 
 
 def activity(row: Row, at: datetime) -> str:
-    """Where the watcher is active, as far as this host knows, in words."""
+    """The host on which the watcher is active, as far as this one knows, in words."""
     if row.state is WatcherState.STANDBY:
         return row.active_elsewhere(at) or "active on another host"
     if row.live is None:

@@ -71,7 +71,7 @@ class RowChoice:
 
     @property
     def query(self) -> dict[str, str]:
-        """What differs from the usual choice, as a URL's query."""
+        """The differences from the usual choice, as a URL's query."""
         order = f"-{self.sort}" if self.falls else self.sort
         query = {"state": _in_url(self.state) if self.state else "", "q": self.text, "sort": "" if order == URGENCY else order}
         return {key: value for key, value in query.items() if value}

@@ -8,12 +8,13 @@ import { secondsInWords } from "./words.js";
 const AGAIN_MS = 1000;
 const SPANS = { "5m": [300, "5 minutes"], "15m": [900, "15 minutes"], "1h": [3600, "hour"] };
 const USUAL_SPAN = "1h";
+const OPERATIONS = ["insert", "update", "replace", "delete"];
 const SECONDS = [0.1, 0.2, 0.5, 1, 2, 5, 10, 30, 60, 120, 300, 600, 1800, 3600, 7200, 21600, 43200, 86400, 172800, 604800, 2592000];
 
 const number = (value) => (value < 100 ? Number(value.toFixed(1)) : Math.round(value)).toLocaleString("en").replaceAll(",", "\u202f");
 const seconds = { scale: 1, words: secondsInWords, tick: (value) => (value ? secondsInWords(value) : "0"), steps: SECONDS };
 const CHARTS = {
-  operations: { keys: ["insert", "update", "replace", "delete"], scale: 1, words: (value) => `${number(value)}/s`, tick: number },
+  operations: { keys: OPERATIONS, scale: 1, words: (value) => `${number(value)}/s`, tick: number },
   lagSeconds: { keys: ["lagSeconds"], ...seconds },
   headroomSeconds: { keys: ["headroomSeconds"], ...seconds, extreme: ["lowest", Math.min] },
   batchSize: { keys: ["batchSize"], scale: 1, words: number },

@@ -1,4 +1,4 @@
-"""Costs of the agent beside many watchers at rest, and how fast it and `watcherctl status` answer.
+"""Costs of the agent beside many watchers at rest, and how fast it, its page and `watcherctl status` answer.
 
 `python -m benchmarks.agent` starts a supervisord with the agent and a program for each watcher. One of them is a real worker,
 without servers to talk to; the others only sleep, and their files are the real one's with another name, written anew every 2 s.
@@ -24,6 +24,7 @@ from pathlib import Path
 import psutil
 
 from tests.support.background import Background
+from tests.support.chromium import chromium, find_chromium
 from tests.support.waiting import eventually
 from watcher.agent.address import find
 from watcher.config import Deployment, load
@@ -35,6 +36,8 @@ from watcher.log import iso
 REAL = "w00"
 WRITE_SECONDS = 2.0
 ANSWERS = 20
+PAINTS = 5
+PAINT = "performance.getEntriesByName('first-contentful-paint')"
 START_SECONDS = 60
 SETTINGS = """\
 mongodb_uri = "mongodb://localhost:1/{name}"
@@ -139,6 +142,20 @@ def page_open(url: str) -> Iterator[None]:
             yield
 
 
+def first_paints_ms(url: str) -> Iterator[float]:
+    """Chromium's own `first-contentful-paint` of the overview, each in a new context, so that nothing is cached."""
+    program = find_chromium()
+    if program is None:
+        raise SystemExit("needs Chromium: apt-get install chromium")
+    with chromium(program) as browser:
+        for _ in range(PAINTS):
+            with browser.new_context(base_url=url) as context:
+                page = context.new_page()
+                page.goto("/")
+                page.wait_for_function(f"{PAINT}.length > 0")
+                yield page.evaluate(f"{PAINT}[0].startTime")
+
+
 def status_seconds(fleet: Fleet) -> float:
     """`watcherctl status`, as a process of its own."""
     command = [sys.executable, "-m", "watcher", "status", "--config", str(fleet.deployment.conf_dir)]
@@ -157,8 +174,9 @@ def measure(fleet: Fleet, seconds: float) -> None:
     print(f"supervisord             {share_of_a_core(supervisord, seconds):6.2f} % of a core")
     with page_open(url):
         print(f"agent, a page open      {share_of_a_core(agent, seconds):6.2f} % of a core")
-    for path in ("metrics", "api/status", "readyz", "healthz", "api/watchers/w01/history"):
+    for path in ("", "watchers/w01", "metrics", "api/status", "readyz", "healthz", "api/watchers/w01/history"):
         print(f"/{path:24}{median_ms(lambda path=path: get(url + path)):6.1f} ms  {len(get(url + path)):,} bytes")
+    print(f"first paint in Chromium {statistics.median(first_paints_ms(url)):6.0f} ms")
     print(f"agent's memory (RSS)    {agent.memory_info().rss / 1e6:6.1f} MB")
     print(f"watcherctl status       {statistics.median(status_seconds(fleet) for _ in range(5)):6.2f} s")
 

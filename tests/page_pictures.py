@@ -79,7 +79,7 @@ def _take(browser: Browser, url: str, path: str, target: Path, options: dict[str
     page.goto(path)
     eventually(lambda: page.locator("#connection").inner_text() == "live")
     if path != "/":
-        eventually(lambda: page.locator("#charts canvas").count() == 5 and page.locator("#messages tbody tr").count() > 0)
+        eventually(lambda: page.locator("#charts canvas").count() == 6 and page.locator("#messages tbody tr").count() > 0)
     page.wait_for_timeout(1500)  # charts draw in the next frame, and times tick
     page.screenshot(path=target)
     context.close()

@@ -18,7 +18,6 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, Route, expect
 from pymongo import MongoClient
 
-from tests.support.chromium import chromium, chromium_or_skip
 from tests.support.real_fleet import RealFleet
 from tests.support.waiting import eventually
 from tests.support.worker import watcher_settings
@@ -63,12 +62,6 @@ def directory() -> Iterator[Path]:
     """Short, for supervisord's socket."""
     with tempfile.TemporaryDirectory(prefix="pg-", dir="/tmp") as made:
         yield Path(made)
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium(chromium_or_skip()) as browser:
-        yield browser
 
 
 @pytest.fixture(scope="module")
@@ -135,7 +128,7 @@ def test_an_insert_shows_without_anybody_asking(tab: Page, collection: Any) -> N
     for name in ("dashboard", "analytics"):
         is_shown(tab, name, "streaming")
     expect(tab.locator("#connection")).to_have_text("live", timeout=DEADLINE_MS)
-    expect(tab.locator(".summary")).to_have_text("All 2 watchers stream.")
+    expect(tab.locator(".summary")).to_have_text("All 2 watchers are streaming.")
     assert tab.locator("#icon").get_attribute("href") == "/static/icon-good.svg"
     collection.insert_one({"name": "Ada"})
     expect(cell(tab, "dashboard", "Last event")).to_have_text(re.compile(r"^\d.* ago$"), timeout=DEADLINE_MS)
@@ -154,7 +147,16 @@ def test_one_watcher_with_its_charts_messages_log_and_settings(tab: Page, collec
     expect(latest.locator(".op")).to_have_text("insert")
     assert int(latest.locator("td").first.inner_text()) >= 1
     assert tab.locator("#messages img").count() == 0
-    expect(tab.locator("#charts canvas")).to_have_count(5, timeout=DEADLINE_MS)
+    latest.get_by_role("link").click()
+    drawer = tab.get_by_role("dialog", name="Message")
+    expect(drawer.get_by_label("Value as JSON")).to_contain_text(HOSTILE)
+    link = drawer.get_by_role("link", name="Link to this message").get_attribute("href") or ""
+    tab.get_by_role("button", name="Close").click()
+    place, offset = link.rsplit("-", 1)
+    statuses = [tab.request.get(f"/api{place}-{number}").status for number in (offset, int(offset) + 1, int(offset) + 1000)]
+    assert statuses == [200, 404, 404]  # behind it is the marker of its transaction, and then nothing
+    assert tab.request.get("/api/watchers/dashboard/messages/__consumer_offsets-0-0").status == 404
+    expect(tab.locator("#charts canvas")).to_have_count(6, timeout=DEADLINE_MS)
     expect(tab.locator("figure[data-chart=operations] .words")).to_have_text(re.compile(r"now .*/s, highest"), timeout=DEADLINE_MS)
     expect(tab.locator("figure[data-chart=rssBytes] .words")).to_have_text(re.compile(r"now \d.* MB"), timeout=DEADLINE_MS)
     expect(tab.locator("#log")).to_contain_text("streaming")
@@ -258,7 +260,7 @@ def test_charts_come_when_their_script_could_not_be_loaded_at_first(tab: Page) -
 
     tab.route("**/uPlot.iife.min.js", refuse_once)
     tab.goto("/watchers/dashboard")
-    expect(tab.locator("#charts canvas")).to_have_count(5, timeout=DEADLINE_MS)
+    expect(tab.locator("#charts canvas")).to_have_count(6, timeout=DEADLINE_MS)
     assert len(refused) == 1
 
 
@@ -274,7 +276,7 @@ def test_the_first_view_is_small_and_comes_from_the_agent_alone(browser: Browser
         tab.goto(path)
         expect(tab.locator("#connection")).to_have_text("live", timeout=DEADLINE_MS)
         if path != "/":
-            expect(tab.locator("#charts canvas")).to_have_count(5, timeout=DEADLINE_MS)
+            expect(tab.locator("#charts canvas")).to_have_count(6, timeout=DEADLINE_MS)
         assert 1000 < sum(sizes.values()) < FIRST_VIEW_BYTES
         assert foreign == []
 
@@ -311,6 +313,9 @@ def test_by_keyboard(tab: Page) -> None:
     tab.keyboard.press("Tab")
     assert tab.evaluate("document.activeElement.textContent") == "Skip to the content"
     tab.keyboard.press("Enter")
+    tab.keyboard.press("Tab")
+    assert tab.evaluate("document.activeElement.closest('nav').getAttribute('aria-label')") == "Watchers by state"
+    tab.locator("#by-restarts a").focus()
     tab.keyboard.press("Tab")
     focused = tab.evaluate("document.activeElement.getAttribute('href')")
     assert focused in {"/watchers/analytics", "/watchers/dashboard"}

@@ -3,29 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Locator, Route, expect
+from playwright.sync_api import Browser, Locator, expect
 from playwright.sync_api import Page as Tab
 
 from tests.integration.test_page import CONTRASTS, PHONE, SMALLEST_CONTRAST
-from tests.support.asgi import ask
-from tests.support.chromium import chromium, chromium_or_skip
+from tests.support.page_tabs import tabs
 from tests.unit.test_agent_page import NOW, TOKEN, Page, collections, row, snapshot
 from tests.unit.test_agent_snapshots import Commands, commands  # noqa: F401  # the last is a fixture
 from watcher.errors import WatcherError
 from watcher.fleet.status import WatcherState
 
 LONG = "a-collection-with-a-name-that-is-far-too-long-for-the-width-of-a-telephone." * 2
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium(chromium_or_skip()) as browser:
-        yield browser
 
 
 @pytest.fixture
@@ -43,22 +35,8 @@ def shown(tmp_path: Path) -> Page:
 @pytest.fixture
 def open_tab(browser: Browser, shown: Page) -> Iterator[Callable[..., Tab]]:
     """`open_tab("/", **options of a context)`: a tab of its own; whatever its scripts break fails the test."""
-    broken: list[str] = []
-    contexts = []
-
-    def opened(path: str, **options: Any) -> Tab:
-        contexts.append(browser.new_context(base_url="http://agent", **options))
-        tab = contexts[-1].new_page()
-        tab.set_default_timeout(30_000)
-        tab.on("pageerror", lambda error: broken.append(str(error)))
-        tab.route("**/*", lambda route: answer(shown, route))
-        tab.goto(path)
-        return tab
-
-    yield opened
-    for context in contexts:
-        context.close()
-    assert broken == []
+    with tabs(browser, shown.app) as opened:
+        yield opened
 
 
 @pytest.mark.parametrize("path", ["/", "/watchers/shop", "/watchers/crm"])
@@ -154,17 +132,3 @@ def give_token(tab: Tab, token: str = TOKEN) -> None:
 def said(tab: Tab, text: str) -> None:
     notice: Locator = tab.locator("#notice")
     expect(notice).to_contain_text(text)
-
-
-def answer(page: Page, route: Route) -> None:
-    """Answer requests for pages, files and changes. What else scripts ask for goes on without an end: they get nothing."""
-    request = route.request
-    path = request.url.removeprefix("http://agent")
-    if path.startswith("/api") and request.method == "GET":
-        route.abort()
-        return
-    headers = {"authorization": request.headers.get("authorization", "")}
-    with ThreadPoolExecutor() as beside:  # Playwright's own loop runs in this thread
-        body = request.post_data_buffer or b""
-        found = beside.submit(ask, page.app, path, method=request.method, headers=headers, body=body).result()
-    route.fulfill(status=found.status, headers=dict(found.headers), body=found.body)

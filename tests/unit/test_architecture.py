@@ -90,7 +90,7 @@ DRIVERS = {
 ROOMS: dict[str, frozenset[str]] = {
     "agent/http": frozenset({"lanes", "metrics", "page", "view"}),
     "agent/metrics": frozenset({"files"}),
-    "agent/page": frozenset({"lanes", "view"}),
+    "agent/page": frozenset({"files", "lanes", "view"}),
     "agent/view": frozenset({"files", "metrics"}),
     "cli/delivery": frozenset({"exit_codes", "options", "phases", "since", "standard_output"}),
     "cli/demo": frozenset({"deployment", "exit_codes", "fleet", "interruption", "standard_output"}),

@@ -31,6 +31,8 @@ class DeliveredMessage:
     partition: Partition
     text: bytes
     message: Message
+    offset: int = -1
+    """Its place in the partition; -1 for a message that is in none."""
 
     @property
     def sequence(self) -> int:
@@ -63,7 +65,7 @@ def parse(record: Record, watcher: str, places: TopicPlaces) -> DeliveredMessage
         return None
     value = record.value() or b"null"
     text = orjson.dumps(message) if value[:1] == MAGIC else value
-    return DeliveredMessage((record.topic() or "", record.partition() or 0), text, message)
+    return DeliveredMessage((record.topic() or "", record.partition() or 0), text, message, record.offset() or 0)
 
 
 def whole(delivered: DeliveredMessage) -> DeliveredMessage:

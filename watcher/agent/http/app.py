@@ -10,14 +10,14 @@ from starlette.responses import JSONResponse, Response
 
 from watcher.agent.http import api, snapshots
 from watcher.agent.http.guard import MACHINE_PATHS, Guard
-from watcher.agent.page import details, pages
+from watcher.agent.page import details, pages, single
 from watcher.agent.view.fleet_view import FleetView
 
 
 def create_app(view: FleetView) -> Starlette:
     """The application that shows `view`."""
     app = Starlette(
-        routes=[*pages.routes, *details.routes, *snapshots.routes, *api.routes],
+        routes=[*pages.routes, *details.routes, *single.routes, *snapshots.routes, *api.routes],
         middleware=[Middleware(Guard, settings=view.agent, sign_in=pages.sign_in)],
         exception_handlers={HTTPException: _tell},
     )

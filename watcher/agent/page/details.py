@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
-from functools import partial
+from functools import lru_cache, partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from starlette.exceptions import HTTPException
@@ -11,12 +13,14 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.routing import BaseRoute, Route
 
+from watcher.agent.files import mark
 from watcher.agent.lanes import Lane
+from watcher.agent.page.log_choice import LogChoice, log_choice_of
 from watcher.agent.view.fleet_view import view_of
 from watcher.config import Deployment, Loaded
 from watcher.config.in_force import values_in_force
 from watcher.errors import WatcherError
-from watcher.fleet.logs.lines import NO_TIME, Line, Wanted, last_lines, pairs
+from watcher.fleet.logs.lines import NO_TIME, Line, last_lines, pairs
 from watcher.log import iso
 from watcher.terminal.message_text import message_text, namespace, printable, short
 
@@ -35,15 +39,20 @@ MOST_READ_BYTES = 64 * 1024 * 1024
 MOST_LOG_BYTES = 1024 * 1024
 """The amount of a log that is searched for its last lines. Lines may be very long if documents are logged."""
 
-_reading = Lane("messages", threads=1, most_waiting=8)
+LOGS_KEPT = 4
+"""The number of logs whose lines are kept in memory until they change."""
+
+reading = Lane("messages", threads=1, most_waiting=8)
 """Only one reader at a time: each has buffers of several megabytes, and serving a page must not burden Kafka."""
 
 
 async def messages(request: Request) -> JSONResponse:
-    """Answer `GET /api/watchers/{name}/messages?n=20`: the last messages in Kafka, newest first; 503 if Kafka does not answer."""
-    settings, count = _settings(request), _count(request, DEFAULT_MESSAGES, MOST_MESSAGES)
+    """Answer `GET /api/watchers/{name}/messages?n=20&collection=…&operation=…&key=…`: the last messages in Kafka, newest first, of
+    those that are asked for; 503 if Kafka does not answer."""
+    settings, count = settings_of(request), _count(request, DEFAULT_MESSAGES, MOST_MESSAGES)
+    collection, operation, key = (request.query_params.get(part) or None for part in ("collection", "operation", "key"))
     try:
-        latest, complete = await _reading.run(lambda: _read(settings, count))
+        latest, complete = await reading.run(lambda: _read(settings, count, collection, operation, key))
     except WatcherError as error:
         return JSONResponse({"error": str(error), "hint": error.hint}, status_code=503)
     return JSONResponse({"messages": latest, "complete": complete})
@@ -56,9 +65,9 @@ def settings(request: Request) -> JSONResponse:
 
 
 def log(request: Request) -> JSONResponse:
-    """Answer `GET /api/watchers/{name}/log?n=200`: the last lines, oldest first."""
-    name = _name(request)
-    return JSONResponse({"lines": log_shown(view_of(request).deployment, name, _count(request, DEFAULT_LINES, MOST_LINES))})
+    """Answer `GET /api/watchers/{name}/log?n=200&level=…&search=…&status=0`: the last lines that are asked for, oldest first."""
+    name, choice = _name(request), log_choice_of(request.query_params, has_status=True)
+    return JSONResponse({"lines": log_shown(view_of(request).deployment, name, _count(request, DEFAULT_LINES, MOST_LINES), choice)})
 
 
 routes: list[BaseRoute] = [
@@ -81,19 +90,29 @@ def faults_shown(loaded: Loaded, name: str) -> list[dict[str, str]]:
     return [{"message": printable(fault.message), "hint": fault.hint} for fault in loaded.broken.get(name, ())]
 
 
-def log_shown(deployment: Deployment, name: str, count: int) -> list[dict[str, Any]]:
-    """The last lines of a watcher's log, oldest first."""
-    files = {name: deployment.log_file(name)}
-    return [_line(line) for line in last_lines(files, count, Wanted(), MOST_LOG_BYTES)]
+def log_shown(deployment: Deployment, name: str, count: int, choice: LogChoice) -> Sequence[dict[str, Any]]:
+    """The last lines of a watcher's log that are asked for, oldest first."""
+    path = deployment.log_file(name)
+    return _log(name, path, mark(path), count, choice)
 
 
-def _read(settings: Settings, count: int) -> tuple[list[Message], bool]:
-    """The newest messages, newest first, and True if no older one was left out because of a limit."""
+@lru_cache(maxsize=LOGS_KEPT)
+def _log(name: str, path: Path, _version: object, count: int, choice: LogChoice) -> Sequence[dict[str, Any]]:
+    """Look for lines in this version of the file; the page asks again whenever anything has changed."""
+    return tuple(_line(line) for line in last_lines({name: path}, count, choice, MOST_LOG_BYTES))
+
+
+def _read(
+    settings: Settings, count: int, collection: str | None, operation: str | None, key: str | None
+) -> tuple[list[Message], bool]:
+    """The newest messages that are asked for, newest first, and True if no older one was left out because of a limit."""
+    from watcher.consumer.reading.filter import Filter
     from watcher.consumer.reading.reader import MessageReader
 
+    wanted = Filter(collection, (operation,) if operation else (), key)
     with MessageReader(settings) as reader:
         shrink = partial(_shrink, with_database=settings.scope.is_shared)
-        latest = reader.last(count, shrink=shrink, most_bytes=MOST_READ_BYTES)
+        latest = reader.last(count, wanted, shrink=shrink, most_bytes=MOST_READ_BYTES)
         return [delivered.message for delivered in reversed(latest)], reader.found_all
 
 
@@ -112,6 +131,8 @@ def _shown(delivered: DeliveredMessage, *, with_database: bool) -> Message:
         "key": text.key,
         "what": text.what,
         "topic": delivered.partition[0],
+        "partition": delivered.partition[1],
+        "offset": delivered.offset,
     }
 
 
@@ -137,7 +158,7 @@ def _name(request: Request) -> str:
     return name
 
 
-def _settings(request: Request) -> Settings:
+def settings_of(request: Request) -> Settings:
     """The settings of the watcher in the request; 409 if its configuration has faults."""
     loaded, name = _loaded(request), _name(request)
     if name not in loaded.watchers:

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 
 from watcher.agent.page.snapshot import SnapshotView, snapshot_view, steps
+from watcher.agent.page.spark import Rates, Spark, spark
 from watcher.fleet.other_hosts import HostTrouble, host_troubles
 from watcher.fleet.status import Row, WatcherState
 from watcher.fleet.survey import Survey
-from watcher.operations import ROW_OPERATIONS
 from watcher.status.report import LastError
-from watcher.terminal.durations import headroom_in_words, seconds_in_words
+from watcher.terminal.durations import headroom_in_words
 
 RECENT = timedelta(hours=1)
 """The time for which an error is still shown after it is over."""
@@ -24,13 +24,6 @@ HEADROOM_SHARE = 0.25
 YOUNG = timedelta(hours=1)
 """Limits at which lag and headroom are marked; headroom in seconds or as a share of the oplog. They are those of the alerts. A
 worker's first hour is exempt from the limit in seconds, because the alert waits for an hour too."""
-
-SPARK_STEPS = 60
-SPARK_WIDTH = 120
-SPARK_HEIGHT = 24
-
-History = Mapping[str, Sequence[float | None]]
-"""The content of `/api/watchers/{name}/history`: lists of equal length, with one value for each step."""
 
 
 class Level(StrEnum):
@@ -44,7 +37,7 @@ class Level(StrEnum):
     OFF = "off"
 
 
-_LEVELS = {
+LEVELS = {
     WatcherState.FAILED: Level.BAD,
     WatcherState.STALLED: Level.BAD,
     WatcherState.HUNG: Level.BAD,
@@ -60,6 +53,9 @@ _LEVELS = {
     WatcherState.DISABLED: Level.OFF,
 }
 _URGENCY = list(Level)
+
+_IN_A_SENTENCE = {WatcherState.STANDBY: "on standby", WatcherState.UNKNOWN: "in an unknown state"}
+"""The states that are no word for what a watcher is."""
 
 _MEANINGS = {
     WatcherState.STREAMING: "changes go to Kafka",
@@ -79,19 +75,12 @@ _MEANINGS = {
 
 
 @dataclass(frozen=True, slots=True)
-class Spark:
-    """The course of a rate as the points of an SVG polyline, and in words."""
-
-    points: str
-    words: str
-
-
-@dataclass(frozen=True, slots=True)
 class WatcherView:
     """One watcher as the page shows it. `row` has the numbers. `headroom` is the headroom in words. `snapshot_steps` are the
     commands that it offers for the snapshot."""
 
     row: Row
+    headroom_seconds: float | None
     headroom: str
     is_near_loss: bool
     level: Level
@@ -114,22 +103,32 @@ class WatcherView:
         return _MEANINGS[self.row.state]
 
     @property
+    def lag_seconds(self) -> float | None:
+        """The lag; None if no worker tells."""
+        return self.row.live.lag_seconds if self.row.live else None
+
+    @property
+    def events_per_second(self) -> float | None:
+        """The present rate; None if no worker tells."""
+        return self.row.live.events_per_second if self.row.live else None
+
+    @property
     def is_behind(self) -> bool:
         """True if the lag should be marked."""
-        lag = self.row.live.lag_seconds if self.row.live else None
-        return lag is not None and lag >= LAG_SECONDS
+        return self.lag_seconds is not None and self.lag_seconds >= LAG_SECONDS
 
 
-def watcher_view(row: Row, at: datetime, history: History) -> WatcherView:
-    """Make the page's view of one watcher at the moment `at`."""
-    headroom = headroom_in_words(row.headroom_seconds(at), row.oplog_full)
+def watcher_view(row: Row, at: datetime, rates: Rates = (), top: float = 1.0) -> WatcherView:
+    """Make the page's view of one watcher at the moment `at`. Its sparkline shows `rates`, on a scale that ends at `top`."""
+    headroom = row.headroom_seconds(at)
     return WatcherView(
         row,
         headroom,
+        headroom_in_words(headroom, row.oplog_full),
         _is_near_loss(row, at),
-        _LEVELS[row.state],
+        LEVELS[row.state],
         _error(row, at),
-        spark(_rates(history), is_live=row.live is not None),
+        spark(rates, top, is_live=row.live is not None),
         snapshot_view(row, at),
         steps(row),
         row.active_elsewhere(at),
@@ -158,11 +157,9 @@ def summary(survey: Survey, watchers: Sequence[WatcherView]) -> str:
     meant = [watcher for watcher in watchers if watcher.level is not Level.OFF]
     if not meant:
         return "no watcher is meant to run" if watchers else "conf.d holds no watcher"
-    if parts := list(_counts(meant)):
-        return f"of {_number(len(meant), 'watcher')}, {', '.join(parts)}"
-    if standing_by := sum(watcher.row.state is WatcherState.STANDBY for watcher in meant):
-        return f"of {_number(len(meant), 'watcher')}, {len(meant) - standing_by} streaming, {standing_by} standby"
-    return "the watcher streams" if len(meant) == 1 else f"all {len(meant)} watchers stream"
+    if counts := _counts(meant):
+        return _of_all(len(meant), counts)
+    return "the watcher is streaming" if len(meant) == 1 else f"all {len(meant)} watchers are streaming"
 
 
 def _is_near_loss(row: Row, at: datetime) -> bool:
@@ -175,58 +172,24 @@ def _is_near_loss(row: Row, at: datetime) -> bool:
     return headroom < HEADROOM_SHARE * oplog or (headroom < HEADROOM_SECONDS and not is_young)
 
 
-def spark(rates: Sequence[float | None], *, is_live: bool = True) -> Spark:
-    """Draw the last rates from left to right. Unknown rates are drawn as zero. If `is_live`, the last rate is the current one."""
-    known = [rate for rate in rates if rate is not None]
-    if not known:
-        return Spark("", "events per second: nothing known")
-    top = max(*known, 1.0)
-    step = SPARK_WIDTH / (SPARK_STEPS - 1)
-    left = SPARK_WIDTH - step * (len(rates) - 1)
-    heights = [1 + (SPARK_HEIGHT - 2) * (1 - (rate or 0.0) / top) for rate in rates]
-    points = " ".join(f"{left + number * step:.1f},{height:.1f}" for number, height in enumerate(heights))
-    now = f"now {known[-1]:.1f}, " if is_live else ""
-    return Spark(points, f"events per second, last 5 minutes: {now}highest {max(known):.1f}")
-
-
-def _rates(history: History) -> list[float | None]:
-    """Events per second of all operations together."""
-    columns = [history.get(operation, ()) for operation in ROW_OPERATIONS]
-    return [_sum(step) for step in zip(*columns, strict=True)]
-
-
-def _sum(values: Sequence[float | None]) -> float | None:
-    known = [value for value in values if value is not None]
-    return sum(known) if known else None
-
-
 def _error(row: Row, at: datetime) -> LastError | None:
     """The watcher's last error; None if it has been over for longer than RECENT."""
     return None if row.error and row.is_over and at - row.error.at >= RECENT else row.error
 
 
-def _counts(watchers: Sequence[WatcherView]) -> Iterator[str]:
-    """Yield `1 failed`, `2 waiting` and so on, the most urgent first. Watchers that stream are left out."""
-    states = [watcher.state for watcher in most_urgent_first(watchers) if watcher.level is not Level.GOOD]
-    return (f"{states.count(state)} {state}" for state in dict.fromkeys(states))
+def _counts(watchers: Sequence[WatcherView]) -> dict[WatcherState, int]:
+    """The number of watchers in each state, the most urgent first. Those that stream are left out, unless others are on standby."""
+    states = [watcher.row.state for watcher in most_urgent_first(watchers)]
+    counts = {state: states.count(state) for state in dict.fromkeys(states)}
+    if counts.keys() - {WatcherState.STREAMING, WatcherState.STANDBY}:
+        return {state: count for state, count in counts.items() if LEVELS[state] is not Level.GOOD}
+    return counts if WatcherState.STANDBY in counts else {}
 
 
-def _number(count: int, thing: str) -> str:
-    return f"{count} {thing}{'' if count == 1 else 's'}"
-
-
-def rate_in_words(rate: float | None) -> str:
-    """A rate per second: with one decimal below 100, else a whole number with its thousands set apart."""
-    if rate is None:
-        return "-"
-    return f"{rate:.1f}" if rate < 100 else count_in_words(round(rate))
-
-
-def count_in_words(count: float | None) -> str:
-    """A whole number with its thousands set apart by a narrow space; `-` if it is not known."""
-    return "-" if count is None else f"{round(count):,}".replace(",", "\u202f")
-
-
-def age_in_words(moment: datetime | None, now: datetime) -> str:
-    """The age of a moment, such as `12s ago`; `-` if it is not known."""
-    return "-" if moment is None else f"{seconds_in_words((now - moment).total_seconds())} ago"
+def _of_all(total: int, counts: Mapping[WatcherState, int]) -> str:
+    """`1 of 3 watchers failed, 2 waiting`; `all 3 watchers waiting`; `the watcher is waiting` if there is no other."""
+    (state, count), *others = counts.items()
+    if total == 1:
+        return f"the watcher is {_IN_A_SENTENCE.get(state, state)}"
+    first = f"all {total}" if count == total else f"{count} of {total}"
+    return ", ".join([f"{first} watchers {state}", *(f"{count} {state}" for state, count in others)])

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from starlette.concurrency import run_in_threadpool
 from starlette.middleware import Middleware
 from starlette.middleware.gzip import GZipMiddleware
 from starlette.requests import Request
@@ -15,25 +16,30 @@ from starlette.staticfiles import StaticFiles
 
 from watcher import __version__
 from watcher.agent.page.details import faults_shown, log_shown, settings_shown
-from watcher.agent.page.model import (
-    SPARK_STEPS,
-    WatcherView,
-    age_in_words,
-    count_in_words,
-    most_urgent_first,
-    overall,
-    rate_in_words,
-    summary,
-    watcher_view,
-)
+from watcher.agent.page.log_choice import log_choice_of
+from watcher.agent.page.model import overall, summary, watcher_view
+from watcher.agent.page.route import activity, position_at, way_of_changes
+from watcher.agent.page.row_choice import choice_of, headings
+from watcher.agent.page.single import find_message, message_view
+from watcher.agent.page.spark import SPARK_MINUTES, SPARK_STEPS, rates_of, spark_top
+from watcher.agent.page.strip import strip
+from watcher.agent.page.words import age_in_words, capitalize_first, count_in_words, rate_in_words
 from watcher.agent.view.fleet_view import FleetView, view_of
-from watcher.fleet.status import Row
 from watcher.log import iso
+from watcher.operations import OPERATIONS
 from watcher.terminal.durations import seconds_in_words
 from watcher.terminal.message_text import printable
 
 PAGE_DIR = Path(__file__).parent
 LOG_LINES = 100
+LOG_LEVELS = {
+    "debug": "all",
+    "info": "info and above",
+    "warning": "warning and above",
+    "error": "error and above",
+    "critical": "critical",
+}
+"""The levels to choose from, in words."""
 
 SECURITY_HEADERS = {
     "Content-Security-Policy": (
@@ -47,7 +53,8 @@ SECURITY_HEADERS = {
 
 CHARTS = (
     ("operations", "Events", "per second"),
-    ("lagSeconds", "Lag", "seconds"),
+    ("lagSeconds", "Lag", ""),
+    ("headroomSeconds", "Headroom", ""),
     ("batchSize", "Batch size", "messages"),
     ("commitSeconds", "Commit time", "milliseconds"),
     ("rssBytes", "Memory (RSS)", "MB"),
@@ -56,15 +63,24 @@ CHARTS = (
 
 
 def fleet(request: Request) -> Response:
-    """Answer `GET /` with a row for each watcher."""
+    """Answer `GET /?state=STATE&q=TEXT&sort=COLUMN` with a row for each watcher, or for those that are asked for."""
     view = view_of(request)
     survey = view.survey
-    watchers = most_urgent_first([_watcher_view(view, row) for row in survey.rows])
+    courses = [rates_of(view.history.of(row.name, SPARK_STEPS)) for row in survey.rows]
+    top = spark_top(courses)
+    watchers = [watcher_view(row, survey.at, rates, top) for row, rates in zip(survey.rows, courses, strict=True)]
+    choice = choice_of(request.query_params)
     return _page(
         "fleet.html",
         view,
         at=survey.at,
-        watchers=watchers,
+        choice=choice,
+        strip=strip(watchers, choice),
+        headings=headings(choice),
+        spark_minutes=SPARK_MINUTES,
+        spark_top=top,
+        fleet_size=len(watchers),
+        watchers=choice.of(watchers),
         level=overall(survey, watchers),
         summary=summary(survey, watchers),
         conf_dir=view.deployment.conf_dir,
@@ -73,24 +89,37 @@ def fleet(request: Request) -> Response:
 
 
 def watcher(request: Request) -> Response:
-    """Answer `GET /watchers/{name}` with the page of one watcher."""
+    """Answer `GET /watchers/{name}?level=LEVEL&search=TEXT&status=1` with the page of one watcher, and these lines of its log."""
     view, name = view_of(request), request.path_params["name"]
     row = view.row(name)
     if row is None:
         return message_page(404, "No such watcher", f"There is no watcher '{name}' in conf.d.")
     at = view.survey.at
     uptime = row.uptime(at)
+    log_choice = log_choice_of(request.query_params, has_status=False)
     return _page(
         "watcher.html",
         view,
         at=at,
-        watcher=_watcher_view(view, row),
+        watcher=watcher_view(row, at),
         uptime=uptime.total_seconds() if uptime else None,
+        way=way_of_changes(view.settings[name]) if name in view.settings else None,
+        position_at=position_at(row),
+        activity=activity(row, at),
         charts=CHARTS,
         faults=faults_shown(view.loaded, name),
+        operations=OPERATIONS,
         settings=settings_shown(view.loaded, name),
-        log=log_shown(view.deployment, name, LOG_LINES)[::-1],
+        log_choice=log_choice,
+        log_levels=LOG_LEVELS,
+        log=log_shown(view.deployment, name, LOG_LINES, log_choice)[::-1],
     )
+
+
+async def message(request: Request) -> Response:
+    """Answer `GET /watchers/{name}/messages/{topic}-{partition}-{offset}` with the page of one message."""
+    found = await find_message(request)
+    return await run_in_threadpool(lambda: _html("single.html", 200, message=message_view(found), **request.path_params))
 
 
 def sign_in() -> Response:
@@ -117,25 +146,22 @@ _compressed = [Middleware(GZipMiddleware)]
 routes: list[BaseRoute] = [
     Route("/", fleet, middleware=_compressed),
     Route("/watchers/{name}", watcher, middleware=_compressed),
+    Route("/watchers/{name}/messages/{place}", message, middleware=_compressed),
     Mount("/static", _StaticFiles(directory=PAGE_DIR / "static"), middleware=_compressed),
 ]
 
 
-def _watcher_view(view: FleetView, row: Row) -> WatcherView:
-    return watcher_view(row, view.survey.at, view.history.of(row.name, SPARK_STEPS))
-
-
 def _page(template: str, view: FleetView, **values: Any) -> Response:
-    return _html(template, 200, controls=bool(view.agent.token), **values)
+    """A page about watchers. It may send its forms to the agent, which the form for the token never may: it would be in the URL."""
+    response = _html(template, 200, controls=bool(view.agent.token), **values)
+    policy = SECURITY_HEADERS["Content-Security-Policy"].replace("form-action 'none'", "form-action 'self'")
+    response.headers["Content-Security-Policy"] = policy
+    return response
 
 
 def _html(template: str, status: int, **values: Any) -> Response:
     text = _environment.get_template(template).render(version=__version__, **values)
     return HTMLResponse(text, status, SECURITY_HEADERS)
-
-
-def _capitalize_first(text: str) -> str:
-    return text[:1].upper() + text[1:]
 
 
 _environment = Environment(
@@ -147,7 +173,7 @@ _environment = Environment(
 )
 _environment.filters |= {
     "ago": age_in_words,
-    "capitalize_first": _capitalize_first,
+    "capitalize_first": capitalize_first,
     "count": count_in_words,
     "duration": seconds_in_words,
     "iso": iso,

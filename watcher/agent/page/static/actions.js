@@ -104,7 +104,8 @@ function answer(id) {
 
 let hiding = null;
 
-function tell(text, ms = NOTICE_MS) {
+/** Say something for a moment. */
+export function tell(text, ms = NOTICE_MS) {
   const notice = document.getElementById("notice");
   notice.textContent = text;
   notice.hidden = false;

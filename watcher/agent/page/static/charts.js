@@ -1,28 +1,38 @@
-// The last hour of one watcher, drawn by uPlot; each chart says in words what it shows.
+// The charts of one watcher over the time that the reader chooses; each says in words what it shows.
 
 import { ask } from "./ask.js";
+import { Plot } from "./plot.js";
+import { STEP_SECONDS, endOf } from "./series.js";
 import { secondsInWords } from "./words.js";
 
-const EVERY_MS = 5000; // the history's step
 const AGAIN_MS = 1000;
-const HEIGHT = 160;
+const SPANS = { "5m": [300, "5 minutes"], "15m": [900, "15 minutes"], "1h": [3600, "hour"] };
+const USUAL_SPAN = "1h";
 const OPERATIONS = ["insert", "update", "replace", "delete"];
+const SECONDS = [0.1, 0.2, 0.5, 1, 2, 5, 10, 30, 60, 120, 300, 600, 1800, 3600, 7200, 21600, 43200, 86400, 172800, 604800, 2592000];
 
 const number = (value) => (value < 100 ? Number(value.toFixed(1)) : Math.round(value)).toLocaleString("en").replaceAll(",", "\u202f");
+const seconds = { scale: 1, words: secondsInWords, tick: (value) => (value ? secondsInWords(value) : "0"), steps: SECONDS };
 const CHARTS = {
-  operations: { keys: OPERATIONS, scale: 1, words: (value) => `${number(value)}/s` },
-  lagSeconds: { keys: ["lagSeconds"], scale: 1, words: secondsInWords },
+  operations: { keys: OPERATIONS, scale: 1, words: (value) => `${number(value)}/s`, tick: number },
+  lagSeconds: { keys: ["lagSeconds"], ...seconds },
+  headroomSeconds: { keys: ["headroomSeconds"], ...seconds, extreme: ["lowest", Math.min] },
   batchSize: { keys: ["batchSize"], scale: 1, words: number },
-  commitSeconds: { keys: ["commitSeconds"], scale: 1000, words: (value) => `${number(value)} ms` },
-  rssBytes: { keys: ["rssBytes"], scale: 1e-6, words: (value) => `${number(value)} MB` },
+  commitSeconds: { keys: ["commitSeconds"], scale: 1000, words: (value) => `${number(value)} ms`, tick: number },
+  rssBytes: { keys: ["rssBytes"], scale: 1e-6, words: (value) => `${number(value)} MB`, tick: number },
 };
 
 /** Draw the charts of the watcher `name`, and keep them up to date. */
 export async function showCharts(name) {
   const url = `/api/watchers/${encodeURIComponent(name)}/history`;
-  await Promise.all([load("link", { rel: "stylesheet", href: "/static/vendor/uPlot.min.css" }), load("script", { src: "/static/vendor/uPlot.iife.min.js" })]);
+  const controls = document.getElementById("chart-controls");
+  const inFull = document.getElementById("in-full");
   const drawn = new Map();
   let history = null;
+
+  chooseSpan(controls);
+  document.getElementById("zone").textContent = zone();
+  await Promise.all([load("link", { rel: "stylesheet", href: "/static/vendor/uPlot.min.css" }), load("script", { src: "/static/vendor/uPlot.iife.min.js" })]);
 
   async function update() {
     if (document.hidden) return;
@@ -33,75 +43,70 @@ export async function showCharts(name) {
   }
 
   function draw() {
+    if (!history) return;
+    const [span, words] = SPANS[controls.querySelector("input[name=span]:checked").value];
+    document.getElementById("charts-title").textContent = `Last ${words}`;
+    const to = endOf(history);
     for (const figure of document.querySelectorAll("figure[data-chart]")) {
       const chart = CHARTS[figure.dataset.chart];
       const columns = chart.keys.map((key) => history[key].map((value) => (value === null ? null : value * chart.scale)));
-      figure.querySelector(".words").textContent = inWords(chart, columns);
-      const data = [history.at, ...columns];
-      if (drawn.has(figure)) drawn.get(figure).setData(data);
-      else drawn.set(figure, plot(figure.querySelector(".plot"), chart, data));
+      if (!drawn.has(figure)) drawn.set(figure, new Plot(figure.querySelector(".plot"), chart));
+      const shown = drawn.get(figure).show({ from: to - span, to, at: history.at, columns, inFull: inFull.checked });
+      figure.querySelector(".words").textContent = inWords(chart, shown);
     }
   }
 
   function drawAnew() {
-    for (const chart of drawn.values()) chart.destroy();
-    drawn.clear();
-    if (history) draw();
+    for (const plot of drawn.values()) plot.destroy();
+    draw();
   }
 
   function fit() {
-    for (const [figure, chart] of drawn) chart.setSize({ width: figure.querySelector(".plot").clientWidth, height: HEIGHT });
+    for (const plot of drawn.values()) plot.fit();
   }
 
   new ResizeObserver(fit).observe(document.getElementById("charts"));
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", drawAnew);
   document.addEventListener("visibilitychange", update);
-  setInterval(update, EVERY_MS);
+  controls.addEventListener("change", () => {
+    keepSpan(controls);
+    draw();
+  });
+  setInterval(update, STEP_SECONDS * 1000);
   await update();
 }
 
+/** The span that the URL names. */
+function chooseSpan(controls) {
+  const given = new URLSearchParams(location.search).get("span");
+  controls.querySelector(`input[value="${given in SPANS ? given : USUAL_SPAN}"]`).checked = true;
+}
+
+function keepSpan(controls) {
+  const url = new URL(location.href);
+  const { value } = controls.querySelector("input[name=span]:checked");
+  if (value === USUAL_SPAN) url.searchParams.delete("span");
+  else url.searchParams.set("span", value);
+  history.replaceState(null, "", url);
+}
+
+/** `Times are those of Europe/Berlin, GMT+1.` */
+function zone() {
+  const name = Intl.DateTimeFormat().resolvedOptions().timeZone;
+  const parts = new Intl.DateTimeFormat("en", { timeZoneName: "shortOffset" }).formatToParts();
+  const offset = parts.find((part) => part.type === "timeZoneName").value;
+  return `Times are those of ${name === offset ? name : `${name}, ${offset}`}.`;
+}
+
 /** `now 12.5/s, highest 40.1/s`: of several series together; without the first where no worker tells. */
-function inWords(chart, columns) {
-  const sums = columns[0].map((_, step) => {
-    const values = columns.map((column) => column[step]).filter((value) => value !== null);
-    return values.length ? values.reduce((sum, value) => sum + value, 0) : null;
-  });
+function inWords(chart, { sums, isCut }) {
   const known = sums.filter((value) => value !== null);
   if (!known.length) return "nothing known";
   const isLive = "live" in document.getElementById("main").dataset;
   const now = isLive ? `now ${chart.words(known.at(-1))}, ` : "";
-  return `${now}highest ${chart.words(Math.max(...known))}`;
+  const [which, of] = chart.extreme ?? ["highest", Math.max];
+  return `${now}${which} ${chart.words(of(...known))}${isCut ? ", cut off at the top" : ""}`;
 }
-
-function plot(target, chart, data) {
-  const style = getComputedStyle(document.documentElement);
-  const colour = (name) => style.getPropertyValue(`--${name}`).trim();
-  const several = chart.keys.length > 1;
-  const axis = { stroke: colour("muted"), grid: { stroke: colour("line"), width: 1 }, ticks: { stroke: colour("line"), width: 1, size: 4 } };
-  const series = chart.keys.map((key) => ({
-    label: key,
-    stroke: colour(several ? key : "series"),
-    width: 1.5,
-    points: { show: false },
-    value: (_, value) => (value === null ? "-" : chart.words(value)),
-  }));
-  return new uPlot(
-    {
-      width: target.clientWidth,
-      height: HEIGHT,
-      legend: { show: several },
-      cursor: { y: false, sync: { key: "hour" } },
-      scales: { x: { time: true }, y: { range: (_, low, high) => [0, Math.max(high ?? 0, 1) * 1.1] } },
-      axes: [{ ...axis, size: 26, space: 70, values: times }, { ...axis, size: 48, space: 36 }],
-      series: [{ value: (_, at) => (at === null ? "-" : time(at)) }, ...series],
-    },
-    data,
-    target,
-  );
-}
-
-const time = (seconds) => new Date(seconds * 1000).toLocaleTimeString("en-GB");
-const times = (_, splits, axis, space, step) => splits.map((at) => (step < 60 ? time(at) : time(at).slice(0, 5)));
 
 /** Again and again, until the agent answers. */
 async function load(kind, attributes) {

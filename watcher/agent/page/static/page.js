@@ -3,6 +3,7 @@
 
 import { controls } from "./actions.js";
 import { ask, token } from "./ask.js";
+import { choosing } from "./choose.js";
 import { follow } from "./live.js";
 import { showTimes } from "./words.js";
 
@@ -11,6 +12,7 @@ const BETWEEN_HIDDEN_MS = 5000;
 
 const main = () => document.getElementById("main");
 const isSignIn = () => main().hasAttribute("data-sign-in");
+const isStill = () => main().hasAttribute("data-still"); // what does not change, and so is not asked for again
 const clockOffset = { ms: 0 }; // the agent's clock less ours
 
 document.documentElement.classList.add("js");
@@ -18,6 +20,8 @@ document.documentElement.classList.add("js");
 async function start() {
   controls(main);
   document.addEventListener("submit", signIn);
+  choosing(refresh);
+  document.addEventListener("click", copy);
   document.getElementById("lock").addEventListener("click", forget);
   showLock();
   noteTime();
@@ -29,6 +33,7 @@ async function start() {
 let isLive = false;
 
 function live() {
+  if (isStill()) return;
   details();
   if (isLive) return;
   isLive = true;
@@ -40,9 +45,15 @@ function live() {
 async function details() {
   const name = main().dataset.watcher;
   if (!name) return;
-  const [{ showCharts }, { showMessages }] = await Promise.all([import("./charts.js"), import("./messages.js")]);
+  const [{ showCharts }, { followLog }, { showMessages }] = await Promise.all([import("./charts.js"), import("./log.js"), import("./messages.js")]);
+  followLog();
   showCharts(name);
   showMessages(name);
+}
+
+async function copy(event) {
+  const button = event.target.closest("button[data-copy]");
+  if (button) (await import("./copy.js")).copy(document.getElementById(button.dataset.copy));
 }
 
 let due = null;
@@ -65,8 +76,9 @@ function changed() {
 }
 
 async function refresh() {
-  const response = await ask(location.href);
-  if (response.status >= 500) return;
+  const url = location.href;
+  const response = await ask(url);
+  if (response.status >= 500 || url !== location.href) return;
   const fresh = new DOMParser().parseFromString(await response.text(), "text/html");
   const before = states();
   const focused = document.activeElement;
@@ -74,7 +86,7 @@ async function refresh() {
   document.title = fresh.title;
   document.getElementById("icon").href = fresh.getElementById("icon").getAttribute("href");
   if (document.querySelector(".actions:hover, .actions :focus-visible")) keepOrder(fresh);
-  Idiomorph.morph(main(), fresh.getElementById("main"), { callbacks: whatStays });
+  Idiomorph.morph(main(), fresh.getElementById("main"), { callbacks: whatStays, ignoreActiveValue: true });
   if (focused !== document.activeElement) (focused.isConnected ? focused : firstButton(group))?.focus({ preventScroll: true });
   noteTime();
   announce(before);

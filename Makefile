@@ -35,8 +35,9 @@ RUNS ?=
 # The tool that writes the lock files lives apart, so that it is never a dependency of the project.
 LOCK_VENV := .cache/lock
 UV_VERSION := 0.13.9
-# What builds the documentation lives apart too: neither the project nor its tests need it.
+# What builds the documentation and a release lives apart too: neither the project nor its tests need it.
 DOCS_VENV := .cache/docs
+DIST_VENV := .cache/dist
 # With the fewest forks, so that each package has one version for every Python.
 COMPILE := $(LOCK_VENV)/bin/uv pip compile --universal --fork-strategy fewest --python-version 3.11 \
 	--generate-hashes --no-config \
@@ -112,6 +113,15 @@ docs: $(DOCS_VENV)/.installed ## the documentation as a site, in build/docs
 	@NO_MKDOCS_2_WARNING=1 $(DOCS_VENV)/bin/python -m mkdocs build --strict --quiet
 	@echo "build/docs is built. To search it as well: python3 -m http.server --directory build/docs --bind 127.0.0.1 8000"
 
+.PHONY: dist
+dist: setup $(DIST_VENV)/.installed ## sdist and wheel in dist/, tried in empty environments of each Python
+	@$(BIN)/python -m release.build $(DIST_VENV)/bin
+	@$(BIN)/python -m release.smoke
+
+.PHONY: quick-start
+quick-start: setup ## commands and seconds from git clone to the first message of one's own servers
+	@$(BIN)/python -m release.quick_start
+
 .PHONY: docs-parts
 docs-parts: setup ## write the tables, the example and the pictures in docs/ anew that the code knows
 	@$(BIN)/python -m tests.docs_tables
@@ -124,6 +134,7 @@ lock: $(LOCK_VENV)/bin/uv ## pin the newest allowed dependencies, transitive one
 	@$(COMPILE) --upgrade pyproject.toml --extra sandbox --group dev --output-file requirements-dev.lock
 	@$(COMPILE) --upgrade pyproject.toml --constraint requirements-dev.lock --output-file requirements.lock
 	@$(COMPILE) --upgrade --group docs --output-file requirements-docs.lock
+	@$(COMPILE) --upgrade --group dist --output-file requirements-dist.lock
 
 .PHONY: clean
 clean: ## remove what these commands made; conf.d, run and log stay
@@ -142,10 +153,10 @@ $(BIN)/python:
 		{ echo "$(PYTHON) cannot make virtual environments. On Debian: apt-get install python3-venv" >&2; exit 1; }
 	@$(PYTHON) -m venv $(VENV)
 
-$(DOCS_VENV)/.installed: requirements-docs.lock
-	@echo "Installing what builds the documentation into $(DOCS_VENV) …"
-	@$(PYTHON) -m venv $(DOCS_VENV)
-	@$(DOCS_VENV)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement requirements-docs.lock
+$(DOCS_VENV)/.installed $(DIST_VENV)/.installed: .cache/%/.installed: requirements-%.lock
+	@echo "Installing $< into .cache/$* …"
+	@$(PYTHON) -m venv .cache/$*
+	@.cache/$*/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement $<
 	@touch $@
 
 $(LOCK_VENV)/bin/uv: Makefile

@@ -67,6 +67,13 @@ def broken_links(document: Path) -> list[str]:
     return [link for link in relative_links(document.read_text(encoding="utf-8")) if not leads_somewhere(document, link)]
 
 
+def main() -> int:
+    """Print the broken links of all documents; return the exit code."""
+    broken = [(document, link) for document in DOCUMENTS for link in broken_links(document)]
+    for document, link in broken:
+        print(f"{document.relative_to(ROOT)}: {link} leads nowhere")
+    return 1 if broken else 0
+
+
 if __name__ == "__main__":
-    broken = [f"{document.relative_to(ROOT)}: {link} leads nowhere" for document in DOCUMENTS for link in broken_links(document)]
-    sys.exit("\n".join(broken))
+    sys.exit(main())

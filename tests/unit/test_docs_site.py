@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from docs_site import links
 from docs_site.links import DOCS, DOCUMENTS, INDEX, ROOT, anchors, broken_links, leads_somewhere, relative_links, with_links
 from docs_site.navigation import navigation
 
@@ -40,6 +41,18 @@ def test_links_that_lead_nowhere_are_found(tmp_path: Path) -> None:
     (tmp_path / "a.png").touch()
     good, bad = ("a.md", "a.md#one", "#one", "a.png"), ("b.md", "a.md#two", "#two", "a.png#one", "b.md#one")
     assert [link for link in (*good, *bad) if leads_somewhere(tmp_path / "a.md", link)] == list(good)
+
+
+def test_the_check_fails_where_a_link_leads_nowhere(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "a.md").write_text("[a](a.md)")
+    (tmp_path / "b.md").write_text("[c](c.md)")
+    monkeypatch.setattr(links, "ROOT", tmp_path)
+    monkeypatch.setattr(links, "DOCUMENTS", [tmp_path / "a.md"])
+    assert (links.main(), capsys.readouterr().out) == (0, "")
+    monkeypatch.setattr(links, "DOCUMENTS", [tmp_path / "b.md"])
+    assert (links.main(), capsys.readouterr().out) == (1, "b.md: c.md leads nowhere\n")
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.relative_to(ROOT).as_posix())

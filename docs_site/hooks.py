@@ -1,13 +1,11 @@
 """Additions to MkDocs: its navigation is docs/README.md, and files outside docs/ that pages link are in the site too.
 
-MkDocs calls the functions named `on_…`. A file outside docs/ has its own path below `repository/` in the site: a Markdown file as a
-page, a directory as a list of its files, any other file as it is.
+MkDocs calls the functions named `on_…`. Of the files outside docs/ a Markdown file is a page, a directory a list of its files, and
+any other file is in the site as it is.
 """
 
 from __future__ import annotations
 
-import posixpath
-from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
@@ -15,10 +13,10 @@ from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files, InclusionLevel
 from mkdocs.structure.pages import Page
 
-from docs_site.links import DOCS, INDEX, ROOT, relative_links, with_links
+from docs_site.links import DOCS, INDEX, ROOT, with_links
 from docs_site.navigation import navigation
+from docs_site.outside import OUTSIDE, in_the_site, linked
 
-OUTSIDE = "repository"
 PROJECT_PAGES = ("README.md", "CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md")
 
 
@@ -45,16 +43,6 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
     return files
 
 
-def linked(path: Path) -> Iterator[Path]:
-    """Yield the files and directories that a Markdown file links, and those in a directory."""
-    if path.is_dir():
-        yield from (child for child in path.iterdir() if child.is_file())
-    elif path.suffix == ".md":
-        for link in relative_links(path.read_text(encoding="utf-8")):
-            if target := link.partition("#")[0]:
-                yield (path.parent / target).resolve()
-
-
 def _file(path: Path, config: MkDocsConfig) -> File:
     name = path.relative_to(ROOT).as_posix()
     included = InclusionLevel.INCLUDED if name in PROJECT_PAGES else InclusionLevel.NOT_IN_NAV
@@ -66,21 +54,4 @@ def _file(path: Path, config: MkDocsConfig) -> File:
 
 def on_page_markdown(markdown: str, page: Page, **_: object) -> str:
     """Let links lead where the site has their files."""
-    return with_links(markdown, partial(_in_the_site, page.file.src_uri))
-
-
-def _in_the_site(uri: str, link: str) -> str:
-    target, hash_, anchor = link.partition("#")
-    if not target:
-        return link
-    path = (_path(uri).parent / target).resolve()
-    if path.is_relative_to(DOCS):
-        there = path.relative_to(DOCS).as_posix()
-    else:
-        there = f"{OUTSIDE}/{path.relative_to(ROOT).as_posix()}" + ("/index.md" if path.is_dir() else "")
-    return posixpath.relpath(there, posixpath.dirname(uri) or ".") + hash_ + anchor
-
-
-def _path(uri: str) -> Path:
-    outside = uri.removeprefix(f"{OUTSIDE}/")
-    return DOCS / uri if outside == uri else ROOT / outside
+    return with_links(markdown, partial(in_the_site, page.file.src_uri))

@@ -10,6 +10,7 @@ import pytest
 from docs_site import links
 from docs_site.links import DOCS, DOCUMENTS, INDEX, ROOT, anchors, broken_links, leads_somewhere, relative_links, with_links
 from docs_site.navigation import navigation
+from docs_site.outside import STARTER, in_the_site, linked
 
 PAGE_SUFFIXES = {".md", ".yaml", ".json"}
 
@@ -88,3 +89,27 @@ def _pages(entries: object) -> Iterator[str]:
     elif isinstance(entries, (list, dict)):
         for entry in entries.values() if isinstance(entries, dict) else entries:
             yield from _pages(entry)
+
+
+@pytest.mark.parametrize(
+    ("page", "link", "there"),
+    [
+        ("consumer.md", "formats.md#headers", "formats.md#headers"),
+        ("consumer.md", "#order", "#order"),
+        ("runbooks/WatcherDown.md", "../position.md", "../position.md"),
+        ("consumer.md", "../examples/profession_service.py", "repository/examples/profession_service.py"),
+        ("monitoring.md", "../monitoring/", "repository/monitoring/index.md"),
+        ("repository/README.md", "docs/consumer.md#order", "../consumer.md#order"),
+        ("repository/README.md", "CHANGELOG.md", "CHANGELOG.md"),
+        ("repository/examples/node/README.md", "../../docs/migration.md", "../../../migration.md"),
+    ],
+)
+def test_links_lead_to_the_same_file_in_the_site(page: str, link: str, there: str) -> None:
+    assert in_the_site(page, link) == there
+
+
+def test_what_the_owner_of_a_checkout_edits_is_not_in_the_site() -> None:
+    """`conf.d/` and the Compose file may hold passwords: the site has those of `watcherctl init`."""
+    assert in_the_site("deploying.md", "../docker-compose.yml") == "repository/watcher/starter/docker-compose.yml"
+    assert in_the_site("deploying.md", "../conf.d") == "repository/watcher/starter/conf.d/index.md"
+    assert STARTER / "docker-compose.yml" in linked(DOCS / "deploying.md")

@@ -1,4 +1,4 @@
-"""The steps of pages as typed: the quick start, a database more, another Kafka cluster, and a restored MongoDB."""
+"""The steps of pages as typed: the quick start, a database more, a release and back, another Kafka cluster, a restored MongoDB."""
 
 from __future__ import annotations
 
@@ -23,6 +23,7 @@ from watcher.sandbox.mongod import ReplicaSet
 ROOT = Path(__file__).parents[2]
 MOVING = (ROOT / "docs" / "moving.md").read_text(encoding="utf-8")
 ADDING = (ROOT / "docs" / "adding-a-database.md").read_text(encoding="utf-8")
+UPGRADING = (ROOT / "docs" / "upgrading.md").read_text(encoding="utf-8")
 INSTALLING = 3
 """Commands of the quick start that clone and install; `make dist` and `make quick-start` run those."""
 GAP = 1_000_000
@@ -42,6 +43,12 @@ def own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
 def here() -> Iterator[WatcherctlDirectory]:
     with WatcherctlDirectory() as directory:
         yield directory
+
+
+def install(here: WatcherctlDirectory, environment: str) -> None:
+    """Our own environment under that name, instead of one that pip has filled."""
+    (here.path / environment).mkdir()
+    (here.path / environment / "bin").symlink_to(Path(sys.prefix) / "bin")
 
 
 def write_conf(here: WatcherctlDirectory, mongo: ReplicaSet, kafka: Broker, name: str = "dashboard") -> None:
@@ -78,8 +85,7 @@ def shell(here: WatcherctlDirectory, page: str, containing: str) -> None:
 
 
 def test_the_quick_start(own: Servers, here: WatcherctlDirectory) -> None:
-    (here.path / ENVIRONMENT).mkdir()
-    (here.path / ENVIRONMENT / "bin").symlink_to(Path(sys.prefix) / "bin")
+    install(here, ENVIRONMENT)
     follow(here.path, own, commands(PAGE.read_text(encoding="utf-8"))[INSTALLING:])
     assert here.status("shop")["state"] == "streaming"
 
@@ -95,6 +101,18 @@ def test_a_database_is_added_and_removed(own: Servers, here: WatcherctlDirectory
     assert here.status("dashboard")["pid"] == pid
     shell(here, ADDING, "rm conf.d")
     assert "billing" not in here.run("status").stdout
+
+
+def test_an_upgrade_and_the_way_back(own: Servers, here: WatcherctlDirectory) -> None:
+    install(here, "watcher-new")
+    write_conf(here, own.mongo, own.kafka, "upgraded")
+    here.run("start", "--all")
+    shell(here, UPGRADING, "watcher-new/bin/watcherctl doctor")
+    change(own.mongo, 0, "upgraded")
+    shell(here, UPGRADING, "watcher-new/bin/watcherctl start")
+    change(own.mongo, 10, "upgraded")
+    shell(here, UPGRADING, "watcher-new/bin/watcherctl down")
+    eventually(lambda: here.status("upgraded").get("sequence") == 20, 20)
 
 
 def test_another_kafka_cluster_goes_on_with_the_next_number(own: Servers, here: WatcherctlDirectory, tmp_path: Path) -> None:

@@ -51,8 +51,15 @@ def install(here: WatcherctlDirectory, environment: str) -> None:
     (here.path / environment / "bin").symlink_to(Path(sys.prefix) / "bin")
 
 
-def write_conf(here: WatcherctlDirectory, mongo: ReplicaSet, kafka: Broker, name: str = "dashboard") -> None:
-    settings = {"mongodb_uri": mongo.uri(name), "kafka_brokers": kafka.bootstrap, "kafka_client_id": f"{name}-watcher"}
+def write_conf(
+    here: WatcherctlDirectory, mongo: ReplicaSet, kafka: Broker, name: str = "dashboard", database: str | None = None
+) -> None:
+    """Write the watcher's file, of a database that is named like it unless said otherwise."""
+    settings = {
+        "mongodb_uri": mongo.uri(database or name),
+        "kafka_brokers": kafka.bootstrap,
+        "kafka_client_id": f"{name}-watcher",
+    }
     here.write_toml(name, settings)
 
 
@@ -139,21 +146,21 @@ def test_another_kafka_cluster_goes_on_with_the_next_number(own: Servers, here: 
         assert [each["sequence"] for each in messages] == list(range(11, 31))
         assert [each["documentKey"]["_id"] for each in messages] == [*range(200, 210), *range(300, 310)]
 
+        here.run("down")
         done = subprocess.run(copy, check=False, cwd=tmp_path, capture_output=True, text=True, timeout=60)
         assert done.returncode != 0
         assert "TOPIC_ALREADY_EXISTS" in done.stderr
 
 
-def test_a_restored_mongodb_begins_anew_and_is_copied(here: WatcherctlDirectory, tmp_path: Path) -> None:
+def test_a_restored_mongodb_begins_anew_and_is_copied(own: Servers, here: WatcherctlDirectory, tmp_path: Path) -> None:
     with NoidaBroker(tmp_path / "kafka") as kafka, ReplicaSet(tmp_path / "restored") as restored:
-        with ReplicaSet(tmp_path / "lost") as lost:
-            write_conf(here, lost, kafka)
-            here.run("start", "--all")
-            change(lost, 0)
-            inserted(kafka, 10)
-            here.run("stop", "dashboard")
-            _restore(lost, restored)
-        write_conf(here, restored, kafka)
+        write_conf(here, own.mongo, kafka, database="lost")
+        here.run("start", "--all")
+        change(own.mongo, 0, "lost")
+        inserted(kafka, 10)
+        here.run("stop", "dashboard")
+        _restore(own.mongo, restored)
+        write_conf(here, restored, kafka, database="lost")
         shell(here, MOVING, "position reset")
         copies = Inbox(kafka.bootstrap, ["database.update"]).messages(9)
         assert {each["operationType"] for each in copies} == {"replace"}
@@ -161,11 +168,12 @@ def test_a_restored_mongodb_begins_anew_and_is_copied(here: WatcherctlDirectory,
         assert all(each["sequence"] > GAP for each in copies)
         [first, *_] = Inbox(kafka.bootstrap, ["database.control"]).messages(1)
         assert first["operationType"] == "gap"
-        change(restored, 500)
+        change(restored, 500, "lost")
         assert len(inserted(kafka, 20)) == 20
+        here.run("down")  # while its servers are there: without them it takes longer
 
 
 def _restore(source: ReplicaSet, target: ReplicaSet) -> None:
     """Bring back all documents but the last, as an older backup would."""
     with source.client() as old, target.client() as new:
-        new.dashboard.users.insert_many(old.dashboard.users.find().sort("_id").limit(9))
+        new.lost.users.insert_many(old.lost.users.find().sort("_id").limit(9))

@@ -1,11 +1,16 @@
+# A release names both by digest: --build-arg IMAGE=python:3.12-slim@sha256:… as .github/workflows/ci.yml does. None is committed here,
+# because none could be looked up and tried where this was written.
+ARG BUILD_IMAGE=python:3.12
+ARG IMAGE=python:3.12-slim
+
 # Not the slim image: it has no C compiler for watcher/messages/serializations/_bson_json.c.
-FROM python:3.12 AS build
+FROM ${BUILD_IMAGE} AS build
 WORKDIR /src
 COPY LICENSE README.md pyproject.toml hatch_build.py ./
 COPY watcher watcher
 RUN pip wheel --no-cache-dir --no-deps --wheel-dir /wheels .
 
-FROM python:3.12-slim
+FROM ${IMAGE}
 RUN apt-get update \
     && apt-get install --yes --no-install-recommends tini \
     && rm -rf /var/lib/apt/lists/* \

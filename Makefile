@@ -36,8 +36,11 @@ RUNS ?=
 # The tool that writes the lock files lives apart, so that it is never a dependency of the project.
 LOCK_VENV := .cache/lock
 UV_VERSION := 0.13.9
+# What builds the documentation and a release lives apart too: neither the project nor its tests need it.
+DOCS_VENV := .cache/docs
+DIST_VENV := .cache/dist
 # With the fewest forks, so that each package has one version for every Python.
-COMPILE := $(LOCK_VENV)/bin/uv pip compile pyproject.toml --universal --fork-strategy fewest --python-version 3.11 \
+COMPILE := $(LOCK_VENV)/bin/uv pip compile --universal --fork-strategy fewest --python-version 3.11 \
 	--generate-hashes --no-config \
 	--no-annotate --quiet --custom-compile-command "make lock"
 
@@ -91,10 +94,11 @@ bench: setup ## beside Debezium and others; PART=catchup EVENTS=100000 RUNS=1 MI
 		$(if $(RUNS),--runs $(RUNS)) $(if $(MINUTES),--minutes $(MINUTES)) $(ARGS)
 
 .PHONY: check
-check: setup ## formatting, lint and types, in under 30 s
+check: setup ## formatting, lint, types and links, in under 30 s
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
+	@$(BIN)/python -m docs_site.links
 
 .PHONY: format
 format: setup ## rewrite the code as `make check` wants it
@@ -106,7 +110,21 @@ schema: setup ## write docs/message.schema.json and docs/asyncapi.yaml anew
 	@$(BIN)/python -m contract
 
 .PHONY: docs
-docs: setup ## write the tables, the example and the pictures in docs/ anew that the code knows
+docs: $(DOCS_VENV)/.installed ## the documentation as a site, in build/docs
+	@NO_MKDOCS_2_WARNING=1 $(DOCS_VENV)/bin/python -m mkdocs build --strict --quiet
+	@echo "build/docs is built. To search it as well: python3 -m http.server --directory build/docs --bind 127.0.0.1 8000"
+
+.PHONY: dist
+dist: setup $(DIST_VENV)/.installed ## sdist and wheel in dist/, tried in empty environments of each Python
+	@$(BIN)/python -m release.build $(DIST_VENV)/bin
+	@$(BIN)/python -m release.smoke
+
+.PHONY: quick-start
+quick-start: setup ## commands and seconds from git clone to the first message of one's own servers
+	@$(BIN)/python -m release.quick_start
+
+.PHONY: docs-parts
+docs-parts: setup ## write the tables, the example and the pictures in docs/ anew that the code knows
 	@$(BIN)/python -m tests.docs_tables
 	@$(BIN)/python -m tests.architecture_picture
 	@$(BIN)/python -m tests.snapshot_picture
@@ -114,8 +132,10 @@ docs: setup ## write the tables, the example and the pictures in docs/ anew that
 
 .PHONY: lock
 lock: $(LOCK_VENV)/bin/uv ## pin the newest allowed dependencies, transitive ones too
-	@$(COMPILE) --upgrade --extra sandbox --group dev --output-file requirements-dev.lock
-	@$(COMPILE) --upgrade --constraint requirements-dev.lock --output-file requirements.lock
+	@$(COMPILE) --upgrade pyproject.toml --extra sandbox --group dev --output-file requirements-dev.lock
+	@$(COMPILE) --upgrade pyproject.toml --constraint requirements-dev.lock --output-file requirements.lock
+	@$(COMPILE) --upgrade --group docs --output-file requirements-docs.lock
+	@$(COMPILE) --upgrade --group dist --output-file requirements-dist.lock
 
 .PHONY: clean
 clean: ## remove what these commands made; conf.d, run and log stay
@@ -134,6 +154,12 @@ $(BIN)/python:
 	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || \
 		{ echo "$(PYTHON) cannot make virtual environments. On Debian: apt-get install python3-venv" >&2; exit 1; }
 	@$(PYTHON) -m venv $(VENV)
+
+$(DOCS_VENV)/.installed $(DIST_VENV)/.installed: .cache/%/.installed: requirements-%.lock
+	@echo "Installing $< into .cache/$* …"
+	@$(PYTHON) -m venv .cache/$*
+	@.cache/$*/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement $<
+	@touch $@
 
 $(LOCK_VENV)/bin/uv: Makefile
 	@$(PYTHON) -m venv $(LOCK_VENV)

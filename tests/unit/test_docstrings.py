@@ -12,7 +12,7 @@ import pytest
 pytestmark = pytest.mark.one_python  # rules of the source
 
 ROOT = Path(__file__).parents[2]
-DIRECTORIES = ("watcher", "benchmarks", "contract", "examples", "tests")
+DIRECTORIES = ("watcher", "benchmarks", "contract", "docs_site", "examples", "release", "tests")
 RIDDLE = re.compile(r"\s*(What|Who|Whose|Whom|How|Whether|That|Which|Where|Why)\b")
 
 

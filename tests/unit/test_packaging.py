@@ -17,10 +17,12 @@ from zipfile import Path as ZipPath
 from zipfile import ZipFile
 
 import pytest
+import yaml
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 import hatch_build
+import watcher
 from tests.support.pythons import claimed
 
 ROOT = Path(__file__).parents[2]
@@ -180,6 +182,7 @@ def test_the_starter_files_are_those_at_the_top_as_they_were_committed() -> None
 def test_wheel_metadata(wheel: Path) -> None:
     with ZipFile(wheel) as archive:
         distribution = PathDistribution(ZipPath(archive, next(_metadata_directories(archive))))
+        assert distribution.version == watcher.__version__
         assert distribution.metadata.get_all("Provides-Extra") == ["sandbox"]
         assert [(entry.name, entry.value) for entry in distribution.entry_points] == [("watcherctl", "watcher.cli:main")]
 
@@ -204,7 +207,14 @@ def test_installed_wheel_runs_without_the_checkout(wheel: Path, tmp_path: Path) 
 
 
 @pytest.mark.parametrize(
-    ("lock", "wanted"), [("requirements.lock", RUNTIME), ("requirements-dev.lock", EVERYTHING)], ids=["runtime", "everything"]
+    ("lock", "wanted"),
+    [
+        ("requirements.lock", RUNTIME),
+        ("requirements-dev.lock", EVERYTHING),
+        ("requirements-docs.lock", PROJECT["dependency-groups"]["docs"]),
+        ("requirements-dist.lock", PROJECT["dependency-groups"]["dist"]),
+    ],
+    ids=["runtime", "everything", "docs", "dist"],
 )
 def test_lock_file_pins_what_the_project_asks_for(lock: str, wanted: list[str]) -> None:
     pins = pinned(lock)
@@ -219,7 +229,7 @@ def test_lock_files_agree() -> None:
     assert {name: pin.specifier for name, pin in runtime.items()} == {name: everything[name].specifier for name in runtime}
 
 
-@pytest.mark.parametrize("lock", ["requirements.lock", "requirements-dev.lock"])
+@pytest.mark.parametrize("lock", sorted(path.name for path in ROOT.glob("requirements*.lock")))
 def test_lock_files_hold_hashes_and_no_address(lock: str) -> None:
     text = (ROOT / lock).read_text(encoding="utf-8")
     assert len(re.findall(r"^[^ ].*==.* \\\n    --hash=sha256:", text, re.MULTILINE)) == len(pinned(lock))
@@ -240,6 +250,26 @@ def test_pre_commit_hooks_run_the_tools_of_make_check() -> None:
     hooks = re.findall(r"entry: \.venv/bin/(\w+(?: [a-z]+)?)", (ROOT / ".pre-commit-config.yaml").read_text(encoding="utf-8"))
     assert hooks
     assert [hook for hook in hooks if f"$(BIN)/{hook}" not in makefile] == []
+
+
+def test_the_image_in_the_pages_is_of_this_version() -> None:
+    named = re.findall(r"database-watcher:(\d[\w.]*)", (ROOT / "docs" / "deploying.md").read_text(encoding="utf-8"))
+    assert set(named) == {watcher.__version__}
+
+
+def test_the_workflow_of_a_forge_runs_what_ci_runs() -> None:
+    """And builds the site and a release, on each Python that the project claims. No forge is at hand that would run it."""
+    jobs = yaml.safe_load((ROOT / ".github" / "workflows" / "ci.yml").read_text(encoding="utf-8"))["jobs"]
+    run = {name: [step["run"] for step in job["steps"] if "run" in step] for name, job in jobs.items()}
+    assert "bash .ci/run" in run["tests"]
+    assert "make docs" in run["docs"]
+    assert any(line.startswith("make dist") for line in run["dist"])
+    [pythons] = [
+        step["with"]["python-version"].split() for step in jobs["dist"]["steps"] if "python-version" in step.get("with", {})
+    ]
+    assert pythons == claimed()
+    arguments = re.findall(r"^ARG (\w+)=", (ROOT / "Dockerfile").read_text(encoding="utf-8"), re.MULTILINE)
+    assert all(f"{argument}=" in "".join(run["image"]) for argument in arguments)
 
 
 def test_ci_runs_each_python_that_the_project_claims() -> None:

@@ -1,6 +1,6 @@
 """The content of a status file. A new field is a line here, and its value in `worker/reporting/status_report.py`.
 
-PUBLIC names those that `watcherctl status --json` shows; `make docs` puts their meanings into `docs/status-json.md`.
+PUBLIC names those that `watcherctl status --json` shows; `make docs-parts` puts their meanings into `docs/status-json.md`.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The part of a status file that tells of a snapshot. Its fields are in `docs/status-json.md`, where `make docs` puts them."""
+"""The part of a status file that tells of a snapshot. `make docs-parts` puts its fields into `docs/status-json.md`."""
 
 from __future__ import annotations
 

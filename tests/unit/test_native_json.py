@@ -222,9 +222,7 @@ WRONG = [
 ]
 
 
-@pytest.mark.parametrize(
-    "arguments", [(), (None,), RIGHT[:-1], *([*RIGHT[:at], wrong, *RIGHT[at + 1 :]] for at, wrong in WRONG)], ids=str
-)
+@pytest.mark.parametrize("arguments", [(), (None,), RIGHT[:-1], *([*RIGHT[:at], wrong, *RIGHT[at + 1 :]] for at, wrong in WRONG)])
 def test_wrong_arguments(arguments: Sequence[Any]) -> None:
     fill = fast_path(GENERIC, DUMPS, "plain", Message)
     assert fill is not None

@@ -36,7 +36,9 @@ class Filter:
 
     def _is_of_collection(self, message: Message) -> bool:
         name = message.get("collection")
-        return name is not None and (name == self.collection or fnmatchcase(f"{message.get('database')}.{name}", str(self.collection)))
+        return name is not None and (
+            name == self.collection or fnmatchcase(f"{message.get('database')}.{name}", str(self.collection))
+        )
 
     def _is_about(self, message: Message) -> bool:
         if "documentKey" not in message:

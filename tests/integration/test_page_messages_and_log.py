@@ -14,8 +14,8 @@ from playwright.sync_api import Page as Tab
 
 from tests.integration.test_page import CONTRASTS, PHONE, SMALLEST_CONTRAST
 from tests.support.accessibility import accessibility_faults
+from tests.support.agent_page import Page, row
 from tests.support.page_tabs import tabs
-from tests.unit.test_agent_page import Page, row
 from tests.unit.test_agent_single import UPDATE, message
 from watcher.consumer.delivered import DeliveredMessage, Message
 from watcher.consumer.reading import reader, single

@@ -13,8 +13,8 @@ from playwright.sync_api import Page as Tab
 
 from tests.integration.test_page import CONTRASTS, PHONE, SMALLEST_CONTRAST
 from tests.support.accessibility import accessibility_faults
+from tests.support.agent_page import NOW, TOKEN, Page, error, row
 from tests.support.page_tabs import tabs
-from tests.unit.test_agent_page import NOW, TOKEN, Page, error, row
 from watcher.fleet.status import Row, WatcherState
 from watcher.operations import ROW_OPERATIONS
 

@@ -11,8 +11,8 @@ from playwright.sync_api import Browser, Locator, expect
 from playwright.sync_api import Page as Tab
 
 from tests.integration.test_page import CONTRASTS, PHONE, SMALLEST_CONTRAST
+from tests.support.agent_page import NOW, TOKEN, Page, collections, row, snapshot
 from tests.support.page_tabs import tabs
-from tests.unit.test_agent_page import NOW, TOKEN, Page, collections, row, snapshot
 from tests.unit.test_agent_snapshots import Commands, commands  # noqa: F401  # the last is a fixture
 from watcher.errors import WatcherError
 from watcher.fleet.status import WatcherState

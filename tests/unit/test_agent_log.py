@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.unit.test_agent_page import Elements, Page, row
+from tests.support.agent_page import Elements, Page, row
 from watcher.agent.page import details
 from watcher.agent.page.pages import LOG_LEVELS
 from watcher.fleet.logs.lines import LEVELS

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.unit.test_agent_page import NOW, Elements, Page, names_in_order, row
+from tests.support.agent_page import NOW, Elements, Page, names_in_order, row
 from watcher.agent.page.row_choice import COLUMNS
 from watcher.fleet.status import Row, WatcherState
 

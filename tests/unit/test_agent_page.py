@@ -1,21 +1,23 @@
-"""The page as the server renders it: without JavaScript, and whatever the texts hold."""
+"""The page as the server renders it: without JavaScript, and in words."""
 
 from __future__ import annotations
 
 import json
-import re
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
-from html.parser import HTMLParser
-from pathlib import Path
-from typing import Any
+from datetime import timedelta
 
 import pytest
-from starlette.applications import Starlette
 
-from tests.support.asgi import Answer, ask
-from tests.support.status_reports import report_of
-from watcher.agent.http.app import create_app
+from tests.support.agent_page import (
+    EVIL,
+    NOW,
+    PASSWORD,
+    Elements,
+    Page,
+    error,
+    names_in_order,
+    row,
+)
 from watcher.agent.page.model import (
     HEADROOM_SECONDS,
     LAG_SECONDS,
@@ -24,94 +26,11 @@ from watcher.agent.page.model import (
     summary,
     watcher_view,
 )
-from watcher.agent.page.pages import PAGE_DIR
-from watcher.agent.page.spark import SPARK_STEPS
 from watcher.agent.page.words import count_in_words, rate_in_words
-from watcher.agent.view.fleet_view import FleetView
-from watcher.config import Deployment
-from watcher.config.agent_settings import AgentSettings
-from watcher.fleet.control import Fleet
-from watcher.fleet.status import Row, WatcherState
-from watcher.fleet.supervisord import Process
+from watcher.fleet.status import WatcherState
 from watcher.fleet.survey import Survey
-from watcher.operations import ROW_OPERATIONS
-from watcher.status.report import StatusReport
 
-NOW = datetime(2024, 1, 1, 12, tzinfo=UTC)
-TOKEN = "a-token-of-the-tests"
-EVIL = "<img src=x onerror=alert(1)>\"'&\x1b[31m\u202eevil"
-FIRST_VIEW_BYTES = 120_000
-PASSWORD = "hunter2"
-
-CONF = f"""
-mongodb_uri = "mongodb://user:{PASSWORD}@localhost:27017/shop"
-kafka_brokers = "localhost:9092"
-kafka_client_id = "CLIENT"
-"""
-
-
-def report(**changes: Any) -> StatusReport:
-    return report_of(
-        {"pid": 4711, "state": "streaming", "startedAt": NOW - timedelta(hours=1), "updatedAt": NOW, "database": "shop", **changes}
-    )
-
-
-def error(message: str, hint: str = "", age: timedelta = timedelta(minutes=2)) -> dict[str, Any]:
-    return {"at": NOW - age, "message": message, "hint": hint, "component": "kafka", "exitCode": None}
-
-
-def row(name: str, state: WatcherState, fault: str = "", **changes: Any) -> Row:
-    return Row(name, state, state is not WatcherState.DISABLED, Process(name, "RUNNING", pid=4711), report(**changes), fault)
-
-
-class Page:
-    """A deployment of three watchers, and the application that shows whatever rows a test gives it."""
-
-    def __init__(self, directory: Path, **agent: Any) -> None:
-        self.deployment = Deployment(directory / "conf.d", directory / "run", directory / "log")
-        for path in (self.deployment.conf_dir, self.deployment.run_dir, self.deployment.log_dir):
-            path.mkdir(exist_ok=True)
-        for name in ("shop", "crm", "billing"):
-            (self.deployment.conf_dir / f"{name}.toml").write_text(CONF.replace("CLIENT", name))
-        self.view = FleetView(Fleet(self.deployment), AgentSettings(**agent))
-        self.app: Starlette = create_app(self.view)
-
-    def show(self, *rows: Row, supervisord: int | None = 4700) -> None:
-        self.view.survey = Survey(NOW, supervisord, rows)
-
-    def get(self, path: str = "/", **headers: str) -> Answer:
-        return ask(self.app, path, headers=headers)
-
-
-@pytest.fixture
-def page(tmp_path: Path) -> Page:
-    return Page(tmp_path, token=TOKEN, read_without_token=True)
-
-
-class Elements(HTMLParser):
-    """All elements of a document, and its text."""
-
-    def __init__(self, text: str) -> None:
-        super().__init__()
-        self.all: list[tuple[str, dict[str, str]]] = []
-        self.text = ""
-        self.feed(text)
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.all.append((tag, {key: value or "" for key, value in attrs}))
-
-    def handle_endtag(self, tag: str) -> None:
-        self.text += " "
-
-    def handle_data(self, data: str) -> None:
-        self.text += data
-
-    def of(self, tag: str) -> list[dict[str, str]]:
-        return [attributes for name, attributes in self.all if name == tag]
-
-
-def names_in_order(text: str) -> list[str]:
-    return re.findall(r'data-name="(\w+)"', text)
+pytest_plugins = ["tests.support.agent_page_fixtures"]
 
 
 def test_the_most_urgent_watcher_comes_first_with_its_error_and_what_to_do(page: Page) -> None:
@@ -247,86 +166,6 @@ def test_a_stopped_watcher_has_no_rate_of_now(page: Page) -> None:
     assert "connected" not in stopped
 
 
-def snapshot(**changes: Any) -> dict[str, Any]:
-    course = {"documents": 12_345, "estimate": 20_000, "collectionDocuments": 12_345, "collectionEstimate": 20_000}
-    return {"id": "snapshot-1", "state": "running", "collection": "users", "documentsPerSecond": 810.0, **course, **changes}
-
-
-@pytest.mark.parametrize("path", ["/", "/watchers/shop"])
-def test_a_snapshot_has_a_line_and_a_bar(page: Page, path: str) -> None:
-    page.show(row("shop", WatcherState.STREAMING, snapshot=snapshot()))
-    shown = Elements(page.get(path).text)
-    assert "Snapshot users 12,345 of about 20,000 · 810/s" in shown.text
-    assert [(bar["value"], bar["max"], bar["aria-label"]) for bar in shown.of("progress")] == [("0.6172", "1", "Snapshot of shop")]
-
-
-@pytest.mark.parametrize("path", ["/", "/watchers/shop"])
-def test_a_snapshot_that_failed_is_marked_and_has_no_bar(page: Page, path: str) -> None:
-    page.show(row("shop", WatcherState.STREAMING, snapshot=snapshot(state="aborted", endedAt=NOW, error="changes are missing")))
-    shown = Elements(page.get(path).text)
-    assert "Snapshot aborted 0.0s ago, not complete: after 12,345 documents: changes are missing" in shown.text
-    assert [line["class"] for line in shown.of("p") if line.get("class", "").startswith("snapshot")] == ["snapshot bad"]
-    assert shown.of("progress") == []
-
-
-def collections(*states: str, **changes: Any) -> list[dict[str, Any]]:
-    return [
-        {"name": f"c{number}", "state": state, "documents": 50, "estimate": 200, **changes} for number, state in enumerate(states)
-    ]
-
-
-def test_a_bar_for_each_collection(page: Page) -> None:
-    listed = collections("copied", "copying", "waiting") + collections("copying", estimate=None)
-    page.show(row("shop", WatcherState.STREAMING, snapshot=snapshot(byCollection=listed, collections=10, collectionsDone=1)))
-    shown = Elements(page.get("/watchers/shop").text)
-    words = " ".join(shown.text.split())
-    assert "c0 copied, 50 documents" in words
-    assert "c1 50 of about 200 documents" in words
-    assert "c2 waits, about 200 documents" in words
-    assert "c0 50 documents" in words
-    assert "And 6 more; of all 10 collections 1 are copied." in words
-    assert [bar["value"] for bar in shown.of("progress")] == ["0.6172", "1.0000", "0.2500", "0.2500"]
-    assert len(Elements(page.get("/").text).of("progress")) == 1
-
-
-def test_an_aborted_one_stays_until_another_takes_its_place(page: Page) -> None:
-    aborted = snapshot(state="aborted", endedAt=NOW - timedelta(days=3), byCollection=collections("copied", "incomplete"))
-    page.show(row("shop", WatcherState.STREAMING, snapshot=aborted))
-    words = " ".join(Elements(page.get("/watchers/shop").text).text.split())
-    assert "Snapshot aborted 3d ago, not complete: after 12,345 documents" in words
-    assert "c1 not complete, 50 of about 200 documents" in words
-
-
-@pytest.mark.parametrize(
-    ("changes", "offered"),
-    [
-        ({}, ["pause", "stop"]),
-        ({"state": "paused"}, ["resume", "stop"]),
-        *[({"state": state, "endedAt": NOW}, ["start"]) for state in ("completed", "stopped", "aborted")],
-    ],
-)
-def test_what_can_be_done_about_it(tmp_path: Path, page: Page, changes: dict[str, Any], offered: list[str]) -> None:
-    page.show(row("shop", WatcherState.STREAMING, snapshot=snapshot(**changes)))
-    assert buttons(page) == [f"snapshot/{step}" for step in offered]
-    without = Page(tmp_path)
-    without.show(row("shop", WatcherState.STREAMING, snapshot=snapshot(**changes)))
-    assert buttons(without) == []
-
-
-def test_where_there_was_none_one_can_be_started(tmp_path: Path, page: Page) -> None:
-    page.show(row("shop", WatcherState.STREAMING))
-    assert buttons(page) == ["snapshot/start"]
-    without = Page(tmp_path)
-    without.show(row("shop", WatcherState.STREAMING))
-    assert 'id="snapshot"' not in without.get("/watchers/shop").text
-
-
-def buttons(page: Page) -> list[str]:
-    """The commands about snapshots that the watcher's page offers."""
-    shown = Elements(page.get("/watchers/shop").text).of("button")
-    return [button["data-action"] for button in shown if button.get("data-action", "").startswith("snapshot/")]
-
-
 def test_what_is_over_has_no_hint(page: Page) -> None:
     page.show(row("shop", WatcherState.STREAMING, lastError=error("Kafka was away", "The worker keeps trying.")))
     for path in ("/", "/watchers/shop"):
@@ -354,106 +193,6 @@ def test_until_the_oplog_is_full_the_headroom_is_more_than_that(page: Page) -> N
 def test_numbers_in_words() -> None:
     assert [rate_in_words(rate) for rate in (None, 0.04, 99.94, 12345.6)] == ["-", "0.0", "99.9", "12\u202f346"]
     assert [count_in_words(count) for count in (None, 0, 1234567)] == ["-", "0", "1\u202f234\u202f567"]
-
-
-def test_hostile_texts_are_only_ever_text(page: Page) -> None:
-    (page.deployment.log_dir / "shop.log").write_text(json.dumps({"event": EVIL, "level": EVIL, EVIL: EVIL}) + f"\n{EVIL}\n")
-    of_evil = snapshot(collection=EVIL, byCollection=[{"name": EVIL, "state": EVIL}])
-    page.show(
-        row("shop", WatcherState.FAILED, fault=EVIL, database=EVIL, lastError=error(EVIL, EVIL), snapshot=of_evil),
-        row(EVIL, WatcherState.FAILED),
-    )
-    for path in ("/", "/watchers/shop", f"/watchers/{EVIL}"):
-        elements = Elements(page.get(path.replace(" ", "%20")).text)
-        assert elements.of("img") == []
-        assert not [name for _, attributes in elements.all for name in attributes if name.startswith("on")]
-        assert "onerror=alert(1)" in elements.text
-
-
-def test_hostile_texts_cannot_turn_the_line_around(page: Page) -> None:
-    of_evil = snapshot(collection=EVIL, byCollection=[{"name": EVIL, "state": EVIL}])
-    page.show(row("shop", WatcherState.FAILED, lastError=error(EVIL), snapshot=of_evil))
-    assert "\u202e" not in page.get("/watchers/shop").text
-    text = page.get().text
-    assert "\u202e" not in text
-    assert "\\u202e" in text
-
-
-def test_the_page_holds_no_script_and_no_style_of_its_own(page: Page) -> None:
-    page.show(row("shop", WatcherState.STREAMING))
-    for path in ("/", "/watchers/shop", "/nowhere"):
-        answer = page.get(path)
-        elements = Elements(answer.text)
-        assert all(script.get("src", "").startswith("/static/") for script in elements.of("script"))
-        assert elements.of("style") == []
-        assert not [attributes for _, attributes in elements.all if "style" in attributes]
-        policy = answer.headers["content-security-policy"]
-        assert "default-src 'none'" in policy
-        assert "unsafe" not in policy
-
-
-def test_every_file_that_a_page_names_is_there_and_comes_with_the_policy(page: Page) -> None:
-    for file in (PAGE_DIR / "static").rglob("*.*"):
-        answer = page.get(f"/static/{file.relative_to(PAGE_DIR / 'static')}")
-        assert answer.status == 200
-        assert answer.headers["content-security-policy"]
-        assert answer.headers["x-content-type-options"] == "nosniff"
-    assert page.get("/static/../templates/base.html").status == 404
-
-
-def test_the_first_view_is_small_without_compression(page: Page) -> None:
-    page.show(*(row(f"shop{number}", WatcherState.STREAMING, lastError=error("x" * 80, "y" * 80)) for number in range(20)))
-    static = PAGE_DIR / "static"
-    scripts = [static / "vendor" / "idiomorph.min.js", *(file for file in static.iterdir() if file.suffix in {".js", ".css"})]
-    size = len(page.get().body) + sum(file.stat().st_size for file in scripts)
-    assert size < FIRST_VIEW_BYTES
-
-
-def test_the_first_view_of_sixty_watchers_is_small(page: Page) -> None:
-    rates = {operation: [float(step * 7 % 11) for step in range(SPARK_STEPS)] for operation in ROW_OPERATIONS}
-    page.view.history.of = lambda name, steps=SPARK_STEPS: rates  # type: ignore[method-assign]  # a history nobody waits for
-    page.show(*(row(f"shop{number}", WatcherState.STREAMING, lastError=error("x" * 80, "y" * 80)) for number in range(60)))
-    static = PAGE_DIR / "static"
-    files = ["vendor/idiomorph.min.js", *(file.name for file in static.iterdir() if file.suffix in {".js", ".css", ".svg"})]
-    answers = [page.get(path, **{"accept-encoding": "gzip"}) for path in ("/", *(f"/static/{file}" for file in files))]
-    assert all(answer.headers.get("content-encoding") == "gzip" for answer in answers if len(answer.body) > 1000)
-    assert sum(len(answer.body) for answer in answers) < FIRST_VIEW_BYTES
-
-
-def test_tables_headings_and_landmarks(page: Page) -> None:
-    page.show(row("shop", WatcherState.STREAMING))
-    for path in ("/", "/watchers/shop"):
-        elements = Elements(page.get(path).text)
-        assert len(elements.of("h1")) == 1
-        assert len(elements.of("main")) == len(elements.of("header")) == len(elements.of("footer")) == 1
-        assert all(head.get("scope") for head in elements.of("th"))
-        assert len(elements.of("table")) == len(elements.of("caption"))
-        assert all("alt" in image or "aria-label" in image for image in elements.of("img"))
-        ids = [attributes["id"] for _, attributes in elements.all if "id" in attributes]
-        assert len(ids) == len(set(ids))
-        assert all(of in ids for _, each in elements.all if (of := each.get("aria-labelledby")))
-
-
-def test_buttons_only_where_there_is_a_token(tmp_path: Path, page: Page) -> None:
-    page.show(row("shop", WatcherState.STREAMING), row("crm", WatcherState.STOPPED))
-    actions = [button["data-action"] for button in Elements(page.get().text).of("button") if "data-action" in button]
-    assert actions == ["start", "restart", "stop"]
-    without = Page(tmp_path)
-    without.show(row("shop", WatcherState.STREAMING))
-    assert "data-action" not in without.get().text
-    assert "sets no token" in without.get().text
-
-
-def test_off_the_loopback_a_browser_is_asked_for_the_token(tmp_path: Path) -> None:
-    page = Page(tmp_path, host="192.0.2.1", token=TOKEN)
-    page.show(row("shop", WatcherState.STREAMING))
-    for path in ("/", "/watchers/shop"):
-        answer = page.get(path)
-        assert answer.status == 401
-        assert "shop" not in Elements(answer.text).text
-        assert [field["type"] for field in Elements(answer.text).of("input") if field["id"] == "sign-in-token"] == ["password"]
-        assert page.get(path, authorization=f"Bearer {TOKEN}").status == 200
-    assert page.get("/static/page.css").status == 200
 
 
 def test_a_page_for_what_is_not_there(page: Page) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.unit.test_agent_page import CONF, NOW, PASSWORD, Elements, Page, row
+from tests.support.agent_page import CONF, NOW, PASSWORD, Elements, Page, row
 from watcher.fleet.status import Row, WatcherState
 
 

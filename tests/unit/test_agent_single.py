@@ -10,7 +10,7 @@ from typing import Any
 import orjson
 import pytest
 
-from tests.unit.test_agent_page import EVIL, Elements, Page, row
+from tests.support.agent_page import EVIL, Elements, Page, row
 from watcher.agent.page.single import MOST_BYTES
 from watcher.consumer.delivered import DeliveredMessage, Message
 from watcher.consumer.errors import ReadError

@@ -21,7 +21,7 @@ from tests.support.snapshot_world import DATABASE, WATCHED, World, WorldDocument
 from tests.unit.change_events import encoder
 from watcher.config import Settings
 from watcher.model import Batch, Message, Owner, Position, Ticks, token_ticks
-from watcher.snapshot import interleaver, later_chunk, place
+from watcher.snapshot import course, interleaver, later_chunk, place
 from watcher.snapshot.interleaver import Interleaver
 from watcher.stream import overlap
 from watcher.stream.pipeline import Pipeline
@@ -270,14 +270,14 @@ CONDITIONS: dict[str, Callable[[pytest.MonkeyPatch], None]] = {
     "seen": lambda patch: patch.setattr(Interleaver, "open", _without_seen(Interleaver.open)),
     "no chunk beside drop and rename": lambda patch: patch.setattr(place, "STRUCTURAL", frozenset()),
     "rows that came with an event": lambda patch: patch.setattr(interleaver, "superseded_rows", lambda *_: {}),
-    "renamed onto": lambda patch: patch.setattr(interleaver.plan, "renamed_onto", lambda snapshot, *_: snapshot),
-    "the end of a collection": lambda patch: patch.setattr(interleaver.Scan, "_is_complete", lambda *_: True),
+    "renamed onto": lambda patch: patch.setattr(course.plan, "renamed_onto", lambda snapshot, *_: snapshot),
+    "the end of a collection": lambda patch: patch.setattr(course.Scan, "_is_complete", lambda *_: True),
     "what came of a later chunk meanwhile": lambda patch: patch.setattr(later_chunk.LaterChunk, "_note", lambda *_: None),
     "a later chunk waits": lambda patch: patch.setattr(later_chunk, "place_later", lambda _, at: place.ChunkPlace(0, at)),
     "no later chunk beside drop and rename": lambda patch: patch.setattr(later_chunk, "is_orderly", lambda _: True),
-    "an end after a rename": lambda patch: patch.setattr(interleaver.Scan, "forget", lambda *_: None),
-    "names after a rename": lambda patch: patch.setattr(interleaver.Scan, "forget", lambda scan, name: scan._known.pop(name, None)),
-    "the end of all": lambda patch: patch.setattr(Interleaver, "_take_next", _hasty(Interleaver._take_next)),
+    "an end after a rename": lambda patch: patch.setattr(course.Scan, "forget", lambda *_: None),
+    "names after a rename": lambda patch: patch.setattr(course.Scan, "forget", lambda scan, name: scan._known.pop(name, None)),
+    "the end of all": lambda patch: patch.setattr(course.Course, "_take_next", _hasty(course.Course._take_next)),
 }
 """Conditions that are taken away, each by itself."""
 KNOWN = {
@@ -299,10 +299,10 @@ KNOWN = {
 """Seeds that miss a condition. After a change of the model others do, and the search takes longer."""
 
 
-def _hasty(take_next: Callable[[Interleaver], None]) -> Callable[[Interleaver], None]:
-    def taking(source: Interleaver) -> None:
-        take_next(source)
-        source._none_left = source._none_left and (0, 0)
+def _hasty(take_next: Callable[[course.Course], None]) -> Callable[[course.Course], None]:
+    def taking(of: course.Course) -> None:
+        take_next(of)
+        of._none_left = of._none_left and (0, 0)
 
     return taking
 

@@ -265,3 +265,23 @@ def test_c_leaves_to_python_what_are_not_its_columns() -> None:
         avro_record(records, b"1\0a\0b\0", b"")
     with pytest.raises(ValueError, match="literal"):
         avro_record(((b"j", (b"",)),), b"0\0a\0", b"")
+
+
+@pytest.mark.skipif(not COMPILED, reason="C was not compiled")
+@ALL
+def test_a_batch_is_what_its_events_are_one_by_one(envelope: str) -> None:
+    events = [bytes.fromhex(one["event"]) for one in CASES.values() if one["limit"] == ROOM and not one["missing"]]
+    native, python = (
+        encoder(native=native, envelope=envelope, serialization="avro", json_format=FORMATS[envelope]) for native in (True, False)
+    )
+    made: list[Message] = []
+    done = 0
+    while done < len(events):
+        messages, count, size = native.next_messages(events, done, len(events), len(made) + 1, lambda _: ROOM, ROOM)
+        assert size == sum(len(message.value or b"") for message in messages)
+        made += messages
+        done += count
+    one_by_one: list[Message] = []
+    for event in events:
+        one_by_one += python.messages_for(event, len(one_by_one) + 1, lambda _: ROOM)
+    assert made == one_by_one

@@ -7,7 +7,6 @@ same bytes at a fraction of the cost. Python makes the others, and is the defini
 
 from __future__ import annotations
 
-import contextlib
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -26,7 +25,7 @@ from watcher.messages.oversize import LimitOf, SizePolicy, too_large
 from watcher.messages.row_values import OPERATION
 from watcher.messages.rows import RowMessages, TopicNaming
 from watcher.messages.serializations.bson_json import DIALECTS
-from watcher.messages.serializations.serialization import Frame, PrefixesOf, Serialization
+from watcher.messages.serializations.serialization import Frame, FrameAll, PrefixesOf, Serialization
 from watcher.messages.unreadable import UNREADABLE, unreadable
 from watcher.model import Message
 from watcher.operations import ROW_OPERATIONS, TOMBSTONE, TOPIC_OF
@@ -86,7 +85,7 @@ class Encoder:
     ) -> None:
         """`topic_of` names the topics of row changes, and `make_rows` puts together what makes their messages. `prefixes_of` knows
         the ids of schemas, for a serialization that has some."""
-        envelope, serialization, self._frame = _form(message_format, prefixes_of, native=native)
+        envelope, serialization, self._frame, self._frame_all = _form(message_format, prefixes_of, native=native)
         self._headers = _headers(message_format, serialization.content_type)
         self._fill = serialization.fast_path(envelope, Message, with_headers=self._headers is not None) if native else None
         self._headers_of = self._headers.with_size if self._headers else None
@@ -119,8 +118,8 @@ class Encoder:
         # Only what is in its frame has the size that Kafka sees.
         topic_of = self._topic_without_limit if self._frame else partial(self._topic_and_limit, limit_of)
         messages, size, too_large = self._fill(events, first, count, sequence, most_bytes, topic_of, self._headers_of)
-        if self._frame and messages:
-            messages, too_large = self._framed_within(messages, limit_of), True
+        if self._frame_all and messages:
+            messages, too_large = _within(self._frame_all(messages), limit_of), True
             size = _size(messages)
         done = len(messages)
         self._at_once = min(MOST_AT_ONCE, 4 * done + FEWEST_AT_ONCE)
@@ -182,16 +181,6 @@ class Encoder:
         key, value = self._frame(message.topic, message.key or b"", message.value)
         return message._replace(key=key, value=value)
 
-    def _framed_within(self, messages: Sequence[Message], limit_of: LimitOf) -> list[Message]:
-        """Return messages of C's as Kafka gets them, up to the first that is too large or does not fit its schema."""
-        framed = list[Message]()
-        with contextlib.suppress(*UNREADABLE):
-            for message in map(self._framed, messages):
-                if message.size > limit_of(message.topic):
-                    break
-                framed.append(message)
-        return framed
-
     def reduced(
         self, event: bytes, sequence: int, limit_of: LimitOf, missing: Sequence[str] = (), size: int | None = None
     ) -> list[Message]:
@@ -244,24 +233,33 @@ class Encoder:
         return [message._replace(value=None, operation=TOMBSTONE, headers=headers)]
 
 
+def _within(messages: list[Message], limit_of: LimitOf) -> list[Message]:
+    """Return the messages up to the first that is too large."""
+    for number, message in enumerate(messages):
+        if len(message.value or b"") + len(message.key or b"") + message.header_bytes > limit_of(message.topic):
+            return messages[:number]
+    return messages
+
+
 def _size(messages: Sequence[Message]) -> int:
     return sum(len(message.value or b"") for message in messages)
 
 
 def _form(
     message_format: MessageFormat, prefixes_of: PrefixesOf | None, *, native: bool
-) -> tuple[Envelope, Serialization, Frame | None]:
-    """Return the envelope, the serialization, and what puts a key and a value into Kafka's form, if they are not that already."""
+) -> tuple[Envelope, Serialization, Frame | None, FrameAll | None]:
+    """Return the envelope, the serialization, and what puts a key and a value, or whole messages, into Kafka's form, if they need
+    that."""
     envelope = ENVELOPES[message_format.envelope](message_format.watcher)
     dialect = DIALECTS[envelope.dialect or message_format.json_format]
     if message_format.serialization == "json":
-        return envelope, dialect, None
+        return envelope, dialect, None, None
     if prefixes_of is None:
         raise ValueError("Avro needs the ids of its schemas")
     from watcher.messages.serializations.avro import AvroSerialization  # here, because most workers never need it
 
     avro = AvroSerialization(dialect, message_format.envelope, prefixes_of, native=native)
-    return avro.arranged(envelope), avro, avro.framed
+    return avro.arranged(envelope), avro, avro.framed, avro.framed_all
 
 
 def _headers(message_format: MessageFormat, content_type: str) -> Headers | None:

@@ -143,6 +143,10 @@ static PyMethodDef METHODS[] = {
     {"avro_record", (PyCFunction)(void (*)(void))avro_record, METH_FASTCALL,
      "avro_record(records, columns, prefix)\n--\n\n"
      "The Avro record of columns behind a prefix; None for what is better left to Python. Each of the records is (kinds, literals)."},
+    {"avro_frame", (PyCFunction)(void (*)(void))avro_frame, METH_FASTCALL,
+     "avro_frame(records, messages, first, prefixes_of)\n--\n\n"
+     "Puts records in the place of the columns in messages[first:], which nobody else has yet. Returns the number of the first one that\n"
+     "is better left to Python, else how many there are. `prefixes_of(topic)` returns what stands before key and value."},
     {"template", template, METH_VARARGS,
      "template(message_type, places, deciding, (database, collection, time, id), cases)\n--\n\n"
      "A template for `fill`: the NamedTuple of a message, the places (parent, name, BSON type or 0, optional), the number of the one\n"

@@ -23,3 +23,10 @@ def fill(
     /,
 ) -> tuple[list[Any], int, bool]: ...
 def avro_record(records: tuple[tuple[bytes, tuple[bytes, ...]], ...], columns: bytes, prefix: bytes, /) -> bytes | None: ...
+def avro_frame(
+    records: tuple[tuple[bytes, tuple[bytes, ...]], ...],
+    messages: list[Any],
+    first: int,
+    prefixes_of: Callable[[str], tuple[bytes, bytes]],
+    /,
+) -> int: ...

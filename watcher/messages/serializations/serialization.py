@@ -14,6 +14,9 @@ if TYPE_CHECKING:  # most workers never need it
 Frame: TypeAlias = Callable[[str, bytes, bytes | None], tuple[bytes, bytes | None]]
 """Turns key and value of a row message for a topic into those that Kafka gets."""
 
+FrameAll: TypeAlias = Callable[[list[Any]], list[Any]]
+"""Does that for messages that C has made, up to one that does not fit."""
+
 PrefixesOf: TypeAlias = "Callable[[str, MessageSchemas], tuple[bytes, bytes]]"
 """Returns what stands before key and value of a message for a topic, which tells the ids of their schemas. It may ask a registry,
 whose errors it raises."""

@@ -4,6 +4,8 @@
 #define WATCHER_AVRO_H
 
 #include <Python.h>
+
+#include "messages.h"
 #include <stdint.h>
 #include <string.h>
 
@@ -111,30 +113,77 @@ static PyObject *joined(PyObject *prefix, PyObject *literals, const Encoded *enc
     return NULL;
 }
 
-static PyObject *avro_record(PyObject *module, PyObject *const *arguments, Py_ssize_t given) {
-    (void)module;
+/* The Avro record of columns behind a prefix, or None for what is better left to Python; NULL with an exception when arguments are wrong. */
+static PyObject *record_of(PyObject *records, PyObject *text, PyObject *prefix) {
     Encoded encoded[MOST_COLUMNS];
     PyObject *kinds, *literals;
     char *columns, *letters;
     Py_ssize_t length, count, number = 0;
-    if (given != 3) {
-        PyErr_SetString(PyExc_TypeError, "avro_record() takes records, columns and a prefix");
-        return NULL;
-    }
-    if (PyBytes_AsStringAndSize(arguments[1], &columns, &length)) return NULL;
+    if (PyBytes_AsStringAndSize(text, &columns, &length)) return NULL;
     const char *at = columns, *end = columns + length;
     while (at < end && *at >= '0' && *at <= '9' && number < 1000) number = number * 10 + (*at++ - '0');
-    PyObject *record = PyTuple_GetItem(arguments[0], number);
-    if (!record || !PyArg_ParseTuple(record, "OO!", &kinds, &PyTuple_Type, &literals)) return NULL;
+    PyObject *record = PyTuple_GetItem(records, number);
+    if (!record || !(kinds = PyTuple_GetItem(record, 0)) || !(literals = PyTuple_GetItem(record, 1))) return NULL;
     if (PyBytes_AsStringAndSize(kinds, &letters, &count)) return NULL;
     if (count > MOST_COLUMNS || PyTuple_Size(literals) != count + 1) {
         PyErr_SetString(PyExc_ValueError, "a record has a literal before, between and behind its columns, and few of them");
         return NULL;
     }
     if (at < end && !*at && encode_columns(encoded, at + 1, end, letters, (size_t)count))
-        return joined(arguments[2], literals, encoded, (size_t)count);
+        return joined(prefix, literals, encoded, (size_t)count);
     Py_IncRef(Py_None);
     return Py_None;
+}
+
+static PyObject *avro_record(PyObject *module, PyObject *const *arguments, Py_ssize_t given) {
+    (void)module;
+    if (given == 3) return record_of(arguments[0], arguments[1], arguments[2]);
+    PyErr_SetString(PyExc_TypeError, "avro_record() takes records, columns and a prefix");
+    return NULL;
+}
+
+/* Puts records in the place of the columns in one message, which nobody else has yet; 0 when it is left as it is, -1 with an exception. */
+static int frame_message(PyObject *records, PyObject *message, PyObject *prefixes) {
+    PyObject *key = PyTuple_GetItem(message, KEY), *value = PyTuple_GetItem(message, VALUE);
+    PyObject *key_prefix = PyTuple_GetItem(prefixes, 0), *value_prefix = PyTuple_GetItem(prefixes, 1);
+    if (!key || !value || !key_prefix || !value_prefix) return -1;
+    PyObject *new_key = record_of(records, key, key_prefix);
+    if (!new_key) return -1;
+    PyObject *new_value = value;
+    if (value == Py_None) Py_IncRef(Py_None);
+    else new_value = record_of(records, value, value_prefix);
+    if (!new_value || new_key == Py_None || (new_value == Py_None && value != Py_None)) {
+        Py_DecRef(new_key);
+        Py_DecRef(new_value);
+        return new_value ? 0 : -1;
+    }
+    if (PyTuple_SetItem(message, KEY, new_key)) {
+        Py_DecRef(new_value);
+        return -1;
+    }
+    return PyTuple_SetItem(message, VALUE, new_value) ? -1 : 1;
+}
+
+static PyObject *avro_frame(PyObject *module, PyObject *const *arguments, Py_ssize_t given) {
+    (void)module;
+    if (given != 4 || !PyList_Check(arguments[1])) {
+        PyErr_SetString(PyExc_TypeError, "avro_frame() takes records, a list of messages, the first one's number and prefixes_of");
+        return NULL;
+    }
+    PyObject *messages = arguments[1], *last = NULL, *prefixes = NULL;
+    Py_ssize_t number = PyLong_AsSsize_t(arguments[2]);
+    int done = number < 0 ? -1 : 1;
+    for (; done == 1 && number < PyList_Size(messages); number += done == 1) {
+        PyObject *message = PyList_GetItem(messages, number), *topic = message ? PyTuple_GetItem(message, TOPIC) : NULL;
+        if (topic && topic != last) {
+            Py_DecRef(prefixes);
+            prefixes = PyObject_CallFunctionObjArgs(arguments[3], topic, NULL);
+            last = topic; /* the message keeps it */
+        }
+        done = topic && prefixes ? frame_message(arguments[0], message, prefixes) : -1;
+    }
+    Py_DecRef(prefixes);
+    return done < 0 ? NULL : PyLong_FromSsize_t(number);
 }
 
 #endif

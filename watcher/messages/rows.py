@@ -117,7 +117,7 @@ class RowMessages:
             return orjson.Fragment(spaced(self._dumps(values[form.value])))
         dialect = DIALECTS[form.dialect]
         value = (values[_decoded_in(form.dialect)] if form.dialect in self._others else values).get(form.value)
-        if value is None:
+        if value is None and not (form.spaced and form.quoted):
             return None
         text = dialect.dumps(value)
         text = spaced(text) if form.spaced else text

@@ -14,8 +14,11 @@ class Value(str):
 
 
 class InString(NamedTuple):
-    """The value of this name as JSON text within a string; null if it is null or absent. `dialect` names its dialect; `spaced` puts
-    a space after each colon. In a column the text needs no string around it: it is not `quoted`."""
+    """The value of this name as JSON text within a string; null if it is null or absent. `dialect` names its dialect.
+
+    `spaced`, as of keys, puts a space after each colon, and has a text for null too. In a column the text needs no string around
+    it: it is not `quoted`.
+    """
 
     value: str
     dialect: str

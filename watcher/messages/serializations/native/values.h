@@ -91,7 +91,7 @@ enum {
 };
 
 static int write_in_string(Text *text, const Value *value) {
-    if (value->type == NONE) return APPEND(text, "null");
+    if (value->type == NONE && !text->is_spaced) return APPEND(text, "null");
     if (!APPEND(text, "\"")) return 0;
     size_t begin = length_of(text);
     return write_value(text, value, 0) && escape(text, begin) && APPEND(text, "\"");

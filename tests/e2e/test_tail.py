@@ -271,6 +271,7 @@ def test_nothing_delivered_yet(tmp_path: Path, kafka: Broker, prefix: str) -> No
     write_conf(tmp_path, f'{conf}kafka_db_changes_topic = "{prefix}"\nkafka_topic_control = "{prefix}.control"\n')
     done = tail(tmp_path, "dashboard")
     assert (done.stdout, done.stderr) == ("", "nothing has been delivered yet\n")
+    assert tail(tmp_path, "dashboard", "--collection", "users").stderr == "no such message has been delivered\n"
     assert prefix not in AdminClient(kafka.admin_properties(), logger=QUIET).list_topics(timeout=10).topics
 
 

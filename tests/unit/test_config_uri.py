@@ -161,5 +161,10 @@ def test_other_properties_are_shown(key: str) -> None:
     assert masked(key, "shown") == "shown"
 
 
+def test_a_choice_about_a_secret_is_none() -> None:
+    assert masked("read_without_token", True) == "True"
+    assert masked("token", "abc") == "***"
+
+
 def test_a_url_with_a_login_is_masked_under_any_key() -> None:
     assert masked("https.proxy", "http://u:hunter2@proxy:3128") == "http://***@proxy:3128"

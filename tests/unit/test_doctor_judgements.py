@@ -251,7 +251,7 @@ def test_owner() -> None:
 
 def test_owner_in_another_deployment(monkeypatch: pytest.MonkeyPatch) -> None:
     here = socket.gethostname()
-    monkeypatch.setattr("watcher.doctor.position.command_line", lambda _: ["python", "-m", "watcher", "run", "dashboard"])
+    monkeypatch.setattr("watcher.doctor.position.command_line", lambda _: ["python", "-m", "watcher", "run", "of-another-name"])
     check_fix(judge_owner(Owner("i", here, os.getpid()), None, here, SETTINGS), WARNING, "outside this deployment")
 
 

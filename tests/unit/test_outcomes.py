@@ -121,3 +121,14 @@ def test_version(run: Run) -> None:
     assert code == 0
     assert document["versions"]["watcherctl"] == watcher.__version__
     assert {"Python", "pymongo", "confluent-kafka"} <= document["versions"].keys()
+
+
+@pytest.mark.parametrize("command", ["start", "restart"])
+def test_who_comes_back_writing_in_another_format_is_told(
+    command: str, run: Run, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(Fleet, "formats_of", lambda _, watchers: {each.name: ["envelope"] for each in watchers})
+    _, document = run(command, "shop")
+    assert document["watchers"][0]["formats"] == ["envelope"]
+    assert run_command_line([command, "shop"]) == 0
+    assert "shop: envelope changes: its topics will hold messages in both envelopes" in capsys.readouterr().err

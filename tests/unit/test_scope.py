@@ -110,6 +110,8 @@ def test_a_pattern_without_a_dot_is_about_every_database(database: str, collecti
         ({"watch_databases": []}, "mongodb_uri: names no database"),
         ({"watch_databases": [], "exclude_databases": "a"}, "exclude_databases: is set without watch_databases"),
         ({"watch_databases": "a,b", "exclude_databases": "?"}, "exclude_databases: leaves no database to watch"),
+        ({"watch_databases": "t_*", "exclude_databases": "t_*"}, "exclude_databases: leaves no database to watch"),
+        ({"watch_databases": "t_*,a", "exclude_databases": "*"}, "exclude_databases: leaves no database to watch"),
         ({"watch_databases": "a.b"}, "no database has a dot in its name"),
         ({"watch_databases": "a/b"}, "a name that MongoDB does not allow: 'a/b'"),
         ({"watch_databases": "x" * 64}, "a name that MongoDB does not allow"),

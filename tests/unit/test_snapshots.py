@@ -210,3 +210,16 @@ def test_the_next_process_learns_how_it_ended(clock: Clock) -> None:
 def test_one_that_somebody_else_has_ended_is_under_way_no_more(snapshots: Snapshots) -> None:
     snapshots.opened(None)
     assert snapshots.status() is None
+
+
+def test_collections_of_several_databases_are_told_apart(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO")
+    snapshots = Snapshots(None, "{}.{}".format)
+    snapshots.counted({"t1.users": 10, "t2.users": 10})
+    for database, documents in (("t1", 10), ("t2", 7)):
+        about = {"snapshot": "snapshot-1", "database": database, "collection": "users", "documents": documents, "filtered": False}
+        snapshots.received([Notice(COLLECTION_COMPLETED, 0, about)])
+    snapshots.delivered(further(17, collection=""), 2)
+    assert [(each.name, each.documents) for each in shown(snapshots).by_collection] == [("t1.users", 10), ("t2.users", 7)]
+    told = [record.__dict__["collection"] for record in caplog.records if record.msg == "the collection is copied"]
+    assert told == ["t1.users", "t2.users"]

@@ -175,6 +175,18 @@ def test_what_became_of_collections_of_several_databases() -> None:
     assert [touched(naming_of(scope)(event), scope) for event in events[:3]] == [{"d.a"}, {"d.b", "t1.b"}, {"d.*"}]
 
 
+def test_a_time_to_which_changes_are_missing_is_no_collection() -> None:
+    scope = Scope(None, ("d", "t*"))
+    for operation in ("gap", "rewind"):
+        message = {
+            "operationType": operation,
+            "database": "*",
+            "from": "2024-01-01T12:00:00.000Z",
+            "to": "2024-01-01T12:00:09.000Z",
+        }
+        assert naming_of(scope)(message) == message
+
+
 @pytest.mark.parametrize(
     ("left", "right", "paths"),
     [

@@ -46,7 +46,7 @@ def masked(key: str, value: Any) -> str:
     """The value of the setting or librdkafka property `key` as text for people, without secrets."""
     if isinstance(value, Secret):
         value = value.get_secret_value()
-    if is_secret(key):
+    if is_secret(key) and not isinstance(value, bool):
         return MASK
     if isinstance(value, (list, tuple)):
         return ", ".join(masked(key, item) for item in value)

@@ -141,7 +141,7 @@ def judge_owner(last: Owner, our_worker: int | None, host: str, settings: Settin
         return failed(f"{who} writes it, and our worker is process {our_worker}: each would end the other", fix)
     if last.host != host:
         return warning(f"{who} wrote it last, and no worker runs here", f"if it still runs there: {fix}")
-    if settings.name in command_line(last.pid):
+    if "run" in command_line(last.pid):  # a worker, whatever its watcher is called there
         return warning(f"{who} wrote it last, and it runs outside this deployment", fix)
     return ok(f"{who} wrote it last; another process has its number now")
 

@@ -189,6 +189,11 @@ class Fleet:
                 self._carry_out(changes, texts)
         return changes
 
+    def formats_of(self, watchers: Iterable[Settings]) -> dict[str, Sequence[str]]:
+        """Return what watchers would write in another way than when they last started, by name."""
+        current = self._programs.read_all()
+        return _told(changed_format, watchers, current.keys(), current)
+
     def unapplied(self, watchers: Iterable[Settings]) -> frozenset[str]:
         """Return the names of those that `apply` would restart, if they run. Changes nothing, and waits for nobody.
 

@@ -78,7 +78,8 @@ def naming_of(scope: Scope) -> Naming:
         result: dict[str, Any] = {**message}
         if message.get("collection") is not None:
             result["collection"] = scope.name_of(message["database"], message["collection"])
-        if target := message.get("to"):
+        if message["operationType"] == "rename":  # the `to` of gap and rewind is a time
+            target = message["to"]
             result["to"] = {**target, "collection": scope.name_of(target["database"], target["collection"])}
         return result
 

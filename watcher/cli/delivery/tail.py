@@ -87,23 +87,24 @@ def tail(
     from watcher.consumer.reading.reader import MessageReader
 
     wanted = Filter(collection, operations, key, since, database)
+    nothing = "nothing has been delivered yet" if wanted == Filter() else "no such message has been delivered"
     show = _show_json if json_ or not sys.stdout.isatty() else _pretty(with_database=settings.scope.is_shared)
     with reader_may_leave(), MessageReader(settings, since, topics) as reader:
         if since and lines is None:
-            _show_all(reader, wanted, show)
+            _show_all(reader, wanted, show, nothing)
         else:
-            _show_last(reader, DEFAULT_COUNT if lines is None else lines, wanted, show)
+            _show_last(reader, DEFAULT_COUNT if lines is None else lines, wanted, show, nothing)
         if follow:
             _follow(reader, wanted, show)
     return CliExitCode.OK
 
 
-def _show_last(reader: MessageReader, count: int, wanted: Wanted, show: Show) -> None:
+def _show_last(reader: MessageReader, count: int, wanted: Wanted, show: Show, nothing: str) -> None:
     last = reader.last(count, wanted, shrink=_text_alone if show is _show_json else _message_alone)
     for delivered in last:
         show(delivered)
     if count and not last:
-        _say_nothing()
+        click.echo(nothing, err=True)
 
 
 def _text_alone(delivered: DeliveredMessage) -> DeliveredMessage:
@@ -116,18 +117,14 @@ def _message_alone(delivered: DeliveredMessage) -> DeliveredMessage:
     return replace(delivered, text=b"")
 
 
-def _show_all(reader: MessageReader, wanted: Wanted, show: Show) -> None:
+def _show_all(reader: MessageReader, wanted: Wanted, show: Show, nothing: str) -> None:
     """Show all wanted messages as they arrive: there may be more than fit into memory."""
     is_empty = True
     for delivered in reader.all(wanted):
         show(delivered)
         is_empty = False
     if is_empty:
-        _say_nothing()
-
-
-def _say_nothing() -> None:
-    click.echo("nothing has been delivered yet", err=True)
+        click.echo(nothing, err=True)
 
 
 def _follow(reader: MessageReader, wanted: Wanted, show: Show) -> None:

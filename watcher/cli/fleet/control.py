@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from shlex import quote
 
 import click
@@ -45,6 +45,9 @@ def start(fleet: Fleet, names: Sequence[str], everything: bool, wait_seconds: fl
     if not selection.good:
         click.echo("nothing to start", err=True)
         return outcomes.end(selection.code)
+    processes = ask(fleet).processes
+    idle = [each for each in selection.good if not (each.name in processes and processes[each.name].is_running)]
+    _tell_formats(fleet.formats_of(idle), outcomes)
     fleet.start(selection.good)
     names_of_good = [settings.name for settings in selection.good]
     return outcomes.end(worst(selection.code, wait_for_fleet(fleet, names_of_good, wait_seconds, outcomes)))
@@ -81,6 +84,7 @@ def restart(fleet: Fleet, names: Sequence[str], everything: bool, wait_seconds: 
     outcomes.add_faults(selection)
     if not selection.good:
         return outcomes.end(selection.code)
+    _tell_formats(fleet.formats_of(selection.good), outcomes)
     *first, last = [[settings] for settings in selection.good] if rolling else [list(selection.good)]
     for step in first:
         fleet.restart(step)
@@ -133,9 +137,7 @@ def apply(fleet: Fleet, dry_run: bool, yes: bool, wait_seconds: float, json_: bo
         raise configuration_error(loaded.general)
     planned = fleet.apply(loaded.watchers.values(), loaded.broken.keys(), dry_run=True)
     outcomes = Outcomes(as_json=json_)
-    for name, what in planned.formats.items():
-        for each in what:
-            outcomes.tell(name, f"{each} changes: {MEANINGS[each]}", formats=list(what))
+    _tell_formats(planned.formats, outcomes)
     if planned.formats and not dry_run and not yes and not agreed():
         click.echo("nothing was changed", err=True)
         return outcomes.end(CliExitCode.FAILED)
@@ -152,6 +154,12 @@ def apply(fleet: Fleet, dry_run: bool, yes: bool, wait_seconds: float, json_: bo
     if dry_run or not changes.started:
         return outcomes.end(selection.code)
     return outcomes.end(worst(selection.code, wait_for_fleet(fleet, started, wait_seconds, outcomes)))
+
+
+def _tell_formats(formats: Mapping[str, Sequence[str]], outcomes: Outcomes) -> None:
+    for name, what in formats.items():
+        for each in what:
+            outcomes.tell(name, f"{each} changes: {MEANINGS[each]}", formats=list(what))
 
 
 @click.command(context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})

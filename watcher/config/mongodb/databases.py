@@ -60,7 +60,7 @@ def scope_refusals(good: Mapping[str, Any], uri: MongodbUri | None) -> Iterator[
     if uri and uri.database:
         hint = f"for several databases leave the path empty: mongodb://host:27017/?authSource={uri.database} keeps its login"
         yield Refused(f"is set, but mongodb_uri names the database '{uri.database}'", hint=hint, key="watch_databases")
-    if not any(map(is_glob, watch)) and not any(map(Scope(None, watch, exclude).has_database, watch)):
+    if not Scope(None, watch, exclude).may_have_any():
         yield Refused("leaves no database to watch", hint="shorten it", key="exclude_databases")
     if "{database}" in good.get("kafka_topic_control", ""):
         text = "cannot hold {database} with watch_databases: control messages are also about all databases together"

@@ -117,6 +117,13 @@ class Scope:
             return self.has_database(pattern)
         return self.single is not None or any(_may_meet(pattern, database) for database in self.databases)
 
+    def may_have_any(self) -> bool:
+        """Return True if what is excluded leaves anything of what is named, as far as that can be told from the texts."""
+        names = [pattern for pattern in self.databases if not is_glob(pattern)]
+        globs = [pattern for pattern in self.databases if is_glob(pattern)]
+        is_left = (not any(_lies_in(pattern, other) for other in self.exclude_databases) for pattern in globs)
+        return any(map(self.has_database, names)) or any(is_left)
+
     def _selects(self, database: str, collection: str, watch: Sequence[str], exclude: Sequence[str] = ()) -> bool:
         if collection.startswith(SYSTEM) or _matches(collection, self.unmeant(watch)):
             return False

@@ -127,5 +127,5 @@ def _refused_database(escaped: str) -> Iterator[Refused]:
         hint = "a + in the path is a blank; write %2B" if "+" in escaped else f"write {EXAMPLE}"
         yield Refused(f"names a database that MongoDB cannot have: '{name}'", hint=hint)
     elif name in WITHOUT_CHANGE_STREAM:
-        hint = "put the database to watch in its path; where the login is kept goes into ?authSource=admin"
+        hint = "put the database to watch in its path (nothing for watch_databases); a login kept elsewhere needs ?authSource=admin"
         yield Refused(f"names '{name}', and MongoDB has no change stream for that database", hint=hint)

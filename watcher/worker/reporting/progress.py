@@ -50,7 +50,7 @@ class Progress:
         self.rate = Rate()
         self.lag = Lag(previous_run.report)
         self.in_flight = InFlight()
-        self.snapshots = Snapshots(previous_run.report.snapshot if previous_run.report else None)
+        self.snapshots = Snapshots(previous_run.report.snapshot if previous_run.report else None, settings.scope.name_of)
         self.started_at = time.time()
         self.state = WorkerState.OPENING
         self.mongo_connected = False

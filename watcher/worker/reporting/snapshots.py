@@ -8,10 +8,10 @@ from __future__ import annotations
 import logging
 import time
 from collections import Counter, deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, TypeAlias
 
 from watcher.model import Notice, Snapshot
 from watcher.status.snapshot_status import SnapshotStatus
@@ -42,12 +42,16 @@ GAP = "changes are missing"
 
 logger = logging.getLogger("watcher")
 
+NameOf: TypeAlias = Callable[[str, str], str]
+
 
 class Snapshots:
     """The last snapshot, and counts of all. One thread notes what is delivered, one what is read, and a third one asks."""
 
-    def __init__(self, before: SnapshotStatus | None) -> None:
-        """`before` is what the previous process told last. If that was under way, it holds until the position is known."""
+    def __init__(self, before: SnapshotStatus | None, name_of: NameOf = lambda _, collection: collection) -> None:
+        """`before` is what the previous process told last. If that was under way, it holds until the position is known. `name_of`
+        names a collection of a database as the snapshot does."""
+        self._name_of = name_of
         self.documents = 0
         """Documents that the present process has delivered."""
         self.ended: Counter[str] = Counter(completed=0, stopped=0, aborted=0)
@@ -161,8 +165,10 @@ class Snapshots:
             logger.info("the snapshot begins", extra=_told(snapshot, **told))
 
     def _complete(self, notice: Notice) -> None:
-        told = {key: notice.fields[key] for key in ("snapshot", "collection", "documents")}
-        self._copied[told["collection"]] = told["documents"]
+        fields = notice.fields
+        name = self._name_of(fields.get("database", ""), fields["collection"])
+        self._copied[name] = fields["documents"]
+        told = {"snapshot": fields["snapshot"], "collection": name, "documents": fields["documents"]}
         logger.info("the collection is copied", extra=told)
 
     def _end(self, snapshot: Snapshot) -> None:

@@ -52,7 +52,7 @@ def test_a_token_as_it_is_typed(text: str, token: dict[str, str] | None) -> None
     assert Token().convert(text, None, None) == (token or {"_data": "8265F0C1A2", "_typeBits": b""})
 
 
-@pytest.mark.parametrize("text", ["", "noon", "{", "{}", '{"_data": 5}', '{"_data": "xyz"}', "[1]"])
+@pytest.mark.parametrize("text", ["", "noon", "abc", "abcd", "{", "{}", '{"_data": 5}', '{"_data": "xyz"}', "[1]"])
 def test_what_is_no_token(text: str) -> None:
     with pytest.raises(click.BadParameter, match="eventId"):
         Token().convert(text, None, None)

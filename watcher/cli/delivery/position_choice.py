@@ -26,6 +26,9 @@ OF_A_COPY = re.compile(r"[\w-]+\.\d+")
 Choose = Callable[["Look", "Timeline"], ResumePoint]
 """Chooses a position, given the present one. Errors: WatcherError."""
 
+UP_TO_SECONDS = 5
+"""Bytes of a resume token up to its seconds, a type before them."""
+
 
 class Token(click.ParamType["ResumeToken"]):
     """A resume token, as text, which is also the `eventId` of a message, or as the JSON that MongoDB gives."""
@@ -44,6 +47,8 @@ class Token(click.ParamType["ResumeToken"]):
             )
         try:
             token: ResumeToken = json_util.loads(text) if text.startswith("{") else {"_data": text}
+            if len(bytes.fromhex(token["_data"])) < UP_TO_SECONDS:
+                raise ValueError("too short")
             token_seconds(token)
         except Exception:  # noqa: BLE001  # json_util may raise any exception
             self.fail("must be an eventId, or a resume token as JSON", param, ctx)

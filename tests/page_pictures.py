@@ -30,7 +30,7 @@ WAVE_SECONDS = 60.0
 PICTURES: dict[str, tuple[str, dict[str, Any]]] = {
     "page-light": ("/", {"color_scheme": "light", "viewport": {"width": 1120, "height": 470}}),
     "page-dark": ("/", {"color_scheme": "dark", "viewport": {"width": 1120, "height": 470}}),
-    "page-watcher": ("/watchers/dashboard", {"color_scheme": "light", "viewport": {"width": 1120, "height": 1010}}),
+    "page-watcher": ("/watchers/dashboard?span=5m", {"color_scheme": "light", "viewport": {"width": 1120, "height": 1010}}),
 }
 
 

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from tests.golden_envelopes import CONTROL_TOPIC, ENVELOPES, ROOM, cases
 from tests.golden_messages import SEQUENCE
+from tests.support.native_part import NEEDS_C
 from tests.unit.change_events import AVRO_SCHEMAS, USER_ID, change, encoder
 from tests.unit.random_bson import documents
 from watcher.decoding.avro import content_of
@@ -96,7 +97,7 @@ def test_c_makes_the_same_bytes(envelope: str) -> None:
         assert written(envelope, one, "avro", native=True) == written(envelope, one, "avro", native=False)
 
 
-@pytest.mark.skipif(not COMPILED, reason="C was not compiled")
+@NEEDS_C
 @ALL
 def test_c_makes_the_common_ones(envelope: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("watcher.messages.serializations.avro._Record.written", lambda *_: pytest.fail("made in Python"))
@@ -244,7 +245,7 @@ TEXTS = st.sampled_from(
 ) | st.binary(max_size=6).filter(lambda text: b"\0" not in text)
 
 
-@pytest.mark.skipif(not COMPILED, reason="C was not compiled")
+@NEEDS_C
 @settings(max_examples=300)
 @given(texts=st.lists(TEXTS, min_size=len(KINDS), max_size=len(KINDS)))
 def test_c_encodes_any_column_as_python_does_or_not_at_all(texts: list[bytes]) -> None:
@@ -255,7 +256,7 @@ def test_c_encodes_any_column_as_python_does_or_not_at_all(texts: list[bytes]) -
             assert made == b"p<" + writer_of(schema, is_json=is_json)(text) + b">"
 
 
-@pytest.mark.skipif(not COMPILED, reason="C was not compiled")
+@NEEDS_C
 def test_c_leaves_to_python_what_are_not_its_columns() -> None:
     records = ((b"jJ", (b"", b"", b"")),)
     assert avro_record(records, b"0\0a\0b\0", b"") == b"\2a\2\2b"
@@ -267,7 +268,7 @@ def test_c_leaves_to_python_what_are_not_its_columns() -> None:
         avro_record(((b"j", (b"",)),), b"0\0a\0", b"")
 
 
-@pytest.mark.skipif(not COMPILED, reason="C was not compiled")
+@NEEDS_C
 @ALL
 def test_a_batch_is_what_its_events_are_one_by_one(envelope: str) -> None:
     events = [bytes.fromhex(one["event"]) for one in CASES.values() if one["limit"] == ROOM and not one["missing"]]

@@ -16,15 +16,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.support.fault_matrix import SEED_VARIABLE
+from tests.support.native_part import NEEDS_C
 from tests.unit.change_events import change, encoder, recorded
 from tests.unit.random_bson import documents
 from watcher.errors import Outage, UndeliverableEvent
 from watcher.messages.encoder import Encoder
 from watcher.messages.oversize import LimitOf
-from watcher.messages.serializations.template import COMPILED
 from watcher.model import Message
 
-NATIVE = pytest.mark.skipif(not COMPILED and not os.environ.get("CI"), reason="the part in C was not compiled")
 ROOM = 1_000_000
 OPERATIONS = ("insert", "update", "replace", "delete")
 FORMATS: list[dict[str, Any]] = [
@@ -90,7 +89,7 @@ def events(draw: st.DrawFn) -> list[bytes]:
     return made
 
 
-@NATIVE
+@NEEDS_C
 @settings(deadline=None, max_examples=150)
 @given(
     st.sampled_from(FORMATS), events(), st.integers(1, 10**6), st.sampled_from([1, 300, 2000, ROOM]), st.sampled_from([500, ROOM])
@@ -109,7 +108,7 @@ def test_as_python_one_by_one(form: dict[str, Any], events: list[bytes], sequenc
         assert len(messages) <= 2 or sum(sizes[:-1]) < most_bytes
 
 
-@NATIVE
+@NEEDS_C
 def test_all_that_c_can_make_is_made_at_once_up_to_the_limit() -> None:
     made_by, event = encoder(), bson.encode(change("insert", fullDocument={"n": 1}))
     size = len(made_by.encode(event, 100).value or b"")
@@ -118,7 +117,7 @@ def test_all_that_c_can_make_is_made_at_once_up_to_the_limit() -> None:
     assert list(map(len, together(made_by, [event] * 300, 100, most_bytes=100 * size + 1)))[:2] == [101, 101]
 
 
-@NATIVE
+@NEEDS_C
 def test_an_event_for_python_ends_a_batch_and_only_it_is_python_s() -> None:
     rows = [bson.encode(change("insert", {"_id": number}, fullDocument={"n": number})) for number in range(50)]
     rows[20] = bson.encode(change("insert", fullDocument={"n": Decimal128("1.1")}))
@@ -126,7 +125,7 @@ def test_an_event_for_python_ends_a_batch_and_only_it_is_python_s() -> None:
     assert list(map(len, calls)) == [20, 1, 16, 13]  # after one for Python it begins with fewer
 
 
-@NATIVE
+@NEEDS_C
 def test_what_is_too_large_ends_a_batch_and_is_answered_by_the_policy() -> None:
     texts = ["a", "a" * 1000, "a"]
     rows = [bson.encode(change("insert", {"_id": number}, fullDocument={"text": text})) for number, text in enumerate(texts)]
@@ -138,7 +137,7 @@ def test_what_is_too_large_ends_a_batch_and_is_answered_by_the_policy() -> None:
     ]
 
 
-@NATIVE
+@NEEDS_C
 def test_many_collections_in_one_batch() -> None:
     """More of them than a call tells apart."""
     form = {"topic_insert": "{collection}"}
@@ -146,7 +145,7 @@ def test_many_collections_in_one_batch() -> None:
     assert flat(together(encoder(**form), rows, 1)) == one_by_one(encoder(native=False, **form), rows, 1)
 
 
-@NATIVE
+@NEEDS_C
 def test_errors_are_those_of_the_event_that_has_them() -> None:
     """The messages before it are made all the same."""
     whole = bson.encode(change("insert", fullDocument={"n": 1}))
@@ -161,7 +160,7 @@ def test_errors_are_those_of_the_event_that_has_them() -> None:
         assert str(raised.value) == str(as_before.value)
 
 
-@NATIVE
+@NEEDS_C
 def test_errors_of_naming_a_topic_come_through() -> None:
     def fails(_topic: str) -> int:
         raise Outage("Kafka is away", hint="", component="kafka", code="x")
@@ -170,7 +169,7 @@ def test_errors_of_naming_a_topic_come_through() -> None:
         encoder().next_messages([bson.encode(change("insert", fullDocument={}))], 0, 1, 1, fails, ROOM)
 
 
-@NATIVE
+@NEEDS_C
 def test_events_are_held_while_they_are_read() -> None:
     rows = [bson.encode(change("insert", {"_id": number}, fullDocument={"n": number})) for number in range(100)]
     expected = one_by_one(encoder(native=False), rows, 1)
@@ -182,7 +181,7 @@ def test_events_are_held_while_they_are_read() -> None:
     assert encoder().next_messages(rows, 0, 100, 1, clears, ROOM)[0] == expected
 
 
-@NATIVE
+@NEEDS_C
 def test_large_and_small_events_at_random() -> None:
     """Texts that outgrow their first memory, and ends of a call in between."""
     rng = Random(int(os.environ[SEED_VARIABLE]))
@@ -195,7 +194,7 @@ def test_large_and_small_events_at_random() -> None:
     assert flat(together(encoder(), rows, 1, lambda _: 10**8)) == one_by_one(encoder(native=False), rows, 1, lambda _: 10**8)
 
 
-@NATIVE
+@NEEDS_C
 def test_other_threads_run_while_a_batch_is_written() -> None:
     """The interpreter takes its lock away from nobody meanwhile: so another thread can only run if it's given up."""
     rows = [bson.encode(change("insert", fullDocument={f"f{number}": number for number in range(50)}))] * 500

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import sys
 from collections.abc import Sequence
 from typing import Any
@@ -17,6 +16,7 @@ from bson.raw_bson import RawBSONDocument
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.support.native_part import NEEDS_C
 from tests.unit.bson_types import TYPES, Sample, raw, raw_document, raw_string
 from tests.unit.change_events import change, encoder, recorded
 from tests.unit.random_bson import documents
@@ -26,12 +26,10 @@ from watcher.messages.envelopes.generic import generic
 from watcher.messages.envelopes.layout import Envelope, Layout, Value
 from watcher.messages.rows import RowMessages
 from watcher.messages.serializations.bson_json import DIALECTS
-from watcher.messages.serializations.template import COMPILED, END_OF_TEXT, NOTHING, NUMBER, OUTERMOST, UNLESS_THERE, fast_path
+from watcher.messages.serializations.template import END_OF_TEXT, NOTHING, NUMBER, OUTERMOST, UNLESS_THERE, fast_path
 from watcher.model import Message
 
-pytestmark = pytest.mark.skipif(
-    not COMPILED and not os.environ.get("CI"), reason="the part in C was not compiled: no C compiler, or no Python.h"
-)
+pytestmark = NEEDS_C
 
 PLAIN = DIALECTS["plain"]
 DUMPS = PLAIN.dumps

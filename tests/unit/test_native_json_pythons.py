@@ -20,12 +20,13 @@ from hypothesis import given, seed, settings
 import hatch_build
 from tests.support import native_probe
 from tests.support.fault_matrix import SEED_VARIABLE
+from tests.support.native_part import NEEDS_C
 from tests.support.pythons import Python, claimed, find_python
 from tests.unit.change_events import change, encoder, recorded
 from tests.unit.random_bson import documents
 from watcher.messages.envelopes.generic import generic
 from watcher.messages.serializations.bson_json import DIALECTS
-from watcher.messages.serializations.template import COMPILED, fast_path, template_parts
+from watcher.messages.serializations.template import fast_path, template_parts
 from watcher.model import Message
 
 pytestmark = pytest.mark.one_python  # it runs all of them itself
@@ -82,7 +83,7 @@ def answer(event: bytes) -> Answer | None:
     return tuple(message._replace(topic=topic))
 
 
-@pytest.mark.skipif(not COMPILED and not os.environ.get("CI"), reason="the part in C was not compiled")
+@NEEDS_C
 @pytest.mark.parametrize("version", claimed())
 def test_compiled_with_one_runs_on_the_others(version: str, compiled: Path, questions: list[tuple[bytes, Answer | None]]) -> None:
     command = [python_or_skip(version).path, "-I", native_probe.__file__, compiled]

@@ -107,11 +107,12 @@ def test_it_ends_when_the_topic_is_deleted_under_it(
     db: Database[Document],
     fault_report: FaultReport,
 ) -> None:
-    """A broker that creates topics by itself makes it anew at once, but not compacted."""
+    """A broker that creates topics by itself would make it anew at once, but not compacted. The worker does not let it."""
     worker = deliver_one()
     delete_topic(apache, topic)
     db.users.insert_one({"_id": "after"})
     assert worker.wait(END_TIMEOUT_S) == ExitCode.POSITION_LOST, worker.output
+    assert "holds no position" in worker.status["lastError"]["message"]
     assert worker.status["lastError"]["hint"]
     assert len(inbox.messages()) == 1
     fault_report.count(faults=1, writes=2, messages=1)

@@ -207,7 +207,7 @@ def test_the_position_is_unreadable_during_a_snapshot_of_a_command(
     assert worker.stop() == 0
     write_garbage(apache, f"{settings['kafka_client_id']}.position")
     worker.start().reached()
-    messages = eventually(lambda: ended_messages(inbox), 30, interval_s=0.3)
+    messages = ended_messages(inbox, 30)
     check_aborted(messages, begun, further=["snapshotStarted"] if policy == "snapshot" else [])
     assert worker.stop() == 0, worker.output
     fault_report.count(faults=1, messages=len(messages))
@@ -221,7 +221,7 @@ def test_the_position_topic_is_deleted_under_a_snapshot_of_a_command(
     worker.reached()
     begun = begin_by_command(worker, slowly, inbox)
     delete_topic(apache, f"{settings['kafka_client_id']}.position")
-    messages = eventually(lambda: ended_messages(inbox), 60, interval_s=0.3)
+    messages = ended_messages(inbox, 60)
     check_aborted(messages, begun)
     worker.reached()
     assert worker.stop() == 0, worker.output
@@ -241,7 +241,7 @@ def test_a_lost_position_is_set_anew_during_a_snapshot_of_a_command(
     with pytest.raises(snapshot_change.SnapshotRefused, match="ended"):
         snapshot_change.alter(ours, Delivered(any=True), begun, "pause")
     change(ours, Delivered(any=True), Timeline(ours).now(), "reset")
-    messages = eventually(lambda: ended_messages(inbox), 30, interval_s=0.3)
+    messages = ended_messages(inbox, 30)
     check_aborted(messages, begun, reason="the position was lost, and set anew by ")
     worker.start().reached()
     assert worker.status["snapshot"]["state"] == "aborted"
@@ -249,17 +249,13 @@ def test_a_lost_position_is_set_anew_during_a_snapshot_of_a_command(
     fault_report.count(faults=1, messages=len(messages))
 
 
-def ended_messages(inbox: Inbox) -> list[Message]:
+def ended_messages(inbox: Inbox, timeout_s: float) -> list[Message]:
     """All messages, once a snapshot is aborted."""
-    messages = inbox.messages()
-    return messages if operations(messages, "snapshotAborted") else []
+    return inbox.once(lambda messages: operations(messages, "snapshotAborted"), timeout_s)
 
 
-def check_aborted(
-    messages: list[Message] | None, begun: str, *, reason: str = "changes are missing", further: Sequence[str] = ()
-) -> None:
+def check_aborted(messages: list[Message], begun: str, *, reason: str = "changes are missing", further: Sequence[str] = ()) -> None:
     """The snapshot of this id was aborted after the gap, with what has come of it; then came the beginnings of `further` ones."""
-    messages = messages or []
     assert gaps_and_snapshots(messages) == ["snapshotStarted", "gap", "snapshotAborted", *further]
     [started, *_], [aborted] = operations(messages, "snapshotStarted"), operations(messages, "snapshotAborted")
     assert aborted["reason"].startswith(reason)

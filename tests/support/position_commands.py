@@ -90,7 +90,7 @@ class Repositioned:
         """End the worker. It has noticed no more than a line in its log, and from each position on each change came once. It may
         have taken a command for an outage, as often as one of `outages` says."""
         self.oracle.insert("users", LAST)
-        messages = eventually(lambda: _up_to_the_last(self.inbox), 30)[-1]
+        messages = self.inbox.once(_ends_with_the_last)
         ids = self.commands.ids
         assert len(set(ids)) == len(ids)
         assert min(LIMIT, sum(message["operationType"] in CHANGES for message in messages)) == len(ids)
@@ -113,11 +113,9 @@ class Repositioned:
         return sum(line["event"] == "streaming" for line in self.worker.log)
 
 
-def _up_to_the_last(inbox: Inbox) -> list[list[dict[str, Any]]]:
-    """Return all messages, as a list of one list, once the last write has come after the last change; until then nothing."""
-    messages = inbox.messages()
-    came = [message.get("documentKey", {}).get("_id") for message in messages[-1:]]
-    return [messages] if came == [LAST] else []
+def _ends_with_the_last(messages: Sequence[dict[str, Any]]) -> bool:
+    """Return True once the last write has come after the last change."""
+    return [message.get("documentKey", {}).get("_id") for message in messages[-1:]] == [LAST]
 
 
 def _check_order(messages: Sequence[dict[str, Any]]) -> None:

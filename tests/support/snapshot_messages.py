@@ -32,12 +32,7 @@ def operations(messages: Iterable[Message], *names: str) -> list[Message]:
 
 def completed(inbox: Inbox, timeout_s: float = 30.0, snapshots: int = 1) -> list[Message]:
     """All messages, in order, once so many snapshots are complete."""
-
-    def look() -> list[Message] | None:
-        messages = inbox.messages()
-        return messages if len(operations(messages, "snapshotCompleted")) >= snapshots else None
-
-    return eventually(look, timeout_s, interval_s=0.3) or []
+    return inbox.once(lambda messages: len(operations(messages, "snapshotCompleted")) >= snapshots, timeout_s)
 
 
 def source_of(*dbs: Database[Any]) -> Copy:

@@ -156,6 +156,14 @@ class Inbox:
 
         return eventually(lambda: (read(),), timeout_s, interval_s=0.1)[0]
 
+    def once(
+        self, seen: Callable[[list[dict[str, Any]]], object], timeout_s: float = 30.0, interval_s: float = 0.3
+    ) -> list[dict[str, Any]]:
+        """All messages, in order, read once more after `seen` was true of them. At the first look the rest of that transaction may
+        not have come to the other partitions; at the second it has, or is waited for."""
+        eventually(lambda: seen(self.messages()), timeout_s, interval_s)
+        return self.messages()
+
     def read(self, timeout_s: float) -> list[Record]:
         """Read all committed records. Errors: KafkaException."""
         return read_topics(self.bootstrap, self.topics, timeout_s=timeout_s)

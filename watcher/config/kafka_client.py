@@ -27,6 +27,7 @@ def producer_properties(properties: Mapping[str, Any], transactional_id: str) ->
         "message.timeout.ms": transaction_ms,  # must not be longer than the transaction
         "queue.buffering.max.kbytes": QUEUE_KBYTES,
         "linger.ms": 5,
+        "allow.auto.create.topics": False,  # a broker would make a deleted topic anew with its own settings: not compacted
         **within_limits(properties),
         "partitioner": "murmur2_random",  # the Java client's own, so that a key has the same partition whichever client writes it
         "enable.idempotence": True,

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from datetime import UTC, datetime
 from random import Random
 from typing import Any
 
+import bson
 import pytest
 from bson import Binary, Decimal128, Int64, ObjectId
 from pymongo.client_session import ClientSession
@@ -15,9 +17,11 @@ from pymongo.database import Database
 
 from tests.support.mongodb_faults import failing
 from tests.support.streams import decoded, id_of, opened, read_after, read_until, stream_settings
+from tests.support.waiting import eventually
 from watcher.config import Settings
 from watcher.errors import Outage, UndeliverableEvent
 from watcher.model import ResumeToken
+from watcher.mongodb.resuming_stream import ResumingStream
 from watcher.mongodb.timeline import Timeline
 from watcher.sandbox.mongod import ReplicaSet
 
@@ -118,6 +122,22 @@ def test_inside_a_transaction(what: list[str], mongo: ReplicaSet, files: Db, sta
     for number, event in enumerate(events[:-1]):  # and from each position between them
         rest = read_after(stream_settings(mongo, files.name, **IMAGES), event["_id"], "after")
         assert summary(rest) == [*expected[number + 1 :], ("insert", "after", [])]
+
+
+@pytest.mark.parametrize("exclude", [["fil*"], ["files"]])
+def test_one_of_a_collection_that_is_not_watched_is_none_of_ours(
+    exclude: list[str], mongo: ReplicaSet, files: Db, start: Callable[[], ResumeToken]
+) -> None:
+    """Reading does not fail for it, although MongoDB makes each event before it tests the names."""
+    files.files.insert_one({"_id": "large", "text": LARGE})
+    token = start()
+    grow(files, "large")(None)
+    files.others.insert_one({"_id": "end"})
+    settings = stream_settings(mongo, files.name, exclude_collections=exclude, **IMAGES)
+    with closing(ResumingStream(settings)) as stream:
+        stream.open(token)
+        batch = eventually(lambda: stream.next().events, interval_s=0)
+    assert [bson.decode(event)["documentKey"] for event in batch] == [{"_id": "end"}]
 
 
 def test_documents_as_large_as_they_may_be(mongo: ReplicaSet, files: Db, start: Callable[[], ResumeToken]) -> None:

@@ -11,7 +11,7 @@ from bson.regex import Regex
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from watcher.mongodb.selection import event_stage, glob_to_regex, match_stage
+from watcher.mongodb.selection import NOT_REWRITTEN, event_stage, glob_to_regex, match_stage
 
 NAMES = st.text(alphabet="abz019._-^]![\\ü*?{}\t ", min_size=1, max_size=6)
 GLOBS = st.text(alphabet="ab9*?[]!^-\\.&~|:ü{}\t ", max_size=8)
@@ -83,6 +83,21 @@ def test_a_glob_becomes_an_anchored_regular_expression() -> None:
 def test_the_end_of_the_database_always_comes_through() -> None:
     [stage] = match_stage(["users"], ["sessions"])
     assert {"operationType": {"$in": ["dropDatabase", "invalidate"]}} in stage["$match"]["$or"]
+
+
+@pytest.mark.parametrize(
+    ("watch", "exclude", "is_cheap"),
+    [
+        ([], [], True),
+        (["users", "branches"], ["sessions"], True),
+        (["log_*"], [], False),
+        (["users"], ["log_*"], False),
+        ([], ["sessions"], False),
+    ],
+)
+def test_mongodb_searches_its_oplog_for_plain_names_alone(watch: list[str], exclude: list[str], is_cheap: bool) -> None:
+    [stage] = match_stage(watch, exclude)
+    assert (NOT_REWRITTEN not in stage["$match"]["$or"]) is is_cheap
 
 
 def test_exclusions_alone_do_not_let_every_event_without_a_target_pass() -> None:

@@ -19,6 +19,11 @@ WHOLE_DATABASE = ("dropDatabase", "invalidate")
 BREAKS_REWRITING = {*map(chr, range(0x20)), "\x7f", "'", '"', "\\"}
 """Characters that must not stand in a regular expression: MongoDB 6.0 writes it as JSON into a filter of its oplog, and fails."""
 
+NOT_REWRITTEN = {"_id": {"$exists": False}}
+"""An alternative that is never true. MongoDB rewrites a `$match` into a filter of its oplog, but not an `$or` with an alternative
+that it cannot rewrite. There each regular expression, and each test of a database, becomes an aggregation expression that costs
+more than making the event and testing that: 55 instead of 13 us of mongod's time an event, 41 instead of 16 for one that is not
+wanted."""
 
 VERSION = slice(18, 22)
 """Place of the version in a resume token, which is hexadecimal: after a type of one byte and a time of eight."""
@@ -33,16 +38,17 @@ def scope_stage(scope: Scope) -> list[dict[str, Any]]:
         return match_stage(scope.watch_collections, scope.exclude_collections)
     databases = _databases("ns.db", scope)
     dropped = {"operationType": "dropDatabase", **databases}
-    return [{"$match": {"$or": [_in_scope("ns", scope), _in_scope("to", scope), dropped, {"operationType": "invalidate"}]}}]
+    selected = [_in_scope("ns", scope), _in_scope("to", scope), dropped, {"operationType": "invalidate"}]
+    return [{"$match": {"$or": [*selected, NOT_REWRITTEN]}}]
 
 
 def match_stage(watch: Iterable[str], exclude: Iterable[str]) -> list[dict[str, Any]]:
     """Make the pipeline stages for names or globs to watch (none means all) and to exclude (exclusion wins).
 
-    They test `ns.coll` alone, because MongoDB rewrites that into a filter on the oplog itself; the stream has only one database.
-    A rename is also selected by its target, since it replaces what consumers know under that name.
+    They test `ns.coll` alone, because the stream has only one database. Plain names are left to MongoDB to look for in the oplog
+    itself, which is cheap. A rename is also selected by its target, since it replaces what consumers know under that name.
     """
-    watch, exclude = tuple(watch), tuple(exclude)
+    watch, exclude = [*watch], [*exclude]
     selected = _by_patterns(watch, exclude) if watch or exclude else _all_but_encryption()
     return [{"$match": {"$or": [*selected, {"operationType": {"$in": [*WHOLE_DATABASE]}}]}}]
 
@@ -53,8 +59,10 @@ def operations_stage(exclude: Iterable[str]) -> list[dict[str, Any]]:
 
 
 def _by_patterns(watch: Sequence[str], exclude: Sequence[str]) -> list[dict[str, Any]]:
-    exclude = (*exclude, *unmeant(watch))
-    return [_names("ns.coll", watch, exclude), _names("to.coll", watch, exclude, present=True)]
+    exclude = [*exclude, *unmeant(watch)]
+    selected = [_names("ns.coll", watch, exclude), _names("to.coll", watch, exclude, present=True)]
+    has_regex = any(isinstance(_pattern(name), Regex) for name in (*watch, *exclude))
+    return [*selected, NOT_REWRITTEN] if has_regex else selected
 
 
 def _all_but_encryption() -> list[dict[str, Any]]:
@@ -66,8 +74,7 @@ def _all_but_encryption() -> list[dict[str, Any]]:
 
 
 def _in_scope(namespace: str, scope: Scope) -> dict[str, Any]:
-    """Make the condition for the collections of several databases. Each part tests `db` or `coll` alone, which MongoDB rewrites
-    into a filter on the oplog."""
+    """Make the condition for the collections of several databases."""
     database, collection = f"{namespace}.db", f"{namespace}.coll"
     conditions = [_databases(database, scope), {collection: {"$exists": True}}]
     if scope.watch_collections:

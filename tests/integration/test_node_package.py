@@ -18,6 +18,7 @@ from tests.golden_envelopes import CONTROL_TOPIC, ENVELOPES, ROOM, cases
 from tests.golden_messages import SEQUENCE
 from tests.support.node_package import CLIENT, built_package, in_node, tarball
 from tests.unit.change_events import AVRO_SCHEMAS, encoder
+from watcher import __version__
 from watcher.consumer.change import Change, read
 from watcher.consumer.delivered import Partition
 from watcher.consumer.ordering.sequence_order import SequenceOrder
@@ -46,6 +47,10 @@ def test_what_npm_would_publish(package: Path) -> None:
     assert tarball(package).stat().st_size < 60_000
 
 
+def test_it_has_the_version_of_the_watchers() -> None:
+    assert json.loads((CLIENT / "package.json").read_text())["version"] == __version__
+
+
 def test_the_programs_in_its_readme_have_the_right_types(package: Path, tmp_path: Path) -> None:
     """They are compiled as a user's program is: against the declarations that are published."""
     programs = re.findall(r"```ts\n(.*?)```", (CLIENT / "README.md").read_text(), re.DOTALL)
@@ -54,7 +59,17 @@ def test_the_programs_in_its_readme_have_the_right_types(package: Path, tmp_path
         (package / f"readme-{number}.ts").write_text(program)
     (package / "wrong.ts").write_text('import { DatabaseChangeConsumer } from "database-watcher-consumer";\n' + WRONG)
     files = [f"readme-{number}.ts" for number in range(len(programs))]
-    compiler = ["node", "node_modules/typescript/bin/tsc", "--noEmit", "--strict", "--module", "nodenext", "--target", "es2022"]
+    compiler = [
+        "node",
+        "node_modules/typescript/bin/tsc",
+        "--noEmit",
+        "--strict",
+        "--skipLibCheck",
+        "--module",
+        "nodenext",
+        "--target",
+        "es2022",
+    ]
     done = subprocess.run([*compiler, *files, "wrong.ts"], cwd=package, capture_output=True, text=True, timeout=60, check=False)
     assert [line.partition("(")[0] for line in done.stdout.splitlines() if not line.startswith(" ")] == ["wrong.ts"], done.stdout
 
@@ -148,6 +163,51 @@ def test_what_a_snapshot_covers(package: Path) -> None:
     theirs = [SnapshotCompleted.of(as_change(each)).covers(name, database) for each in messages for name, database in asked]
     assert in_node(package, "covers", calls) == theirs
     assert {True, False} == set(theirs)
+
+
+SOUND = {"brokers": ["localhost:9092"], "groupId": "profession", "topics": ["database.insert"]}
+
+
+REFUSALS: list[tuple[Any, Any, str | None]] = [
+    ({}, ["users", {"collection": "users", "operations": ["drop"]}], None),
+    ({"topics": []}, [], "must not be empty"),
+    ({"topics": ["a b"]}, [], 'there can be no topic "a b"'),
+    ({"topics": ["profession.dead-letter"]}, [], "own dead letters"),
+    ({"topics": ["profession_dead-letter"]}, [], "Kafka takes it for profession_dead-letter"),
+    ({"groupId": "urn:team"}, [], "Set the option deadLetterTopic"),
+    ({"groupId": "urn:team", "options": {"deadLetterTopic": "team"}}, [], None),
+    ({"options": {"attempts": None, "hangAfterMs": None}}, [], None),
+    ({"options": {"atempts": 3}}, [], "there is no option atempts"),
+    ({"options": {"attempts": 0}}, [], "attempts must be a number, at least 1, not 0"),
+    ({"options": {"backoffMs": None}}, [], "backoffMs must be a number"),
+    ({"options": {"onError": "ignore"}}, [], "onError must be one of dead-letter, stop"),
+    ({}, ["users", "users"], "users already has a handler for delete, insert, replace, update"),
+    ({}, [{"collection": "users", "operations": ["insrt"]}], 'did you mean "insert"?'),
+    ({}, [{"collection": "users", "operations": ["gap"]}], 'register it for "*"'),
+    ({}, [""], 'no collection can match ""'),
+]
+"""Arguments of a consumer and what its handlers are for, with a part of the refusal."""
+
+
+def test_consumers_that_cannot_be(package: Path) -> None:
+    calls = [{"config": SOUND | config, "selections": selections} for config, selections, _ in REFUSALS]
+    found = in_node(package, "refusal", calls)
+    for (config, selections, text), refusal in zip(REFUSALS, found, strict=True):
+        assert refusal is None if text is None else text in refusal, (config, selections, refusal)
+
+
+def test_arguments_from_the_environment(package: Path) -> None:
+    group = {"KAFKA_GROUP_ID": "profession"}
+    topics = {"KAFKA_TOPIC_INSERT": "a", "KAFKA_DB_CHANGES_TOPIC": "^b.*", "KAFKA_TOPIC_CONTROL": ""}
+    wrong = [{}, group | {"KAFKA": "[]"}, group | {"KAFKA_TOPIC_INSERT": "{database}"}]
+    usual, chosen, *texts = in_node(
+        package, "environment", [group, group | topics | {"KAFKA_BROKERS": "x:1, y:2", "KAFKA": '{"ssl": true}'}, *wrong]
+    )
+    rows = ["database.insert", "database.update", "database.delete", "database.control"]
+    assert usual == {"brokers": ["localhost:9092"], "groupId": "profession", "topics": rows, "kafka": {}}
+    assert (chosen["topics"], chosen["brokers"], chosen["kafka"]) == (["a", "/^b.*/", rows[3]], ["x:1", "y:2"], {"ssl": True})
+    told = ["KAFKA_GROUP_ID is not set", "KAFKA must be a JSON object", 'cannot subscribe to "{database}"']
+    assert [part in text for part, text in zip(told, texts, strict=True)] == [True] * 3
 
 
 def test_lz4_frames(package: Path) -> None:

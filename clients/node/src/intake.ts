@@ -11,7 +11,7 @@ import { Schemas } from "./decoding/schemas.js";
 import type { Dispatcher } from "./delivery/dispatcher.js";
 import { textOf } from "./errors.js";
 import { Feed, type FeedListener } from "./kafka/feed.js";
-import { causeOf } from "./kafka/kafka-errors.js";
+import { causeOf, isKafkas } from "./kafka/kafka-errors.js";
 import type { LogEnds } from "./kafka/log-ends.js";
 import { Continuity } from "./offsets/continuity.js";
 import type { Offsets } from "./offsets/handled.js";
@@ -91,7 +91,8 @@ export class Intake implements FeedListener {
       if (missing) this.#miss(partition, missing);
       this.#take(partition, batch.messages.map((message) => recordOf(message, batch.topic, batch.partition)), following);
     } catch (error) {
-      if (!this.#parts.stopping.aborted) this.#fail(error);
+      if (isKafkas(error) || this.#parts.stopping.aborted) throw error; // a rebalance, which a heartbeat has noticed
+      this.#fail(error);
     }
   }
 

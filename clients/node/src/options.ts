@@ -76,6 +76,8 @@ const LEAST: Partial<Record<keyof ConsumerOptions, number>> = {
   backoffMs: 0, longestBackoffMs: 0, orderWaitMs: 0, redeliveryWindow: 0,
 };
 
+const MAY_BE_NULL: readonly (keyof ConsumerOptions)[] = ["attempts", "hangAfterMs"];
+
 /** Return the dead-letter topic of a group. */
 export function deadLettersOf(options: ConsumerOptions, groupId: string): string {
   return options.deadLetterTopic ?? `${groupId}.dead-letter`;
@@ -83,11 +85,12 @@ export function deadLettersOf(options: ConsumerOptions, groupId: string): string
 
 /** Fill in the defaults. Throws ConfigurationError for an option that there is not, or an impossible value. */
 export function checkedOptions(given: Partial<ConsumerOptions>): ConsumerOptions {
-  for (const [name, value] of Object.entries(given)) {
+  const set = Object.entries(given).filter(([, value]) => value !== undefined);
+  for (const [name, value] of set) {
     if (!(name in DEFAULTS)) throw new ConfigurationError(`there is no option ${name}`);
     checkValue(name as keyof ConsumerOptions, value);
   }
-  return { ...DEFAULTS, ...given };
+  return { ...DEFAULTS, ...Object.fromEntries(set) };
 }
 
 function checkValue(name: keyof ConsumerOptions, value: unknown): void {
@@ -96,7 +99,7 @@ function checkValue(name: keyof ConsumerOptions, value: unknown): void {
     throw new ConfigurationError(`${name} must be one of ${choices.join(", ")}, not ${JSON.stringify(value)}`);
   }
   const least = LEAST[name];
-  if (least === undefined || (value === null && DEFAULTS[name] !== undefined && ["attempts", "hangAfterMs"].includes(name))) return;
+  if (least === undefined || (value === null && MAY_BE_NULL.includes(name))) return;
   if (typeof value !== "number" || !(value >= least)) {
     throw new ConfigurationError(`${name} must be a number, at least ${least}, not ${JSON.stringify(value)}`);
   }

@@ -9,6 +9,8 @@ const [, , dist, name] = process.argv;
 const load = (module) => import(`${pathToFileURL(dist)}/${module}.js`);
 const buffer = (base64) => (base64 === null ? null : Buffer.from(base64, "base64"));
 
+const { DatabaseChangeConsumer } = await load("index");
+const { readEnvironment } = await load("environment");
 const { Change, partitionId } = await load("change");
 const { read } = await load("decoding/decoder");
 const { TopicPlaces } = await load("decoding/places");
@@ -84,6 +86,26 @@ const functions = {
   },
 
   covers: ({ message, collection, database }) => new SnapshotCompleted(changeOf(message)).covers(collection, database ?? undefined),
+
+  /** The error of a consumer that cannot be; null for one that can. */
+  refusal({ config, selections }) {
+    try {
+      const consumer = new DatabaseChangeConsumer(config);
+      for (const selection of selections) consumer.on(selection, () => {});
+      return null;
+    } catch (error) {
+      return error.message;
+    }
+  },
+
+  environment(variables) {
+    try {
+      const { topics, ...rest } = readEnvironment(variables);
+      return { ...rest, topics: topics.map(String) };
+    } catch (error) {
+      return error.message;
+    }
+  },
 
   lz4: (frames) => decompressLz4(buffer(frames)).toString("base64"),
 

@@ -8,13 +8,13 @@ import { byTopic, type PartitionId, partitionId, partitionOf } from "../change.j
 import { textOf } from "../errors.js";
 import type { Log } from "../log.js";
 import type { ConsumerOptions } from "../options.js";
-import { causeOf, hopeless } from "./kafka-errors.js";
+import { causeOf, hopeless, isKafkas } from "./kafka-errors.js";
 import { rangeAssigner } from "./range-assigner.js";
 
 /** Time until Kafka is tried again, in milliseconds. */
 const RETRY_MS = 1000;
-/** Longest time that a fetch waits at the broker, in milliseconds: so long may an answer to a heartbeat be delayed. */
-const FETCH_WAIT_MS = 500;
+/** Longest time that a fetch waits at the broker, in milliseconds. After a rebalance, so long may pass before the first one. */
+const FETCH_WAIT_MS = 200;
 const HEARTBEATS_PER_SESSION = 4;
 const FEW_RETRIES = { retries: 2 };
 
@@ -67,7 +67,7 @@ export class Feed {
       } catch (error) {
         if (this.#isClosing) return;
         const ours = hopeless(error);
-        if (ours) throw ours;
+        if (ours || !isKafkas(error)) throw ours ?? error;
         if (!this.#isAway) this.#parts.log.warn(`Kafka does not answer; waiting for it: ${textOf(causeOf(error))}`);
         this.#isAway = true;
         await this.#sleep(RETRY_MS);
@@ -94,8 +94,12 @@ export class Feed {
     const other = (ids: ReadonlySet<PartitionId>, without: ReadonlySet<PartitionId>) =>
       [...ids].filter((id) => !without.has(id)).map(partitionOf).map(({ topic, partition }) => ({ topic, partitions: [partition] }));
     const [paused, resumed] = [other(partitions, this.#paused), other(this.#paused, partitions)];
-    if (paused.length > 0) this.#consumer?.pause(paused);
-    if (resumed.length > 0) this.#consumer?.resume(resumed);
+    try {
+      if (paused.length > 0) this.#consumer?.pause(paused);
+      if (resumed.length > 0) this.#consumer?.resume(resumed);
+    } catch (error) {
+      if (!isKafkas(error)) throw error; // kafkajs has given up this moment: `run` begins anew, and then nothing is held back
+    }
     this.#paused = partitions;
   }
 
@@ -145,7 +149,9 @@ export class Feed {
       this.#parts.log.warn(`the topic ${topic} does not exist`);
     }
     for (const topic of there) this.#missing.delete(topic);
-    return there.filter((each) => this.#parts.topics.some((topic) => (typeof topic === "string" ? topic === each : topic.test(each)))).sort();
+    const isOurs = (name: string) =>
+      this.#parts.topics.some((topic) => (typeof topic === "string" ? topic === name : name.search(topic) >= 0));
+    return there.filter(isOurs).sort();
   }
 
   /** Read these topics as a member of the group, until others come or go, until `close`, or until kafkajs gives up. */
@@ -164,13 +170,15 @@ export class Feed {
     const crashed = new Promise<never>((_, reject) => consumer.on(consumer.events.CRASH, ({ payload }) => reject(payload.error)));
     crashed.catch(() => {}); // it is told where this is awaited
     this.#listenTo(consumer);
+    const ended = new AbortController();
     try {
       await consumer.connect();
       await consumer.subscribe({ topics, fromBeginning: this.#parts.options.offsetReset === "earliest" });
       this.#consumer = consumer;
       await consumer.run({ autoCommit: false, eachBatch: (payload) => this.#take(payload) });
-      await Promise.race([crashed, this.#topicsChange(topics)]);
+      await Promise.race([crashed, this.#topicsChange(topics, ended.signal)]);
     } finally {
+      ended.abort();
       this.#parts.listener.revoked();
       [this.#consumer, this.#commit] = [null, null];
       await consumer.disconnect();
@@ -198,10 +206,10 @@ export class Feed {
     await this.#parts.listener.batch(payload);
   }
 
-  /** Wait until other topics are there than these, or until `close`. */
-  async #topicsChange(topics: string[]): Promise<void> {
-    for (let now = topics; now.join() === topics.join() && !this.#isClosing; ) {
-      await this.#sleep(this.#parts.options.newTopicsMs);
+  /** Wait until other topics are there than these, until `close`, or until `ended`. */
+  async #topicsChange(topics: string[], ended: AbortSignal): Promise<void> {
+    for (let now = topics; now.join() === topics.join() && !this.#isClosing && !ended.aborted; ) {
+      await this.#sleep(this.#parts.options.newTopicsMs, ended);
       now = await this.#existing().catch((error: unknown) => {
         this.#parts.log.debug(`the topics are not known: ${textOf(causeOf(error))}`);
         return topics;
@@ -209,8 +217,9 @@ export class Feed {
     }
   }
 
-  /** Wait for so long, or until `close`. */
-  async #sleep(milliseconds: number): Promise<void> {
-    await wait(milliseconds, undefined, { signal: this.#closing.signal }).catch(() => {});
+  /** Wait for so long, until `close`, or until `ended`. */
+  async #sleep(milliseconds: number, ended?: AbortSignal): Promise<void> {
+    const { signal } = this.#closing;
+    await wait(milliseconds, undefined, { signal: ended ? AbortSignal.any([signal, ended]) : signal }).catch(() => {});
   }
 }

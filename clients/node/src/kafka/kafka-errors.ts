@@ -9,6 +9,11 @@ export interface KafkaError extends Error {
   readonly type?: string;
 }
 
+/** True for an error of kafkajs's; others are faults of a program. */
+export function isKafkas(error: unknown): boolean {
+  return error instanceof Error && error.name.startsWith("KafkaJS");
+}
+
 /** Return the error that kafkajs has wrapped into others. */
 export function causeOf(error: unknown): KafkaError {
   let cause = error as KafkaError;

@@ -46,9 +46,11 @@ export class LogEnds {
     const wanted = byTopic([...partitions].map((id) => [id, fromBeginning] as const), (partition) => ({ partition }));
     await this.#cluster.connect();
     await this.#cluster.addMultipleTargetTopics([...wanted.keys()]);
-    const found = await this.#cluster.fetchTopicsOffset(
-      [...wanted].map(([topic, its]) => ({ topic, partitions: its, fromBeginning })),
-    );
+    const topics = [...wanted].map(([topic, its]) => ({ topic, partitions: its, fromBeginning }));
+    const found = await this.#cluster.fetchTopicsOffset(topics).catch(async (error: unknown) => {
+      await this.#cluster.refreshMetadata(); // the next question may find other leaders
+      throw error;
+    });
     const offsets = new Map<PartitionId, number>();
     for (const { topic, partitions: its } of found) {
       for (const { partition, offset } of its) offsets.set(partitionId(topic, partition), Number(offset));

@@ -25,7 +25,10 @@ export function partitionOf(id: PartitionId): { topic: string; partition: number
 }
 
 /** Return what there is for each partition, by topic. */
-export function byTopic<T, R>(entries: Iterable<readonly [PartitionId, T]>, make: (partition: number, value: T) => R): Map<string, R[]> {
+export function byTopic<T, R>(
+  entries: Iterable<readonly [PartitionId, T]>,
+  make: (partition: number, value: T) => R,
+): Map<string, R[]> {
   const topics = new Map<string, R[]>();
   for (const [id, value] of entries) {
     const { topic, partition } = partitionOf(id);
@@ -108,8 +111,8 @@ export class Change<T = Record<string, any>> {
   }
 
   /**
-   * The document. Null for a delete, if it no longer existed when it was looked up, and if it was left out as one of the `truncated`
-   * fields.
+   * The document. Null for a delete, if it no longer existed when it was looked up, and if it was left out as one of the
+   * `truncated` fields.
    */
   get fullDocument(): T | null {
     return this.message["fullDocument"] ?? null;
@@ -134,15 +137,17 @@ export class Change<T = Record<string, any>> {
     return this.message["snapshot"] ?? null;
   }
 
-  /** The `eventId` of an event of the change stream. As text, tokens sort in the order of the stream. Null in all other messages. */
+  /**
+   * The `eventId` of an event of the change stream. As text, tokens sort in the order of the stream. Null in all other messages.
+   */
   get token(): string | null {
     return "snapshot" in this.message ? null : this.eventId;
   }
 
   /**
-   * Text that sorts in the order of a document's states, changes and copies by snapshots alike, also if the watcher's numbers begin
-   * again or another watcher has taken over. It is the second of the change in MongoDB, or the one as of which the document was read,
-   * and then `sequence`.
+   * Text that sorts in the order of a document's states, changes and copies by snapshots alike, also if the watcher's numbers
+   * begin again or another watcher has taken over. It is the second of the change in MongoDB, or the one as of which the document
+   * was read, and then `sequence`.
    */
   get version(): string {
     const seconds = this.token ? parseInt(this.token.slice(...TOKEN_SECONDS), 16) : Math.floor(this.timestamp.getTime() / 1000);
@@ -185,7 +190,13 @@ export function gapBefore(change: Change, reason: string): Change {
   const { database, watcher, sequence, timestamp, record } = change;
   const time = Number.isNaN(timestamp.getTime()) ? new Date(0) : timestamp;
   const message = { operationType: GAP, database, timestamp: time.toISOString(), reason, watcher, sequence };
-  return new Change(message, { ...record, offset: NO_OFFSET, key: null, value: Buffer.from(JSON.stringify(message)), headers: {} });
+  return new Change(message, {
+    ...record,
+    offset: NO_OFFSET,
+    key: null,
+    value: Buffer.from(JSON.stringify(message)),
+    headers: {},
+  });
 }
 
 function hexadecimal(number: number, digits: number): string {

@@ -7,9 +7,7 @@ import { ConfigurationError } from "./errors.js";
 import { addCodecs } from "./kafka/codecs.js";
 import { checkDeadLetterTopic, checkTopics } from "./kafka/names.js";
 import { type Log, STDERR } from "./log.js";
-import {
-  ANY, GAP, SNAPSHOT_ABORTED, SNAPSHOT_COLLECTION_COMPLETED, SNAPSHOT_COMPLETED, SNAPSHOT_STARTED,
-} from "./operations.js";
+import { ANY, GAP, SNAPSHOT_ABORTED, SNAPSHOT_COLLECTION_COMPLETED, SNAPSHOT_COMPLETED, SNAPSHOT_STARTED } from "./operations.js";
 import { checkedOptions, type ConsumerOptions, deadLettersOf } from "./options.js";
 import { type Route, Routes } from "./registration/routes.js";
 import { checkedSelection, checkHandler, type Selection } from "./registration/selection.js";
@@ -80,8 +78,9 @@ export class DatabaseChangeConsumer {
   }
 
   /**
-   * Register a handler for the changes of a collection, one at a time. A message goes to one handler only: a name takes precedence over
-   * a glob, and a glob over `*`. Throws an Error if there is a handler already, and for an operation that no watcher has.
+   * Register a handler for the changes of a collection, one at a time. A message goes to one handler only: a name takes
+   * precedence over a glob, and a glob over `*`. Throws an Error if there is a handler already, and for an operation that no
+   * watcher has.
    */
   on<T = Record<string, any>>(selection: SingleSelection, handler: Handler<Change<T>>): this {
     const { concurrency = 1 } = typeof selection === "string" ? {} : (selection as { concurrency?: number });
@@ -110,8 +109,8 @@ export class DatabaseChangeConsumer {
   }
 
   /**
-   * Register a handler for the ends of snapshots: it is called for each collection, and once more when everything is copied. The control
-   * topic must be among `topics`.
+   * Register a handler for the ends of snapshots: it is called for each collection, and once more when everything is copied. The
+   * control topic must be among `topics`.
    */
   onSnapshotCompleted(handler: Handler<SnapshotCompleted>): this {
     return this.#onControl(handler, (change) => new SnapshotCompleted(change), SNAPSHOT_COLLECTION_COMPLETED, SNAPSHOT_COMPLETED);
@@ -123,8 +122,8 @@ export class DatabaseChangeConsumer {
   }
 
   /**
-   * Register a handler for all messages that no other handler takes: those of other collections, and operations that were added after
-   * this release.
+   * Register a handler for all messages that no other handler takes: those of other collections, and operations that were added
+   * after this release.
    */
   onOther(handler: Handler<Change>): this {
     checkHandler(handler);
@@ -134,14 +133,14 @@ export class DatabaseChangeConsumer {
 
   /**
    * Read and handle messages until `stop`, SIGTERM or SIGINT. The message in hand is finished first. Throws NotPermitted,
-   * ConfigurationError, ReadError, HandlerFailed, ForeignMessage or DeadLetterFailed; the offsets of everything handled by then are
-   * committed. May be called once.
+   * ConfigurationError, ReadError, HandlerFailed, ForeignMessage or DeadLetterFailed; the offsets of everything handled by then
+   * are committed. May be called once.
    */
   async run(): Promise<void> {
     const { brokers, groupId, topics, kafka: settings, log = STDERR } = this.#config;
     addCodecs();
-    const logCreator = () => ({ log: { message } }: LogEntry) => log.debug(`kafkajs: ${message}`);
-    const kafka = new kafkajs.Kafka({ clientId: groupId, ...settings, brokers, logCreator });
+    const write = (entry: LogEntry) => log.debug(`kafkajs: ${entry.log.message}`);
+    const kafka = new kafkajs.Kafka({ clientId: groupId, ...settings, brokers, logCreator: () => write });
     const stop = () => this.stop(); // the second signal has the effect that it had before
     for (const signal of STOP_SIGNALS) process.once(signal, stop);
     try {

@@ -49,5 +49,7 @@ function settingsIn(text: string): Partial<KafkaConfig> {
   } catch {
     // told below
   }
-  throw new ConfigurationError("KAFKA must be a JSON object.", { hint: 'It holds settings of kafkajs, for example {"ssl": true}.' });
+  throw new ConfigurationError("KAFKA must be a JSON object.", {
+    hint: 'It holds settings of kafkajs, for example {"ssl": true}.',
+  });
 }

@@ -89,7 +89,11 @@ export class Intake implements FeedListener {
       if (generation !== this.generation || !this.#targets.offsets.isAssigned(partition)) return;
       const missing = this.#continuity.came(partition, first, following, firstOffset);
       if (missing) this.#miss(partition, missing);
-      this.#take(partition, batch.messages.map((message) => recordOf(message, batch.topic, batch.partition)), following);
+      this.#take(
+        partition,
+        batch.messages.map((message) => recordOf(message, batch.topic, batch.partition)),
+        following,
+      );
     } catch (error) {
       if (isKafkas(error) || this.#parts.stopping.aborted) throw error; // a rebalance, which a heartbeat has noticed
       this.#fail(error);

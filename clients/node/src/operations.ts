@@ -17,11 +17,22 @@ export const ROW_OPERATIONS = ["insert", "update", "replace", "delete"] as const
 
 /** Operations whose messages name no collection. */
 export const OF_A_DATABASE: readonly string[] = [
-  "dropDatabase", "invalidate", GAP, "rewind", SNAPSHOT_STARTED, SNAPSHOT_COMPLETED, SNAPSHOT_ABORTED,
+  "dropDatabase",
+  "invalidate",
+  GAP,
+  "rewind",
+  SNAPSHOT_STARTED,
+  SNAPSHOT_COMPLETED,
+  SNAPSHOT_ABORTED,
 ];
 
 export const OPERATIONS: readonly string[] = [
-  ...ROW_OPERATIONS, "rename", "drop", SNAPSHOT_COLLECTION_COMPLETED, "deadLetter", ...OF_A_DATABASE,
+  ...ROW_OPERATIONS,
+  "rename",
+  "drop",
+  SNAPSHOT_COLLECTION_COMPLETED,
+  "deadLetter",
+  ...OF_A_DATABASE,
 ];
 
 /** Name, glob, or operation that stands for all of them. */

@@ -72,8 +72,16 @@ const CHOICES: Partial<Record<keyof ConsumerOptions, readonly string[]>> = {
 };
 
 const LEAST: Partial<Record<keyof ConsumerOptions, number>> = {
-  attempts: 1, hangAfterMs: 1, bufferBytes: 1, commitEveryMs: 1, sessionTimeoutMs: 1, newTopicsMs: 1,
-  backoffMs: 0, longestBackoffMs: 0, orderWaitMs: 0, redeliveryWindow: 0,
+  attempts: 1,
+  hangAfterMs: 1,
+  bufferBytes: 1,
+  commitEveryMs: 1,
+  sessionTimeoutMs: 1,
+  newTopicsMs: 1,
+  backoffMs: 0,
+  longestBackoffMs: 0,
+  orderWaitMs: 0,
+  redeliveryWindow: 0,
 };
 
 const MAY_BE_NULL: readonly (keyof ConsumerOptions)[] = ["attempts", "hangAfterMs"];

@@ -55,7 +55,12 @@ export class Session {
   constructor(parts: SessionParts) {
     const { kafka, groupId, options, log } = parts;
     const offsets = new Offsets();
-    const attempts = new Attempts(options, log, (milliseconds) => this.#pause(milliseconds), (changes) => offsets.ours(changes));
+    const attempts = new Attempts(
+      options,
+      log,
+      (milliseconds) => this.#pause(milliseconds),
+      (changes) => offsets.ours(changes),
+    );
     this.#parts = parts;
     this.#deadLetters = new DeadLetters(deadLettersOf(options, groupId), kafka, groupId, log);
     this.#dispatcher = new Dispatcher({ ...parts, offsets, deadLetters: this.#deadLetters, attempts });
@@ -131,7 +136,10 @@ export class Session {
     void this.#intake.commit().then(() => (this.#isCommitting = false));
   }
 
-  /** Ask for the ends of the partitions that a message waits for, with one request at a time. One answer serves all that have arrived. */
+  /**
+   * Ask for the ends of the partitions that a message waits for, with one request at a time. One answer serves all that have
+   * arrived.
+   */
   #askIfUnclear(): void {
     const now = performance.now();
     if (this.#isAsking || now < this.#nextQuestionMs) return;

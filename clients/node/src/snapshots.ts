@@ -15,8 +15,8 @@ interface SnapshotMessage {
 
 /**
  * A snapshot begins: documents that are there already come as well, with this id in `Change.snapshot`. `operation` is that of the
- * documents. `collections` are the names and globs that were chosen, none for all. `filters` holds the query of some collections, as
- * MongoDB Extended JSON.
+ * documents. `collections` are the names and globs that were chosen, none for all. `filters` holds the query of some collections,
+ * as MongoDB Extended JSON.
  */
 export interface SnapshotStarted extends SnapshotMessage {
   readonly reason: string;
@@ -33,12 +33,12 @@ export interface SnapshotAborted extends SnapshotMessage {
 }
 
 /**
- * A snapshot has copied a collection, or everything: then `collection` is null. `documents` is the number of copies. `filtered` says
- * that a query chose the documents of `collection`. `collections` and `filters` are the snapshot's choice once everything is copied,
- * and empty before.
+ * A snapshot has copied a collection, or everything: then `collection` is null. `documents` is the number of copies. `filtered`
+ * says that a query chose the documents of `collection`. `collections` and `filters` are the snapshot's choice once everything is
+ * copied, and empty before.
  *
- * What the snapshot `covers` is in the source only if a message numbered from `startedSequence` on has told of it. So a copy removes
- * what this watcher's messages last touched before.
+ * What the snapshot `covers` is in the source only if a message numbered from `startedSequence` on has told of it. So a copy
+ * removes what this watcher's messages last touched before.
  */
 export class SnapshotCompleted implements SnapshotMessage {
   readonly database: string;
@@ -64,9 +64,9 @@ export class SnapshotCompleted implements SnapshotMessage {
   }
 
   /**
-   * True if all documents of the collection, which the watcher delivers, have been copied. A whole snapshot also covers collections
-   * that do not exist any more. `database` is for a watcher of several databases. Without it, a whole snapshot covers the collection if
-   * it does so in each.
+   * True if all documents of the collection, which the watcher delivers, have been copied. A whole snapshot also covers
+   * collections that do not exist any more. `database` is for a watcher of several databases. Without it, a whole snapshot covers
+   * the collection if it does so in each.
    */
   covers(collection: string, database?: string): boolean {
     if (this.collection !== null) {
@@ -80,7 +80,8 @@ export class SnapshotCompleted implements SnapshotMessage {
 
   #coversIn(database: string | undefined, collection: string, filters: Pattern[]): boolean {
     const patterns = this.collections.map(pattern);
-    const takes = (each: Pattern) => (database === undefined || matches(database, each.database)) && matches(collection, each.collection);
+    const takes = (each: Pattern) =>
+      (database === undefined || matches(database, each.database)) && matches(collection, each.collection);
     const everywhere = database === undefined ? patterns.filter((each) => each.database === ANY) : patterns;
     return (patterns.length === 0 || everywhere.some(takes)) && !filters.some(takes);
   }
@@ -121,5 +122,7 @@ interface Pattern {
 /** Split a name or glob of a watcher of several databases. Without a dot outside brackets, it is about the collections of each. */
 function pattern(name: string): Pattern {
   const database = /^(?:\[!?\]?[^\]]*\]|[^.])*/.exec(name)?.[0] ?? "";
-  return database.length === name.length ? { database: ANY, collection: name } : { database, collection: name.slice(database.length + 1) };
+  return database.length === name.length
+    ? { database: ANY, collection: name }
+    : { database, collection: name.slice(database.length + 1) };
 }

@@ -30,7 +30,15 @@ const functions = {
   /** The message in a record, and what follows from it; null if it is none. */
   decode({ key, value, headers, topic, timeMs, template, schemas }) {
     const texts = Object.fromEntries(Object.entries(headers).map(([header, text]) => [header, Buffer.from(text)]));
-    const record = { topic, partition: 0, offset: 0, key: buffer(key), value: buffer(value), headers: texts, timestampMs: timeMs };
+    const record = {
+      topic,
+      partition: 0,
+      offset: 0,
+      key: buffer(key),
+      value: buffer(value),
+      headers: texts,
+      timestampMs: timeMs,
+    };
     try {
       const { message, version, token } = read(record, new TopicPlaces(template), (id) => schemas[id]);
       return { message, version, token };

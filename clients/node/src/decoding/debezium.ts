@@ -9,7 +9,12 @@ const OPERATIONS: Record<string, string> = { c: "insert", r: "insert", u: "updat
 /** True if the value has the shape of Debezium's. */
 export function isChange(value: unknown): boolean {
   const content = withoutSchema(value);
-  return isObject(content) && Object.hasOwn(OPERATIONS, content["op"]) && isObject(content["source"]) && "collection" in content["source"];
+  return (
+    isObject(content) &&
+    Object.hasOwn(OPERATIONS, content["op"]) &&
+    isObject(content["source"]) &&
+    "collection" in content["source"]
+  );
 }
 
 /** True if the key has the shape of Debezium's. */

@@ -41,7 +41,10 @@ function contentOf(data: Buffer | null, schemaOf: SchemaOf): unknown {
 /** Read the change in the envelope that it has. */
 function change(told: WatcherHeaders, key: unknown, content: unknown, place: Place): Message {
   if (told.operation === TOMBSTONE) {
-    return { ...document("delete", place, debezium.isKey(key) ? debezium.documentKey(key)["_id"] : key), operationType: TOMBSTONE };
+    return {
+      ...document("delete", place, debezium.isKey(key) ? debezium.documentKey(key)["_id"] : key),
+      operationType: TOMBSTONE,
+    };
   }
   if (debezium.isChange(content) && debezium.isKey(key)) return debezium.read(key, content);
   if (mongodb.isEvent(content, told.eventId)) return mongodb.read(content);

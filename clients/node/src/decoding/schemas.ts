@@ -64,7 +64,9 @@ export class Schemas {
 async function answerOf(url: string, headers: Record<string, string>): Promise<{ status: number; text: string } | string> {
   try {
     const response = await fetch(url, { headers, signal: AbortSignal.timeout(TIMEOUT_MS) });
-    return response.status >= 500 || response.status === 429 ? `HTTP ${response.status}` : { status: response.status, text: await response.text() };
+    return response.status >= 500 || response.status === 429
+      ? `HTTP ${response.status}`
+      : { status: response.status, text: await response.text() };
   } catch (error) {
     return textOf((error as Error).cause ?? error);
   }

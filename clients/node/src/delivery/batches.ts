@@ -32,8 +32,8 @@ export class Batches {
   }
 
   /**
-   * The batches that must be handed over before this change, to keep the order: those of other handlers that hold changes of the same
-   * collection. Before a message without a collection, such as a control message, all of them are.
+   * The batches that must be handed over before this change, to keep the order: those of other handlers that hold changes of the
+   * same collection. Before a message without a collection, such as a control message, all of them are.
    */
   before(change: Change, route: Route | null): HandlerBatch[] {
     if (this.#open.size === 0) return [];

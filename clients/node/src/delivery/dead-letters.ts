@@ -70,7 +70,10 @@ export class DeadLetters {
 
   async #open(): Promise<Producer> {
     await this.#createTopic();
-    const producer = this.kafka.producer({ createPartitioner: kafkajs.Partitioners.DefaultPartitioner, allowAutoTopicCreation: false });
+    const producer = this.kafka.producer({
+      createPartitioner: kafkajs.Partitioners.DefaultPartitioner,
+      allowAutoTopicCreation: false,
+    });
     await producer.connect();
     return producer;
   }

@@ -134,8 +134,8 @@ export class Dispatcher {
   }
 
   /**
-   * Hand over the batches that come before a change. True if the change is still ours afterwards: meanwhile its partition may have gone
-   * to another member.
+   * Hand over the batches that come before a change. True if the change is still ours afterwards: meanwhile its partition may
+   * have gone to another member.
    */
   async #flushBefore(change: Change, route: Route | null): Promise<boolean> {
     const batches = this.#batches.before(change, route);

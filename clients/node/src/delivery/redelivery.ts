@@ -9,7 +9,10 @@ export class RedeliveryWindow {
     this.#size = size;
   }
 
-  /** True if the message was handled. Its number alone does not show that: a watcher whose position was deleted begins with 1 again. */
+  /**
+   * True if the message was handled. Its number alone does not show that: a watcher whose position was deleted begins with 1
+   * again.
+   */
   has({ watcher, sequence, eventId }: Change): boolean {
     return this.#handled.get(watcher)?.get(sequence) === eventId;
   }

@@ -92,7 +92,10 @@ export class Feed {
   /** Hold back these partitions, and resume all others. */
   holdBack(partitions: ReadonlySet<PartitionId>): void {
     const other = (ids: ReadonlySet<PartitionId>, without: ReadonlySet<PartitionId>) =>
-      [...ids].filter((id) => !without.has(id)).map(partitionOf).map(({ topic, partition }) => ({ topic, partitions: [partition] }));
+      [...ids]
+        .filter((id) => !without.has(id))
+        .map(partitionOf)
+        .map(({ topic, partition }) => ({ topic, partitions: [partition] }));
     const [paused, resumed] = [other(partitions, this.#paused), other(this.#paused, partitions)];
     try {
       if (paused.length > 0) this.#consumer?.pause(paused);
@@ -108,16 +111,20 @@ export class Feed {
     this.#consumer?.seek({ ...partitionOf(partition), offset: String(offset) });
   }
 
-  /** Commit offsets for the group. A failure is logged: then they are committed with the next ones, or the messages come again. */
+  /**
+   * Commit offsets for the group. A failure is logged: then they are committed with the next ones, or the messages come again.
+   */
   async commit(offsets: ReadonlyMap<PartitionId, number>): Promise<boolean> {
     if (offsets.size === 0 || !this.#commit) return true;
     const positions = byTopic(offsets, (partition, offset) => ({ partition, offset: String(offset) }));
     const topics = [...positions].map(([topic, partitions]) => ({ topic, partitions }));
     try {
-      // Not kafkajs's `consumer.commitOffsets`: that one tries again, perhaps after a rebalance, where the partitions may be another's.
+      // Not kafkajs's `consumer.commitOffsets`: that one tries again, perhaps after a rebalance, where the partitions may be
+      // another's.
       await this.#commit({ topics });
     } catch (error) {
-      if (!this.#commitsFail) this.#parts.log.warn(`offsets were not committed, messages may come again: ${textOf(causeOf(error))}`);
+      if (!this.#commitsFail)
+        this.#parts.log.warn(`offsets were not committed, messages may come again: ${textOf(causeOf(error))}`);
       this.#commitsFail = true;
       return false;
     }
@@ -208,7 +215,7 @@ export class Feed {
 
   /** Wait until other topics are there than these, until `close`, or until `ended`. */
   async #topicsChange(topics: string[], ended: AbortSignal): Promise<void> {
-    for (let now = topics; now.join() === topics.join() && !this.#isClosing && !ended.aborted; ) {
+    for (let now = topics; now.join() === topics.join() && !this.#isClosing && !ended.aborted;) {
       await this.#sleep(this.#parts.options.newTopicsMs, ended);
       now = await this.#existing().catch((error: unknown) => {
         this.#parts.log.debug(`the topics are not known: ${textOf(causeOf(error))}`);

@@ -31,7 +31,10 @@ export function hopeless(error: unknown): ConsumerError | null {
   if (NOT_AUTHORISED.includes(type)) return new NotPermitted(message, { hint: RIGHTS_HINT, cause });
   if (name === "KafkaJSNotImplemented") return new ConfigurationError(message, { hint: CODEC_HINT, cause });
   if (type === "INCONSISTENT_GROUP_PROTOCOL") {
-    return new ReadError(message, { hint: "All members of a group need the same assignment: range is what this one has.", cause });
+    return new ReadError(message, {
+      hint: "All members of a group need the same assignment: range is what this one has.",
+      cause,
+    });
   }
   return null;
 }

@@ -43,7 +43,10 @@ export class LogEnds {
   }
 
   async #offsets(partitions: Iterable<PartitionId>, fromBeginning: boolean): Promise<Map<PartitionId, number>> {
-    const wanted = byTopic([...partitions].map((id) => [id, fromBeginning] as const), (partition) => ({ partition }));
+    const wanted = byTopic(
+      [...partitions].map((id) => [id, fromBeginning] as const),
+      (partition) => ({ partition }),
+    );
     await this.#cluster.connect();
     await this.#cluster.addMultipleTargetTopics([...wanted.keys()]);
     const topics = [...wanted].map(([topic, its]) => ({ topic, partitions: its, fromBeginning }));

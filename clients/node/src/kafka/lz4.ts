@@ -14,7 +14,7 @@ const SHORTEST_MATCH = 4;
 /** Return what the frames hold. Throws an Error if they are damaged; checksums are left to Kafka's own. */
 export function decompressLz4(frames: Buffer): Buffer {
   const output = new Output(frames.length * 4);
-  for (let at = 0; at < frames.length; ) at = readFrame(frames, at, output);
+  for (let at = 0; at < frames.length;) at = readFrame(frames, at, output);
   return output.content;
 }
 

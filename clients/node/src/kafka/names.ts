@@ -18,13 +18,18 @@ export function checkTopics(topics: readonly (string | RegExp)[]): void {
   }
 }
 
-/** Throw ConfigurationError if dead letters could not be written to this topic. Otherwise only the first bad message would show it. */
+/**
+ * Throw ConfigurationError if dead letters could not be written to this topic. Otherwise only the first bad message would show it.
+ */
 export function checkDeadLetterTopic(name: string, topics: readonly (string | RegExp)[]): void {
   if (!isTopic(name)) {
     throw new ConfigurationError(`the dead letters cannot go to "${name}": ${RULE}. Set the option deadLetterTopic`);
   }
   const alike = topics.find((each) => typeof each === "string" && asInMetrics(each) === asInMetrics(name));
-  if (alike) throw new ConfigurationError(`the dead letters cannot go to ${name}: Kafka takes it for ${alike}. Set the option deadLetterTopic`);
+  if (alike)
+    throw new ConfigurationError(
+      `the dead letters cannot go to ${name}: Kafka takes it for ${alike}. Set the option deadLetterTopic`,
+    );
 }
 
 /** Return the name as Kafka's metrics show it. Kafka refuses a topic that differs from another one only in `.` and `_`. */

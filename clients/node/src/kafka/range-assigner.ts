@@ -1,5 +1,5 @@
-// Kafka's range assignment: partition n of each topic goes to the same member, so that all messages about a document do. kafkajs has
-// round robin alone. The name and the protocol are those of other clients, so a group may have members in other languages.
+// Kafka's range assignment: partition n of each topic goes to the same member, so that all messages about a document do. kafkajs
+// has round robin alone. The name and the protocol are those of other clients, so a group may have members in other languages.
 
 import { AssignerProtocol, type PartitionAssigner } from "kafkajs";
 
@@ -14,7 +14,10 @@ export const rangeAssigner: PartitionAssigner = ({ cluster }) => ({
   }),
   assign: async ({ members }) => {
     const subscriptions = new Map(
-      members.map(({ memberId, memberMetadata }) => [memberId, AssignerProtocol.MemberMetadata.decode(memberMetadata)?.topics ?? []]),
+      members.map(({ memberId, memberMetadata }) => [
+        memberId,
+        AssignerProtocol.MemberMetadata.decode(memberMetadata)?.topics ?? [],
+      ]),
     );
     const countOf = (topic: string) => cluster.findTopicPartitionMetadata(topic).length;
     return [...assignRange(subscriptions, countOf)].map(([memberId, assignment]) => ({
@@ -26,7 +29,8 @@ export const rangeAssigner: PartitionAssigner = ({ cluster }) => ({
 
 /** Share out the partitions of each topic among the members that have subscribed to it, in the order of their ids. */
 export function assignRange(
-  subscriptions: ReadonlyMap<string, readonly string[]>, countOf: (topic: string) => number,
+  subscriptions: ReadonlyMap<string, readonly string[]>,
+  countOf: (topic: string) => number,
 ): Map<string, Record<string, number[]>> {
   const members = [...subscriptions.keys()].sort();
   const assignments = new Map<string, Record<string, number[]>>(members.map((member) => [member, {}]));

@@ -1,8 +1,8 @@
 import type { PartitionId } from "../change.js";
 
 /**
- * Keeps the offset that should come next in each partition. Markers of transactions and aborted records count, since kafkajs tells their
- * offsets. So records are missing if an offset below the expected one arrives, or if Kafka's first offset is above it.
+ * Keeps the offset that should come next in each partition. Markers of transactions and aborted records count, since kafkajs tells
+ * their offsets. So records are missing if an offset below the expected one arrives, or if Kafka's first offset is above it.
  */
 export class Continuity {
   #next = new Map<PartitionId, number>();
@@ -22,14 +22,17 @@ export class Continuity {
     return offset > (this.#next.get(partition) ?? offset);
   }
 
-  /** Note offsets that hold only markers of transactions and aborted records. If any were skipped before, the next message shows it. */
+  /**
+   * Note offsets that hold only markers of transactions and aborted records. If any were skipped before, the next message shows
+   * it.
+   */
   passed(partition: PartitionId, offset: number, following: number): void {
     if (offset === this.#next.get(partition)) this.#next.set(partition, following);
   }
 
   /**
-   * Note that records begin at `offset`, and that `following` should come next. `firstOffset` is the lowest offset that Kafka has.
-   * Return a text about the records that are missing before them, or null.
+   * Note that records begin at `offset`, and that `following` should come next. `firstOffset` is the lowest offset that Kafka
+   * has. Return a text about the records that are missing before them, or null.
    */
   came(partition: PartitionId, offset: number, following: number, firstOffset: number): string | null {
     const expected = this.#next.get(partition) ?? offset;

@@ -5,11 +5,16 @@ import { type Change, NO_OFFSET, type PartitionId } from "../change.js";
 interface Log {
   nextOffset: number | null;
   committed: number | null;
-  /** Offsets that were read and are not handled. A Set keeps the order of insertion, and offsets rise: the first is the lowest. */
+  /**
+   * Offsets that were read and are not handled. A Set keeps the order of insertion, and offsets rise: the first is the lowest.
+   */
   readonly open: Set<number>;
 }
 
-/** The state of each assigned partition. Messages are handled in the order of `sequence`, not always in that of a partition's offsets. */
+/**
+ * The state of each assigned partition. Messages are handled in the order of `sequence`, not always in that of a partition's
+ * offsets.
+ */
 export class Offsets {
   #logs = new Map<PartitionId, Log>();
 
@@ -35,8 +40,8 @@ export class Offsets {
   }
 
   /**
-   * Hold back commits for something to be reported that has no offset, such as a gap. Until NO_OFFSET is handled, no record that is
-   * taken after this is committed.
+   * Hold back commits for something to be reported that has no offset, such as a gap. Until NO_OFFSET is handled, no record that
+   * is taken after this is committed.
    */
   hold(partition: PartitionId): void {
     this.#logs.get(partition)?.open.add(NO_OFFSET);

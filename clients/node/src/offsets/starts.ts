@@ -29,7 +29,13 @@ export async function findStarts(
   });
 }
 
-function startOf(partition: PartitionId, committed: number, first: number, end: number, otherwise: number): Omit<Start, "partition"> {
+function startOf(
+  partition: PartitionId,
+  committed: number,
+  first: number,
+  end: number,
+  otherwise: number,
+): Omit<Start, "partition"> {
   if (committed < 0) return { offset: otherwise, isNew: true, missing: null };
   if (committed > end) return { offset: otherwise, isNew: false, missing: gone(partition, committed, otherwise) };
   const missing = committed < first ? deleted(partition, committed, first) : null;

@@ -39,7 +39,9 @@ export class PartitionProgress {
     this.settle();
   }
 
-  /** Note the round if the partition was read up to the end that was asked for: messages that had arrived by then need not wait. */
+  /**
+   * Note the round if the partition was read up to the end that was asked for: messages that had arrived by then need not wait.
+   */
   settle(): void {
     if (this.position >= this.end) this.clearRound = this.askedRound;
   }
@@ -157,8 +159,8 @@ export class WatcherLane {
   }
 
   /**
-   * Return an event of the first message's count, and a message with an earlier event although its number is not lower. The event is
-   * that of the first message, or of the last one that went.
+   * Return an event of the first message's count, and a message with an earlier event although its number is not lower. The event
+   * is that of the first message, or of the last one that went.
    */
   #contradiction(): { event: string; older: Top } | null {
     const { place, change } = this.head;
@@ -179,7 +181,10 @@ export class WatcherLane {
     return null;
   }
 
-  /** Move messages of a count to the next one. If one of them has gone already, then it says nothing about the others of this count. */
+  /**
+   * Move messages of a count to the next one. If one of them has gone already, then it says nothing about the others of this
+   * count.
+   */
   #move(count: number, event: string): void {
     for (const queue of this.queues.values()) queue.move(count, event);
     this.#first = undefined;

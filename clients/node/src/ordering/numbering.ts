@@ -1,5 +1,5 @@
-// Recognises when a watcher begins its count of messages again, as watcher/consumer/ordering/numbering.py does; the reasons are there.
-// A test compares both, message by message.
+// Recognises when a watcher begins its count of messages again, as watcher/consumer/ordering/numbering.py does; the reasons are
+// there. A test compares both, message by message.
 
 import type { Change, PartitionId } from "../change.js";
 
@@ -26,7 +26,9 @@ export class Numbering {
   /** Each partition's count, and the highest that it has shown of it. */
   #tops = new Map<PartitionId, { count: number; top: Top }>();
 
-  /** `parted` is called when messages of a count turn out to be of the one after it, with the count and the first of these events. */
+  /**
+   * `parted` is called when messages of a count turn out to be of the one after it, with the count and the first of these events.
+   */
   constructor(parted: (count: number, event: string) => void) {
     this.#parted = parted;
   }
@@ -62,8 +64,8 @@ export class Numbering {
   }
 
   /**
-   * Part a count: what has this event, or a later one, is of the next count. `older` is a message that is not. Return false if events
-   * do not tell these two counts apart.
+   * Part a count: what has this event, or a later one, is of the next count. `older` is a message that is not. Return false if
+   * events do not tell these two counts apart.
    */
   part(count: number, event: string, older: Top): boolean {
     if (count < this.newest && this.#began === null) return false;
@@ -89,8 +91,8 @@ export class Numbering {
   }
 
   /**
-   * Begin a new count after what a partition has shown. If its events are earlier, event ids cannot tell the counts of other partitions
-   * apart.
+   * Begin a new count after what a partition has shown. If its events are earlier, event ids cannot tell the counts of other
+   * partitions apart.
    */
   #begin(count: number, event: string | null, top: Top): void {
     if (event !== null && (isLater(event, top.event) || isLater(event, this.#highest.event))) {
@@ -136,7 +138,9 @@ function contradict(highest: Top, { number, event }: Top): boolean {
   return number <= highest.number && isSameBlock(number, highest.number) && isLater(event, highest.event);
 }
 
-/** True if an earlier event than that of a count's highest number has a number that is not below it: the highest is of a later one. */
+/**
+ * True if an earlier event than that of a count's highest number has a number that is not below it: the highest is of a later one.
+ */
 function precedes({ number, event }: Top, highest: Top): boolean {
   return number >= highest.number && isSameBlock(number, highest.number) && isLater(highest.event, event);
 }

@@ -1,12 +1,12 @@
 // Restores the order of messages of several topics by their `sequence`. Pure: the time is an argument.
 //
-// The rule. Each partition holds the messages of one watcher in rising order. So a message may go when no lower number can still come.
-// That is so in these cases:
+// The rule. Each partition holds the messages of one watcher in rising order. So a message may go when no lower number can still
+// come. That is so in these cases:
 //
 // * its number follows the last one that went; or
-// * every assigned partition has either shown a higher number of this watcher, or was read to an end that Kafka reported *after* the
-//   message had arrived. That end counts uncommitted records. A watcher writes all messages of a transaction before it commits, so every
-//   lower number was already in its log when this message could be read; or
+// * every assigned partition has either shown a higher number of this watcher, or was read to an end that Kafka reported *after*
+//   the message had arrived. That end counts uncommitted records. A watcher writes all messages of a transaction before it commits,
+//   so every lower number was already in its log when this message could be read; or
 // * the partitions it would wait for have been silent for too long.
 //
 // Time here is milliseconds spent listening to Kafka: while a handler works, no partition counts as silent.

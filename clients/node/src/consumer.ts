@@ -26,6 +26,8 @@ const BATCH_SIZE = 500;
 const BATCH_WAIT_MS = 100;
 /** Changes that are collected for each document that is handled at once: several may be of the same one. */
 const CHANGES_PER_DOCUMENT = 8;
+/** kafkajs's own retries are few, because nothing ends them; the consumer goes on by itself. */
+const FEW_RETRIES = { retries: 2 };
 const STOP_SIGNALS = ["SIGTERM", "SIGINT"] as const;
 
 /** What a consumer needs to know. */
@@ -140,7 +142,7 @@ export class DatabaseChangeConsumer {
     const { brokers, groupId, topics, kafka: settings, log = STDERR } = this.#config;
     addCodecs();
     const write = (entry: LogEntry) => log.debug(`kafkajs: ${entry.log.message}`);
-    const kafka = new kafkajs.Kafka({ clientId: groupId, ...settings, brokers, logCreator: () => write });
+    const kafka = new kafkajs.Kafka({ clientId: groupId, retry: FEW_RETRIES, ...settings, brokers, logCreator: () => write });
     const stop = () => this.stop(); // the second signal has the effect that it had before
     for (const signal of STOP_SIGNALS) process.once(signal, stop);
     try {

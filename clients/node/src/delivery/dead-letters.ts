@@ -12,6 +12,9 @@ const STACK_CHARACTERS = 4000;
 /** Limit for a reason, in characters. Kafka counts headers as part of a message's size. */
 const REASON_CHARACTERS = 1000;
 
+/** So often kafkajs tries to write, within about half a minute: each time it waits twice as long, from 0.3 s on. */
+const RETRIES = 7;
+
 const RIGHTS_HINT = 'The principal needs Write and Describe on it, and Create unless it exists. Or set onError to "stop".';
 /** Hints for the user, by the type of Kafka's error. */
 const HINTS: Record<string, string> = {
@@ -73,6 +76,7 @@ export class DeadLetters {
     const producer = this.kafka.producer({
       createPartitioner: kafkajs.Partitioners.DefaultPartitioner,
       allowAutoTopicCreation: false,
+      retry: { retries: RETRIES },
     });
     await producer.connect();
     return producer;

@@ -60,7 +60,7 @@ export class Dispatcher {
   /** Take a message whose turn it is. Throws HandlerFailed, DeadLetterFailed or Stopped. */
   async take(change: Change): Promise<void> {
     const { counts, offsets, routes, log } = this.#parts;
-    const reason = this.#missing.get(placeOf(change));
+    const reason = this.#missing.size > 0 && this.#missing.get(placeOf(change));
     if (reason) {
       this.#missing.delete(placeOf(change));
       await this.#tell(gapBefore(change, reason));

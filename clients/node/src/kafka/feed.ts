@@ -16,7 +16,6 @@ const RETRY_MS = 1000;
 /** Longest time that a fetch waits at the broker, in milliseconds. After a rebalance, so long may pass before the first one. */
 const FETCH_WAIT_MS = 200;
 const HEARTBEATS_PER_SESSION = 4;
-const FEW_RETRIES = { retries: 2 };
 
 /** What a feed tells. All but `batch` are called in passing and must not wait. */
 export interface FeedListener {
@@ -54,7 +53,7 @@ export class Feed {
 
   constructor(parts: FeedParts) {
     this.#parts = parts;
-    this.#admin = parts.kafka.admin({ retry: FEW_RETRIES });
+    this.#admin = parts.kafka.admin();
   }
 
   /** Read until `close`. Throws NotPermitted, ConfigurationError or ReadError. */
@@ -172,7 +171,7 @@ export class Feed {
       maxWaitTimeInMs: FETCH_WAIT_MS,
       allowAutoTopicCreation: false,
       readUncommitted: false, // messages of aborted transactions must not be seen
-      retry: { ...FEW_RETRIES, restartOnFailure: async () => false }, // `run` does, which knows of `close`
+      retry: { restartOnFailure: async () => false }, // `run` does, which knows of `close`
     });
     const crashed = new Promise<never>((_, reject) => consumer.on(consumer.events.CRASH, ({ payload }) => reject(payload.error)));
     crashed.catch(() => {}); // it is told where this is awaited

@@ -185,6 +185,8 @@ REFUSALS: list[tuple[Any, Any, str | None]] = [
     ({}, [{"collection": "users", "operations": ["insrt"]}], 'did you mean "insert"?'),
     ({}, [{"collection": "users", "operations": ["gap"]}], 'register it for "*"'),
     ({}, [""], 'no collection can match ""'),
+    ({}, [{"collection": "users", "operation": "delete"}], 'a handler has no "operation"'),
+    ({}, [{"collection": "users", "size": 5}], "there are collection, operations, database, concurrency"),
 ]
 """Arguments of a consumer and what its handlers are for, with a part of the refusal."""
 

@@ -10,7 +10,7 @@ import { type Log, STDERR } from "./log.js";
 import { ANY, GAP, SNAPSHOT_ABORTED, SNAPSHOT_COLLECTION_COMPLETED, SNAPSHOT_COMPLETED, SNAPSHOT_STARTED } from "./operations.js";
 import { checkedOptions, type ConsumerOptions, deadLettersOf } from "./options.js";
 import { type Route, Routes } from "./registration/routes.js";
-import { checkedSelection, checkHandler, type Selection } from "./registration/selection.js";
+import { type CheckedSelection, checkedSelection, checkHandler, type Selection } from "./registration/selection.js";
 import { Session } from "./session.js";
 import { abortedOf, SnapshotCompleted, startedOf, type SnapshotAborted, type SnapshotStarted } from "./snapshots.js";
 
@@ -87,7 +87,8 @@ export class DatabaseChangeConsumer {
   on<T = Record<string, any>>(selection: SingleSelection, handler: Handler<Change<T>>): this {
     const { concurrency = 1 } = typeof selection === "string" ? {} : (selection as { concurrency?: number });
     const batch = concurrency > 1 ? { concurrency, batchSize: concurrency * CHANGES_PER_DOCUMENT } : {};
-    return this.#add(selection, handler, ([change]) => handler(change as Change<T>), batch);
+    this.#add(checkedSelection(selection, ["concurrency"]), handler, ([change]) => handler(change as Change<T>), batch);
+    return this;
   }
 
   /**
@@ -97,7 +98,9 @@ export class DatabaseChangeConsumer {
     const given = typeof selection === "string" ? {} : (selection as { size?: number; waitMs?: number });
     const { size: batchSize = BATCH_SIZE, waitMs = BATCH_WAIT_MS } = given;
     if (batchSize < 1 || waitMs < 0) throw new Error("size must be at least 1, and waitMs must not be negative");
-    return this.#add(selection, handler, (changes) => handler(changes as Change<T>[]), { batchSize, waitMs });
+    const selected = checkedSelection(selection, ["size", "waitMs"]);
+    this.#add(selected, handler, (changes) => handler(changes as Change<T>[]), { batchSize, waitMs });
+    return this;
   }
 
   /** Register a handler for gaps, which tell of missing changes. The control topic must be among `topics`. */
@@ -158,10 +161,9 @@ export class DatabaseChangeConsumer {
     this.#stopping.abort();
   }
 
-  #add(selection: Selection, handler: unknown, call: Route["handler"], batch: Partial<Route>): this {
+  #add(selected: CheckedSelection, handler: unknown, call: Route["handler"], batch: Partial<Route>): void {
     checkHandler(handler);
-    this.#routes.add({ ...route(call), ...checkedSelection(selection), ...batch });
-    return this;
+    this.#routes.add({ ...route(call), ...selected, ...batch });
   }
 
   /** Register a handler for what `readAs` makes of control messages. It comes before a handler for their collection. */

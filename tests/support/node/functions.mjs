@@ -85,7 +85,7 @@ const functions = {
     try {
       routes.forEach((selection, index) => {
         const rest = { batchSize: 0, waitMs: 0, concurrency: 0, isOfControl: false };
-        chosen.add({ ...checkedSelection(selection), ...rest, handler: () => index });
+        chosen.add({ ...checkedSelection(selection, []), ...rest, handler: () => index });
       });
     } catch {
       return "refused";

@@ -23,9 +23,17 @@ export interface CheckedSelection {
   readonly database: string;
 }
 
-/** Fill in what is left out. Throws an Error if no message could ever match. */
-export function checkedSelection(selection: Selection): CheckedSelection {
+const NAMES = ["collection", "operations", "database"];
+
+/**
+ * Fill in what is left out. Throws an Error if no message could ever match, and for a name that is neither known nor among
+ * `others`.
+ */
+export function checkedSelection(selection: Selection, others: readonly string[]): CheckedSelection {
   const given = typeof selection === "string" ? { collection: selection } : selection;
+  const known = [...NAMES, ...others];
+  const unknown = Object.keys(given).find((name) => !known.includes(name));
+  if (unknown) throw new Error(`a handler has no "${unknown}"; there are ${known.join(", ")}`);
   const { collection, operations = ROW_OPERATIONS, database = ANY } = given;
   checkPattern("collection", collection);
   checkPattern("database", database);

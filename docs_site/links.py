@@ -15,9 +15,8 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
 INDEX = DOCS / "README.md"
-DOCUMENTS = sorted(
-    [*ROOT.glob("*.md"), *DOCS.rglob("*.md"), *(path for path in ROOT.glob("examples/**/*.md") if "node_modules" not in path.parts)]
-)
+BESIDES = [path for part in ("clients", "examples") for path in (ROOT / part).rglob("*.md") if "node_modules" not in path.parts]
+DOCUMENTS = sorted([*ROOT.glob("*.md"), *DOCS.rglob("*.md"), *BESIDES])
 
 LINK = re.compile(r"(?P<before>\]\(\s*<?|(?:src|href|srcset)=\")(?P<target>[^)\s>\"]+)")
 ELSEWHERE = re.compile(r"[a-z][a-z+.-]*:", re.IGNORECASE)

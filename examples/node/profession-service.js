@@ -2,46 +2,40 @@
 //
 //   KAFKA_BROKERS=localhost:9092 MONGODB_URI=mongodb://localhost:27017/profession node profession-service.js
 //
-// On stdout it prints a JSON line for each change that was news, and for each removal of what a snapshot has not found. SIGTERM and Ctrl-C finish the message in hand.
+// On stdout it prints a JSON line for each change that was news, and for each removal of what a snapshot has not found. SIGTERM and
+// Ctrl-C finish the messages in hand.
 
+import { DatabaseChangeConsumer, Reject } from "database-watcher-consumer";
 import mongoose from "mongoose";
 
-import { applyToCopy, isWhole, removeOlder } from "./copy-of-users.js";
-import { DatabaseChangeConsumer } from "./database-change-consumer.js";
+import { applyToCopy, removeOlder, USERS } from "./copy-of-users.js";
 
-const list = (text) => text.split(",").map((part) => part.trim());
+const database = process.env.SOURCE_DATABASE ?? "dashboard"; // topics can be shared by watchers of several databases
+const options = { attempts: null, sessionTimeoutMs: Number(process.env.KAFKA_SESSION_TIMEOUT_MS ?? 10_000) };
+const consumer = DatabaseChangeConsumer.fromEnv({ KAFKA_GROUP_ID: "profession-service", ...process.env }, { options });
 
-const consumer = new DatabaseChangeConsumer({
-  brokers: list(process.env.KAFKA_BROKERS ?? "localhost:9092"),
-  groupId: process.env.KAFKA_GROUP_ID ?? "profession-service",
-  topics: list(process.env.KAFKA_TOPICS ?? "database.insert,database.update,database.delete,database.control"),
-  database: process.env.SOURCE_DATABASE ?? "dashboard",
-  sessionTimeout: Number(process.env.KAFKA_SESSION_TIMEOUT_MS ?? 30_000),
-});
-
-consumer.on("users", async (change) => {
+consumer.onBatch({ collection: USERS, database }, async (changes) => {
   try {
-    if (await applyToCopy(change)) {
-      console.log(JSON.stringify({ operation: change.operationType, key: change.documentKey._id, sequence: change.sequence }));
-    }
+    for (const { operation, key, sequence } of await applyToCopy(changes)) print({ operation, key, sequence });
   } catch (error) {
-    if (!(error instanceof mongoose.Error.CastError)) throw error; // MongoDB is away: the message comes again
-    console.error(`passed over, it does not fit the schema: ${error.message}`); // and never will
+    if (!(error instanceof mongoose.Error.CastError)) throw error; // MongoDB is away, or was quicker: the changes come again
+    throw new Reject(`it does not fit the schema: ${error.message}`); // and never will: to the dead letters
   }
 });
 
-consumer.onSnapshotCompleted(async (end) => {
-  if (!isWhole(end)) return;
-  const removed = await removeOlder(end);
-  if (removed > 0) console.log(JSON.stringify({ operation: end.operationType, removed, sequence: end.sequence }));
+consumer.onSnapshotCompleted(async (snapshot) => {
+  if (!snapshot.covers(USERS, database)) return;
+  const removed = await removeOlder(snapshot);
+  if (removed > 0) print({ removed, sequence: snapshot.sequence });
 });
 
-for (const signal of ["SIGTERM", "SIGINT"]) {
-  process.once(signal, async () => {
-    await consumer.stop();
-    await mongoose.disconnect();
-  });
+function print(line) {
+  console.log(JSON.stringify(line));
 }
 
 await mongoose.connect(process.env.MONGODB_URI ?? "mongodb://localhost:27017/profession");
-await consumer.run();
+try {
+  await consumer.run();
+} finally {
+  await mongoose.disconnect();
+}

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.side_by_side import MOST_PROCESSES, ports_of, turn
+from tests.support.side_by_side import LONG_UNIT_TESTS, MOST_PROCESSES, ports_of, turn
 from tests.support.waiting import eventually
 from watcher.sandbox import process
 
@@ -113,12 +113,18 @@ def test_unit_tests_come_late_and_files_with_tests_that_are_alone_come_last(pyte
             "faults/test_a": marked + "\ndef test_beside(): pass",
             "faults/test_b": "def test_one(): pass",
             "unit/test_c": "def test_one(): pass\ndef test_two(): pass",
+            f"unit/test_{LONG_UNIT_TESTS[0]}": "def test_one(): pass",
             "worker/test_d": "def test_one(): pass",
         }
     )
     result = pytester.runpytest_subprocess("-p", "tests.support.side_by_side", "-n", "1", "--dist", "loadfile", "-v")
-    result.assert_outcomes(passed=10)
-    result.stdout.fnmatch_lines([f"*PASSED*{name}*" for name in ("test_d", "test_b", "test_c", "test_a")])
+    result.assert_outcomes(passed=11)
+    order = ("test_d", "test_b", f"test_{LONG_UNIT_TESTS[0]}", "test_c", "test_a")
+    result.stdout.fnmatch_lines([f"*PASSED*{name}*" for name in order])
+
+
+def test_the_long_files_are_there() -> None:
+    assert [name for name in LONG_UNIT_TESTS if not Path(__file__).with_name(f"test_{name}.py").exists()] == []
 
 
 @pytest.mark.parametrize("directory", ["faults/hosts", "e2e/connect"])

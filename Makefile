@@ -72,6 +72,11 @@ test-pythons: setup ## unit tests and one of the whole way on the other Pythons 
 		$(MAKE) --no-print-directory test VENV=.cache/python$$version PYTHON=$$python ARGS="$(ON_EACH_PYTHON) $(ARGS)" </dev/null; \
 	done
 
+.PHONY: setup-pythons
+setup-pythons: setup ## what test-pythons needs, for all Pythons at the same time: pip uses one core
+	@$(BIN)/python -m tests.support.pythons | awk 'NF == 2' | xargs --no-run-if-empty --max-lines=1 --max-procs=0 \
+		bash -c '$(MAKE) --quiet setup VENV=.cache/python$$0 PYTHON=$$1'
+
 .PHONY: faults
 faults: setup ## the fault matrix; writes its table into docs/reliability.md
 	@$(BIN)/pytest tests/faults --publish docs/reliability.md $(ARGS)

@@ -33,7 +33,7 @@ TOGETHER = (HOSTS, "connect")
 LATER = ("faults", "unit")
 """Directories whose files come later, in this order. Some files of the others take minutes."""
 
-LONG_UNIT_TESTS = ("side_by_side", "snapshot_model", "large_json", "native_json_pythons", "takeover_model", "packaging")
+LONG_UNIT_TESTS = ("snapshot_model", "large_json", "native_json_pythons", "takeover_model", "packaging")
 """Files that are the first of tests/unit, without `test_`. Each takes 15 s or longer: too long to fill a gap at the end."""
 
 MOST_PROCESSES = 8

@@ -13,6 +13,10 @@ NATIVE_PARTS := watcher/_bson_elements.c watcher/messages/serializations/_bson_j
 PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11; do \
 	$$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo $$python; break; }; done)
 
+# Some images set it. Then each worker, command and process of the tests compiles anew what it imports, which is two fifths of a
+# worker's start.
+unexport PYTHONDONTWRITEBYTECODE
+
 # More arguments for pytest: make test ARGS="tests/unit -k compose".
 ARGS ?=
 

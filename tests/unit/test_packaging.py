@@ -247,6 +247,14 @@ def test_make_lists_its_commands() -> None:
     assert len(listed) == len(done.stdout.splitlines())
 
 
+def test_python_keeps_what_it_has_compiled() -> None:
+    show = "show:\n\t@echo $${PYTHONDONTWRITEBYTECODE-unset}"
+    command = ["make", "--no-print-directory", f"--eval={show}", "show"]
+    variables = os.environ | {"PYTHONDONTWRITEBYTECODE": "1"}
+    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=30, cwd=ROOT, env=variables)
+    assert done.stdout == "unset\n"
+
+
 def test_pre_commit_hooks_run_the_tools_of_make_check() -> None:
     makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
     hooks = re.findall(r"entry: \.venv/bin/(\w+(?: [a-z]+)?)", (ROOT / ".pre-commit-config.yaml").read_text(encoding="utf-8"))

@@ -6,14 +6,15 @@ A process runs a whole file. Two directories are as one file: the tests in `host
 mongods, of which two cores carry one, and those in `connect` a Kafka Connect, which takes long to start.
 
 The longest files come first, and the short ones of tests/unit fill the gaps at the end, so that all processes end at about the same
-time. Files with tests that are `alone` come last: nobody has to wait for them then. What each process did is told at the end, by
-run_report.py.
+time. In a directory those with the most tests are mostly the longest. Files with tests that are `alone` come last: nobody has to
+wait for them then. What each process did is told at the end, by run_report.py.
 """
 
 from __future__ import annotations
 
 import fcntl
 import tempfile
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -97,7 +98,8 @@ class Turns:
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
         """Put the files in order."""
         with_alone = {item.path for item in items if is_alone(item)}
-        items.sort(key=lambda item: (item.path in with_alone, turn_of(item.path)))
+        tests = Counter(item.path for item in items)
+        items.sort(key=lambda item: (item.path in with_alone, turn_of(item.path), -tests[item.path]))
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)  # outside of pytest-timeout's clock
     def pytest_runtest_protocol(self, item: pytest.Item) -> Iterator[None]:

@@ -124,14 +124,15 @@ def test_unit_tests_come_late_and_files_with_tests_that_are_alone_come_last(pyte
         **{
             "faults/test_a": marked + "\ndef test_beside(): pass",
             "faults/test_b": "def test_one(): pass",
+            "faults/test_e": "def test_one(): pass\ndef test_two(): pass",
             "unit/test_c": "def test_one(): pass\ndef test_two(): pass",
             f"unit/test_{LONG_UNIT_TESTS[0]}": "def test_one(): pass",
             "worker/test_d": "def test_one(): pass",
         }
     )
     result = run("-n", "1", "--dist", "loadfile", "-v")
-    result.assert_outcomes(passed=11)
-    order = ("test_d", "test_b", f"test_{LONG_UNIT_TESTS[0]}", "test_c", "test_a")
+    result.assert_outcomes(passed=13)
+    order = ("test_d", "test_e", "test_b", f"test_{LONG_UNIT_TESTS[0]}", "test_c", "test_a")
     result.stdout.fnmatch_lines([f"*PASSED*{name}*" for name in order])
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import time
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 
 import psutil
@@ -45,15 +45,16 @@ def pytest_configure(config: pytest.Config) -> None:
 class RunReport:
     """Collects the spans of all processes, and samples of the processor's time."""
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Callable[[], float] = time.time) -> None:
+        self._clock = clock
         self._spans: list[Span] = []
-        self._samples = [(time.time(), processor_seconds())]
+        self._samples = [(clock(), processor_seconds())]
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """A part of a test has ended, in one of pytest-xdist's processes."""
         if node := getattr(report, "node", None):
             self._spans.append(Span(files_of(report.nodeid), node.gateway.id, report.start, report.stop))
-            self._samples.append((time.time(), processor_seconds()))
+            self._samples.append((self._clock(), processor_seconds()))
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         """Tell it, if the run was long enough."""

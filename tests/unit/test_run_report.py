@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 
-from tests.support import run_report
 from tests.support.run_report import RunReport, Span, file_lines, process_lines, processor_line
 
 pytestmark = pytest.mark.one_python  # it is about the tests
@@ -42,15 +41,13 @@ def test_the_processor_is_all_cores() -> None:
 
 
 @pytest.mark.parametrize(("seconds", "told"), [(1, False), (100, True)])
-def test_only_long_runs_tell_it(seconds: int, told: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    clock = iter([1000.0, 1000.0 + seconds])
-    monkeypatch.setattr(run_report.time, "time", lambda: next(clock))
+def test_only_long_runs_tell_it(seconds: int, told: bool) -> None:
     lines: list[str] = []
     report: Any = SimpleNamespace(
         nodeid="tests/unit/test_b.py::test_one", start=1000.0, stop=1001.0, node=SimpleNamespace(gateway=SimpleNamespace(id="gw0"))
     )
     terminal: Any = SimpleNamespace(section=lines.append, write_line=lines.append)
-    run = RunReport()
+    run = RunReport(iter([1000.0, 1000.0 + seconds]).__next__)
     run.pytest_runtest_logreport(report)
     run.pytest_terminal_summary(terminal)
     assert bool(lines) == told

@@ -13,6 +13,10 @@ NATIVE_PARTS := watcher/_bson_elements.c watcher/messages/serializations/_bson_j
 PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11; do \
 	$$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo $$python; break; }; done)
 
+# Some images set it. Then each worker, command and process of the tests compiles anew what it imports, which is two fifths of a
+# worker's start.
+unexport PYTHONDONTWRITEBYTECODE
+
 # More arguments for pytest: make test ARGS="tests/unit -k compose".
 ARGS ?=
 
@@ -71,6 +75,11 @@ test-pythons: setup ## unit tests and one of the whole way on the other Pythons 
 		echo "Python $$version: $$python"; \
 		$(MAKE) --no-print-directory test VENV=.cache/python$$version PYTHON=$$python ARGS="$(ON_EACH_PYTHON) $(ARGS)" </dev/null; \
 	done
+
+.PHONY: setup-pythons
+setup-pythons: setup ## what test-pythons needs, for all Pythons at the same time: pip uses one core
+	@$(BIN)/python -m tests.support.pythons | awk 'NF == 2' | xargs --no-run-if-empty --max-lines=1 --max-procs=0 \
+		bash -c '$(MAKE) --quiet setup VENV=.cache/python$$0 PYTHON=$$1'
 
 .PHONY: faults
 faults: setup ## the fault matrix; writes its table into docs/reliability.md

@@ -19,7 +19,7 @@ from tests.support.proxy import TcpProxy
 from watcher.sandbox.kafka import ApacheKafka, Broker
 from watcher.sandbox.mongod import ReplicaSet
 
-pytest_plugins = ["tests.support.fault_matrix", "tests.support.side_by_side"]
+pytest_plugins = ["tests.support.fault_matrix", "tests.support.side_by_side", "tests.support.run_report"]
 
 SENT_TO_END = (signal.SIGINT, signal.SIGQUIT, signal.SIGHUP, signal.SIGTERM)
 

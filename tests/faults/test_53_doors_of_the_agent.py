@@ -174,13 +174,13 @@ def test_a_head_that_trickles_in_is_not_waited_for(tmp_path: Path, fault_report:
         b"GET /healthz HTTP/1.1\r\nX: ",
         b"POST /api/watchers/a/stop HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 100000\r\n\r\n",
     )
-    with agent_of(tmp_path) as agent:
-        for start in starts:
-            with agent.connect() as stranger:
-                stranger.sendall(start)
-                begun = time.monotonic()
-                eventually(lambda stranger=stranger: trickled(stranger), DEADLINE_S, interval_s=0.2)
-                assert time.monotonic() - begun < SILENT_SECONDS + 10
+    with agent_of(tmp_path) as agent, contextlib.ExitStack() as strangers:
+        trickling = [strangers.enter_context(agent.connect()) for _ in starts]
+        for stranger, start in zip(trickling, starts, strict=True):
+            stranger.sendall(start)
+        begun = time.monotonic()
+        eventually(lambda: all([trickled(each) for each in trickling]), DEADLINE_S, interval_s=0.2)  # noqa: C419  # a byte for each
+        assert time.monotonic() - begun < SILENT_SECONDS + 10
         fault_report.count(faults=len(starts))
 
 

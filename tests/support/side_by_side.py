@@ -6,13 +6,15 @@ A process runs a whole file. Two directories are as one file: the tests in `host
 mongods, of which two cores carry one, and those in `connect` a Kafka Connect, which takes long to start.
 
 The longest files come first, and the short ones of tests/unit fill the gaps at the end, so that all processes end at about the same
-time. Files with tests that are `alone` come last: nobody has to wait for them then.
+time. In a directory those with the most tests are mostly the longest. Files with tests that are `alone` come last: nobody has to
+wait for them then. What each process did is told at the end, by run_report.py.
 """
 
 from __future__ import annotations
 
 import fcntl
 import tempfile
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -31,6 +33,9 @@ TOGETHER = (HOSTS, "connect")
 
 LATER = ("faults", "unit")
 """Directories whose files come later, in this order. Some files of the others take minutes."""
+
+LONG_UNIT_TESTS = ("snapshot_model", "large_json", "native_json_pythons", "takeover_model", "packaging")
+"""Files that are the first of tests/unit, without `test_`. Each takes 15 s or longer: too long to fill a gap at the end."""
 
 MOST_PROCESSES = 8
 """Among which the servers' ports are divided."""
@@ -61,19 +66,26 @@ def is_alone(item: pytest.Item) -> bool:
     return item.get_closest_marker(ALONE) is not None
 
 
-def turn_of(directory: str) -> int:
-    """Return a number by which directories are put in order."""
+def turn_of(file: Path) -> tuple[int, bool]:
+    """Return what files are put in order by."""
+    directory = file.parent.name
     if directory == HOSTS:
-        return -1  # nothing takes longer
-    return LATER.index(directory) + 1 if directory in LATER else 0
+        return -1, False  # nothing takes longer
+    place = LATER.index(directory) + 1 if directory in LATER else 0
+    return place, file.stem.removeprefix("test_") not in LONG_UNIT_TESTS
+
+
+def files_of(nodeid: str) -> str:
+    """Return the file of a test, or the directory if that is in TOGETHER."""
+    file = Path(nodeid.partition("::")[0])
+    return str(file.parent if file.parent.name in TOGETHER else file)
 
 
 class FilesInTurn(LoadFileScheduling):  # type: ignore[misc]  # xdist has no types
     """Scheduler that gives a process all tests of a file, or of a directory in TOGETHER."""
 
     def _split_scope(self, nodeid: str) -> str:
-        file = Path(nodeid.partition("::")[0])
-        return str(file.parent if file.parent.name in TOGETHER else file)
+        return files_of(nodeid)
 
 
 class Turns:
@@ -86,7 +98,8 @@ class Turns:
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
         """Put the files in order."""
         with_alone = {item.path for item in items if is_alone(item)}
-        items.sort(key=lambda item: (item.path in with_alone, turn_of(item.path.parent.name)))
+        tests = Counter(item.path for item in items)
+        items.sort(key=lambda item: (item.path in with_alone, turn_of(item.path), -tests[item.path]))
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)  # outside of pytest-timeout's clock
     def pytest_runtest_protocol(self, item: pytest.Item) -> Iterator[None]:

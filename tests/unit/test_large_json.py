@@ -1,4 +1,4 @@
-"""Large documents, piece by piece: the same text as at once, and no call that keeps other threads waiting."""
+"""Large documents, piece by piece: the same text as at once. test_large_json_lock.py tests that no other thread waits for long."""
 
 from __future__ import annotations
 
@@ -8,12 +8,10 @@ import bson
 import pytest
 from bson import Code, DBRef, ObjectId
 from bson.errors import InvalidBSON
-from bson.raw_bson import RawBSONDocument
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.support.lock_watch import LockWatch
-from tests.support.wide_documents import array, field, flat, insert, nested, string
+from tests.support.wide_documents import field, flat, insert, nested
 from tests.unit.bson_types import TYPES, raw_document
 from tests.unit.change_events import change, encoder
 from tests.unit.random_bson import documents, values
@@ -23,7 +21,6 @@ from watcher.messages.serializations.bson_json import DIALECTS
 from watcher.messages.serializations.large_json import LargeJson
 
 BOTH = pytest.mark.parametrize("dialect", DIALECTS.values(), ids=DIALECTS)
-LONGEST_HOLD_S = 0.05
 pieces = st.sampled_from([1, 12, 40, 200, 10_000])
 
 
@@ -125,26 +122,3 @@ def test_large_ids() -> None:
     message = encoder(native=False).encode(event, 7)
     assert message == encoder().encode(event, 7)
     assert message.key == DIALECTS["plain"].dumps(id_)
-
-
-HOSTILE = {
-    "many fields": lambda: flat(b"f%d" % number for number in range(400_000)),
-    "a name twice among them": lambda: flat([*(b"f%d" % number for number in range(150_000)), b"f0"]),
-    "empty documents": lambda: raw_document(field(4, b"a", array([b"\x03" + raw_document(b"")] * 500_000))),
-    "escapes": lambda: raw_document(field(2, b"a", string(b"\1" * 8_000_000))),
-    "a binary": lambda: raw_document(field(5, b"a", (15_000_000).to_bytes(4, "little") + b"\0" * 15_000_001)),
-    "doubles": lambda: raw_document(field(4, b"a", array([b"\x01" + b"\x9a\x99\x99\x99\x99\x99\xb9\x3f"] * 700_000))),
-    "deep": lambda: nested(flat(b"f%d" % number for number in range(200_000)), 90),
-    "scoped code": lambda: raw_document(
-        bson.encode({"c": Code("f", RawBSONDocument(flat(b"%06d" % number for number in range(300_000))))})[4:-1]
-    ),
-}
-
-
-@pytest.mark.alone  # it measures how long the interpreter's lock is held
-@pytest.mark.parametrize(("native", "json_format"), [(True, "plain"), (False, "plain"), (False, "extended")])
-@pytest.mark.parametrize("name", HOSTILE)
-def test_other_threads_have_their_turn(name: str, native: bool, json_format: str) -> None:
-    event = insert(HOSTILE[name]())
-    encode = encoder(native=native, json_format=json_format).encode
-    assert LockWatch.best_of(5, lambda: encode(event, 1), LONGEST_HOLD_S) < LONGEST_HOLD_S

@@ -39,6 +39,8 @@ OWNED = {"conf.d", "supervisor", "docker-compose.yml"}
 
 PASSWORD = b"hunter2"
 
+pytestmark = pytest.mark.one_python  # `make setup` installs it for each Python in the same way
+
 NATIVE = {part.removesuffix(".c") + ".abi3.so" for part in hatch_build.PARTS}
 OLD = b"compiled from something else"
 
@@ -245,6 +247,14 @@ def test_make_lists_its_commands() -> None:
     assert len(listed) == len(done.stdout.splitlines())
 
 
+def test_python_keeps_what_it_has_compiled() -> None:
+    show = "show:\n\t@echo $${PYTHONDONTWRITEBYTECODE-unset}"
+    command = ["make", "--no-print-directory", f"--eval={show}", "show"]
+    variables = os.environ | {"PYTHONDONTWRITEBYTECODE": "1"}
+    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=30, cwd=ROOT, env=variables)
+    assert done.stdout == "unset\n"
+
+
 def test_pre_commit_hooks_run_the_tools_of_make_check() -> None:
     makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
     hooks = re.findall(r"entry: \.venv/bin/(\w+(?: [a-z]+)?)", (ROOT / ".pre-commit-config.yaml").read_text(encoding="utf-8"))
@@ -275,6 +285,8 @@ def test_the_workflow_of_a_forge_runs_what_ci_runs() -> None:
 def test_ci_runs_each_python_that_the_project_claims() -> None:
     """`make test-pythons` takes the others from the classifiers."""
     commands = (ROOT / ".ci/run").read_text(encoding="utf-8").splitlines()
-    assert commands[-3:] == ["make check", "make test-pythons", "make test"]
+    made = [line.partition("#")[0].strip() for line in commands if line.startswith("make ")]
+    assert made == ["make setup", "make setup-pythons &", "make check", "make test-pythons", "make test"]
+    assert commands[-1] == made[-1]
     assert PROJECT["project"]["requires-python"] == f">={claimed()[0]}"
     assert "{}.{}".format(*sys.version_info) in claimed()

@@ -4,16 +4,28 @@ from __future__ import annotations
 
 import os
 import threading
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from tests.support.side_by_side import MOST_PROCESSES, ports_of, turn
+from tests.support.side_by_side import LONG_UNIT_TESTS, MOST_PROCESSES, ports_of, turn
 from tests.support.waiting import eventually
 from watcher.sandbox import process
 
 pytest_plugins = ["pytester"]
 pytestmark = pytest.mark.one_python  # it is about the tests
+
+
+Run = Callable[..., pytest.RunResult]
+
+
+@pytest.fixture
+def run(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Run:
+    """`run("-n", "4")`: pytest with xdist and ours as its only plugins. To load the others takes longer than the tests."""
+    monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
+    plugins = ("-p", "xdist", "-p", "tests.support.side_by_side", "-p", "no:cacheprovider")
+    return lambda *arguments: pytester.runpytest_subprocess(*plugins, *arguments)
 
 
 class Taking(threading.Thread):
@@ -71,7 +83,7 @@ def test_each_process_has_ports_of_its_own() -> None:
     assert len({port for share in shares for port in share}) == sum(map(len, shares))
 
 
-def test_the_mark_holds_with_xdist(pytester: pytest.Pytester) -> None:
+def test_the_mark_holds_with_xdist(pytester: pytest.Pytester, run: Run) -> None:
     """Four processes, of whose tests one is alone: while it runs, no other has begun and not ended."""
     pytester.makepyfile(
         """
@@ -102,36 +114,42 @@ def test_the_mark_holds_with_xdist(pytester: pytest.Pytester) -> None:
             run(True)
         """
     )
-    result = pytester.runpytest_subprocess("-p", "tests.support.side_by_side", "-n", "4", "-p", "no:cacheprovider")
+    result = run("-n", "4")
     result.assert_outcomes(passed=11)
 
 
-def test_unit_tests_come_late_and_files_with_tests_that_are_alone_come_last(pytester: pytest.Pytester) -> None:
+def test_unit_tests_come_late_and_files_with_tests_that_are_alone_come_last(pytester: pytest.Pytester, run: Run) -> None:
     marked = "\n".join(["import pytest", "@pytest.mark.alone", *(f"def test_{number}(): pass" for number in range(5))])
     pytester.makepyfile(
         **{
             "faults/test_a": marked + "\ndef test_beside(): pass",
             "faults/test_b": "def test_one(): pass",
+            "faults/test_e": "def test_one(): pass\ndef test_two(): pass",
             "unit/test_c": "def test_one(): pass\ndef test_two(): pass",
+            f"unit/test_{LONG_UNIT_TESTS[0]}": "def test_one(): pass",
             "worker/test_d": "def test_one(): pass",
         }
     )
-    result = pytester.runpytest_subprocess("-p", "tests.support.side_by_side", "-n", "1", "--dist", "loadfile", "-v")
-    result.assert_outcomes(passed=10)
-    result.stdout.fnmatch_lines([f"*PASSED*{name}*" for name in ("test_d", "test_b", "test_c", "test_a")])
+    result = run("-n", "1", "--dist", "loadfile", "-v")
+    result.assert_outcomes(passed=13)
+    order = ("test_d", "test_e", "test_b", f"test_{LONG_UNIT_TESTS[0]}", "test_c", "test_a")
+    result.stdout.fnmatch_lines([f"*PASSED*{name}*" for name in order])
+
+
+def test_the_long_files_are_there() -> None:
+    assert [name for name in LONG_UNIT_TESTS if not Path(__file__).with_name(f"test_{name}.py").exists()] == []
 
 
 @pytest.mark.parametrize("directory", ["faults/hosts", "e2e/connect"])
-def test_the_files_of_some_directories_go_to_one_process(pytester: pytest.Pytester, directory: str) -> None:
+def test_the_files_of_some_directories_go_to_one_process(pytester: pytest.Pytester, run: Run, directory: str) -> None:
     body = "import os, pathlib, time\n\ndef test_one():\n    time.sleep(0.2)\n    pathlib.Path(str(os.getpid())).touch()\n"
     names = ("a", "b", "c")
     pytester.makepyfile(**{f"{directory}/test_{name}": body for name in names})
-    command = ("-p", "tests.support.side_by_side", "-n", "3", "--dist", "loadfile", "-p", "no:cacheprovider")
-    pytester.runpytest_subprocess(*command).assert_outcomes(passed=3)
+    run("-n", "3", "--dist", "loadfile").assert_outcomes(passed=3)
     assert len([path for path in pytester.path.iterdir() if path.name.isdigit()]) == 1
 
 
-def test_the_broker_is_told_to_the_process_that_reports(pytester: pytest.Pytester) -> None:
+def test_the_broker_is_told_to_the_process_that_reports(pytester: pytest.Pytester, run: Run) -> None:
     pytester.makeconftest(
         """
         from tests.support.apache_kafka import BROKER_USED
@@ -148,5 +166,5 @@ def test_the_broker_is_told_to_the_process_that_reports(pytester: pytest.Pyteste
             pytestconfig.stash[BROKER_USED] = "the small one"
         """
     )
-    result = pytester.runpytest_subprocess("-p", "tests.support.side_by_side", "-n", "2", "-p", "no:cacheprovider")
+    result = run("-n", "2")
     result.stdout.fnmatch_lines(["kafka: the small one"])

@@ -35,6 +35,7 @@ import orjson
 from bson import Code, DatetimeMS, Int64, ObjectId, Timestamp, json_util
 from bson.codec_options import CodecOptions, DatetimeConversion
 
+from benchmarks.formats import all_formats
 from watcher.messages.encoder import Encoder, MessageFormat
 from watcher.messages.serializations.bson_json import DIALECTS
 
@@ -70,21 +71,16 @@ EVENT = bson.encode(
     }
 )
 PLAIN = DIALECTS["plain"]
+STRICT = {"debezium": "strict", "mongodb": "strict"}
+"""The dialects of envelopes whose default is not the plain one."""
 
 
-def encoder(json_format: str, *, native: bool = True) -> Encoder:
-    return Encoder(
-        MessageFormat(
-            watcher="dashboard-watcher",
-            database="dashboard",
-            topic_insert="database.insert",
-            topic_update="database.update",
-            topic_delete="database.delete",
-            topic_control="database.control",
-            json_format="extended" if json_format == "extended" else "plain",
-        ),
-        native=native,
-    )
+def encoder(*, native: bool = True, **form: Any) -> Encoder:
+    """`form` are further properties of a MessageFormat. In Avro, each schema has an id of five bytes."""
+    topics = {f"topic_{name}": f"database.{name}" for name in ("insert", "update", "delete", "control")}
+    dialect = STRICT.get(form.get("envelope", ""), "plain")
+    made = MessageFormat(**{"watcher": "dashboard-watcher", "database": "dashboard", "json_format": dialect, **topics, **form})
+    return Encoder(made, native=native, prefixes_of=lambda *_: (bytes(5), bytes(5)))
 
 
 def as_batch(made_by: Encoder, events: list[bytes]) -> None:
@@ -121,12 +117,18 @@ def by_json_util() -> str:
 
 
 def alternatives() -> dict[str, Callable[[], object]]:
+    batch = [EVENT] * BATCH
     no_registry = PLAIN.codec.with_options(type_registry=None)
     return {
-        f"Encoder.encode, plain, {len(EVENT)} bytes, in C": partial(encoder("plain").encode, EVENT, 1),
-        f"Encoder.next_messages, plain, {BATCH} of {len(EVENT)} bytes, each": partial(as_batch, encoder("plain"), [EVENT] * BATCH),
-        f"Encoder.encode, plain, {len(EVENT)} bytes, in Python": partial(encoder("plain", native=False).encode, EVENT, 1),
-        f"Encoder.encode, extended, {len(EVENT)} bytes, in Python": partial(encoder("extended", native=False).encode, EVENT, 1),
+        f"Encoder.encode, plain, {len(EVENT)} bytes, in C": partial(encoder().encode, EVENT, 1),
+        **{
+            f"Encoder.next_messages, {name}, {BATCH} of {len(EVENT)} bytes, each": partial(as_batch, encoder(**form), batch)
+            for name, form in all_formats().items()
+        },
+        f"Encoder.encode, plain, {len(EVENT)} bytes, in Python": partial(encoder(native=False).encode, EVENT, 1),
+        f"Encoder.encode, extended, {len(EVENT)} bytes, in Python": partial(
+            encoder(native=False, json_format="extended").encode, EVENT, 1
+        ),
         f"decode {len(DOCUMENT)} bytes: dates as DatetimeMS, Code replaced (ours)": partial(PLAIN.decode, DOCUMENT),
         "decode: Code left alone": partial(bson.decode, DOCUMENT, no_registry),
         "decode: dates as naive datetime": partial(bson.decode, DOCUMENT, with_python_dates(PLAIN.codec, tz_aware=False)),
@@ -155,7 +157,7 @@ def microseconds_of(name: str, call: Callable[[], object]) -> float:
 def main() -> None:
     results = microseconds(alternatives())
     for name, result in results.items():
-        print(f"{name:60}{result:8.2f} µs")
+        print(f"{name:80}{result:8.2f} µs")
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ from typing import Any, TypeAlias
 import orjson
 
 from watcher.messages.envelopes.layout import Envelope, InString, Spaced, filling, name_of, parts_of
-from watcher.messages.headers import Headers
+from watcher.messages.headers import Headers, size_of
 from watcher.messages.row_values import (
     COLLECTION,
     DATABASE,
@@ -88,14 +88,15 @@ class RowMessages:
         key, value = self._dumps(fill_key(change)), None if filled is None else self._dumps(filled)
         if self._frame:
             key, value = self._frame(topic, key, value)
+        headers = self._headers.of(operation, sequence, change[EVENT_ID], time_ms) if self._headers else None
         return Message(
             topic,
             key,
             value,
             record_time_ms(time_ms),
             operation,
-            headers=self._headers.of(operation, sequence, change[EVENT_ID], time_ms) if self._headers else None,
-            header_bytes=self._headers.size(change[EVENT_ID]) if self._headers else 0,
+            headers=headers,
+            header_bytes=size_of(headers),
             database=change[DATABASE],
         )
 

@@ -13,6 +13,7 @@ typedef struct {
     char *start, *end, *limit;
     int dialect;
     int is_spaced; /* a space follows each colon */
+    int in_string; /* it stands within a string */
 } Text;
 
 static inline size_t length_of(const Text *text) { return (size_t)(text->end - text->start); }
@@ -47,8 +48,29 @@ static int append(Text *text, const void *bytes, size_t count) {
 
 static inline int append_colon(Text *text) { return text->is_spaced ? APPEND(text, ": ") : APPEND(text, ":"); }
 
+/* A quotation mark or a backslash, which is escaped within a string. Only after `reserve` of two bytes. */
+static inline void put_mark(Text *text, char mark) {
+    if (text->in_string) *text->end++ = '\\';
+    *text->end++ = mark;
+}
+
+static inline int append_quote(Text *text) {
+    if (!reserve(text, 2)) return 0;
+    put_mark(text, '"');
+    return 1;
+}
+
+static int append_name(Text *text, char before, const char *name, size_t length) {
+    if (!reserve(text, length + 5)) return 0;
+    *text->end++ = before;
+    put_mark(text, '"');
+    put(text, name, length);
+    put_mark(text, '"');
+    return append_colon(text);
+}
+
 /* The beginning of an object's first field, and of one that follows. */
-#define OPEN(text, name) (APPEND(text, "{\"" name "\"") && append_colon(text))
-#define NEXT(text, name) (APPEND(text, ",\"" name "\"") && append_colon(text))
+#define OPEN(text, name) append_name(text, '{', name, sizeof(name) - 1)
+#define NEXT(text, name) append_name(text, ',', name, sizeof(name) - 1)
 
 #endif

@@ -27,7 +27,7 @@ class InString(NamedTuple):
 
 
 class Spaced(NamedTuple):
-    """The value of this name with a space after each colon; it is always there."""
+    """The value of this name with a space after each colon and comma, as MongoDB's Java driver writes it; it is always there."""
 
     value: str
 

@@ -59,7 +59,7 @@ OUTERMOST = NO_PLACE = -1
 DIALECTS_IN_C = {"plain": 0, "extended": 1, "strict": 2}
 """The forms of values: the number of a dialect, to which these are added, or one of PARTS and the others."""
 
-IN_STRING, SPACED = 4, 8
+IN_STRING, SPACED, COMMAS = 4, 8, 128
 PARTS = {"milliseconds": 16, "increment": 48, "integer": 64}
 STRINGS, UNLESS_THERE, BARE = 80, 96, 112
 
@@ -156,7 +156,7 @@ class _Steps:
                 before, separator = b"", b","
             yield b"}", NOTHING, 0
         elif isinstance(layout, Spaced):
-            yield before, self._numbers[layout.value], self._dialect | SPACED
+            yield before, self._numbers[layout.value], self._dialect | SPACED | COMMAS
         elif isinstance(layout, Bare):
             number = self._numbers[layout.value]
             yield before, number, (ALL_DIGITS if layout.all_digits else 0) if number == NUMBER else BARE

@@ -20,7 +20,7 @@ static int write_fields(Text *text, const Value *document, int depth) {
     for (; next_element(&at, end, &element); any = 1) {
         /* What looks like a DBRef is written in another order. */
         if (!is_new(&names, document, &element) || IS_NAMED(&element, "$ref")) return 0;
-        if (any && !APPEND(text, ",")) return 0;
+        if (any && !append_comma(text)) return 0;
         if (!write_string(text, element.name, element.name_length) || !append_colon(text)) return 0;
         if (!write_value(text, &element.value, depth)) return 0;
     }
@@ -33,7 +33,7 @@ static int write_items(Text *text, const Value *array, int depth) {
     int any = 0;
     if (!APPEND(text, "[")) return 0;
     for (; next_element(&at, end, &element); any = 1) {
-        if (any && !APPEND(text, ",")) return 0;
+        if (any && !append_comma(text)) return 0;
         if (!write_value(text, &element.value, depth)) return 0;
     }
     return at == end && APPEND(text, "]");
@@ -88,12 +88,12 @@ static int write_value(Text *text, const Value *value, int depth) {
 
 /* ---- forms of a value ----------------------------------------------------------------------------------------------------------- */
 
-/* A dialect, to which these are added: within a string; with a space after each colon. Or one of the others, which have none: numbers
+/* A dialect, to which these are added: within a string; with a space after each colon, or comma. Or one of the others, which have none: numbers
  * out of a date, a timestamp, or an integer; an array of strings; nothing, as the literal stands for a value that is not there; a text
  * by itself, without quotation marks. */
 enum {
     DIALECT = 3, IN_STRING = 4, SPACED = 8,
-    MILLISECONDS = 16, INCREMENT = 48, INTEGER = 64, STRINGS = 80, UNLESS_THERE = 96, BARE = 112, KIND = 112,
+    MILLISECONDS = 16, INCREMENT = 48, INTEGER = 64, STRINGS = 80, UNLESS_THERE = 96, BARE = 112, KIND = 112, COMMAS = 128,
 };
 
 static int write_in_string(Text *text, const Value *value) {
@@ -133,6 +133,7 @@ static int write_in_form(Text *text, const Value *value, int form) {
     const unsigned char *at = value->start;
     text->dialect = form & DIALECT;
     text->is_spaced = form & SPACED;
+    text->is_airy = form & COMMAS;
     switch (form & KIND) {
     case MILLISECONDS: return value->type == DATE && can_be_nanoseconds(read_int64(at)) && write_integer(text, read_int64(at));
     case INCREMENT: return value->type == TIMESTAMP && write_integer(text, (uint32_t)read_int32(at));

@@ -61,7 +61,7 @@ static int take_step(const Template *template, Case *one, PyObject *source, int 
     if (!PyArg_ParseTuple(source, "Oii", &literal, &step->value, &step->form) || !take_bytes(literal, &step->literal, &step->length)) return 0;
     if (step->value < END_OF_TEXT || step->value >= template->place_count) return refuse("there is no such place");
     if (step->form < 0 || step->form > (DIALECT | IN_STRING | SPACED | KIND | COMMAS)) return refuse("there is no such form");
-    if (step->value == NUMBER && step->form && step->form != ALL_DIGITS) return refuse("a number has as many digits as it needs, or all");
+    if (step->value == NUMBER && step->form && step->form != ALL_DIGITS) return refuse("a number has few digits, or all");
     *texts += step->value == END_OF_TEXT;
     one->count++;
     return 1;

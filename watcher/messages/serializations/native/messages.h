@@ -124,7 +124,8 @@ static Outcome put_fields(PyObject *fields, const Maker *maker, Batch *batch, co
     Py_ssize_t headers = header_size(event, made), size = (Py_ssize_t)(key_size(event) + value_size(event)) + headers;
     if (size > route->limit) return TOO_LARGE;
     int complete = put_prefix(key, key_size(event), route->prefixes[0]) &&
-        (event->is_tombstone || put_prefix(value, value_size(event), route->prefixes[1])) && put_into(fields, TOPIC, shared(route->topic)) &&
+        (event->is_tombstone || put_prefix(value, value_size(event), route->prefixes[1])) &&
+        put_into(fields, TOPIC, shared(route->topic)) &&
         put_into(fields, KEY, as_bytes(key, key_size(event))) &&
         put_into(fields, VALUE, event->is_tombstone ? shared(Py_None) : as_bytes(value, value_size(event))) &&
         /* The nearest time that a record can have, as Kafka takes no negative ones. */

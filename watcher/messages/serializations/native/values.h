@@ -88,9 +88,9 @@ static int write_value(Text *text, const Value *value, int depth) {
 
 /* ---- forms of a value ----------------------------------------------------------------------------------------------------------- */
 
-/* A dialect, to which these are added: within a string; with a space after each colon, or comma. Or one of the others, which have none: numbers
- * out of a date, a timestamp, or an integer; an array of strings; nothing, as the literal stands for a value that is not there; a text
- * by itself, without quotation marks. */
+/* A dialect, to which these are added: within a string; with a space after each colon, or each comma. Or one of the others, which have
+ * none: numbers out of a date, a timestamp, or an integer; an array of strings; nothing, as the literal stands for a value that is not
+ * there; a text by itself, without quotation marks. */
 enum {
     DIALECT = 3, IN_STRING = 4, SPACED = 8,
     MILLISECONDS = 16, INCREMENT = 48, INTEGER = 64, STRINGS = 80, UNLESS_THERE = 96, BARE = 112, KIND = 112, COMMAS = 128,

@@ -16,8 +16,7 @@ Ticks = tuple[int, int]
 """A cluster time of MongoDB: seconds since 1970, and the number of the operation within the second."""
 
 HeaderList = list[tuple[str, bytes]]
-"""Names and values of a record's headers, in the order in which they are written; values are UTF-8. They are bytes since text would
-be encoded again for each message, at a third of what headers cost."""
+"""Names and values of a record's headers, in the order in which they are written; values are UTF-8."""
 
 ANY_PARTITION = -1
 """Leaves the partition to the partitioner."""

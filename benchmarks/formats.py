@@ -32,9 +32,9 @@ FORMATS: Mapping[str, Mapping[str, Any]] = {
 ENVELOPES = (GENERIC, "document", "debezium", "mongodb")
 
 
-def all_formats(registry: str) -> dict[str, Mapping[str, Any]]:
-    """The settings of each format, those of Avro with the registry at this address."""
-    avro = {"serialization": "avro", "schema_registry": {"url": registry}}
+def all_formats(**registry: Any) -> dict[str, Mapping[str, Any]]:
+    """The settings of each format, those of Avro with `registry` as well."""
+    avro = {"serialization": "avro", **registry}
     return {**FORMATS, **{f"{envelope}, in Avro": {"envelope": envelope, **avro} for envelope in ENVELOPES}}
 
 
@@ -45,7 +45,9 @@ def compare(
     more for each of the `deletes`."""
     results = []
     with fake_registry() as registry:
-        contenders = [Watcher(name, settings=settings) for name, settings in all_formats(registry.url).items()]
+        contenders = [
+            Watcher(name, settings=settings) for name, settings in all_formats(schema_registry={"url": registry.url}).items()
+        ]
         for number in attempts.numbers(runs):
             run: dict[str, Figures] = {}
             for place, contender in enumerate(attempts.in_turn(contenders)):

@@ -55,7 +55,7 @@ def cases() -> Iterator[Case]:
         row = change(operation, _id={"_data": f"{SNAPSHOT}.17"}, fullDocument={"_id": USER_ID}, snapshot=SNAPSHOT)
         yield case(f"snapshot, {operation}", bson.encode({**row, "clusterTime": Timestamp(NOON_MS // 1000, 3)}))
     for operation in ("update", "delete"):
-        yield case(f"{operation}, too large with its pre-image", bson.encode(change(operation, **BOTH)), limit=900)
+        yield case(f"{operation}, too large with its pre-image", bson.encode(change(operation, **BOTH)), limit=850)
     yield case("too large", bson.encode(change("insert", fullDocument=BOTH["fullDocument"])), limit=300)
     yield case("too large for MongoDB", bson.encode(change("update", updateDescription=UPDATE)), missing=["fullDocument"])
 
@@ -83,7 +83,7 @@ def made(envelope: str, one: Case, *, native: bool) -> list[list[Any]]:
             text(message.value),
             message.timestamp_ms,
             message.operation,
-            dict(message.headers or ()),
+            {name: text(value) for name, value in message.headers or ()},
         ]
         for message in messages.messages_for(bytes.fromhex(one["event"]), SEQUENCE, limit_of, one["missing"])
     ]

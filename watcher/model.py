@@ -15,7 +15,7 @@ ResumeToken = Mapping[str, Any]
 Ticks = tuple[int, int]
 """A cluster time of MongoDB: seconds since 1970, and the number of the operation within the second."""
 
-HeaderList = list[tuple[str, str]]
+HeaderList = list[tuple[str, bytes]]
 """Names and values of a record's headers, in the order in which they are written; values are UTF-8."""
 
 ANY_PARTITION = -1

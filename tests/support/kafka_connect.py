@@ -15,25 +15,33 @@ from tests.support import apache_kafka, cache, maven
 from watcher.sandbox.errors import SandboxError
 from watcher.sandbox.process import Server
 
-POMS = Path(__file__).parents[2] / "benchmarks" / "peers" / "poms"
+ROOT = Path(__file__).parents[2]
+BENCHMARKED = ROOT / "benchmarks" / "peers" / "poms"
 PEERS = cache.CACHE / "peers"
-GROUPS = {"connect": "org.apache.kafka", "debezium": "io.debezium", "mongodb-connector": "org.mongodb.kafka"}
-PLUGINS = ("debezium", "mongodb-connector")
+POMS = {
+    "connect": (BENCHMARKED / "connect.xml", "org.apache.kafka"),
+    "debezium": (BENCHMARKED / "debezium.xml", "io.debezium"),
+    "mongodb-connector": (BENCHMARKED / "mongodb-connector.xml", "org.mongodb.kafka"),
+    "converter": (ROOT / "tests" / "registry" / "converter.xml", "io.apicurio"),
+}
+"""What is fetched, and the group whose version counts, by name."""
+
+PLUGINS = ("debezium", "mongodb-connector", "converter")
 ANSWER_SECONDS = 30.0
 HEAP = "768m"
 
 
-def jars(pom: str) -> Path:
-    """The directory with what `poms/<pom>.xml` names; raises SandboxError with the reason if it cannot be had."""
-    path = POMS / f"{pom}.xml"
-    return maven.obtain(path, PEERS / f"{pom}-{maven.version(path, GROUPS[pom])}")
+def jars(name: str) -> Path:
+    """The directory with one of POMS; raises SandboxError with the reason if it cannot be had."""
+    pom, group = POMS[name]
+    return maven.obtain(pom, PEERS / f"{name}-{maven.version(pom, group)}")
 
 
 def jars_or_skip() -> None:
     """Get all jars. Without them the test is skipped, or fails where Apache Kafka is required."""
     try:
-        for pom in GROUPS:
-            jars(pom)
+        for name in POMS:
+            jars(name)
     except SandboxError as error:
         (pytest.fail if apache_kafka.required() else pytest.skip)(f"no Kafka Connect: {error}")
 

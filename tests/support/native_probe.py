@@ -1,5 +1,5 @@
 """Runs the part in C without anything else of the project: `python -I native_probe.py PART`, with a pickle on stdin: what
-its template is made of, and events with the answers to them.
+its template is made of, and others to be tried, and events with the answers to them.
 
 Any Python takes it, one without the project's dependencies too. What is wrong goes to stderr, and the exit code is 1.
 """
@@ -26,13 +26,8 @@ class Message(tuple):
 
 
 def topic_of(operation, database, collection):
-    """Names the topic of a route, without a limit."""
-    return f"{operation} {database}.{collection}", sys.maxsize
-
-
-def headers_of(operation, number, event_id, time):
-    """Headers of anything."""
-    return [(operation, str(number)), (event_id, str(time))], 100
+    """Names the topic of a route, without a limit and anything in front of messages."""
+    return f"{operation} {database}.{collection}", sys.maxsize, b"", b""
 
 
 def load(path):
@@ -66,12 +61,12 @@ def leaks(function, arguments, values):
 def main():
     """Ask what is to be asked, compare the answers, and see that nothing is left or missing afterwards."""
     part = load(sys.argv[1])
-    parts, questions = pickle.load(sys.stdin.buffer)
+    parts, others, questions = pickle.load(sys.stdin.buffer)
     parts = (Message, *parts)
     template = part.template(*parts)
 
     def answer(event):
-        messages, *_ = part.fill(template, [event], 0, 1, 7, 1, topic_of, None)
+        messages, *_ = part.fill(template, [event], 0, 1, 7, 1, topic_of)
         return messages[0] if messages else None
 
     faults = [(event, expected) for event, expected in questions if answer(event) != expected]
@@ -80,23 +75,23 @@ def main():
     several = [made, made, declined]
     values = (made, declined, several, template, parts, topic_of)
     for arguments in (
-        (template, [made], 0, 1, 7, 1, topic_of, None),
-        (template, several, 0, 3, 7, 10**6, topic_of, None),
-        (template, [declined], 0, 1, 7, 1, topic_of, None),
-        (template, [declined], 0, 1, 2**63, 1, topic_of, None),
-        (template, several, 0, 3, 7, 10**6, lambda *_: ("topic", 10), None),
-        (template, several, 0, 3, 7, 10**6, lambda *_: "topic", None),
-        (template, several, 0, 4, 7, 10**6, topic_of, None),
-        (template, [made], 0, 1, "7", 1, topic_of, None),
-        (None, [made], 0, 1, 7, 1, topic_of, None),
+        (template, [made], 0, 1, 7, 1, topic_of),
+        (template, several, 0, 3, 7, 10**6, topic_of),
+        (template, [declined], 0, 1, 7, 1, topic_of),
+        (template, [declined], 0, 1, 2**63, 1, topic_of),
+        (template, several, 0, 3, 7, 10**6, lambda *_: ("topic", 10, b"", b"")),
+        (template, several, 0, 3, 7, 10**6, lambda *_: "topic"),
+        (template, several, 0, 3, 7, 10**6, lambda *_: ("topic", 10**6, b"", b"12345" * 1000)),
+        (template, several, 0, 4, 7, 10**6, topic_of),
+        (template, [made], 0, 1, "7", 1, topic_of),
+        (None, [made], 0, 1, 7, 1, topic_of),
         (),
     ):
         faults += leaks(part.fill, arguments, values)
-    for arguments in (parts, (*parts[:2], 99, *parts[3:]), (*parts[:4], (("insert", -1, 1, ((b"", 99, 0),)),)), ()):
+    for arguments in (parts, (*parts[:2], 99, *parts[3:]), (*parts[:4], (("insert", -1, 1, ((b"", 99, 0),), (), 0),), ()), ()):
         faults += leaks(part.template, arguments, values)
-    with_headers = part.template(*parts[:3], (*parts[3][:2], parts[3][2], parts[3][0]), parts[4])
-    for function in (headers_of, len):
-        faults += leaks(part.fill, (with_headers, several, 0, 3, 7, 10**6, topic_of, function), values)
+    for other in others:
+        faults += leaks(part.fill, (part.template(Message, *other), several, 0, 3, 7, 10**6, topic_of), values)
     sys.exit("\n".join(map(repr, faults)) or 0)
 
 

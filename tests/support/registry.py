@@ -60,9 +60,14 @@ class Apicurio(Server):
         self._java = apache_kafka.obtain().java
 
     @property
+    def root(self) -> str:
+        """The address in front of all interfaces."""
+        return f"http://{self.address}"
+
+    @property
     def url(self) -> str:
         """The address for `[schema_registry]`."""
-        return f"http://{self.address}/apis/ccompat/v7"
+        return f"{self.root}/apis/ccompat/v7"
 
     def command(self) -> list[str | Path]:
         """Java; with the options for a quick start, as the sandbox's broker."""

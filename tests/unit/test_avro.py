@@ -9,8 +9,10 @@ from typing import Any
 
 import bson
 import fastavro
+import orjson
 import pytest
 from bson.binary import Binary
+from bson.datetime_ms import DatetimeMS
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -26,11 +28,11 @@ from watcher.decoding.places import TopicPlaces
 from watcher.errors import UndeliverableEvent
 from watcher.messages.serializations.avro_binary import kind_of, long, string, writer_of
 from watcher.messages.serializations.avro_schemas import JSON, STRINGS
-from watcher.messages.serializations.template import COMPILED
+from watcher.messages.serializations.template import COMPILED, END_OF_TEXT, OUTERMOST
 from watcher.model import Message
 
 if COMPILED:
-    from watcher.messages.serializations._bson_json import avro_record
+    from watcher.messages.serializations._bson_json import fill, template
 
 KINDS = [
     (schema, is_json)
@@ -101,7 +103,14 @@ def test_c_makes_the_same_bytes(envelope: str) -> None:
 @ALL
 def test_c_makes_the_common_ones(envelope: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("watcher.messages.serializations.avro._Record.written", lambda *_: pytest.fail("made in Python"))
-    for name in ("recorded insert", "recorded replace", "recorded delete", "an update that removes nothing", "in a transaction"):
+    for name in (
+        "recorded insert",
+        "recorded replace",
+        "recorded delete",
+        "recorded update",
+        "an update that removes nothing",
+        "in a transaction",
+    ):
         written(envelope, CASES[name], "avro")
 
 
@@ -159,7 +168,7 @@ def test_an_event_without_its_document_is_refused(native: bool) -> None:
 
 def test_a_cloud_event_tells_its_media_type() -> None:
     message = encoder(serialization="avro", cloudevents=True).encode(bson.encode(change("delete")), 1)
-    assert dict(message.headers or ())["content-type"] == "application/avro"
+    assert dict(message.headers or ())["content-type"] == b"application/avro"
 
 
 @given(number=st.integers(-(2**63), 2**63 - 1))
@@ -240,9 +249,20 @@ def test_all_of_avro_is_read() -> None:
     assert found == {**told, "next": told}
 
 
+ARRAYS = [b"[]", b'["a","b c"]', b'["a",]', b'["a" ]', b'["a\\"b"]', b'[""', b'["a"]]', b'["a"b]', '["ü"]'.encode()]
 TEXTS = st.sampled_from(
-    [b"", b"null", b"{}", b'"a\\"b"', b'"plain"', b'"', b"7", b"-1", b"9" * 18, b"1" * 19, b"9" * 19, b"-", b"1.5", b"[]"]
+    [b"", b"null", b"{}", b'"a\\"b"', b'"plain"', b'"', b"7", b"-1", b"9" * 18, b"1" * 19, b"9" * 19, b"-", b"1.5", *ARRAYS]
 ) | st.binary(max_size=6).filter(lambda text: b"\0" not in text)
+
+
+def record_by_c(records: tuple[Any, ...], columns: bytes) -> bytes | None:
+    """The record that C makes of columns, or None if it leaves them to Python."""
+    places = ((OUTERMOST, b"type", 2, False), (OUTERMOST, b"at", 9, False))
+    steps = ((columns, END_OF_TEXT, 0), (b"null", END_OF_TEXT, 0))
+    made = template(Message, places, 0, (0, 0, 1), (("x", -1, 1, steps, (), 0),), records)
+    event = bson.encode({"type": "x", "at": DatetimeMS(0)})
+    messages, *_ = fill(made, [event], 0, 1, 1, 1, lambda *_: ("topic", ROOM, b"", b""))
+    return messages[0].key if messages else None
 
 
 @NEEDS_C
@@ -250,22 +270,25 @@ TEXTS = st.sampled_from(
 @given(texts=st.lists(TEXTS, min_size=len(KINDS), max_size=len(KINDS)))
 def test_c_encodes_any_column_as_python_does_or_not_at_all(texts: list[bytes]) -> None:
     for (schema, is_json), text in zip(KINDS, texts, strict=True):
-        kind = kind_of(schema, is_json=is_json)
-        made = avro_record(((kind, (b"<", b">")),), b"0\0" + text + b"\0", b"p")
+        made = record_by_c(((kind_of(schema, is_json=is_json), (b"<", b">")),), b"0\0" + text + b"\0")
         if made is not None:
-            assert made == b"p<" + writer_of(schema, is_json=is_json)(text) + b">"
+            assert made == b"<" + writer_of(schema, is_json=is_json)(text) + b">"
+
+
+@NEEDS_C
+@given(strings=st.lists(st.text(st.characters(codec="ascii", exclude_categories=["Cc"], exclude_characters='"\\'), max_size=200)))
+def test_c_encodes_arrays_of_plain_strings(strings: list[str]) -> None:
+    text = orjson.dumps(strings)
+    for schema in (STRINGS, ["null", STRINGS]):
+        assert record_by_c(((kind_of(schema), (b"", b"")),), b"0\0" + text + b"\0") == writer_of(schema)(text)
 
 
 @NEEDS_C
 def test_c_leaves_to_python_what_are_not_its_columns() -> None:
-    records = ((b"jJ", (b"", b"", b"")),)
-    assert avro_record(records, b"0\0a\0b\0", b"") == b"\2a\2\2b"
-    for columns in (b"", b"0", b"0\0a\0", b"0\0a\0b\0c\0", b"0\0a\0b"):
-        assert avro_record(records, columns, b"") is None
-    with pytest.raises(IndexError):
-        avro_record(records, b"1\0a\0b\0", b"")
-    with pytest.raises(ValueError, match="literal"):
-        avro_record(((b"j", (b"",)),), b"0\0a\0", b"")
+    records = ((b"j", (b"", b"")), (b"jJ", (b"<", b"", b"")))
+    assert record_by_c(records, b"1\0a\0b\0") == b"<\2a\2\2b"
+    for columns in (b"1", b"1\0a\0", b"1\0a\0b\0c\0", b"1\0a\0b", b"2\0a\0b\0", b"99999999999\0a\0b\0", b"x\0a\0b\0"):
+        assert record_by_c(records, columns) is None
 
 
 @NEEDS_C

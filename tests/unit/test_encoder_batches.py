@@ -34,6 +34,8 @@ FORMATS: list[dict[str, Any]] = [
     {"envelope": "document"},
     {"envelope": "debezium", "cloudevents": True},
     {"envelope": "mongodb", "json_format": "strict"},
+    {"serialization": "avro"},
+    {"envelope": "debezium", "serialization": "avro", "json_format": "strict"},
     {"topic_insert": "{database}.{collection}.new", "topic_update": "changes", "topic_delete": "{operation}.{collection}"},
 ]
 FOR_PYTHON = [{"n": Decimal128("1.1")}, {"$ref": "c"}, {"at": DatetimeMS(2**60)}, {"n": 1e-9}]

@@ -10,7 +10,7 @@ from typing import Any
 import bson
 import orjson
 import pytest
-from bson import Binary, Code, DatetimeMS, Int64, ObjectId
+from bson import Binary, Code, DatetimeMS, Int64, ObjectId, Timestamp
 from bson.codec_options import CodecOptions, DatetimeConversion
 from bson.raw_bson import RawBSONDocument
 from hypothesis import given, settings
@@ -23,10 +23,10 @@ from tests.unit.random_bson import documents
 from watcher.errors import UndeliverableEvent
 from watcher.messages.envelopes import ENVELOPES
 from watcher.messages.envelopes.generic import generic
-from watcher.messages.envelopes.layout import Envelope, Layout, Value
+from watcher.messages.envelopes.layout import ALL_DIGITS, Envelope, Layout, Value
 from watcher.messages.rows import RowMessages
 from watcher.messages.serializations.bson_json import DIALECTS
-from watcher.messages.serializations.template import END_OF_TEXT, NOTHING, NUMBER, OUTERMOST, UNLESS_THERE, fast_path
+from watcher.messages.serializations.template import BARE, END_OF_TEXT, NOTHING, NUMBER, OUTERMOST, UNLESS_THERE, fast_path
 from watcher.model import Message
 
 pytestmark = NEEDS_C
@@ -46,14 +46,14 @@ RAW: CodecOptions[dict[str, Any]] = CodecOptions(
 NATIVE_TYPES = {0x01, 0x02, 0x03, 0x04, 0x07, 0x08, 0x09, 0x0A, 0x10, 0x11, 0x12}
 
 
-def topic_of(operation: str, database: str, collection: str) -> tuple[str, int]:
-    return f"{operation} {database} {collection}", sys.maxsize
+def topic_of(operation: str, database: str, collection: str) -> tuple[str, int, bytes, bytes]:
+    return f"{operation} {database} {collection}", sys.maxsize, b"", b""
 
 
 def natively(event: bytes, sequence: int = 7, envelope: Envelope = GENERIC, dialect: str = "plain") -> Message | None:
     fill = fast_path(envelope, DUMPS, dialect, Message)
     assert fill is not None
-    messages, size, _ = fill([event], 0, 1, sequence, 1, topic_of, None)
+    messages, size, _ = fill([event], 0, 1, sequence, 1, topic_of)
     assert size == sum(len(message.value or b"") for message in messages)
     return messages[0] if messages else None
 
@@ -205,7 +205,7 @@ def test_sequence(sequence: int) -> None:
     assert same(change("delete"), sequence) is (sequence < 2**63)
 
 
-RIGHT = ([b"", recorded()["insert"]], 1, 1, 7, 1, topic_of, None)
+RIGHT = ([b"", recorded()["insert"]], 1, 1, 7, 1, topic_of)
 WRONG = [
     (0, None),
     (0, ["text"]),
@@ -216,6 +216,8 @@ WRONG = [
     (4, None),
     (5, None),
     (5, lambda *_: "topic"),
+    (5, lambda *_: ("topic", 1)),
+    (5, lambda *_: ("topic", "1", b"", b"")),
     (5, len),
 ]
 
@@ -229,61 +231,86 @@ def test_wrong_arguments(arguments: Sequence[Any]) -> None:
         fill(*arguments)
 
 
-def test_headers_need_the_place_of_the_id() -> None:
-    fill = fast_path(GENERIC, DUMPS, "plain", Message)
-    assert fill is not None
-    with pytest.raises(ValueError, match="id"):
-        fill(*RIGHT[:-1], lambda *_: ([], 0))
-
-
 PLACES = (
     (OUTERMOST, b"type", 2, False), (OUTERMOST, b"ns", 3, False), (OUTERMOST, b"at", 9, False), (OUTERMOST, b"any", 0, True),
     (1, b"db", 2, False),
 )  # fmt: skip
-ABOUT = (4, 4, 2, -1)
+ABOUT = (4, 4, 2)
 TEXTS = ((b"", END_OF_TEXT, 0), (b"", END_OF_TEXT, 0))
+
+
+def case(
+    steps: Any, name: Any = "insert", condition: int = -1, messages: int = 1, headers: Any = (), header_bytes: Any = 0
+) -> tuple[Any, ...]:
+    return name, condition, messages, steps, headers, header_bytes
+
+
+CASE = case(TEXTS)
+CONTENTS = [
+    ([], 0, ABOUT, ()),
+    ((PLACES[4], *PLACES[:4]), 0, ABOUT, ()),  # a field of the event behind one of a document
+    ((*PLACES, (7, b"db", 2, False)), 0, ABOUT, ()),
+    ((*PLACES[:4], (3, b"db", 2, False)), 0, ABOUT, ()),  # within what need not be a document
+    ((*PLACES[:3], (OUTERMOST, b"u", 3, True), (3, b"f", 2, False)), 0, ABOUT, ()),  # always there, within what may be absent
+    (PLACES[:4] * 9, 0, ABOUT, ()),
+    (PLACES, 5, ABOUT, ()),
+    (PLACES, -1, ABOUT, ()),
+    (PLACES, 1, ABOUT, ()),  # no string
+    (PLACES, 0, (5, 4, 2), ()),
+    (PLACES, 0, (4, -1, 2), ()),
+    (PLACES, 0, (4, 3, 2), ()),  # not always there
+    (PLACES, 0, (4, 4, 0), ()),  # no date
+    (PLACES, 0, (4, 4), ()),
+    (PLACES, 0, ABOUT, (CASE,) * 9),
+]
+CASES = [
+    "insert",
+    case([*TEXTS]),
+    case(TEXTS, b"insert"),
+    case(TEXTS, messages=0),
+    case(()),
+    case((*TEXTS, TEXTS[0])),
+    case(((b"", 5, 0), *TEXTS)),
+    case(((b"", -4, 0), *TEXTS)),
+    case((("", 0, 0), *TEXTS)),
+    case(TEXTS, condition=5),
+    case(TEXTS, condition=-2),
+    case(((b"", 0, 256), *TEXTS)),  # no such form
+    case(((b"", 0, -1), *TEXTS)),
+    case(((b"", NUMBER, 7), *TEXTS)),  # neither as many digits as there are, nor all
+    case(TEXTS, headers=["a"]),
+    case(TEXTS, headers=(b"a",)),
+    case(TEXTS, headers=("a",)),  # without a text
+    case((TEXTS[0],) * 11, headers=("a",) * 9),
+    case(TEXTS, header_bytes=None),
+]
+RECORDS = [
+    "record",
+    (),
+    (b"j", (b"", b""), b""),
+    ("j", (b"", b"")),
+    (b"j", [b"", b""]),
+    (b"j", (b"",)),
+    (b"j", (b"", "")),
+]
 
 
 @pytest.mark.parametrize(
     "parts",
     [
         (),
-        ([], 0, ABOUT, ()),
-        ((PLACES[4], *PLACES[:4]), 0, ABOUT, ()),  # a field of the event behind one of a document
-        ((*PLACES, (7, b"db", 2, False)), 0, ABOUT, ()),
-        ((*PLACES[:4], (3, b"db", 2, False)), 0, ABOUT, ()),  # within what need not be a document
-        ((*PLACES[:3], (OUTERMOST, b"u", 3, True), (3, b"f", 2, False)), 0, ABOUT, ()),  # always there, within what may be absent
-        (PLACES[:4] * 9, 0, ABOUT, ()),
-        (PLACES, 5, ABOUT, ()),
-        (PLACES, -1, ABOUT, ()),
-        (PLACES, 1, ABOUT, ()),  # no string
-        (PLACES, 0, (5, 4, 2, -1), ()),
-        (PLACES, 0, (4, -1, 2, -1), ()),
-        (PLACES, 0, (4, 3, 2, -1), ()),  # not always there
-        (PLACES, 0, (4, 4, 0, -1), ()),  # no date
-        (PLACES, 0, (4, 4, 2, 2), ()),  # no string
-        (PLACES, 0, (4, 4, 2), ()),
-        (PLACES, 0, ABOUT, ("insert",)),
-        (PLACES, 0, ABOUT, (("insert", -1, 1, [*TEXTS]),)),
-        (PLACES, 0, ABOUT, ((b"insert", -1, 1, TEXTS),)),
-        (PLACES, 0, ABOUT, (("insert", -1, 0, TEXTS),)),  # no message
-        (PLACES, 0, ABOUT, (("insert", -1, 1, ()),)),
-        (PLACES, 0, ABOUT, (("insert", -1, 1, (*TEXTS, TEXTS[0])),)),
-        (PLACES, 0, ABOUT, (("insert", -1, 1, ((b"", 5, 0), *TEXTS)),)),
-        (PLACES, 0, ABOUT, (("insert", -1, 1, ((b"", -4, 0), *TEXTS)),)),
-        (PLACES, 0, ABOUT, (("insert", -1, 1, (("", 0, 0), *TEXTS)),)),
-        (PLACES, 0, ABOUT, (("insert", -1, 1, TEXTS),) * 9),
-        (PLACES, 0, ABOUT, (("insert", 5, 1, TEXTS),)),  # no such condition
-        (PLACES, 0, ABOUT, (("insert", -2, 1, TEXTS),)),
-        (PLACES, 0, ABOUT, (("insert", -1, 1, ((b"", 0, 128), *TEXTS)),)),  # no such form
-        (PLACES, 0, ABOUT, (("insert", -1, 1, ((b"", 0, -1), *TEXTS)),)),
+        *((*contents, ()) for contents in CONTENTS),
+        *((PLACES, 0, ABOUT, (wrong,), ()) for wrong in CASES),
+        *((PLACES, 0, ABOUT, (CASE,), (wrong,)) for wrong in RECORDS),
+        (PLACES, 0, ABOUT, (CASE,), [(b"j", (b"", b""))]),
+        (PLACES, 0, ABOUT, (CASE,), ((b"j", (b"", b"")),) * 17),
     ],
     ids=str,
 )
 def test_templates_that_are_none(parts: tuple[Any, ...]) -> None:
     from watcher.messages.serializations._bson_json import template
 
-    assert template(Message, PLACES, 0, ABOUT, (("insert", -1, 1, TEXTS),))
+    assert template(Message, PLACES, 0, ABOUT, (CASE,), ((b"j", (b"", b"")),))
     with pytest.raises((TypeError, ValueError)):
         template(Message, *parts)
 
@@ -293,30 +320,63 @@ def test_a_message_is_a_kind_of_tuple(message_type: Any) -> None:
     from watcher.messages.serializations._bson_json import template
 
     with pytest.raises((TypeError, ValueError)):
-        template(message_type, PLACES, 0, ABOUT, (("insert", -1, 1, TEXTS),))
+        template(message_type, PLACES, 0, ABOUT, (CASE,), ())
+
+
+AT_FIVE = {"ns": {"db": "d"}, "at": DatetimeMS(5)}
 
 
 def test_a_template_of_any_fields() -> None:
     from watcher.messages.serializations._bson_json import fill, template
 
     bracket, comma, end = (b"[", 4, 0), (b",", 3, 0), (b"]", END_OF_TEXT, 0)
+    digits, name, time = ((b"", number, form) for number, form in ((NUMBER, ALL_DIGITS), (4, BARE), (2, BARE)))
+    headers = ("number", ("always", b"the same"), "name", "time")
     cases = (
-        ("a", 3, 1, (bracket, comma, end, (b"!", NOTHING, 0), TEXTS[0])),
-        ("a", -1, 1, (bracket, (b",-", 3, UNLESS_THERE), end, TEXTS[0])),
-        ("b", -1, 2, ((b"", 0, 0), TEXTS[0], (b"", NUMBER, 0), TEXTS[0])),
+        case((bracket, comma, end, (b"!", NOTHING, 0), TEXTS[0]), "a", 3),
+        case((bracket, (b",-", 3, UNLESS_THERE), end, TEXTS[0]), "a"),
+        case(((b"", 0, 0), TEXTS[0], (b"", NUMBER, 0), TEXTS[0]), "b", messages=2),
+        case((bracket, end, bracket, end, digits, end, name, end, time, end), "c", headers=headers, header_bytes=100),
     )
-    made = template(Message, PLACES, 0, ABOUT, cases)
-    at = DatetimeMS(5)
-    types = [("b", {}), ("a", {"any": [None]}), ("b", {}), ("a", {}), ("b", {})]
-    events = [bson.encode({"type": type, "ns": {"db": "d"}, "at": at, **more}) for type, more in types]
+    made = template(Message, PLACES, 0, ABOUT, cases, ())
+    types = [("b", {}), ("a", {"any": [None]}), ("b", {}), ("a", {}), ("b", {}), ("c", {})]
+    events = [bson.encode({**AT_FIVE, "type": type, **more}) for type, more in types]
+    named = [("number", b"0000000000000000010]"), ("always", b"the same"), ("name", b"d]"), ("time", b"1970-01-01T00:00:00.005Z]")]
     expected = [
         Message("b d d", b'"b"', b"9", 5, "b", database="d"),
         Message("a d d", b'["d",[null]]', b"!", 5, "a", database="d"),
         Message("b d d", b'"b"', b"12", 5, "b", database="d"),
+        Message("c d d", b'["d"]', b'["d"]', 5, "c", headers=named, header_bytes=100 + 20 + 2 + 25, database="d"),
     ]
-    assert fill(made, events, 0, 5, 9, 100, topic_of, None) == (expected, 4, False)  # the next one has an empty text
-    assert fill(made, events, 3, 2, 9, 100, topic_of, None) == ([], 0, False)
-    assert fill(made, events, 4, 1, 9, 100, topic_of, None) == (expected[:1], 1, False)
+    assert fill(made, events, 0, 5, 9, 100, topic_of) == (expected[:3], 4, False)  # the next one has an empty text
+    assert fill(made, events, 3, 2, 9, 100, topic_of) == ([], 0, False)
+    assert fill(made, events, 4, 1, 9, 100, topic_of) == (expected[:1], 1, False)
+    assert fill(made, events, 5, 1, 10, 100, topic_of) == (expected[3:], 5, False)
+    for limit, too_large in ((156, True), (157, False)):
+        assert fill(made, events, 5, 1, 10, 100, lambda *_: ("t", limit, b"", b""))[2] is too_large  # noqa: B023 - called at once
+
+
+@pytest.mark.parametrize(
+    ("text", "bare"), [("plain", b"plain"), ("ü", "ü".encode()), ("", None), ('"', None), ("a\\", None), ("\0", None), (5, None)]
+)
+def test_a_text_by_itself(text: Any, bare: bytes | None) -> None:
+    from watcher.messages.serializations._bson_json import fill, template
+
+    made = template(Message, PLACES, 0, ABOUT, (case(((b"", 3, BARE), *TEXTS[:1], (b"!", NOTHING, 0), *TEXTS[:1])),), ())
+    messages, *_ = fill(made, [bson.encode({**AT_FIVE, "type": "insert", "any": text})], 0, 1, 1, 1, topic_of)
+    assert [message.key for message in messages] == ([] if bare is None else [bare])
+
+
+@pytest.mark.parametrize("prefixes", [(b"", b"123456"), (b"123456", b""), (b"", None), ("", b""), (b"",)])
+def test_prefixes_for_which_there_is_no_place(prefixes: tuple[Any, ...]) -> None:
+    from watcher.messages.serializations._bson_json import fill, template
+
+    made = template(Message, PLACES, 0, ABOUT, (case(((b"<....", END_OF_TEXT, 0),) * 2),), ())
+    event = bson.encode({**AT_FIVE, "type": "insert"})
+    [message] = fill(made, [event], 0, 1, 1, 1, lambda *_: ("t", 99, b"12345", b"1"))[0]
+    assert (message.key, message.value) == (b"12345", b"1....")
+    with pytest.raises((TypeError, ValueError)):
+        fill(made, [event], 0, 1, 1, 1, lambda *_: ("t", 99, *prefixes))
 
 
 def test_a_returned_string_that_is_no_utf8_is_for_python() -> None:
@@ -375,9 +435,33 @@ def test_any_document(
     same(event, 7, *form)
 
 
-@pytest.mark.parametrize("id_", [{"a": ["x", ":y", "", ":"]}, {'"': 1, "\\": '":"'}, {"a:b": "c:d"}, ':"'])
-def test_spaces_behind_colons_of_names_alone(id_: Any) -> None:
-    assert same(change("delete", {"_id": id_}), 7, "debezium", "strict")
+@pytest.mark.parametrize(
+    "id_",
+    [
+        {"a": ["x", ":y", "", ":", ","]},
+        {'"': 1, "\\": '":","'},
+        {"a:b": "c:d,e"},
+        ':","',
+        {"b": b"1", "t": Timestamp(1, 2), "e": {}, "l": []},
+    ],
+)
+@pytest.mark.parametrize("envelope", ["debezium", "mongodb"])
+def test_spaces_outside_of_strings_alone(id_: Any, envelope: str) -> None:
+    assert same(change("delete", {"_id": id_, "region": "eu"}), 7, envelope, "strict")
+
+
+def test_escapes_anywhere_between_plain_characters() -> None:
+    """Text without any is copied eight bytes at a time."""
+    texts = [
+        "a" * before + mark * count + "b" * after
+        for before in range(18)
+        for after in (0, 1, 9)
+        for mark in '"\\\n'
+        for count in (1, 9)
+    ]
+    assert same(
+        change("insert", fullDocument={"texts": texts, **{str(n): text for n, text in enumerate(texts)}}), 7, "debezium", "strict"
+    )
 
 
 @pytest.mark.parametrize(

@@ -22,9 +22,11 @@ from tests.support import native_probe
 from tests.support.fault_matrix import SEED_VARIABLE
 from tests.support.native_part import NEEDS_C
 from tests.support.pythons import Python, claimed, find_python
-from tests.unit.change_events import change, encoder, recorded
+from tests.unit.change_events import change, encoder, prefixes_of, recorded
 from tests.unit.random_bson import documents
 from watcher.messages.envelopes.generic import generic
+from watcher.messages.headers import Headers
+from watcher.messages.serializations.avro import AvroSerialization
 from watcher.messages.serializations.bson_json import DIALECTS
 from watcher.messages.serializations.template import fast_path, template_parts
 from watcher.model import Message
@@ -34,6 +36,7 @@ pytestmark = pytest.mark.one_python  # it runs all of them itself
 ROOT = Path(__file__).parents[2]
 DUMPS = DIALECTS["plain"].dumps
 GENERIC = generic("dashboard-watcher")
+HEADERS = Headers("dashboard-watcher", own=True, cloud_events=True)
 ROWS = ("insert", "update", "replace", "delete")
 
 Answer = tuple[Any, ...]
@@ -76,10 +79,10 @@ def questions() -> list[tuple[bytes, Answer | None]]:
 
 def answer(event: bytes) -> Answer | None:
     fill = fast_path(GENERIC, DUMPS, "plain", Message)
-    if fill is None or not fill([event], 0, 1, 7, 1, native_probe.topic_of, None)[0]:
+    if fill is None or not fill([event], 0, 1, 7, 1, native_probe.topic_of)[0]:
         return None
     message = encoder(native=False).encode(event, 7)
-    topic, _ = native_probe.topic_of(message.operation, "dashboard", bson.decode(event)["ns"]["coll"])
+    topic, *_ = native_probe.topic_of(message.operation, "dashboard", bson.decode(event)["ns"]["coll"])
     return tuple(message._replace(topic=topic))
 
 
@@ -87,7 +90,9 @@ def answer(event: bytes) -> Answer | None:
 @pytest.mark.parametrize("version", claimed())
 def test_compiled_with_one_runs_on_the_others(version: str, compiled: Path, questions: list[tuple[bytes, Answer | None]]) -> None:
     command = [python_or_skip(version).path, "-I", native_probe.__file__, compiled]
-    done = subprocess.run(
-        command, input=pickle.dumps((template_parts(GENERIC, DUMPS), questions), protocol=4), capture_output=True, timeout=60
-    )
+    avro = AvroSerialization(DIALECTS["plain"], "generic", prefixes_of)
+    with_headers = template_parts(GENERIC, DUMPS, headers_of=HEADERS.layout)
+    in_avro = template_parts(avro.arranged(GENERIC), DUMPS, headers_of=HEADERS.layout, records=avro.records)
+    given = template_parts(GENERIC, DUMPS), [with_headers, in_avro], questions
+    done = subprocess.run(command, input=pickle.dumps(given, protocol=4), capture_output=True, timeout=60)
     assert (done.returncode, done.stderr.decode()) == (0, "")

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from watcher.config.topics.name import topic_name
-from watcher.messages.headers import Headers
+from watcher.messages.headers import Headers, size_of
 from watcher.messages.iso_time import iso_time
 from watcher.messages.row_values import event_time_ms, record_time_ms
 from watcher.messages.serializations.serialization import Serialization
@@ -63,13 +63,14 @@ class ControlMessages:
         tail = {"eventId": event_id, "watcher": self._watcher, "sequence": sequence}
         topic = topic_name(self._topic, operation, database)
         fields = {**present(head), "timestamp": iso_time(time_ms), **fields, **present(tail)}
+        headers = self._headers.of(operation, sequence, event_id, time_ms) if self._headers else None
         return Message(
             topic,
             *self._serialize(topic, database, fields),
             record_time_ms(time_ms),
             operation,
-            headers=self._headers.of(operation, sequence, event_id, time_ms) if self._headers else None,
-            header_bytes=self._headers.size(event_id) if self._headers else 0,
+            headers=headers,
+            header_bytes=size_of(headers),
             database=database,
         )
 

@@ -20,12 +20,12 @@ from watcher.messages.control import ControlMessages
 from watcher.messages.dead_letters import PIPELINE_FAILED, dead_letter
 from watcher.messages.envelopes import ENVELOPES
 from watcher.messages.envelopes.layout import Envelope
-from watcher.messages.headers import Headers
+from watcher.messages.headers import Headers, size_of
 from watcher.messages.oversize import LimitOf, SizePolicy, too_large
 from watcher.messages.row_values import OPERATION
 from watcher.messages.rows import RowMessages, TopicNaming
 from watcher.messages.serializations.bson_json import DIALECTS
-from watcher.messages.serializations.serialization import Frame, FrameAll, PrefixesOf, Serialization
+from watcher.messages.serializations.serialization import Frame, PrefixesOf, Serialization
 from watcher.messages.unreadable import UNREADABLE, unreadable
 from watcher.model import Message
 from watcher.operations import ROW_OPERATIONS, TOMBSTONE, TOPIC_OF
@@ -85,16 +85,16 @@ class Encoder:
     ) -> None:
         """`topic_of` names the topics of row changes, and `make_rows` puts together what makes their messages. `prefixes_of` knows
         the ids of schemas, for a serialization that has some."""
-        envelope, serialization, self._frame, self._frame_all = _form(message_format, prefixes_of, native=native)
+        envelope, serialization, frame, self._prefixes_of = _form(message_format, prefixes_of)
         self._headers = _headers(message_format, serialization.content_type)
-        self._fill = serialization.fast_path(envelope, Message, with_headers=self._headers is not None) if native else None
-        self._headers_of = self._headers.with_size if self._headers else None
+        headers_of = self._headers.layout if self._headers else None
+        self._fill = serialization.fast_path(envelope, Message, headers_of) if native else None
         self._at_once = MOST_AT_ONCE
         self._topics = {operation: getattr(message_format, f"topic_{TOPIC_OF[operation]}") for operation in ROW_OPERATIONS}
         self._fixed_topics = {operation: topic for operation, topic in self._topics.items() if "{" not in topic}
         self._topic_of = topic_of
         self._tombstones = envelope.tombstones
-        self._rows = make_rows(envelope, serialization, self._topics, topic_of, self._headers, self._frame)
+        self._rows = make_rows(envelope, serialization, self._topics, topic_of, self._headers, frame)
         self._control = ControlMessages(
             message_format.watcher, message_format.database, message_format.topic_control, serialization, self._headers
         )
@@ -115,12 +115,8 @@ class Encoder:
             made = self.messages_for(event, sequence, limit_of)
             return made, 1, _size(made)
         count = min(self._at_once, last - first)
-        # Only what is in its frame has the size that Kafka sees.
-        topic_of = self._topic_without_limit if self._frame else partial(self._topic_and_limit, limit_of)
-        messages, size, too_large = self._fill(events, first, count, sequence, most_bytes, topic_of, self._headers_of)
-        if self._frame_all and messages:
-            messages, too_large = _within(self._frame_all(messages), limit_of), True
-            size = _size(messages)
+        topic_of = partial(self._topic_and_limit, limit_of)
+        messages, size, too_large = self._fill(events, first, count, sequence, most_bytes, topic_of)
         done = len(messages)
         self._at_once = min(MOST_AT_ONCE, 4 * done + FEWEST_AT_ONCE)
         if messages:
@@ -149,12 +145,8 @@ class Encoder:
 
     def encode(self, event: bytes, sequence: int) -> Message:
         """Make the message for a raw BSON change event, however large. Errors: UndeliverableEvent if the event cannot be read."""
-        if self._fill and (filled := self._fill((event,), 0, 1, sequence, 1, self._topic_without_limit, self._headers_of)[0]):
-            try:
-                return self._framed(filled[0])
-            except UNREADABLE as error:
-                raise unreadable(event, error) from error
-        return self._in_python(event, sequence)
+        filled: list[Message] = self._fill((event,), 0, 1, sequence, 1, self._topic_without_limit)[0] if self._fill else []
+        return filled[0] if filled else self._in_python(event, sequence)
 
     def _in_python(self, event: bytes, sequence: int) -> Message:
         try:
@@ -173,13 +165,6 @@ class Encoder:
         size = len(message.value or b"")
         del message  # it may hold 10 MB or more, and the event is decoded once again
         return self.reduced(event, sequence, limit_of, size=size)
-
-    def _framed(self, message: Message) -> Message:
-        """Return a message of C's as Kafka gets it. Errors: those of UNREADABLE if it does not fit its schema."""
-        if self._frame is None:
-            return message
-        key, value = self._frame(message.topic, message.key or b"", message.value)
-        return message._replace(key=key, value=value)
 
     def reduced(
         self, event: bytes, sequence: int, limit_of: LimitOf, missing: Sequence[str] = (), size: int | None = None
@@ -213,16 +198,17 @@ class Encoder:
                 raise too_large(message, "the key of the document alone is too large")
         return messages
 
-    def _topic_and_limit(self, limit_of: LimitOf, operation: str, database: str, collection: str) -> tuple[str, int]:
+    def _topic_and_limit(self, limit_of: LimitOf, operation: str, database: str, collection: str) -> tuple[str, int, bytes, bytes]:
         topic = self._fixed_topics.get(operation) or self._topic_of(self._topics[operation], operation, database, collection)
-        return topic, limit_of(topic)
+        return topic, limit_of(topic), *self._prefixes_of(topic)
 
     def _with_tombstones(self, messages: Sequence[Message], sequence: int) -> list[Message]:
         """Put tombstones behind the messages that have one. Their numbers were left out for them."""
         made = list[Message]()
         for message in messages:
             made.append(message)
-            made += self._tombstone(message, sequence + len(made))
+            if message.operation in self._tombstones:
+                made += self._tombstone(message, sequence + len(made))
         return made
 
     def _tombstone(self, message: Message, sequence: int) -> list[Message]:
@@ -230,15 +216,7 @@ class Encoder:
         if message.operation not in self._tombstones:
             return []
         headers = self._headers.of_tombstone(message.headers or [], sequence) if self._headers else None
-        return [message._replace(value=None, operation=TOMBSTONE, headers=headers)]
-
-
-def _within(messages: list[Message], limit_of: LimitOf) -> list[Message]:
-    """Return the messages up to the first that is too large."""
-    for number, message in enumerate(messages):
-        if len(message.value or b"") + len(message.key or b"") + message.header_bytes > limit_of(message.topic):
-            return messages[:number]
-    return messages
+        return [message._replace(value=None, operation=TOMBSTONE, headers=headers, header_bytes=size_of(headers))]
 
 
 def _size(messages: Sequence[Message]) -> int:
@@ -246,20 +224,20 @@ def _size(messages: Sequence[Message]) -> int:
 
 
 def _form(
-    message_format: MessageFormat, prefixes_of: PrefixesOf | None, *, native: bool
-) -> tuple[Envelope, Serialization, Frame | None, FrameAll | None]:
-    """Return the envelope, the serialization, and what puts a key and a value, or whole messages, into Kafka's form, if they need
-    that."""
+    message_format: MessageFormat, prefixes_of: PrefixesOf | None
+) -> tuple[Envelope, Serialization, Frame | None, Callable[[str], tuple[bytes, bytes]]]:
+    """Return the envelope, the serialization, what puts a key and a value into Kafka's form, if they need that, and what tells what
+    stands in front of both in a topic."""
     envelope = ENVELOPES[message_format.envelope](message_format.watcher)
     dialect = DIALECTS[envelope.dialect or message_format.json_format]
     if message_format.serialization == "json":
-        return envelope, dialect, None, None
+        return envelope, dialect, None, lambda _: (b"", b"")
     if prefixes_of is None:
         raise ValueError("Avro needs the ids of its schemas")
     from watcher.messages.serializations.avro import AvroSerialization  # here, because most workers never need it
 
-    avro = AvroSerialization(dialect, message_format.envelope, prefixes_of, native=native)
-    return avro.arranged(envelope), avro, avro.framed, avro.framed_all
+    avro = AvroSerialization(dialect, message_format.envelope, prefixes_of)
+    return avro.arranged(envelope), avro, avro.framed, avro.prefixes
 
 
 def _headers(message_format: MessageFormat, content_type: str) -> Headers | None:

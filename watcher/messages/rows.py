@@ -9,7 +9,7 @@ from typing import Any, TypeAlias
 import orjson
 
 from watcher.messages.envelopes.layout import Envelope, InString, Spaced, filling, name_of, parts_of
-from watcher.messages.headers import Headers
+from watcher.messages.headers import Headers, size_of
 from watcher.messages.row_values import (
     COLLECTION,
     DATABASE,
@@ -34,8 +34,10 @@ TopicNaming: TypeAlias = Callable[[str, str, str, str], str]
 OPENED = ("_id", "documentKey")
 """Fields of which a message uses a part, however large they are."""
 
-STRING = re.compile(rb'("(?:[^"\\]|\\.)*")(:?)')
-"""Matches a string in compact JSON, and the colon behind it if it is a name."""
+STRING_OR_MARK = re.compile(rb'"(?:[^"\\]|\\.)*"|[:,]')
+"""Matches a string in compact JSON, or what may have a space behind it."""
+
+COLONS, COLONS_AND_COMMAS = (b":",), (b":", b",")
 
 
 class RowMessages:
@@ -88,14 +90,15 @@ class RowMessages:
         key, value = self._dumps(fill_key(change)), None if filled is None else self._dumps(filled)
         if self._frame:
             key, value = self._frame(topic, key, value)
+        headers = self._headers.of(operation, sequence, change[EVENT_ID], time_ms) if self._headers else None
         return Message(
             topic,
             key,
             value,
             record_time_ms(time_ms),
             operation,
-            headers=self._headers.of(operation, sequence, change[EVENT_ID], time_ms) if self._headers else None,
-            header_bytes=self._headers.size(change[EVENT_ID]) if self._headers else 0,
+            headers=headers,
+            header_bytes=size_of(headers),
             database=change[DATABASE],
         )
 
@@ -114,7 +117,7 @@ class RowMessages:
 
     def _text(self, values: Mapping[str, Any], form: InString | Spaced) -> str | orjson.Fragment | None:
         if isinstance(form, Spaced):
-            return orjson.Fragment(spaced(self._dumps(values[form.value])))
+            return orjson.Fragment(spaced(self._dumps(values[form.value]), COLONS_AND_COMMAS))
         dialect = DIALECTS[form.dialect]
         value = (values[_decoded_in(form.dialect)] if form.dialect in self._others else values).get(form.value)
         if value is None and not (form.spaced and form.quoted):
@@ -124,9 +127,9 @@ class RowMessages:
         return text.decode() if form.quoted else orjson.Fragment(text)
 
 
-def spaced(text: bytes) -> bytes:
-    """Return compact JSON with a space after each colon, as MongoDB's Java driver writes it."""
-    return STRING.sub(lambda found: found[1] + b": " if found[2] else found[1], text)
+def spaced(text: bytes, marks: Collection[bytes] = COLONS) -> bytes:
+    """Return compact JSON with a space after each of these marks."""
+    return STRING_OR_MARK.sub(lambda found: found[0] + b" " if found[0] in marks else found[0], text)
 
 
 def _decoded_in(dialect: str) -> str:

@@ -34,7 +34,7 @@ from watcher.messages.serializations.bson_json import DIALECTS
 from watcher.sandbox.kafka import ApacheKafka
 from watcher.sandbox.mongod import ReplicaSet
 
-pytest_plugins = ["tests.support.connect_fixtures", "tests.support.worker_fixtures"]
+pytest_plugins = ["tests.support.connect_fixtures", "tests.support.registry_fixtures", "tests.support.worker_fixtures"]
 
 Document = dict[str, Any]
 ARRIVAL_SECONDS = 60.0
@@ -54,6 +54,9 @@ ROW_VALUES = [
 """Values of which Kafka Connect has a type. It has none for an array of different ones."""
 
 TEXTS = [f"id {number}" for number in range(20)]
+
+FROM_AVRO = "Flat rows from Avro"
+"""The title of the example for which there has to be a registry."""
 
 SIMPLE_IDS: list[Any] = [*TEXTS, *range(5), *(ObjectId(f"{number:024x}") for number in range(10))]
 
@@ -99,6 +102,7 @@ CASES = {
     "document": Case("A copy in MongoDB of plain documents", [*SIMPLE_IDS, Binary.from_uuid(UUID(int=7))], ANY_VALUES, plain),
     "document-strict": Case("A copy in MongoDB of plain documents", TEXTS, ANY_VALUES, exact, {"json_format": "strict"}),
     "rows": Case("Flat rows for any sink, by ExtractNewDocumentState", SIMPLE_IDS, ROW_VALUES, row),
+    "rows-avro": Case(FROM_AVRO, SIMPLE_IDS, ROW_VALUES, row),
 }
 
 
@@ -143,15 +147,17 @@ def running(connect: KafkaConnect, name: str, example: SinkExample) -> Iterator[
 @pytest.mark.parametrize("name", CASES)
 def test_a_sink_ends_up_with_what_the_source_has(
     name: str, connect: KafkaConnect, apache: ApacheKafka, mongo: ReplicaSet, mongo_client: MongoClient[Document],
-    db: Database[Document], launch: Launch, prefix: str, rng: Random, seed: int, long_form: bool,
+    db: Database[Document], launch: Launch, prefix: str, rng: Random, seed: int, long_form: bool, request: pytest.FixtureRequest,
 ) -> None:  # fmt: skip
     """Documents that are there already, random writes and deletes."""
     print(f"--seed {seed}")
     case, items, copy = CASES[name], db["items"], mongo_client[f"{prefix}_copy"]
     topic = f"{prefix}.{db.name}.items"
+    registry = {"http://localhost:8081": request.getfixturevalue("registry").root} if case.title == FROM_AVRO else {}
     example = sink_example(
         case.title,
         {
+            **registry,
             "mongodb://localhost:27017/shop": mongo.uri(db.name),
             "mongodb://localhost:27017": mongo.uri(),
             "localhost:9092": apache.bootstrap,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from operator import itemgetter
 from typing import Any, Literal, NamedTuple, TypeAlias
 
@@ -27,7 +27,7 @@ class InString(NamedTuple):
 
 
 class Spaced(NamedTuple):
-    """The value of this name with a space after each colon; it is always there."""
+    """The value of this name with a space after each colon and comma, as MongoDB's Java driver writes it; it is always there."""
 
     value: str
 
@@ -50,6 +50,19 @@ class Listed(NamedTuple):
     renamed: Mapping[str, str] = {}
 
 
+class Bare(NamedTuple):
+    """The value of this name as a text by itself, such as a header's: a time, a string, or a number, which may have `all_digits`.
+    If it is absent, the value named `instead` stands there, or else nothing."""
+
+    value: str
+    instead: str = ""
+    all_digits: bool = False
+
+
+ALL_DIGITS = 19
+"""Digits of a number that sorts as text: as many as the largest one has."""
+
+
 class Columns(NamedTuple):
     """Layouts one behind another, each as a JSON text that ends with a zero byte; a Value that is absent is an empty text."""
 
@@ -68,6 +81,12 @@ ABSENT = object()
 Form: TypeAlias = InString | Spaced | Number | Listed
 Layout: TypeAlias = "Value | Form | Columns | Mapping[str, Layout] | str | int | None"
 """An object's fields are written in order, those of a Value that is absent not at all. Its first field always has a value."""
+
+HeaderLayout: TypeAlias = Sequence[tuple[str, Bare | bytes]]
+"""The names of headers, which are ASCII, and the value of each."""
+
+HEADER_LENGTHS = 8
+"""More bytes than the lengths of a header's name and value take."""
 
 
 class Envelope(NamedTuple):

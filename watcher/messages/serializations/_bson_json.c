@@ -18,7 +18,6 @@
 #include <sys/random.h>
 #include <unistd.h>
 
-#include "native/avro.h"
 #include "native/messages.h"
 
 /* The most of a call's events, but one comes always: their texts shall still be in the processor's cache when messages are made of them. */
@@ -32,10 +31,11 @@ static void forget_batch(Batch *batch) {
     for (int i = 0; i < batch->count; i++) {
         Py_DecRef(batch->held[i].bytes);
         Py_DecRef(batch->held[i].database);
-        Py_DecRef(batch->held[i].topic);
+        Py_DecRef(batch->held[i].answer);
     }
     PyMem_Free(batch->held);
     PyMem_Free(batch->events);
+    free(batch->columns.start);
     free(batch->text.start);
 }
 
@@ -64,7 +64,7 @@ static int hold(Batch *batch, PyObject *events, Py_ssize_t first, Py_ssize_t cou
         Event *event = &batch->events[batch->count];
         event->bytes = (const unsigned char *)start;
         event->length = (size_t)length;
-        batch->held[batch->count++] = (Held){bytes, NULL, NULL, 0};
+        batch->held[batch->count++] = (Held){.bytes = bytes};
         batch->bytes += (size_t)length;
     }
     return 1;
@@ -73,15 +73,14 @@ static int hold(Batch *batch, PyObject *events, Py_ssize_t first, Py_ssize_t cou
 static int write_unlocked(const Maker *maker, Batch *batch, int64_t number, size_t most) {
     const Template *template = &maker->template;
     if (batch->bytes < UNLOCKED_BYTES)
-        return write_batch(template, batch->events, batch->count, number, most, &batch->text);
+        return write_batch(template, batch->events, batch->count, number, most, &batch->columns, &batch->text);
     PyThreadState *state = PyEval_SaveThread();
-    int count = write_batch(template, batch->events, batch->count, number, most, &batch->text);
+    int count = write_batch(template, batch->events, batch->count, number, most, &batch->columns, &batch->text);
     PyEval_RestoreThread(state);
     return count;
 }
 
-static PyObject *filled(
-    const Maker *maker, Batch *batch, int64_t number, Py_ssize_t most, PyObject *topic_of, PyObject *headers_of) {
+static PyObject *filled(const Maker *maker, Batch *batch, int64_t number, Py_ssize_t most, PyObject *topic_of) {
     size_t room = batch->bytes + batch->bytes / 2 + 512;
     if (!(batch->text.start = malloc(room))) return PyErr_NoMemory();
     batch->text.end = batch->text.start;
@@ -90,7 +89,7 @@ static PyObject *filled(
     PyObject *messages = PyList_New(0), *arguments = new_arguments(), *result = NULL;
     if (messages && arguments) {
         Py_ssize_t size = 0;
-        Outcome outcome = make_messages(maker, batch, count, topic_of, headers_of, arguments, messages, &size);
+        Outcome outcome = make_messages(maker, batch, count, topic_of, arguments, messages, &size);
         if (outcome != FAILED) result = Py_BuildValue("(OnN)", messages, size, PyBool_FromLong(outcome == TOO_LARGE));
     }
     Py_DecRef(messages);
@@ -100,8 +99,8 @@ static PyObject *filled(
 
 static PyObject *fill(PyObject *module, PyObject *const *arguments, Py_ssize_t count) {
     (void)module;
-    if (count != 8) {
-        PyErr_SetString(PyExc_TypeError, "fill() takes 8 arguments");
+    if (count != 7) {
+        PyErr_SetString(PyExc_TypeError, "fill() takes 7 arguments");
         return NULL;
     }
     const Maker *maker = PyCapsule_GetPointer(arguments[0], CAPSULE);
@@ -117,14 +116,9 @@ static PyObject *fill(PyObject *module, PyObject *const *arguments, Py_ssize_t c
         PyErr_Clear();
         return Py_BuildValue("([]iN)", 0, PyBool_FromLong(0));
     }
-    PyObject *headers_of = arguments[7] == Py_None ? NULL : arguments[7];
-    if (headers_of && maker->template.id == NO_PLACE) {
-        PyErr_SetString(PyExc_ValueError, "without a place for the id there are no headers");
-        return NULL;
-    }
     Batch batch = {0};
     PyObject *result = NULL;
-    if (hold(&batch, arguments[1], first, events)) result = filled(maker, &batch, number, most, arguments[6], headers_of);
+    if (hold(&batch, arguments[1], first, events)) result = filled(maker, &batch, number, most, arguments[6]);
     forget_batch(&batch);
     return result;
 }
@@ -140,25 +134,19 @@ static PyObject *template(PyObject *module, PyObject *arguments) {
 }
 
 static PyMethodDef METHODS[] = {
-    {"avro_record", (PyCFunction)(void (*)(void))avro_record, METH_FASTCALL,
-     "avro_record(records, columns, prefix)\n--\n\n"
-     "The Avro record of columns behind a prefix; None for what is better left to Python. Each of the records is (kinds, literals)."},
-    {"avro_frame", (PyCFunction)(void (*)(void))avro_frame, METH_FASTCALL,
-     "avro_frame(records, messages, first, prefixes_of)\n--\n\n"
-     "Puts records in the place of the columns in messages[first:], which nobody else has yet. Returns the number of the first one that\n"
-     "is better left to Python, else how many there are. `prefixes_of(topic)` returns what stands before key and value."},
     {"template", template, METH_VARARGS,
-     "template(message_type, places, deciding, (database, collection, time, id), cases)\n--\n\n"
+     "template(message_type, places, deciding, (database, collection, time), cases, records)\n--\n\n"
      "A template for `fill`: the NamedTuple of a message, the places (parent, name, BSON type or 0, optional), the number of the one\n"
-     "that decides, those of what a message is about (the last may be -1), and the cases (its value, a place that has to be there or\n"
-     "-1, how many messages there will be, steps (literal, number of a place, form))."},
+     "that decides, those of what a message is about, the cases (its value, a place that has to be there or -1, how many messages there\n"
+     "will be, steps (literal, number of a place, form), headers (a pair, or a name whose value is a text), what they take beside\n"
+     "texts), and the records in Avro (kinds, literals), if there are any."},
     {"fill", (PyCFunction)(void (*)(void))fill, METH_FASTCALL,
-     "fill(template, events, first, count, number, most, topic_of, headers_of)\n--\n\n"
+     "fill(template, events, first, count, number, most, topic_of)\n--\n\n"
      "The messages of the `count` events from events[first] on, numbered from `number`, the bytes of their values, and whether the next\n"
      "one is too large: of as many events as are done at once, until there are `most` bytes, or up to the first that is better left to\n"
      "Python.\n"
-     "`topic_of(operation, database, collection)` returns a topic and the most bytes that a message for it may have;\n"
-     "`headers_of(operation, number, id, time)`, or None, the headers and their bytes."},
+     "`topic_of(operation, database, collection)` returns a topic, the most bytes that a message for it may have, and what stands in\n"
+     "front of key and value."},
     {NULL, NULL, 0, NULL},
 };
 

@@ -26,10 +26,10 @@ from watcher.messages.serializations.avro_binary import (
 from watcher.messages.serializations.avro_schemas import GENERIC, SCHEMAS, AvroType, MessageSchemas
 from watcher.messages.serializations.bson_json import JsonDialect
 from watcher.messages.serializations.serialization import PrefixesOf
-from watcher.messages.serializations.template import COMPILED, Fill, fast_path
+from watcher.messages.serializations.template import AvroRecord, Fill, HeadersOf, fast_path
 
-if COMPILED:
-    from watcher.messages.serializations._bson_json import avro_frame, avro_record
+NO_PREFIX = bytes(5)
+"""Stands in the place of a prefix until the topic is known."""
 
 CONTROL_FIELDS = "control"
 """The field for what only some control messages have, as a JSON object."""
@@ -43,15 +43,13 @@ class AvroSerialization:
 
     content_type = "application/avro"
 
-    def __init__(self, dialect: JsonDialect, envelope: str, prefixes_of: PrefixesOf, *, native: bool = True) -> None:
-        """`prefixes_of` may ask the registry. Its errors are raised where a message is made. `native` allows the use of C."""
+    def __init__(self, dialect: JsonDialect, envelope: str, prefixes_of: PrefixesOf) -> None:
+        """`prefixes_of` may ask the registry. Its errors are raised where a message is made."""
         self.name = dialect.name
         self._dialect = dialect
         self._schemas = SCHEMAS[envelope]
         self._prefixes_of = prefixes_of
         self._records: list[_Record] = []
-        self._in_c: tuple[tuple[bytes, tuple[bytes, ...]], ...] = ()
-        self._native = native and COMPILED
         control = _columns(GENERIC.value.schema, {name: Value(name) for name in _names(GENERIC)})
         self._control_names = [name for name in _names(GENERIC) if name != CONTROL_FIELDS]
         self._control_writers = [writer_of(each.schema) for each in control if isinstance(each, _Column)]
@@ -67,9 +65,14 @@ class AvroSerialization:
         texts = (b"" if each is ABSENT else self._dialect.dumps(each) for each in value)
         return b"".join(chain.from_iterable((text, b"\0") for text in texts))
 
-    def fast_path(self, envelope: Envelope, message_type: type[tuple[Any, ...]], *, with_headers: bool) -> Fill | None:
+    def fast_path(self, envelope: Envelope, message_type: type[tuple[Any, ...]], headers_of: HeadersOf | None) -> Fill | None:
         """Make the function that fills an arranged envelope in C; None if C was not compiled, or does not know the dialect."""
-        return fast_path(envelope, self._dialect.dumps, self.name, message_type, with_headers=with_headers)
+        return fast_path(envelope, self._dialect.dumps, self.name, message_type, headers_of, self.records)
+
+    @property
+    def records(self) -> tuple[AvroRecord, ...]:
+        """The records of the envelopes that were arranged, for C."""
+        return tuple(record.in_c for record in self._records)
 
     def arranged(self, envelope: Envelope) -> Envelope:
         """Return the envelope with columns in the place of objects."""
@@ -78,28 +81,15 @@ class AvroSerialization:
         rows = self.arranged(envelope.rows) if envelope.rows else None
         return envelope._replace(key=key, values=values, rows=rows)
 
+    def prefixes(self, topic: str) -> tuple[bytes, bytes]:
+        """Return what stands in front of key and value of a row message for a topic. Errors: those of the registry."""
+        return self._prefixes_of(topic, self._schemas)
+
     def framed(self, topic: str, key: bytes, value: bytes | None) -> tuple[bytes, bytes | None]:
         """Return key and value for Kafka; they are given as columns. Errors: LookupError, TypeError or AttributeError if they do
         not fit the schema; those of the registry."""
-        key_prefix, value_prefix = self._prefixes_of(topic, self._schemas)
+        key_prefix, value_prefix = self.prefixes(topic)
         return self._written(key, key_prefix) or b"", None if value is None else self._written(value, value_prefix)
-
-    def framed_all(self, messages: list[Any]) -> list[Any]:
-        """Return messages that C has made, which nobody else has yet, for Kafka: up to one that does not fit. Errors: those of the
-        registry."""
-        number = 0
-        while (number := avro_frame(self._in_c, messages, number, self._row_prefixes)) < len(messages):
-            message = messages[number]
-            try:
-                key, value = self.framed(message.topic, message.key or b"", message.value)
-            except (LookupError, TypeError, AttributeError):
-                return messages[:number]
-            messages[number] = message._replace(key=key, value=value)
-            number += 1
-        return messages
-
-    def _row_prefixes(self, topic: str) -> tuple[bytes, bytes]:
-        return self._prefixes_of(topic, self._schemas)
 
     def control(self, topic: str, database: str, fields: Mapping[str, Any]) -> tuple[bytes, bytes]:
         """Return key and value of a control message. Errors: those of the registry."""
@@ -123,12 +113,9 @@ class AvroSerialization:
         else:
             record = _Record(_columns(schema, layout))
         self._records.append(record)
-        self._in_c += (record.in_c,)
         return Columns((len(self._records) - 1, *(column.part for column in record.columns)))
 
     def _written(self, columns: bytes, prefix: bytes) -> bytes | None:
-        if self._native and (written := avro_record(self._in_c, columns, prefix)) is not None:
-            return written
         number, *texts, _ = columns.split(b"\0")
         return self._records[int(number)].written(texts, prefix)
 
@@ -156,7 +143,9 @@ class _Record:
         forms = [(column.schema, isinstance(column.part, InString)) for column in self.columns]
         writers = (writer_of(schema, is_json=is_json) for schema, is_json in forms)
         self._writers: list[tuple[WriteText, bytes]] = list(zip(writers, self._literals[1:], strict=True))
-        self.in_c = b"".join(kind_of(schema, is_json=is_json) for schema, is_json in forms), tuple(self._literals)
+        kinds = b"".join(kind_of(schema, is_json=is_json) for schema, is_json in forms)
+        self.in_c: AvroRecord = kinds, (NO_PREFIX + self._literals[0], *self._literals[1:])
+        """The same for C."""
 
     def written(self, texts: Sequence[bytes], prefix: bytes) -> bytes | None:
         """Return the record behind `prefix`; None for a document that is gone."""

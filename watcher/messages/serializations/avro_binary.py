@@ -5,12 +5,12 @@ Format: https://avro.apache.org/docs/1.12.0/specification/#binary-encoding
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, TypeAlias
 
 import orjson
 
-from watcher.messages.serializations.avro_schemas import JSON_TEXT, AvroType
+from watcher.messages.serializations.avro_schemas import JSON, JSON_TEXT, STRINGS, AvroType
 
 WriteText: TypeAlias = Callable[[bytes], bytes]
 """Encodes a JSON text; an empty one stands for what is absent. Errors: LookupError if nothing may be absent there, TypeError or
@@ -56,11 +56,16 @@ def writer_of(schema: AvroType, *, is_json: bool = False) -> WriteText:
     return lambda text: NULL_BRANCH if not text or text == NULL_TEXT else VALUE_BRANCH + write(text)
 
 
+KINDS: Sequence[tuple[bytes, AvroType]] = (
+    (b"j", JSON), (b"s", "string"), (b"l", "long"), (b"l", "int"), (b"a", STRINGS),
+)  # fmt: skip
+"""Letters of the schemas that C knows."""
+
+
 def kind_of(schema: AvroType, *, is_json: bool = False) -> bytes:
     """Return the letter by which C knows what `writer_of` writes; see `native/avro.h`."""
     inner = schema[1] if isinstance(schema, list) else schema
-    kinds = {"string": b"s", "long": b"l", "int": b"l"}
-    kind = b"j" if _is_json(inner) else b"t" if is_json else kinds.get(inner, b"o") if isinstance(inner, str) else b"o"
+    kind = b"t" if is_json else next((letter for letter, known in KINDS if inner == known), b"o")
     return kind.upper() if isinstance(schema, list) else kind
 
 

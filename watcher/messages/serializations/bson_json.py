@@ -29,7 +29,7 @@ from bson.regex import Regex
 from watcher.messages.envelopes.layout import Envelope
 from watcher.messages.iso_time import iso_time
 from watcher.messages.serializations.large_json import PIECE, LargeJson
-from watcher.messages.serializations.template import Fill, fast_path
+from watcher.messages.serializations.template import Fill, HeadersOf, fast_path
 
 ORJSON_BYTES = 4096
 """Bytes that orjson's result holds on to, however short the text is. A transaction's keys and values would take several times their
@@ -65,9 +65,9 @@ class JsonDialect:
         text = orjson.dumps(value, self.default)
         return text if len(text) >= ORJSON_BYTES else bytes(memoryview(text))
 
-    def fast_path(self, envelope: Envelope, message_type: type[tuple[Any, ...]], *, with_headers: bool) -> Fill | None:
+    def fast_path(self, envelope: Envelope, message_type: type[tuple[Any, ...]], headers_of: HeadersOf | None) -> Fill | None:
         """Make the function that fills the envelope in C; None if C was not compiled. The rest as for `template.fast_path`."""
-        return fast_path(envelope, self.dumps, self.name, message_type, with_headers=with_headers)
+        return fast_path(envelope, self.dumps, self.name, message_type, headers_of)
 
     def control(self, topic: str, database: str, fields: Mapping[str, Any]) -> tuple[bytes, bytes]:  # noqa: ARG002 - as others
         """Return key and value of a control message."""

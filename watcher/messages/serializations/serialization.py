@@ -6,16 +6,13 @@ from collections.abc import Callable, Collection, Mapping
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 from watcher.messages.envelopes.layout import Envelope
-from watcher.messages.serializations.template import Fill
+from watcher.messages.serializations.template import Fill, HeadersOf
 
 if TYPE_CHECKING:  # most workers never need it
     from watcher.messages.serializations.avro_schemas import MessageSchemas
 
 Frame: TypeAlias = Callable[[str, bytes, bytes | None], tuple[bytes, bytes | None]]
 """Turns key and value of a row message for a topic into those that Kafka gets."""
-
-FrameAll: TypeAlias = Callable[[list[Any]], list[Any]]
-"""Does that for messages that C has made, up to one that does not fit."""
 
 PrefixesOf: TypeAlias = "Callable[[str, MessageSchemas], tuple[bytes, bytes]]"
 """Returns what stands before key and value of a message for a topic, which tells the ids of their schemas. It may ask a registry,
@@ -39,8 +36,8 @@ class Serialization(Protocol):
     def dumps(self, value: object) -> bytes:
         """Write what an envelope has been filled with."""
 
-    def fast_path(self, envelope: Envelope, message_type: type[tuple[Any, ...]], *, with_headers: bool) -> Fill | None:
-        """Make the function that does all of it in C; None if C was not compiled."""
+    def fast_path(self, envelope: Envelope, message_type: type[tuple[Any, ...]], headers_of: HeadersOf | None) -> Fill | None:
+        """Make the function that does all of it in C; None if C was not compiled. The rest as for `template.fast_path`."""
 
     def control(self, topic: str, database: str, fields: Mapping[str, Any]) -> tuple[bytes, bytes]:
         """Return key and value of a control message."""

@@ -7,7 +7,22 @@ from functools import partial
 from typing import Any, TypeAlias, cast
 
 from watcher.bson_elements import DOCUMENT
-from watcher.messages.envelopes.layout import Columns, Envelope, InString, Layout, Listed, Number, Spaced, Value, name_of, parts_of
+from watcher.messages.envelopes.layout import (
+    ALL_DIGITS,
+    HEADER_LENGTHS,
+    Bare,
+    Columns,
+    Envelope,
+    HeaderLayout,
+    InString,
+    Layout,
+    Listed,
+    Number,
+    Spaced,
+    Value,
+    name_of,
+    parts_of,
+)
 from watcher.messages.row_values import COLLECTION, DATABASE, EVENT_ID, OPERATION, PLACES, SEQUENCE, SNAPSHOT, TIMESTAMP, Place
 
 try:
@@ -17,13 +32,17 @@ try:
 except ImportError:
     COMPILED = False
 
-TopicOf: TypeAlias = Callable[[str, str, str], tuple[str, int]]
-"""Returns the topic for an operation, database and collection, and the most bytes that a message for it may have."""
+TopicOf: TypeAlias = Callable[[str, str, str], tuple[str, int, bytes, bytes]]
+"""Returns the topic for an operation, database and collection, the most bytes that a message for it may have, and what stands in
+front of its key and of its value."""
 
-HeadersOf: TypeAlias = Callable[[str, int, str, int], tuple[Any, int]]
-"""Returns a message's headers, and what they take at most, by operation, number, event id and time (ms since 1970)."""
+HeadersOf: TypeAlias = Callable[[str], HeaderLayout]
+"""Returns the layout of the headers that messages of an operation have."""
 
-Fill: TypeAlias = Callable[[Sequence[bytes], int, int, int, int, TopicOf, HeadersOf | None], tuple[list[Any], int, bool]]
+AvroRecord: TypeAlias = tuple[bytes, tuple[bytes, ...]]
+"""The kinds of a record's columns (`avro_binary.kind_of`), and the literals before, between and behind them."""
+
+Fill: TypeAlias = Callable[[Sequence[bytes], int, int, int, int, TopicOf], tuple[list[Any], int, bool]]
 """Makes the messages of several change events, one of each. Returns them, the bytes of their values, and whether the next message
 is too large for its topic.
 
@@ -40,9 +59,9 @@ OUTERMOST = NO_PLACE = -1
 DIALECTS_IN_C = {"plain": 0, "extended": 1, "strict": 2}
 """The forms of values: the number of a dialect, to which these are added, or one of PARTS and the others."""
 
-IN_STRING, SPACED = 4, 8
+IN_STRING, SPACED, COMMAS = 4, 8, 128
 PARTS = {"milliseconds": 16, "increment": 48, "integer": 64}
-STRINGS, UNLESS_THERE = 80, 96
+STRINGS, UNLESS_THERE, BARE = 80, 96, 112
 
 ABOUT = (DATABASE, COLLECTION, TIMESTAMP)
 """Values by which C knows where a message goes, and its time."""
@@ -51,34 +70,44 @@ Dumps: TypeAlias = Callable[[object], bytes]
 
 
 def fast_path(
-    envelope: Envelope, dumps: Dumps, dialect: str, message_type: type[tuple[Any, ...]], *, with_headers: bool = False
+    envelope: Envelope,
+    dumps: Dumps,
+    dialect: str,
+    message_type: type[tuple[Any, ...]],
+    headers_of: HeadersOf | None = None,
+    records: tuple[AvroRecord, ...] = (),
 ) -> Fill | None:
     """Make the function that fills the envelope in C; None if C was not compiled, or does not know the dialect.
 
     `dumps` writes its names and constants, and `dialect` is that of its values. `message_type` is `watcher.model.Message`, whose
-    fields C knows by their places. `with_headers` has messages about which there is more to be told.
+    fields C knows by their places. Messages have headers if `headers_of` is given. If there are `records`, keys and values are
+    written as those.
     """
     if not COMPILED or dialect not in DIALECTS_IN_C:
         return None
-    return cast(Fill, partial(fill, template(message_type, *template_parts(envelope, dumps, dialect, with_headers=with_headers))))
+    return cast(Fill, partial(fill, template(message_type, *template_parts(envelope, dumps, dialect, headers_of, records))))
 
 
-def template_parts(envelope: Envelope, dumps: Dumps, dialect: str = "plain", *, with_headers: bool = False) -> tuple[Any, ...]:
-    """Return the further arguments of `_bson_json.template`: places, the deciding value, what a message is about, and the cases."""
-    about = (*ABOUT, EVENT_ID) if with_headers else ABOUT
+def template_parts(
+    envelope: Envelope,
+    dumps: Dumps,
+    dialect: str = "plain",
+    headers_of: HeadersOf | None = None,
+    records: tuple[AvroRecord, ...] = (),
+) -> tuple[Any, ...]:
+    """Return the further arguments of `_bson_json.template`: places, what decides, what a message is about, cases, records."""
     written = (name_of(part) for layout in envelope.layouts() for part in parts_of(layout))
-    places = _places({OPERATION, SNAPSHOT, *about, *written})
+    places = _places({OPERATION, SNAPSHOT, *ABOUT, *written, *((EVENT_ID,) if headers_of else ())})
     order = list(places)
     numbers = {name: order.index(key) for name, place in PLACES.items() if (key := (place.field, place.inner)) in places}
     described = (
         (order.index((field, "")) if inner else OUTERMOST, (inner or field).encode(), place.type, place.optional)
         for (field, inner), place in places.items()
     )
-    write = _Steps({**numbers, SEQUENCE: NUMBER}, dumps, DIALECTS_IN_C[dialect])
+    write = _Steps({**numbers, SEQUENCE: NUMBER}, dumps, DIALECTS_IN_C[dialect], headers_of)
     rows = write.cases(envelope.rows, numbers[SNAPSHOT]) if envelope.rows else ()
     cases = (*rows, *write.cases(envelope, NO_PLACE))
-    told = tuple(numbers[name] for name in about) + (() if with_headers else (NO_PLACE,))
-    return tuple(described), numbers[OPERATION], told, cases
+    return tuple(described), numbers[OPERATION], tuple(numbers[name] for name in ABOUT), cases, records
 
 
 def _places(used: set[str]) -> dict[tuple[str, str], Place]:
@@ -93,29 +122,33 @@ def _places(used: set[str]) -> dict[tuple[str, str], Place]:
 class _Steps:
     """Writes layouts as steps. `numbers` are those of the places by the names of their values."""
 
-    def __init__(self, numbers: Mapping[str, int], dumps: Dumps, dialect: int) -> None:
+    def __init__(self, numbers: Mapping[str, int], dumps: Dumps, dialect: int, headers_of: HeadersOf | None) -> None:
         self._numbers = numbers
         self._dumps = dumps
         self._dialect = dialect
+        self._headers_of = headers_of
 
-    def cases(self, envelope: Envelope, condition: int) -> tuple[tuple[str, int, int, tuple[Step, ...]], ...]:
-        """Return the envelope's cases, which apply if the place `condition` has a value. A tombstone is a message too."""
-        return tuple(
-            (operation, condition, 1 + (operation in envelope.tombstones), tuple(self._texts((envelope.key, value))))
-            for operation, value in envelope.values.items()
-        )
+    def cases(self, envelope: Envelope, condition: int) -> Iterator[tuple[Any, ...]]:
+        """Yield the envelope's cases, which apply if the place `condition` has a value. A tombstone is a message too."""
+        for operation, value in envelope.values.items():
+            headers = self._headers_of(operation) if self._headers_of else ()
+            bare = [value for _, value in headers if isinstance(value, Bare)]
+            constant = sum(len(name) + HEADER_LENGTHS + (0 if isinstance(value, Bare) else len(value)) for name, value in headers)
+            listed = tuple(name if isinstance(value, Bare) else (name, value) for name, value in headers)
+            steps = tuple(self._texts((envelope.key, value, *bare)))
+            yield operation, condition, 1 + (operation in envelope.tombstones), steps, listed, constant
 
-    def _texts(self, layouts: Iterable[Layout]) -> Iterator[Step]:
+    def _texts(self, layouts: Iterable[Layout | Bare]) -> Iterator[Step]:
         for layout in layouts:
             yield from self._steps(layout)
             yield b"", END_OF_TEXT, 0
 
-    def _steps(self, layout: Layout, before: bytes = b"") -> Iterator[Step]:
+    def _steps(self, layout: Layout | Bare, before: bytes = b"") -> Iterator[Step]:
         """Yield the steps that write the layout behind the literal `before`. A value without a number is never there in C."""
         if isinstance(layout, Value):
             if layout in self._numbers:
-                # The time as text is the same in all dialects.
-                yield before, self._numbers[layout], 0 if layout == TIMESTAMP else self._dialect
+                # The time as text and the number are the same in all dialects.
+                yield before, self._numbers[layout], 0 if layout in (TIMESTAMP, SEQUENCE) else self._dialect
         elif isinstance(layout, Mapping):
             separator = b"{"
             for name, part in layout.items():
@@ -123,7 +156,10 @@ class _Steps:
                 before, separator = b"", b","
             yield b"}", NOTHING, 0
         elif isinstance(layout, Spaced):
-            yield before, self._numbers[layout.value], self._dialect | SPACED
+            yield before, self._numbers[layout.value], self._dialect | SPACED | COMMAS
+        elif isinstance(layout, Bare):
+            number = self._numbers[layout.value]
+            yield before, number, (ALL_DIGITS if layout.all_digits else 0) if number == NUMBER else BARE
         elif isinstance(layout, Columns):
             for part in layout.parts:
                 yield from self._steps(part)

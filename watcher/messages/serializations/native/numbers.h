@@ -13,6 +13,8 @@ static const int64_t DAY_MS = 86400000;
 static const double SMALLEST_DOUBLE = 1e-3, LARGEST_DOUBLE = 1e15;
 enum { MOST_DECIMALS = 19 /* with which each of them has at least 17 digits, which tell any double from all others */ };
 
+enum { ALL_DIGITS = 19 /* as many as the largest number has */ };
+
 static int write_integer(Text *text, int64_t number) {
     char digits[20], *first = digits + sizeof digits;
     uint64_t rest = number < 0 ? 0 - (uint64_t)number : (uint64_t)number;
@@ -29,6 +31,13 @@ static int write_integer(Text *text, int64_t number) {
 static void put_digits(Text *text, int64_t number, int count) {
     for (int i = count - 1; i >= 0; i--, number /= 10) text->end[i] = (char)('0' + number % 10);
     text->end += count;
+}
+
+/* With leading zeros. */
+static int write_all_digits(Text *text, int64_t number) {
+    if (number < 0 || !reserve(text, ALL_DIGITS)) return 0;
+    put_digits(text, number, ALL_DIGITS);
+    return 1;
 }
 
 /* A decimal number: `digits`, of which the last `decimals` follow the point. */
@@ -72,7 +81,7 @@ static int write_double(Text *text, double number) {
 }
 
 static int write_quoted_integer(Text *text, int64_t number) {
-    return APPEND(text, "\"") && write_integer(text, number) && APPEND(text, "\"");
+    return append_quote(text) && write_integer(text, number) && append_quote(text);
 }
 
 static int write_int64(Text *text, int64_t number) {
@@ -81,7 +90,7 @@ static int write_int64(Text *text, int64_t number) {
 }
 
 static int write_iso_time(Text *text, int64_t ms, int with_milliseconds) {
-    if (ms < EARLIEST_MS || ms > LATEST_MS || !reserve(text, 26)) return 0;
+    if (ms < EARLIEST_MS || ms > LATEST_MS || !reserve(text, 28)) return 0;
     int64_t days = ms / DAY_MS, in_day = ms % DAY_MS;
     if (in_day < 0) in_day += DAY_MS, days--;
     /* Howard Hinnant, chrono-Compatible Low-Level Date Algorithms, civil_from_days; all days here are after the year 0. */
@@ -91,7 +100,7 @@ static int write_iso_time(Text *text, int64_t ms, int with_milliseconds) {
     int64_t day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
     int64_t month_from_march = (5 * day_of_year + 2) / 153, day = day_of_year - (153 * month_from_march + 2) / 5 + 1;
     int64_t month = month_from_march < 10 ? month_from_march + 3 : month_from_march - 9;
-    *text->end++ = '"';
+    put_mark(text, '"');
     put_digits(text, year_of_era + era * 400 + (month <= 2), 4);
     *text->end++ = '-';
     put_digits(text, month, 2);
@@ -107,7 +116,8 @@ static int write_iso_time(Text *text, int64_t ms, int with_milliseconds) {
         *text->end++ = '.';
         put_digits(text, in_day % 1000, 3);
     }
-    PUT(text, "Z\"");
+    *text->end++ = 'Z';
+    put_mark(text, '"');
     return 1;
 }
 
@@ -135,22 +145,23 @@ static void put_hex(Text *text, const unsigned char *bytes, size_t count) {
 
 static int write_object_id(Text *text, const unsigned char *bytes) {
     int is_plain = text->dialect == PLAIN;
-    if ((!is_plain && !OPEN(text, "$oid")) || !reserve(text, 2 * OBJECT_ID_BYTES + 3)) return 0;
-    *text->end++ = '"';
+    if ((!is_plain && !OPEN(text, "$oid")) || !reserve(text, 2 * OBJECT_ID_BYTES + 5)) return 0;
+    put_mark(text, '"');
     put_hex(text, bytes, OBJECT_ID_BYTES);
-    *text->end++ = '"';
+    put_mark(text, '"');
     if (!is_plain) *text->end++ = '}';
     return 1;
 }
 
 static int write_uuid(Text *text, const unsigned char *bytes) {
     static const int PARTS[] = {4, 2, 2, 2, 6};
-    if (!reserve(text, 2 * UUID_BYTES + 6)) return 0;
+    if (!reserve(text, 2 * UUID_BYTES + 8)) return 0;
+    put_mark(text, '"');
     for (int i = 0; i < 5; bytes += PARTS[i++]) {
-        *text->end++ = i ? '-' : '"';
+        if (i) *text->end++ = '-';
         put_hex(text, bytes, (size_t)PARTS[i]);
     }
-    *text->end++ = '"';
+    put_mark(text, '"');
     return 1;
 }
 
@@ -169,10 +180,10 @@ static void put_base64(Text *text, const unsigned char *bytes, size_t count) {
 }
 
 static int write_base64(Text *text, const unsigned char *bytes, size_t count) {
-    if (!reserve(text, (count + 2) / 3 * 4 + 2)) return 0;
-    *text->end++ = '"';
+    if (!reserve(text, (count + 2) / 3 * 4 + 4)) return 0;
+    put_mark(text, '"');
     put_base64(text, bytes, count);
-    *text->end++ = '"';
+    put_mark(text, '"');
     return 1;
 }
 

@@ -1,10 +1,10 @@
-/* Strings of JSON, and text of JSON within one. */
+/* Strings of JSON. */
 #ifndef WATCHER_STRINGS_H
 #define WATCHER_STRINGS_H
 
 #include "text.h"
 
-enum { PIECE_BYTES = 8192 /* of a long string */ };
+enum { PIECE_BYTES = 8192 /* of a long string */, MOST_ESCAPED = 7 /* bytes that become of one: \\u00xx within a string */ };
 
 /* The bytes of the UTF-8 character at `at`, which is not ASCII; 0 when it is no valid one (The Unicode Standard, table 3-7). */
 static inline size_t utf8_length(const unsigned char *at, const unsigned char *end) {
@@ -31,21 +31,20 @@ static inline int are_plain(const unsigned char *at) {
 
 static void put_escaped(Text *text, unsigned char c) {
     static const char SHORT[] = "btn?fr", HEX[] = "0123456789abcdef";
+    put_mark(text, '\\');
     if (c == '"' || c == '\\') {
-        *text->end++ = '\\';
-        *text->end++ = (char)c;
+        put_mark(text, (char)c);
     } else if (c >= '\b' && c <= '\r' && c != '\v') {
-        *text->end++ = '\\';
         *text->end++ = SHORT[c - '\b'];
     } else {
-        PUT(text, "\\u00");
+        PUT(text, "u00");
         *text->end++ = HEX[c >> 4];
         *text->end++ = HEX[c & 15];
     }
 }
 
 /* The characters that begin before `until`; returns where the next one begins, NULL when one is no valid UTF-8. Only after `reserve`:
- * each byte may become \u00xx, and the last character may go on for three more. */
+ * each byte may become MOST_ESCAPED, and the last character may go on for three more. */
 static inline const unsigned char *put_characters(
     Text *text, const unsigned char *at, const unsigned char *until, const unsigned char *end) {
     while (at < until) {
@@ -69,46 +68,21 @@ static inline const unsigned char *put_characters(
 /* Piece by piece, so that memory is reserved for the escapes of one piece only. */
 static int write_long_string(Text *text, const unsigned char *at, size_t length) {
     const unsigned char *end = at + length, *until;
-    if (!APPEND(text, "\"")) return 0;
+    if (!append_quote(text)) return 0;
     while (at && at < end) {
         until = end - at < PIECE_BYTES ? end : at + PIECE_BYTES;
-        if (!reserve(text, 6 * (size_t)(until - at) + 3)) return 0;
+        if (!reserve(text, MOST_ESCAPED * (size_t)(until - at) + 3)) return 0;
         at = put_characters(text, at, until, end);
     }
-    return at && APPEND(text, "\"");
+    return at && append_quote(text);
 }
 
 static int write_string(Text *text, const unsigned char *at, size_t length) {
     if (length > PIECE_BYTES) return write_long_string(text, at, length);
-    if (!reserve(text, 6 * length + 2)) return 0;
-    *text->end++ = '"';
+    if (!reserve(text, MOST_ESCAPED * length + 4)) return 0;
+    put_mark(text, '"');
     if (!put_characters(text, at, at + length, at + length)) return 0;
-    *text->end++ = '"';
-    return 1;
-}
-
-/* How many of eight bytes are a quotation mark or a backslash; "haszero" of Bit Twiddling Hacks in its exact form. */
-static inline size_t count_escapes(const char *at) {
-    uint64_t word, ones = 0x0101010101010101u, lows = 0x7F7F7F7F7F7F7F7Fu;
-    memcpy(&word, at, 8);
-    uint64_t quote = word ^ (ones * '"'), backslash = word ^ (ones * '\\');
-    uint64_t found = ~(((quote & lows) + lows) | quote | lows) | ~(((backslash & lows) + lows) | backslash | lows);
-    return (size_t)__builtin_popcountll(found);
-}
-
-/* Escapes what was written from `begin` on, in place and from its end. It is JSON, which has no control characters. */
-static int escape(Text *text, size_t begin) {
-    size_t count = 0, length = length_of(text) - begin, at = 0;
-    const char *from = text->start + begin;
-    for (; at + 8 <= length; at += 8) count += count_escapes(from + at);
-    for (; at < length; at++) count += from[at] == '"' || from[at] == '\\';
-    if (!reserve(text, count)) return 0;
-    from = text->end;
-    char *to = text->end += count;
-    while (from < to) {
-        char c = *--to = *--from;
-        if (c == '"' || c == '\\') *--to = '\\';
-    }
+    put_mark(text, '"');
     return 1;
 }
 

@@ -3,11 +3,13 @@
 #ifndef WATCHER_TEMPLATE_H
 #define WATCHER_TEMPLATE_H
 
+#include "avro.h"
 #include "values.h"
 
-enum { MOST_PLACES = 32, MOST_CASES = 8 };
+enum { MOST_PLACES = 32, MOST_CASES = 8, MOST_TEXTS = 10 };
 
-/* What is put behind a literal, where it is no place: the number, nothing, or nothing as the text ends there. */
+/* What is put behind a literal, where it is no place: the number, nothing, or nothing as the text ends there. The number's form is how
+ * many digits it has at least, 0 or ALL_DIGITS. */
 enum { NUMBER = -1, NOTHING = -2, END_OF_TEXT = -3 };
 
 /* Where a value is: a field of the event itself (`parent` is OUTERMOST) or of a document in it, whose place has a lower number. */
@@ -27,20 +29,23 @@ typedef struct {
     int value, form;
 } Step;
 
-/* What is made of an event whose deciding value is the string `text`, if `condition` is no place or one whose value is there: the two
- * texts that the steps write, and `messages` in all. Python makes those that follow the first, from it alone. */
+/* What is made of an event whose deciding value is the string `text`, if `condition` is no place or one whose value is there: the
+ * `texts` that the steps write, which are key, value and those of headers, and `messages` in all. Python makes those that follow the
+ * first, from it alone. */
 typedef struct {
     const char *text;
     size_t length;
     Step *steps;
-    int count, condition, messages;
+    int count, condition, texts, messages;
 } Case;
 
-/* `database`, `collection`, `time` and `id` are the places of what a message is about; there may be no place for the last. */
+/* `database`, `collection` and `time` are the places of what a message is about. If there are records, the texts of key and value are
+ * their columns. */
 typedef struct {
     Place places[MOST_PLACES];
     Case cases[MOST_CASES];
-    int place_count, outermost_count, case_count, deciding, database, collection, time, id;
+    Record records[MOST_RECORDS];
+    int place_count, outermost_count, case_count, record_count, deciding, database, collection, time;
 } Template;
 
 static int find_places(const Template *template, const unsigned char *bytes, size_t length, Value *found) {
@@ -79,7 +84,7 @@ static const Case *choose(const Template *template, const Value *found) {
     return NULL;
 }
 
-/* The two texts, and where they end. An empty one is a value that is not there: what that means is for Python to say. */
+/* All texts, and where they end. An empty one is a value that is not there: what that means is for Python to say. */
 static int write_texts(Text *text, const Case *one, const Value *found, int64_t number, size_t *ends) {
     size_t begin = length_of(text);
     for (const Step *step = one->steps, *last = step + one->count; step < last; step++) {
@@ -87,7 +92,7 @@ static int write_texts(Text *text, const Case *one, const Value *found, int64_t 
         if (value && !value->type == (step->form != UNLESS_THERE)) continue;
         if (!append(text, step->literal, step->length)) return 0;
         if (value && value->type && !write_in_form(text, value, step->form)) return 0;
-        if (step->value == NUMBER && !write_integer(text, number)) return 0;
+        if (step->value == NUMBER && !(step->form ? write_all_digits(text, number) : write_integer(text, number))) return 0;
         if (step->value != END_OF_TEXT) continue;
         *ends = length_of(text);
         if (*ends == begin) return 0;

@@ -12,7 +12,9 @@ enum { PLAIN = 0, EXTENDED = 1, STRICT = 2 };
 typedef struct {
     char *start, *end, *limit;
     int dialect;
-    int is_spaced; /* a space follows each colon */
+    int is_spaced; /* a space follows each colon, */
+    int is_airy;   /* and each comma */
+    int in_string; /* it stands within a string */
 } Text;
 
 static inline size_t length_of(const Text *text) { return (size_t)(text->end - text->start); }
@@ -46,9 +48,30 @@ static int append(Text *text, const void *bytes, size_t count) {
 #define APPEND(text, literal) append(text, literal, sizeof(literal) - 1)
 
 static inline int append_colon(Text *text) { return text->is_spaced ? APPEND(text, ": ") : APPEND(text, ":"); }
+static inline int append_comma(Text *text) { return text->is_airy ? APPEND(text, ", ") : APPEND(text, ","); }
+
+/* A quotation mark or a backslash, which is escaped within a string. Only after `reserve` of two bytes. */
+static inline void put_mark(Text *text, char mark) {
+    if (text->in_string) *text->end++ = '\\';
+    *text->end++ = mark;
+}
+
+static inline int append_quote(Text *text) {
+    if (!reserve(text, 2)) return 0;
+    put_mark(text, '"');
+    return 1;
+}
+
+static int append_name(Text *text, const char *name, size_t length) {
+    if (!reserve(text, length + 4)) return 0;
+    put_mark(text, '"');
+    put(text, name, length);
+    put_mark(text, '"');
+    return append_colon(text);
+}
 
 /* The beginning of an object's first field, and of one that follows. */
-#define OPEN(text, name) (APPEND(text, "{\"" name "\"") && append_colon(text))
-#define NEXT(text, name) (APPEND(text, ",\"" name "\"") && append_colon(text))
+#define OPEN(text, name) (APPEND(text, "{") && append_name(text, name, sizeof(name) - 1))
+#define NEXT(text, name) (append_comma(text) && append_name(text, name, sizeof(name) - 1))
 
 #endif

@@ -20,7 +20,7 @@ static int write_fields(Text *text, const Value *document, int depth) {
     for (; next_element(&at, end, &element); any = 1) {
         /* What looks like a DBRef is written in another order. */
         if (!is_new(&names, document, &element) || IS_NAMED(&element, "$ref")) return 0;
-        if (any && !APPEND(text, ",")) return 0;
+        if (any && !append_comma(text)) return 0;
         if (!write_string(text, element.name, element.name_length) || !append_colon(text)) return 0;
         if (!write_value(text, &element.value, depth)) return 0;
     }
@@ -33,10 +33,15 @@ static int write_items(Text *text, const Value *array, int depth) {
     int any = 0;
     if (!APPEND(text, "[")) return 0;
     for (; next_element(&at, end, &element); any = 1) {
-        if (any && !APPEND(text, ",")) return 0;
+        if (any && !append_comma(text)) return 0;
         if (!write_value(text, &element.value, depth)) return 0;
     }
     return at == end && APPEND(text, "]");
+}
+
+static int write_subtype(Text *text, int subtype) {
+    unsigned char digits[] = {'0', (unsigned char)('0' + subtype)}; /* those that are known here have one */
+    return write_string(text, digits, sizeof digits);
 }
 
 static int write_binary(Text *text, const Value *value) {
@@ -50,10 +55,10 @@ static int write_binary(Text *text, const Value *value) {
         return count == UUID_BYTES && write_uuid(text, bytes);
     case EXTENDED:
         if (!OPEN(text, "$binary") || !OPEN(text, "base64") || !write_base64(text, bytes, count) || !NEXT(text, "subType")) return 0;
-        return subtype == GENERIC_BINARY ? APPEND(text, "\"00\"}}") : APPEND(text, "\"04\"}}");
+        return write_subtype(text, subtype) && APPEND(text, "}}");
     default:
         if (!OPEN(text, "$binary") || !write_base64(text, bytes, count) || !NEXT(text, "$type")) return 0;
-        return subtype == GENERIC_BINARY ? APPEND(text, "\"00\"}") : APPEND(text, "\"04\"}");
+        return write_subtype(text, subtype) && APPEND(text, "}");
     }
 }
 
@@ -83,18 +88,21 @@ static int write_value(Text *text, const Value *value, int depth) {
 
 /* ---- forms of a value ----------------------------------------------------------------------------------------------------------- */
 
-/* A dialect, to which these are added: within a string; with a space after each colon. Or one of the others, which have none: numbers
- * out of a date, a timestamp, or an integer; an array of strings; nothing, as the literal stands for a value that is not there. */
+/* A dialect, to which these are added: within a string; with a space after each colon, or each comma. Or one of the others, which have
+ * none: numbers out of a date, a timestamp, or an integer; an array of strings; nothing, as the literal stands for a value that is not
+ * there; a text by itself, without quotation marks. */
 enum {
     DIALECT = 3, IN_STRING = 4, SPACED = 8,
-    MILLISECONDS = 16, INCREMENT = 48, INTEGER = 64, STRINGS = 80, UNLESS_THERE = 96, KIND = 112,
+    MILLISECONDS = 16, INCREMENT = 48, INTEGER = 64, STRINGS = 80, UNLESS_THERE = 96, BARE = 112, KIND = 112, COMMAS = 128,
 };
 
 static int write_in_string(Text *text, const Value *value) {
     if (value->type == NONE && !text->is_spaced) return APPEND(text, "null");
-    if (!APPEND(text, "\"")) return 0;
-    size_t begin = length_of(text);
-    return write_value(text, value, 0) && escape(text, begin) && APPEND(text, "\"");
+    int is_written = append_quote(text);
+    text->in_string = 1;
+    is_written = is_written && write_value(text, value, 0);
+    text->in_string = 0;
+    return is_written && append_quote(text);
 }
 
 /* An empty array is null. */
@@ -111,15 +119,27 @@ static int write_strings(Text *text, const Value *value) {
 /* Zeros may follow the milliseconds, and Python has no number of more than 64 bits for JSON. */
 static inline int can_be_nanoseconds(int64_t ms) { return ms && ms <= INT64_MAX / 1000000 && ms >= INT64_MIN / 1000000; }
 
+/* A string that needs no escapes, or a time. */
+static int write_bare(Text *text, const Value *value) {
+    size_t begin = length_of(text);
+    if (value->type != STRING && value->type != DATE) return 0;
+    if (!write_value(text, value, 0) || memchr(text->start + begin, '\\', length_of(text) - begin)) return 0;
+    text->end -= 2;
+    memmove(text->start + begin, text->start + begin + 1, length_of(text) - begin);
+    return 1;
+}
+
 static int write_in_form(Text *text, const Value *value, int form) {
     const unsigned char *at = value->start;
     text->dialect = form & DIALECT;
     text->is_spaced = form & SPACED;
+    text->is_airy = form & COMMAS;
     switch (form & KIND) {
     case MILLISECONDS: return value->type == DATE && can_be_nanoseconds(read_int64(at)) && write_integer(text, read_int64(at));
     case INCREMENT: return value->type == TIMESTAMP && write_integer(text, (uint32_t)read_int32(at));
     case INTEGER: return value->type == INT64 && write_integer(text, read_int64(at));
     case STRINGS: return write_strings(text, value);
+    case BARE: return write_bare(text, value);
     default: return form & IN_STRING ? write_in_string(text, value) : write_value(text, value, 0);
     }
 }

@@ -6,6 +6,8 @@ it.
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from benchmarks.catchup import SPEED, deliver
 from benchmarks.contender import Task, Watcher
 from benchmarks.figures import Figures
@@ -30,17 +32,22 @@ def compare(sandbox: Sandbox, backlog: Backlog, attempts: Attempts, runs: int, p
             with attempts.of(contender.name):
                 topics = f"{prefix}{number}-{place}"
                 run[contender.name] = deliver(sandbox, backlog, contender, topics, attempts.limit_s, also=stored)
-        results.append(_beside_none(run))
+        results.append(beside_none(run))
     return results
 
 
 def stored(task: Task, events: int) -> Figures:
-    """Bytes an event in the files of the task's topics."""
-    files = task.sandbox.kafka.directory.glob(f"data/{task.topics}.*/*.log")
-    return {STORED: sum(file.stat().st_size for file in files) / events}
+    """Bytes an event in the task's topics."""
+    return {STORED: stored_bytes(task.sandbox.kafka.directory / "data", task.topics) / events}
 
 
-def _beside_none(run: dict[str, Figures]) -> dict[str, Figures]:
+def stored_bytes(directory: Path, topics: str) -> int:
+    """Bytes of the messages in a broker's directory, of the topics `<topics>.<collection>`."""
+    return sum(file.stat().st_size for file in directory.glob(f"{topics}.*/*.log"))
+
+
+def beside_none(run: dict[str, Figures]) -> dict[str, Figures]:
+    """A run, with what each type has of the bytes and the speed without compression."""
     base = run.get(NONE)
     if not base:
         return run

@@ -1,7 +1,8 @@
 """Parts of a transaction's time: `python -m benchmarks.transactions --rates 200 1000 --seconds 20`.
 
-As `benchmarks.latency`, with a worker that notes when it reads from MongoDB, hands over to librdkafka, commits and rests. A commit
-of RETRIED_SECONDS or more has most likely been refused once, because Kafka was not done with the transaction before.
+As `benchmarks.latency`, with a worker that notes when it reads from MongoDB, hands over to librdkafka, commits and rests, and with
+librdkafka's count of its requests. More than one AddPartitionsToTxn for a transaction means that Kafka has refused some, because it
+was not done with the transaction before (CONCURRENT_TRANSACTIONS). librdkafka tries again after 20 ms.
 """
 
 from __future__ import annotations
@@ -22,9 +23,6 @@ from benchmarks.latency import measure
 from benchmarks.parts import WARM_UP_RATE, WARM_UP_SECONDS
 from benchmarks.servers import RunningWorker, servers
 
-RETRIED_SECONDS = 0.02
-"""librdkafka's wait before it tries again."""
-
 
 @dataclass(frozen=True)
 class TracedWatcher(Watcher):
@@ -40,21 +38,21 @@ class TracedWatcher(Watcher):
 
 
 def report(rows: Sequence[Figures], since: float) -> None:
-    """Print the parts of the transactions since then, in milliseconds, and how many of them were refused once."""
+    """Print the parts of the transactions since then, in milliseconds, and the requests for each over the whole run."""
     *all_rows, requests = rows
     recent = [row for row in all_rows if row["at"] >= since]
-    print(f"  {len(recent)} transactions; {share_of_retries(recent):.1%} of them refused once")
+    print(f"  {len(recent)} transactions")
     for part in dict.fromkeys(part for row in recent for part in row if part != "at"):
-        figures = percentiles([1000 * row.get(part, 0.0) for row in recent])
-        mean = statistics.fmean(1000 * row.get(part, 0.0) for row in recent)
-        print(f"  {part:20}", f"mean {mean:6.2f}", *(f"{name} {figure:6.2f}" for name, figure in figures.items()))
-    ended = requests.get("EndTxn", 0) or 1
-    print("  requests a transaction:", ", ".join(f"{name} {number / ended:.2f}" for name, number in requests.items() if number))
+        milliseconds = [1000 * row.get(part, 0.0) for row in recent]
+        figures = {"mean": statistics.fmean(milliseconds), **percentiles(milliseconds)}
+        print(f"  {part:20}", *(f"{name} {figure:6.2f}" for name, figure in figures.items()))
+    print("  requests a transaction:", *(f"{name} {number:.3f}" for name, number in per_transaction(requests).items()))
 
 
-def share_of_retries(rows: Sequence[Figures]) -> float:
-    """Share of the transactions that took as long as one that was refused once."""
-    return sum(row.get("commit", 0.0) >= RETRIED_SECONDS for row in rows) / max(1, len(rows))
+def per_transaction(requests: Figures) -> Figures:
+    """Requests for each that ends a transaction, of those kinds of which there were any."""
+    ended = requests.get("EndTxn", 0)
+    return {name: number / ended for name, number in requests.items() if number and ended}
 
 
 def main() -> None:

@@ -276,9 +276,12 @@ def test_compression_is_compared_with_none_within_a_run_if_that_did_not_fail() -
     assert compression.beside_none({"lz4": lz4}) == {"lz4": lz4}
 
 
-def test_a_commit_counts_as_refused_once_from_librdkafkas_wait_on() -> None:
-    assert transactions.share_of_retries([{"commit": 0.004}, {"commit": 0.024}, {}, {"commit": 0.02}]) == 0.5
-    assert transactions.share_of_retries([]) == 0
+def test_requests_are_counted_by_the_transactions_that_they_ended() -> None:
+    assert transactions.per_transaction({"AddPartitionsToTxn": 103, "EndTxn": 100, "Fetch": 0}) == {
+        "AddPartitionsToTxn": 1.03,
+        "EndTxn": 1,
+    }
+    assert transactions.per_transaction({"Produce": 3}) == {}
 
 
 def test_the_plots_are_drawn_from_the_results(tmp_path: Path) -> None:

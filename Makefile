@@ -4,7 +4,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
 
-# Without bytecode each process that a test or a benchmark starts compiles all of `watcher` again: most of a worker's start.
+# Without bytecode each process that a test or a benchmark starts compiles all of `watcher` again: nearly half of a worker's start.
 unexport PYTHONDONTWRITEBYTECODE
 
 VENV := .venv

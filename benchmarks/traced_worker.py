@@ -34,7 +34,8 @@ class Trace:
         self.statistics: dict[str, Any] = {}
 
     def note(self, part: str, call: Callable[..., Any]) -> Callable[..., Any]:
-        """Return `call`, which now counts as this part of a transaction. What passed since the part before is `between`."""
+        """Return `call`, which now counts as this part of a transaction. What passed since the part before counts as
+        `before` this one."""
 
         def noted(*args: Any, **kwargs: Any) -> Any:
             self._add(f"before {part}")
@@ -51,7 +52,7 @@ class Trace:
         self._row = {}
 
     def save(self, path: str) -> None:
-        """Write all rows, and the requests to each broker in a last one."""
+        """Write all rows, and in a last one librdkafka's requests, by their kinds."""
         Path(path).write_text("".join(f"{json.dumps(row)}\n" for row in [*self._rows, self._requests()]))
 
     def _add(self, part: str) -> None:

@@ -32,7 +32,7 @@ class TracedWatcher(Watcher):
     trace: Path = field(kw_only=True)
 
     def deliver(self, task: Task) -> AbstractContextManager[Running]:
-        """As a worker does that is not traced."""
+        """Run the worker by the module that notes its transactions."""
         program = ("benchmarks.traced_worker", str(self.trace))
         return RunningWorker(task.sandbox, task.directory, task.database, wait=False, program=program, **self.settings_for(task))
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -37,9 +37,10 @@ def deliver(
     timeout_s: float = ARRIVAL_SECONDS,
     *,
     tombstones: int = 0,
+    also: Callable[[Task, int], Figures] | None = None,
 ) -> Figures:
-    """One contender, on topics of its own; `tombstones` come beside the messages of events. Errors: SystemExit when it fails, is
-    late, or has not delivered every event."""
+    """One contender, on topics of its own; `tombstones` come beside the messages of events. `also` measures more when all events,
+    so many, have arrived. Errors: SystemExit when it fails, is late, or has not delivered every event."""
     with TemporaryDirectory(prefix="watcher-benchmark-", ignore_cleanup_errors=True) as directory:
         task = Task(sandbox, backlog.database, backlog.since, prefix, Path(directory))
         arrivals = Arrivals(sandbox.kafka_brokers, task.topics, ends=1 if contender.announces_end else 0)
@@ -52,6 +53,7 @@ def deliver(
         expected = events - contender.announces_end + tombstones
         if (count := arrivals.count()) != expected:
             raise SystemExit(f"{count} messages have arrived instead of {expected}")
+        more = also(task, events) if also else {}
         arrivals.discard()
     cpu = caught_up.cpu_seconds_per_million
     return {
@@ -59,6 +61,7 @@ def deliver(
         CPU: cpu["own"],
         **{f"{name} {CPU}": cpu[name] for name in ("mongod", "broker")},
         MEMORY: memory,
+        **more,
     }
 
 

@@ -85,16 +85,19 @@ class Watcher(Contender):
         """As installed."""
         return f"database-watcher {version('database-watcher')}"
 
-    def deliver(self, task: Task) -> AbstractContextManager[Running]:
-        """With all topics' names as the others have them. It may have delivered much by the time that it says it streams."""
-        settings = {
+    def settings_for(self, task: Task) -> dict[str, Any]:
+        """The settings of the worker, with all topics' names as the others have them."""
+        return {
             "kafka_client_id": task.prefix,
             "kafka_db_changes_topic": f"{task.topics}.{{collection}}",
             "start_from": Backlog(task.database, 0, task.since).start_from,
             "delivery": self.delivery,
             **self.settings,
         }
-        return RunningWorker(task.sandbox, task.directory, task.database, wait=False, **settings)
+
+    def deliver(self, task: Task) -> AbstractContextManager[Running]:
+        """It may have delivered much by the time that it says it streams."""
+        return RunningWorker(task.sandbox, task.directory, task.database, wait=False, **self.settings_for(task))
 
 
 def copying_watcher() -> Watcher:

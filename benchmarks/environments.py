@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import compileall
 import fcntl
 import hashlib
 import subprocess
@@ -36,6 +37,8 @@ def python(home: Path, requirements: Path, *, path: Path | None = None) -> Path:
 
 
 def workers_python() -> Path:
-    """As a user has it. In `.venv` there is `cryptography`, for the tests, and pymongo imports that wherever it is: 8 MiB."""
+    """As a user has it: compiled, as pip does it. In `.venv` there is `cryptography`, for the tests, and pymongo imports that
+    wherever it is: 8 MiB."""
+    compileall.compile_dir(ROOT / "watcher", quiet=1)
     digest = hashlib.sha256(WORKERS_LOCK.read_bytes()).hexdigest()[:12]
     return python(CACHE / "worker" / digest, WORKERS_LOCK, path=ROOT)

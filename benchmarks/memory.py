@@ -2,7 +2,7 @@
 
 Tables: what each library adds, imported one after the other in a process of its own; what an idle worker has after half a minute,
 and what it takes of a core, without a lease, with one, and standing by; and the time that a worker takes to stream. `--python`
-names the interpreter of another environment, such as one that holds requirements.lock and nothing else.
+names the interpreter of another environment than the one that holds requirements.lock and nothing else.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ from __future__ import annotations
 import argparse
 import statistics
 import subprocess
-import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -18,6 +17,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from benchmarks.environments import workers_python
 from benchmarks.servers import servers
 from benchmarks.usage import Usage
 from tests.support.worker import WorkerProcess, watcher_settings
@@ -98,21 +98,22 @@ def idle_workers(sandbox: Sandbox, python: str) -> Iterator[tuple[str, int]]:
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--python", default=sys.executable)
+    parser.add_argument("--python", help="interpreter of another environment than one of requirements.lock alone")
     parser.add_argument("--starts", type=int, default=5)
     options = parser.parse_args()
+    python = options.python or str(workers_python())
     print("MiB after each import")
-    for name, megabytes in by_import(options.python):
+    for name, megabytes in by_import(python):
         print(f"  {name:40} {megabytes:6.1f}")
     with servers() as sandbox:
         print(f"MiB of a worker that has been idle for {IDLE_SECONDS:.0f} s")
-        for kind, pid in idle_workers(sandbox, options.python):
+        for kind, pid in idle_workers(sandbox, python):
             print(f" {kind}")
             for name, figure in idle(pid):
                 print(f"  {name:40} {figure:6.2f}", flush=True)
         seconds = []
         for number in range(options.starts):
-            with worker_of(sandbox, options.python, f"start{number}") as (_, taken):
+            with worker_of(sandbox, python, f"start{number}") as (_, taken):
                 seconds.append(taken)
         print(f"seconds until it streams: {statistics.median(seconds):.2f}, median of {options.starts}")
 

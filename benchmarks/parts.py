@@ -7,7 +7,19 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from benchmarks import catchup, databases, fleet, formats, latency, options, snapshot, snapshot_latency, streams, takeover
+from benchmarks import (
+    catchup,
+    compression,
+    databases,
+    fleet,
+    formats,
+    latency,
+    options,
+    snapshot,
+    snapshot_latency,
+    streams,
+    takeover,
+)
 from benchmarks.contender import Contender, copying_watcher, watchers
 from benchmarks.figures import Figures, show, summary
 from benchmarks.load import drain, fill
@@ -206,6 +218,19 @@ def measure_formats(bench: Bench) -> None:
         bench.keep(f"formats-{size}", title, runs, attempts)
 
 
+def measure_compression(bench: Bench) -> None:
+    """Gains and costs of compression."""
+    events = bench.plan.events // 2
+    for size, mix in compression.CASES:
+        attempts = bench.attempts()
+        database = f"compressed-{size}"
+        backlog = fill(bench.sandbox.mongodb_uri(database), database, events, size=size, mix=mix)
+        drain(bench.sandbox.mongodb_uri(database), backlog)  # the first one reads from the disk, and is not measured
+        runs = compression.compare(bench.sandbox, backlog, attempts, bench.plan.runs, database)
+        title = f"Compression; {events:,} events, {size} documents, {'mixed operations' if mix else 'inserts'}"
+        bench.keep(f"compression-{size}", title, runs, attempts)
+
+
 def measure_streams(bench: Bench) -> None:
     """Many streams over one oplog."""
     attempts = bench.attempts()
@@ -239,6 +264,7 @@ PARTS = {
     "databases": Part(measure_databases, 20, "1 h"),
     "options": Part(measure_options, 12, "30 min"),
     "formats": Part(measure_formats, 12, "40 min"),
+    "compression": Part(measure_compression, 6, "15 min"),
     "streams": Part(measure_streams, 5, "10 min", stay_cold),
     "growth": Part(measure_growth, 10, "20 min"),
     "takeover": Part(measure_takeover, 10, "30 min", stay_cold),

@@ -6,7 +6,7 @@ import json
 import os
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
@@ -42,11 +42,22 @@ def servers(*, light: bool = False) -> Iterator[Sandbox]:
 
 
 class RunningWorker:
-    """`watcherctl run` for one database, from streaming on, or without `wait` at once; `settings` are further keys of its file."""
+    """`watcherctl run` for one database, from streaming on, or without `wait` at once; `settings` are further keys of its file.
+    `program` is the module to be run, with its first arguments."""
 
-    def __init__(self, sandbox: Sandbox, directory: Path, database: str, *, wait: bool = True, **settings: Any) -> None:
+    def __init__(
+        self,
+        sandbox: Sandbox,
+        directory: Path,
+        database: str,
+        *,
+        wait: bool = True,
+        program: Sequence[str] = ("watcher",),
+        **settings: Any,
+    ) -> None:
         self._directory = directory
         self._wait = wait
+        self._program = program
         self._database = database
         self._settings = {
             "mongodb_uri": sandbox.mongodb_uri(database),
@@ -59,7 +70,7 @@ class RunningWorker:
         conf_dir = self._directory / "conf.d"
         conf_dir.mkdir()
         (conf_dir / f"{self._database}.toml").write_text(as_toml(self._settings))
-        command = [workers_python(), "-m", "watcher", "run", self._database, "--config", str(conf_dir)]
+        command = [workers_python(), "-m", *self._program, "run", self._database, "--config", str(conf_dir)]
         self._process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
         deadline = time.monotonic() + START_SECONDS
         while self._wait and self.status().get("state") != "streaming":

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import bench, formats, parts, report, snapshot, snapshot_latency, takeover
+from benchmarks import bench, compression, formats, parts, report, snapshot, snapshot_latency, takeover, transactions
 from benchmarks.figures import percentiles, summary, with_ratios
 from benchmarks.load import SIZES, looked_up_in_vain, number_of_events, operations
 from benchmarks.peers import COPYING_PEERS, PEERS
@@ -247,10 +247,41 @@ def test_every_table_has_its_place_and_the_pages_hold_what_was_measured() -> Non
     places = set(report.MARKED.findall(text) and [match["part"] for match in report.MARKED.finditer(text)])
     tables = {f"catchup-{case}" for case in parts.CASES} | {f"latency-{rate:g}" for rate in parts.RATES}
     tables |= {f"snapshot-{size}" for size in SIZES} | {"snapshot-latency"} | {f"formats-{size}" for size, _ in formats.CASES}
+    tables |= {f"compression-{size}" for size, _ in compression.CASES}
 
     assert places == tables | {"databases", "databases-new", "fleet", "growth", "options", "streams", "takeover"}
     for page in report.PAGES:
         assert report.written(page.read_text(), read()) == page.read_text(), "python -m benchmarks.report"
+
+
+def test_only_the_messages_of_a_tasks_own_topics_count_as_stored(tmp_path: Path) -> None:
+    for name, size in (
+        ("a.shop.documents-0/0.log", 100),
+        ("a.shop.documents-0/0.index", 7),
+        ("a.shop.end-0/0.log", 20),
+        ("b.shop.end-0/0.log", 1),
+    ):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_bytes(bytes(size))
+
+    assert compression.stored_bytes(tmp_path, "a.shop") == 120
+
+
+def test_compression_is_compared_with_none_within_a_run_if_that_did_not_fail() -> None:
+    lz4 = {"bytes an event": 30.0, "events/s": 80.0}
+
+    run = compression.beside_none({"none": {"bytes an event": 100.0, "events/s": 160.0}, "lz4": lz4})
+
+    assert run["lz4"] == {**lz4, "of none's bytes": 0.3, "of none's events/s": 0.5}
+    assert compression.beside_none({"lz4": lz4}) == {"lz4": lz4}
+
+
+def test_requests_are_counted_by_the_transactions_that_they_ended() -> None:
+    assert transactions.per_transaction({"AddPartitionsToTxn": 103, "EndTxn": 100, "Fetch": 0}) == {
+        "AddPartitionsToTxn": 1.03,
+        "EndTxn": 1,
+    }
+    assert transactions.per_transaction({"Produce": 3}) == {}
 
 
 def test_the_plots_are_drawn_from_the_results(tmp_path: Path) -> None:

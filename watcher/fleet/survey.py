@@ -124,7 +124,9 @@ def _row(fleet: Fleet, name: str, process: Process | None, report: StatusReport 
 
 
 def _by_hand(name: str, report: StatusReport, now: datetime) -> Process | None:
-    """The process of a worker that runs without supervisord, by `watcherctl run NAME`; None if there is none."""
-    if now - report.updated_at > HUNG_AFTER or not is_still(report.pid, report.birth):
+    """The process of a worker that runs without supervisord: by `watcherctl run NAME`, or since supervisord was killed. None if
+    there is none. An old report without a birth may name another process by now."""
+    is_certain = report.birth or now - report.updated_at <= HUNG_AFTER
+    if not is_certain or not is_still(report.pid, report.birth):
         return None
     return Process(name, "RUNNING", pid=report.pid, started_at=int(report.started_at.timestamp()), birth=report.birth)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Callable, Iterator
 from datetime import datetime
 from pathlib import Path
@@ -13,6 +14,7 @@ import pytest
 
 from watcher.cli import run_command_line
 from watcher.cli.delivery.tails import merged
+from watcher.cli.delivery.verify_view import report
 from watcher.config import Settings
 from watcher.consumer.delivered import DeliveredMessage, Message, Tail
 from watcher.consumer.errors import ReadError
@@ -181,7 +183,8 @@ def verifier(monkeypatch: pytest.MonkeyPatch) -> None:
         def run(self) -> VerificationResult:
             if self.name == "away":
                 raise AWAY
-            return VerificationResult(self.name, self.name, reshaped={"users"} if self.name == "books" else set())
+            reshaped = {"users"} if self.name == "books" else set()
+            return VerificationResult(self.name, self.name, compared=Counter(users=7), reshaped=reshaped)
 
     monkeypatch.setattr("watcher.verification.verifier.Verifier", Verifier)
 
@@ -192,7 +195,7 @@ class TestVerify:
         code, out, err = run("verify", "shop", "books", "away")
         assert code == 1
         assert out.splitlines()[0] == "books"
-        assert "shop\n  0 documents in 0 collections, 0 messages, 0.0 s\n  sequence: no messages\n  equal\n" in out
+        assert "shop\n  7 documents in 1 collections, 0 messages, 0.0 s\n  sequence: no messages\n  equal\n" in out
         assert out.splitlines()[-1] == "1 of 3 equal; not equal: books; not verified: away"
         assert "away: Kafka at localhost:9092 does not answer" in err
 
@@ -207,7 +210,7 @@ class TestVerify:
 
     def test_one_alone_is_as_ever(self, run: Run) -> None:
         code, out, _ = run("verify", "shop")
-        assert (code, out) == (0, "0 documents in 0 collections, 0 messages, 0.0 s\nsequence: no messages\nequal\n")
+        assert (code, out) == (0, "7 documents in 1 collections, 0 messages, 0.0 s\nsequence: no messages\nequal\n")
         assert json.loads(run("verify", "shop", "--json")[1])["watcher"] == "shop"
 
     def test_those_that_do_not_watch_the_collection_are_left_out(self, run: Run, tmp_path: Path) -> None:
@@ -220,6 +223,12 @@ class TestVerify:
         code, _, err = run("verify", "shop", "--collection", "orders")
         assert code == 2
         assert "'orders' is not watched" in err
+
+
+def test_a_dropped_database_is_said_to_have_nothing_to_compare() -> None:
+    said = report(VerificationResult("shop", "shop", messages=12)).splitlines()
+    assert said[1] == "MongoDB has no collection of shop that is watched, and the topics have none either"
+    assert "MongoDB has no" not in report(VerificationResult("shop", "shop", compared=Counter(users=0)))
 
 
 @pytest.fixture

@@ -13,6 +13,7 @@ WORDS = {
     "different": "in both, with another content",
     "unsettled": "could not be settled while it changed",
     "older": "older than the topics, so without a message",
+    "renamedIn": "without a message, since they came with a rename from a collection that is not watched",
     "undated": "without a message, and an _id that does not tell since when; see --complete",
     "notComparable": "whose newest message does not hold the document",
     "notJudged": "that differ, as they may where exclude_operations or pipeline leave out changes",
@@ -42,6 +43,8 @@ def of_all(results: Sequence[VerificationResult], failed: Collection[str]) -> st
 def _lines(result: VerificationResult) -> Iterator[str]:
     documents = sum(result.compared.values())
     yield f"{documents} documents in {len(result.compared)} collections, {result.messages} messages, {result.seconds:.1f} s"
+    if not result.compared:
+        yield f"MongoDB has no collection of {result.database} that is watched, and the topics have none either"
     yield from _verdicts(result)
     yield from _sequences(result)
     if result.reshaped:

@@ -227,7 +227,7 @@ class TestVerify:
 
 def test_a_dropped_database_is_said_to_have_nothing_to_compare() -> None:
     said = report(VerificationResult("shop", "shop", messages=12)).splitlines()
-    assert said[1] == "MongoDB has no collection of shop that is watched, and the topics have none either"
+    assert said[1] == "MongoDB has no collection that shop watches, and the topics have none either"
     assert "MongoDB has no" not in report(VerificationResult("shop", "shop", compared=Counter(users=0)))
 
 

@@ -20,6 +20,9 @@ from watcher.config.files.conf_dir import watcher_names
 from watcher.config.loader import load
 from watcher.config.mongodb.collections import is_glob
 
+COMPLETION_SECONDS = 1.0
+"""Time for the shell's completion to ask a server, in seconds."""
+
 R = TypeVar("R")
 F = TypeVar("F", bound=Callable[..., object])
 
@@ -64,9 +67,27 @@ def complete_databases(context: click.Context, _parameter: click.Parameter, inco
     from watcher.status.report import read_report
 
     deployment = Deployment.locate(context.params.get("config"))
-    reports = [read_report(deployment.status_file(name)) for name in context.params.get("names") or ()]
+    reports = [read_report(deployment.status_file(name)) for name in _typed(context, watcher_names(deployment.conf_dir))]
     names = {each.name for report in reports if report for each in report.databases}
     return [CompletionItem(name) for name in sorted(names) if name.startswith(incomplete)]
+
+
+def complete_collections(context: click.Context, _parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """The collections of the watchers that were typed, for the shell's completion: those that the settings name, and what MongoDB
+    tells within COMPLETION_SECONDS."""
+    from watcher.mongodb.databases import names_within
+
+    loaded = load(Deployment.locate(context.params.get("config")).conf_dir)
+    watchers = [loaded.watchers[name] for name in _typed(context, loaded.watchers)]
+    named = {name for settings in watchers for name in settings.watch_collections if not is_glob(name)}
+    names = named | names_within(COMPLETION_SECONDS, watchers)
+    return [CompletionItem(name) for name in sorted(names) if name.startswith(incomplete)]
+
+
+def _typed(context: click.Context, known: Collection[str]) -> list[str]:
+    """The known watchers that were typed so far. Click leaves them in `args` if the line ends with an option without its value."""
+    patterns = [*context.args, *(context.params.get("names") or ()), context.params.get("name") or ""]
+    return [name for name in known if context.params.get("everything") or any(fnmatchcase(name, text) for text in patterns)]
 
 
 def select(names: Iterable[str], known: Collection[str]) -> list[str]:

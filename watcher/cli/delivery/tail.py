@@ -10,7 +10,14 @@ from typing import TYPE_CHECKING
 import click
 
 from watcher.cli.delivery.each_watcher import Failures, settings_of
-from watcher.cli.options import all_option, choose_to_show, complete_databases, names_argument, with_deployment
+from watcher.cli.options import (
+    all_option,
+    choose_to_show,
+    complete_collections,
+    complete_databases,
+    names_argument,
+    with_deployment,
+)
 from watcher.cli.since import Since
 from watcher.cli.standard_output import reader_may_leave
 from watcher.config import Deployment
@@ -43,7 +50,12 @@ NAMED_COLLECTIONS = 20
     shell_complete=complete_databases,
     help="Only messages about this database, by name or glob, of a watcher of several.",
 )
-@click.option("--collection", metavar="C", help="Only messages about this collection; also as database.collection.")
+@click.option(
+    "--collection",
+    metavar="C",
+    shell_complete=complete_collections,
+    help="Only messages about this collection; also as database.collection.",
+)
 @click.option(
     "--operation", "operations", type=click.Choice(OPERATIONS), multiple=True, metavar="O", help="Only these; can be given again."
 )

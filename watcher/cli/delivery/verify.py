@@ -14,7 +14,14 @@ import click
 
 from watcher.cli.delivery.each_watcher import Failures, in_one_document, settings_of
 from watcher.cli.exit_codes import CliExitCode
-from watcher.cli.options import all_option, choose_to_show, complete_databases, names_argument, with_deployment
+from watcher.cli.options import (
+    all_option,
+    choose_to_show,
+    complete_collections,
+    complete_databases,
+    names_argument,
+    with_deployment,
+)
 from watcher.cli.phases import Progress, phases
 from watcher.cli.since import Since
 from watcher.config import Deployment, Settings
@@ -39,6 +46,7 @@ if TYPE_CHECKING:
     "collections",
     multiple=True,
     metavar="C",
+    shell_complete=complete_collections,
     help="Only this collection; can be given again. With several databases also as database.collection.",
 )
 @click.option("--sample", type=click.IntRange(min=1), metavar="N", help="Only N random documents of each collection.")

@@ -44,7 +44,7 @@ def _lines(result: VerificationResult) -> Iterator[str]:
     documents = sum(result.compared.values())
     yield f"{documents} documents in {len(result.compared)} collections, {result.messages} messages, {result.seconds:.1f} s"
     if not result.compared:
-        yield f"MongoDB has no collection of {result.database} that is watched, and the topics have none either"
+        yield f"MongoDB has no collection that {result.watcher} watches, and the topics have none either"
     yield from _verdicts(result)
     yield from _sequences(result)
     if result.reshaped:

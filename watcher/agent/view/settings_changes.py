@@ -17,12 +17,12 @@ class SettingsChanges:
         self._names: frozenset[str] = frozenset()
 
     def get(self, loaded: Loaded) -> frozenset[str]:
-        """Return the names. None are added while the programs cannot be read, as when a command is about to write them."""
-        present = (loaded, mark(self._fleet.deployment.programs_dir))
-        if self._of is None or self._of[0] is not loaded or self._of[1] != present[1]:
+        """Return the names; those of last time while the programs cannot be read, as when a command is writing them."""
+        programs = mark(self._fleet.deployment.programs_dir)
+        if self._of is None or self._of[0] is not loaded or self._of[1] != programs:
             try:
                 self._names = self._fleet.unapplied(loaded.watchers.values())
             except (OSError, FleetError):
                 return self._names
-            self._of = present
+            self._of = loaded, programs
         return self._names

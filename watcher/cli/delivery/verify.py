@@ -6,7 +6,6 @@ import json
 import tempfile
 from collections.abc import Sequence
 from datetime import datetime
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -98,15 +97,25 @@ def verify(
     from watcher.cli.delivery.verify_view import of_all, report, report_of_several
     from watcher.verification.verifier import Verifier
 
-    verifier = partial(
-        Verifier, collections=collections, databases=databases, sample=sample, complete=complete, since=since, patience_s=patience_s
-    )
+    def one(settings: Settings, progress: Progress) -> VerificationResult:
+        with tempfile.TemporaryDirectory(prefix="watcher-verify-") as directory:
+            return Verifier(
+                settings,
+                Path(directory),
+                collections=collections,
+                databases=databases,
+                sample=sample,
+                complete=complete,
+                since=since,
+                patience_s=patience_s,
+                progress=progress if chosen.is_alone else _naming(settings.name, progress),
+            ).run()
+
     results: list[VerificationResult] = []
     with phases() as progress:
         for settings in watchers:
-            with failures.of(settings.name), tempfile.TemporaryDirectory(prefix="watcher-verify-") as directory:
-                phase = progress if chosen.is_alone else _naming(settings.name, progress)
-                results.append(verifier(settings, Path(directory), progress=phase).run())
+            with failures.of(settings.name):
+                results.append(one(settings, progress))
                 failures.note(CliExitCode.OK if results[-1].is_equal else CliExitCode.FAILED)
                 if not as_json and not chosen.is_alone:
                     click.echo(report_of_several(results[-1]))

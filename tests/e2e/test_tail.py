@@ -220,7 +220,7 @@ def test_several_watchers_of_which_one_cannot_be_read(
             db.users.delete_one({"_id": 0})
             eventually(lambda: [line["watcher"] for line in shown] == ["other", "dashboard"])
         client.drop_database(f"{prefix}other")
-        eventually(lambda: messages(tmp_path, "other", "-n", "1")[0]["operationType"] == "dropDatabase")
+        eventually(lambda: messages(tmp_path, "other", "-n", "1")[0]["operationType"] == "invalidate")
         verified = subprocess.run(
             [sys.executable, "-m", "watcher", "verify", "[do]*", "--config", str(tmp_path / "conf.d")],
             capture_output=True, text=True, timeout=60, check=False,

@@ -198,6 +198,37 @@ def test_a_neighbour_on_the_same_topics_does_not_show(
     assert [message["documentKey"]["_id"] for message in messages(tmp_path, "dashboard")] == ["mine"]
 
 
+def test_several_watchers_of_which_one_cannot_be_read(
+    worker: WorkerProcess, tmp_path: Path, settings: Settings, db: Database[Any], mongo: ReplicaSet, prefix: str
+) -> None:
+    """In the end the database of one is dropped, so that `verify` has nothing of it to compare."""
+    other = {**settings, "mongodb_uri": mongo.uri(f"{prefix}other"), "kafka_client_id": f"{prefix}-other"}
+    with WorkerProcess(tmp_path, other, name="other") as neighbour, mongo.client() as client:
+        neighbour.reached()
+        for number in range(3):
+            for name, database in (("dashboard", db), ("other", client[f"{prefix}other"])):
+                database.users.insert_one({"_id": number})
+                eventually(lambda name=name, number=number: sequences(tmp_path, name, "-n", "1") == [number + 1])  # type: ignore[misc]
+        away = {**settings, "kafka_brokers": "127.0.0.1:1", "kafka_client_id": f"{prefix}-away"}
+        (tmp_path / "conf.d" / "away.toml").write_text(as_toml(away))
+        done = tail(tmp_path, "--all", "-n", "4", code=1)
+        found = [(line["watcher"], line["message"]["documentKey"]["_id"]) for line in map(json.loads, done.stdout.splitlines())]
+        assert found == [("dashboard", 1), ("other", 1), ("dashboard", 2), ("other", 2)]
+        assert "away: Kafka at 127.0.0.1:1 does not answer" in done.stderr
+        with following(tmp_path, "dashboard", "other", "-n", "1") as shown:
+            eventually(lambda: shown)
+            db.users.delete_one({"_id": 0})
+            eventually(lambda: [line["watcher"] for line in shown] == ["other", "dashboard"])
+        client.drop_database(f"{prefix}other")
+        eventually(lambda: messages(tmp_path, "other", "-n", "1")[0]["operationType"] == "invalidate")
+        verified = subprocess.run(
+            [sys.executable, "-m", "watcher", "verify", "[do]*", "--config", str(tmp_path / "conf.d")],
+            capture_output=True, text=True, timeout=60, check=False,
+        )  # fmt: skip
+    assert "  MongoDB has no collection that other watches, and the topics have none either\n" in verified.stdout
+    assert verified.stdout.endswith("\n2 of 2 equal\n"), verified
+
+
 def test_follow_also_into_topics_that_are_new(worker: WorkerProcess, tmp_path: Path, db: Database[Any]) -> None:
     db.users.insert_one({"_id": 1})
     eventually(lambda: sequences(tmp_path, "dashboard"))
@@ -301,4 +332,4 @@ def test_wrong_names_and_broken_configurations(tmp_path: Path) -> None:
     assert "did you mean 'mongodb_uri'" in tail(tmp_path, "dashboard", code=78).stderr
     assert "no watcher is called 'dashbord'; did you mean 'dashboard'?" in tail(tmp_path, "dashbord", code=4).stderr
     (tmp_path / "conf.d" / "other.toml").write_text("")
-    assert "tail takes one watcher" in tail(tmp_path, "*", code=2).stderr
+    assert "say either names or --all" in tail(tmp_path, code=2).stderr

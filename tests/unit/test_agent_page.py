@@ -27,6 +27,8 @@ from watcher.agent.page.model import (
     watcher_view,
 )
 from watcher.agent.page.words import count_in_words, rate_in_words
+from watcher.agent.view.settings_changes import SettingsChanges
+from watcher.config import load
 from watcher.fleet.status import WatcherState
 from watcher.fleet.survey import Survey
 
@@ -222,6 +224,41 @@ def test_a_watcher_with_faults_shows_them(page: Page) -> None:
     assert any("batch_sise" in fault["message"] for fault in told["faults"])
     assert "batch_sise" in page.get("/watchers/shop").text
     assert page.get("/api/watchers/shop/messages").status == 409
+
+
+def test_how_a_watcher_would_come_back_is_on_both_pages(page: Page) -> None:
+    changed = replace(row("shop", WatcherState.STREAMING), is_unapplied=True)
+    disabled = replace(row("crm", WatcherState.STREAMING), enabled=False)
+    page.show(changed, disabled, row("billing", WatcherState.STREAMING), row("old", WatcherState.DISABLED))
+    words = Elements(page.get().text).text
+    assert words.count("changed, not applied") == 1
+    assert [watcher_view(each, NOW).marks for each in (changed, disabled)] == [["changed, not applied"], ["disabled"]]
+    assert "watcherctl apply" in Elements(page.get("/watchers/shop").text).text
+    assert "watcherctl enable crm" in Elements(page.get("/watchers/crm").text).text
+    assert "watcherctl apply" not in page.get("/watchers/billing").text
+
+
+def test_a_running_watcher_with_a_fault_in_its_file_is_said_to_run(page: Page) -> None:
+    (page.deployment.conf_dir / "shop.toml").write_text("batch_sise = 3\n")
+    page.view.refresh(ask_anew=True)
+    page.show(row("shop", WatcherState.STREAMING, "shop.toml:1 batch_sise"))
+    assert "Runs with its old settings, for its file has a fault: shop.toml:1" in Elements(page.get().text).text
+    assert "It runs with its old settings" in Elements(page.get("/watchers/shop").text).text
+
+
+def test_what_is_not_applied_is_worked_out_again_only_after_a_change(page: Page) -> None:
+    wanted = page.view.loaded.watchers.values()
+    page.view.fleet.prepare(wanted)
+    changes = SettingsChanges(page.view.fleet)
+    assert changes.get(page.view.loaded) == set()
+    with (page.deployment.conf_dir / "shop.toml").open("a") as file:
+        file.write("batch_size = 7\n")
+    changed = load(page.deployment.conf_dir)
+    assert changes.get(changed) == {"shop"}
+    (page.deployment.programs_dir / "shop.conf").unlink()
+    assert changes.get(changed) == set()
+    page.deployment.key_file.unlink()
+    assert changes.get(changed) == set()
 
 
 def test_the_log(page: Page) -> None:

@@ -6,14 +6,18 @@ import os
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.support.status_reports import report_of
+from watcher.config import Deployment
+from watcher.fleet.control import Fleet
 from watcher.fleet.polling import is_still
 from watcher.fleet.status import AS_IT_SHOULD_BE, HUNG_AFTER, WatcherState, row
 from watcher.fleet.supervisord import Process
+from watcher.fleet.survey import Supervised, look
 from watcher.pids import birth_of
 from watcher.status.report import StatusReport
 
@@ -79,6 +83,14 @@ def test_a_standby_says_since_when_by_the_time_of_day_here(minutes: int, words: 
 
 def test_a_worker_that_no_longer_writes_is_hung() -> None:
     assert state(process(), report(updatedAt=NOW - HUNG_AFTER - timedelta(seconds=1))) is WatcherState.HUNG
+
+
+@pytest.mark.parametrize(("birth", "expected"), [(True, WatcherState.HUNG), (False, WatcherState.STOPPED)])
+def test_a_worker_that_a_killed_supervisord_left_behind_runs(birth: bool, expected: WatcherState, tmp_path: Path) -> None:
+    """It may hang, and so write nothing. An old status without a birth may name any process by now."""
+    fleet = Fleet(Deployment.locate(tmp_path))
+    left = report("stopped", pid=os.getpid(), birth=birth_of(os.getpid()) if birth else "")
+    assert look(fleet, {"dashboard": ""}, Supervised(), lambda _: left).rows[0].state is expected
 
 
 def test_the_report_of_an_earlier_process_does_not_count() -> None:

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from tests.support.status_reports import NOW, START, dashboard, survey_of, written
+from watcher.agent.http.health import reason
 from watcher.cli.exit_codes import CliExitCode
 from watcher.cli.fleet.arrivals import worst
 from watcher.cli.fleet.log_view import LogView, readable
@@ -19,7 +20,7 @@ from watcher.cli.fleet.logs import Since
 from watcher.cli.fleet.status import exit_code
 from watcher.cli.fleet.status_view import cells, errors, marks, plain, rich_view
 from watcher.fleet.logs.lines import Line, parse
-from watcher.fleet.status import Row, WatcherState, row
+from watcher.fleet.status import GONE, Row, WatcherState, row
 from watcher.fleet.status_json import as_json
 from watcher.fleet.supervisord import Process
 
@@ -81,6 +82,31 @@ def test_what_would_come_back_in_another_way_is_named() -> None:
     ]
     assert "changed, and not applied: dashboard" in plain(survey_of(changed))
     assert list(marks(survey_of(dashboard()))) == []
+
+
+@pytest.mark.parametrize(
+    ("runs", "fault", "words"),
+    [
+        (True, "shop.toml:3 ...", "runs with its old settings, for its file has a fault: shop.toml:3 ..."),
+        (False, "shop.toml:3 ...", "shop.toml:3 ..."),
+        (True, GONE, GONE),
+    ],
+)
+def test_a_running_watcher_with_a_fault_in_its_file_is_said_to_run(runs: bool, fault: str, words: str) -> None:
+    watcher = dashboard(lastError=None) if runs else stopped(lastError=None)
+    assert list(errors(survey_of(replace(watcher, fault=fault)))) == [f"dashboard: {words}"]
+
+
+def test_a_fault_in_its_file_is_not_why_a_running_watcher_does_not_stream() -> None:
+    assert reason(replace(dashboard(state="waiting"), fault="dashboard.toml:3 ...")) == "Kafka cannot be reached"
+    assert reason(replace(stopped(), fault="dashboard.toml:3 ...")) == "dashboard.toml:3 ..."
+
+
+def test_json_tells_what_is_not_applied_and_what_is_over() -> None:
+    waiting, streaming = (as_json(survey_of(dashboard(state=state)))["watchers"][0] for state in ("waiting", "streaming"))
+    assert [each["lastError"]["over"] for each in (waiting, streaming)] == [False, True]
+    running, at_rest = (row("shop", each, None, now=NOW, has_changed=True) for each in (Process("shop", "RUNNING"), None))
+    assert [each["unapplied"] for each in as_json(survey_of(running, at_rest))["watchers"]] == [True, False]
 
 
 def test_terminal_table_holds_the_same() -> None:

@@ -13,6 +13,8 @@ import watcher
 from watcher.cli import run_command_line
 from watcher.fleet.arrival import Arrival, StartResult
 from watcher.fleet.control import ConfigChanges, Fleet
+from watcher.fleet.supervisord import Process
+from watcher.fleet.survey import Supervised
 
 SHOP = """
 mongodb_uri = "mongodb://localhost:27017/shop"
@@ -71,7 +73,7 @@ def test_starting_tells_what_became_of_each(command: str, run: Run) -> None:
                 "message": "MongoDB does not answer",
                 "hint": "start it",
             },
-            {"name": "broken", "result": "misconfigured"},
+            {"name": "broken", "result": "misconfigured", "running": False},
             {"name": "shop", "result": "streaming", "seconds": 1.2, "message": None, "hint": None},
         ],
         "faults": [],
@@ -132,3 +134,45 @@ def test_who_comes_back_writing_in_another_format_is_told(
     assert document["watchers"][0]["formats"] == ["envelope"]
     assert run_command_line([command, "shop"]) == 0
     assert "shop: envelope changes: its topics will hold messages in both envelopes" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("command", [["start", "--all"], ["restart", "--all"], ["apply"]])
+def test_a_watcher_with_a_fault_in_its_file_runs_on(
+    command: list[str], run: Run, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    running = Supervised(1, {"broken": Process("broken", "RUNNING", pid=7, started_at=1)})
+    monkeypatch.setattr("watcher.cli.fleet.control.ask", lambda _: running)
+    monkeypatch.setattr(Fleet, "apply", lambda *_, **__: ConfigChanges((), (), (), ()))
+    code, document = run(*command)
+    assert code == 78
+    assert {each["name"]: each.get("running") for each in document["watchers"]}["broken"] is True
+    run_command_line(command)
+    lines = capsys.readouterr().out.splitlines()
+    at = lines.index("broken  running  with its old settings, for its file has a fault:")
+    assert "batch_size" in lines[at + 1]
+    assert not any("broken  failed" in line for line in lines)
+
+
+def test_start_tells_of_disabled_watchers(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run_command_line(["disable", "shop"]) == 0
+    capsys.readouterr()
+    _, document = run("start", "--all")
+    assert document["watchers"][-1] == {"name": "shop", "result": "leftOut", "enabled": False}
+    _, document = run("start", "shop")
+    assert (document["watchers"][0]["result"], document["watchers"][0]["enabled"]) == ("streaming", False)
+    run_command_line(["start", "--all"])
+    assert "shop: left out, as it is disabled\n" in capsys.readouterr().err
+    run_command_line(["start", "shop"])
+    assert "shop: it is disabled, so it does not come back with supervisord; watcherctl enable shop\n" in capsys.readouterr().err
+
+
+def test_start_tells_of_changes_that_are_not_applied(
+    run: Run, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    running = Supervised(1, {name: Process(name, "RUNNING", pid=7, started_at=1) for name in ("shop", "books")})
+    monkeypatch.setattr("watcher.fleet.survey.ask", lambda _: running)
+    monkeypatch.setattr(Fleet, "unapplied", lambda *_: frozenset({"shop"}))
+    _, document = run("start", "shop", "books")
+    assert [each.get("unapplied") for each in document["watchers"]] == [None, True]
+    run_command_line(["start", "shop"])
+    assert "shop: its file has changed since it was started; watcherctl apply restarts it\n" in capsys.readouterr().err

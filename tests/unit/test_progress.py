@@ -140,6 +140,27 @@ def test_a_command_is_told_of_once_and_is_no_trouble(progress: Progress, caplog:
     assert (status["bufferSize"], progress.counters.transactions["aborted"]) == (0, 1)
 
 
+@pytest.fixture
+def restarted(clock: Clock) -> Progress:
+    """A worker whose predecessor's last event was number 7."""
+    settings = Settings(name="d", mongodb_uri="mongodb://host/d", kafka_brokers="host:9092", kafka_client_id="a-watcher")
+    first = Progress(settings, OWNER, PreviousRun(), lambda: None)
+    deliver(first, messages("insert", at_ms=5_000), position(5, sequence=7))
+    return Progress(settings, OWNER, PreviousRun.of(status_report(first), "a-watcher"), lambda: None)
+
+
+def test_the_last_event_is_known_after_a_restart(restarted: Progress) -> None:
+    assert shown(restarted)["lastEventAt"] == iso(5)
+    restarted.opened(position(9, sequence=7))
+    assert shown(restarted)["lastEventAt"] == iso(5)
+
+
+def test_what_another_worker_has_delivered_since_is_not_called_the_last_event(restarted: Progress) -> None:
+    restarted.standing_by(WorkerState.STANDBY, None, 8)
+    restarted.opened(position(9, sequence=8))
+    assert shown(restarted)["lastEventAt"] is None
+
+
 def test_a_gap_that_the_position_knows_counts(progress: Progress) -> None:
     progress.opened(replace(position(90), last_gap_at=iso(time.time())))
     assert not progress.gaps.allowed

@@ -8,6 +8,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import bson
 import pytest
 from bson import Binary, Decimal128, ObjectId, UuidRepresentation
 from hypothesis import given, settings
@@ -15,6 +16,7 @@ from hypothesis import strategies as st
 
 from watcher.config.mongodb.scope import Scope
 from watcher.errors import ConfigurationError
+from watcher.log import iso
 from watcher.messages.serializations.bson_json import DIALECTS
 from watcher.verification import verifier
 from watcher.verification.copies import Copies
@@ -24,6 +26,8 @@ from watcher.verification.lineage import Lineage, naming_of, touched
 from watcher.verification.mapping import TopicMapping, load_mapping
 from watcher.verification.normalizing import old_told, our_told
 from watcher.verification.pairing import Pairing, Told, paired
+from watcher.verification.rechecking import Settling
+from watcher.verification.result import Verdict
 from watcher.verification.sequences import SeenNumbers, SequenceReport, report
 from watcher.verification.state import ABSENT, Doubt, Known, StateStore
 
@@ -102,7 +106,13 @@ def test_a_number_that_never_comes_is_lost(monkeypatch: pytest.MonkeyPatch) -> N
 
 
 def control(operation: str, sequence: int, collection: str | None = None, to: str | None = None, database: str = "d") -> Any:
-    message = {"operationType": operation, "sequence": sequence, "database": "d", "collection": collection}
+    message = {
+        "operationType": operation,
+        "sequence": sequence,
+        "database": "d",
+        "collection": collection,
+        "timestamp": iso(sequence),
+    }
     return message | ({"to": {"database": database, "collection": to}} if to else {})
 
 
@@ -130,8 +140,37 @@ def test_what_became_of_a_collection(collection: str, sequence: int, expected: s
     assert LINEAGE.current(collection, sequence) == expected
 
 
-def test_only_what_came_from_outside_has_older_documents() -> None:
-    assert [name for name in ("a", "c", "y", "z") if LINEAGE.has_older_documents(name)] == ["y"]
+def test_what_came_from_outside_is_known_with_its_time() -> None:
+    assert {name: LINEAGE.renamed_in_seconds(name) for name in ("a", "c", "y", "z")} == {"a": None, "c": None, "y": 40, "z": None}
+
+
+class RenamedIn:
+    """Topics whose collection `y` was renamed in at second 40."""
+
+    lineage = LINEAGE
+
+    def is_copied(self, _collection: str, *, with_all: bool) -> bool:
+        return False
+
+
+@pytest.mark.parametrize(
+    ("collection", "created", "verdict"),
+    [
+        ("y", 30, Verdict.RENAMED_IN),
+        ("y", 40, Verdict.RENAMED_IN),
+        ("y", None, Verdict.RENAMED_IN),
+        ("y", 41, Verdict.MISSING),
+        ("z", 30, Verdict.MISSING),
+        ("z", 5, Verdict.OLDER),
+        ("z", None, Verdict.UNDATED),
+    ],
+)
+def test_a_document_that_came_with_a_rename_is_not_called_older(collection: str, created: int | None, verdict: Verdict) -> None:
+    nobody: Any = None
+    topics: Any = RenamedIn()
+    settling = Settling(nobody, nobody, topics, nobody, nobody, nobody, 10, False, False, 0, nobody)
+    id_ = 7 if created is None else ObjectId.from_datetime(datetime.fromtimestamp(created, UTC))
+    assert settling.without_message(collection, bson.encode({"_id": id_})) is verdict
 
 
 def copied(collection: str | None = None, *, sequence: int, begun: int, **fields: Any) -> Any:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import functools
 import sys
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Sequence
+from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any, TypeVar
@@ -14,8 +15,13 @@ from click.shell_completion import CompletionItem
 
 from watcher.cli.exit_codes import UnknownName
 from watcher.config.deployment import Deployment
-from watcher.config.fault import did_you_mean
+from watcher.config.fault import configuration_error, did_you_mean
 from watcher.config.files.conf_dir import watcher_names
+from watcher.config.loader import load
+from watcher.config.mongodb.collections import is_glob
+
+COMPLETION_SECONDS = 1.0
+"""Time for the shell's completion to ask a server, in seconds."""
 
 R = TypeVar("R")
 F = TypeVar("F", bound=Callable[..., object])
@@ -57,12 +63,31 @@ def complete_names(context: click.Context, _parameter: click.Parameter, incomple
 
 
 def complete_databases(context: click.Context, _parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
-    """The busiest databases of the watcher that was typed, as its worker last wrote, for the shell's completion."""
+    """The busiest databases of the watchers that were typed, as their workers last wrote, for the shell's completion."""
     from watcher.status.report import read_report
 
-    report = read_report(Deployment.locate(context.params.get("config")).status_file(str(context.params.get("name"))))
-    names = [each.name for each in report.databases] if report else []
-    return [CompletionItem(name) for name in names if name.startswith(incomplete)]
+    deployment = Deployment.locate(context.params.get("config"))
+    reports = [read_report(deployment.status_file(name)) for name in _typed(context, watcher_names(deployment.conf_dir))]
+    names = {each.name for report in reports if report for each in report.databases}
+    return [CompletionItem(name) for name in sorted(names) if name.startswith(incomplete)]
+
+
+def complete_collections(context: click.Context, _parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """The collections of the watchers that were typed, for the shell's completion: those that the settings name, and what MongoDB
+    tells within COMPLETION_SECONDS."""
+    from watcher.mongodb.databases import names_within
+
+    loaded = load(Deployment.locate(context.params.get("config")).conf_dir)
+    watchers = [loaded.watchers[name] for name in _typed(context, loaded.watchers)]
+    named = {name for settings in watchers for name in settings.watch_collections if not is_glob(name)}
+    names = named | names_within(COMPLETION_SECONDS, watchers)
+    return [CompletionItem(name) for name in sorted(names) if name.startswith(incomplete)]
+
+
+def _typed(context: click.Context, known: Collection[str]) -> list[str]:
+    """The known watchers that were typed so far. Click leaves them in `args` if the line ends with an option without its value."""
+    patterns = [*context.args, *(context.params.get("names") or ()), context.params.get("name") or ""]
+    return [name for name in known if context.params.get("everything") or any(fnmatchcase(name, text) for text in patterns)]
 
 
 def select(names: Iterable[str], known: Collection[str]) -> list[str]:
@@ -94,7 +119,7 @@ def select_one(deployment: Deployment, name: str) -> str:
 
 
 def select_to_change(names: Iterable[str], known: Collection[str], *, everything: bool) -> list[str]:
-    """Select watchers as `select` does, for a command that changes something.
+    """Select watchers as `select` does, for a command that changes something, or that is long where all are meant.
 
     Raises `click.UsageError` unless there are either names or `--all`.
     """
@@ -102,6 +127,27 @@ def select_to_change(names: Iterable[str], known: Collection[str], *, everything
     if bool(patterns) is everything:
         raise click.UsageError("say either names or --all")
     return select(patterns, known)
+
+
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """The watchers that a command shows something of. `is_alone` is true if one name was given, which is no glob: then the command
+    speaks of that watcher alone, and an error of it ends the command."""
+
+    names: tuple[str, ...]
+    is_alone: bool
+
+
+def choose_to_show(deployment: Deployment, names: Sequence[str], *, everything: bool) -> Chosen:
+    """Choose watchers by names, globs or `--all`.
+
+    Raises UnknownName, click.UsageError, and ConfigurationError if conf.d holds none.
+    """
+    known = watcher_names(deployment.conf_dir)
+    if not known:
+        raise configuration_error(load(deployment.conf_dir).general)
+    chosen = select_to_change(names, known, everything=everything)
+    return Chosen(tuple(chosen), is_alone=len(names) == 1 and not is_glob(names[0]))
 
 
 def _unknown(pattern: str, known: Collection[str]) -> str:

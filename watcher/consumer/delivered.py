@@ -33,6 +33,8 @@ class DeliveredMessage:
     message: Message
     offset: int = -1
     """Its place in the partition; -1 for a message that is in none."""
+    time_ms: int = 0
+    """The record's timestamp in Kafka, in milliseconds since 1970; 0 if it has none."""
 
     @property
     def sequence(self) -> int:
@@ -65,7 +67,8 @@ def parse(record: Record, watcher: str, places: TopicPlaces) -> DeliveredMessage
         return None
     value = record.value() or b"null"
     text = orjson.dumps(message) if value[:1] == MAGIC else value
-    return DeliveredMessage((record.topic() or "", record.partition() or 0), text, message, record.offset() or 0)
+    partition = (record.topic() or "", record.partition() or 0)
+    return DeliveredMessage(partition, text, message, record.offset() or 0, max(0, record.timestamp()[1]))
 
 
 def whole(delivered: DeliveredMessage) -> DeliveredMessage:

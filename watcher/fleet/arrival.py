@@ -9,7 +9,7 @@ from enum import Enum, auto
 
 from watcher.errors import ExitCode
 from watcher.fleet.control import Fleet
-from watcher.fleet.polling import STEP_SECONDS
+from watcher.fleet.polling import STEP_SECONDS, is_still
 from watcher.fleet.status import Row, WatcherState, belongs_to
 from watcher.fleet.survey import survey
 
@@ -106,4 +106,9 @@ def _without_words(row: Row) -> str:
         return f"could not be started: {process.spawn_error}"
     if process and process.state == "EXITED":
         return f"ended with exit status {process.exit_status}"
+    if row.live and row.state is WatcherState.BACKING_OFF:
+        return f"not streaming yet: backing off, since its last {row.live.fruitless} starts delivered nothing"
+    before = row.report
+    if process and before and not belongs_to(before, process) and is_still(before.pid, before.birth):
+        return f"not streaming yet: it waits for the worker before it to end, process {before.pid}"
     return f"not streaming yet: {row.state}"

@@ -49,6 +49,9 @@ _REPORTED: dict[str, WatcherState] = {
 }
 _RUNNING = {*_REPORTED.values(), WatcherState.STALLED, WatcherState.HUNG, WatcherState.UNKNOWN}
 _NOT_STREAMING_YET = {WatcherState.OPENING, WatcherState.WAITING, WatcherState.BACKING_OFF}
+GONE = "is no longer in conf.d; watcherctl apply stops it"
+"""The fault of a watcher that only supervisord still has."""
+
 AS_IT_SHOULD_BE = {WatcherState.STREAMING, WatcherState.STANDBY, WatcherState.DISABLED}
 
 
@@ -82,6 +85,13 @@ class Row:
     def is_running(self) -> bool:
         """True if a worker process runs."""
         return self.state in _RUNNING
+
+    @property
+    def fault_in_words(self) -> str:
+        """The fault, and of a watcher that runs in spite of it, that it does; empty if there is none."""
+        if self.is_running and self.fault not in ("", GONE):
+            return f"runs with its old settings, for its file has a fault: {self.fault}"
+        return self.fault
 
     @property
     def has_aborted_snapshot(self) -> bool:
@@ -178,10 +188,18 @@ def is_stalled(report: StatusReport) -> bool:
 
 
 def row(
-    name: str, process: Process | None, report: StatusReport | None, *, now: datetime, enabled: bool = True, fault: str = ""
+    name: str,
+    process: Process | None,
+    report: StatusReport | None,
+    *,
+    now: datetime,
+    enabled: bool = True,
+    fault: str = "",
+    has_changed: bool = False,
 ) -> Row:
-    """The watcher's row."""
-    return Row(name, _state(process, report, now, enabled=enabled, fault=fault), enabled, process, report, fault)
+    """The watcher's row. `has_changed` says that its settings are others than when it was started."""
+    state = _state(process, report, now, enabled=enabled, fault=fault)
+    return Row(name, state, enabled, process, report, fault, is_unapplied=has_changed and state in _RUNNING)
 
 
 def _state(process: Process | None, report: StatusReport | None, now: datetime, *, enabled: bool, fault: str) -> WatcherState:

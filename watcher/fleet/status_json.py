@@ -37,11 +37,12 @@ def _watcher(row: Row, now: datetime) -> dict[str, Any]:
         "state": row.state.replace(" ", "_"),
         "running": row.is_running,
         "enabled": row.enabled,
+        "unapplied": row.is_unapplied,
         "pid": row.process.pid or None if row.process else None,
         "uptimeSeconds": uptime.total_seconds() if uptime is not None else None,
         "fault": row.fault or None,
         **_reported(row, now),
-        "lastError": row.error.as_json() if row.error else None,
+        "lastError": row.error.as_json() | {"over": row.is_over} if row.error else None,
     }
 
 

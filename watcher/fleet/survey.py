@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
@@ -15,7 +15,7 @@ from watcher.fleet.errors import NotRunning
 from watcher.fleet.files import why_unwritable
 from watcher.fleet.launch import in_words_lost, lost_pid
 from watcher.fleet.polling import is_still
-from watcher.fleet.status import HUNG_AFTER, Row, row
+from watcher.fleet.status import GONE, HUNG_AFTER, Row, row
 from watcher.fleet.supervisord import Process
 from watcher.status.report import StatusReport, read_report
 
@@ -58,6 +58,11 @@ class Supervised:
     lost_pid: int | None = None
 
     @property
+    def running(self) -> set[str]:
+        """The names of the processes that run."""
+        return {name for name, process in self.processes.items() if process.is_running}
+
+    @property
     def watchers(self) -> set[str]:
         """The names of the watchers that supervisord knows."""
         return self.processes.keys() - {AGENT}
@@ -82,12 +87,13 @@ def survey(fleet: Fleet, names: Iterable[str]) -> Survey:
 def whole_survey(fleet: Fleet, loaded: Loaded) -> Survey:
     """Survey all watchers. Raises FleetError."""
     supervised = ask(fleet)
-    return look(fleet, faults_by_name(loaded, supervised), supervised, report_reader(fleet))
+    changed = fleet.unapplied(loaded.watchers.values())
+    return look(fleet, faults_by_name(loaded, supervised), supervised, report_reader(fleet), changed)
 
 
 def faults_by_name(loaded: Loaded, supervised: Supervised) -> dict[str, str]:
     """Every watcher in conf.d, and those that only supervisord still has. Each maps to its configuration fault; empty if none."""
-    faults = dict.fromkeys(supervised.watchers, "is no longer in conf.d; watcherctl apply stops it")
+    faults = dict.fromkeys(supervised.watchers, GONE)
     faults |= dict.fromkeys(loaded.watchers, "") | {name: _in_short(found) for name, found in loaded.broken.items()}
     return dict(sorted(faults.items()))
 
@@ -102,10 +108,20 @@ def report_reader(fleet: Fleet) -> ReadReport:
     return lambda name: read_report(fleet.deployment.status_file(name))
 
 
-def look(fleet: Fleet, faults: Mapping[str, str], supervised: Supervised, read: ReadReport) -> Survey:
-    """Make a row for each name in `faults`, from supervisord's answer and the report that `read` returns now."""
+def look(
+    fleet: Fleet, faults: Mapping[str, str], supervised: Supervised, read: ReadReport, changed: Collection[str] = ()
+) -> Survey:
+    """Make a row for each name in `faults`, from supervisord's answer and the report that `read` returns now. `changed` are those
+    whose settings are others than when they were started."""
     now = datetime.now(UTC)
-    rows = tuple(_row(fleet, name, supervised.processes.get(name), read(name), fault, now) for name, fault in faults.items())
+
+    def row_of(name: str, fault: str) -> Row:
+        report = read(name)
+        process = _process(name, supervised.processes.get(name), report, now)
+        enabled = name not in fleet.disabled
+        return row(name, process, report, now=now, enabled=enabled, fault=fault, has_changed=name in changed)
+
+    rows = tuple(row_of(name, fault) for name, fault in faults.items())
     silent = any(row.is_running and not row.live for row in rows)
     return Survey(
         now,
@@ -117,14 +133,16 @@ def look(fleet: Fleet, faults: Mapping[str, str], supervised: Supervised, read: 
     )
 
 
-def _row(fleet: Fleet, name: str, process: Process | None, report: StatusReport | None, fault: str, now: datetime) -> Row:
+def _process(name: str, process: Process | None, report: StatusReport | None, now: datetime) -> Process | None:
     if report and not (process and process.is_running):
-        process = _by_hand(name, report, now) or process
-    return row(name, process, report, now=now, enabled=name not in fleet.disabled, fault=fault)
+        return _by_hand(name, report, now) or process
+    return process
 
 
 def _by_hand(name: str, report: StatusReport, now: datetime) -> Process | None:
-    """The process of a worker that runs without supervisord, by `watcherctl run NAME`; None if there is none."""
-    if now - report.updated_at > HUNG_AFTER or not is_still(report.pid, report.birth):
+    """The process of a worker that runs without supervisord: by `watcherctl run NAME`, or since supervisord was killed. None if
+    there is none. An old report without a birth may name another process by now."""
+    is_certain = report.birth or now - report.updated_at <= HUNG_AFTER
+    if not is_certain or not is_still(report.pid, report.birth):
         return None
     return Process(name, "RUNNING", pid=report.pid, started_at=int(report.started_at.timestamp()), birth=report.birth)

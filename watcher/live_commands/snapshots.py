@@ -22,6 +22,7 @@ Step = Callable[["Look", "Delivered"], T]
 """Does something to a watcher that was looked at."""
 
 ELSEWHERE = "no worker of it runs on this host; one elsewhere notices within 12 s, a stopped one when it starts"
+STARTING = "its worker is just starting, and does it when it has opened"
 
 ALREADY: dict[str, str] = {"pause": "paused", "resume": "running"}
 """State in which there is nothing to do, by the name of the command."""
@@ -90,4 +91,18 @@ def _change(deployment: Deployment, settings: Settings, step: Step[T]) -> Done[T
         result = step(seen, delivered)
         if worker:
             nudge(worker)
-    return Done(result, "" if worker else ELSEWHERE)
+    if worker:
+        return Done(result, "")
+    return Done(result, STARTING if _is_starting(deployment, settings.name) else ELSEWHERE)
+
+
+def _is_starting(deployment: Deployment, name: str) -> bool:
+    """Return True if supervisord has started its worker, though that does not hold the lock file yet: it waits for it now."""
+    from watcher.fleet.errors import FleetError
+    from watcher.fleet.supervisord import Supervisord
+
+    try:
+        process = Supervisord(deployment.supervisord_socket).processes().get(name)
+    except FleetError:
+        return False
+    return process is not None and process.state in {"STARTING", "RUNNING"}

@@ -86,7 +86,10 @@ class StatusReport(JsonRecord):
     server_time: Annotated[int | None, "MongoDB's time at its last answer, in seconds since 1970"] = None
     position_time: Annotated[int | None, "MongoDB's time of the committed position, in seconds since 1970"] = None
     last_poll_at: Annotated[datetime | None, "when MongoDB last answered"] = None
-    last_event_at: Annotated[datetime | None, "when the last committed change was made"] = None
+    last_event_at: Annotated[
+        datetime | None,
+        "when the last committed change was made, by whichever process; null if another host did it",
+    ] = None
     last_commit_at: Annotated[
         datetime | None, "when the last transaction was committed, with messages or with the position alone"
     ] = None

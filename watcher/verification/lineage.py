@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Callable, Iterable
+from datetime import datetime
 from functools import lru_cache
 from typing import Any
 
@@ -37,16 +38,18 @@ class Lineage:
         """Return today's name of what was `collection` at `sequence`; None if it is gone or no longer watched."""
         return self._since(collection, bisect_right(self._numbers, sequence))
 
-    def has_older_documents(self, collection: str) -> bool:
-        """True if the collection was once renamed from one whose changes were not delivered. Its documents of that time have no
-        message.
+    def renamed_in_seconds(self, collection: str) -> float | None:
+        """Return when the collection was last renamed from one whose changes were not delivered, in seconds since 1970; None if it
+        never was. Its documents of that time have no message.
         """
-        return any(
-            event["operationType"] == "rename"
+        times = (
+            datetime.fromisoformat(event["timestamp"]).timestamp()
+            for number, event in enumerate(self._events)
+            if event["operationType"] == "rename"
             and not self._scope.watches(event["collection"])
             and self._since(event["to"]["collection"], number + 1) == collection
-            for number, event in enumerate(self._events)
         )
+        return max(times, default=None)
 
     def _name_since(self, collection: str, first: int) -> str | None:
         name: str | None = collection

@@ -148,11 +148,12 @@ class Settling:
         """The verdict on a document that has no message at all."""
         if self.complete:
             return Verdict.MISSING
-        if self.topics.lineage.has_older_documents(collection):
-            return Verdict.OLDER
+        created = created_seconds(id_value(id_)) if id_ else None
+        renamed_in = self.topics.lineage.renamed_in_seconds(collection)
+        if renamed_in is not None and (created is None or created <= renamed_in):
+            return Verdict.RENAMED_IN
         if self.topics.is_copied(collection, with_all=not self.since_given):
             return Verdict.MISSING
-        created = created_seconds(id_value(id_)) if id_ else None
         if created is None:
             return Verdict.UNDATED
         return Verdict.OLDER if created <= self.begin else Verdict.MISSING

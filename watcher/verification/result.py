@@ -30,6 +30,7 @@ class Verdict(StrEnum):
     DIFFERENT = "different"
     UNSETTLED = "unsettled"
     OLDER = "older"
+    RENAMED_IN = "renamedIn"
     UNDATED = "undated"
     NOT_COMPARABLE = "notComparable"
     NOT_JUDGED = "notJudged"

@@ -18,8 +18,8 @@ from watcher.config.mongodb.fields import fields_in
 from watcher.errors import Outage
 from watcher.messages.serializations.bson_json import DIALECTS
 from watcher.mongodb.client import CommandSession
-from watcher.mongodb.collection_reader import CollectionKind, CollectionReader
-from watcher.mongodb.databases import databases_of
+from watcher.mongodb.collection_reader import CollectionReader
+from watcher.mongodb.databases import collections_of, databases_of
 from watcher.mongodb.errors import translated
 from watcher.verification.keys import possible_ids
 
@@ -37,9 +37,6 @@ EXACT: CodecOptions[RawBSONDocument] = CodecOptions(
     unicode_decode_error_handler="replace",
 )
 """Options that decode an `_id` of any type so that it can be encoded again."""
-
-NO_STREAM = (CollectionKind.VIEW, CollectionKind.TIME_SERIES)
-"""Kinds of collections that have no change stream."""
 
 T = TypeVar("T")
 
@@ -133,10 +130,8 @@ class SourceReader:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self.close()
 
-    def _collections_of(self, database: str) -> Iterator[str]:
-        for info in _patiently(self._reader(database).collections):
-            if info.kind not in NO_STREAM and self._scope.includes(database, info.name):
-                yield self._scope.name_of(database, info.name)
+    def _collections_of(self, database: str) -> list[str]:
+        return _patiently(lambda: list(collections_of(self._reader(database), database, self._scope)))
 
     def _place(self, collection: str) -> tuple[CollectionReader, str]:
         """Return the reader of the collection's database, and the collection's name there."""

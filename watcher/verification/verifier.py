@@ -155,7 +155,7 @@ class Verifier:
         if known is not None and known.digest is not None:
             return known.digest != digest_of(document.text)
         verdict = Verdict.NOT_COMPARABLE if known else self._settling.without_message(collection, document.id)
-        if verdict not in (Verdict.NOT_COMPARABLE, Verdict.OLDER):
+        if verdict not in (Verdict.NOT_COMPARABLE, Verdict.OLDER, Verdict.RENAMED_IN):
             return True
         self._result.judge(verdict, DocumentExample(collection, document.key))
         return False

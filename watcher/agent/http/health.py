@@ -37,7 +37,7 @@ def _watcher(row: Row) -> dict[str, Any]:
 
 def reason(row: Row) -> str:
     """The reason why a watcher does not stream, in a sentence."""
-    if row.fault:
+    if row.fault and not row.is_running:
         return row.fault
     if row.state in _REASONS:
         return _REASONS[row.state]

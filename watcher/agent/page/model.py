@@ -103,6 +103,12 @@ class WatcherView:
         return _MEANINGS[self.row.state]
 
     @property
+    def marks(self) -> list[str]:
+        """Remarks on how it would come back, in a few words each."""
+        disabled = self.row.is_running and not self.row.enabled
+        return ["changed, not applied"] * self.row.is_unapplied + ["disabled"] * disabled
+
+    @property
     def lag_seconds(self) -> float | None:
         """The lag; None if no worker tells."""
         return self.row.live.lag_seconds if self.row.live else None

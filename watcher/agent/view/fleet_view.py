@@ -13,6 +13,7 @@ from watcher.agent.metrics.content import WorkerMetrics, agent_metrics
 from watcher.agent.metrics.own_metrics import AgentCounts
 from watcher.agent.view.changes import ChangeSignal
 from watcher.agent.view.history import History
+from watcher.agent.view.settings_changes import SettingsChanges
 from watcher.config import Deployment, Loaded, Settings
 from watcher.config.agent_settings import AgentSettings
 from watcher.fleet.control import Fleet
@@ -46,6 +47,7 @@ class FleetView:
         self._refreshing = threading.Lock()
         self._conf = ConfDirCache(fleet.deployment.conf_dir)
         self._reports = FileCache(fleet.deployment.status_file, read_report)
+        self._changes_of_settings = SettingsChanges(fleet)
         self._worker_metrics = WorkerMetrics(fleet.deployment)
         self.refresh(ask_anew=True)
 
@@ -73,7 +75,7 @@ class FleetView:
             if ask_anew or self._is_outdated():
                 self._ask()
             faults = faults_by_name(self.loaded, self.supervised)
-            self.survey: Survey = look(self.fleet, faults, self.supervised, self._reports.get)
+            self.survey: Survey = look(self.fleet, faults, self.supervised, self._reports.get, self._unapplied)
             self._reports.keep_only(faults)
             self.counts.note(self.survey.rows)
 
@@ -87,6 +89,7 @@ class FleetView:
     def _ask(self) -> None:
         self._asked_at = datetime.now(UTC)
         self.loaded: Loaded = self._conf.get()
+        self._unapplied = self._changes_of_settings.get(self.loaded)
         try:
             self.supervised = ask(self.fleet)
             self.trouble = ""

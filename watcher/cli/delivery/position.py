@@ -6,25 +6,22 @@ import functools
 import json
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from watcher.cli.delivery.position_choice import Choose, Token, after, at_start, back_to, undo
+from watcher.cli.delivery.position_show import show
 from watcher.cli.exit_codes import CliExitCode
 from watcher.cli.options import agreed, complete_names, select_one, with_deployment
 from watcher.cli.since import Since
 from watcher.config import Deployment, load_one
-from watcher.errors import WatcherError
 from watcher.live_commands.beside_worker import beside_own_worker, check_goes_on, delivered_before, librdkafka_silent
 
 if TYPE_CHECKING:
     from watcher.model import ResumeToken
-    from watcher.mongodb.timeline import Timeline
-    from watcher.oplog import Oplog
-    from watcher.position.look import Look
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +36,7 @@ class How:
 
 @click.group()
 def position() -> None:
-    """Show a watcher's position, or change it.
+    """Show the positions of watchers, or change one.
 
     The position is stored in Kafka, in the topic <kafka_client_id>.position. It can be changed while the watcher runs, on whichever
     host: the worker goes on at the new position by itself. With delivery = "at-least-once", stop the watcher first. The last 20
@@ -67,23 +64,7 @@ def changes(function: Callable[..., int]) -> Callable[..., int]:
     return command
 
 
-@position.command()
-@click.argument("name", shell_complete=complete_names)
-@click.option("--json", "as_json", is_flag=True, help="As JSON.")
-@with_deployment
-def show(deployment: Deployment, name: str, as_json: bool) -> int:
-    """Show the position of the watcher NAME. Also show the worker that wrote it, and the changes made by hand."""
-    settings = load_one(deployment.conf_dir, select_one(deployment, name))
-
-    from watcher.cli.delivery.position_view import as_document, as_text
-    from watcher.mongodb.timeline import Timeline
-    from watcher.position.look import look
-
-    with librdkafka_silent():
-        seen = look(settings, delivered_before(deployment, settings))
-    seen, now, oplog = _ask_mongodb(Timeline(settings), seen)
-    click.echo(json.dumps(as_document(settings, seen, now, oplog), indent=2) if as_json else as_text(settings, seen, now, oplog))
-    return CliExitCode.FAILED if seen.fault else CliExitCode.OK
+position.add_command(show)
 
 
 @position.command()
@@ -139,27 +120,6 @@ def _set_from(deployment: Deployment, name: str, how: How, others: tuple[str, ..
 def reset(deployment: Deployment, name: str, how: How) -> int:
     """Start again where `start_from` says. There, `now` means the time of this command."""
     return _change(deployment, name, how, undo if how.undo else at_start)
-
-
-def _ask_mongodb(timeline: Timeline, seen: Look) -> tuple[Look, int | None, Oplog | None]:
-    """Ask MongoDB for its present time, in seconds since 1970, for its oplog, and whether it can continue from the position.
-
-    If it cannot, the returned look has a fault. If MongoDB does not answer, time and oplog are None, and what is in Kafka is shown
-    all the same.
-    """
-    from watcher.model import token_seconds
-    from watcher.mongodb.timeline import PositionRefused
-
-    try:
-        now, oplog = token_seconds(timeline.now()), timeline.oplog()
-        if seen.token and not seen.fault:
-            timeline.after(seen.token)
-    except PositionRefused as error:
-        return replace(seen, fault=str(error), hint=error.hint), now, oplog
-    except WatcherError as error:
-        click.echo(str(error), err=True)
-        return seen, None, None
-    return seen, now, oplog
 
 
 def _change(deployment: Deployment, name: str, how: How, choose: Choose) -> int:

@@ -13,7 +13,7 @@ import click
 from watcher.cli.delivery.each_watcher import each_watcher
 from watcher.cli.delivery.snapshot_wait import ended
 from watcher.cli.exit_codes import CliExitCode
-from watcher.cli.options import all_option, names_argument, select, select_to_change, with_deployment
+from watcher.cli.options import all_option, complete_collections, names_argument, select, select_to_change, with_deployment
 from watcher.cli.phases import phases
 from watcher.config import Deployment, Settings
 from watcher.config.fault import Refused
@@ -72,7 +72,14 @@ def changes(function: Callable[..., int]) -> Callable[..., int]:
 
 
 @snapshot.command()
-@click.option("--collection", "collections", multiple=True, metavar="NAME", help="Only these, by name or glob; may be repeated.")
+@click.option(
+    "--collection",
+    "collections",
+    multiple=True,
+    metavar="NAME",
+    shell_complete=complete_collections,
+    help="Only these, by name or glob; may be repeated.",
+)
 @click.option("--filter", "query", type=Query(), metavar="JSON", help="Only documents that match, of one --collection.")
 @click.option(
     "--operation",

@@ -3,33 +3,38 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
-from dataclasses import replace
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING
 
 import click
 
-from watcher.cli.exit_codes import CliExitCode
-from watcher.cli.options import complete_databases, complete_names, select_one, with_deployment
+from watcher.cli.delivery.each_watcher import Failures, settings_of
+from watcher.cli.options import (
+    all_option,
+    choose_to_show,
+    complete_collections,
+    complete_databases,
+    names_argument,
+    with_deployment,
+)
 from watcher.cli.since import Since
 from watcher.cli.standard_output import reader_may_leave
-from watcher.config import Deployment, load_one
+from watcher.config import Deployment
 from watcher.operations import OPERATIONS
+from watcher.terminal.message_text import printable
 
 if TYPE_CHECKING:
-    from watcher.consumer.delivered import DeliveredMessage, Message
-    from watcher.consumer.reading.reader import MessageReader
+    from watcher.cli.delivery.tail_lines import Show
+    from watcher.cli.delivery.tails import Found, Tails
 
 DEFAULT_COUNT = 10
-POLL_SECONDS = 0.1
-
-Show = Callable[["DeliveredMessage"], None]
-Wanted = Callable[["Message"], bool]
+NAMED_COLLECTIONS = 20
 
 
 @click.command()
-@click.argument("name", shell_complete=complete_names)
+@names_argument
+@all_option
 @click.option("-f", "--follow", is_flag=True, help="Keep showing new messages, until Ctrl-C.")
 @click.option(
     "-n",
@@ -37,7 +42,7 @@ Wanted = Callable[["Message"], bool]
     type=click.IntRange(min=0),
     default=None,
     show_default=f"{DEFAULT_COUNT}, with --since all",
-    help="The last N messages.",
+    help="The last N messages of all.",
 )
 @click.option(
     "--database",
@@ -45,7 +50,12 @@ Wanted = Callable[["Message"], bool]
     shell_complete=complete_databases,
     help="Only messages about this database, by name or glob, of a watcher of several.",
 )
-@click.option("--collection", metavar="C", help="Only messages about this collection; also as database.collection.")
+@click.option(
+    "--collection",
+    metavar="C",
+    shell_complete=complete_collections,
+    help="Only messages about this collection; also as database.collection.",
+)
 @click.option(
     "--operation", "operations", type=click.Choice(OPERATIONS), multiple=True, metavar="O", help="Only these; can be given again."
 )
@@ -62,7 +72,8 @@ Wanted = Callable[["Message"], bool]
 @with_deployment
 def tail(
     deployment: Deployment,
-    name: str,
+    names: Sequence[str],
+    everything: bool,
     follow: bool,
     lines: int | None,
     database: str | None,
@@ -73,85 +84,65 @@ def tail(
     since: datetime | None,
     json_: bool,
 ) -> int:
-    """Show the messages that the watcher NAME has delivered, read back in order from all its topics in Kafka.
+    """Show the messages that watchers have delivered, read back in order from all their topics in Kafka.
 
-    Only committed messages are shown. This leaves nothing behind in Kafka: no consumer group and no offsets.
+    Only committed messages are shown. This leaves nothing behind in Kafka: no consumer group and no offsets. With globs, several
+    NAMEs or --all, messages are merged by the time of their arrival, and each line begins with the watcher's name; as JSON it is
+    {"watcher": …, "message": …}. A watcher that cannot be read is named, and the others are shown.
 
     \b
     Exit codes: 0 ok, also if nothing has been delivered; 1 Kafka does not answer,
-    4 no such watcher, 77 not authorised, 78 configuration.
+    2 usage, 4 no such watcher, 77 not authorised, 78 configuration. With several
+    watchers, the greatest of them.
     """
-    settings = load_one(deployment.conf_dir, select_one(deployment, name))
+    chosen = choose_to_show(deployment, names, everything=everything)
 
+    from watcher.cli.delivery.tail_lines import json_lines, message_alone, terminal_lines, text_alone
+    from watcher.cli.delivery.tails import Tails
     from watcher.consumer.reading.filter import Filter
-    from watcher.consumer.reading.reader import MessageReader
 
-    wanted = Filter(collection, operations, key, since, database)
-    nothing = "nothing has been delivered yet" if wanted == Filter() else "no such message has been delivered"
-    show = _show_json if json_ or not sys.stdout.isatty() else _pretty(with_database=settings.scope.is_shared)
-    with reader_may_leave(), MessageReader(settings, since, topics) as reader:
+    failures = Failures(is_alone=chosen.is_alone)
+    watchers = list(settings_of(deployment, chosen.names, failures))
+    wants = Filter(collection, operations, key, since, database)
+    as_json = json_ or not sys.stdout.isatty()
+    show = json_lines(is_alone=chosen.is_alone) if as_json else terminal_lines(watchers, is_alone=chosen.is_alone)
+    with reader_may_leave(), Tails(watchers, wants, topics, failures) as tails:
         if since and lines is None:
-            _show_all(reader, wanted, show, nothing)
+            _show_some(tails, tails.all(), show, filtered=True)
         else:
-            _show_last(reader, DEFAULT_COUNT if lines is None else lines, wanted, show, nothing)
+            count = DEFAULT_COUNT if lines is None else lines
+            found = tails.last(count, text_alone if as_json else message_alone)
+            if count:
+                _show_some(tails, found, show, filtered=wants != Filter())
         if follow:
-            _follow(reader, wanted, show)
-    return CliExitCode.OK
+            _follow(tails, show, is_alone=chosen.is_alone)
+    return failures.code
 
 
-def _show_last(reader: MessageReader, count: int, wanted: Wanted, show: Show, nothing: str) -> None:
-    last = reader.last(count, wanted, shrink=_text_alone if show is _show_json else _message_alone)
-    for delivered in last:
-        show(delivered)
-    if count and not last:
-        click.echo(nothing, err=True)
-
-
-def _text_alone(delivered: DeliveredMessage) -> DeliveredMessage:
-    """Keep only what `_show_json` needs: a message may have megabytes, and would be in memory both as text and parsed."""
-    return replace(delivered, message={"sequence": delivered.sequence})
-
-
-def _message_alone(delivered: DeliveredMessage) -> DeliveredMessage:
-    """Keep only what a line for people needs."""
-    return replace(delivered, text=b"")
-
-
-def _show_all(reader: MessageReader, wanted: Wanted, show: Show, nothing: str) -> None:
-    """Show all wanted messages as they arrive: there may be more than fit into memory."""
+def _show_some(tails: Tails, found: Iterable[Found], show: Show, *, filtered: bool) -> None:
     is_empty = True
-    for delivered in reader.all(wanted):
-        show(delivered)
+    for name, delivered in found:
+        show(name, delivered)
         is_empty = False
-    if is_empty:
-        click.echo(nothing, err=True)
+    if is_empty and tails.open:
+        click.echo(_nothing(tails.collections) if filtered else "nothing has been delivered yet", err=True)
 
 
-def _follow(reader: MessageReader, wanted: Wanted, show: Show) -> None:
-    answers = True
+def _nothing(collections: list[str]) -> str:
+    """The remark where messages were looked for and none was found."""
+    if not collections:
+        return "no such message has been delivered"
+    more = f" and {len(collections) - NAMED_COLLECTIONS} more" if len(collections) > NAMED_COLLECTIONS else ""
+    return f"no message matches; collections seen: {', '.join(map(printable, collections[:NAMED_COLLECTIONS]))}{more}"
+
+
+def _follow(tails: Tails, show: Show, *, is_alone: bool) -> None:
+    def tell(names: list[str], answers: bool) -> None:
+        text = "Kafka answers again" if answers else "Kafka does not answer; waiting for it"
+        click.echo(text if is_alone else f"{', '.join(names)}: {text}", err=True)
+
     try:
-        while True:
-            for delivered in reader.poll(POLL_SECONDS):
-                if wanted(delivered.message):
-                    show(delivered)
-            if reader.answers is not answers:
-                answers = reader.answers
-                click.echo("Kafka answers again" if answers else "Kafka does not answer; waiting for it", err=True)
+        for name, delivered in tails.follow(tell):
+            show(name, delivered)
     except KeyboardInterrupt:
         return
-
-
-def _show_json(delivered: DeliveredMessage) -> None:
-    sys.stdout.buffer.write(delivered.text + b"\n")
-    sys.stdout.buffer.flush()
-
-
-def _pretty(*, with_database: bool) -> Show:
-    from rich.console import Console
-
-    from watcher.terminal.message_line import rich_line
-
-    console = Console(highlight=False)
-    return lambda delivered: console.print(
-        rich_line(delivered.message, with_database=with_database), no_wrap=True, overflow="ellipsis", crop=True
-    )

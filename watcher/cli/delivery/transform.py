@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from watcher.cli.exit_codes import CliExitCode
-from watcher.cli.options import complete_names, select_one, with_deployment
+from watcher.cli.options import complete_collections, complete_names, select_one, with_deployment
 from watcher.config import Deployment, load_one
 from watcher.errors import ConfigurationError
 from watcher.operations import ROW_OPERATIONS
@@ -32,7 +32,7 @@ def transform() -> None:
 @transform.command()
 @click.argument("name", shell_complete=complete_names)
 @click.option("-n", "--lines", type=click.IntRange(min=1), default=DEFAULT_COUNT, show_default=True, help="The last N messages.")
-@click.option("--collection", metavar="C", help="Only messages about this collection.")
+@click.option("--collection", metavar="C", shell_complete=complete_collections, help="Only messages about this collection.")
 @click.option("--json", "as_json", is_flag=True, help="As JSON, one message a line.")
 @with_deployment
 def test(deployment: Deployment, name: str, lines: int, collection: str | None, as_json: bool) -> int:

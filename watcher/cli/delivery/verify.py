@@ -4,36 +4,34 @@ from __future__ import annotations
 
 import json
 import tempfile
+from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
+from watcher.cli.delivery.each_watcher import Failures, in_one_document, settings_of
 from watcher.cli.exit_codes import CliExitCode
-from watcher.cli.options import complete_databases, complete_names, select_one, with_deployment
-from watcher.cli.phases import phases
+from watcher.cli.options import (
+    all_option,
+    choose_to_show,
+    complete_collections,
+    complete_databases,
+    names_argument,
+    with_deployment,
+)
+from watcher.cli.phases import Progress, phases
 from watcher.cli.since import Since
-from watcher.config import Deployment, load_one
+from watcher.config import Deployment, Settings
 
 if TYPE_CHECKING:
-    from watcher.verification.result import DocumentExample, VerificationResult
-
-WORDS = {
-    "missing": "in the source, and not in the topics",
-    "extra": "in the topics, and not in the source",
-    "different": "in both, with another content",
-    "unsettled": "could not be settled while it changed",
-    "older": "older than the topics, so without a message",
-    "undated": "without a message, and an _id that does not tell since when; see --complete",
-    "notComparable": "whose newest message does not hold the document",
-    "notJudged": "that differ, as they may where exclude_operations or pipeline leave out changes",
-}
-"""The meaning of each verdict on a document, in the order of the report."""
+    from watcher.verification.result import VerificationResult
 
 
 @click.command()
-@click.argument("name", shell_complete=complete_names)
+@names_argument
+@all_option
 @click.option(
     "--database",
     "databases",
@@ -47,6 +45,7 @@ WORDS = {
     "collections",
     multiple=True,
     metavar="C",
+    shell_complete=complete_collections,
     help="Only this collection; can be given again. With several databases also as database.collection.",
 )
 @click.option("--sample", type=click.IntRange(min=1), metavar="N", help="Only N random documents of each collection.")
@@ -67,7 +66,8 @@ WORDS = {
 @with_deployment
 def verify(
     deployment: Deployment,
-    name: str,
+    names: Sequence[str],
+    everything: bool,
     databases: tuple[str, ...],
     collections: tuple[str, ...],
     sample: int | None,
@@ -76,84 +76,80 @@ def verify(
     patience_s: float,
     as_json: bool,
 ) -> int:
-    """Prove that the topics of the watcher NAME hold what its collections hold.
+    """Prove that the topics of watchers hold what their collections hold.
 
     Replays the topics into the last state of each document and compares it with the collections, while writes go on. A difference
     counts only if it remains after the watcher has caught up. Also checks `sequence` for gaps and repeats. Changes nothing in
-    MongoDB or Kafka.
+    MongoDB or Kafka. Several watchers come one after the other; one that cannot be verified is named, and the others come all the
+    same.
 
     \b
-    Exit codes: 0 equal; 1 differences, or the comparison could not be made,
-    4 no such watcher, 77 not permitted, 78 configuration.
+    Exit codes: 0 equal; 1 differences, or the comparison could not be made, 2 usage,
+    4 no such watcher, 77 not permitted, 78 configuration. With several watchers, the
+    greatest of them.
     """
     if complete and since:
         raise click.UsageError("--complete says that no document is older, and --since that some are")
-    settings = load_one(deployment.conf_dir, select_one(deployment, name))
+    chosen = choose_to_show(deployment, names, everything=everything)
+    failures = Failures(is_alone=chosen.is_alone)
+    watchers = _watching(list(settings_of(deployment, chosen.names, failures)), databases, collections)
+
+    from watcher.cli.delivery.verify_view import of_all, report, report_of_several
+    from watcher.verification.verifier import Verifier
+
+    def one(settings: Settings, progress: Progress) -> VerificationResult:
+        with tempfile.TemporaryDirectory(prefix="watcher-verify-") as directory:
+            return Verifier(
+                settings,
+                Path(directory),
+                collections=collections,
+                databases=databases,
+                sample=sample,
+                complete=complete,
+                since=since,
+                patience_s=patience_s,
+                progress=progress if chosen.is_alone else _naming(settings.name, progress),
+            ).run()
+
+    results: list[VerificationResult] = []
+    with phases() as progress:
+        for settings in watchers:
+            with failures.of(settings.name):
+                results.append(one(settings, progress))
+                failures.note(CliExitCode.OK if results[-1].is_equal else CliExitCode.FAILED)
+                if not as_json and not chosen.is_alone:
+                    click.echo(report_of_several(results[-1]))
+    if as_json:
+        documents = [result.as_json() for result in results]
+        click.echo(json.dumps(documents[0] if chosen.is_alone else in_one_document(documents, failures), indent=2))
+    else:
+        click.echo(report(results[0]) if chosen.is_alone else of_all(results, failures.errors))
+    return failures.code
+
+
+def _watching(watchers: list[Settings], databases: Sequence[str], collections: Sequence[str]) -> list[Settings]:
+    """Leave out the watchers that do not watch what was asked for, and say so. Raises BadParameter if that leaves none."""
+    refusals = {settings.name: _unwatched(settings, databases, collections) for settings in watchers}
+    refused = [refusal for refusal in refusals.values() if refusal]
+    if refused and len(refused) == len(watchers):
+        raise refused[0]
+    for name, refusal in refusals.items():
+        if refusal:
+            click.echo(f"{name}: {refusal.message}", err=True)
+    return [settings for settings in watchers if not refusals[settings.name]]
+
+
+def _unwatched(settings: Settings, databases: Sequence[str], collections: Sequence[str]) -> click.BadParameter | None:
     scope = settings.scope
     for database in databases:
         if not scope.may_have_database(database):
-            raise click.BadParameter(f"'{database}' is not watched", param_hint="--database")
+            return click.BadParameter(f"'{database}' is not watched", param_hint="--database")
     for collection in collections:
         if not (scope.may_watch(collection) if scope.is_shared else scope.watches(collection)):
-            raise click.BadParameter(f"'{collection}' is not watched", param_hint="--collection")
-
-    from watcher.verification.verifier import Verifier
-
-    with tempfile.TemporaryDirectory(prefix="watcher-verify-") as directory, phases() as progress:
-        result = Verifier(
-            settings,
-            Path(directory),
-            collections=collections,
-            databases=databases,
-            sample=sample,
-            complete=complete,
-            since=since,
-            patience_s=patience_s,
-            progress=progress,
-        ).run()
-    if as_json:
-        click.echo(json.dumps(result.as_json(), indent=2))
-    else:
-        _print(result)
-    return CliExitCode.OK if result.is_equal else CliExitCode.FAILED
+            return click.BadParameter(f"'{collection}' is not watched", param_hint="--collection")
+    return None
 
 
-def _print(result: VerificationResult) -> None:
-    documents = sum(result.compared.values())
-    click.echo(f"{documents} documents in {len(result.compared)} collections, {result.messages} messages, {result.seconds:.1f} s")
-    _print_verdicts(result)
-    _print_sequences(result)
-    if result.reshaped:
-        click.echo(f"dropped or renamed meanwhile, and not compared: {', '.join(sorted(result.reshaped))}")
-    if result.stalled:
-        click.echo("the watcher's position did not move past the comparison; does it run?")
-    click.echo("equal" if result.is_equal else "not equal")
-
-
-def _print_verdicts(result: VerificationResult) -> None:
-    for verdict, named in result.examples.items():
-        click.echo(f"{result.verdicts[verdict]} {WORDS[verdict]}")
-        for example in named:
-            _print_example(example)
-
-
-def _print_example(example: DocumentExample) -> None:
-    click.echo(f"  {example.collection} {example.key.decode()}")
-    for change in example.changes:
-        source, topics = ("nothing" if value is None else value for value in (change.left, change.right))
-        click.echo(f"    {change.path or 'the document'}: source {source}, topics {topics}")
-
-
-def _print_sequences(result: VerificationResult) -> None:
-    numbers = result.sequences
-    if numbers is None or numbers.first is None:
-        click.echo("sequence: no messages")
-        return
-    parts = [f"{numbers.first} to {numbers.last}", f"{numbers.lost} missing", f"{numbers.repeated} repeated"]
-    if numbers.removed:
-        parts.append(f"{numbers.removed} removed by compaction")
-    click.echo(f"sequence: {', '.join(parts)}")
-    for first, last in numbers.gaps[:5]:
-        click.echo(f"  missing {first}" + (f" to {last}" if last > first else ""))
-    if result.gap_messages or result.dead_letters:
-        click.echo(f"control messages: {result.gap_messages} gap, {result.dead_letters} deadLetter")
+def _naming(name: str, progress: Progress) -> Progress:
+    """Return a progress that names the watcher."""
+    return lambda phase, done, total: progress(f"{name}: {phase}", done, total)

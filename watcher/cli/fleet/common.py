@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import click
@@ -47,12 +47,13 @@ def open_fleet(deployment: Deployment) -> Fleet:
 class Selection:
     """The watchers selected for a command: those that can run, and those whose configuration has faults.
 
-    `general` holds the faults of conf.d itself and of `agent.toml`.
+    `general` holds the faults of conf.d itself and of `agent.toml`. `left_out` are disabled watchers, which `--all` does not mean.
     """
 
     good: tuple[Settings, ...]
     broken: Mapping[str, tuple[Fault, ...]]
     general: tuple[Fault, ...]
+    left_out: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, fleet: Fleet, loaded: Loaded, names: Iterable[str]) -> Selection:
@@ -69,12 +70,16 @@ class Selection:
         """The exit code: CONFIGURATION if there are faults, else OK."""
         return CliExitCode.CONFIGURATION if self.broken or self.general else CliExitCode.OK
 
-    def show_faults(self) -> None:
-        """Print the faults of each watcher that cannot run, and the general faults on stderr."""
+    def show_faults(self, running: Collection[str] = ()) -> None:
+        """Print the faults of each watcher, and the general faults on stderr. Those of `running` have not failed by theirs."""
         for fault in self.general:
             click.echo(str(fault), err=True)
         for name, faults in self.broken.items():
-            show(name, "failed", *(str(fault) for fault in faults))
+            texts = map(str, faults)
+            if name in running:
+                show(name, "running", "with its old settings, for its file has a fault:", *texts)
+            else:
+                show(name, "failed", *texts)
 
 
 def load_watchers(fleet: Fleet) -> Loaded:
@@ -89,9 +94,9 @@ def choose(fleet: Fleet, names: Sequence[str], *, everything: bool) -> Selection
     """Select watchers. `--all` leaves out the disabled ones. Raises UnknownName and ConfigurationError."""
     loaded = load_watchers(fleet)
     chosen = select_to_change(names, loaded.names, everything=everything)
-    if everything:
-        chosen = [name for name in chosen if name not in fleet.disabled]
-    return Selection.of(fleet, loaded, chosen)
+    left_out = [name for name in chosen if everything and name in fleet.disabled]
+    selection = Selection.of(fleet, loaded, [name for name in chosen if name not in left_out])
+    return replace(selection, left_out=tuple(left_out))
 
 
 def show(name: str, word: str, *details: str) -> None:

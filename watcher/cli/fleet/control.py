@@ -20,7 +20,7 @@ from watcher.config.files.conf_dir import AGENT, watcher_names
 from watcher.fleet.control import Fleet
 from watcher.fleet.errors import NotRunning
 from watcher.fleet.formats import MEANINGS
-from watcher.fleet.survey import ask
+from watcher.fleet.survey import ask, whole_survey
 from watcher.fleet.watched import ALL_COLLECTIONS
 
 __all__ = ["apply", "ctl", "disable", "down", "enable", "restart", "start", "status", "stop"]
@@ -41,16 +41,36 @@ def start(fleet: Fleet, names: Sequence[str], everything: bool, wait_seconds: fl
     """
     outcomes = Outcomes(as_json=json_)
     selection = choose(fleet, names, everything=everything)
-    outcomes.add_faults(selection)
+    running = ask(fleet).running
+    _tell_left_out(selection, outcomes)
+    outcomes.add_faults(selection, running)
     if not selection.good:
         click.echo("nothing to start", err=True)
         return outcomes.end(selection.code)
-    processes = ask(fleet).processes
-    idle = [each for each in selection.good if not (each.name in processes and processes[each.name].is_running)]
+    idle = [each for each in selection.good if each.name not in running]
     _tell_formats(fleet.formats_of(idle), outcomes)
     fleet.start(selection.good)
     names_of_good = [settings.name for settings in selection.good]
-    return outcomes.end(worst(selection.code, wait_for_fleet(fleet, names_of_good, wait_seconds, outcomes)))
+    code = worst(selection.code, wait_for_fleet(fleet, names_of_good, wait_seconds, outcomes))
+    _tell_marks(fleet, names_of_good, outcomes)
+    return outcomes.end(code)
+
+
+def _tell_left_out(selection: Selection, outcomes: Outcomes) -> None:
+    for name in selection.left_out:
+        outcomes.tell(name, "left out, as it is disabled", result="leftOut", enabled=False)
+
+
+def _tell_marks(fleet: Fleet, names: Sequence[str], outcomes: Outcomes) -> None:
+    """Tell which of the started watchers run with older settings, or do not come back with supervisord."""
+    for row in whole_survey(fleet, load_watchers(fleet)).rows:
+        if row.name not in names:
+            continue
+        if row.is_unapplied:
+            outcomes.tell(row.name, "its file has changed since it was started; watcherctl apply restarts it", unapplied=True)
+        if not row.enabled:
+            text = f"it is disabled, so it does not come back with supervisord; watcherctl enable {row.name}"
+            outcomes.tell(row.name, text, enabled=False)
 
 
 @click.command()
@@ -81,7 +101,8 @@ def restart(fleet: Fleet, names: Sequence[str], everything: bool, wait_seconds: 
     """Stop watchers and start them again, with their current settings."""
     outcomes = Outcomes(as_json=json_)
     selection = choose(fleet, names, everything=everything)
-    outcomes.add_faults(selection)
+    _tell_left_out(selection, outcomes)
+    outcomes.add_faults(selection, ask(fleet).running)
     if not selection.good:
         return outcomes.end(selection.code)
     _tell_formats(fleet.formats_of(selection.good), outcomes)
@@ -149,7 +170,7 @@ def apply(fleet: Fleet, dry_run: bool, yes: bool, wait_seconds: float, json_: bo
         text = f"{', '.join(collections)}: {' '.join([NOT_COPIED, name, *chosen])}"
         outcomes.tell(name, text, newlyWatched=list(collections))
     selection = Selection.of(fleet, loaded, loaded.names)
-    outcomes.add_faults(selection)
+    outcomes.add_faults(selection, ask(fleet).running)
     started = [name for name in changes.started if name != AGENT]
     if dry_run or not changes.started:
         return outcomes.end(selection.code)

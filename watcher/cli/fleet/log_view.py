@@ -8,8 +8,8 @@ import os
 import click
 
 from watcher.fleet.logs.lines import Line, pairs
+from watcher.terminal.name_colours import name_colours
 
-_PALETTE = ("cyan", "magenta", "blue", "green", "bright_cyan", "bright_magenta", "bright_blue", "bright_green")
 _LEVEL_COLOURS = {"warning": "yellow", "error": "red", "critical": "red"}
 
 
@@ -18,7 +18,7 @@ class LogView:
 
     def __init__(self, watchers: list[str], *, as_json: bool = False) -> None:
         self._width = max(map(len, watchers), default=0)
-        self._colours = {watcher: _PALETTE[number % len(_PALETTE)] for number, watcher in enumerate(watchers)}
+        self._colours = name_colours(watchers)
         self._as_json = as_json
 
     def show(self, line: Line) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import Any
 
 import click
@@ -43,13 +43,13 @@ class Outcomes:
             if not self._as_json:
                 show(name, word)
 
-    def add_faults(self, selection: Selection) -> None:
-        """Note the watchers whose configuration has faults, and the faults that are no watcher's."""
+    def add_faults(self, selection: Selection, running: Collection[str] = ()) -> None:
+        """Note the watchers whose configuration has faults, some of which may run, and the faults that are no watcher's."""
         self._faults += map(str, selection.general)
         for name, faults in selection.broken.items():
-            self._note(name, result="misconfigured", faults=[str(fault) for fault in faults])
+            self._note(name, result="misconfigured", running=name in running, faults=[str(fault) for fault in faults])
         if not self._as_json:
-            selection.show_faults()
+            selection.show_faults(running)
 
     def add_arrival(self, arrival: Arrival) -> None:
         """Note that a watcher has come to stream, or has not."""

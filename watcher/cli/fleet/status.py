@@ -59,9 +59,7 @@ def survey_of(fleet: Fleet, names: Sequence[str]) -> Survey:
     loaded = load_watchers(fleet)
     seen = whole_survey(fleet, loaded)
     chosen = set(select(names, [row.name for row in seen.rows]))
-    unapplied = fleet.unapplied(loaded.watchers.values())
-    rows = (replace(row, is_unapplied=row.is_running and row.name in unapplied) for row in seen.rows if row.name in chosen)
-    return replace(seen, rows=tuple(rows))
+    return replace(seen, rows=tuple(row for row in seen.rows if row.name in chosen))
 
 
 def exit_code(seen: Survey) -> CliExitCode:

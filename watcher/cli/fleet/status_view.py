@@ -141,7 +141,7 @@ def errors(survey: Survey) -> Iterator[str]:
     """Yield the present and recent troubles: configuration faults, and the last errors with their age and hint."""
     for row in survey.rows:
         if row.fault:
-            yield f"{row.name}: {row.fault}"
+            yield f"{row.name}: {row.fault_in_words}"
         error = row.error
         if error and not (row.is_over and survey.at - error.at >= RECENT):
             yield f"{row.name}: {error.message} ({duration_in_words(survey.at - error.at)} ago{', over' if row.is_over else ''})"

@@ -55,11 +55,12 @@ class Progress:
         self.state = WorkerState.OPENING
         self.mongo_connected = False
         self.kafka_connected = False
+        before = previous_run.report
         self.sequence = previous_run.sequence
+        self.last_event_at = before.last_event_at.timestamp() if before and before.last_event_at else None
         self.batch_size = 0
         self.commit_seconds: float | None = None
         self.last_commit_at = previous_run.last_commit_at.timestamp() if previous_run.last_commit_at else None
-        self.last_event_at: float | None = None
         self.active: Active | None = None
         """Of a standby: the worker that has the watcher, as it last saw."""
         self._foreigner, self._foreigner_at = "", 0.0
@@ -107,7 +108,7 @@ class Progress:
     def opened(self, position: Position, newest_snapshot: Snapshot | None = None) -> None:
         """Note that the sink is open, at its last committed position, and which snapshot was the last one, if that is known."""
         self.kafka_connected = True
-        self.sequence = position.sequence
+        self._is_at(position.sequence)
         self.lag.saved(position.token)
         self.gaps.learn(position.last_gap_at)
         self.snapshots.opened(position.snapshot, newest_snapshot)
@@ -140,7 +141,7 @@ class Progress:
         self.snapshots.lost("worker")
         self.lag = Lag()
         self.mongo_connected, self.kafka_connected = False, True
-        self.sequence = sequence
+        self._is_at(sequence)
         self.active = known
         self._away_since = None
         self.enter(state)
@@ -214,6 +215,12 @@ class Progress:
         self._away_since = self._away_since or time.monotonic()
         self._remember(error, component, None)
         self.enter(WorkerState.WAITING)
+
+    def _is_at(self, sequence: int) -> None:
+        """Note the last message's number. If another worker has written that message, nobody here knows the time of its event."""
+        if sequence != self.sequence:
+            self.last_event_at = None
+        self.sequence = sequence
 
     def _saw_foreigner(self, foreigner: str) -> None:
         if foreigner:

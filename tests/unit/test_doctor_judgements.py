@@ -210,6 +210,13 @@ def test_owner_of_a_watcher_that_runs_on_several_hosts() -> None:
     )
 
 
+def test_an_active_worker_that_has_written_nothing_for_long() -> None:
+    there = Stamp(Owner("i", "host-b", 7), active_since="2024-01-01T12:03:00.000Z")
+    assert judge_active(there, SETTINGS, silent_seconds=30.0).outcome is OK
+    silent = judge_active(there, SETTINGS, silent_seconds=300.0)
+    check_fix(silent, WARNING, "process 7 on host-b wrote it last, 5m ago: no worker is active, or it waits", "on every host")
+
+
 def test_clocks_of_other_hosts_are_compared_with_kafka() -> None:
     assert judge_skew(2.0, "host-b", than="Kafka's").text == "host-b's and Kafka's are at most 5 s apart"
     assert judge_skew(-60.0, "host-b", than="Kafka's").text == "host-b's is 1m behind Kafka's"

@@ -11,6 +11,7 @@ import sys
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from typing import TypeVar
 
 from watcher.config.agent_settings import AgentSettings, LoadedAgent
 from watcher.config.deployment import Deployment
@@ -21,14 +22,15 @@ from watcher.fleet import launch
 from watcher.fleet.digest import load_key, load_or_make_key, settings_digest
 from watcher.fleet.errors import FleetError
 from watcher.fleet.files import DisabledMarks, ProgramFiles
-from watcher.fleet.formats import changed_format, format_comment
+from watcher.fleet.formats import FormatChange, format_changes, format_comment
 from watcher.fleet.lock import fleet_lock
 from watcher.fleet.programs import Program, render, same_worker, with_autostart
 from watcher.fleet.supervisord import Process, Supervisord
 from watcher.fleet.watched import newly_watched, watched_comment
 
 CommandOf = Callable[[str], tuple[str, ...]]
-Tell = Callable[[str, Settings], Sequence[str]]
+T = TypeVar("T")
+Tell = Callable[[str, Settings], Sequence[T]]
 
 DISK_REFUSES = DISK_FULL | {errno.EROFS}
 
@@ -48,7 +50,7 @@ class ConfigChanges:
     unchanged: tuple[str, ...]
     started: tuple[str, ...] = ()
     admitted: Mapping[str, Sequence[str]] = field(default_factory=dict)
-    formats: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    formats: Mapping[str, Sequence[FormatChange]] = field(default_factory=dict)
 
 
 def compare(
@@ -66,11 +68,11 @@ def compare(
 
 
 def _told(
-    tell: Tell, watchers: Iterable[Settings], changed: Collection[str], current: Mapping[str, str]
-) -> dict[str, Sequence[str]]:
-    """Lines of `tell` about each changed watcher, by its program and its settings, where it says anything."""
+    tell: Tell[T], watchers: Iterable[Settings], changed: Collection[str], current: Mapping[str, str]
+) -> dict[str, Sequence[T]]:
+    """Remarks of `tell` about each changed watcher, by its program and its settings, where it says anything."""
     told = {each.name: tell(current.get(each.name, ""), each) for each in watchers if each.name in changed}
-    return {name: texts for name, texts in told.items() if texts}
+    return {name: found for name, found in told.items() if found}
 
 
 def worker_command(deployment: Deployment) -> CommandOf:
@@ -183,16 +185,16 @@ class Fleet:
             changes = replace(
                 changes,
                 admitted=_told(newly_watched, watchers, changes.changed, current),
-                formats=_told(changed_format, watchers, changes.changed, current),
+                formats=_told(format_changes, watchers, changes.changed, current),
             )
             if not dry_run:
                 self._carry_out(changes, texts)
         return changes
 
-    def formats_of(self, watchers: Iterable[Settings]) -> dict[str, Sequence[str]]:
+    def formats_of(self, watchers: Iterable[Settings]) -> dict[str, Sequence[FormatChange]]:
         """Return what watchers would write in another way than when they last started, by name."""
         current = self._programs.read_all()
-        return _told(changed_format, watchers, current.keys(), current)
+        return _told(format_changes, watchers, current.keys(), current)
 
     def unapplied(self, watchers: Iterable[Settings]) -> frozenset[str]:
         """Return the names of those that `apply` would restart, if they run. Changes nothing, and waits for nobody.

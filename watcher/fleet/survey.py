@@ -62,6 +62,10 @@ class Supervised:
         """The names of the watchers that supervisord knows."""
         return self.processes.keys() - {AGENT}
 
+    def runs(self, name: str) -> bool:
+        """Return True if supervisord runs a process of this name."""
+        return name in self.processes and self.processes[name].is_running
+
 
 ReadReport = Callable[[str], StatusReport | None]
 

@@ -47,12 +47,13 @@ def open_fleet(deployment: Deployment) -> Fleet:
 class Selection:
     """The watchers selected for a command: those that can run, and those whose configuration has faults.
 
-    `general` holds the faults of conf.d itself and of `agent.toml`.
+    `general` holds the faults of conf.d itself and of `agent.toml`, `watchers` all of conf.d that can run.
     """
 
     good: tuple[Settings, ...]
     broken: Mapping[str, tuple[Fault, ...]]
     general: tuple[Fault, ...]
+    watchers: tuple[Settings, ...]
 
     @classmethod
     def of(cls, fleet: Fleet, loaded: Loaded, names: Iterable[str]) -> Selection:
@@ -62,6 +63,7 @@ class Selection:
             good=tuple(loaded.watchers[name] for name in chosen if name in loaded.watchers),
             broken={name: loaded.broken[name] for name in chosen if name in loaded.broken},
             general=(*loaded.general, *fleet.agent.faults),
+            watchers=tuple(loaded.watchers.values()),
         )
 
     @property

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Mapping, Sequence
-from shlex import quote
+from collections.abc import Sequence
 
 import click
 
@@ -13,19 +12,16 @@ from watcher.cli.exit_codes import CliExitCode
 from watcher.cli.fleet.arrivals import wait_for_fleet, wait_for_workers, wait_option, worst
 from watcher.cli.fleet.common import Selection, choose, load_watchers, show_each, with_fleet
 from watcher.cli.fleet.outcomes import Outcomes, json_option
+from watcher.cli.fleet.remarks import tell_formats, tell_newly_watched, tell_overlaps
 from watcher.cli.fleet.status import status
 from watcher.cli.options import agreed, all_option, names_argument, select_to_change
 from watcher.config.fault import configuration_error
 from watcher.config.files.conf_dir import AGENT, watcher_names
 from watcher.fleet.control import Fleet
 from watcher.fleet.errors import NotRunning
-from watcher.fleet.formats import MEANINGS
 from watcher.fleet.survey import ask
-from watcher.fleet.watched import ALL_COLLECTIONS
 
 __all__ = ["apply", "ctl", "disable", "down", "enable", "restart", "start", "status", "stop"]
-
-NOT_COPIED = "newly watched; the documents that are there already are not copied. To copy them: watcherctl snapshot start"
 
 
 @click.command()
@@ -45,9 +41,10 @@ def start(fleet: Fleet, names: Sequence[str], everything: bool, wait_seconds: fl
     if not selection.good:
         click.echo("nothing to start", err=True)
         return outcomes.end(selection.code)
-    processes = ask(fleet).processes
-    idle = [each for each in selection.good if not (each.name in processes and processes[each.name].is_running)]
-    _tell_formats(fleet.formats_of(idle), outcomes)
+    supervised = ask(fleet)
+    idle = [each for each in selection.good if not supervised.runs(each.name)]
+    tell_formats(fleet.formats_of(idle), outcomes)
+    tell_overlaps(selection.watchers, idle, supervised, outcomes)
     fleet.start(selection.good)
     names_of_good = [settings.name for settings in selection.good]
     return outcomes.end(worst(selection.code, wait_for_fleet(fleet, names_of_good, wait_seconds, outcomes)))
@@ -84,7 +81,8 @@ def restart(fleet: Fleet, names: Sequence[str], everything: bool, wait_seconds: 
     outcomes.add_faults(selection)
     if not selection.good:
         return outcomes.end(selection.code)
-    _tell_formats(fleet.formats_of(selection.good), outcomes)
+    tell_formats(fleet.formats_of(selection.good), outcomes)
+    tell_overlaps(selection.watchers, selection.good, ask(fleet), outcomes)
     *first, last = [[settings] for settings in selection.good] if rolling else [list(selection.good)]
     for step in first:
         fleet.restart(step)
@@ -137,29 +135,22 @@ def apply(fleet: Fleet, dry_run: bool, yes: bool, wait_seconds: float, json_: bo
         raise configuration_error(loaded.general)
     planned = fleet.apply(loaded.watchers.values(), loaded.broken.keys(), dry_run=True)
     outcomes = Outcomes(as_json=json_)
-    _tell_formats(planned.formats, outcomes)
+    tell_formats(planned.formats, outcomes)
+    starting = [each for each in loaded.watchers.values() if each.name in planned.started]
+    tell_overlaps(loaded.watchers.values(), starting, ask(fleet), outcomes)
     if planned.formats and not dry_run and not yes and not agreed():
         click.echo("nothing was changed", err=True)
         return outcomes.end(CliExitCode.FAILED)
     changes = planned if dry_run else fleet.apply(loaded.watchers.values(), loaded.broken.keys())
     for word in ("added", "changed", "removed", "unchanged"):
         outcomes.add(getattr(changes, word), word, "change")
-    for name, collections in changes.admitted.items():
-        chosen = [] if ALL_COLLECTIONS in collections else [f"--collection {quote(each)}" for each in collections]
-        text = f"{', '.join(collections)}: {' '.join([NOT_COPIED, name, *chosen])}"
-        outcomes.tell(name, text, newlyWatched=list(collections))
+    tell_newly_watched(changes.admitted, outcomes)
     selection = Selection.of(fleet, loaded, loaded.names)
     outcomes.add_faults(selection)
     started = [name for name in changes.started if name != AGENT]
     if dry_run or not changes.started:
         return outcomes.end(selection.code)
     return outcomes.end(worst(selection.code, wait_for_fleet(fleet, started, wait_seconds, outcomes)))
-
-
-def _tell_formats(formats: Mapping[str, Sequence[str]], outcomes: Outcomes) -> None:
-    for name, what in formats.items():
-        for each in what:
-            outcomes.tell(name, f"{each} changes: {MEANINGS[each]}", formats=list(what))
 
 
 @click.command(context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})

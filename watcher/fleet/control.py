@@ -25,6 +25,7 @@ from watcher.fleet.files import DisabledMarks, ProgramFiles
 from watcher.fleet.formats import FormatChange, format_changes, format_comment
 from watcher.fleet.lock import fleet_lock
 from watcher.fleet.programs import Program, render, same_worker, with_autostart
+from watcher.fleet.sharing import share
 from watcher.fleet.supervisord import Process, Supervisord
 from watcher.fleet.watched import newly_watched, watched_comment
 
@@ -99,6 +100,7 @@ class Fleet:
     """The watchers of one deployment under its supervisord. All methods raise FleetError or a subclass.
 
     `agent` is the content of `agent.toml`; without it the fleet has no agent. An agent whose settings have faults is left as it is.
+    `not_shared` is the reason why the group of `agent.toml` could not be let in.
     """
 
     def __init__(self, deployment: Deployment, command_of: CommandOf | None = None, agent: LoadedAgent | None = None) -> None:
@@ -106,6 +108,7 @@ class Fleet:
         self.agent = agent or LoadedAgent()
         self.supervisord = Supervisord(deployment.supervisord_socket)
         self.disabled = DisabledMarks(deployment.disabled_dir)
+        self.not_shared: FleetError | None = None
         self._programs = ProgramFiles(deployment.programs_dir)
         self._command_of = command_of or worker_command(deployment)
 
@@ -199,9 +202,12 @@ class Fleet:
     def unapplied(self, watchers: Iterable[Settings]) -> frozenset[str]:
         """Return the names of those that `apply` would restart, if they run. Changes nothing, and waits for nobody.
 
-        Values from the environment are this process', so another shell may see other changes.
+        Values from the environment are this process', so another shell may see other changes; who may only read sees none.
         """
-        key, current = load_key(self.deployment.key_file), self._programs.read_all()
+        try:
+            key, current = load_key(self.deployment.key_file), self._programs.read_all()
+        except PermissionError:
+            return frozenset()
         if key is None:
             return frozenset()
         known = [settings for settings in watchers if settings.name in current]
@@ -275,11 +281,20 @@ class Fleet:
             start_seconds=AGENT_START_SECONDS,
         )
 
+    def _share(self) -> None:
+        """Let the group of agent.toml read. Where that fails, the watchers start all the same."""
+        if self.agent.settings:
+            try:
+                share(self.deployment, self.agent.settings.group)
+            except FleetError as error:
+                self.not_shared = error
+
     @contextmanager
     def _lock(self) -> Iterator[None]:
         """Hold the fleet's lock, so that nobody else changes the fleet. A full or read-only disk becomes a FleetError."""
         try:
             launch.prepare(self.deployment)
+            self._share()
             with fleet_lock(self.deployment.fleet_lock_file):
                 yield
         except OSError as error:

@@ -10,7 +10,7 @@ import click
 
 from watcher.cli.exit_codes import CliExitCode
 from watcher.cli.fleet.arrivals import wait_for_fleet, wait_for_workers, wait_option, worst
-from watcher.cli.fleet.common import Selection, choose, load_watchers, show_each, with_fleet
+from watcher.cli.fleet.common import Selection, choose, load_watchers, show_each, with_own_fleet
 from watcher.cli.fleet.outcomes import Outcomes, json_option
 from watcher.cli.fleet.remarks import tell_formats, tell_newly_watched, tell_overlaps
 from watcher.cli.fleet.status import status
@@ -29,7 +29,7 @@ __all__ = ["apply", "ctl", "disable", "down", "enable", "restart", "start", "sta
 @all_option
 @wait_option
 @json_option
-@with_fleet
+@with_own_fleet
 def start(fleet: Fleet, names: Sequence[str], everything: bool, wait_seconds: float, json_: bool) -> int:
     """Start watchers, and supervisord first if necessary, and wait until they stream.
 
@@ -54,7 +54,7 @@ def start(fleet: Fleet, names: Sequence[str], everything: bool, wait_seconds: fl
 @names_argument
 @all_option
 @json_option
-@with_fleet
+@with_own_fleet
 def stop(fleet: Fleet, names: Sequence[str], everything: bool, json_: bool) -> int:
     """Stop watchers. Each finishes its current batch first. supervisord keeps running."""
     supervised = ask(fleet).watchers
@@ -73,7 +73,7 @@ def stop(fleet: Fleet, names: Sequence[str], everything: bool, json_: bool) -> i
 @wait_option
 @click.option("--rolling", is_flag=True, help="One after the other; ends at the first that does not stream.")
 @json_option
-@with_fleet
+@with_own_fleet
 def restart(fleet: Fleet, names: Sequence[str], everything: bool, wait_seconds: float, rolling: bool, json_: bool) -> int:
     """Stop watchers and start them again, with their current settings."""
     outcomes = Outcomes(as_json=json_)
@@ -97,7 +97,7 @@ def restart(fleet: Fleet, names: Sequence[str], everything: bool, wait_seconds: 
 @click.command()
 @names_argument
 @all_option
-@with_fleet
+@with_own_fleet
 def enable(fleet: Fleet, names: Sequence[str], everything: bool) -> int:
     """Let watchers start with supervisord and with `start --all`. This starts none of them."""
     chosen = select_to_change(names, watcher_names(fleet.deployment.conf_dir), everything=everything)
@@ -109,7 +109,7 @@ def enable(fleet: Fleet, names: Sequence[str], everything: bool) -> int:
 @click.command()
 @names_argument
 @all_option
-@with_fleet
+@with_own_fleet
 def disable(fleet: Fleet, names: Sequence[str], everything: bool) -> int:
     """Keep watchers from starting with supervisord and with `start --all`. This stops none of them."""
     chosen = select_to_change(names, watcher_names(fleet.deployment.conf_dir), everything=everything)
@@ -123,7 +123,7 @@ def disable(fleet: Fleet, names: Sequence[str], everything: bool) -> int:
 @click.option("-y", "--yes", is_flag=True, help="Do not ask, also if topics will hold two formats.")
 @wait_option
 @json_option
-@with_fleet
+@with_own_fleet
 def apply(fleet: Fleet, dry_run: bool, yes: bool, wait_seconds: float, json_: bool) -> int:
     """Make the running fleet match conf.d: start new watchers, restart changed ones, and stop removed ones.
 
@@ -155,7 +155,7 @@ def apply(fleet: Fleet, dry_run: bool, yes: bool, wait_seconds: float, json_: bo
 
 @click.command(context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED, metavar="ARGS...")
-@with_fleet
+@with_own_fleet
 def ctl(fleet: Fleet, arguments: Sequence[str]) -> int:
     """Run supervisorctl on this fleet, as in `watcherctl ctl status`. Without ARGS, open its shell."""
     if not fleet.supervisord.is_running():
@@ -165,7 +165,7 @@ def ctl(fleet: Fleet, arguments: Sequence[str]) -> int:
 
 
 @click.command()
-@with_fleet
+@with_own_fleet
 def down(fleet: Fleet) -> int:
     """Stop all watchers and supervisord, and wait until they are gone."""
     click.echo("stopped" if fleet.down() else "nothing was running", err=True)

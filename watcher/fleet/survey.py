@@ -117,8 +117,12 @@ def report_reader(fleet: Fleet) -> ReadReport:
 
 def look(fleet: Fleet, faults: Mapping[str, str], supervised: Supervised, read: ReadReport) -> Survey:
     """Make a row for each name in `faults`, from supervisord's answer and the report that `read` returns now."""
-    now = datetime.now(UTC)
-    rows = tuple(_row(fleet, name, supervised.processes.get(name), read(name), fault, now) for name, fault in faults.items())
+    now, disabled = datetime.now(UTC), fleet.disabled.names()
+
+    def row_of(name: str, fault: str) -> Row:
+        return _row(name, supervised.processes.get(name), read(name), fault, now, enabled=name not in disabled)
+
+    rows = tuple(row_of(name, fault) for name, fault in faults.items())
     silent = any(row.is_running and not row.live for row in rows)
     return Survey(
         now,
@@ -130,10 +134,10 @@ def look(fleet: Fleet, faults: Mapping[str, str], supervised: Supervised, read: 
     )
 
 
-def _row(fleet: Fleet, name: str, process: Process | None, report: StatusReport | None, fault: str, now: datetime) -> Row:
+def _row(name: str, process: Process | None, report: StatusReport | None, fault: str, now: datetime, *, enabled: bool) -> Row:
     if report and not (process and process.is_running):
         process = _by_hand(name, report, now) or process
-    return row(name, process, report, now=now, enabled=name not in fleet.disabled, fault=fault)
+    return row(name, process, report, now=now, enabled=enabled, fault=fault)
 
 
 def _by_hand(name: str, report: StatusReport, now: datetime) -> Process | None:

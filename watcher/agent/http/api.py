@@ -20,7 +20,6 @@ from watcher.agent.lanes import Crowded, Lane
 from watcher.agent.metrics.exposition import CONTENT_TYPE
 from watcher.agent.view.fleet_view import FleetView, view_of
 from watcher.errors import Outage, WatcherError, command_hint
-from watcher.fleet.status_json import as_json
 
 HEARTBEAT_SECONDS = 5.0
 EVENT_STREAM = "text/event-stream"
@@ -33,7 +32,7 @@ _changing = Lane("change", threads=4, most_waiting=8)
 
 async def status(request: Request) -> Response:
     """Answer `GET /api/status` with the document of `watcherctl status --json`."""
-    return json_answer(as_json(view_of(request).survey))
+    return Response(view_of(request).document(), media_type="application/json")
 
 
 async def stream(request: Request) -> Response:
@@ -58,7 +57,7 @@ class _EventStream(StreamingResponse):
 
 async def _events(view: FleetView) -> AsyncIterator[bytes]:
     while not view.changes.is_closed:
-        yield b"event: status\ndata: " + orjson.dumps(as_json(view.survey)) + b"\n\n"
+        yield b"event: status\ndata: " + view.document() + b"\n\n"
         await view.changes.wait(HEARTBEAT_SECONDS)
 
 

@@ -35,15 +35,15 @@ _USUAL = re.compile(
 )
 
 
-def make_directory(path: Path, known: Collection[str] = ()) -> None:
+def make_directory(path: Path, known: Collection[str] = (), *, as_its_parent: bool = False) -> None:
     """Make the directory; missing parents get the usual mode. A directory of ours that is open to others is closed to them, unless
-    it is shared with a group. A new one in a shared directory is shared too.
+    it is shared with a group. `as_its_parent`: a new one is shared if that is.
 
     Another's stays as it is, and so does what a symbolic link leads to. `known` is as in `is_ours`. Errors: OSError.
     """
     is_new = not os.path.lexists(path)
     path.mkdir(mode=DIRECTORY_MODE, parents=True, exist_ok=True)
-    if is_new and is_shared(path.parent):
+    if is_new and as_its_parent and is_shared(path.parent):
         path.chmod(SHARED_DIRECTORY_MODE)
     status = path.lstat()
     if stat.S_ISDIR(status.st_mode) and status.st_uid == os.geteuid() and status.st_mode & _OTHERS and not is_shared(path):

@@ -97,6 +97,15 @@ def test_a_directory_that_others_use_is_not_shared(here: Deployment) -> None:
     assert mode(here.run_dir) == 0o700
 
 
+def test_a_place_that_is_shared_itself_does_not_share_run(tmp_path: Path) -> None:
+    tmp_path.chmod(0o2750)
+    here = Deployment(tmp_path / "conf.d", tmp_path / "run", tmp_path / "log")
+    prepare(here)
+    make_directory(here.run_dir)
+    assert mode(here.run_dir) & 0o777 == 0o700
+    assert readable_mode(here.run_dir) == 0o600
+
+
 def test_a_group_that_there_is_not(here: Deployment) -> None:
     with pytest.raises(FleetError, match="there is no group 'nobodys-own' on this host"):
         share(here, "nobodys-own")

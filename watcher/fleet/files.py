@@ -126,7 +126,7 @@ class DisabledMarks:
 
     def add(self, name: str) -> None:
         """Mark a watcher as disabled."""
-        make_directory(self._directory)
+        make_directory(self._directory, as_its_parent=True)
         (self._directory / name).touch(FILE_MODE)
 
     def discard(self, name: str) -> None:

@@ -31,7 +31,7 @@ def _open(path: Path) -> int:
     try:
         return open_file(path, os.O_RDWR)
     except PermissionError as error:
-        raise closed_to_us(path.parent) from error
+        raise closed_to_us(path) from error
     except OSError as error:
         raise FleetError(f"cannot open {path}: {error.strerror}") from error
 

@@ -42,9 +42,14 @@ def pieces(path: Path, most_bytes: float = math.inf) -> Iterator[list[bytes]]:
 def _first_object(text: bytes) -> int:
     """Return where the first line begins that is a JSON object and not the first line of all; 0 if there is none."""
     begin = text.find(b"\n{") + 1
-    while begin and not _is_object(text[begin:].partition(b"\n")[0]):
+    while begin and not _is_object(_line_at(text, begin)):
         begin = text.find(b"\n{", begin) + 1
     return begin
+
+
+def _line_at(text: bytes, begin: int) -> bytes:
+    end = text.find(b"\n", begin)
+    return text[begin:] if end < 0 else text[begin:end]
 
 
 def _is_object(line: bytes) -> bool:

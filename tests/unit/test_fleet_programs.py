@@ -251,6 +251,7 @@ INTO_ONE = {
     ("before", "after", "meaning"),
     [
         ({}, {"kafka_headers": True}, []),
+        ({}, {"kafka_topic_control": "told"}, [("topics", ELSEWHERE.replace("changes", "control messages"))]),
         (
             {"envelope": "mongodb"},
             {"envelope": "mongodb", "json_format": "plain"},

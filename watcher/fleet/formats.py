@@ -18,7 +18,8 @@ _HOLD_BOTH = {
     "serialization": "will hold messages in both serializations",
     "json_format": "will hold documents in both dialects",
 }
-_GO_ELSEWHERE = "changes go to other topics from here on, and earlier ones stay where they are"
+_GO_ELSEWHERE = "{} go to other topics from here on, and earlier ones stay where they are"
+_ALL = "its topics"
 
 
 class FormatChange(NamedTuple):
@@ -50,12 +51,12 @@ def format_changes(text: str, settings: Settings) -> list[FormatChange]:
 def _topics_that_stay(before: Mapping[str, str], now: Mapping[str, str]) -> str:
     """The topics of changes that stay the same, in words; empty if none does."""
     stays = [before.get(operation, now[operation]) == now[operation] for operation in ROW_OPERATIONS]
-    return "its topics" if all(stays) else "those of its topics that stay the same" if any(stays) else ""
+    return _ALL if all(stays) else "those of its topics that stay the same" if any(stays) else ""
 
 
 def _meaning(name: str, topics: str) -> str:
     if name == TOPICS:
-        return _GO_ELSEWHERE
+        return _GO_ELSEWHERE.format("control messages" if topics == _ALL else "changes")
     return f"{topics} {_HOLD_BOTH[name]}" if topics else "it is the new one in all messages of the new topics"
 
 

@@ -7,6 +7,7 @@ group (`sharing.py`): then what is there to be read gets `readable_mode`, and al
 from __future__ import annotations
 
 import contextlib
+import grp
 import os
 import pwd
 import re
@@ -159,6 +160,14 @@ def user_name(number: int) -> str:
     """Return the name of a user id, or the number itself if it has no name, as in many containers."""
     try:
         return pwd.getpwuid(number).pw_name
+    except KeyError:
+        return str(number)
+
+
+def group_name(number: int) -> str:
+    """Return the name of a group id, or the number itself if it has no name."""
+    try:
+        return grp.getgrgid(number).gr_name
     except KeyError:
         return str(number)
 

@@ -61,7 +61,7 @@ class Examination:
         return sum(finding.outcome is outcome for section in self.sections for finding in section.findings.values())
 
 
-General = Future[tuple[Section, ...]]
+OfDeployment = Future[tuple[Section, ...]]
 """The sections of the deployment, once they are there."""
 
 
@@ -95,7 +95,7 @@ def _of_deployment(here: Here, limits: Limits, told: Told) -> Iterator[Section]:
 
 
 def _of_watcher(
-    here: Here, settings: Settings, general: General, seen: Future[Survey], limits: Limits, told: Told
+    here: Here, settings: Settings, general: OfDeployment, seen: Future[Survey], limits: Limits, told: Told
 ) -> tuple[Section, ...]:
     of_worker = begun(lambda: _of_worker(here, settings, general, seen, limits, told))
     origins = here.loaded.origins[settings.name]
@@ -121,7 +121,7 @@ def _of_watcher(
     )
 
 
-def _of_worker(here: Here, settings: Settings, general: General, seen: Future[Survey], limits: Limits, told: Told) -> Section:
+def _of_worker(here: Here, settings: Settings, general: OfDeployment, seen: Future[Survey], limits: Limits, told: Told) -> Section:
     before = {name: finding for section in general.result() for name, finding in section.findings.items()}
     place = str(here.deployment.state_dir)
     found = run_checks(WORKER, WorkerSeen(settings, seen.result), limits, told, before)

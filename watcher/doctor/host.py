@@ -20,7 +20,7 @@ from watcher.fleet.agent_state import read_address
 from watcher.fleet.errors import NotRunning
 from watcher.fleet.launch import check_run_dir, refuse_a_second
 from watcher.fleet.supervisord import Supervisord
-from watcher.private import DIRECTORY_MODE, is_ours, is_shared, user_name
+from watcher.private import DIRECTORY_MODE, group_name, is_ours, is_shared, user_name
 
 
 def socket_place(here: Here) -> Finding:
@@ -67,7 +67,7 @@ def private(here: Here) -> Finding:
     if not places:
         return ok("`watcherctl start` makes run/ and log/ for their owner alone")
     group = here.agent.settings.group if here.agent and here.agent.settings else None
-    if group and (closed := [path for path in places if not is_shared(path) or path.group() != group]):
+    if group and (closed := [path for path in places if not is_shared(path) or group_name(path.stat().st_gid) != group]):
         text = f"{' '.join(map(shown_path, closed))}: the group {group} of conf.d/agent.toml may not read there"
         return warning(text, "make sure that the group exists and that the fleet's user is in it: id; then watcherctl apply")
     may_share = group or here.agent is None
@@ -87,7 +87,9 @@ def private(here: Here) -> Finding:
             names, owner = " ".join(map(shown_path, roots)), user_name(place.stat().st_uid)
             return warning(f"{names}: root's, as after `sudo watcherctl`; {owner} cannot use them", f"chown {owner} {names}")
     shared = [path for path in places if is_shared(path)]
-    whom = f"for their owner, and for the group {shared[0].group()} to read" if shared else "for their owner alone"
+    whom = (
+        f"for their owner, and for the group {group_name(shared[0].stat().st_gid)} to read" if shared else "for their owner alone"
+    )
     return ok(f"{' and '.join(map(shown_path, places))}: {whom}")
 
 

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from tests.support.status_reports import written
+from watcher.agent.http.api import events
 from watcher.agent.view import fleet_view, freshness
 from watcher.agent.view.fleet_view import FleetView
 from watcher.agent.view.freshness import CALM_SECONDS, _Keeper
@@ -93,9 +94,9 @@ def test_it_is_asked_at_once_when_a_process_has_ended(seen: Seen) -> None:
     assert not seen.view.survey.rows[1].is_running
 
 
-def test_it_is_asked_at_once_when_a_worker_has_started(seen: Seen) -> None:
-    seen.write("b", startedAt=datetime.now(UTC))
-    seen.view.refresh()
+def test_it_is_asked_at_once_when_a_worker_has_started(seen: Seen, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen.write("b", startedAt=datetime.now(UTC) - timedelta(seconds=0.5))
+    seen.look_at(1, monkeypatch)
     assert seen.asked == 2
     seen.view.refresh()
     assert seen.asked == 2
@@ -147,6 +148,14 @@ def test_states_are_told_at_once_and_figures_now_and_then(seen: Seen, monkeypatc
 
     asyncio.run(follow())
     assert announced == [1000.0, 1002.5, 1003.5, 1006.0]
+
+
+def test_a_page_is_told_that_there_is_something_new_and_not_what(seen: Seen) -> None:
+    async def first(*, is_empty: bool) -> bytes:
+        return await anext(events(seen.view, is_empty=is_empty))
+
+    assert asyncio.run(first(is_empty=True)) == b"event: status\ndata: {}\n\n"
+    assert asyncio.run(first(is_empty=False)) == b"event: status\ndata: " + seen.view.document() + b"\n\n"
 
 
 def test_the_document_is_made_once_for_all_who_ask(seen: Seen) -> None:

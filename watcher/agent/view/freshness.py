@@ -25,7 +25,9 @@ UNWATCHED_SECONDS = 2.5
 RESTARTS_AT_ONCE = 4
 
 CALM_SECONDS = 2.0
-"""The least time from an announcement to one of figures alone. In a busy fleet they change at each look."""
+CALM_SECONDS_EACH = 1 / 15
+"""The least time from an announcement to one of figures alone: so long, or so long for each watcher. In a busy fleet figures change
+at each look, and to make the page takes longer the more watchers there are."""
 
 _RESTLESS = {"updatedAt", "lastCommitAt", "rssBytes", "cpuSeconds", "headroomSeconds"}
 """Keys whose values change while nothing happens. A change of these alone is not announced."""
@@ -81,7 +83,8 @@ class _Keeper:
     def _tell(self) -> None:
         if not self._view.changes.has_listeners or (now := _noticeable(self._view.survey)) == self._told:
             return
-        if now[0] != self._told[0] or time.monotonic() - self._told_at >= CALM_SECONDS:
+        calm = max(CALM_SECONDS, CALM_SECONDS_EACH * len(now[0]))
+        if now[0] != self._told[0] or time.monotonic() - self._told_at >= calm:
             self._told, self._told_at = now, time.monotonic()
             self._view.changes.announce()
 

@@ -37,7 +37,7 @@ function live() {
   details();
   if (isLive) return;
   isLive = true;
-  follow("/api/stream", { onEvent: changed, onState: showConnection, onRefused: refresh });
+  follow("/api/stream?data=none", { onEvent: changed, onState: showConnection, onRefused: refresh });
   document.addEventListener("visibilitychange", () => document.hidden || changed());
   setInterval(() => document.hidden && lookUnseen(), HIDDEN_MS);
 }

@@ -131,12 +131,13 @@ def get(url: str) -> bytes:
 
 @contextlib.contextmanager
 def page_open(url: str) -> Iterator[None]:
-    """Somebody who follows the events, as the page does."""
-    with urllib.request.urlopen(f"{url}api/stream", timeout=START_SECONDS) as events:
+    """Somebody who follows the events and asks for the page again after each, as the page does."""
+    with urllib.request.urlopen(f"{url}api/stream?data=none", timeout=START_SECONDS) as events:
 
         def follow(stop: threading.Event) -> None:
             while not stop.is_set():
-                events.readline()
+                if events.readline().startswith(b"data:"):
+                    get(url)
 
         with Background(follow, "following"):
             yield

@@ -1,11 +1,13 @@
 """Files and directories that only their owner may open: all parts keep theirs so in `run/` and `log/`.
 
-An open file is enough to lock it (flock(2)), so others could hold a lock file that they may read.
+An open file is enough to lock it (flock(2)), so others could hold a lock file that they may read. A directory may be shared with a
+group (`sharing.py`): then what is there to be read gets `readable_mode`, and all else stays closed.
 """
 
 from __future__ import annotations
 
 import contextlib
+import grp
 import os
 import pwd
 import re
@@ -22,6 +24,9 @@ UMASK = 0o077
 SYSTEM_DIRECTORIES = tuple(map(Path, ("/run", "/var/run", "/var/log", "/tmp", "/var/tmp", "/dev/shm")))  # noqa: S108  # nothing is written there
 """Directories that everybody needs, also where they are empty, as /run is in some containers."""
 
+SHARED_DIRECTORY_MODE = stat.S_ISGID | 0o750
+"""Mode of a directory that a group may read. What is made in it belongs to that group too."""
+
 _OTHERS = ~DIRECTORY_MODE & 0o777
 
 _UNMISTAKABLE = re.compile(r"\.key|\.lock|.+\.lock|supervisord\.(conf|log)|agent\.(json|log)")
@@ -31,27 +36,52 @@ _USUAL = re.compile(
 )
 
 
-def make_directory(path: Path, known: Collection[str] = ()) -> None:
-    """Make the directory; missing parents get the usual mode. A directory of ours that is open to others is closed to them.
+def make_directory(path: Path, known: Collection[str] = (), *, as_its_parent: bool = False) -> None:
+    """Make the directory; missing parents get the usual mode. A directory of ours that is open to others is closed to them, unless
+    it is shared with a group. `as_its_parent`: a new one is shared if that is.
 
     Another's stays as it is, and so does what a symbolic link leads to. `known` is as in `is_ours`. Errors: OSError.
     """
+    is_new = not os.path.lexists(path)
     path.mkdir(mode=DIRECTORY_MODE, parents=True, exist_ok=True)
+    if is_new and as_its_parent and is_shared(path.parent):
+        path.chmod(SHARED_DIRECTORY_MODE)
     status = path.lstat()
-    if stat.S_ISDIR(status.st_mode) and status.st_uid == os.geteuid() and status.st_mode & _OTHERS:
-        _close(path, known)
+    if stat.S_ISDIR(status.st_mode) and status.st_uid == os.geteuid() and status.st_mode & _OTHERS and not is_shared(path):
+        change_mode(path, ~_OTHERS, known)
 
 
-def _close(path: Path, known: Collection[str]) -> None:
+def change_mode(path: Path, kept: int, known: Collection[str] = (), *, added: int = 0, group: int = -1) -> None:
+    """Change the mode of a directory to those bits of it that are `kept`, and those `added`, and give it to a group. `known` is as
+    in `is_ours`: another directory stays as it is. Errors: OSError."""
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
     except PermissionError:  # nobody here can say what is in it
         return
     try:
         if is_ours(descriptor, known):
-            os.fchmod(descriptor, stat.S_IMODE(os.fstat(descriptor).st_mode) & ~_OTHERS)
+            os.fchown(descriptor, -1, group)
+            os.fchmod(descriptor, stat.S_IMODE(os.fstat(descriptor).st_mode) & kept | added)
     finally:
         os.close(descriptor)
+
+
+def is_shared(directory: Path) -> bool:
+    """Tell whether a group may read a directory, and is to be able to read what is made there."""
+    try:
+        return stat.S_IMODE(directory.stat().st_mode) == SHARED_DIRECTORY_MODE
+    except OSError:
+        return False
+
+
+def readable_mode(directory: Path) -> int:
+    """Return the mode of a file that may be read by whoever may read its directory."""
+    return 0o640 if is_shared(directory) else FILE_MODE
+
+
+def umask_in(directory: Path) -> int:
+    """Return the umask by which other programs make files of that mode in a directory; see umask(2)."""
+    return 0o027 if is_shared(directory) else UMASK
 
 
 def is_ours(place: Path | int, known: Collection[str] = ()) -> bool:
@@ -130,6 +160,14 @@ def user_name(number: int) -> str:
     """Return the name of a user id, or the number itself if it has no name, as in many containers."""
     try:
         return pwd.getpwuid(number).pw_name
+    except KeyError:
+        return str(number)
+
+
+def group_name(number: int) -> str:
+    """Return the name of a group id, or the number itself if it has no name."""
+    try:
+        return grp.getgrgid(number).gr_name
     except KeyError:
         return str(number)
 

@@ -95,5 +95,5 @@ def test_a_fleet_that_runs_is_not_disturbed(
         "kafka.transactions", "kafka.transaction-log", "kafka.position-topic", "kafka.replication", "kafka.message-size",
         "kafka.clock", "position.old-changes", "position.retention",
     }  # fmt: skip
-    assert found["position.owner"] == "ok"
+    assert {found[name] for name in ("position.owner", "worker.state", "worker.settings", "worker.restarts")} == {"ok"}
     assert not [password for password in passwords.values() if password in done.stdout + done.stderr]

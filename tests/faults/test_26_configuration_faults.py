@@ -15,11 +15,9 @@ from pymongo.database import Database
 
 from tests.support.command_line import CommandLine, command_line
 from tests.support.fault_matrix import FaultReport
+from tests.support.permissions import BOUND_BY_PERMISSIONS
 from tests.support.worker import Inbox, as_toml
 from watcher.errors import ExitCode
-
-BOUND_BY_PERMISSIONS = ("setpriv", "--bounding-set", "-dac_override,-dac_read_search")
-"""Root reads every file by these two capabilities."""
 
 pytest_plugins = ["tests.support.worker_fixtures"]
 

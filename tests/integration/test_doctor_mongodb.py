@@ -7,6 +7,7 @@ import re
 import socket
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,8 @@ from pymongo.database import Database
 from tests.support.doctoring import as_settings, check_fix, look_at_mongodb, problems
 from tests.support.waiting import eventually
 from tests.support.worker import watcher_settings
-from watcher.doctor.check import Outcome
+from watcher.doctor.check import Outcome, ok
+from watcher.errors import Outage
 from watcher.mongodb.change_stream import ChangeStream
 from watcher.sandbox.mongod import Mongod, ReplicaSet
 
@@ -126,7 +128,23 @@ def test_members_with_names_that_lead_nowhere(far: Mongod, monkeypatch: pytest.M
 def test_another_replica_set(mongo: ReplicaSet) -> None:
     uri = f"mongodb://{mongo.addresses}/shop?replicaSet=other&serverSelectionTimeoutMS=500"
     found = look_at_mongodb(settings(uri))
-    check_fix(found["mongodb.replica-set"], Outcome.FAILED, "replica set that it names")
+    assert found["mongodb.reachable"] == ok("a server answers")
+    words = (f"names the replica set 'other', and {mongo.addresses} is in '{mongo.name}'", f"Write replicaSet={mongo.name} in")
+    check_fix(found["mongodb.replica-set"], Outcome.FAILED, *words)
+    assert "rs.initiate" not in found["mongodb.replica-set"].fix
+
+
+def test_a_worker_says_which_replica_set_it_is(mongo: ReplicaSet) -> None:
+    uri = f"mongodb://{mongo.addresses}/shop?replicaSet=other&serverSelectionTimeoutMS=500"
+    with closing(ChangeStream(as_settings(settings(uri)))) as stream, pytest.raises(Outage) as caught:
+        stream.open_now()
+    assert f"is in '{mongo.name}'" in str(caught.value)
+    assert caught.value.code == "NotThisReplicaSet"
+
+
+def test_a_replica_set_of_a_standalone_server(standalone: Mongod) -> None:
+    found = look_at_mongodb(settings(f"mongodb://{standalone.address}/shop?replicaSet=rs0&serverSelectionTimeoutMS=500"))
+    check_fix(found["mongodb.replica-set"], Outcome.FAILED, f"{standalone.address} is in none", "rs.initiate()")
 
 
 def test_wrong_password(guarded: ReplicaSet) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import stat
 import subprocess
 import sys
 import threading
@@ -13,10 +14,13 @@ import pytest
 
 from tests.support import stand_in_worker
 from tests.support.stand_in_fleet import DEADLINE_SECONDS, StandIns, settings
+from watcher.config.agent_settings import AgentSettings, LoadedAgent
+from watcher.config.deployment import SUPERVISORD
 from watcher.fleet.arrival import StartResult
 from watcher.fleet.errors import NotRunning
 from watcher.fleet.polling import is_alive, wait_for
 from watcher.fleet.status import WatcherState
+from watcher.private import group_name
 
 pytest_plugins = ["tests.support.stand_in_fixtures"]
 
@@ -27,6 +31,16 @@ def test_start_brings_up_supervisord_and_only_what_was_asked_for(fleet: StandIns
     assert set(fleet.supervisord.processes()) == {"a"}
     fleet.start([settings("b"), settings("a")])
     fleet.streaming("a", "b")
+
+
+def test_a_group_may_read_the_logs_that_supervisord_makes_and_not_use_its_socket(fleet: StandIns) -> None:
+    fleet.agent = LoadedAgent(AgentSettings(enabled=False, group=group_name(os.getegid())))
+    fleet.start([settings("a")])
+    fleet.streaming("a")
+    here = fleet.deployment
+    logs = [here.log_file(name).stat() for name in ("a", SUPERVISORD)]
+    assert {(stat.S_IMODE(log.st_mode), log.st_gid) for log in logs} == {(0o640, os.getegid())}
+    assert stat.S_IMODE(here.supervisord_socket.stat().st_mode) == 0o700
 
 
 def test_start_leaves_running_workers_alone(fleet: StandIns) -> None:
@@ -142,7 +156,8 @@ def test_apply_knows_which_collections_are_newly_watched_and_what_is_written_in_
         settings("b", watch_collections="users", kafka_topic_control="another"),
     ]
     planned = fleet.apply(wanted, dry_run=True)
-    assert (planned.admitted, planned.formats) == ({"a": ["orders"]}, {"b": ["topics"]})
+    assert planned.admitted == {"a": ["orders"]}
+    assert {name: [change.name for change in changes] for name, changes in planned.formats.items()} == {"b": ["topics"]}
     assert fleet.apply(wanted) == planned
     fleet.streaming("a", "b")
     again = fleet.apply(wanted)

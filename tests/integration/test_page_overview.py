@@ -109,6 +109,21 @@ def test_a_heading_sorts_and_the_order_outlasts_a_refresh(open_tab: Callable[...
     expect(heading).to_have_attribute("aria-sort", "ascending")
 
 
+def test_a_page_that_nobody_sees_follows_nothing(open_tab: Callable[..., Tab]) -> None:
+    tab = open_tab("/")
+    expect(tab.locator("tbody[data-name]")).to_have_count(MANY)
+    with tab.expect_event("requestfailed", lambda request: "/api/stream" in request.url):
+        turn(tab, hidden=True)
+    with tab.expect_request("**/api/stream?data=none"), tab.expect_response("**/"):
+        turn(tab, hidden=False)
+
+
+def turn(tab: Tab, *, hidden: bool) -> None:
+    """Put the tab into the background, or back, as far as its scripts can tell."""
+    tab.evaluate(f"Object.defineProperty(document, 'hidden', {{ value: {str(hidden).lower()}, configurable: true }})")
+    tab.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
+
+
 def test_without_javascript_links_and_the_form_do_the_same(open_tab: Callable[..., Tab]) -> None:
     tab = open_tab("/", java_script_enabled=False)
     tab.get_by_role("link", name="6 failed").click()

@@ -315,10 +315,10 @@ def test_ready_says_why_not_for_each_watcher(agent: Agent) -> None:
     assert watchers["c"] == {"ready": True, "state": "disabled", "reason": None}
 
 
-def test_ready_when_all_stream_that_should(agent: Agent) -> None:
+def test_ready_when_all_stream_that_should(agent: Agent, monkeypatch: pytest.MonkeyPatch) -> None:
     agent.write("b")
-    agent.view.supervised = Supervised(pid=4700)
-    agent.view.refresh()
+    monkeypatch.setattr("watcher.agent.view.fleet_view.ask", lambda _: Supervised(pid=4700))
+    agent.view.refresh(ask_anew=True)
     assert agent.get("/readyz").status == 200
 
 

@@ -126,7 +126,9 @@ def test_no_fault_tells_the_token(tmp_path: Path) -> None:
 
 
 def test_keys() -> None:
-    assert AGENT_KEYS == ("enabled", "host", "port", "token", "token_file", "read_without_token", "restart_hung_after_seconds")
+    reading = ("token", "token_file", "read_without_token")
+    wanted = ("enabled", "host", "port", *reading, "restart_hung_after_seconds", "group")
+    assert wanted == AGENT_KEYS
 
 
 def test_the_documentation_lists_every_key_with_its_default() -> None:

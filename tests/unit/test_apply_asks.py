@@ -9,6 +9,7 @@ import pytest
 
 from watcher.cli import run_command_line
 from watcher.fleet.control import ConfigChanges, Fleet
+from watcher.fleet.formats import FormatChange
 
 SHOP = """
 mongodb_uri = "mongodb://localhost:27017/shop"
@@ -24,7 +25,7 @@ def applied(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[bool]:
 
     def apply(self: Fleet, *_: Any, dry_run: bool = False) -> ConfigChanges:
         calls.append(dry_run)
-        return ConfigChanges((), ("shop",), (), (), formats={"shop": ["envelope"]})
+        return ConfigChanges((), ("shop",), (), (), formats={"shop": [FormatChange("envelope", "both")]})
 
     monkeypatch.setattr(Fleet, "apply", apply)
     monkeypatch.chdir(tmp_path)
@@ -46,7 +47,7 @@ def test_apply_asks(
 ) -> None:
     assert run_command_line(["apply", *arguments]) == code
     assert applied == calls
-    assert "shop: envelope changes: its topics will hold messages in both envelopes" in capsys.readouterr().err
+    assert "shop: envelope changes: both\n" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(("answer", "code", "calls"), [(True, 0, [True, False]), (False, 1, [True])])

@@ -7,7 +7,7 @@ import re
 from pathlib import Path
 
 from watcher.doctor.check import Outcome, ok
-from watcher.doctor.examination import CONFIGURATION, HOST, KAFKA, MONGODB, POSITION, TITLES, Examination, Section
+from watcher.doctor.examination import CONFIGURATION, HOST, KAFKA, MONGODB, POSITION, TITLES, WORKER, Examination, Section
 from watcher.doctor.report import as_json
 
 TEXT = (Path(__file__).parents[2] / "docs" / "doctor.md").read_text(encoding="utf-8")
@@ -24,8 +24,15 @@ def test_every_check_has_a_row_in_the_order_of_the_report() -> None:
 
 
 def test_a_check_needs_only_what_was_asked_before() -> None:
-    """POSITION comes after MONGODB and KAFKA, which are asked side by side."""
-    for checks, before in ((CONFIGURATION, ()), (HOST, ()), (MONGODB, ()), (KAFKA, ()), (POSITION, (*MONGODB, *KAFKA))):
+    """WORKER comes after HOST, and POSITION after MONGODB and KAFKA, which are asked side by side."""
+    for checks, before in (
+        (CONFIGURATION, ()),
+        (HOST, ()),
+        (WORKER, HOST),
+        (MONGODB, ()),
+        (KAFKA, ()),
+        (POSITION, (*MONGODB, *KAFKA)),
+    ):
         known = {check.name for check in before}
         for check in checks:
             assert set(check.needs) <= known, check.name

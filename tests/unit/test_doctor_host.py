@@ -22,7 +22,7 @@ from watcher.doctor import host, machine
 from watcher.doctor.check import Finding, Outcome
 from watcher.doctor.configuration import Here
 from watcher.pids import birth_of
-from watcher.private import user_name
+from watcher.private import group_name, user_name
 
 MB = 1_000_000
 WATCHER = 'mongodb_uri = "mongodb://h/db"\nkafka_brokers = "h:9092"\nkafka_client_id = "{name}"\n'
@@ -34,12 +34,12 @@ Examined = Callable[..., dict[str, Finding]]
 def examined(tmp_path: Path) -> Examined:
     """`examined(watchers=1, state_dir=…, port=…)`: what is found of this host for a deployment of so many watchers."""
 
-    def examined(watchers: int = 1, state_dir: Path | None = None, port: int = 0) -> dict[str, Finding]:
+    def examined(watchers: int = 1, state_dir: Path | None = None, port: int = 0, **settings: str) -> dict[str, Finding]:
         conf_dir = tmp_path / "conf.d"
         conf_dir.mkdir(exist_ok=True)
         for number in range(watchers):
             (conf_dir / f"w{number}.toml").write_text(WATCHER.format(name=f"w{number}"))
-        loaded, agent = load(conf_dir), LoadedAgent(AgentSettings(port=port))
+        loaded, agent = load(conf_dir), LoadedAgent(AgentSettings(port=port, **settings))
         return look(host.CHECKS, Here(Deployment.locate(conf_dir, state_dir or tmp_path / "s"), loaded, loaded.names, agent))
 
     return examined
@@ -76,6 +76,19 @@ def test_directories_that_others_can_read(examined: Examined, tmp_path: Path) ->
     assert examined()["host.private"].outcome is Outcome.OK
     (run_dir / "w0.lock").symlink_to("/etc/passwd")
     check_fix(examined()["host.private"], Outcome.WARNING, "s/run/w0.lock: a symbolic link", "ls -l")
+
+
+def test_directories_that_a_group_may_read(examined: Examined, tmp_path: Path) -> None:
+    for name in ("run", "log"):
+        (tmp_path / "s" / name).mkdir(parents=True)
+        (tmp_path / "s" / name).chmod(0o2750)
+    check_fix(examined()["host.private"], Outcome.WARNING, "s/run", "s/log: open to other users", "chmod go=")
+    ours = group_name(os.getegid())
+    assert examined(group=ours)["host.private"].text.endswith(f"for their owner, and for the group {ours} to read")
+    (tmp_path / "s" / "log").chmod(0o700)
+    check_fix(
+        examined(group=ours)["host.private"], Outcome.WARNING, f"s/log: the group {ours} of conf.d/agent.toml may not read", "id;"
+    )
 
 
 def test_directory_that_is_not_ours_alone(examined: Examined, tmp_path: Path) -> None:

@@ -105,6 +105,36 @@ def test_collections_of_several_databases() -> None:
     check_fix(judge_collections({}, as_settings(values)), WARNING, "no database matches 'tenant_*'", "still to be created")
 
 
+def test_names_of_other_settings_that_match_nothing() -> None:
+    values = watcher_settings("mongodb://h/shop", "h:9092", "shop")
+    wrong = {
+        "exclude_fields": ["usr.phone", "*.iban"],
+        "snapshot_collections": ["orders", "usres"],
+        "snapshot_filter": {"usres": "{}"},
+    }
+    found = judge_collections(
+        dict.fromkeys(("users", "orders"), "collection"), as_settings(values | wrong | {"watch_collections": []})
+    )
+    check_fix(found, WARNING, "exclude_fields: 'usr.phone': no collection matches 'usr'; did you mean 'users'?")
+    check_fix(found, WARNING, "snapshot_collections: no collection matches 'usres'; did you mean 'users'?")
+    check_fix(found, WARNING, "snapshot_filter: no collection matches 'usres'; did you mean 'users'?")
+    assert "iban" not in found.text
+
+
+def test_names_of_other_settings_that_match_nothing_in_several_databases() -> None:
+    values = watcher_settings("mongodb://h/", "h:9092", "shop") | {"watch_databases": ["tenant_*"]}
+    wrong = {"exclude_databases": ["tenant_tset", "tmp_*"], "exclude_fields": ["tenant_1.ordes.phone", "orders.iban"]}
+    databases = ["admin", "tenant_1", "tenant_test"]
+    found = judge_collections({"tenant_1.orders": "collection"}, as_settings(values | wrong), databases)
+    check_fix(found, WARNING, "exclude_databases: no database matches 'tenant_tset'; did you mean 'tenant_test'?", "or remove them")
+    check_fix(found, WARNING, "exclude_databases: no database matches 'tmp_*'")
+    check_fix(found, WARNING, "exclude_fields: 'tenant_1.ordes.phone': no collection matches 'ordes'; did you mean 'orders'?")
+    assert "iban" not in found.text
+    right = as_settings(values | {"exclude_databases": ["tenant_test"], "exclude_fields": ["tenant_*.orders.phone"]})
+    fine = judge_collections({"tenant_1.orders": "collection"}, right, databases)
+    assert fine.text == "1 of 1 in 1 databases are watched: tenant_1.orders"
+
+
 def test_topics_of_several_databases_are_not_known_before() -> None:
     values = watcher_settings("mongodb://h/", "h:9092", "shop") | {"watch_databases": ["*"], "kafka_topic_insert": "{database}.new"}
     kafka = Kafka(as_settings(values))
@@ -208,6 +238,13 @@ def test_owner_of_a_watcher_that_runs_on_several_hosts() -> None:
     check_fix(
         judge_active(Stamp(there), SETTINGS), WARNING, "without a lease", "high_availability = true there too", "shop-watcher"
     )
+
+
+def test_an_active_worker_that_has_written_nothing_for_long() -> None:
+    there = Stamp(Owner("i", "host-b", 7), active_since="2024-01-01T12:03:00.000Z")
+    assert judge_active(there, SETTINGS, silent_seconds=30.0).outcome is OK
+    silent = judge_active(there, SETTINGS, silent_seconds=300.0)
+    check_fix(silent, WARNING, "process 7 on host-b wrote it last, 5m ago: no worker is active, or it waits", "on every host")
 
 
 def test_clocks_of_other_hosts_are_compared_with_kafka() -> None:

@@ -121,6 +121,13 @@ def test_a_line_that_begins_where_the_piece_does_is_whole(tmp_path: Path) -> Non
     assert {line.text for line in last_lines({"a": path}, FIRST_PIECE_BYTES // 64, Wanted())} == {"x" * 63}
 
 
+@pytest.mark.parametrize("cut", ['{"ts": "2024-01-01T12:00:01.000Z", "level": "info", "event":', '{"ts": "2024{"ts": 1}'])
+def test_a_line_that_was_cut_has_the_time_of_the_line_before_wherever_a_piece_begins(cut: str, tmp_path: Path) -> None:
+    path = tmp_path / "a.log"
+    path.write_text(f"{entry(1, 'x' * 40_000, 'debug')}{cut}\n{entry(2, 'y' * 30_000, 'debug')}")
+    assert [line.at.second for line in last_lines({"a": path}, 10, Wanted())] == [1, 1, 2]
+
+
 PARTS = st.one_of(
     st.tuples(st.integers(0, 59), st.sampled_from([*LEVELS, "trace"]), st.integers(0, 40_000)).map(
         lambda drawn: entry(drawn[0], "x" * drawn[2], drawn[1])

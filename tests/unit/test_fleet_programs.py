@@ -18,7 +18,7 @@ from watcher.fleet.control import AGENT_START_SECONDS, Fleet, compare
 from watcher.fleet.digest import load_or_make_key, settings_digest
 from watcher.fleet.errors import FleetError
 from watcher.fleet.files import ProgramFiles, base_text, check, write_if_changed
-from watcher.fleet.formats import changed_format, format_comment
+from watcher.fleet.formats import FormatChange, format_changes, format_comment
 from watcher.fleet.programs import STOP_WAIT_SECONDS, Program, render, same_worker, with_autostart
 from watcher.fleet.watched import newly_watched, watched_comment
 from watcher.worker.process import DRAIN_SECONDS
@@ -219,6 +219,9 @@ def test_collections_that_are_newly_watched(before: tuple[str, str], after: tupl
     assert newly_watched(render(program()), new) == []  # of a release that did not write it down
 
 
+ELSEWHERE = "changes go to other topics from here on, and earlier ones stay where they are"
+
+
 @pytest.mark.parametrize(
     ("before", "after", "changed"),
     [
@@ -233,8 +236,42 @@ def test_collections_that_are_newly_watched(before: tuple[str, str], after: tupl
 def test_formats_that_change(before: dict[str, Any], after: dict[str, Any], changed: list[str]) -> None:
     old, new = plain_settings(**before), plain_settings(**after)
     text = render(program(comments=(watched_comment(old), format_comment(old))))
-    assert changed_format(text, new) == changed
-    assert changed_format(text, old) == changed_format(render(program()), new) == []
+    assert [change.name for change in format_changes(text, new)] == changed
+    assert format_changes(text, old) == format_changes(render(program()), new) == []
+
+
+INTO_ONE = {
+    "envelope": "document",
+    "kafka_topic_update": "{database}.{collection}",
+    "kafka_topic_delete": "{database}.{collection}",
+}
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "meaning"),
+    [
+        ({}, {"kafka_headers": True}, []),
+        ({}, {"kafka_topic_control": "told"}, [("topics", ELSEWHERE.replace("changes", "control messages"))]),
+        (
+            {"envelope": "mongodb"},
+            {"envelope": "mongodb", "json_format": "plain"},
+            [("json_format", "its topics will hold documents in both dialects")],
+        ),
+        (
+            {"kafka_topic_insert": "{database}.{collection}"},
+            {**INTO_ONE, "kafka_topic_insert": "{database}.{collection}"},
+            [("envelope", "those of its topics that stay the same will hold messages in both envelopes"), ("topics", ELSEWHERE)],
+        ),
+        (
+            {},
+            {**INTO_ONE, "kafka_topic_insert": "{database}.{collection}"},
+            [("envelope", "it is the new one in all messages of the new topics"), ("topics", ELSEWHERE)],
+        ),
+    ],
+)
+def test_only_topics_that_stay_hold_two_formats(before: dict[str, Any], after: dict[str, Any], meaning: list[FormatChange]) -> None:
+    text = render(program(comments=(format_comment(plain_settings(**before)),)))
+    assert format_changes(text, plain_settings(**after)) == meaning
 
 
 def test_comments_make_no_other_worker(tmp_path: Path) -> None:

@@ -29,7 +29,7 @@ from watcher.errors import (
     WatcherError,
 )
 from watcher.mongodb.error_codes import BY_CODE, KINDS, LARGE, POSITION, STANDALONE, TOKEN, UNKNOWN, UNKNOWN_HINT, Kind
-from watcher.mongodb.errors import BUGS, CUT_OFF, EventNotFound, EventTooLarge, QueryRefused, translated
+from watcher.mongodb.errors import ANOTHER_SET, BUGS, CUT_OFF, EventNotFound, EventTooLarge, QueryRefused, translated
 
 
 def translation(error: Exception, *, after_token: bool = False) -> WatcherError:
@@ -128,7 +128,8 @@ def test_a_server_of_no_or_another_replica_set_is_told_from_one_that_is_away(tex
     outage = translation(ServerSelectionTimeoutError(text))
     assert isinstance(outage, Outage)
     assert "in the replica set" in str(outage)
-    assert "--replSet" in outage.hint
+    assert outage.code == ANOTHER_SET
+    assert "Correct replicaSet in mongodb_uri" in outage.hint
 
 
 @pytest.mark.parametrize(

@@ -13,14 +13,16 @@ import watcher
 from watcher.cli import run_command_line
 from watcher.fleet.arrival import Arrival, StartResult
 from watcher.fleet.control import ConfigChanges, Fleet
+from watcher.fleet.formats import FormatChange
 from watcher.fleet.supervisord import Process
 from watcher.fleet.survey import Supervised
 
 SHOP = """
-mongodb_uri = "mongodb://localhost:27017/shop"
+mongodb_uri = "mongodb://localhost:27017/{name}"
 kafka_brokers = "localhost:9092"
 kafka_client_id = "{name}-watcher"
 """
+BOTH = [FormatChange("envelope", "its topics will hold messages in both envelopes")]
 NO_AGENT = {"trouble": None, "hint": None}
 
 Run = Callable[..., tuple[int, Any]]
@@ -91,6 +93,30 @@ def test_without_waiting(run: Run) -> None:
     assert run("start", "shop", "--wait", "0")[1]["watchers"] == [{"name": "shop", "result": "started"}]
 
 
+SENT_TWICE = "books: shop watches its database shop too, so both send its changes to the same topics; give shop topics of its own"
+
+
+@pytest.mark.parametrize("command", ["start", "restart", "apply"])
+def test_what_is_sent_twice_is_told(
+    command: str, run: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As by a file of conf.d that was copied. If the other one is down, there is nothing to tell."""
+    copied = SHOP.format(name="books").replace("27017/books", "27017/shop")
+    (tmp_path / "conf.d" / "books.toml").write_text(copied)
+    changes = ConfigChanges(("shop",), (), (), (), started=("shop",))
+    monkeypatch.setattr(Fleet, "apply", lambda *_, **__: changes)
+    running = dict.fromkeys(("books",), Process("books", "STOPPED"))
+    monkeypatch.setattr("watcher.cli.fleet.control.ask", lambda _: Supervised(1, running))
+    arguments = [command, *(["shop"] * (command != "apply")), "--wait", "0"]
+    run_command_line(arguments)
+    assert "shop too" not in capsys.readouterr().err
+    running["books"] = Process("books", "RUNNING", pid=7)
+    run_command_line(arguments)
+    assert SENT_TWICE in capsys.readouterr().err
+    told = {each["name"]: each.get("sentBy") for each in run(*arguments)[1]["watchers"]}
+    assert told["books"] == ["shop"]
+
+
 def test_stopping(run: Run) -> None:
     code, document = run("stop", "--all")
     assert code == 0
@@ -99,7 +125,7 @@ def test_stopping(run: Run) -> None:
 
 def test_applying_tells_what_changed_and_what_it_means(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     changes = ConfigChanges(
-        ("books",), ("shop",), (), (), started=("books", "shop"), admitted={"shop": ["users"]}, formats={"shop": ["envelope"]}
+        ("books",), ("shop",), (), (), started=("books", "shop"), admitted={"shop": ["users"]}, formats={"shop": BOTH}
     )
     monkeypatch.setattr(Fleet, "apply", lambda *_, **__: changes)
     code, document = run("apply", "--yes")
@@ -129,7 +155,7 @@ def test_version(run: Run) -> None:
 def test_who_comes_back_writing_in_another_format_is_told(
     command: str, run: Run, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(Fleet, "formats_of", lambda _, watchers: {each.name: ["envelope"] for each in watchers})
+    monkeypatch.setattr(Fleet, "formats_of", lambda _, watchers: {each.name: BOTH for each in watchers})
     _, document = run(command, "shop")
     assert document["watchers"][0]["formats"] == ["envelope"]
     assert run_command_line([command, "shop"]) == 0

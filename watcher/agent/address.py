@@ -12,7 +12,7 @@ from pathlib import Path
 from watcher.fleet.agent_state import Address, read_address
 from watcher.fleet.files import write_if_changed
 from watcher.pids import birth_of
-from watcher.private import make_directory
+from watcher.private import make_directory, readable_mode
 
 _ANY = {"0.0.0.0", "::"}  # noqa: S104  # compared with, not bound to
 
@@ -45,7 +45,11 @@ def published(path: Path, url: str) -> Iterator[None]:
     """Publish the address of this process in a file for the duration of the block."""
     try:
         make_directory(path.parent)
-        write_if_changed(path, Address(pid=os.getpid(), url=url, birth=birth_of(os.getpid())).model_dump_json() + "\n")
+        write_if_changed(
+            path,
+            Address(pid=os.getpid(), url=url, birth=birth_of(os.getpid())).model_dump_json() + "\n",
+            readable_mode(path.parent),
+        )
     except OSError as error:  # go on: the agent is needed most when the disk is full
         logger.warning("the file that says where the agent listens cannot be written: %s", error)
     try:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Generic, TypeVar
+from typing import Generic, NamedTuple, TypeVar
 
 from watcher.config import Loaded, load
 
@@ -22,22 +22,28 @@ def mark(path: Path) -> Mark | None:
     return status.st_mtime_ns, status.st_size, status.st_ino
 
 
+class _Kept(NamedTuple, Generic[T]):
+    path: Path
+    mark: Mark | None
+    result: T
+
+
 class FileCache(Generic[T]):
     """The results of `read` by name, each kept until the file at `path_of(name)` changes."""
 
     def __init__(self, path_of: Callable[[str], Path], read: Callable[[Path], T]) -> None:
         self._path_of = path_of
         self._read = read
-        self._kept: dict[str, tuple[Mark | None, T]] = {}
+        self._kept: dict[str, _Kept[T]] = {}
 
     def get(self, name: str) -> T:
         """The result for `name`, from memory unless the file has changed."""
-        path = self._path_of(name)
-        now = mark(path)
         kept = self._kept.get(name)
-        if kept is None or kept[0] != now:
-            kept = self._kept[name] = (now, self._read(path))
-        return kept[1]
+        path = kept.path if kept else self._path_of(name)
+        now = mark(path)
+        if kept is None or kept.mark != now:
+            kept = self._kept[name] = _Kept(path, now, self._read(path))
+        return kept.result
 
     def keep_only(self, names: Iterable[str]) -> None:
         """Forget the results for all other names."""

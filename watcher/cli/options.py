@@ -32,12 +32,15 @@ def with_deployment(function: Callable[..., R]) -> Callable[..., R]:
 
     @click.option(
         "--config",
-        type=click.Path(path_type=Path),
+        type=click.Path(readable=False, path_type=Path),  # whoever may read the status alone need not read it
         metavar="DIR",
         help="The conf.d, or the directory that holds it; else $WATCHER_CONFIG, ./conf.d, /etc/database-watcher/conf.d.",
     )
     @click.option(
-        "--state-dir", type=click.Path(path_type=Path), metavar="DIR", help="Where run/ and log/ are; else beside conf.d."
+        "--state-dir",
+        type=click.Path(readable=False, path_type=Path),
+        metavar="DIR",
+        help="Where run/ and log/ are; else beside conf.d.",
     )
     @functools.wraps(function)
     def command(*args: Any, config: Path | None, state_dir: Path | None, **kwargs: Any) -> R:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
@@ -25,6 +26,8 @@ TOKEN_CHARACTERS = 16
 SHORTEST_PATIENCE_SECONDS = 30
 """A worker that has not written its status for 20 s counts as hung. A limit close to that would restart healthy workers."""
 
+_GROUP = re.compile(r"[A-Za-z_][A-Za-z0-9_.@-]*\$?")
+
 _HOW_TO_MAKE_ONE = "`openssl rand -hex 16` makes one"
 
 
@@ -39,6 +42,12 @@ def _token(token: Secret) -> Secret:
     if len(text) < TOKEN_CHARACTERS or not (text.isascii() and text.isprintable() and " " not in text):
         raise Refused(f"must be {TOKEN_CHARACTERS} or more printable ASCII characters without a space", hint=_HOW_TO_MAKE_ONE)
     return token
+
+
+def _group(name: str) -> str:
+    if not _GROUP.fullmatch(name):
+        raise Refused(f"is no name of a group: {name!r}", hint="`getent group` lists those of this host")
+    return name
 
 
 def _patience(seconds: int) -> int:
@@ -57,6 +66,7 @@ class AgentSettings(Checked):
     token: Annotated[Secret | None, secret, _token] = None
     read_without_token: Annotated[bool, yes_or_no] = False
     restart_hung_after_seconds: Annotated[int, whole_number, at_least(0), _patience] = 0
+    group: Annotated[str | None, text, _group] = None
 
     @classmethod
     def _contradictions(cls, good: Mapping[str, Any]) -> Iterator[Refused]:

@@ -65,11 +65,11 @@ def client_ids(here: Here) -> Finding:
 
 
 def scopes(here: Here) -> Finding:
-    """Check that no database is watched by a watcher of its own and by one of several."""
-    if found := [each for each in overlaps(here.loaded.watchers.values()) if not {each.own, each.shared}.isdisjoint(here.names)]:
+    """Check that no two watchers send the same changes to the same topics."""
+    if found := [each for each in overlaps(here.loaded.watchers.values()) if not {each.watcher, each.other}.isdisjoint(here.names)]:
         return warning("\n".join(map(str, found)), "\n".join(dict.fromkeys(each.hint for each in found)))
     return (
-        ok("no database of a watcher of its own is watched by one of several too")
+        ok("no two watchers send the same changes to the same topics")
         if here.watchers
         else not_checked("because there is no watcher without faults")
     )

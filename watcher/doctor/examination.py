@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future
 from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
@@ -11,7 +12,7 @@ from itertools import count
 
 from watcher.config import Settings, masked
 from watcher.config.mongodb.uri import parse_uri
-from watcher.doctor import configuration, host, hosts, position, record_times, schema_registry
+from watcher.doctor import configuration, host, hosts, position, record_times, schema_registry, worker
 from watcher.doctor.check import Finding, Outcome
 from watcher.doctor.configuration import Here
 from watcher.doctor.kafka import cluster, lease, topics, transactions
@@ -20,14 +21,17 @@ from watcher.doctor.mongodb import database, server
 from watcher.doctor.mongodb.server import Mongodb
 from watcher.doctor.position import SavedPosition
 from watcher.doctor.runner import Findings, Limits, Told, begun, run_checks
+from watcher.doctor.worker import WorkerSeen
+from watcher.fleet.survey import Survey
 
-CONFIGURATION, HOST = configuration.CHECKS, host.CHECKS
+CONFIGURATION, HOST, WORKER = configuration.CHECKS, host.CHECKS, worker.CHECKS
 MONGODB = (*server.CHECKS, *database.CHECKS)
 KAFKA = (*cluster.CHECKS, *transactions.CHECKS, *topics.CHECKS, *lease.CHECKS)
 REGISTRY = schema_registry.CHECKS
 POSITION = (*position.CHECKS, *record_times.CHECKS, *hosts.CHECKS)
 
-TITLES = {check.name: check.title for checks in (CONFIGURATION, HOST, MONGODB, KAFKA, REGISTRY, POSITION) for check in checks}
+ALL_CHECKS = (CONFIGURATION, HOST, WORKER, MONGODB, KAFKA, REGISTRY, POSITION)
+TITLES = {check.name: check.title for checks in ALL_CHECKS for check in checks}
 """The title of every check, in the order of the report."""
 
 Progress = Callable[[str, int, int], None]
@@ -57,6 +61,10 @@ class Examination:
         return sum(finding.outcome is outcome for section in self.sections for finding in section.findings.values())
 
 
+OfDeployment = Future[tuple[Section, ...]]
+"""The sections of the deployment, once they are there."""
+
+
 class _Teller:
     """Counts the checks that are done, for all threads together."""
 
@@ -72,11 +80,12 @@ class _Teller:
 def examine(here: Here, limits: Limits, progress: Progress = lambda _what, _done, _total: None) -> Examination:
     """Run all checks of the deployment, and of each of its watchers that has no fault."""
     logging.getLogger("librdkafka").addHandler(logging.NullHandler())  # otherwise Python prints what the findings say already
-    total = len(CONFIGURATION) + len(HOST) + len(here.watchers) * len((*MONGODB, *KAFKA, *POSITION))
+    total = len(CONFIGURATION) + len(HOST) + len(here.watchers) * len((*WORKER, *MONGODB, *KAFKA, *POSITION))
     total += sum(settings.serialization == "avro" for settings in here.watchers) * len(REGISTRY)
     told = _Teller(progress, total).told
     general = begun(lambda: tuple(_of_deployment(here, limits, told)))
-    watchers = [begun(partial(_of_watcher, here, settings, limits, told)) for settings in here.watchers]
+    seen = begun(lambda: worker.look(here))
+    watchers = [begun(partial(_of_watcher, here, settings, general, seen, limits, told)) for settings in here.watchers]
     return Examination((*general.result(), *(section for watcher in watchers for section in watcher.result())))
 
 
@@ -85,7 +94,10 @@ def _of_deployment(here: Here, limits: Limits, told: Told) -> Iterator[Section]:
     yield Section("host", "", str(here.deployment.state_dir), run_checks(HOST, here, limits, told))
 
 
-def _of_watcher(here: Here, settings: Settings, limits: Limits, told: Told) -> tuple[Section, ...]:
+def _of_watcher(
+    here: Here, settings: Settings, general: OfDeployment, seen: Future[Survey], limits: Limits, told: Told
+) -> tuple[Section, ...]:
+    of_worker = begun(lambda: _of_worker(here, settings, general, seen, limits, told))
     origins = here.loaded.origins[settings.name]
     uri = settings.mongodb_uri.get_secret_value()
     with closing(Mongodb(settings, origins)) as source:
@@ -95,6 +107,7 @@ def _of_watcher(here: Here, settings: Settings, limits: Limits, told: Told) -> t
         found = {**of_mongodb.result(), **of_kafka}
     saved = SavedPosition(settings, here.deployment)
     return (
+        of_worker.result(),
         Section("mongodb", settings.name, masked("mongodb_uri", settings.mongodb_uri), of_mongodb.result(), parse_uri(uri).hosts),
         Section("kafka", settings.name, settings.kafka_brokers, of_kafka, settings.kafka_brokers),
         *of_registry.result(),
@@ -106,6 +119,13 @@ def _of_watcher(here: Here, settings: Settings, limits: Limits, told: Told) -> t
             settings.kafka_brokers,
         ),
     )
+
+
+def _of_worker(here: Here, settings: Settings, general: OfDeployment, seen: Future[Survey], limits: Limits, told: Told) -> Section:
+    before = {name: finding for section in general.result() for name, finding in section.findings.items()}
+    place = str(here.deployment.state_dir)
+    found = run_checks(WORKER, WorkerSeen(settings, seen.result), limits, told, before)
+    return Section("worker", settings.name, place, found, place)
 
 
 def _of_registry(settings: Settings, limits: Limits, told: Told) -> Iterator[Section]:

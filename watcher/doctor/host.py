@@ -20,7 +20,7 @@ from watcher.fleet.agent_state import read_address
 from watcher.fleet.errors import NotRunning
 from watcher.fleet.launch import check_run_dir, refuse_a_second
 from watcher.fleet.supervisord import Supervisord
-from watcher.private import DIRECTORY_MODE, is_ours, user_name
+from watcher.private import DIRECTORY_MODE, group_name, is_ours, is_shared, user_name
 
 
 def socket_place(here: Here) -> Finding:
@@ -62,11 +62,16 @@ def _state(here: Here) -> Iterator[Path]:
 
 
 def private(here: Here) -> Finding:
-    """Check that nobody else can read run/ and log/, or has put anything there."""
+    """Check that nobody else can read run/ and log/, but a group that the settings name, or has put anything there."""
     places = [path for path in (here.deployment.run_dir, here.deployment.log_dir) if path.is_dir()]
     if not places:
         return ok("`watcherctl start` makes run/ and log/ for their owner alone")
-    if open_places := [path for path in places if stat.S_IMODE(path.stat().st_mode) & ~DIRECTORY_MODE]:
+    group = here.agent.settings.group if here.agent and here.agent.settings else None
+    if group and (closed := [path for path in places if not is_shared(path) or group_name(path.stat().st_gid) != group]):
+        text = f"{' '.join(map(shown_path, closed))}: the group {group} of conf.d/agent.toml may not read there"
+        return warning(text, "make sure that the group exists and that the fleet's user is in it: id; then watcherctl apply")
+    may_share = group or here.agent is None
+    if open_places := [path for path in places if _is_open(path) and not (may_share and is_shared(path))]:
         names = " ".join(map(shown_path, open_places))
         text = f"{names}: open to other users of this host, who can read logs there, or hold a watcher's lock file and keep it down"
         known = {here.deployment.log_file(name).name for name in here.names}
@@ -81,7 +86,15 @@ def private(here: Here) -> Finding:
         if roots := [path for path in sorted(place.iterdir()) if _is_left_by_root(path, place)]:
             names, owner = " ".join(map(shown_path, roots)), user_name(place.stat().st_uid)
             return warning(f"{names}: root's, as after `sudo watcherctl`; {owner} cannot use them", f"chown {owner} {names}")
-    return ok(f"{' and '.join(map(shown_path, places))}: for their owner alone")
+    shared = [path for path in places if is_shared(path)]
+    whom = (
+        f"for their owner, and for the group {group_name(shared[0].stat().st_gid)} to read" if shared else "for their owner alone"
+    )
+    return ok(f"{' and '.join(map(shown_path, places))}: {whom}")
+
+
+def _is_open(path: Path) -> bool:
+    return bool(stat.S_IMODE(path.stat().st_mode) & ~DIRECTORY_MODE)
 
 
 def _is_strange(path: Path, place: Path) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import socket
+import time
 from collections import deque
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -28,6 +29,9 @@ from watcher.worker.previous_run import PreviousRun
 
 LONG_SECONDS = 600
 """Lag in seconds. A watcher that is less behind than this is only being restarted."""
+
+SILENT_SECONDS = 60
+"""Time in seconds after which an active worker should have written. It saves its position every 10 s, even without changes."""
 
 NO_POSITION = "because there is no position yet"
 
@@ -115,12 +119,17 @@ def owner(position: SavedPosition) -> Finding:
         return not_checked(NO_POSITION)
     has_ended = stamp.owner.host == here and not is_alive(stamp.owner.pid)
     if settings.high_availability and not has_ended and not position.is_ours(stamp.owner):
-        return judge_active(stamp, settings)
+        received_at = position.saved.received_at
+        return judge_active(stamp, settings, time.time() - received_at if received_at else 0.0)
     return judge_owner(stamp.owner, position.our_worker, here, settings)
 
 
-def judge_active(stamp: Stamp, settings: Settings) -> Finding:
-    """Judge the owner of a watcher that may run on several hosts. It is not the worker of this one."""
+def judge_active(stamp: Stamp, settings: Settings, silent_seconds: float = 0.0) -> Finding:
+    """Judge the owner of a watcher that may run on several hosts. It is not the worker of this one, and it, or a command, has
+    written nothing for `silent_seconds`."""
+    if silent_seconds > SILENT_SECONDS:
+        text = f"{stamp.owner} wrote it last, {seconds_in_words(silent_seconds)} ago: no worker is active, or it waits"
+        return warning(text, f"watcherctl status {settings.name}, on every host; start it where it is down")
     if stamp.active_since:
         return ok(f"{stamp.owner}, active since {stamp.active_since}")
     if stamp.command:

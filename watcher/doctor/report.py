@@ -18,6 +18,7 @@ PLAIN_MARKS = {Outcome.OK: "+", Outcome.WARNING: "!", Outcome.FAILED: "x", Outco
 AREAS = {
     "configuration": "Configuration",
     "host": "Host",
+    "worker": "Worker",
     "mongodb": "MongoDB",
     "kafka": "Kafka",
     "registry": "Schema registry",

@@ -11,6 +11,7 @@ import sys
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from typing import TypeVar
 
 from watcher.config.agent_settings import AgentSettings, LoadedAgent
 from watcher.config.deployment import Deployment
@@ -21,14 +22,16 @@ from watcher.fleet import launch
 from watcher.fleet.digest import load_key, load_or_make_key, settings_digest
 from watcher.fleet.errors import FleetError
 from watcher.fleet.files import DisabledMarks, ProgramFiles
-from watcher.fleet.formats import changed_format, format_comment
+from watcher.fleet.formats import FormatChange, format_changes, format_comment
 from watcher.fleet.lock import fleet_lock
 from watcher.fleet.programs import Program, render, same_worker, with_autostart
+from watcher.fleet.sharing import share
 from watcher.fleet.supervisord import Process, Supervisord
 from watcher.fleet.watched import newly_watched, watched_comment
 
 CommandOf = Callable[[str], tuple[str, ...]]
-Tell = Callable[[str, Settings], Sequence[str]]
+T = TypeVar("T")
+Tell = Callable[[str, Settings], Sequence[T]]
 
 DISK_REFUSES = DISK_FULL | {errno.EROFS}
 
@@ -48,7 +51,7 @@ class ConfigChanges:
     unchanged: tuple[str, ...]
     started: tuple[str, ...] = ()
     admitted: Mapping[str, Sequence[str]] = field(default_factory=dict)
-    formats: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    formats: Mapping[str, Sequence[FormatChange]] = field(default_factory=dict)
 
 
 def compare(
@@ -66,11 +69,11 @@ def compare(
 
 
 def _told(
-    tell: Tell, watchers: Iterable[Settings], changed: Collection[str], current: Mapping[str, str]
-) -> dict[str, Sequence[str]]:
-    """Lines of `tell` about each changed watcher, by its program and its settings, where it says anything."""
+    tell: Tell[T], watchers: Iterable[Settings], changed: Collection[str], current: Mapping[str, str]
+) -> dict[str, Sequence[T]]:
+    """Remarks of `tell` about each changed watcher, by its program and its settings, where it says anything."""
     told = {each.name: tell(current.get(each.name, ""), each) for each in watchers if each.name in changed}
-    return {name: texts for name, texts in told.items() if texts}
+    return {name: found for name, found in told.items() if found}
 
 
 def worker_command(deployment: Deployment) -> CommandOf:
@@ -97,6 +100,7 @@ class Fleet:
     """The watchers of one deployment under its supervisord. All methods raise FleetError or a subclass.
 
     `agent` is the content of `agent.toml`; without it the fleet has no agent. An agent whose settings have faults is left as it is.
+    `not_shared` is the reason why the group of `agent.toml` could not be let in.
     """
 
     def __init__(self, deployment: Deployment, command_of: CommandOf | None = None, agent: LoadedAgent | None = None) -> None:
@@ -104,6 +108,7 @@ class Fleet:
         self.agent = agent or LoadedAgent()
         self.supervisord = Supervisord(deployment.supervisord_socket)
         self.disabled = DisabledMarks(deployment.disabled_dir)
+        self.not_shared: FleetError | None = None
         self._programs = ProgramFiles(deployment.programs_dir)
         self._command_of = command_of or worker_command(deployment)
 
@@ -183,23 +188,26 @@ class Fleet:
             changes = replace(
                 changes,
                 admitted=_told(newly_watched, watchers, changes.changed, current),
-                formats=_told(changed_format, watchers, changes.changed, current),
+                formats=_told(format_changes, watchers, changes.changed, current),
             )
             if not dry_run:
                 self._carry_out(changes, texts)
         return changes
 
-    def formats_of(self, watchers: Iterable[Settings]) -> dict[str, Sequence[str]]:
+    def formats_of(self, watchers: Iterable[Settings]) -> dict[str, Sequence[FormatChange]]:
         """Return what watchers would write in another way than when they last started, by name."""
         current = self._programs.read_all()
-        return _told(changed_format, watchers, current.keys(), current)
+        return _told(format_changes, watchers, current.keys(), current)
 
     def unapplied(self, watchers: Iterable[Settings]) -> frozenset[str]:
         """Return the names of those that `apply` would restart, if they run. Changes nothing, and waits for nobody.
 
-        Values from the environment are this process', so another shell may see other changes.
+        Values from the environment are this process', so another shell may see other changes; who may only read sees none.
         """
-        key, current = load_key(self.deployment.key_file), self._programs.read_all()
+        try:
+            key, current = load_key(self.deployment.key_file), self._programs.read_all()
+        except PermissionError:
+            return frozenset()
         if key is None:
             return frozenset()
         known = [settings for settings in watchers if settings.name in current]
@@ -273,11 +281,20 @@ class Fleet:
             start_seconds=AGENT_START_SECONDS,
         )
 
+    def _share(self) -> None:
+        """Let the group of agent.toml read. Where that fails, the watchers start all the same."""
+        if self.agent.settings:
+            try:
+                share(self.deployment, self.agent.settings.group)
+            except FleetError as error:
+                self.not_shared = error
+
     @contextmanager
     def _lock(self) -> Iterator[None]:
         """Hold the fleet's lock, so that nobody else changes the fleet. A full or read-only disk becomes a FleetError."""
         try:
             launch.prepare(self.deployment)
+            self._share()
             with fleet_lock(self.deployment.fleet_lock_file):
                 yield
         except OSError as error:

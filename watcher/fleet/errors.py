@@ -1,6 +1,10 @@
 """Errors of the fleet itself, as opposed to those of its workers."""
 
+import os
+from pathlib import Path
+
 from watcher.errors import NotPermitted, WatcherError
+from watcher.private import user_name
 
 
 class FleetError(WatcherError):
@@ -16,3 +20,20 @@ class NotRunning(FleetError):
 
 class NotReachable(FleetError, NotPermitted):
     """The fleet belongs to another user."""
+
+
+def closed_to_us(place: Path) -> NotReachable:
+    """Make the error for a file or directory of a fleet that only its owner may use as we wanted to."""
+    owner = user_name(_owner(place))
+    return NotReachable(
+        f"{place} belongs to {owner}, and you are {user_name(os.geteuid())}: only {owner} may start, stop and change this fleet",
+        hint=f"sudo -u {owner} watcherctl …; to let a group read status and logs: group in conf.d/agent.toml",
+    )
+
+
+def _owner(place: Path) -> int:
+    """Return the user id of the owner, or that of the directory around it if even that cannot be seen."""
+    try:
+        return place.stat().st_uid
+    except OSError:
+        return place.parent.stat().st_uid

@@ -117,9 +117,16 @@ class DisabledMarks:
     def __contains__(self, name: str) -> bool:
         return (self._directory / name).exists()
 
+    def names(self) -> frozenset[str]:
+        """The names of the disabled watchers."""
+        try:
+            return frozenset(path.name for path in self._directory.iterdir())
+        except OSError:  # there is none, or we may not read it
+            return frozenset()
+
     def add(self, name: str) -> None:
         """Mark a watcher as disabled."""
-        make_directory(self._directory)
+        make_directory(self._directory, as_its_parent=True)
         (self._directory / name).touch(FILE_MODE)
 
     def discard(self, name: str) -> None:

@@ -20,7 +20,7 @@ from watcher.fleet.errors import FleetError
 from watcher.fleet.logs.follower import Follower
 from watcher.fleet.logs.lines import Line
 from watcher.log import iso
-from watcher.private import UMASK
+from watcher.private import umask_in
 
 _STEP_SECONDS = 0.2
 ASK_SECONDS = 2.0
@@ -41,7 +41,7 @@ def run_fleet(fleet: Fleet, watchers: Collection[Settings], write: Callable[[Lin
             launch.command(fleet.deployment, "--nodaemon", "--silent"),
             cwd=fleet.deployment.run_dir,
             stdin=subprocess.DEVNULL,
-            umask=UMASK,
+            umask=umask_in(fleet.deployment.log_dir),
             start_new_session=True,  # Ctrl-C reaches only us; we pass it on, and the workers drain
         ) as child,
     ):

@@ -17,7 +17,7 @@ from watcher.fleet.polling import is_still, wait_for
 from watcher.fleet.programs import STOP_WAIT_SECONDS
 from watcher.fleet.supervisord import Supervisord
 from watcher.pids import birth_of
-from watcher.private import UMASK, make_directory, user_name
+from watcher.private import make_directory, umask_in, user_name
 
 SOCKET_PATH_BYTES = 95
 """The longest allowed path of the socket. A unix socket's path may have 107 bytes, and supervisord first binds to this path with
@@ -94,7 +94,7 @@ def check_run_dir(deployment: Deployment) -> None:
 
 def command(deployment: Deployment, *options: str) -> list[str]:
     """The command line of supervisord. The caller must set the same umask: supervisord opens its own log before it sets one."""
-    umask = f"--umask={UMASK:03o}"
+    umask = f"--umask={umask_in(deployment.log_dir):03o}"
     return [sys.executable, "-m", "supervisor.supervisord", "-c", str(deployment.supervisord_config), umask, *options]
 
 
@@ -109,7 +109,7 @@ def launch(deployment: Deployment) -> None:
         text=True,
         timeout=_START_SECONDS,
         check=False,
-        umask=UMASK,
+        umask=umask_in(deployment.log_dir),
         start_new_session=True,  # Ctrl-C is for us alone: it would leave supervisord half started
     )
     if result.returncode:

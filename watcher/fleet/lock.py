@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from watcher.fleet.errors import FleetError, NotReachable
+from watcher.fleet.errors import FleetError, closed_to_us
 from watcher.fleet.polling import wait_for
 from watcher.private import open_file
 
@@ -31,7 +31,7 @@ def _open(path: Path) -> int:
     try:
         return open_file(path, os.O_RDWR)
     except PermissionError as error:
-        raise NotReachable(f"cannot write {path}", hint="run watcherctl as the user who started this fleet") from error
+        raise closed_to_us(path) from error
     except OSError as error:
         raise FleetError(f"cannot open {path}: {error.strerror}") from error
 

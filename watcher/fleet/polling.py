@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -30,6 +31,17 @@ def is_alive(pid: int) -> bool:
         return stat_field(pid, _STATE) not in {"Z", "X"}
     except (FileNotFoundError, ProcessLookupError):
         return False
+
+
+def is_there(pid: int) -> bool:
+    """True if a process with this id is there, also one that has ended but has not been reaped. Costs next to nothing."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
 
 
 def is_still(pid: int, birth: str) -> bool:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-from watcher.fleet.errors import FleetError, NotReachable, NotRunning
+from watcher.fleet.errors import FleetError, NotRunning, closed_to_us
 from watcher.fleet.polling import wait_for
 from watcher.fleet.programs import STOP_WAIT_SECONDS
 from watcher.pids import birth_of
@@ -120,18 +120,16 @@ class Supervisord:
     def _raw_call(self, method: str, *arguments: object) -> Any:
         transport = _UnixTransport(self._path)
         with xmlrpc.client.ServerProxy("http://localhost/RPC2", transport=transport) as server:
-            return _translated(lambda: getattr(server.supervisor, method)(*arguments))
+            return _translated(lambda: getattr(server.supervisor, method)(*arguments), Path(self._path))
 
 
-def _translated(call: Callable[[], T]) -> T:
+def _translated(call: Callable[[], T], path: Path) -> T:
     try:
         return call()
     except (FileNotFoundError, ConnectionRefusedError) as error:
         raise NotRunning from error
     except PermissionError as error:
-        raise NotReachable(
-            "supervisord's socket belongs to another user", hint="run watcherctl as the user who started it"
-        ) from error
+        raise closed_to_us(path) from error
     except TimeoutError as error:
         raise FleetError(f"supervisord did not answer within {ANSWER_SECONDS} s", hint="see log/supervisord.log") from error
     except (OSError, http.client.HTTPException, xmlrpc.client.ProtocolError) as error:

@@ -14,7 +14,9 @@ from watcher.fleet.control import Fleet
 from watcher.fleet.errors import NotRunning
 from watcher.fleet.files import why_unwritable
 from watcher.fleet.launch import in_words_lost, lost_pid
+from watcher.fleet.lost import lost_supervisord
 from watcher.fleet.polling import is_still
+from watcher.fleet.sharing import is_open_to_us, watchers_seen
 from watcher.fleet.status import GONE, HUNG_AFTER, Row, row
 from watcher.fleet.supervisord import Process
 from watcher.status.report import StatusReport, read_report
@@ -51,11 +53,13 @@ class Survey:
 
 @dataclass(frozen=True, slots=True)
 class Supervised:
-    """supervisord's own process id, or None if it does not run, and its processes by name. `lost_pid` is as in Survey."""
+    """supervisord's own process id, or None if it does not run, and its processes by name. `lost_pid` is as in Survey. If it
+    `is_anothers`, it could not be asked."""
 
     pid: int | None = None
     processes: Mapping[str, Process] = field(default_factory=dict)
     lost_pid: int | None = None
+    is_anothers: bool = False
 
     @property
     def running(self) -> set[str]:
@@ -67,12 +71,20 @@ class Supervised:
         """The names of the watchers that supervisord knows."""
         return self.processes.keys() - {AGENT}
 
+    def runs(self, name: str) -> bool:
+        """Return True if supervisord runs a process of this name."""
+        return name in self.processes and self.processes[name].is_running
+
 
 ReadReport = Callable[[str], StatusReport | None]
 
 
 def ask(fleet: Fleet) -> Supervised:
-    """Ask supervisord. Raises FleetError if it runs but does not answer."""
+    """Ask supervisord. Raises FleetError if it runs but does not answer. If it is another user's who lets us read, the workers'
+    files tell in its place, as far as they know."""
+    if is_open_to_us(fleet.deployment):
+        processes = {name: Process(name, "STOPPED") for name in watchers_seen(fleet.deployment)}
+        return Supervised(lost_supervisord(fleet.deployment.supervisord_config), processes, is_anothers=True)
     try:
         return Supervised(fleet.supervisord.pid(), fleet.supervisord.processes())
     except NotRunning:
@@ -93,7 +105,7 @@ def whole_survey(fleet: Fleet, loaded: Loaded) -> Survey:
 
 def faults_by_name(loaded: Loaded, supervised: Supervised) -> dict[str, str]:
     """Every watcher in conf.d, and those that only supervisord still has. Each maps to its configuration fault; empty if none."""
-    faults = dict.fromkeys(supervised.watchers, GONE)
+    faults = dict.fromkeys(supervised.watchers, "" if supervised.is_anothers else GONE)
     faults |= dict.fromkeys(loaded.watchers, "") | {name: _in_short(found) for name, found in loaded.broken.items()}
     return dict(sorted(faults.items()))
 
@@ -113,13 +125,12 @@ def look(
 ) -> Survey:
     """Make a row for each name in `faults`, from supervisord's answer and the report that `read` returns now. `changed` are those
     whose settings are others than when they were started."""
-    now = datetime.now(UTC)
+    now, disabled = datetime.now(UTC), fleet.disabled.names()
 
     def row_of(name: str, fault: str) -> Row:
         report = read(name)
         process = _process(name, supervised.processes.get(name), report, now)
-        enabled = name not in fleet.disabled
-        return row(name, process, report, now=now, enabled=enabled, fault=fault, has_changed=name in changed)
+        return row(name, process, report, now=now, enabled=name not in disabled, fault=fault, has_changed=name in changed)
 
     rows = tuple(row_of(name, fault) for name, fault in faults.items())
     silent = any(row.is_running and not row.live for row in rows)

@@ -204,13 +204,15 @@ class Saved:
     """Content of the position topic: the last position, None if there is none, and the stamp of the newest position or claim.
 
     `emptied`: there is no position, and Kafka has deleted the topic's beginning. `newest_snapshot` is the snapshot under way, or
-    else the last one that ended; those who do not ask for it get that only if it lies near the end.
+    else the last one that ended; those who do not ask for it get that only if it lies near the end. `received_at` is when Kafka
+    received the newest position or claim, in seconds since 1970, if it tells that.
     """
 
     position: Position | None = None
     stamp: Stamp | None = None
     emptied: bool = False
     newest_snapshot: Snapshot | None = None
+    received_at: float | None = None
 
     @property
     def owner(self) -> Owner | None:

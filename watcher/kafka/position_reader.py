@@ -130,6 +130,7 @@ class PositionReader:
             stamp=load_stamp(newest.text) if newest else None,
             emptied=POSITION_KEY not in last and first > 0,
             newest_snapshot=newest_snapshot_of(position, text),
+            received_at=newest.received_at if newest else None,
         )
 
     def _last_records(self, log: LogReader, first: int, end: int, key: bytes) -> dict[bytes, Found]:

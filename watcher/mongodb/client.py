@@ -11,6 +11,7 @@ from bson.codec_options import CodecOptions
 from bson.raw_bson import RawBSONDocument
 from pymongo import MongoClient
 from pymongo.errors import ConfigurationError as DriverConfigurationError
+from pymongo.errors import ServerSelectionTimeoutError
 from pymongo.read_preferences import ReadPreference
 from pymongo.server_description import ServerDescription
 from pymongo.server_type import SERVER_TYPE
@@ -18,7 +19,8 @@ from pymongo.server_type import SERVER_TYPE
 from watcher.config import Settings
 from watcher.config.mongodb.options import driver_options
 from watcher.errors import ConfigurationError
-from watcher.mongodb.errors import NO_SESSIONS, URI_HINT, lacking, translated
+from watcher.mongodb.errors import NO_SESSIONS, URI_HINT, is_of_another_set, lacking, translated
+from watcher.mongodb.replica_set import another_set
 
 PYMONGO_VERSION: str = pymongo.version
 
@@ -62,13 +64,14 @@ class CommandSession:
 
     def __init__(self, settings: Settings) -> None:
         """Errors: ConfigurationError when the URI cannot be used."""
+        self._settings = settings
         self.client = connect(settings)
         self._preference = self.client.read_preference
         # The server lets no other session use a cursor, so aggregate and getMore share one.
         self._session = self.client.start_session()
 
     def command(self, database: str, command: Mapping[str, Any]) -> RawBSONDocument:
-        """Run a command; returns the reply. Errors: the driver's; UnsupportedServer."""
+        """Run a command; returns the reply. Errors: the driver's; UnsupportedServer; Outage if the URI names another set."""
         try:
             return self.client[database].command(
                 dict(command), session=self._session, read_preference=self._preference, codec_options=RAW
@@ -76,6 +79,10 @@ class CommandSession:
         except DriverConfigurationError as error:
             if NO_SESSIONS in str(error) and not self._is_uninitiated():
                 raise lacking("it has no sessions") from error
+            raise
+        except ServerSelectionTimeoutError as error:
+            if is_of_another_set(error) and (told := another_set(self._settings)):
+                raise told from error
             raise
 
     @property

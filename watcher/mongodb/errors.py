@@ -89,6 +89,9 @@ CUT_OFF = AutoReconnect.__name__
 """Code of an outage that began when the other end closed the connection. mongod also does this when an event fits into a reply but
 the token after it does not: the token holds the document's `_id` at twice its length, which matters from 8 kB on."""
 AT_TIME_HINT = "MongoDB keeps the past for minSnapshotHistoryWindowInSeconds, 300 by default. The worker reads at a later time."
+ANOTHER_SET = "NotThisReplicaSet"
+"""Code of an outage that lasts until replicaSet in mongodb_uri is corrected, or a server joins that set."""
+ANOTHER_SET_HINT = "Correct replicaSet in mongodb_uri, or leave it out. The worker keeps trying."
 REACH_HINT = "Is mongod running, and are host and port in mongodb_uri right? The worker keeps trying."
 
 URI_REFUSED = Kind(ConfigurationError, "mongodb_uri", URI_HINT, {})
@@ -231,12 +234,17 @@ def _unreachable(error: ServerSelectionTimeoutError) -> WatcherError | None:
         return NotPermitted(f"MongoDB's certificate cannot be trusted: {_first_sentence(error)}", hint=CERTIFICATE_HINT)
     if "RSGhost" in str(error):  # the driver's name for a server in no replica set yet; its sentence does not mention that
         return _not_initiated()
-    if any(words in str(error) for words in NOT_THIS_REPLICA_SET):
+    if is_of_another_set(error):
         text = f"No server of mongodb_uri is in the replica set that it names: {_first_sentence(error)}"
-        return _outage(text, REPLICA_SET_HINT, "NotThisReplicaSet")
+        return _outage(text, ANOTHER_SET_HINT, ANOTHER_SET)
     if NO_SUCH_MEMBER in str(error) and "Primary()" not in _first_sentence(error):
         return _outage(f"No member of MongoDB may be read from: {_first_sentence(error)}", PREFERENCE_HINT, "NoSuchMember")
     return None
+
+
+def is_of_another_set(error: Exception) -> bool:
+    """Return True for the driver's error about servers that are not in the replica set that the URI names."""
+    return any(words in str(error) for words in NOT_THIS_REPLICA_SET)
 
 
 def _outage(text: str, hint: str, code: str) -> Outage:

@@ -14,7 +14,7 @@ from typing import Annotated
 
 import orjson
 
-from watcher.private import replace_file
+from watcher.private import readable_mode, replace_file
 from watcher.status.database_status import DatabaseStatus
 from watcher.status.json_record import JsonRecord
 from watcher.status.snapshot_status import SnapshotStatus
@@ -200,4 +200,5 @@ def move_position(path: Path, position_time: int) -> None:
     headroom = report.headroom_seconds
     if headroom is not None:
         headroom += position_time - report.position_time
-    replace_file(path, replace(report, position_time=position_time, headroom_seconds=headroom).content())
+    content = replace(report, position_time=position_time, headroom_seconds=headroom).content()
+    replace_file(path, content, readable_mode(path.parent))

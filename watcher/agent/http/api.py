@@ -20,7 +20,6 @@ from watcher.agent.lanes import Crowded, Lane
 from watcher.agent.metrics.exposition import CONTENT_TYPE
 from watcher.agent.view.fleet_view import FleetView, view_of
 from watcher.errors import Outage, WatcherError, command_hint
-from watcher.fleet.status_json import as_json
 
 HEARTBEAT_SECONDS = 5.0
 EVENT_STREAM = "text/event-stream"
@@ -33,22 +32,23 @@ _changing = Lane("change", threads=4, most_waiting=8)
 
 async def status(request: Request) -> Response:
     """Answer `GET /api/status` with the document of `watcherctl status --json`."""
-    return json_answer(as_json(view_of(request).survey))
+    return Response(view_of(request).document(), media_type="application/json")
 
 
 async def stream(request: Request) -> Response:
-    """Answer `GET /api/stream` with the same document as server-sent events, at each change and at least every 5 s."""
+    """Answer `GET /api/stream` with the same document as server-sent events, at each change and at least every 5 s. With
+    `?data=none` they are empty: the page asks for itself again, and needs no document."""
     changes = view_of(request).changes
     if request.method == "HEAD":
         return Response(media_type=EVENT_STREAM)
     if changes.followers >= MOST_STREAMS:
         return json_answer({"error": f"{MOST_STREAMS} already follow the events", "hint": "close a page that nobody looks at"}, 503)
-    return _EventStream(view_of(request))
+    return _EventStream(view_of(request), is_empty=request.query_params.get("data") == "none")
 
 
 class _EventStream(StreamingResponse):
-    def __init__(self, view: FleetView) -> None:
-        super().__init__(_events(view), media_type=EVENT_STREAM)
+    def __init__(self, view: FleetView, *, is_empty: bool) -> None:
+        super().__init__(events(view, is_empty=is_empty), media_type=EVENT_STREAM)
         self._changes = view.changes
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -56,9 +56,10 @@ class _EventStream(StreamingResponse):
             await super().__call__(scope, receive, send)
 
 
-async def _events(view: FleetView) -> AsyncIterator[bytes]:
+async def events(view: FleetView, *, is_empty: bool = False) -> AsyncIterator[bytes]:
+    """Yield the events until the view is closed."""
     while not view.changes.is_closed:
-        yield b"event: status\ndata: " + orjson.dumps(as_json(view.survey)) + b"\n\n"
+        yield b"event: status\ndata: " + (b"{}" if is_empty else view.document()) + b"\n\n"
         await view.changes.wait(HEARTBEAT_SECONDS)
 
 

@@ -4,16 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from watcher.fleet.status import AS_IT_SHOULD_BE, Row, WatcherState
+from watcher.fleet.status import AS_IT_SHOULD_BE, Row
 from watcher.fleet.survey import Survey
-
-_REASONS = {
-    WatcherState.STALLED: "MongoDB moves on, and no position has been committed for a minute",
-    WatcherState.HUNG: "the process runs, but has not written its status for 20 seconds",
-    WatcherState.STOPPED: "it was stopped",
-    WatcherState.NOT_STARTED: "it has never run",
-    WatcherState.UNKNOWN: "the process runs, but has not written a status that can be read",
-}
+from watcher.fleet.troubles import reason
 
 
 def is_ready(survey: Survey) -> bool:
@@ -33,14 +26,3 @@ def readiness(survey: Survey) -> dict[str, Any]:
 def _watcher(row: Row) -> dict[str, Any]:
     ready = row.state in AS_IT_SHOULD_BE
     return {"ready": ready, "state": row.state.replace(" ", "_"), "reason": None if ready else reason(row)}
-
-
-def reason(row: Row) -> str:
-    """The reason why a watcher does not stream, in a sentence."""
-    if row.fault and not row.is_running:
-        return row.fault
-    if row.state in _REASONS:
-        return _REASONS[row.state]
-    if row.spawn_error:
-        return f"it could not be started: {row.spawn_error}"
-    return row.error.message if row.error else f"it is {row.state}"

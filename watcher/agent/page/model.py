@@ -9,9 +9,9 @@ from enum import StrEnum
 
 from watcher.agent.page.snapshot import SnapshotView, snapshot_view, steps
 from watcher.agent.page.spark import Rates, Spark, spark
-from watcher.fleet.other_hosts import HostTrouble, host_troubles
 from watcher.fleet.status import Row, WatcherState
 from watcher.fleet.survey import Survey
+from watcher.fleet.troubles import HostTrouble, host_troubles
 from watcher.status.report import LastError
 from watcher.terminal.durations import headroom_in_words
 

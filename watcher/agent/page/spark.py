@@ -77,5 +77,7 @@ def _heights(rates: Rates, top: float) -> list[int | None]:
 
 
 def _sum(values: Sequence[float | None]) -> float | None:
+    if None not in values:
+        return sum(values)  # type: ignore[arg-type]  # there is no None
     known = [value for value in values if value is not None]
     return sum(known) if known else None

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 
+import orjson
 from starlette.requests import Request
 
 from watcher.agent.files import ConfDirCache, FileCache
@@ -18,12 +19,18 @@ from watcher.config import Deployment, Loaded, Settings
 from watcher.config.agent_settings import AgentSettings
 from watcher.fleet.control import Fleet
 from watcher.fleet.errors import FleetError
+from watcher.fleet.polling import is_there
 from watcher.fleet.status import Row
+from watcher.fleet.status_json import as_json
 from watcher.fleet.survey import Supervised, Survey, ask, faults_by_name, look
-from watcher.status.report import read_report
+from watcher.status.report import StatusReport, read_report
 
-ASK_AFTER = timedelta(seconds=2)
-"""The time for which supervisord's answer is used, unless a worker has been started since."""
+READ_AFTER = timedelta(seconds=2)
+"""The time after which conf.d is looked at again, and a supervisord that does not run or answer is asked again."""
+
+ASK_AFTER = timedelta(seconds=10)
+"""The time for which supervisord's answer is used, unless a process has been started or has ended since. To ask it costs more than
+all the rest of a look."""
 
 LONG_AGO = datetime.min.replace(tzinfo=UTC)
 
@@ -43,8 +50,9 @@ class FleetView:
         self.counts = AgentCounts()
         self.supervised = Supervised()
         self.trouble = ""
-        self._asked_at = LONG_AGO
+        self._asked_at = self._read_at = LONG_AGO
         self._refreshing = threading.Lock()
+        self._document: tuple[Survey | None, bytes] = (None, b"")
         self._conf = ConfDirCache(fleet.deployment.conf_dir)
         self._reports = FileCache(fleet.deployment.status_file, read_report)
         self._changes_of_settings = SettingsChanges(fleet)
@@ -65,6 +73,13 @@ class FleetView:
         """One watcher in the latest survey; None if there is none with this name."""
         return next((row for row in self.survey.rows if row.name == name), None)
 
+    def document(self) -> bytes:
+        """The document of `watcherctl status --json` as of the latest survey, made once for all who ask for it."""
+        survey, text = self._document
+        if survey is not self.survey:
+            survey, text = self._document = self.survey, orjson.dumps(as_json(self.survey))
+        return text
+
     def metrics(self) -> str:
         """All metrics in Prometheus' text format."""
         return agent_metrics(self.survey, self._worker_metrics, self.counts)
@@ -72,24 +87,33 @@ class FleetView:
     def refresh(self, *, ask_anew: bool = False) -> None:
         """Look again. supervisord is asked if its last answer is too old, or if `ask_anew` is set."""
         with self._refreshing:
-            if ask_anew or self._is_outdated():
-                self._ask()
+            self._read_conf(anew=ask_anew)
             faults = faults_by_name(self.loaded, self.supervised)
-            self.survey: Survey = look(self.fleet, faults, self.supervised, self._reports.get, self._unapplied)
+            reports = {name: self._reports.get(name) for name in faults}
+            if ask_anew or self._is_outdated(filter(None, reports.values())):
+                self._ask()
+                faults = faults_by_name(self.loaded, self.supervised)
+                reports = {name: self._reports.get(name) for name in faults}
+            self.survey: Survey = look(self.fleet, faults, self.supervised, reports.get, self._unapplied)
             self._reports.keep_only(faults)
             self.counts.note(self.survey.rows)
 
-    def _is_outdated(self) -> bool:
-        """True if supervisord's answer is too old, or a worker has started since: its status would not fit the old process."""
-        if abs(datetime.now(UTC) - self._asked_at) >= ASK_AFTER:
+    def _read_conf(self, *, anew: bool) -> None:
+        if anew or abs(datetime.now(UTC) - self._read_at) >= READ_AFTER:
+            self._read_at = datetime.now(UTC)
+            self.loaded: Loaded = self._conf.get()
+            self._unapplied = self._changes_of_settings.get(self.loaded)
+
+    def _is_outdated(self, reports: Iterable[StatusReport]) -> bool:
+        """True if supervisord's answer is too old, or a process has ended or started since: the answer would not fit it."""
+        is_well = self.supervised.pid is not None and not self.trouble
+        if abs(datetime.now(UTC) - self._asked_at) >= (ASK_AFTER if is_well else READ_AFTER):
             return True
-        reports = filter(None, map(self._reports.get, self.supervised.watchers))
-        return any(report.started_at > self._asked_at for report in reports)
+        pids = [process.pid for process in self.supervised.processes.values() if process.pid]
+        return not all(map(is_there, pids)) or any(report.started_at > self._asked_at for report in reports)
 
     def _ask(self) -> None:
         self._asked_at = datetime.now(UTC)
-        self.loaded: Loaded = self._conf.get()
-        self._unapplied = self._changes_of_settings.get(self.loaded)
         try:
             self.supervised = ask(self.fleet)
             self.trouble = ""

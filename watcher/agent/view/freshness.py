@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import time
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from operator import attrgetter
 from typing import Any
 
 from watcher.agent.view import hung
 from watcher.agent.view.fleet_view import FleetView
 from watcher.agent.view.history import STEP_SECONDS
-from watcher.fleet.status_json import as_json
+from watcher.fleet.survey import Survey
+from watcher.status.report import PUBLIC, StatusReport
 
 WATCHED_SECONDS = 0.5
 """The interval between two looks while somebody follows the view."""
@@ -21,8 +24,17 @@ UNWATCHED_SECONDS = 2.5
 
 RESTARTS_AT_ONCE = 4
 
-_RESTLESS = {"uptimeSeconds", "updatedAt", "lastCommitAt", "rssBytes", "cpuSeconds", "headroomSeconds"}
+CALM_SECONDS = 2.0
+CALM_SECONDS_EACH = 1 / 15
+"""The least time from an announcement to one of figures alone: so long, or so long for each watcher. In a busy fleet figures change
+at each look, and to make the page takes longer the more watchers there are."""
+
+_RESTLESS = {"updatedAt", "lastCommitAt", "rssBytes", "cpuSeconds", "headroomSeconds"}
 """Keys whose values change while nothing happens. A change of these alone is not announced."""
+
+_FIGURES = attrgetter(*(each.name for each in StatusReport.fields() if each.key in PUBLIC and each.key not in _RESTLESS))
+
+_Told = tuple[list[Any], list[Any]]
 
 logger = logging.getLogger("watcher")
 
@@ -50,7 +62,8 @@ class _Keeper:
     def __init__(self, view: FleetView) -> None:
         self._view = view
         self._next_sample = time.monotonic()
-        self._told: list[dict[str, Any]] = []
+        self._told: _Told = ([], [])
+        self._told_at = -math.inf
         self._restarts: set[asyncio.Future[None]] = set()
         self._looking = ThreadPoolExecutor(1, "look")
         self._restarting = ThreadPoolExecutor(RESTARTS_AT_ONCE, "restart")
@@ -68,8 +81,11 @@ class _Keeper:
             self._next_sample = max(self._next_sample + STEP_SECONDS, now)
 
     def _tell(self) -> None:
-        if self._view.changes.has_listeners and (now := _noticeable(self._view)) != self._told:
-            self._told = now
+        if not self._view.changes.has_listeners or (now := _noticeable(self._view.survey)) == self._told:
+            return
+        calm = max(CALM_SECONDS, CALM_SECONDS_EACH * len(now[0]))
+        if now[0] != self._told[0] or time.monotonic() - self._told_at >= calm:
+            self._told, self._told_at = now, time.monotonic()
             self._view.changes.announce()
 
     def _restart_hung(self) -> None:
@@ -83,7 +99,7 @@ class _Keeper:
                 self._restarts.add(asyncio.get_running_loop().run_in_executor(self._restarting, work))
 
 
-def _noticeable(view: FleetView) -> list[dict[str, Any]]:
-    """The status of each watcher, without the values that change all the time."""
-    watchers = as_json(view.survey)["watchers"]
-    return [{key: value for key, value in watcher.items() if key not in _RESTLESS} for watcher in watchers]
+def _noticeable(survey: Survey) -> _Told:
+    """The watchers' states, and their figures without those that change all the time: as they are, since they are only compared."""
+    states = [(row.name, row.state, row.enabled, row.fault, row.process and row.process.pid, row.error) for row in survey.rows]
+    return states, [_FIGURES(row.report) if row.report else None for row in survey.rows]

@@ -6,6 +6,7 @@ import math
 from array import array
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from operator import attrgetter
 
 from watcher.fleet.status import Row, WatcherState
 from watcher.operations import ROW_OPERATIONS
@@ -17,6 +18,8 @@ STEPS = 720
 
 GAUGES = ("lagSeconds", "batchSize", "commitSeconds", "rssBytes", "headroomSeconds")
 """The series whose values are taken unchanged from the status file."""
+
+_GAUGES_OF = attrgetter(*(each.name for key in GAUGES for each in StatusReport.fields() if each.key == key))
 
 SERIES = (*ROW_OPERATIONS, *GAUGES)
 UNKNOWN = math.nan
@@ -58,15 +61,20 @@ class History:
         All lists have the same length. Unknown values are None.
         """
         course = self._courses.get(name) or _Course()
-        known = {
-            series: [None if math.isnan(value) else value for value in column[-steps:]] for series, column in course.columns.items()
-        }
+        known = {series: _known(column[-steps:]) for series, column in course.columns.items()}
         return {"at": list(course.at[-steps:]), **known}
 
 
+def _known(column: array[float]) -> list[float | None]:
+    values: list[float | None] = [*column]
+    if not math.isnan(sum(column)):  # most often all are known, and to look at each takes ten times as long
+        return values
+    return [None if math.isnan(value) else value for value in column]
+
+
 def _values(report: StatusReport, before: StatusReport | None) -> dict[str, float]:
-    written = report.as_json()
-    return {name: written[name] for name in GAUGES if written[name] is not None} | rates(report, before)
+    gauges = zip(GAUGES, _GAUGES_OF(report), strict=True)
+    return {name: value for name, value in gauges if value is not None} | rates(report, before)
 
 
 def rates(report: StatusReport, before: StatusReport | None) -> dict[str, float]:

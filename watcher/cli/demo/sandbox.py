@@ -38,6 +38,10 @@ def sandbox(mongodb_port: int, kafka_port: int, keep: bool) -> int:
 
     The two servers come as wheels. In a checkout, install them with pip install '.[sandbox]'.
     """
+    if mongodb_port == kafka_port:
+        raise click.UsageError(
+            f"MongoDB and Kafka cannot both have port {kafka_port}: choose another --mongodb-port or --kafka-port"
+        )
     try:
         with Interruption() as interruption, reader_may_leave(), _directory(keep=keep) as directory:
             from watcher.sandbox.sandbox import Sandbox

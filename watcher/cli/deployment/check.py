@@ -27,7 +27,7 @@ JSON_VERSION = 1
 def check(deployment: Deployment, names: tuple[str, ...], show: bool, as_json: bool) -> int:
     """Show all faults in the configuration at once, each with file:line, key, description and hint.
 
-    Also says which databases two watchers send. Connects to nothing. Exits with 78 if there is any fault.
+    Also says which changes two watchers send to the same topics. Connects to nothing. Exits with 78 if there is any fault.
     """
     loaded = load(deployment.conf_dir, ask_drivers=True)
     agent = None if names else load_agent(deployment.conf_dir)
@@ -47,7 +47,7 @@ def _faults(loaded: Loaded, agent: LoadedAgent | None, selected: list[str]) -> l
 
 
 def _overlaps(loaded: Loaded, selected: list[str]) -> list[Overlap]:
-    return [each for each in overlaps(loaded.watchers.values()) if not {each.own, each.shared}.isdisjoint(selected)]
+    return [each for each in overlaps(loaded.watchers.values()) if not {each.watcher, each.other}.isdisjoint(selected)]
 
 
 def _print(loaded: Loaded, agent: LoadedAgent | None, selected: list[str], faults: list[Fault], *, show: bool) -> None:
@@ -86,7 +86,7 @@ def _as_json(
         "watchers": [_watcher_as_json(name, loaded) for name in selected],
         **({"agent": _settings_as_json(AGENT, agent.values_in_force() if agent.settings else None)} if agent else {}),
         "faults": [_fault_as_json(fault) for fault in faults],
-        "remarks": [{"watcher": each.own, "message": str(each), "hint": each.hint} for each in _overlaps(loaded, selected)],
+        "remarks": [{"watcher": each.watcher, "message": str(each), "hint": each.hint} for each in _overlaps(loaded, selected)],
     }
 
 

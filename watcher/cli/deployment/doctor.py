@@ -41,7 +41,7 @@ WHOLE_AREA = 2.0
 )
 @with_deployment
 def doctor(deployment: Deployment, names: tuple[str, ...], problems: bool, json_: bool, seconds: float) -> int:
-    """Check everything that watchers need: configuration, this host, MongoDB, Kafka and positions. Say what to do about problems.
+    """Check workers and all that they need: configuration, this host, MongoDB, Kafka, positions. Say what to do about problems.
 
     Checks all watchers, unless NAMEs or globs are given. Shows those that share a server together. They may run or not: nothing is
     changed, no message is written, and no worker is disturbed.

@@ -48,8 +48,10 @@ def worst(*codes: CliExitCode) -> CliExitCode:
 
 
 def wait_for_fleet(fleet: Fleet, names: Collection[str], wait_seconds: float, outcomes: Outcomes) -> CliExitCode:
-    """Wait as `wait_for_workers` does, and then note any trouble with the agent."""
+    """Wait as `wait_for_workers` does, and then note any trouble with the agent, and with the group of its settings."""
     code = wait_for_workers(fleet, names, wait_seconds, outcomes)
+    if (error := fleet.not_shared) is not None:
+        outcomes.tell(AGENT, f"{error}; {error.hint}", trouble=str(error))
     if wait_seconds:
         outcomes.add_agent(_agent_at_rest(fleet, min(wait_seconds, AGENT_SECONDS)))
     return code

@@ -17,8 +17,9 @@ from watcher.config.fault import configuration_error
 from watcher.config.files.conf_dir import AGENT
 from watcher.fleet.agent_state import AgentState
 from watcher.fleet.control import Fleet
-from watcher.fleet.errors import NotRunning
+from watcher.fleet.errors import NotRunning, closed_to_us
 from watcher.fleet.launch import check_ours, refuse_a_second
+from watcher.fleet.sharing import is_open_to_us
 
 
 def with_fleet(function: Callable[..., int]) -> Callable[..., int]:
@@ -37,6 +38,18 @@ def with_fleet(function: Callable[..., int]) -> Callable[..., int]:
     return command
 
 
+def with_own_fleet(function: Callable[..., int]) -> Callable[..., int]:
+    """Like `with_fleet`, for a command that changes something. Raises NotReachable if another user lets us look alone."""
+
+    @functools.wraps(function)
+    def command(fleet: Fleet, *args: Any, **kwargs: Any) -> int:
+        if is_open_to_us(fleet.deployment):
+            raise closed_to_us(fleet.deployment.run_dir)
+        return function(fleet, *args, **kwargs)
+
+    return with_fleet(command)
+
+
 def open_fleet(deployment: Deployment) -> Fleet:
     """Open the fleet of `deployment`, with its agent. Raises NotReachable if it belongs to another user."""
     check_ours(deployment)
@@ -47,12 +60,14 @@ def open_fleet(deployment: Deployment) -> Fleet:
 class Selection:
     """The watchers selected for a command: those that can run, and those whose configuration has faults.
 
-    `general` holds the faults of conf.d itself and of `agent.toml`. `left_out` are disabled watchers, which `--all` does not mean.
+    `general` holds the faults of conf.d itself and of `agent.toml`, `watchers` all of conf.d that can run. `left_out` are disabled
+    watchers, which `--all` does not mean.
     """
 
     good: tuple[Settings, ...]
     broken: Mapping[str, tuple[Fault, ...]]
     general: tuple[Fault, ...]
+    watchers: tuple[Settings, ...]
     left_out: tuple[str, ...] = ()
 
     @classmethod
@@ -63,6 +78,7 @@ class Selection:
             good=tuple(loaded.watchers[name] for name in chosen if name in loaded.watchers),
             broken={name: loaded.broken[name] for name in chosen if name in loaded.broken},
             general=(*loaded.general, *fleet.agent.faults),
+            watchers=tuple(loaded.watchers.values()),
         )
 
     @property
@@ -83,7 +99,9 @@ class Selection:
 
 
 def load_watchers(fleet: Fleet) -> Loaded:
-    """Load conf.d, as far as it can be read. Raises ConfigurationError if nothing can be read."""
+    """Load conf.d, as far as it can be read; nothing of another user's fleet. Raises ConfigurationError if nothing can be read."""
+    if is_open_to_us(fleet.deployment):
+        return Loaded()
     loaded = load(fleet.deployment.conf_dir)
     if loaded.general and not loaded.names:
         raise configuration_error(loaded.general)

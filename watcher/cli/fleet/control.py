@@ -4,28 +4,24 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Mapping, Sequence
-from shlex import quote
+from collections.abc import Sequence
 
 import click
 
 from watcher.cli.exit_codes import CliExitCode
 from watcher.cli.fleet.arrivals import wait_for_fleet, wait_for_workers, wait_option, worst
-from watcher.cli.fleet.common import Selection, choose, load_watchers, show_each, with_fleet
+from watcher.cli.fleet.common import Selection, choose, load_watchers, show_each, with_own_fleet
 from watcher.cli.fleet.outcomes import Outcomes, json_option
+from watcher.cli.fleet.remarks import tell_formats, tell_newly_watched, tell_overlaps
 from watcher.cli.fleet.status import status
 from watcher.cli.options import agreed, all_option, names_argument, select_to_change
 from watcher.config.fault import configuration_error
 from watcher.config.files.conf_dir import AGENT, watcher_names
 from watcher.fleet.control import Fleet
 from watcher.fleet.errors import NotRunning
-from watcher.fleet.formats import MEANINGS
 from watcher.fleet.survey import ask, whole_survey
-from watcher.fleet.watched import ALL_COLLECTIONS
 
 __all__ = ["apply", "ctl", "disable", "down", "enable", "restart", "start", "status", "stop"]
-
-NOT_COPIED = "newly watched; the documents that are there already are not copied. To copy them: watcherctl snapshot start"
 
 
 @click.command()
@@ -33,7 +29,7 @@ NOT_COPIED = "newly watched; the documents that are there already are not copied
 @all_option
 @wait_option
 @json_option
-@with_fleet
+@with_own_fleet
 def start(fleet: Fleet, names: Sequence[str], everything: bool, wait_seconds: float, json_: bool) -> int:
     """Start watchers, and supervisord first if necessary, and wait until they stream.
 
@@ -41,14 +37,15 @@ def start(fleet: Fleet, names: Sequence[str], everything: bool, wait_seconds: fl
     """
     outcomes = Outcomes(as_json=json_)
     selection = choose(fleet, names, everything=everything)
-    running = ask(fleet).running
+    supervised = ask(fleet)
     _tell_left_out(selection, outcomes)
-    outcomes.add_faults(selection, running)
+    outcomes.add_faults(selection, supervised.running)
     if not selection.good:
         click.echo("nothing to start", err=True)
         return outcomes.end(selection.code)
-    idle = [each for each in selection.good if each.name not in running]
-    _tell_formats(fleet.formats_of(idle), outcomes)
+    idle = [each for each in selection.good if not supervised.runs(each.name)]
+    tell_formats(fleet.formats_of(idle), outcomes)
+    tell_overlaps(selection.watchers, idle, supervised, outcomes)
     fleet.start(selection.good)
     names_of_good = [settings.name for settings in selection.good]
     code = worst(selection.code, wait_for_fleet(fleet, names_of_good, wait_seconds, outcomes))
@@ -77,7 +74,7 @@ def _tell_marks(fleet: Fleet, names: Sequence[str], outcomes: Outcomes) -> None:
 @names_argument
 @all_option
 @json_option
-@with_fleet
+@with_own_fleet
 def stop(fleet: Fleet, names: Sequence[str], everything: bool, json_: bool) -> int:
     """Stop watchers. Each finishes its current batch first. supervisord keeps running."""
     supervised = ask(fleet).watchers
@@ -96,7 +93,7 @@ def stop(fleet: Fleet, names: Sequence[str], everything: bool, json_: bool) -> i
 @wait_option
 @click.option("--rolling", is_flag=True, help="One after the other; ends at the first that does not stream.")
 @json_option
-@with_fleet
+@with_own_fleet
 def restart(fleet: Fleet, names: Sequence[str], everything: bool, wait_seconds: float, rolling: bool, json_: bool) -> int:
     """Stop watchers and start them again, with their current settings."""
     outcomes = Outcomes(as_json=json_)
@@ -105,7 +102,8 @@ def restart(fleet: Fleet, names: Sequence[str], everything: bool, wait_seconds: 
     outcomes.add_faults(selection, ask(fleet).running)
     if not selection.good:
         return outcomes.end(selection.code)
-    _tell_formats(fleet.formats_of(selection.good), outcomes)
+    tell_formats(fleet.formats_of(selection.good), outcomes)
+    tell_overlaps(selection.watchers, selection.good, ask(fleet), outcomes)
     *first, last = [[settings] for settings in selection.good] if rolling else [list(selection.good)]
     for step in first:
         fleet.restart(step)
@@ -120,7 +118,7 @@ def restart(fleet: Fleet, names: Sequence[str], everything: bool, wait_seconds: 
 @click.command()
 @names_argument
 @all_option
-@with_fleet
+@with_own_fleet
 def enable(fleet: Fleet, names: Sequence[str], everything: bool) -> int:
     """Let watchers start with supervisord and with `start --all`. This starts none of them."""
     chosen = select_to_change(names, watcher_names(fleet.deployment.conf_dir), everything=everything)
@@ -132,7 +130,7 @@ def enable(fleet: Fleet, names: Sequence[str], everything: bool) -> int:
 @click.command()
 @names_argument
 @all_option
-@with_fleet
+@with_own_fleet
 def disable(fleet: Fleet, names: Sequence[str], everything: bool) -> int:
     """Keep watchers from starting with supervisord and with `start --all`. This stops none of them."""
     chosen = select_to_change(names, watcher_names(fleet.deployment.conf_dir), everything=everything)
@@ -146,7 +144,7 @@ def disable(fleet: Fleet, names: Sequence[str], everything: bool) -> int:
 @click.option("-y", "--yes", is_flag=True, help="Do not ask, also if topics will hold two formats.")
 @wait_option
 @json_option
-@with_fleet
+@with_own_fleet
 def apply(fleet: Fleet, dry_run: bool, yes: bool, wait_seconds: float, json_: bool) -> int:
     """Make the running fleet match conf.d: start new watchers, restart changed ones, and stop removed ones.
 
@@ -158,17 +156,16 @@ def apply(fleet: Fleet, dry_run: bool, yes: bool, wait_seconds: float, json_: bo
         raise configuration_error(loaded.general)
     planned = fleet.apply(loaded.watchers.values(), loaded.broken.keys(), dry_run=True)
     outcomes = Outcomes(as_json=json_)
-    _tell_formats(planned.formats, outcomes)
+    tell_formats(planned.formats, outcomes)
+    starting = [each for each in loaded.watchers.values() if each.name in planned.started]
+    tell_overlaps(loaded.watchers.values(), starting, ask(fleet), outcomes)
     if planned.formats and not dry_run and not yes and not agreed():
         click.echo("nothing was changed", err=True)
         return outcomes.end(CliExitCode.FAILED)
     changes = planned if dry_run else fleet.apply(loaded.watchers.values(), loaded.broken.keys())
     for word in ("added", "changed", "removed", "unchanged"):
         outcomes.add(getattr(changes, word), word, "change")
-    for name, collections in changes.admitted.items():
-        chosen = [] if ALL_COLLECTIONS in collections else [f"--collection {quote(each)}" for each in collections]
-        text = f"{', '.join(collections)}: {' '.join([NOT_COPIED, name, *chosen])}"
-        outcomes.tell(name, text, newlyWatched=list(collections))
+    tell_newly_watched(changes.admitted, outcomes)
     selection = Selection.of(fleet, loaded, loaded.names)
     outcomes.add_faults(selection, ask(fleet).running)
     started = [name for name in changes.started if name != AGENT]
@@ -177,15 +174,9 @@ def apply(fleet: Fleet, dry_run: bool, yes: bool, wait_seconds: float, json_: bo
     return outcomes.end(worst(selection.code, wait_for_fleet(fleet, started, wait_seconds, outcomes)))
 
 
-def _tell_formats(formats: Mapping[str, Sequence[str]], outcomes: Outcomes) -> None:
-    for name, what in formats.items():
-        for each in what:
-            outcomes.tell(name, f"{each} changes: {MEANINGS[each]}", formats=list(what))
-
-
 @click.command(context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED, metavar="ARGS...")
-@with_fleet
+@with_own_fleet
 def ctl(fleet: Fleet, arguments: Sequence[str]) -> int:
     """Run supervisorctl on this fleet, as in `watcherctl ctl status`. Without ARGS, open its shell."""
     if not fleet.supervisord.is_running():
@@ -195,7 +186,7 @@ def ctl(fleet: Fleet, arguments: Sequence[str]) -> int:
 
 
 @click.command()
-@with_fleet
+@with_own_fleet
 def down(fleet: Fleet) -> int:
     """Stop all watchers and supervisord, and wait until they are gone."""
     click.echo("stopped" if fleet.down() else "nothing was running", err=True)

@@ -43,11 +43,13 @@ def logs(
     files = _files(deployment, names)
     wanted = Wanted(level, since or NO_TIME)
     view = LogView(list(files), as_json=json_)
-    follower = Follower(files)  # made before the last lines are read, so that no line in between is missed
-    with contextlib.suppress(KeyboardInterrupt):  # the usual way to end it
+    # The follower is made before the last lines are read, so that no line in between is missed; Ctrl-C is the usual way to end it.
+    with contextlib.closing(Follower(files)) as follower, contextlib.suppress(KeyboardInterrupt):
         shown = last_lines(files, lines, wanted)
         for line in shown:
             view.show(line)
+        if not shown and lines:
+            click.echo("nothing has been logged yet" if wanted == Wanted() else "no such line has been logged", err=True)
         if follow:
             _follow(follower, view, wanted, shown)
     return CliExitCode.OK

@@ -11,7 +11,6 @@ from collections.abc import Sequence
 import click
 
 from watcher.agent.address import find
-from watcher.agent.http.health import reason
 from watcher.cli.exit_codes import CliExitCode
 from watcher.cli.fleet.common import load_watchers, with_fleet
 from watcher.cli.fleet.status import exit_code, survey_of
@@ -21,6 +20,7 @@ from watcher.fleet.control import Fleet
 from watcher.fleet.errors import FleetError, NotRunning
 from watcher.fleet.status import AS_IT_SHOULD_BE, WatcherState
 from watcher.fleet.survey import Survey, whole_survey
+from watcher.fleet.troubles import reason
 from watcher.terminal.message_text import printable
 
 HEALTH_VERSION = 1

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
-from watcher.fleet.other_hosts import host_troubles
 from watcher.fleet.status import Row, WatcherState
 from watcher.fleet.survey import Survey
+from watcher.fleet.troubles import host_troubles
 from watcher.terminal.durations import NOTHING, duration_in_words, headroom_in_words, seconds_in_words
 from watcher.terminal.message_text import printable
 from watcher.terminal.snapshot_line import is_shown, snapshot_line

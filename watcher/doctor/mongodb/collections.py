@@ -7,11 +7,11 @@ from typing import Any
 
 from watcher.config import Settings
 from watcher.config.fault import did_you_mean
-from watcher.config.mongodb.collections import SYSTEM, is_glob
-from watcher.config.mongodb.scope import Scope
+from watcher.config.mongodb.collections import SYSTEM
 from watcher.doctor.check import Finding, failed, not_checked, ok, warning
 from watcher.doctor.mongodb.rights import grant_all
 from watcher.doctor.mongodb.server import Document, Mongodb, grant
+from watcher.doctor.mongodb.unmatched import unmatched
 from watcher.errors import NotPermitted, WatcherError
 from watcher.mongodb.errors import translated
 from watcher.terminal.durations import seconds_in_words
@@ -45,23 +45,22 @@ def collections(mongodb: Mongodb) -> Finding:
 
 
 def _databases(mongodb: Mongodb) -> list[str]:
-    scope = mongodb.settings.scope
-    if scope.single is not None:
-        return [scope.single]
-    return sorted(filter(scope.has_database, mongodb.client.list_database_names()))
+    """Return the names of all databases; of a scope of one, that alone."""
+    single = mongodb.settings.scope.single
+    return [single] if single is not None else sorted(mongodb.client.list_database_names())
 
 
 def _list_collections(mongodb: Mongodb, databases: Iterable[str], **options: Any) -> Iterator[tuple[str, Document]]:
-    for database in databases:
+    for database in filter(mongodb.settings.scope.has_database, databases):
         yield from ((database, told) for told in mongodb.client[database].list_collections(**options))
 
 
 def judge_collections(found: Mapping[str, str], settings: Settings, databases: Sequence[str] = ()) -> Finding:
-    """Judge the collections. `found` holds each one's type by its name within the scope, and `databases` are those that exist. All
-    faults are reported at once."""
+    """Judge the collections. `found` holds each one's type by its name within the scope, and `databases` are all that exist.
+    All faults are reported at once."""
     own = {name: kind for name, kind in found.items() if not settings.scope.place_of(name)[1].startswith(SYSTEM)}
     watched = sorted(name for name, kind in own.items() if kind == COLLECTION and settings.watches(name))
-    troubles = [*_unmatched_databases(databases, settings), *_unmatched(own, settings), *_without_changes(own, settings)]
+    troubles = [*unmatched(own, databases, settings), *_without_changes(own, settings)]
     if not watched and not troubles:
         troubles.append(("no collection is left to be watched", "shorten exclude_collections"))
     if troubles:
@@ -69,32 +68,9 @@ def judge_collections(found: Mapping[str, str], settings: Settings, databases: S
         return warning("\n".join(texts), "\n".join(dict.fromkeys(fixes)))
     series = [name for name, kind in own.items() if kind == TIME_SERIES and settings.watches(name)]
     missed = f"; no changes come of the time series {', '.join(series)}" if series else ""
-    where = f" in {len(databases)} databases" if settings.scope.is_shared else ""
+    where = f" in {sum(map(settings.scope.has_database, databases))} databases" if settings.scope.is_shared else ""
     named = f"{', '.join(watched[:6])}{' …' if len(watched) > 6 else ''}"
     return ok(f"{len(watched)} of {len(own)}{where} are watched: {named}{missed}")
-
-
-def _unmatched_databases(databases: Iterable[str], settings: Settings) -> Iterator[tuple[str, str]]:
-    """Yield the names and globs of databases that match nothing, each with what to do."""
-    for pattern in settings.watch_databases:
-        if not any(Scope(None, (pattern,)).has_database(name) for name in databases):
-            yield (
-                f"watch_databases: no database matches {pattern!r}",
-                "correct the names, unless the databases are still to be created",
-            )
-
-
-def _unmatched(own: Mapping[str, str], settings: Settings) -> Iterator[tuple[str, str]]:
-    """Yield the settings' names and globs that match nothing, each with what to do."""
-    for pattern in settings.watch_collections:
-        if not _any(pattern, own, settings.scope):
-            yield (
-                f"watch_collections: {_not_there(pattern, own)}",
-                "correct the names, unless the collections are still to be created",
-            )
-    for pattern in settings.exclude_collections:
-        if not _any(pattern, own, settings.scope):
-            yield f"exclude_collections: {_not_there(pattern, own)}", "correct the names, or remove them"
 
 
 def _without_changes(own: Mapping[str, str], settings: Settings) -> Iterator[tuple[str, str]]:
@@ -105,15 +81,6 @@ def _without_changes(own: Mapping[str, str], settings: Settings) -> Iterator[tup
             for name in matching:
                 what, fix = NO_CHANGES.get(own[name], (f"a {own[name]}", "remove it from watch_collections"))
                 yield f"{name} is {what}, of which MongoDB tells no changes", fix
-
-
-def _any(pattern: str, names: Iterable[str], scope: Scope) -> bool:
-    return any(scope.chooses([pattern], name) for name in names)
-
-
-def _not_there(pattern: str, names: Iterable[str]) -> str:
-    hint = "" if is_glob(pattern) else did_you_mean(pattern, names)
-    return f"no collection matches {pattern!r}{f'; {hint}' if hint else ''}"
 
 
 def images(mongodb: Mongodb) -> Finding:

@@ -17,11 +17,12 @@ from watcher.config import Origin, Settings
 from watcher.config.fault import BUILT_IN
 from watcher.doctor.check import Check, Finding, failed, not_checked, ok, warning
 from watcher.doctor.clocks import judge_skew
-from watcher.errors import WatcherError
+from watcher.errors import Outage, WatcherError
 from watcher.mongodb.change_stream import can_split
 from watcher.mongodb.client import connect
 from watcher.mongodb.error_codes import CREDENTIALS_HINT, REPLICA_SET_HINT
-from watcher.mongodb.errors import REACH_HINT, translated
+from watcher.mongodb.errors import ANOTHER_SET, REACH_HINT, translated
+from watcher.mongodb.replica_set import another_set
 from watcher.terminal.durations import seconds_in_words
 
 OLDEST_VERSION = 6
@@ -40,7 +41,8 @@ class Mongodb:
     origins: Mapping[str, Origin] = field(default_factory=dict)
     now: Callable[[], float] = time.time
     trouble: WatcherError | None = None
-    """Reason why the driver accepts no command although a server answers: no replica set yet, or a wrong login."""
+    """Reason why the driver accepts no command although a server answers: no replica set yet, another one than the URI names (both
+    an Outage), or a wrong login."""
 
     @cached_property
     def client(self) -> MongoClient[dict[str, Any]]:
@@ -81,6 +83,9 @@ def reachable(mongodb: Mongodb) -> Finding:
     try:
         mongodb.admin("ping")
     except WatcherError as error:
+        if isinstance(error, Outage) and error.code == ANOTHER_SET:
+            mongodb.trouble = another_set(mongodb.settings) or error
+            return ok("a server answers")  # the driver has forgotten which
         if error.hint not in (REPLICA_SET_HINT, CREDENTIALS_HINT):
             return failed(str(error), _way_there(mongodb) if error.hint == REACH_HINT else error.hint)
         mongodb.trouble = error
@@ -106,7 +111,7 @@ def _way_there(mongodb: Mongodb) -> str:
 
 def replica_set(mongodb: Mongodb) -> Finding:
     """Check for a replica set that has been initiated, or a sharded cluster: only these have change streams."""
-    if mongodb.trouble and mongodb.trouble.hint == REPLICA_SET_HINT:
+    if isinstance(mongodb.trouble, Outage):
         raise mongodb.trouble
     servers = mongodb.server_types()
     if "Standalone" in servers.values():

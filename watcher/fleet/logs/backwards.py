@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,7 +16,8 @@ PIECE_GROWTH = 4
 def pieces(path: Path, most_bytes: float = math.inf) -> Iterator[list[bytes]]:
     """Yield the lines of a file, without their ends, in pieces from the last one to the first; the lines of a piece are in order.
 
-    A piece begins with a line that is a JSON object, if it has one: what is none, such as a traceback, belongs to the line before.
+    A piece begins with a line that is a JSON object, if it has one: what is none, such as a traceback or a line that a full disk
+    has cut, belongs to the line before.
     The last piece begins with the first complete line within the last `most_bytes`, or at the beginning of the file.
     """
     end = path.stat().st_size
@@ -27,7 +29,7 @@ def pieces(path: Path, most_bytes: float = math.inf) -> Iterator[list[bytes]]:
             file.seek(start)
             text = file.read(end - start) + rest
             end = start
-            begin = _first_line(file, text, start) if start == first else text.find(b"\n{") + 1
+            begin = _first_line(file, text, start) if start == first else _first_object(text)
             if start != first and not begin:
                 rest = text
             else:
@@ -35,6 +37,26 @@ def pieces(path: Path, most_bytes: float = math.inf) -> Iterator[list[bytes]]:
                 if lines := text[begin:].removesuffix(b"\n"):
                     yield lines.split(b"\n")
             span = min(span * PIECE_GROWTH, LARGEST_PIECE_BYTES)
+
+
+def _first_object(text: bytes) -> int:
+    """Return where the first line begins that is a JSON object and not the first line of all; 0 if there is none."""
+    begin = text.find(b"\n{") + 1
+    while begin and not _is_object(_line_at(text, begin)):
+        begin = text.find(b"\n{", begin) + 1
+    return begin
+
+
+def _line_at(text: bytes, begin: int) -> bytes:
+    end = text.find(b"\n", begin)
+    return text[begin:] if end < 0 else text[begin:end]
+
+
+def _is_object(line: bytes) -> bool:
+    try:
+        return isinstance(json.loads(line), dict)
+    except ValueError:
+        return False
 
 
 def _first_line(file: BinaryIO, text: bytes, start: int) -> int:

@@ -13,7 +13,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from watcher.private import refusal, replace_file
+from watcher.private import readable_mode, refusal, replace_file
 from watcher.status.report import StatusReport, WorkerState
 from watcher.worker.memory import Rest
 from watcher.worker.reporting.metrics import metrics
@@ -105,9 +105,9 @@ class StatusFile:
         report = status_report(progress)
         self._notifier.tell(report)
         try:
-            replace_file(self._path, report.content())
+            replace_file(self._path, report.content(), readable_mode(self._path.parent))
             if self._ended.is_set() or time.monotonic() >= self._metrics_due:
-                replace_file(self._metrics_path, metrics(progress).encode())
+                replace_file(self._metrics_path, metrics(progress).encode(), readable_mode(self._path.parent))
                 self._metrics_due = time.monotonic() + WRITE_SECONDS
             self._complained = False
         except OSError as error:  # a full disk does not stop the stream

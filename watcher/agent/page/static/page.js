@@ -8,7 +8,7 @@ import { follow } from "./live.js";
 import { showTimes } from "./words.js";
 
 const BETWEEN_MS = 400; // at least, between two refreshes
-const BETWEEN_HIDDEN_MS = 5000;
+const HIDDEN_MS = 30000; // between two looks of a page that nobody sees: its title and icon still tell how the fleet is
 
 const main = () => document.getElementById("main");
 const isSignIn = () => main().hasAttribute("data-sign-in");
@@ -37,8 +37,18 @@ function live() {
   details();
   if (isLive) return;
   isLive = true;
-  follow("/api/stream", { onEvent: changed, onState: showConnection, onRefused: refresh });
-  document.addEventListener("visibilitychange", changed);
+  follow("/api/stream?data=none", { onEvent: changed, onState: showConnection, onRefused: refresh });
+  document.addEventListener("visibilitychange", () => document.hidden || changed());
+  setInterval(() => document.hidden && lookUnseen(), HIDDEN_MS);
+}
+
+async function lookUnseen() {
+  try {
+    await refresh();
+    showConnection("live");
+  } catch {
+    showConnection("lost");
+  }
 }
 
 /** What the page of one watcher has besides. */
@@ -62,7 +72,6 @@ let last = 0;
 /** Refresh soon; once for many calls. */
 function changed() {
   if (due !== null) return;
-  const pause = document.hidden ? BETWEEN_HIDDEN_MS : BETWEEN_MS;
   due = setTimeout(async () => {
     last = Date.now();
     try {
@@ -72,7 +81,7 @@ function changed() {
     } finally {
       due = null;
     }
-  }, Math.max(0, last + pause - Date.now()));
+  }, Math.max(0, last + BETWEEN_MS - Date.now()));
 }
 
 async function refresh() {

@@ -1,0 +1,167 @@
+"""The agent's looks at the fleet: what it asks again, and what it tells the pages that follow."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import subprocess
+import time
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from tests.support.status_reports import written
+from watcher.agent.http.api import events
+from watcher.agent.view import fleet_view, freshness
+from watcher.agent.view.fleet_view import FleetView
+from watcher.agent.view.freshness import CALM_SECONDS, _Keeper
+from watcher.config import Deployment
+from watcher.config.agent_settings import AgentSettings
+from watcher.fleet.control import Fleet
+from watcher.fleet.supervisord import Process
+from watcher.fleet.survey import Supervised
+from watcher.pids import birth_of
+from watcher.private import replace_file
+
+NOW = datetime.now(UTC)
+SETTINGS = 'mongodb_uri = "mongodb://h/{name}"\nkafka_brokers = "h:1"\nkafka_client_id = "{name}"\n'
+
+
+class Seen:
+    """A view of the watchers `a` and `b`, and how often supervisord was asked. `pids` are their processes."""
+
+    def __init__(self, directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.here = Deployment(directory / "conf.d", directory / "run", directory / "log")
+        self.asked = 0
+        self.pids = {"a": os.getpid(), "b": os.getpid()}
+        for path in (self.here.conf_dir, self.here.run_dir, self.here.log_dir):
+            path.mkdir()
+        for name in self.pids:
+            (self.here.conf_dir / f"{name}.toml").write_text(SETTINGS.format(name=name))
+            self.write(name)
+        monkeypatch.setattr(fleet_view, "ask", self._ask)
+        self.view = FleetView(Fleet(self.here), AgentSettings())
+
+    def _ask(self, _: Fleet) -> Supervised:
+        self.asked += 1
+        started = int((NOW - timedelta(hours=1)).timestamp())
+        processes = {
+            name: Process(name, "RUNNING", pid, started, birth=birth_of(pid)) if pid else Process(name, "EXITED")
+            for name, pid in self.pids.items()
+        }
+        return Supervised(os.getpid(), processes)
+
+    def write(self, name: str, **changes: Any) -> None:
+        """Write a watcher's status."""
+        values = {"pid": self.pids[name], "startedAt": NOW - timedelta(hours=1), "updatedAt": datetime.now(UTC), "lastError": None}
+        replace_file(self.here.status_file(name), written(**{**values, **changes}).content())
+
+    def look_at(self, seconds: float, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Look again, as if so much time had passed since supervisord was asked and conf.d was read."""
+        passed = timedelta(seconds=seconds)
+        monkeypatch.setattr(self.view, "_asked_at", self.view._asked_at - passed)
+        monkeypatch.setattr(self.view, "_read_at", self.view._read_at - passed)
+        self.view.refresh()
+
+
+@pytest.fixture
+def seen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Seen:
+    return Seen(tmp_path, monkeypatch)
+
+
+def test_supervisord_is_asked_every_ten_seconds(seen: Seen, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert seen.asked == 1
+    seen.look_at(5, monkeypatch)
+    assert seen.asked == 1
+    seen.look_at(6, monkeypatch)
+    assert seen.asked == 2
+
+
+def test_it_is_asked_at_once_when_a_process_has_ended(seen: Seen) -> None:
+    with subprocess.Popen(["sleep", "60"]) as process:
+        seen.pids["b"] = process.pid
+        seen.write("b")
+        seen.view.refresh(ask_anew=True)
+        seen.view.refresh()
+        assert seen.asked == 2
+        process.kill()
+    seen.pids["b"] = 0
+    seen.view.refresh()
+    assert seen.asked == 3
+    assert not seen.view.survey.rows[1].is_running
+
+
+def test_it_is_asked_at_once_when_a_worker_has_started(seen: Seen, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen.write("b", startedAt=datetime.now(UTC) - timedelta(seconds=0.5))
+    seen.look_at(1, monkeypatch)
+    assert seen.asked == 2
+    seen.view.refresh()
+    assert seen.asked == 2
+
+
+def test_one_that_does_not_run_is_asked_again_soon(seen: Seen, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(seen.view, "supervised", Supervised())
+    seen.look_at(3, monkeypatch)
+    assert seen.asked == 2
+
+
+def test_conf_d_is_read_again_without_asking_supervisord(seen: Seen, monkeypatch: pytest.MonkeyPatch) -> None:
+    (seen.here.conf_dir / "c.toml").write_text(SETTINGS.format(name="c"))
+    seen.look_at(3, monkeypatch)
+    assert [row.name for row in seen.view.survey.rows] == ["a", "b", "c"]
+    assert seen.asked == 1
+
+
+def test_a_disabled_watcher_is_seen_at_the_next_look(seen: Seen) -> None:
+    seen.view.fleet.disabled.add("b")
+    seen.view.refresh()
+    assert [row.enabled for row in seen.view.survey.rows] == [True, False]
+
+
+def test_states_are_told_at_once_and_figures_now_and_then(seen: Seen, monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = [1000.0]
+    announced: list[float] = []
+    monkeypatch.setattr(freshness, "time", SimpleNamespace(monotonic=lambda: clock[0], time=time.time))
+    monkeypatch.setattr(seen.view.changes, "announce", lambda: announced.append(clock[0]))
+
+    async def follow() -> None:
+        keeper = _Keeper(seen.view)
+        following = asyncio.create_task(seen.view.changes.wait(60))
+        await seen.view.changes.listener(60)
+
+        async def look_after(seconds: float, **changes: Any) -> None:
+            seen.write("a", **changes)
+            clock[0] += seconds
+            await keeper.look()
+
+        await look_after(0)
+        await look_after(CALM_SECONDS)  # nothing but the time of the report
+        await look_after(0.5, sequence=1)
+        await look_after(0.5, sequence=2)
+        await look_after(0.5, sequence=2, state="waiting")
+        await look_after(0.5, sequence=3, state="waiting")
+        await look_after(CALM_SECONDS, sequence=3, state="waiting")
+        following.cancel()
+
+    asyncio.run(follow())
+    assert announced == [1000.0, 1002.5, 1003.5, 1006.0]
+
+
+def test_a_page_is_told_that_there_is_something_new_and_not_what(seen: Seen) -> None:
+    async def first(*, is_empty: bool) -> bytes:
+        return await anext(events(seen.view, is_empty=is_empty))
+
+    assert asyncio.run(first(is_empty=True)) == b"event: status\ndata: {}\n\n"
+    assert asyncio.run(first(is_empty=False)) == b"event: status\ndata: " + seen.view.document() + b"\n\n"
+
+
+def test_the_document_is_made_once_for_all_who_ask(seen: Seen) -> None:
+    assert seen.view.document() is seen.view.document()
+    seen.write("a", sequence=77)
+    before = seen.view.document()
+    seen.view.refresh()
+    assert b'"sequence":77' in seen.view.document()
+    assert b'"sequence":77' not in before

@@ -1,0 +1,168 @@
+"""A group that may read a fleet's status and logs: what is opened to it and what stays closed, and what its members are told."""
+
+from __future__ import annotations
+
+import grp
+import json
+import os
+import shutil
+import stat
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.support.permissions import BOUND_BY_PERMISSIONS
+from tests.support.status_reports import written
+from watcher.agent.address import published
+from watcher.config import Deployment
+from watcher.config.agent_settings import AgentSettings, LoadedAgent
+from watcher.fleet.control import Fleet
+from watcher.fleet.errors import FleetError
+from watcher.fleet.files import DisabledMarks
+from watcher.fleet.launch import command, prepare
+from watcher.fleet.lock import fleet_lock
+from watcher.fleet.sharing import share
+from watcher.private import make_directory, readable_mode, replace_file
+
+OURS = grp.getgrgid(os.getegid()).gr_name
+NOBODY = 65534
+"""The user and group ids of `nobody`."""
+
+as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files to another user")
+
+
+def mode(path: Path) -> int:
+    return stat.S_IMODE(path.lstat().st_mode)
+
+
+@pytest.fixture(autouse=True)
+def careless_umask() -> Iterator[None]:
+    """One that closes nothing."""
+    before = os.umask(0)
+    yield
+    os.umask(before)
+
+
+@pytest.fixture
+def here(tmp_path: Path) -> Deployment:
+    """A deployment that has run, and is closed to all others."""
+    here = Deployment(tmp_path / "conf.d", tmp_path / "run", tmp_path / "log")
+    here.conf_dir.mkdir(mode=0o700)
+    (here.conf_dir / "a.toml").touch()
+    prepare(here)
+    DisabledMarks(here.disabled_dir).add("b")
+    for path in (here.status_file("a"), here.metrics_file("a"), here.lock_file("a"), here.key_file, here.log_file("a")):
+        replace_file(path, b"")
+    replace_file(here.log_dir / "a.log.1", b"")
+    return here
+
+
+def test_what_is_to_be_read_is_opened_and_the_rest_stays_closed(here: Deployment) -> None:
+    share(here, OURS)
+    assert {mode(path) for path in (here.run_dir, here.log_dir, here.disabled_dir)} == {0o2750}
+    opened = (here.status_file("a"), here.metrics_file("a"), here.log_file("a"), here.log_dir / "a.log.1")
+    assert {mode(path) for path in opened} == {0o640}
+    assert {mode(path) for path in (here.lock_file("a"), here.key_file)} == {0o600}
+    assert "--umask=027" in command(here)
+
+
+def test_what_is_written_later_is_open_or_closed_in_the_same_way(here: Deployment) -> None:
+    share(here, OURS)
+    replace_file(here.status_file("a"), written().content(), readable_mode(here.run_dir))
+    with published(here.address_file, "http://localhost:1/"), fleet_lock(here.fleet_lock_file):
+        assert [mode(path) for path in (here.status_file("a"), here.address_file)] == [0o640, 0o640]
+        assert mode(here.fleet_lock_file) == 0o600
+    shutil.rmtree(here.disabled_dir)
+    DisabledMarks(here.disabled_dir).add("a")
+    assert mode(here.disabled_dir) == 0o2750
+
+
+def test_a_start_leaves_it_shared_and_the_setting_taken_away_closes_it(here: Deployment) -> None:
+    share(here, OURS)
+    prepare(here)
+    make_directory(here.run_dir)
+    assert mode(here.run_dir) == 0o2750
+    share(here, None)
+    assert {mode(path) for path in (here.run_dir, here.log_dir, here.disabled_dir)} == {0o700}
+    assert mode(here.status_file("a")) == 0o600
+    assert "--umask=077" in command(here)
+
+
+def test_a_directory_that_others_use_is_not_shared(here: Deployment) -> None:
+    (here.run_dir / "crond.pid").touch()
+    share(here, OURS)
+    assert mode(here.run_dir) == 0o700
+
+
+def test_a_place_that_is_shared_itself_does_not_share_run(tmp_path: Path) -> None:
+    tmp_path.chmod(0o2750)
+    here = Deployment(tmp_path / "conf.d", tmp_path / "run", tmp_path / "log")
+    prepare(here)
+    make_directory(here.run_dir)
+    assert mode(here.run_dir) & 0o777 == 0o700
+    assert readable_mode(here.run_dir) == 0o600
+
+
+def test_a_group_that_there_is_not(here: Deployment) -> None:
+    with pytest.raises(FleetError, match="there is no group 'nobodys-own' on this host"):
+        share(here, "nobodys-own")
+    fleet = Fleet(here, agent=LoadedAgent(AgentSettings(group="nobodys-own")))
+    fleet.disable(["a"])  # the watchers' commands work all the same
+    assert "no group" in str(fleet.not_shared)
+
+
+def test_nothing_is_changed_while_the_settings_have_a_fault(here: Deployment) -> None:
+    share(here, OURS)
+    Fleet(here, agent=LoadedAgent()).disable(["a"])
+    assert mode(here.run_dir) == 0o2750
+
+
+def command_line(here: Deployment, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run watcherctl as a user who is neither the fleet's nor above permissions."""
+    words = [*BOUND_BY_PERMISSIONS, sys.executable, "-m", "watcher", *arguments, "--config", str(here.conf_dir)]
+    return subprocess.run(words, capture_output=True, text=True, timeout=60, check=False)
+
+
+@pytest.fixture
+def anothers(here: Deployment) -> Iterator[Callable[[str], Deployment]]:
+    """`anothers(group)`: the deployment as that of the user `nobody`, who lets a group read, with a stopped watcher and its log."""
+
+    def give(group: str) -> Deployment:
+        replace_file(here.status_file("a"), written(state="stopped", pid=2**22 + 1).content())
+        here.log_file("a").write_text('{"time": "2024-01-01T12:00:00.000Z", "level": "info", "event": "it streams"}\n')
+        share(here, group)
+        for path in (here.conf_dir, here.run_dir, here.log_dir):
+            for each in (path, *path.rglob("*")):
+                shared = mode(each)
+                os.chown(each, NOBODY, -1)
+                each.chmod(shared)  # a change of the owner takes setgid away
+        return here
+
+    yield give
+    for path in (here.conf_dir, here.run_dir, here.log_dir):
+        os.chown(path, 0, 0)
+
+
+@as_root
+def test_members_may_look_and_change_nothing(anothers: Callable[[str], Deployment]) -> None:
+    here = anothers(OURS)
+    told = command_line(here, "status", "--json")
+    assert [(each["name"], each["state"]) for each in json.loads(told.stdout)["watchers"]] == [("a", "stopped")], told.stderr
+    assert "it streams" in command_line(here, "logs", "a").stdout
+    assert "watcher_" in command_line(here, "metrics").stdout
+    assert "a stopped: it was stopped" in command_line(here, "health").stdout
+    for arguments in (["stop", "a"], ["disable", "a"], ["down"], ["start", "a"]):
+        refused = command_line(here, *arguments)
+        assert refused.returncode == 77, refused
+        assert "belongs to nobody, and you are root: only nobody may start, stop and change this fleet" in refused.stderr
+        assert "group in conf.d/agent.toml" in refused.stderr
+
+
+@as_root
+def test_others_are_told_whose_fleet_it_is(anothers: Callable[[str], Deployment]) -> None:
+    refused = command_line(anothers(grp.getgrgid(NOBODY).gr_name), "status")
+    assert refused.returncode == 77
+    assert "is closed to this user: the fleet is that of nobody" in refused.stderr

@@ -1,0 +1,45 @@
+"""Remarks of the commands that start watchers: what a change of conf.d means to readers, and what is sent twice."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from shlex import quote
+
+from watcher.cli.fleet.outcomes import Outcomes
+from watcher.config import Settings
+from watcher.config.overlaps import Overlap, overlaps
+from watcher.fleet.formats import FormatChange
+from watcher.fleet.survey import Supervised
+from watcher.fleet.watched import ALL_COLLECTIONS
+
+NOT_COPIED = "newly watched; the documents that are there already are not copied. To copy them: watcherctl snapshot start"
+
+
+def tell_formats(formats: Mapping[str, Sequence[FormatChange]], outcomes: Outcomes) -> None:
+    """Tell what each watcher will write in another way than before."""
+    for name, changes in formats.items():
+        for change in changes:
+            outcomes.tell(name, f"{change.name} changes: {change.meaning}", formats=[each.name for each in changes])
+
+
+def tell_newly_watched(admitted: Mapping[str, Sequence[str]], outcomes: Outcomes) -> None:
+    """Tell which collections each watcher watches newly, and the command that copies them."""
+    for name, collections in admitted.items():
+        chosen = [] if ALL_COLLECTIONS in collections else [f"--collection {quote(each)}" for each in collections]
+        text = f"{', '.join(collections)}: {' '.join([NOT_COPIED, name, *chosen])}"
+        outcomes.tell(name, text, newlyWatched=list(collections))
+
+
+def tell_overlaps(watchers: Iterable[Settings], starting: Iterable[Settings], supervised: Supervised, outcomes: Outcomes) -> None:
+    """Tell which of the watchers about to start will send what another one sends that starts too or runs. One that is down does not
+    count: while a database is moved, there are two."""
+    names = {each.name for each in starting}
+    active = (each for each in watchers if each.name in names or supervised.runs(each.name))
+    found = defaultdict[str, list[Overlap]](list)
+    for overlap in overlaps(active):
+        if not names.isdisjoint({overlap.watcher, overlap.other}):
+            found[overlap.watcher].append(overlap)
+    for name, those in found.items():
+        for each in those:
+            outcomes.tell(name, f"{each.text}; {each.hint}", sentBy=[other.other for other in those])

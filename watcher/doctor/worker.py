@@ -1,0 +1,184 @@
+"""Checks the workers as they tell of themselves: by supervisord's answer and their status files, which are read once for all."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from watcher.config import Settings
+from watcher.doctor.check import Check, Finding, failed, not_checked, ok, warning
+from watcher.doctor.configuration import Here
+from watcher.fleet.control import Fleet
+from watcher.fleet.status import Row, WatcherState
+from watcher.fleet.survey import Survey, survey
+from watcher.fleet.troubles import reason
+from watcher.terminal.durations import duration_in_words
+from watcher.terminal.message_text import printable
+from watcher.terminal.snapshot_line import snapshot_line
+
+PATIENCE = timedelta(seconds=60)
+"""Time within which a worker opens, and rides out a short outage. It saves its position every 10 s, even without changes."""
+
+RECENT = timedelta(hours=1)
+"""Time for which a crash is worth a look after it is over."""
+
+NOT_RUNNING = "because it does not run"
+
+_DOWN = {WatcherState.STOPPED, WatcherState.NOT_STARTED}
+_BROKEN = {WatcherState.STALLED, WatcherState.HUNG, WatcherState.UNKNOWN}
+_BRIEF = {WatcherState.OPENING, WatcherState.STOPPING}
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerSeen:
+    """One watcher's worker. `look` returns the fleet's survey, and raises FleetError."""
+
+    settings: Settings
+    look: Callable[[], Survey]
+
+    @property
+    def survey(self) -> Survey:
+        """The survey in which it is seen."""
+        return self.look()
+
+    @property
+    def at(self) -> datetime:
+        """The time of the survey."""
+        return self.survey.at
+
+    @property
+    def row(self) -> Row:
+        """Its row in the survey."""
+        return next(row for row in self.survey.rows if row.name == self.settings.name)
+
+    @property
+    def uptime(self) -> timedelta:
+        """The time for which its process has run."""
+        return self.row.uptime(self.at) or timedelta()
+
+    @property
+    def idle_for(self) -> timedelta:
+        """The time since it last committed anything, or was started."""
+        committed = self.row.live.last_commit_at if self.row.live else None
+        return min(self.uptime, self.at - committed) if committed else self.uptime
+
+
+def look(here: Here) -> Survey:
+    """Survey the workers of all watchers that are to be checked. Raises FleetError."""
+    fleet = Fleet(here.deployment)
+    seen = survey(fleet, (settings.name for settings in here.watchers))
+    unapplied = fleet.unapplied(here.watchers)
+    return replace(seen, rows=tuple(replace(row, is_unapplied=row.name in unapplied) for row in seen.rows))
+
+
+def state(worker: WorkerSeen) -> Finding:
+    """Check that the worker streams, or stands by."""
+    row = worker.row
+    if row.state is WatcherState.FAILED:
+        return _judge_failed(worker)
+    if row.state in _DOWN:
+        # If supervisord does not run, nothing is meant to.
+        return warning(reason(row), f"watcherctl start {row.name}") if worker.survey.supervisord_pid else not_checked(NOT_RUNNING)
+    if row.state is WatcherState.DISABLED:
+        return ok("it is disabled, and does not run")
+    if row.state in _BROKEN:
+        return failed(f"{row.state}: {reason(row)}", f"watcherctl logs {row.name}; then watcherctl restart {row.name}")
+    if row.state in (WatcherState.STREAMING, WatcherState.STANDBY):
+        return ok(printable(row.state_in_words(worker.at)))
+    return _judge_waiting(worker)
+
+
+def _judge_failed(worker: WorkerSeen) -> Finding:
+    """Judge a worker that has ended. Without supervisord this may be long ago, and mended."""
+    name = worker.row.name
+    fix = f"{worker.row.hint or f'watcherctl logs {name}'}\nthen: watcherctl start {name}"
+    text = printable(reason(worker.row))
+    return failed(f"failed: {text}", fix) if worker.survey.supervisord_pid else warning(f"it failed when it last ran: {text}", fix)
+
+
+def _judge_waiting(worker: WorkerSeen) -> Finding:
+    row = worker.row
+    if worker.idle_for < PATIENCE and row.state in _BRIEF:
+        return ok(str(row.state))
+    text = f"{row.state}, and has committed nothing for {duration_in_words(worker.idle_for)}: {printable(reason(row))}"
+    fix = row.hint or f"watcherctl logs {row.name}"
+    return warning(text, fix) if worker.idle_for < PATIENCE else failed(text, fix)
+
+
+def same_settings(worker: WorkerSeen) -> Finding:
+    """Check that the worker runs with the settings that the other checks are about."""
+    if not worker.row.is_running:
+        return not_checked(NOT_RUNNING)
+    if worker.row.is_unapplied:
+        return warning("it runs with earlier settings than those of conf.d", "watcherctl apply")
+    return ok("those of conf.d")
+
+
+def restarts(worker: WorkerSeen) -> Finding:
+    """Check that the worker does not crash again and again. An end by an error that stops it is a matter of its state."""
+    report = worker.row.live
+    if report is None:
+        return _silent(worker.row)
+    if not report.restarts:
+        return ok("no crash since it was started")
+    times = f"{report.restarts} crash{'es' if report.restarts > 1 else ''} since it was started"
+    by_bugs = f", {report.bugs} by a bug" if report.bugs else ""
+    text = f"{times}{by_bugs}, the last one {duration_in_words(worker.uptime)} ago"
+    fix = f"watcherctl logs {worker.row.name} --level error{'; please report the bug' if report.bugs else ''}"
+    if report.fruitless > 1 and worker.idle_for < PATIENCE and not report.messages_committed:
+        return failed(f"{text}; the last {report.fruitless} starts have delivered nothing", fix)
+    return warning(text, fix) if worker.uptime < RECENT else ok(text)
+
+
+def snapshot(worker: WorkerSeen) -> Finding:
+    """Check that the snapshot, if there is one, makes progress, and that the last one was not aborted."""
+    row = worker.row
+    told = row.report.snapshot if row.report else None
+    if told is None:
+        return ok("there was none") if row.is_running else not_checked(NOT_RUNNING)
+    text = printable(snapshot_line(told, worker.at, is_live=row.live is not None))
+    if row.has_aborted_snapshot:
+        return warning(text, f"watcherctl snapshot start {row.name}")
+    if told.state == "paused":
+        return warning(text, f"watcherctl snapshot resume {row.name}")
+    if not told.is_under_way:
+        return ok(text)
+    if row.live is None:
+        return warning(text, f"watcherctl start {row.name}")
+    has_begun = told.started_at is None or worker.at - told.started_at > PATIENCE
+    if not told.documents_per_second and has_begun and worker.uptime > PATIENCE:
+        return warning(f"{text}; nothing has been copied for 10 s or more", f"watcherctl snapshot status {row.name}")
+    return ok(text)
+
+
+def active(worker: WorkerSeen) -> Finding:
+    """Check that a worker that stands by knows who has the watcher."""
+    row = worker.row
+    if row.live is None:
+        return _silent(row)
+    if not worker.settings.high_availability:
+        return ok("no other host runs it: high_availability is off")
+    if row.state is not WatcherState.STANDBY:
+        return ok("on this host")
+    if elsewhere := row.active_elsewhere(worker.at):
+        return ok(printable(elsewhere))
+    if worker.uptime < PATIENCE:
+        return ok("not known yet")
+    return failed("no host is known to have the watcher", f"watcherctl status {row.name}, on every host; start it where it is down")
+
+
+def _silent(row: Row) -> Finding:
+    """Make the finding for a worker of which nothing is known now."""
+    return not_checked("because its worker tells nothing" if row.is_running else NOT_RUNNING)
+
+
+ASKED = ("host.supervisord",)
+
+CHECKS: tuple[Check[WorkerSeen], ...] = (
+    Check("worker.state", state, needs=ASKED),
+    Check("worker.settings", same_settings, needs=ASKED),
+    Check("worker.restarts", restarts, needs=ASKED),
+    Check("worker.snapshot", snapshot, needs=ASKED),
+    Check("worker.active", active, needs=ASKED),
+)

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
 from confluent_kafka import KafkaError, KafkaException
 
+from tests.support.token_server import TokenServer
+from tests.support.waiting import eventually
 from tests.unit.test_ownership import SETTINGS
 from watcher.consumer import Change, ConsumerOptions, DatabaseChangeConsumer
 from watcher.consumer.delivery.attempts import Attempts
@@ -16,7 +19,7 @@ from watcher.consumer.delivery.watchdog import Watchdog
 from watcher.consumer.errors import ReadError
 from watcher.consumer.reading import feed, topics
 from watcher.consumer.reading.reader import MessageReader
-from watcher.errors import ConfigurationError
+from watcher.errors import ConfigurationError, NotPermitted
 
 NOBODY = "127.0.0.1:1"
 FENCED = KafkaError(KafkaError.FENCED_INSTANCE_ID, "fenced by a newer instance", fatal=True)
@@ -98,3 +101,48 @@ def test_a_handler_that_raises_such_an_error_is_tried_again() -> None:
     [(_, error)] = ended
     assert isinstance(error, KafkaException)
     assert len(calls) == 2
+
+
+def logging_in(login: dict[str, str]) -> DatabaseChangeConsumer:
+    """A consumer whose brokers are not reached, as it gets no token for them."""
+    consumer = DatabaseChangeConsumer(NOBODY, "g", ["t"], kafka={"security.protocol": "SASL_PLAINTEXT", **login})
+    consumer.on_other(lambda change: None)
+    return consumer
+
+
+def test_a_consumer_waits_for_a_server_of_tokens_that_is_away(caplog: pytest.LogCaptureFixture) -> None:
+    with TokenServer(600, {"orders": "hunter2"}) as tokens:
+        tokens.is_away = True
+        consumer = logging_in(tokens.login("orders"))
+        with reading(consumer) as raised:
+            eventually(lambda: "no login to Kafka for the moment" in caplog.text)
+    assert raised == []
+
+
+def test_a_refused_secret_of_an_oauth_client_ends_a_consumer() -> None:
+    with TokenServer(600, {"orders": "hunter2"}) as tokens:
+        consumer = logging_in(tokens.login("orders") | {"sasl.oauthbearer.client.secret": "wrong"})
+        with reading(consumer) as raised:
+            eventually(lambda: raised)
+    assert isinstance(raised[0], NotPermitted)
+    assert "invalid_client" in str(raised[0])
+
+
+@contextmanager
+def reading(consumer: DatabaseChangeConsumer) -> Iterator[list[BaseException]]:
+    """Run a consumer beside the block, and stop it after that; gives what it raises."""
+    raised: list[BaseException] = []
+
+    def run() -> None:
+        try:
+            consumer.run()
+        except BaseException as error:  # noqa: BLE001 - all of them are of interest
+            raised.append(error)
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    try:
+        yield raised
+    finally:
+        consumer.stop()
+        thread.join(30)

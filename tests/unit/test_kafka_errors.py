@@ -159,6 +159,7 @@ def test_a_broker_that_takes_connections_and_says_nothing_does_not_answer() -> N
     [
         "SASL PLAIN mechanism handshake failed: Local: Broker transport failure: broker's supported mechanisms: (n/a)",
         "Failed to acquire SASL OAUTHBEARER token: Could not connect to server",
+        'Failed to acquire SASL OAUTHBEARER token: {"error": "temporarily_unavailable"}',
     ],
 )
 def test_an_authentication_that_was_cut_short_is_an_outage(text: str) -> None:
@@ -167,3 +168,11 @@ def test_an_authentication_that_was_cut_short_is_an_outage(text: str) -> None:
     assert type(explained(away, [trouble])) is Outage
     assert type(as_watcher_error(trouble, "opening")) is Outage
     assert type(explained(away, [trouble, KafkaError(KafkaError._AUTHENTICATION, "Authentication failed")])) is CredentialsRefused
+
+
+@pytest.mark.parametrize("answer", ['{"error":"invalid_client","error_description":"Bad secret"}', '{ "error" : "access_denied" }'])
+def test_a_token_that_is_refused_is_about_credentials(answer: str) -> None:
+    trouble = KafkaError(KafkaError._AUTHENTICATION, f"Failed to acquire SASL OAUTHBEARER token: {answer}")
+    away = Outage("Kafka: asking for the topics failed", component="kafka", code="_TRANSPORT")
+    assert type(explained(away, [trouble])) is CredentialsRefused
+    assert type(as_watcher_error(trouble, "opening")) is CredentialsRefused

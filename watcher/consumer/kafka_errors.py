@@ -12,7 +12,7 @@ from confluent_kafka import KafkaError, KafkaException
 
 from watcher.consumer.errors import ReadError
 from watcher.errors import ConfigurationError, NotPermitted, WatcherError
-from watcher.librdkafka import no_bare_errors
+from watcher.librdkafka import no_bare_errors, was_cut_short
 
 if TYPE_CHECKING:
     from watcher.config import Settings  # users of DatabaseChangeConsumer need not load it
@@ -32,6 +32,11 @@ NO_OFFSET_HINT = (
     'auto.offset.reset is "error". Without it, or with "earliest", reading begins with the oldest message that Kafka has; '
     "else set the group's offset with kafka-consumer-groups."
 )
+
+
+def is_refused_login(error: KafkaError) -> bool:
+    """Return True if the credentials are not accepted. It is no refusal when they could not be looked at."""
+    return error.code() in LOGIN_REFUSED and not was_cut_short(error)
 
 
 @contextlib.contextmanager
@@ -58,7 +63,7 @@ def error_for(error: KafkaError, brokers: str, properties: str) -> WatcherError:
     """Like `read_error`. `properties` names the place where the user has set librdkafka's properties."""
     text = f"Kafka at {brokers}: {error.str()}"
     code = error.code()
-    if code in LOGIN_REFUSED:
+    if is_refused_login(error):
         return NotPermitted(text, hint=f"Check the sasl.* and ssl.* settings in {properties}.")
     if code in NOT_AUTHORISED:
         return NotPermitted(

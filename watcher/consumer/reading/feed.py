@@ -12,13 +12,13 @@ from confluent_kafka import Message as Record
 
 from watcher.consumer.connection import client_log, is_incremental
 from watcher.consumer.delivered import Partition
-from watcher.consumer.kafka_errors import BAD_SETTING, FATAL, LOGIN_REFUSED, NOT_AUTHORISED, error_for
+from watcher.consumer.kafka_errors import BAD_SETTING, FATAL, LOGIN_REFUSED, NOT_AUTHORISED, error_for, is_refused_login
 from watcher.consumer.offsets.starts import Starts
 
 RECORDS_AT_ONCE = 500
 IDLE_POLL_SECONDS = 0.2
 NO_SUCH_TOPIC = {KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError._UNKNOWN_TOPIC, KafkaError._UNKNOWN_PARTITION}
-HOPELESS = LOGIN_REFUSED | NOT_AUTHORISED | BAD_SETTING | FATAL | {KafkaError._AUTO_OFFSET_RESET}
+HOPELESS = NOT_AUTHORISED | BAD_SETTING | FATAL | {KafkaError._AUTO_OFFSET_RESET}
 PROPERTIES = "the argument kafka"
 
 Changed = Callable[[set[Partition]], None]
@@ -90,7 +90,7 @@ class Feed:
                 _log.warning(
                     "the topic %s does not exist%s", record.topic(), " any more" if record.topic() in self._read else " yet"
                 )
-        elif error.fatal() or error.code() in HOPELESS:
+        elif error.fatal() or error.code() in HOPELESS or is_refused_login(error):
             raise error_for(error, self._brokers, PROPERTIES)
         else:
             _log.warning("Kafka: %s", error.str())
@@ -144,11 +144,13 @@ class Feed:
 
     def _note(self, error: KafkaError) -> None:
         """Note an error of the connection that librdkafka reports."""
-        if error.code() in HOPELESS:
+        if error.code() in HOPELESS or is_refused_login(error):
             self._hopeless = error
         elif error.code() == KafkaError._ALL_BROKERS_DOWN and not self._is_away:
             self._is_away = True
             _log.warning("Kafka does not answer; waiting for it")
+        elif error.code() in LOGIN_REFUSED:
+            _log.warning("no login to Kafka for the moment: %s", error.str())
 
     def _on_commit(self, error: KafkaError | None, partitions: list[TopicPartition]) -> None:
         """Take the outcome of a commit, as a whole and for each partition."""

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from watcher.aws import with_token
 from watcher.config.kafka.librdkafka_limits import TRANSACTION_TIMEOUT_MS, within_limits
 from watcher.config.settings import Settings
 from watcher.librdkafka import common_properties
-from watcher.msk_iam import with_token
 
 QUEUE_KBYTES = 64 * 1024
 """With librdkafka's default a worker could grow by 1 GiB while Kafka is unavailable."""

@@ -7,11 +7,11 @@ import re
 from collections.abc import Collection, Mapping
 from typing import Any
 
+from watcher.aws import with_token
 from watcher.consumer.names import is_topic
 from watcher.consumer.offsets.reset import Reset
 from watcher.decoding.avro import SchemaOf
 from watcher.librdkafka import common_properties as common
-from watcher.msk_iam import with_token
 
 OFFSETS = "offsets are committed after the handlers have returned"
 CALLBACK = "the consumer needs it itself"

@@ -26,6 +26,7 @@ from pymongo.errors import (
 )
 from pymongo.errors import ConfigurationError as DriverConfigurationError
 
+from watcher.aws import CREDENTIALS_HINT as AWS_HINT
 from watcher.errors import (
     ConfigurationError,
     CredentialsRefused,
@@ -65,6 +66,9 @@ CERTIFICATE_REFUSED = "CERTIFICATE_VERIFY_FAILED"
 NO_SESSIONS = "Sessions are not supported"
 SASLPREP = "SASLprep"
 """The driver's word for a password that no server could accept, in a plain ValueError."""
+
+NO_AWS_CREDENTIALS = "MONGODB-AWS credentials could not be obtained"
+"""Words of the driver's, in an error like a server's without a code."""
 
 TOO_OLD = "wire version"
 """Words of the driver's error about a server whose protocol is too old for the driver."""
@@ -173,6 +177,8 @@ def lacking(what: str) -> UnsupportedServer:
 
 def _from_server(error: OperationFailure, *, after_token: bool) -> WatcherError:
     text = _server_text(error)
+    if error.code is None and NO_AWS_CREDENTIALS in text:
+        return _outage(f"AWS gives no credentials for MongoDB: {text}", f"{AWS_HINT} The worker keeps trying.", "aws")
     kind = kind_of(error.code, text, after_token=after_token)
     if kind is LARGE:
         size, *_ = text.split(" First element: ")  # the rest is the beginning of the event, with a user's data

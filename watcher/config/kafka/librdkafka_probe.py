@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+from watcher.aws import INSTALL, MECHANISM, PROPERTIES, SIGNER, as_oauthbearer, is_chosen, is_installed
 from watcher.config.fault import Refused
 from watcher.config.kafka.librdkafka import PropertyValue
-from watcher.msk_iam import INSTALL, MECHANISM, PACKAGE, PROPERTIES, as_oauthbearer, is_chosen, is_installed
 
 PLUGINS = "plugin.library.paths"
 
@@ -50,9 +50,9 @@ def harmless(properties: Mapping[str, PropertyValue]) -> dict[str, PropertyValue
 
 def missing_package(properties: Mapping[str, PropertyValue]) -> Iterator[Refused]:
     """Yield a refusal if the login needs a package that is not installed."""
-    if is_chosen(properties) and not is_installed():
+    if is_chosen(properties) and not is_installed(SIGNER):
         key = next(name for name in PROPERTIES if name in properties)
-        yield Refused(f"{MECHANISM} needs the package {PACKAGE}", hint=INSTALL, key=key)
+        yield Refused(f"{MECHANISM} needs the package {SIGNER}", hint=INSTALL, key=key)
 
 
 def missing_plugins(properties: Mapping[str, PropertyValue]) -> Iterator[Refused]:

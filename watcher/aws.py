@@ -1,5 +1,5 @@
-"""Logins to Amazon MSK by IAM: `"sasl.mechanism" = "AWS_MSK_IAM"`, as Java's clients call it. For all modules that make Kafka
-clients; it imports only the errors.
+"""Logins by AWS's IAM: to MongoDB, whose driver does it, and to Amazon MSK: `"sasl.mechanism" = "AWS_MSK_IAM"`, as Java's clients
+call it. For all modules that make clients; it imports only the errors.
 
 librdkafka has no such mechanism, but the brokers take the same signature as a token of OAUTHBEARER. confluent-kafka asks a callback
 for one, again and again before it expires, in a thread of librdkafka's: so a client need not be polled for that.
@@ -30,7 +30,8 @@ PROPERTIES = ("sasl.mechanism", "sasl.mechanisms")
 TOKEN_SECONDS = 900
 """Life of a token, the longest that MSK accepts."""
 
-PACKAGE = "botocore"
+SIGNER = "botocore"
+OF_MONGODB = "pymongo-auth-aws"
 INSTALL = "pip install 'database-watcher[aws]'"
 CREDENTIALS_HINT = "Credentials of AWS come from its variables, ~/.aws, or the role of this host or container."
 
@@ -47,9 +48,9 @@ def as_oauthbearer(properties: Mapping[str, Any]) -> dict[str, Any]:
     return {name: "OAUTHBEARER" if name in PROPERTIES else value for name, value in properties.items()}
 
 
-def is_installed() -> bool:
-    """Return True if the package that signs is there."""
-    return find_spec(PACKAGE) is not None
+def is_installed(package: str) -> bool:
+    """Return True if a package of the extra `aws` is there. Nothing is imported."""
+    return find_spec(package.replace("-", "_")) is not None
 
 
 def with_token(properties: Mapping[str, Any], brokers: str) -> dict[str, Any]:
@@ -60,8 +61,8 @@ def with_token(properties: Mapping[str, Any], brokers: str) -> dict[str, Any]:
     """
     if not is_chosen(properties):
         return dict(properties)
-    if not is_installed():
-        raise ConfigurationError(f"Kafka: {MECHANISM} needs the package {PACKAGE}.", hint=INSTALL)
+    if not is_installed(SIGNER):
+        raise ConfigurationError(f"Kafka: {MECHANISM} needs the package {SIGNER}.", hint=INSTALL)
     tokens = Tokens(_region(brokers))
     tokens.next()
     return {**as_oauthbearer(properties), "oauth_cb": tokens.next}

@@ -8,20 +8,27 @@ import hmac
 import sys
 import time
 from collections.abc import Iterator
+from types import SimpleNamespace
 from typing import Any
 from urllib.parse import parse_qs, quote, urlsplit
 
+import bson
 import pytest
 from confluent_kafka import Consumer, Producer
 from confluent_kafka.admin import AdminClient
+from pymongo.auth_shared import MongoCredential
+from pymongo.synchronous.auth_aws import _authenticate_aws
 
 from tests.support.plain_settings import settings as plain_settings
-from watcher import msk_iam
+from watcher import aws
 from watcher.config.kafka.librdkafka_refusals import refused_by_librdkafka
 from watcher.config.kafka_client import client_properties, producer_properties
+from watcher.config.mongodb.pymongo_refusals import refused_by_pymongo
 from watcher.consumer.connection import common_properties, consumer_properties
 from watcher.errors import ConfigurationError, CredentialsRefused, Outage
 from watcher.kafka.properties import producer_config
+from watcher.mongodb.client import connect
+from watcher.mongodb.errors import translated
 
 KEY, SECRET, SESSION_TOKEN = "AKIDEXAMPLE", "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY", "a/session+token="  # AWS's own examples
 BROKERS = "b-1.orders.abcde.c2.kafka.eu-central-1.amazonaws.com:9098,b-2.orders.abcde.c2.kafka.eu-central-1.amazonaws.com:9098"
@@ -38,9 +45,9 @@ def only_these_credentials(monkeypatch: pytest.MonkeyPatch, tmp_path: Any) -> It
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", KEY)
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", SECRET)
-    msk_iam._session.cache_clear()
+    aws._session.cache_clear()
     yield
-    msk_iam._session.cache_clear()
+    aws._session.cache_clear()
 
 
 def without_credentials(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -75,7 +82,7 @@ def test_the_token_is_what_msk_expects(monkeypatch: pytest.MonkeyPatch, session_
         monkeypatch.setenv("AWS_SESSION_TOKEN", session_token)
     before = time.time()
 
-    token, expires_at = msk_iam.Tokens("eu-central-1").next()
+    token, expires_at = aws.Tokens("eu-central-1").next()
 
     host, parameters = signed_url(token)
     assert host == "kafka.eu-central-1.amazonaws.com"
@@ -100,18 +107,18 @@ def test_the_token_is_what_msk_expects(monkeypatch: pytest.MonkeyPatch, session_
 )
 def test_the_region_is_that_of_the_brokers(monkeypatch: pytest.MonkeyPatch, brokers: str, region: str) -> None:
     monkeypatch.setenv("AWS_REGION", "sa-east-1")
-    made = msk_iam.with_token(LOGIN, brokers)
+    made = aws.with_token(LOGIN, brokers)
     assert signed_url(made["oauth_cb"]("")[0])[0] == f"kafka.{region}.amazonaws.com"
 
 
 @pytest.mark.parametrize("name", ["AWS_REGION", "AWS_DEFAULT_REGION"])
 def test_the_region_of_other_addresses_is_a_variable(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     with pytest.raises(ConfigurationError, match="region") as refused:
-        msk_iam.with_token(LOGIN, "kafka.internal:9098")
+        aws.with_token(LOGIN, "kafka.internal:9098")
     assert "AWS_REGION" in refused.value.hint
-    msk_iam._session.cache_clear()
+    aws._session.cache_clear()
     monkeypatch.setenv(name, "sa-east-1")
-    made = msk_iam.with_token(LOGIN, "kafka.internal:9098")
+    made = aws.with_token(LOGIN, "kafka.internal:9098")
     assert signed_url(made["oauth_cb"]("")[0])[0] == "kafka.sa-east-1.amazonaws.com"
 
 
@@ -131,9 +138,9 @@ def test_every_client_logs_in_by_token() -> None:
 @pytest.mark.parametrize("kind", [Producer, Consumer, AdminClient])
 def test_a_client_that_nobody_polls_renews_its_token(kind: type, monkeypatch: pytest.MonkeyPatch) -> None:
     """librdkafka asks again after four fifths of a token's life. No broker is needed for that."""
-    monkeypatch.setattr(msk_iam, "TOKEN_SECONDS", 2)
+    monkeypatch.setattr(aws, "TOKEN_SECONDS", 2)
     asked: list[float] = []
-    made = msk_iam.with_token(LOGIN, BROKERS)
+    made = aws.with_token(LOGIN, BROKERS)
     next_token = made["oauth_cb"]
 
     def counted(config: str) -> tuple[str, float]:
@@ -160,11 +167,11 @@ def test_a_role_whose_credentials_do_not_come_is_an_outage(monkeypatch: pytest.M
     monkeypatch.setenv("AWS_CONTAINER_CREDENTIALS_FULL_URI", "http://127.0.0.1:1/")
     monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
     with pytest.raises(Outage, match="AWS gives no credentials"):
-        msk_iam.Tokens("eu-central-1").next()
+        aws.Tokens("eu-central-1").next()
 
 
 def test_a_missing_package_is_named_with_its_command(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(msk_iam, "PACKAGE", "botocore_of_nowhere")
+    monkeypatch.setattr(aws, "find_spec", lambda _: None)
     with pytest.raises(ConfigurationError) as refused:
         client_properties(plain_settings(kafka_brokers=BROKERS, kafka=LOGIN))
     assert refused.value.hint == "pip install 'database-watcher[aws]'"
@@ -182,3 +189,37 @@ def test_other_logins_load_nothing_of_aws(monkeypatch: pytest.MonkeyPatch) -> No
         monkeypatch.delitem(sys.modules, name)
     client_properties(plain_settings(kafka={"security.protocol": "SASL_SSL", "sasl.mechanism": "PLAIN"}))
     assert not {"botocore", "boto3"} & sys.modules.keys()
+
+
+def test_mongodb_by_iam_names_its_missing_package(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(aws, "find_spec", lambda _: None)
+    uri = "mongodb+srv://cluster0.abcde.mongodb.net/shop?authSource=%24external&authMechanism=MONGODB-AWS"
+    with pytest.raises(ConfigurationError, match="pymongo-auth-aws") as refused:
+        connect(plain_settings(mongodb_uri=uri))
+    assert refused.value.hint == "pip install 'database-watcher[aws]'"
+    told = [each for each in refused_by_pymongo(uri.replace("+srv", "")) if "MONGODB-AWS" in str(each)]
+    assert [each.hint for each in told] == ["pip install 'database-watcher[aws]'"]
+
+
+def test_mongodb_by_iam_is_taken_with_its_package() -> None:
+    uri = "mongodb://cluster0.abcde.mongodb.net/shop?authSource=%24external&authMechanism=MONGODB-AWS"
+    assert list(refused_by_pymongo(uri)) == []
+    connect(plain_settings(mongodb_uri=uri)).close()
+
+
+def test_mongodb_by_iam_waits_for_credentials(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The error is the driver's own; no server has been asked when it is raised."""
+    without_credentials(monkeypatch)
+    with pytest.raises(Outage, match="AWS gives no credentials for MongoDB") as outage, translated():
+        _authenticate_aws(
+            MongoCredential("MONGODB-AWS", "$external", None, None, SimpleNamespace(aws_session_token=None), None), FirstReply()
+        )
+    assert "~/.aws" in outage.value.hint
+
+
+class FirstReply:
+    """A connection to a server that answers the beginning of a login."""
+
+    def command(self, _database: str, command: dict[str, Any]) -> dict[str, Any]:
+        nonce = bson.decode(command["payload"])["r"]
+        return {"conversationId": 1, "payload": bson.encode({"s": nonce + b"\0" * 32, "h": "sts.amazonaws.com"})}

@@ -47,7 +47,7 @@ Grant = tuple[ResourceType, str, AclOperation]
 
 
 class Certificates:
-    """Files in PEM: our CA, a server's certificate by it, an expired one, one of a client, another CA, and a client's by that one."""
+    """Files in PEM: our CA, and by it a server's certificate, an expired one and a client's; another CA, and a client's by that."""
 
     def __init__(self, directory: Path) -> None:
         directory.mkdir(parents=True, exist_ok=True)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 from confluent_kafka import KafkaError, KafkaException
 
+from tests.support.consuming import Running
 from tests.support.token_server import TokenServer
 from tests.support.waiting import eventually
 from tests.unit.test_ownership import SETTINGS
@@ -114,35 +114,15 @@ def test_a_consumer_waits_for_a_server_of_tokens_that_is_away(caplog: pytest.Log
     with TokenServer(600, {"orders": "hunter2"}) as tokens:
         tokens.is_away = True
         consumer = logging_in(tokens.login("orders"))
-        with reading(consumer) as raised:
+        with Running(consumer) as running:
             eventually(lambda: "no login to Kafka for the moment" in caplog.text)
-    assert raised == []
+    assert running.error is None
 
 
 def test_a_refused_secret_of_an_oauth_client_ends_a_consumer() -> None:
     with TokenServer(600, {"orders": "hunter2"}) as tokens:
         consumer = logging_in(tokens.login("orders") | {"sasl.oauthbearer.client.secret": "wrong"})
-        with reading(consumer) as raised:
-            eventually(lambda: raised)
-    assert isinstance(raised[0], NotPermitted)
-    assert "invalid_client" in str(raised[0])
-
-
-@contextmanager
-def reading(consumer: DatabaseChangeConsumer) -> Iterator[list[BaseException]]:
-    """Run a consumer beside the block, and stop it after that; gives what it raises."""
-    raised: list[BaseException] = []
-
-    def run() -> None:
-        try:
-            consumer.run()
-        except BaseException as error:  # noqa: BLE001 - all of them are of interest
-            raised.append(error)
-
-    thread = threading.Thread(target=run)
-    thread.start()
-    try:
-        yield raised
-    finally:
-        consumer.stop()
-        thread.join(30)
+        with Running(consumer) as running:
+            eventually(running.has_ended)
+    assert isinstance(running.error, NotPermitted)
+    assert "invalid_client" in str(running.error)

@@ -24,6 +24,7 @@ from watcher import aws
 from watcher.config.kafka.librdkafka_refusals import refused_by_librdkafka
 from watcher.config.kafka_client import client_properties, producer_properties
 from watcher.config.mongodb.pymongo_refusals import refused_by_pymongo
+from watcher.consumer import DatabaseChangeConsumer, ReadError
 from watcher.consumer.connection import common_properties, consumer_properties
 from watcher.errors import ConfigurationError, CredentialsRefused, Outage
 from watcher.kafka.properties import producer_config
@@ -168,6 +169,16 @@ def test_a_role_whose_credentials_do_not_come_is_an_outage(monkeypatch: pytest.M
     monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
     with pytest.raises(Outage, match="AWS gives no credentials"):
         aws.Tokens("eu-central-1").next()
+
+
+def test_a_consumer_says_that_credentials_do_not_come(monkeypatch: pytest.MonkeyPatch) -> None:
+    without_credentials(monkeypatch)
+    monkeypatch.setenv("AWS_CONTAINER_CREDENTIALS_FULL_URI", "http://127.0.0.1:1/")
+    consumer = DatabaseChangeConsumer(BROKERS, "g", ["t"], kafka=LOGIN)
+    consumer.on_other(lambda change: None)
+    with pytest.raises(ReadError, match="AWS gives no credentials") as error:
+        consumer.run()
+    assert "The worker" not in error.value.hint
 
 
 def test_a_missing_package_is_named_with_its_command(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from confluent_kafka import KafkaError, KafkaException
 
 from watcher.consumer.errors import ReadError
-from watcher.errors import ConfigurationError, NotPermitted, WatcherError
+from watcher.errors import ConfigurationError, NotPermitted, Outage, WatcherError, command_hint
 from watcher.librdkafka import no_bare_errors, was_cut_short
 
 if TYPE_CHECKING:
@@ -47,6 +47,8 @@ def translated(ours: Callable[[KafkaError], WatcherError]) -> Iterator[None]:
             yield
     except KafkaException as error:
         raise ours(error.args[0]) from error
+    except Outage as error:  # of AWS, which is asked for credentials
+        raise ReadError(str(error), hint=command_hint(error)) from error
 
 
 def read_errors(settings: Settings) -> AbstractContextManager[None]:

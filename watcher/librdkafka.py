@@ -25,7 +25,12 @@ def common_properties(properties: Mapping[str, V]) -> dict[str, V]:
     return {key: value for key, value in properties.items() if key.startswith(COMMON_PREFIXES)}
 
 
-NOT_ABOUT_CREDENTIALS = ("Local: Broker transport failure", "Local: Timed out", "Failed to acquire SASL OAUTHBEARER token")
+NOT_ABOUT_CREDENTIALS = (
+    "Local: Broker transport failure",
+    "Local: Timed out",
+    "Failed to acquire SASL OAUTHBEARER token",
+    "there is no token available",
+)
 """Words of an authentication that did not get so far: the broker was restarting, or whoever gives out tokens is down."""
 
 _TOKEN_REFUSED = re.compile(r'"error"\s*:\s*"(?:invalid_|unauthorized_client|unsupported_grant_type|access_denied)')

@@ -126,3 +126,23 @@ def test_a_refused_secret_of_an_oauth_client_ends_a_consumer() -> None:
             eventually(running.has_ended)
     assert isinstance(running.error, NotPermitted)
     assert "invalid_client" in str(running.error)
+
+
+NO_TOKEN = KafkaError(KafkaError._AUTHENTICATION, "Failed to acquire SASL OAUTHBEARER token: Could not connect to server")
+OLD_TOKEN = KafkaError(KafkaError.SASL_AUTHENTICATION_FAILED, 'SASL authentication error: {"status":"invalid_token"}')
+WRONG = KafkaError(KafkaError.SASL_AUTHENTICATION_FAILED, "SASL authentication error: Authentication failed")
+
+
+@pytest.mark.parametrize(
+    ("told", "ends"), [([OLD_TOKEN], True), ([NO_TOKEN], False), ([NO_TOKEN, OLD_TOKEN], False), ([NO_TOKEN, WRONG], True)]
+)
+def test_an_old_token_is_no_wrong_one(told: list[KafkaError], ends: bool) -> None:
+    nothing: dict[str, Any] = dict.fromkeys(("assigned", "revoked", "lost", "committed", "uncommitted"), lambda *_: None)
+    reader = feed.Feed({"bootstrap.servers": NOBODY, "group.id": "g"}, ["t"], **nothing)
+    try:
+        for error in told:
+            reader._note(error)
+        raised = raised_by(lambda: reader.read(0))
+    finally:
+        reader.close()
+    assert isinstance(raised, NotPermitted) is ends

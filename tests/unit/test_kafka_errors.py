@@ -101,6 +101,7 @@ def test_why_a_topic_was_not_created(code: int, kind: type[WatcherError]) -> Non
 
 OUTAGE = Outage("asking for the topics failed", hint="a hint", component="kafka")
 UNTRUSTED = KafkaError(KafkaError._SSL, "SSL handshake failed: error:0A000086:SSL routines::certificate verify failed: broker …")
+UNCERTIFIED = KafkaError(KafkaError._SSL, "Receive failed: error:0A000412:SSL routines::ssl/tls alert bad certificate: SSL alert …")
 CUT = KafkaError(KafkaError._SSL, "SSL handshake failed: Disconnected: connecting to a PLAINTEXT broker listener?")
 AWAY = KafkaError(KafkaError._TRANSPORT, "Connect to 127.0.0.1:9092 failed: Connection refused")
 ALL_DOWN = KafkaError(KafkaError._ALL_BROKERS_DOWN, "1/1 brokers are down")
@@ -116,6 +117,8 @@ REFUSED = KafkaError(KafkaError._AUTHENTICATION, "SASL authentication error: Aut
         ([CUT, ALL_DOWN], Outage, "Disconnected"),
         ([UNTRUSTED, ALL_DOWN], NotPermitted, "certificate cannot be trusted"),
         ([UNTRUSTED, AWAY], Outage, "certificate verify failed"),
+        ([UNCERTIFIED, ALL_DOWN], NotPermitted, "does not accept the watcher's certificate"),
+        ([UNCERTIFIED, AWAY], Outage, "alert bad certificate"),
         ([AWAY, REFUSED], CredentialsRefused, "Authentication failed"),
     ],
 )

@@ -3,11 +3,20 @@
 from __future__ import annotations
 
 import contextlib
+import re
 from collections.abc import Iterable, Iterator, Mapping
 
 from confluent_kafka import KafkaError, KafkaException
 
-from watcher.errors import ConfigurationError, CredentialsRefused, NotPermitted, Outage, Stop, UnsupportedServer, WatcherError
+from watcher.errors import (
+    ConfigurationError,
+    CredentialsRefused,
+    NotPermitted,
+    Outage,
+    Stop,
+    UnsupportedServer,
+    WatcherError,
+)
 from watcher.kafka.error_table import CREDENTIALS_HINT, MEANINGS, REACH_HINT, UNKNOWN, Answer
 from watcher.librdkafka import no_bare_errors, was_cut_short
 
@@ -34,6 +43,15 @@ STOPS: Mapping[Answer, type[Stop]] = {
 CERTIFICATE_REFUSED = "certificate verify failed"
 """OpenSSL's words. librdkafka's codes do not tell a bad certificate from a handshake that was cut off."""
 
+OWN_CERTIFICATE_REFUSED = re.compile(
+    "alert (?:certificate required|bad certificate|unsupported certificate|certificate (?:revoked|expired|unknown)|unknown ca)"
+)
+"""OpenSSL's words for what a broker says of its client's certificate (RFC 8446, 6.2)."""
+
+OWN_CERTIFICATE_HINT = (
+    "The broker wants a client's certificate by a CA that it trusts: check ssl.certificate.location and ssl.key.location in "
+    "the [kafka] table."
+)
 CERTIFICATE_HINT = "Check ssl.ca.location in the [kafka] table, and that the broker's certificate is for its host and still valid."
 
 
@@ -83,4 +101,6 @@ def explained(outage: Outage, troubles: Iterable[KafkaError]) -> WatcherError:
     first = unreachable[0]
     if all(CERTIFICATE_REFUSED in failure.str() for failure in unreachable):
         return NotPermitted(f"Kafka's certificate cannot be trusted: {first.str()}", hint=CERTIFICATE_HINT)
+    if all(OWN_CERTIFICATE_REFUSED.search(failure.str()) for failure in unreachable):
+        return NotPermitted(f"Kafka does not accept the watcher's certificate: {first.str()}", hint=OWN_CERTIFICATE_HINT)
     return Outage(f"Kafka does not answer: {first.str()}", hint=outage.hint, component=outage.component, code=first.name())

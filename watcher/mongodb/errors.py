@@ -93,6 +93,11 @@ CUT_OFF = AutoReconnect.__name__
 """Code of an outage that began when the other end closed the connection. mongod also does this when an event fits into a reply but
 the token after it does not: the token holds the document's `_id` at twice its length, which matters from 8 kB on."""
 AT_TIME_HINT = "MongoDB keeps the past for minSnapshotHistoryWindowInSeconds, 300 by default. The worker reads at a later time."
+CLOSED = ": connection closed"
+CLOSED_HINT = (
+    "The server takes connections and closes them; its log says why. It may want TLS, or a client's certificate by a CA that it "
+    "trusts: see tls and tlsCertificateKeyFile in docs/logins.md. The worker keeps trying."
+)
 REACH_HINT = "Is mongod running, and are host and port in mongodb_uri right? The worker keeps trying."
 
 URI_REFUSED = Kind(ConfigurationError, "mongodb_uri", URI_HINT, {})
@@ -240,6 +245,8 @@ def _unreachable(error: ServerSelectionTimeoutError) -> WatcherError | None:
     if any(words in str(error) for words in NOT_THIS_REPLICA_SET):
         text = f"No server of mongodb_uri is in the replica set that it names: {_first_sentence(error)}"
         return _outage(text, REPLICA_SET_HINT, "NotThisReplicaSet")
+    if CLOSED in _first_sentence(error):
+        return _outage(f"{UNREACHABLE.says}: {_first_sentence(error)}", CLOSED_HINT, type(error).__name__)
     if NO_SUCH_MEMBER in str(error) and "Primary()" not in _first_sentence(error):
         return _outage(f"No member of MongoDB may be read from: {_first_sentence(error)}", PREFERENCE_HINT, "NoSuchMember")
     return None

@@ -65,7 +65,7 @@ def subject_of(certificate: Path) -> str:
     return x509.load_pem_x509_certificate(pem[pem.index(b"-----BEGIN CERTIFICATE") :]).subject.rfc4514_string()
 
 
-def add_x509_user(mongo: ReplicaSet, certificate: Path, database: str) -> None:
-    """A MongoDB user who is known by a certificate, and may read one database."""
+def add_x509_user(mongo: ReplicaSet, certificate: Path) -> None:
+    """A MongoDB user who is known by a certificate, and may read all databases."""
     with mongo.client() as client:
-        client["$external"].command("createUser", subject_of(certificate), roles=[{"role": "read", "db": database}])
+        client["$external"].command("createUser", subject_of(certificate), roles=[{"role": "readAnyDatabase", "db": "admin"}])

@@ -63,7 +63,7 @@ class Certificates:
         _write_certificate(self.server, ca.issue_cert(HOST))
         _write_certificate(self.expired, ca.issue_cert(HOST, not_before=LONG_AGO, not_after=EXPIRED))
         for path, signer in ((self.client, ca), (self.client_of_other_ca, other_ca)):
-            _write_certificate(path, signer.issue_cert(common_name="watcher", organization_name="Tests"))
+            _write_certificate(path, signer.issue_cert("watcher.example.com", common_name="watcher", organization_name="Tests"))
 
 
 def _write_certificate(path: Path, certificate: trustme.LeafCert) -> None:

@@ -144,7 +144,7 @@ docs-parts: setup ## write the tables, the example and the pictures in docs/ ane
 
 .PHONY: lock
 lock: $(LOCK_VENV)/bin/uv ## pin the newest allowed dependencies, transitive ones too
-	@$(COMPILE) --upgrade pyproject.toml --extra sandbox --group dev --output-file requirements-dev.lock
+	@$(COMPILE) --upgrade pyproject.toml --extra sandbox --extra aws --group dev --output-file requirements-dev.lock
 	@$(COMPILE) --upgrade pyproject.toml --constraint requirements-dev.lock --output-file requirements.lock
 	@$(COMPILE) --upgrade --group docs --output-file requirements-docs.lock
 	@$(COMPILE) --upgrade --group dist --output-file requirements-dist.lock

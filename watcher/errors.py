@@ -32,6 +32,8 @@ DISK_FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 KEEPS_TRYING = "The worker keeps trying."
 """Last sentence of the hint of an outage."""
 
+QUOTA_HINT = "Kafka's quota for this principal or client id is used up; kafka-configs.sh shows and raises it."
+
 
 class WatcherError(Exception):
     """An error with a message for people, and a hint that says what to do."""

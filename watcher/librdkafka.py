@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import re
 import sys
 from collections.abc import Iterator, Mapping
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
+
+if TYPE_CHECKING:
+    from confluent_kafka import KafkaError
 
 V = TypeVar("V")
 
@@ -19,6 +23,25 @@ def common_properties(properties: Mapping[str, V]) -> dict[str, V]:
     """Return the properties that every kind of client takes. librdkafka warns of a producer's properties in a consumer, and the
     other way round."""
     return {key: value for key, value in properties.items() if key.startswith(COMMON_PREFIXES)}
+
+
+NOT_ABOUT_CREDENTIALS = (
+    "Local: Broker transport failure",
+    "Local: Timed out",
+    "Failed to acquire SASL OAUTHBEARER token",
+    "there is no token available",
+)
+"""Words of an authentication that did not get so far: the broker was restarting, or whoever gives out tokens is down."""
+
+_TOKEN_REFUSED = re.compile(r'"error"\s*:\s*"(?:invalid_|unauthorized_client|unsupported_grant_type|access_denied)')
+"""The answer of an OAuth server that does not accept what it was sent (RFC 6749, 5.2)."""
+
+
+def was_cut_short(error: KafkaError) -> bool:
+    """Return True for an authentication that failed before anybody had looked at the credentials."""
+    if error.name() != "_AUTHENTICATION" or _TOKEN_REFUSED.search(error.str()):
+        return False
+    return any(words in error.str() for words in NOT_ABOUT_CREDENTIALS)
 
 
 LOST_ERROR = "returned NULL without setting an exception"

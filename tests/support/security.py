@@ -47,7 +47,7 @@ Grant = tuple[ResourceType, str, AclOperation]
 
 
 class Certificates:
-    """Files in PEM: our CA, a server's certificate by it, one that has expired, and a CA that has signed neither."""
+    """Files in PEM: our CA, and by it a server's certificate, an expired one and a client's; another CA, and a client's by that."""
 
     def __init__(self, directory: Path) -> None:
         directory.mkdir(parents=True, exist_ok=True)
@@ -56,10 +56,14 @@ class Certificates:
         self.other_ca = directory / "other-ca.pem"
         self.server = directory / "server.pem"
         self.expired = directory / "expired.pem"
+        self.client = directory / "client.pem"
+        self.client_of_other_ca = directory / "client-of-other-ca.pem"
         ca.cert_pem.write_to_path(str(self.ca))
-        trustme.CA().cert_pem.write_to_path(str(self.other_ca))
+        (other_ca := trustme.CA()).cert_pem.write_to_path(str(self.other_ca))
         _write_certificate(self.server, ca.issue_cert(HOST))
         _write_certificate(self.expired, ca.issue_cert(HOST, not_before=LONG_AGO, not_after=EXPIRED))
+        for path, signer in ((self.client, ca), (self.client_of_other_ca, other_ca)):
+            _write_certificate(path, signer.issue_cert("watcher.example.com", common_name="watcher", organization_name="Tests"))
 
 
 def _write_certificate(path: Path, certificate: trustme.LeafCert) -> None:

@@ -84,6 +84,14 @@ def test_troubles_between_hosts_are_on_the_page_of_the_watcher(page: Page) -> No
     assert "Other hosts not the same settings on all hosts: host-<b> has batch_size = 500, this host 1000 Hint: Use" in words
 
 
+def test_a_quota_that_is_used_up_is_on_the_page_of_the_watcher(page: Page) -> None:
+    page.show(row("crm", WatcherState.STREAMING, throttledSeconds=41.3))
+    words = " ".join(Elements(page.get("/watchers/crm").text).text.split())
+    assert (
+        "Quota of Kafka Kafka held its writes back for 41 s of the last minute, because a quota is used up Hint: Kafka's" in words
+    )
+
+
 @pytest.mark.parametrize(
     ("states", "sentence", "level"),
     [

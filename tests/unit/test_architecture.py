@@ -18,7 +18,7 @@ pytestmark = pytest.mark.one_python  # rules of the source
 ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "watcher"
 
-SHARED = frozenset({"config", "errors", "librdkafka", "log", "operations", "pids", "private"})
+SHARED = frozenset({"config", "errors", "librdkafka", "log", "aws", "operations", "pids", "private"})
 VALUES = SHARED | {"bson_elements", "model", "oplog"}
 """Values that travel the data path, and what all share."""
 
@@ -55,8 +55,9 @@ ALLOWED: dict[str, frozenset[str]] = {
     "model": frozenset({"oplog"}),
     "oplog": frozenset(),
     "status": frozenset({"log", "private"}),  # not for the data path: only a worker tells of itself
-    "config": frozenset({"errors", "librdkafka", "operations"}),
+    "config": frozenset({"errors", "librdkafka", "aws", "operations"}),
     "librdkafka": frozenset(),
+    "aws": frozenset({"errors"}),
     "log": frozenset(),
     "operations": frozenset(),
     "pids": frozenset(),

@@ -9,6 +9,9 @@ from typing import Any
 import pytest
 from confluent_kafka import KafkaError, KafkaException
 
+from tests.support.consuming import Running
+from tests.support.token_server import TokenServer
+from tests.support.waiting import eventually
 from tests.unit.test_ownership import SETTINGS
 from watcher.consumer import Change, ConsumerOptions, DatabaseChangeConsumer
 from watcher.consumer.delivery.attempts import Attempts
@@ -16,7 +19,7 @@ from watcher.consumer.delivery.watchdog import Watchdog
 from watcher.consumer.errors import ReadError
 from watcher.consumer.reading import feed, topics
 from watcher.consumer.reading.reader import MessageReader
-from watcher.errors import ConfigurationError
+from watcher.errors import ConfigurationError, NotPermitted
 
 NOBODY = "127.0.0.1:1"
 FENCED = KafkaError(KafkaError.FENCED_INSTANCE_ID, "fenced by a newer instance", fatal=True)
@@ -98,3 +101,48 @@ def test_a_handler_that_raises_such_an_error_is_tried_again() -> None:
     [(_, error)] = ended
     assert isinstance(error, KafkaException)
     assert len(calls) == 2
+
+
+def logging_in(login: dict[str, str]) -> DatabaseChangeConsumer:
+    """A consumer whose brokers are not reached, as it gets no token for them."""
+    consumer = DatabaseChangeConsumer(NOBODY, "g", ["t"], kafka={"security.protocol": "SASL_PLAINTEXT", **login})
+    consumer.on_other(lambda change: None)
+    return consumer
+
+
+def test_a_consumer_waits_for_a_server_of_tokens_that_is_away(caplog: pytest.LogCaptureFixture) -> None:
+    with TokenServer(600, {"orders": "hunter2"}) as tokens:
+        tokens.is_away = True
+        consumer = logging_in(tokens.login("orders"))
+        with Running(consumer) as running:
+            eventually(lambda: "no login to Kafka for the moment" in caplog.text)
+    assert running.error is None
+
+
+def test_a_refused_secret_of_an_oauth_client_ends_a_consumer() -> None:
+    with TokenServer(600, {"orders": "hunter2"}) as tokens:
+        consumer = logging_in(tokens.login("orders") | {"sasl.oauthbearer.client.secret": "wrong"})
+        with Running(consumer) as running:
+            eventually(running.has_ended)
+    assert isinstance(running.error, NotPermitted)
+    assert "invalid_client" in str(running.error)
+
+
+NO_TOKEN = KafkaError(KafkaError._AUTHENTICATION, "Failed to acquire SASL OAUTHBEARER token: Could not connect to server")
+OLD_TOKEN = KafkaError(KafkaError.SASL_AUTHENTICATION_FAILED, 'SASL authentication error: {"status":"invalid_token"}')
+WRONG = KafkaError(KafkaError.SASL_AUTHENTICATION_FAILED, "SASL authentication error: Authentication failed")
+
+
+@pytest.mark.parametrize(
+    ("told", "ends"), [([OLD_TOKEN], True), ([NO_TOKEN], False), ([NO_TOKEN, OLD_TOKEN], False), ([NO_TOKEN, WRONG], True)]
+)
+def test_an_old_token_is_no_wrong_one(told: list[KafkaError], ends: bool) -> None:
+    nothing: dict[str, Any] = dict.fromkeys(("assigned", "revoked", "lost", "committed", "uncommitted"), lambda *_: None)
+    reader = feed.Feed({"bootstrap.servers": NOBODY, "group.id": "g"}, ["t"], **nothing)
+    try:
+        for error in told:
+            reader._note(error)
+        raised = raised_by(lambda: reader.read(0))
+    finally:
+        reader.close()
+    assert isinstance(raised, NotPermitted) is ends

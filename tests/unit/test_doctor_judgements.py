@@ -17,7 +17,7 @@ from tests.support.doctoring import as_settings, check_fix
 from tests.support.worker import watcher_settings
 from watcher.doctor.check import Outcome
 from watcher.doctor.clocks import judge_skew
-from watcher.doctor.kafka.cluster import Kafka, _away_from_home
+from watcher.doctor.kafka.cluster import Kafka, _away_from_home, authentication
 from watcher.doctor.kafka.copies import judge_copies
 from watcher.doctor.kafka.lease import judge_lease
 from watcher.doctor.kafka.topics import judge_position_topic, judge_rights, judge_stamp
@@ -348,3 +348,21 @@ def test_how_long_images_are_kept(seconds: int | str, wanted: str, outcome: Outc
     assert finding.outcome is outcome
     assert ("10m" in finding.text) is (seconds == 600)
     assert ("whenAvailable" in finding.fix) is (outcome is WARNING)
+
+
+@pytest.mark.parametrize(
+    ("properties", "text"),
+    [
+        ({}, "PLAINTEXT, without a user"),
+        ({"security.protocol": "sasl_ssl", "sasl.mechanism": "PLAIN", "sasl.username": "ada"}, "SASL_SSL, as ada"),
+        (
+            {"security.protocol": "SASL_SSL", "sasl.mechanism": "OAUTHBEARER", "sasl.oauthbearer.client.id": "ada"},
+            "SASL_SSL, as ada",
+        ),
+        ({"security.protocol": "SASL_SSL", "sasl.mechanism": "AWS_MSK_IAM"}, "SASL_SSL, by AWS_MSK_IAM"),
+        ({"security.protocol": "SSL", "ssl.certificate.location": "c.pem"}, "SSL, with a client certificate"),
+        ({"security.protocol": "SSL"}, "SSL, without a user"),
+    ],
+)
+def test_the_login_is_told_without_its_secret(properties: dict[str, str], text: str) -> None:
+    assert authentication(Kafka(replace(SETTINGS, kafka=properties))).text == text

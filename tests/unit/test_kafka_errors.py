@@ -101,6 +101,7 @@ def test_why_a_topic_was_not_created(code: int, kind: type[WatcherError]) -> Non
 
 OUTAGE = Outage("asking for the topics failed", hint="a hint", component="kafka")
 UNTRUSTED = KafkaError(KafkaError._SSL, "SSL handshake failed: error:0A000086:SSL routines::certificate verify failed: broker …")
+UNCERTIFIED = KafkaError(KafkaError._SSL, "Receive failed: error:0A000412:SSL routines::ssl/tls alert bad certificate: SSL alert …")
 CUT = KafkaError(KafkaError._SSL, "SSL handshake failed: Disconnected: connecting to a PLAINTEXT broker listener?")
 AWAY = KafkaError(KafkaError._TRANSPORT, "Connect to 127.0.0.1:9092 failed: Connection refused")
 ALL_DOWN = KafkaError(KafkaError._ALL_BROKERS_DOWN, "1/1 brokers are down")
@@ -116,6 +117,8 @@ REFUSED = KafkaError(KafkaError._AUTHENTICATION, "SASL authentication error: Aut
         ([CUT, ALL_DOWN], Outage, "Disconnected"),
         ([UNTRUSTED, ALL_DOWN], NotPermitted, "certificate cannot be trusted"),
         ([UNTRUSTED, AWAY], Outage, "certificate verify failed"),
+        ([UNCERTIFIED, ALL_DOWN], NotPermitted, "does not accept the watcher's certificate"),
+        ([UNCERTIFIED, AWAY], Outage, "alert bad certificate"),
         ([AWAY, REFUSED], CredentialsRefused, "Authentication failed"),
     ],
 )
@@ -159,6 +162,7 @@ def test_a_broker_that_takes_connections_and_says_nothing_does_not_answer() -> N
     [
         "SASL PLAIN mechanism handshake failed: Local: Broker transport failure: broker's supported mechanisms: (n/a)",
         "Failed to acquire SASL OAUTHBEARER token: Could not connect to server",
+        'Failed to acquire SASL OAUTHBEARER token: {"error": "temporarily_unavailable"}',
     ],
 )
 def test_an_authentication_that_was_cut_short_is_an_outage(text: str) -> None:
@@ -167,3 +171,11 @@ def test_an_authentication_that_was_cut_short_is_an_outage(text: str) -> None:
     assert type(explained(away, [trouble])) is Outage
     assert type(as_watcher_error(trouble, "opening")) is Outage
     assert type(explained(away, [trouble, KafkaError(KafkaError._AUTHENTICATION, "Authentication failed")])) is CredentialsRefused
+
+
+@pytest.mark.parametrize("answer", ['{"error":"invalid_client","error_description":"Bad secret"}', '{ "error" : "access_denied" }'])
+def test_a_token_that_is_refused_is_about_credentials(answer: str) -> None:
+    trouble = KafkaError(KafkaError._AUTHENTICATION, f"Failed to acquire SASL OAUTHBEARER token: {answer}")
+    away = Outage("Kafka: asking for the topics failed", component="kafka", code="_TRANSPORT")
+    assert type(explained(away, [trouble])) is CredentialsRefused
+    assert type(as_watcher_error(trouble, "opening")) is CredentialsRefused

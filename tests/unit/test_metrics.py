@@ -88,6 +88,8 @@ def progress(monkeypatch: pytest.MonkeyPatch) -> Progress:
     progress.received(Batch([], token(NOON - 5), NOON, ended=True, oplog=FULL_OPLOG))
     progress.encoded(2, 20)
     progress.waited(1.5)
+    progress.throttled(0.25)
+    progress.throttled(0.5)
     return progress
 
 
@@ -180,6 +182,7 @@ def test_prometheus_own_tool_finds_nothing_to_say(progress: Progress) -> None:
         ("watcher_queue_messages", {}, 2),
         ("watcher_queue_bytes", {}, 20),
         ("watcher_backpressure_seconds_total", {}, 1.5),
+        ("watcher_kafka_throttle_seconds_total", {}, 0.75),
         ("watcher_reopens_total", {"reason": "kafka"}, 1),
         ("watcher_reopens_total", {"reason": "invalidate"}, 1),
         ("watcher_reopens_total", {"reason": "mongodb"}, 0),

@@ -297,3 +297,13 @@ def test_only_what_is_wrong_with_a_query_is_blamed_on_it(code: int, kind: type[W
     with pytest.raises(WatcherError) as caught, translated(query=True):
         raise OperationFailure("words of the server.", code, {"errmsg": "words of the server.", "code": code})
     assert type(caught.value) is kind
+
+
+def test_a_server_that_hangs_up_may_want_a_certificate() -> None:
+    closed = ServerSelectionTimeoutError(
+        "h:1: connection closed (configured timeouts: connectTimeoutMS: 5000.0ms), Timeout: 5.0s, …"
+    )
+    outage = translation(closed)
+    assert isinstance(outage, Outage)
+    assert (str(outage), outage.code) == ("MongoDB does not answer: h:1: connection closed", "ServerSelectionTimeoutError")
+    assert "tlsCertificateKeyFile" in outage.hint

@@ -185,7 +185,7 @@ def test_wheel_metadata(wheel: Path) -> None:
     with ZipFile(wheel) as archive:
         distribution = PathDistribution(ZipPath(archive, next(_metadata_directories(archive))))
         assert distribution.version == watcher.__version__
-        assert distribution.metadata.get_all("Provides-Extra") == ["sandbox"]
+        assert distribution.metadata.get_all("Provides-Extra") == ["aws", "sandbox"]
         assert [(entry.name, entry.value) for entry in distribution.entry_points] == [("watcherctl", "watcher.cli:main")]
 
 

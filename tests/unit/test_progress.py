@@ -441,6 +441,26 @@ def test_a_worker_without_a_lease_is_named_for_a_minute(progress: Progress, monk
     assert status_report(progress).foreigner == "process 7 on host-3"
 
 
+def test_a_quota_is_told_for_a_minute_and_logged_when_it_begins(
+    progress: Progress, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    now = [1000.0]
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
+    for told in ((0, 20.0), (10, 30.0), (20, 30.0)):
+        now[0] = 1000.0 + told[0]
+        progress.throttled(told[1])
+    assert status_report(progress).throttled_seconds == 60.0
+    now[0] = 1065.0
+    assert status_report(progress).throttled_seconds == 60.0
+    now[0] = 1075.0
+    assert status_report(progress).throttled_seconds == 30.0
+    now[0] = 1090.0
+    assert status_report(progress).throttled_seconds == 0.0
+    progress.throttled(0.5)
+    assert [record.getMessage() for record in caplog.records] == ["Kafka holds back the writes, because a quota is used up"] * 2
+    assert progress.throttling.seconds == 80.5
+
+
 def test_as_long_as_it_is_not_known_who_has_the_lease_it_is_opening(progress: Progress, caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.INFO):
         progress.standing_by(WorkerState.OPENING, Active(Owner("5a11", "host-2", 1)), 9)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from watcher.aws import with_token
 from watcher.config.kafka.librdkafka_limits import TRANSACTION_TIMEOUT_MS, within_limits
 from watcher.config.settings import Settings
 from watcher.librdkafka import common_properties
@@ -14,8 +15,11 @@ QUEUE_KBYTES = 64 * 1024
 
 
 def client_properties(settings: Settings) -> dict[str, Any]:
-    """librdkafka's properties for the connection: brokers, client id, and authentication and TLS from the `[kafka]` table."""
-    common = common_properties(within_limits(settings.kafka))
+    """librdkafka's properties for the connection: brokers, client id, and authentication and TLS from the `[kafka]` table.
+
+    Errors: those of `with_token`, if the login is AWS's.
+    """
+    common = with_token(common_properties(within_limits(settings.kafka)), settings.kafka_brokers)
     return {**common, "bootstrap.servers": settings.kafka_brokers, "client.id": settings.kafka_client_id}
 
 

@@ -7,6 +7,7 @@ import re
 from collections.abc import Collection, Mapping
 from typing import Any
 
+from watcher.aws import with_token
 from watcher.consumer.names import is_topic
 from watcher.consumer.offsets.reset import Reset
 from watcher.decoding.avro import SchemaOf
@@ -112,9 +113,10 @@ def _hides(pattern: str, topic: str) -> bool:
 def consumer_properties(brokers: str, group_id: str, properties: Mapping[str, Any], dead_letter_topic: str) -> dict[str, Any]:
     """Properties for reading as a member of the group.
 
-    The dead-letter topic is hidden from subscriptions by pattern. Otherwise a bad record would come back for ever.
+    The dead-letter topic is hidden from subscriptions by pattern. Otherwise a bad record would come back for ever. Errors: those of
+    `with_token`.
     """
-    flat = flattened(properties)
+    flat = with_token(flattened(properties), brokers)
     return {
         "auto.offset.reset": DEFAULT_RESET,
         **_membership(flat),
@@ -175,6 +177,6 @@ def schema_reader(properties: Mapping[str, Any], **options: Any) -> SchemaOf | N
 
 
 def common_properties(brokers: str, properties: Mapping[str, Any]) -> dict[str, Any]:
-    """Properties that every client needs: brokers, login and TLS."""
+    """Properties that every client needs: brokers, login and TLS. Errors: those of `with_token`."""
     login = {name: properties[name] for name in LOGIN_CALLBACKS if name in properties}
-    return {**common(properties), **login, "bootstrap.servers": brokers}
+    return {**with_token({**common(properties), **login}, brokers), "bootstrap.servers": brokers}

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 from confluent_kafka import KafkaError, KafkaException
 
 from watcher.consumer.errors import ReadError
-from watcher.errors import ConfigurationError, NotPermitted, WatcherError
-from watcher.librdkafka import no_bare_errors
+from watcher.errors import ConfigurationError, NotPermitted, Outage, WatcherError, command_hint
+from watcher.librdkafka import no_bare_errors, was_cut_short
 
 if TYPE_CHECKING:
     from watcher.config import Settings  # users of DatabaseChangeConsumer need not load it
@@ -34,6 +34,11 @@ NO_OFFSET_HINT = (
 )
 
 
+def is_refused_login(error: KafkaError) -> bool:
+    """Return True if the credentials are not accepted. It is no refusal when they could not be looked at."""
+    return error.code() in LOGIN_REFUSED and not was_cut_short(error)
+
+
 @contextlib.contextmanager
 def translated(ours: Callable[[KafkaError], WatcherError]) -> Iterator[None]:
     """Turn librdkafka's exceptions into what `ours` makes of them."""
@@ -42,6 +47,8 @@ def translated(ours: Callable[[KafkaError], WatcherError]) -> Iterator[None]:
             yield
     except KafkaException as error:
         raise ours(error.args[0]) from error
+    except Outage as error:  # of AWS, which is asked for credentials
+        raise ReadError(str(error), hint=command_hint(error)) from error
 
 
 def read_errors(settings: Settings) -> AbstractContextManager[None]:
@@ -58,7 +65,7 @@ def error_for(error: KafkaError, brokers: str, properties: str) -> WatcherError:
     """Like `read_error`. `properties` names the place where the user has set librdkafka's properties."""
     text = f"Kafka at {brokers}: {error.str()}"
     code = error.code()
-    if code in LOGIN_REFUSED:
+    if is_refused_login(error):
         return NotPermitted(text, hint=f"Check the sasl.* and ssl.* settings in {properties}.")
     if code in NOT_AUTHORISED:
         return NotPermitted(

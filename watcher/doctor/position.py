@@ -13,8 +13,9 @@ from confluent_kafka import KafkaError
 
 from watcher.config import Deployment, Settings
 from watcher.doctor.check import Check, Finding, failed, not_checked, ok, warning
-from watcher.errors import PositionLost
+from watcher.errors import QUOTA_HINT, PositionLost
 from watcher.fleet.polling import command_line, is_alive, is_still
+from watcher.fleet.troubles import THROTTLED_SECONDS, throttled_in_words
 from watcher.kafka.ownership import check_database, position_gone
 from watcher.kafka.position import Saved, Stamp
 from watcher.kafka.position_reader import PositionReader
@@ -155,10 +156,21 @@ def judge_owner(last: Owner, our_worker: int | None, host: str, settings: Settin
     return ok(f"{who} wrote it last; another process has its number now")
 
 
+def throttling(position: SavedPosition) -> Finding:
+    """Check that no quota of Kafka's holds back our worker. Kafka tells that in its answers to writes alone."""
+    report = position.report
+    if report is None or position.our_worker is None:
+        return not_checked("because no worker runs here")
+    if report.throttled_seconds >= THROTTLED_SECONDS:
+        return warning(throttled_in_words(report.throttled_seconds), QUOTA_HINT)
+    return ok("Kafka holds back no writes")
+
+
 SAVED = "position.saved"
 
 CHECKS: tuple[Check[SavedPosition], ...] = (
     Check(SAVED, saved, needs=("kafka.authentication", "kafka.brokers")),
     Check("position.in-oplog", in_oplog, needs=(SAVED, "mongodb.privileges")),
     Check("position.owner", owner, needs=(SAVED,)),
+    Check("position.throttling", throttling),
 )

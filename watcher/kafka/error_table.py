@@ -12,6 +12,8 @@ from enum import StrEnum
 
 from confluent_kafka import KafkaError
 
+from watcher.errors import KEEPS_TRYING, QUOTA_HINT
+
 UNNAMED = {
     "SNAPSHOT_NOT_FOUND": 98,
     "POSITION_OUT_OF_RANGE": 99,
@@ -110,7 +112,7 @@ TABLE = (
     ),
     Meaning(
         Answer.OUTAGE,
-        "Kafka's quota for this principal or client id is used up; kafka-configs.sh shows and raises it. The worker keeps trying.",
+        f"{QUOTA_HINT} {KEEPS_TRYING}",
         "THROTTLING_QUOTA_EXCEEDED",
     ),
     Meaning(

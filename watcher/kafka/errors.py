@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 import contextlib
+import re
 from collections.abc import Iterable, Iterator, Mapping
 
 from confluent_kafka import KafkaError, KafkaException
 
-from watcher.errors import ConfigurationError, CredentialsRefused, NotPermitted, Outage, Stop, UnsupportedServer, WatcherError
+from watcher.errors import (
+    ConfigurationError,
+    CredentialsRefused,
+    NotPermitted,
+    Outage,
+    Stop,
+    UnsupportedServer,
+    WatcherError,
+)
 from watcher.kafka.error_table import CREDENTIALS_HINT, MEANINGS, REACH_HINT, UNKNOWN, Answer
-from watcher.librdkafka import no_bare_errors
+from watcher.librdkafka import no_bare_errors, was_cut_short
 
 NOT_AUTHORISED = {
     KafkaError.TOPIC_AUTHORIZATION_FAILED,
@@ -20,8 +29,6 @@ NOT_AUTHORISED = {
 """Codes that report a missing right."""
 
 AUTHENTICATION_FAILED = {KafkaError.SASL_AUTHENTICATION_FAILED, KafkaError._AUTHENTICATION}
-NOT_ABOUT_CREDENTIALS = ("Local: Broker transport failure", "Local: Timed out", "Failed to acquire SASL OAUTHBEARER token")
-"""Words of an authentication that did not get so far: the broker was restarting, or whoever gives out tokens is down."""
 
 UNREACHABLE = {KafkaError._TRANSPORT, KafkaError._RESOLVE, KafkaError._SSL}
 SILENT = {"_TRANSPORT", "_TIMED_OUT"}
@@ -36,6 +43,15 @@ STOPS: Mapping[Answer, type[Stop]] = {
 CERTIFICATE_REFUSED = "certificate verify failed"
 """OpenSSL's words. librdkafka's codes do not tell a bad certificate from a handshake that was cut off."""
 
+OWN_CERTIFICATE_REFUSED = re.compile(
+    "alert (?:certificate required|bad certificate|unsupported certificate|certificate (?:revoked|expired|unknown)|unknown ca)"
+)
+"""OpenSSL's words for what a broker says of its client's certificate (RFC 8446, 6.2)."""
+
+OWN_CERTIFICATE_HINT = (
+    "The broker wants a client's certificate by a CA that it trusts: check ssl.certificate.location and ssl.key.location in "
+    "the [kafka] table."
+)
 CERTIFICATE_HINT = "Check ssl.ca.location in the [kafka] table, and that the broker's certificate is for its host and still valid."
 
 
@@ -58,7 +74,7 @@ def as_watcher_error(error: KafkaError, doing: str) -> WatcherError:
     """
     text = f"Kafka: {doing} failed: {error.str()}"
     meaning = MEANINGS.get(error.code(), UNKNOWN)
-    if meaning.answer is Answer.CREDENTIALS and _was_cut_short(error):
+    if meaning.answer is Answer.CREDENTIALS and was_cut_short(error):
         return Outage(text, hint=REACH_HINT, component="kafka", code=error.name())
     if meaning.answer is Answer.CREDENTIALS:
         return CredentialsRefused(text, hint=meaning.hint, component="kafka")
@@ -74,9 +90,9 @@ def explained(outage: Outage, troubles: Iterable[KafkaError]) -> WatcherError:
     certificates are a stop only if there was no other trouble.
     """
     failures = list(troubles)
-    if refused := [failure for failure in failures if failure.code() in AUTHENTICATION_FAILED and not _was_cut_short(failure)]:
+    if refused := [failure for failure in failures if failure.code() in AUTHENTICATION_FAILED and not was_cut_short(failure)]:
         return CredentialsRefused(f"Kafka refuses the connection: {refused[0].str()}", hint=CREDENTIALS_HINT, component="kafka")
-    unreachable = [failure for failure in failures if failure.code() in UNREACHABLE or _was_cut_short(failure)]
+    unreachable = [failure for failure in failures if failure.code() in UNREACHABLE or was_cut_short(failure)]
     if not unreachable and outage.code in SILENT:
         text = f"Kafka does not answer: {str(outage).removeprefix('Kafka: ')}"
         return Outage(text, hint=outage.hint, component=outage.component, code=outage.code)
@@ -85,9 +101,6 @@ def explained(outage: Outage, troubles: Iterable[KafkaError]) -> WatcherError:
     first = unreachable[0]
     if all(CERTIFICATE_REFUSED in failure.str() for failure in unreachable):
         return NotPermitted(f"Kafka's certificate cannot be trusted: {first.str()}", hint=CERTIFICATE_HINT)
+    if all(OWN_CERTIFICATE_REFUSED.search(failure.str()) for failure in unreachable):
+        return NotPermitted(f"Kafka does not accept the watcher's certificate: {first.str()}", hint=OWN_CERTIFICATE_HINT)
     return Outage(f"Kafka does not answer: {first.str()}", hint=outage.hint, component=outage.component, code=first.name())
-
-
-def _was_cut_short(error: KafkaError) -> bool:
-    """Return True for an authentication that failed before anybody had looked at the credentials."""
-    return error.code() == KafkaError._AUTHENTICATION and any(words in error.str() for words in NOT_ABOUT_CREDENTIALS)

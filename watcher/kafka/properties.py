@@ -21,12 +21,17 @@ logger = logging.getLogger("librdkafka")
 logger.addFilter(lambda record: FENCED_TEXT not in record.getMessage())
 
 ErrorCallback = Callable[[KafkaError], None]
+ThrottleCallback = Callable[[float], None]
 
 
-def producer_config(settings: Settings, on_error: ErrorCallback) -> dict[str, Any]:
-    """Make the producer's properties. `delivery` decides whether it is transactional or only idempotent."""
+def producer_config(settings: Settings, on_error: ErrorCallback, on_throttle: ThrottleCallback | None = None) -> dict[str, Any]:
+    """Make the producer's properties. `delivery` decides whether it is transactional or only idempotent. `on_throttle` is told the
+    seconds for which a broker holds back what this producer sends."""
     transactional_id = settings.kafka_client_id if settings.delivery == "exactly-once" else ""
-    return {**producer_properties(settings.kafka, transactional_id), **client_properties(settings), **_callbacks(on_error)}
+    config = {**producer_properties(settings.kafka, transactional_id), **client_properties(settings), **_callbacks(on_error)}
+    if on_throttle:
+        config["throttle_cb"] = lambda event: on_throttle(event.throttle_time) if event.throttle_time > 0 else None  # 0: it is over
+    return config
 
 
 def limit_transaction(config: dict[str, Any], seconds: int) -> None:

@@ -27,7 +27,7 @@ from watcher.kafka.ownership import COMMAND_SECONDS, Ownership, check_database
 from watcher.kafka.position import CLAIM_KEY, POSITION_KEY, SETTINGS_KEY, SNAPSHOT_KEY, Command, dump_snapshot
 from watcher.kafka.position_reader import PositionReader
 from watcher.kafka.position_topic import POSITION_PARTITION
-from watcher.kafka.properties import limit_transaction, producer_config
+from watcher.kafka.properties import ThrottleCallback, limit_transaction, producer_config
 from watcher.kafka.refusals import reason
 from watcher.kafka.standby import ActiveWorkers, dump_settings
 from watcher.kafka.topics import Topics
@@ -48,12 +48,20 @@ DEFAULT_MESSAGE_MAX_BYTES = 1_000_000
 class KafkaSink:
     """Delivers a watcher's messages. `open` may be called again after any error."""
 
-    def __init__(self, settings: Settings, owner: Owner, delivered: Delivered, command: Command | None = None) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        owner: Owner,
+        delivered: Delivered,
+        command: Command | None = None,
+        on_throttle: ThrottleCallback | None = None,
+    ) -> None:
         """`delivered` is what this host knows of earlier messages: if there were any, a missing position is a lost one. A `command`
-        takes the watcher over for one change."""
+        takes the watcher over for one change. `on_throttle` is told the seconds for which Kafka holds back the writes."""
         self._settings = settings
         self._owner = owner
         self._command = command
+        self._on_throttle = on_throttle
         self._active_workers = ActiveWorkers(settings)
         self._ownership = Ownership(settings, owner, delivered, command)
         self.newest_snapshot: Snapshot | None = None
@@ -265,7 +273,7 @@ class KafkaSink:
             raise reason(error, self._topics, (*messages, position)) from error
 
     def _new_writer(self) -> Writer:
-        config = producer_config(self._settings, self._troubles.append)
+        config = producer_config(self._settings, self._troubles.append, self._on_throttle)
         if self._command:
             limit_transaction(config, COMMAND_SECONDS)
         config["batch.size"] = min(self._batch_bytes, int(config.get("batch.size", DEFAULT_MESSAGE_MAX_BYTES)))

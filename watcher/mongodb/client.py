@@ -16,8 +16,9 @@ from pymongo.read_preferences import ReadPreference
 from pymongo.server_description import ServerDescription
 from pymongo.server_type import SERVER_TYPE
 
+from watcher.aws import INSTALL
 from watcher.config import Settings
-from watcher.config.mongodb.options import driver_options
+from watcher.config.mongodb.options import driver_options, missing_package
 from watcher.errors import ConfigurationError
 from watcher.mongodb.errors import NO_SESSIONS, URI_HINT, is_of_another_set, lacking, translated
 from watcher.mongodb.replica_set import another_set
@@ -33,6 +34,8 @@ def connect(settings: Settings) -> MongoClient[dict[str, Any]]:
     Errors: ConfigurationError when the URI cannot be used.
     """
     uri = settings.mongodb_uri.get_secret_value()
+    if package := missing_package(uri):  # the driver would say so only when it has reached a server
+        raise ConfigurationError(f"mongodb_uri: authMechanism=MONGODB-AWS needs the package {package}.", hint=INSTALL)
     try:
         with translated():
             return MongoClient(

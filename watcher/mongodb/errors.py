@@ -26,6 +26,7 @@ from pymongo.errors import (
 )
 from pymongo.errors import ConfigurationError as DriverConfigurationError
 
+from watcher.aws import CREDENTIALS_HINT as AWS_HINT
 from watcher.errors import (
     ConfigurationError,
     CredentialsRefused,
@@ -66,6 +67,9 @@ NO_SESSIONS = "Sessions are not supported"
 SASLPREP = "SASLprep"
 """The driver's word for a password that no server could accept, in a plain ValueError."""
 
+NO_AWS_CREDENTIALS = "MONGODB-AWS credentials could not be obtained"
+"""Words of the driver's, in an error like a server's without a code."""
+
 TOO_OLD = "wire version"
 """Words of the driver's error about a server whose protocol is too old for the driver."""
 
@@ -92,6 +96,11 @@ AT_TIME_HINT = "MongoDB keeps the past for minSnapshotHistoryWindowInSeconds, 30
 ANOTHER_SET = "NotThisReplicaSet"
 """Code of an outage that lasts until replicaSet in mongodb_uri is corrected, or a server joins that set."""
 ANOTHER_SET_HINT = "Correct replicaSet in mongodb_uri, or leave it out. The worker keeps trying."
+CLOSED = ": connection closed"
+CLOSED_HINT = (
+    "The server takes connections and closes them; its log says why. It may want TLS, or a client's certificate by a CA that it "
+    "trusts: see tls and tlsCertificateKeyFile in docs/logins.md. The worker keeps trying."
+)
 REACH_HINT = "Is mongod running, and are host and port in mongodb_uri right? The worker keeps trying."
 
 URI_REFUSED = Kind(ConfigurationError, "mongodb_uri", URI_HINT, {})
@@ -176,6 +185,8 @@ def lacking(what: str) -> UnsupportedServer:
 
 def _from_server(error: OperationFailure, *, after_token: bool) -> WatcherError:
     text = _server_text(error)
+    if error.code is None and NO_AWS_CREDENTIALS in text:
+        return _outage(f"AWS gives no credentials for MongoDB: {text}", f"{AWS_HINT} The worker keeps trying.", "aws")
     kind = kind_of(error.code, text, after_token=after_token)
     if kind is LARGE:
         size, *_ = text.split(" First element: ")  # the rest is the beginning of the event, with a user's data
@@ -237,6 +248,8 @@ def _unreachable(error: ServerSelectionTimeoutError) -> WatcherError | None:
     if is_of_another_set(error):
         text = f"No server of mongodb_uri is in the replica set that it names: {_first_sentence(error)}"
         return _outage(text, ANOTHER_SET_HINT, ANOTHER_SET)
+    if CLOSED in _first_sentence(error):
+        return _outage(f"{UNREACHABLE.says}: {_first_sentence(error)}", CLOSED_HINT, type(error).__name__)
     if NO_SUCH_MEMBER in str(error) and "Primary()" not in _first_sentence(error):
         return _outage(f"No member of MongoDB may be read from: {_first_sentence(error)}", PREFERENCE_HINT, "NoSuchMember")
     return None

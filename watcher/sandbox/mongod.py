@@ -29,20 +29,22 @@ ALREADY_INITIALIZED, UNAUTHORIZED = 23, 13
 @dataclass(frozen=True, slots=True)
 class Tls:
     """TLS for a mongod, which then accepts nothing else. `certificate` holds its private key and certificate, `ca` that of the CA
-    that signed it.
+    that signed it. With `client`, a file like `certificate`, clients need a certificate too, and ours have that one.
     """
 
     certificate: Path
     ca: Path
+    client: Path | None = None
 
     def server_arguments(self) -> list[str | Path]:
-        """Arguments for mongod's command line. Clients need no certificate of their own."""
+        """Arguments for mongod's command line."""
         files = ("--tlsCertificateKeyFile", self.certificate, "--tlsCAFile", self.ca)
-        return ["--tlsMode", "requireTLS", *files, "--tlsAllowConnectionsWithoutCertificates"]
+        return ["--tlsMode", "requireTLS", *files, *(() if self.client else ("--tlsAllowConnectionsWithoutCertificates",))]
 
     def uri_options(self) -> str:
         """Options for the end of a connection string."""
-        return f"&tls=true&tlsCAFile={quote(str(self.ca))}"
+        own = f"&tlsCertificateKeyFile={quote(str(self.client))}" if self.client else ""
+        return f"&tls=true&tlsCAFile={quote(str(self.ca))}{own}"
 
 
 class Mongod(Server):

@@ -95,6 +95,9 @@ class StatusReport(JsonRecord):
     ] = None
     batch_size: Annotated[int, "the number of messages in the last transaction that had any"] = 0
     commit_seconds: Annotated[float | None, "how long the last transaction took, in seconds"] = None
+    throttled_seconds: Annotated[
+        float, "for how many seconds of the last minute Kafka has held back the writes, because a quota is used up"
+    ] = 0.0
     errors: Annotated[int, "the errors of the present process"] = 0
     reopens: Annotated[int, "how often the present process has lost MongoDB or Kafka"] = 0
     restarts: Annotated[int, "starts after a crash, since somebody last started the watcher"] = 0
@@ -166,6 +169,7 @@ PUBLIC = (
     "lastCommitAt",
     "batchSize",
     "commitSeconds",
+    "throttledSeconds",
     "queueMessages",
     "queueBytes",
     "rssBytes",

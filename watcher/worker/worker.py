@@ -128,7 +128,7 @@ class Worker:
         self._stopping = stopping
         self._tenure = Tenure(stopping, Lease(settings) if settings.high_availability else None)
         self._nudge = nudge
-        self._sink = KafkaSink(settings, owner, previous.delivered)
+        self._sink = KafkaSink(settings, owner, previous.delivered, on_throttle=progress.throttled)
         self._schema_ids = schema_ids_of(settings)
         self._encoder = encoder_of(settings, self._sink, deployment, self._schema_ids)
         self._cut_off = False

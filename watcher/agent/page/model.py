@@ -11,7 +11,7 @@ from watcher.agent.page.snapshot import SnapshotView, snapshot_view, steps
 from watcher.agent.page.spark import Rates, Spark, spark
 from watcher.fleet.status import Row, WatcherState
 from watcher.fleet.survey import Survey
-from watcher.fleet.troubles import HostTrouble, host_troubles
+from watcher.fleet.troubles import Trouble, troubles
 from watcher.status.report import LastError
 from watcher.terminal.durations import headroom_in_words
 
@@ -90,7 +90,7 @@ class WatcherView:
     snapshot_steps: tuple[str, ...]
     elsewhere: str
     """Of a standby: where the watcher is active."""
-    host_troubles: tuple[HostTrouble, ...]
+    troubles: tuple[Trouble, ...]
 
     @property
     def state(self) -> str:
@@ -138,7 +138,7 @@ def watcher_view(row: Row, at: datetime, rates: Rates = (), top: float = 1.0) ->
         snapshot_view(row, at),
         steps(row),
         row.active_elsewhere(at),
-        tuple(host_troubles(row)),
+        tuple(troubles(row)),
     )
 
 

@@ -12,7 +12,7 @@ import click
 
 from watcher.cli.exit_codes import CliExitCode
 from watcher.cli.fleet.common import load_watchers, show_agent, with_fleet
-from watcher.cli.fleet.status_view import errors, marks, of_other_hosts, plain, rich_view, snapshots
+from watcher.cli.fleet.status_view import errors, hindrances, marks, plain, rich_view, snapshots
 from watcher.cli.options import names_argument, select
 from watcher.fleet.control import Fleet
 from watcher.fleet.status import AS_IT_SHOULD_BE, Row, WatcherState
@@ -99,7 +99,7 @@ def _show_troubles(seen: Survey) -> None:
             click.echo(f"{row.name}: {row.state}")
     for line in snapshots(replace(seen, rows=tuple(row for row in seen.rows if row.has_aborted_snapshot))):
         click.echo(line)
-    for line in of_other_hosts(seen):
+    for line in hindrances(seen):
         click.echo(line)
     for line in marks(seen):
         click.echo(line)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from watcher.fleet.status import Row, WatcherState
 from watcher.fleet.survey import Survey
-from watcher.fleet.troubles import host_troubles
+from watcher.fleet.troubles import troubles
 from watcher.terminal.durations import NOTHING, duration_in_words, headroom_in_words, seconds_in_words
 from watcher.terminal.message_text import printable
 from watcher.terminal.snapshot_line import is_shown, snapshot_line
@@ -95,7 +95,7 @@ def below(survey: Survey) -> Iterator[str]:
         yield f"of {len(survey.rows)} watchers, {streaming} active here, {standing_by} standby"
     yield from databases(survey)
     yield from snapshots(survey)
-    yield from of_other_hosts(survey)
+    yield from hindrances(survey)
     yield from marks(survey)
     yield from errors(survey)
 
@@ -109,10 +109,10 @@ def databases(survey: Survey) -> Iterator[str]:
             yield f"{row.name}: busiest of {of_all}: {', '.join(busiest)}"
 
 
-def of_other_hosts(survey: Survey) -> Iterator[str]:
-    """Yield what is not as it should be with a watcher's workers on other hosts, and what to do."""
+def hindrances(survey: Survey) -> Iterator[str]:
+    """Yield what a watcher's worker has to do with besides its errors, and what to do."""
     for row in survey.rows:
-        for trouble in host_troubles(row):
+        for trouble in troubles(row):
             yield f"{row.name}: {printable(trouble.text)}"
             yield f"    hint: {trouble.hint}"
 

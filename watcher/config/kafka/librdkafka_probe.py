@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+from watcher.aws import INSTALL, MECHANISM, PROPERTIES, SIGNER, as_oauthbearer, is_chosen, is_installed
 from watcher.config.fault import Refused
 from watcher.config.kafka.librdkafka import PropertyValue
 
@@ -30,6 +31,9 @@ _PROVIDERS = "ssl.providers"
 _NO_COMMAND = {"sasl.kerberos.kinit.cmd": ":"}
 """Kerberos is the default among SASL's mechanisms, and a command is the default too: it must be replaced where it is not set."""
 
+_NO_TOKEN = {"enable.sasl.oauthbearer.unsecure.jwt": True}
+"""Stands for the callback that fetches credentials of AWS."""
+
 
 def harmless(properties: Mapping[str, PropertyValue]) -> dict[str, PropertyValue]:
     """Return properties that librdkafka judges like these, but with which a client connects to nothing and runs nothing."""
@@ -39,7 +43,16 @@ def harmless(properties: Mapping[str, PropertyValue]) -> dict[str, PropertyValue
     asks_metadata = str(properties.get(_ENDPOINT_BY_DEFAULT, "none")).strip().lower() != "none"
     if asks_metadata or str(properties.get(ENDPOINT, "")).strip():
         kept[ENDPOINT] = NOWHERE
+    if is_chosen(kept):
+        kept = as_oauthbearer(kept) | _NO_TOKEN
     return {**kept, **_NO_COMMAND}
+
+
+def missing_package(properties: Mapping[str, PropertyValue]) -> Iterator[Refused]:
+    """Yield a refusal if the login needs a package that is not installed."""
+    if is_chosen(properties) and not is_installed(SIGNER):
+        key = next(name for name in PROPERTIES if name in properties)
+        yield Refused(f"{MECHANISM} needs the package {SIGNER}", hint=INSTALL, key=key)
 
 
 def missing_plugins(properties: Mapping[str, PropertyValue]) -> Iterator[Refused]:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from watcher.config.fault import SURELY_MEANT, Refused, did_you_mean
 from watcher.config.kafka.librdkafka import PropertyValue
 from watcher.config.kafka.librdkafka_names import KNOWN_PROPERTIES
-from watcher.config.kafka.librdkafka_probe import PLUGINS, harmless, missing_plugins
+from watcher.config.kafka.librdkafka_probe import PLUGINS, harmless, missing_package, missing_plugins
 
 Properties = Mapping[str, PropertyValue]
 
@@ -32,6 +32,7 @@ def refused_by_librdkafka(properties: Properties, completed: Callable[[Propertie
     if not properties:
         return
     yield from missing_plugins(properties)
+    yield from missing_package(properties)
     remaining = dict(properties)
     for made_of in (dict, completed):
         while text := _refusal(made_of(remaining)):

@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+from watcher.aws import OF_MONGODB, is_installed
 from watcher.config.mongodb.uri import parse_uri
 
 
@@ -50,6 +51,12 @@ def driver_options(uri: str) -> dict[str, Any]:
     staleness = _number(given.get("maxstalenessseconds"))
     late = {"maxStalenessSeconds": LEAST_STALENESS_SECONDS} if staleness and 0 < staleness < LEAST_STALENESS_SECONDS else {}
     return {**bounded, **FIXED, **pool, **late}
+
+
+def missing_package(uri: str) -> str:
+    """The package that the driver needs to log in as an acceptable `uri` wants it, and that is not installed; else empty."""
+    is_of_aws = parse_uri(uri).options.get("authmechanism") == "MONGODB-AWS"
+    return OF_MONGODB if is_of_aws and not is_installed(OF_MONGODB) else ""
 
 
 def _within(bounds: Bounds, text: str | None) -> int:

@@ -10,9 +10,10 @@ from collections.abc import Iterator
 from typing import Any
 from urllib.parse import unquote_plus
 
+from watcher.aws import INSTALL
 from watcher.config.fault import SURELY_MEANT, Refused, did_you_mean
 from watcher.config.masking import is_secret
-from watcher.config.mongodb.options import driver_options
+from watcher.config.mongodb.options import driver_options, missing_package
 from watcher.config.mongodb.uri import uri_options
 
 _OF_OTHER_DRIVERS = {"maxlifetimems", "poolsize", "sslvalidate", "waitqueuesize"}
@@ -33,6 +34,8 @@ def refused_by_pymongo(uri: str) -> Iterator[Refused]:
         seen.add(name.lower())
         refused += _refused_option(name, value, URI_OPTIONS)
     yield from refused
+    if package := missing_package(uri):
+        yield Refused(f"has authMechanism=MONGODB-AWS, which needs the package {package}", hint=INSTALL)
     yield from _refused_as_a_whole(uri, already_refused=bool(refused))
 
 

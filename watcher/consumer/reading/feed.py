@@ -12,14 +12,21 @@ from confluent_kafka import Message as Record
 
 from watcher.consumer.connection import client_log, is_incremental
 from watcher.consumer.delivered import Partition
-from watcher.consumer.kafka_errors import BAD_SETTING, FATAL, LOGIN_REFUSED, NOT_AUTHORISED, error_for
+from watcher.consumer.kafka_errors import BAD_SETTING, FATAL, NOT_AUTHORISED, error_for, is_refused_login
 from watcher.consumer.offsets.starts import Starts
+from watcher.librdkafka import was_cut_short
 
 RECORDS_AT_ONCE = 500
 IDLE_POLL_SECONDS = 0.2
 NO_SUCH_TOPIC = {KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError._UNKNOWN_TOPIC, KafkaError._UNKNOWN_PARTITION}
-HOPELESS = LOGIN_REFUSED | NOT_AUTHORISED | BAD_SETTING | FATAL | {KafkaError._AUTO_OFFSET_RESET}
+HOPELESS = NOT_AUTHORISED | BAD_SETTING | FATAL | {KafkaError._AUTO_OFFSET_RESET}
 PROPERTIES = "the argument kafka"
+
+NOT_ACCEPTED = "invalid_token"
+"""A broker's word for a token that it does not accept (RFC 6750), for example because it has ended."""
+
+NO_TOKEN_SECONDS = 60.0
+"""Time for which a token counts as missing after the server of tokens has not answered. It is asked again every 10 s."""
 
 Changed = Callable[[set[Partition]], None]
 
@@ -59,6 +66,7 @@ class Feed:
         self._is_reassigned = False
         self._hopeless: KafkaError | None = None
         self._is_away = False
+        self._no_token_at = -NO_TOKEN_SECONDS
         self._missing: set[str] = set()
         self._read: set[str] = set()
         callbacks = {"error_cb": self._note, "on_commit": self._on_commit}
@@ -90,7 +98,7 @@ class Feed:
                 _log.warning(
                     "the topic %s does not exist%s", record.topic(), " any more" if record.topic() in self._read else " yet"
                 )
-        elif error.fatal() or error.code() in HOPELESS:
+        elif error.fatal() or error.code() in HOPELESS or is_refused_login(error):
             raise error_for(error, self._brokers, PROPERTIES)
         else:
             _log.warning("Kafka: %s", error.str())
@@ -144,11 +152,18 @@ class Feed:
 
     def _note(self, error: KafkaError) -> None:
         """Note an error of the connection that librdkafka reports."""
-        if error.code() in HOPELESS:
+        if error.code() in HOPELESS or (is_refused_login(error) and not self._has_old_token(error)):
             self._hopeless = error
         elif error.code() == KafkaError._ALL_BROKERS_DOWN and not self._is_away:
             self._is_away = True
             _log.warning("Kafka does not answer; waiting for it")
+        elif was_cut_short(error):
+            self._no_token_at = time.monotonic()
+            _log.warning("no login to Kafka for the moment: %s", error.str())
+
+    def _has_old_token(self, error: KafkaError) -> bool:
+        """Return True if a token is refused while no new one is to be had: librdkafka shows the last one even after its end."""
+        return NOT_ACCEPTED in error.str() and time.monotonic() - self._no_token_at < NO_TOKEN_SECONDS
 
     def _on_commit(self, error: KafkaError | None, partitions: list[TopicPartition]) -> None:
         """Take the outcome of a commit, as a whole and for each partition."""

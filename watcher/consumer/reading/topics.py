@@ -19,7 +19,7 @@ from watcher.config.kafka_client import client_properties, reading_properties
 from watcher.config.topics.name import topic_pattern
 from watcher.consumer.connection import schema_reader
 from watcher.consumer.delivered import DeliveredMessage, Partition, parse
-from watcher.consumer.kafka_errors import BAD_SETTING, LOGIN_REFUSED, read_error, read_errors
+from watcher.consumer.kafka_errors import BAD_SETTING, is_refused_login, read_error, read_errors
 from watcher.decoding.places import TopicPlaces
 
 CONNECT_SECONDS = 5.0
@@ -76,7 +76,7 @@ class WatcherTopics:
             except KafkaException as error:
                 self._consumer.poll(0)  # lets librdkafka pass the reason to `_note`
                 trouble = self._trouble or error.args[0]
-                if trouble.code() in LOGIN_REFUSED | BAD_SETTING or time.monotonic() >= deadline:
+                if is_refused_login(trouble) or trouble.code() in BAD_SETTING or time.monotonic() >= deadline:
                     raise read_error(trouble, self._settings) from error
 
     def ends(self, partitions: Iterable[Partition]) -> dict[Partition, int]:

@@ -14,6 +14,7 @@ from functools import cached_property
 from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import AdminClient, BrokerMetadata, ClusterMetadata, ConfigResource, ResourceType, TopicMetadata
 
+from watcher import aws
 from watcher.config import Origin, Settings
 from watcher.config.fault import BUILT_IN
 from watcher.config.topics.name import topic_name
@@ -23,6 +24,10 @@ from watcher.kafka.error_table import CREDENTIALS_HINT
 from watcher.kafka.errors import UNREACHABLE, explained, translated
 from watcher.kafka.properties import admin_config
 from watcher.kafka.topics import Topics
+
+USERS = ("sasl.username", "sasl.oauthbearer.client.id", "sasl.oauthbearer.client.credentials.client.id")
+CERTIFICATES = ("ssl.certificate.location", "ssl.certificate.pem", "ssl.keystore.location")
+"""Properties that name the watcher's user, and those that hold its certificate."""
 
 ANSWER_SECONDS = 4.5
 CONNECT_SECONDS = 3.0
@@ -155,9 +160,18 @@ def authentication(kafka: Kafka) -> Finding:
     """Check that the login is right."""
     if kafka.login_trouble:
         raise kafka.login_trouble
-    protocol = str(kafka.settings.kafka.get("security.protocol", "plaintext")).upper()
-    user = kafka.settings.kafka.get("sasl.username")
-    return ok(f"{protocol}, as {user}" if user else f"{protocol}, without a user")
+    properties = kafka.settings.kafka
+    protocol = str(properties.get("security.protocol", "plaintext")).upper()
+    return ok(f"{protocol}, {_login(properties) if protocol != 'PLAINTEXT' else 'without a user'}")
+
+
+def _login(properties: Mapping[str, object]) -> str:
+    """Return how the settings log in: as whom, or else by what."""
+    if user := next((properties[name] for name in USERS if name in properties), None):
+        return f"as {user}"
+    if mechanism := next((properties[name] for name in aws.PROPERTIES if name in properties), None):
+        return f"by {mechanism}"
+    return "with a client certificate" if any(name in properties for name in CERTIFICATES) else "without a user"
 
 
 def brokers(kafka: Kafka) -> Finding:

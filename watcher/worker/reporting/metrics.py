@@ -138,6 +138,9 @@ DELIVERY: Mapping[Metric, Reader] = {
     Metric(
         "watcher_backpressure_seconds_total", "counter", "How long reading was held back because Kafka was behind."
     ): lambda worker: worker.counters.backpressure_seconds,
+    Metric(
+        "watcher_kafka_throttle_seconds_total", "counter", "How long Kafka has held back writes, because a quota is used up."
+    ): lambda worker: worker.throttling.seconds,
 }
 
 TROUBLES: Mapping[Metric, Reader] = {

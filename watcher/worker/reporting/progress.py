@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 
 from watcher.config import Settings
-from watcher.errors import Outage, WatcherError
+from watcher.errors import QUOTA_HINT, Outage, WatcherError
 from watcher.model import Active, Batch, Message, Owner, Position, Snapshot
 from watcher.operations import TOMBSTONE
 from watcher.pids import birth_of
@@ -25,6 +25,7 @@ from watcher.worker.reporting.databases import Busiest, Databases
 from watcher.worker.reporting.in_flight import InFlight
 from watcher.worker.reporting.lag import Lag
 from watcher.worker.reporting.snapshots import COLLECTION_COMPLETED, Snapshots
+from watcher.worker.reporting.throttling import Throttling
 
 FOREIGNER_SECONDS = 60.0
 """Time for which a worker without a lease is named after it was seen: it may be gone by then, or come again and again."""
@@ -50,6 +51,7 @@ class Progress:
         self.rate = Rate()
         self.lag = Lag(previous_run.report)
         self.in_flight = InFlight()
+        self.throttling = Throttling()
         self.snapshots = Snapshots(previous_run.report.snapshot if previous_run.report else None, settings.scope.name_of)
         self.started_at = time.time()
         self.state = WorkerState.OPENING
@@ -193,6 +195,12 @@ class Progress:
     def waited(self, seconds: float) -> None:
         """Note that the source was held back for so many seconds, because the sink is behind."""
         self.counters.backpressure_seconds += seconds
+
+    def throttled(self, seconds: float) -> None:
+        """Note that Kafka holds back the writes for so many seconds, because a quota is used up. It is logged when it begins."""
+        if not self.throttling.recent():
+            logger.warning("Kafka holds back the writes, because a quota is used up", extra={"hint": QUOTA_HINT})
+        self.throttling.add(seconds)
 
     def snapshot_counted(self, documents: Mapping[str, int]) -> None:
         """Note about how many documents each of the collections has that a snapshot copies."""

@@ -107,5 +107,5 @@ def file_lines(spans: Iterable[Span], begin: float) -> Iterator[str]:
 
 
 def _seconds(spans: Iterable[Span], since: float) -> float:
-    """How long they took together after that moment."""
+    """Length of the spans together, as far as they lie after that moment."""
     return sum(max(0.0, span.stop - max(span.start, since)) for span in spans)

@@ -1,4 +1,4 @@
-"""Where the time of a run went."""
+"""Lines about where the time of a run went."""
 
 from __future__ import annotations
 

@@ -32,7 +32,7 @@ pytest_plugins = ["tests.support.worker_fixtures", "tests.support.security_fixtu
 
 Document = dict[str, Any]
 
-TOKEN_LIFE_S = 8
+TOKEN_LIFE_S = 6
 EXPIRIES = 2
 OUTAGE_TIMEOUT_S = 60.0
 END_TIMEOUT_S = 40.0
@@ -136,20 +136,32 @@ def test_everything_goes_on_past_the_end_of_tokens(
 
 
 def test_a_server_of_tokens_that_is_away_is_waited_for(
-    launch: Launch, by_token: Document, tokens: TokenServer, db: Database[Document], by_login: Inbox
+    launch: Launch,
+    by_token: Document,
+    tokens: TokenServer,
+    kafka_of_logins: KafkaOfLogins,
+    db: Database[Document],
+    by_login: Inbox,
+    prefix: str,
 ) -> None:
     """Beyond the end of the last token, which librdkafka shows to the broker all the same."""
-    worker: WorkerProcess = launch(by_token)
+    oracle, consumed = Oracle(db), list[Change]()
+    patience = {"transaction.timeout.ms": 5_000}  # after which a transaction has failed that does not get through
+    worker: WorkerProcess = launch(by_token | {"kafka": by_token["kafka"] | patience})
     worker.reached()
-    tokens.is_away = True
-    try:
-        with Load(oracle := Oracle(db), pause_s=0.05):
-            worker.reached("waiting", OUTAGE_TIMEOUT_S)
-    finally:
-        tokens.is_away = False
-    assert worker.status["lastError"]["component"] == "kafka"
-    worker.reached(timeout_s=OUTAGE_TIMEOUT_S)
-    oracle.check(by_login.records(oracle.certain_writes))
+    with Running(consumer_by_token(kafka_of_logins, tokens, prefix, by_login, consumed)) as running:
+        try:
+            with Load(oracle, pause_s=0.05):
+                eventually(lambda: consumed)
+                tokens.is_away = True
+                worker.reached("waiting", OUTAGE_TIMEOUT_S)
+        finally:
+            tokens.is_away = False
+        assert worker.status["lastError"]["component"] == "kafka"
+        worker.reached(timeout_s=OUTAGE_TIMEOUT_S)
+        oracle.check(by_login.records(oracle.certain_writes))
+        eventually(lambda: len({change.sequence for change in consumed}) >= oracle.certain_writes, OUTAGE_TIMEOUT_S)
+    assert running.error is None
     assert worker.stop() == ExitCode.STOPPED
 
 

@@ -105,6 +105,7 @@ def test_a_time_that_kafka_has_not_stamped_tells_nothing(tmp_path: Path, monkeyp
 @pytest.mark.parametrize(
     ("pid", "seconds", "outcome"),
     [(HERE.pid, 0.0, Outcome.OK), (HERE.pid, 41.3, Outcome.WARNING), (2**22 + 1, 41.3, Outcome.NOT_CHECKED)],
+    ids=["never", "ours", "no longer"],
 )
 def test_a_quota_is_told_of_while_our_worker_runs(tmp_path: Path, pid: int, seconds: float, outcome: Outcome) -> None:
     report = StatusReport(pid=pid, started_at=NOON, updated_at=NOON, state="streaming", throttled_seconds=seconds)

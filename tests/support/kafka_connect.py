@@ -24,7 +24,7 @@ POMS = {
     "mongodb-connector": (BENCHMARKED / "mongodb-connector.xml", "org.mongodb.kafka"),
     "converter": (ROOT / "tests" / "registry" / "converter.xml", "io.apicurio"),
 }
-"""What is fetched, and the group whose version counts, by name."""
+"""Jars to fetch, and the group whose version counts, by name."""
 
 PLUGINS = ("debezium", "mongodb-connector", "converter")
 ANSWER_SECONDS = 30.0

@@ -13,6 +13,7 @@ import watcher
 from watcher.cli import run_command_line
 from watcher.fleet.arrival import Arrival, StartResult
 from watcher.fleet.control import ConfigChanges, Fleet
+from watcher.fleet.errors import FleetError
 from watcher.fleet.formats import FormatChange
 from watcher.fleet.supervisord import Process
 from watcher.fleet.survey import Supervised
@@ -93,7 +94,7 @@ def test_without_waiting(run: Run) -> None:
     assert run("start", "shop", "--wait", "0")[1]["watchers"] == [{"name": "shop", "result": "started"}]
 
 
-SENT_TWICE = "books: shop watches its database shop too, so both send its changes to the same topics; give shop topics of its own"
+SENT_TWICE = "shop: books watches its database shop too, so both send its changes to the same topics; give shop topics of its own"
 
 
 @pytest.mark.parametrize("command", ["start", "restart", "apply"])
@@ -114,7 +115,22 @@ def test_what_is_sent_twice_is_told(
     run_command_line(arguments)
     assert SENT_TWICE in capsys.readouterr().err
     told = {each["name"]: each.get("sentBy") for each in run(*arguments)[1]["watchers"]}
-    assert told["books"] == ["shop"]
+    assert (told["shop"], told.get("books")) == (["books"], None)
+
+
+def test_a_group_that_cannot_be_given_anything_is_a_fault_of_no_watcher(
+    run: Run, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Also if `apply` finds nothing to start."""
+    refused = FleetError("no group is called ops", hint="correct group")
+    monkeypatch.setattr(Fleet, "not_shared", property(lambda _: refused, lambda *_: None), raising=False)
+    monkeypatch.setattr(Fleet, "apply", lambda *_, **__: ConfigChanges(("shop",), (), (), ()))
+    for command in (["start", "shop"], ["apply"]):
+        _, document = run(*command)
+        assert "no group is called ops" in document["faults"]
+        assert "agent" not in {each["name"] for each in document["watchers"]}
+        run_command_line(command)
+        assert "no group is called ops; correct group\n" in capsys.readouterr().err
 
 
 def test_stopping(run: Run) -> None:
@@ -196,7 +212,7 @@ def test_start_tells_of_changes_that_are_not_applied(
     run: Run, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     running = Supervised(1, {name: Process(name, "RUNNING", pid=7, started_at=1) for name in ("shop", "books")})
-    monkeypatch.setattr("watcher.fleet.survey.ask", lambda _: running)
+    monkeypatch.setattr("watcher.cli.fleet.control.ask", lambda _: running)
     monkeypatch.setattr(Fleet, "unapplied", lambda *_: frozenset({"shop"}))
     _, document = run("start", "shop", "books")
     assert [each.get("unapplied") for each in document["watchers"]] == [None, True]

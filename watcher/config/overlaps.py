@@ -28,6 +28,11 @@ class Overlap(NamedTuple):
         return f"{self.watcher}: {self.text}"
 
     @property
+    def reversed(self) -> Overlap:
+        """The same, said of the other watcher."""
+        return self._replace(watcher=self.other, other=self.watcher)
+
+    @property
     def text(self) -> str:
         """The sentence without the name of the watcher."""
         what = f"databases {self.databases}" if is_glob(self.databases) else f"its database {self.databases}"

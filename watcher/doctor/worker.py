@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from watcher.config import Settings
@@ -67,9 +67,7 @@ class WorkerSeen:
 def look(here: Here) -> Survey:
     """Survey the workers of all watchers that are to be checked. Raises FleetError."""
     fleet = Fleet(here.deployment)
-    seen = survey(fleet, (settings.name for settings in here.watchers))
-    unapplied = fleet.unapplied(here.watchers)
-    return replace(seen, rows=tuple(replace(row, is_unapplied=row.name in unapplied) for row in seen.rows))
+    return survey(fleet, (settings.name for settings in here.watchers), fleet.unapplied(here.watchers))
 
 
 def state(worker: WorkerSeen) -> Finding:

@@ -71,10 +71,6 @@ class Supervised:
         """The names of the watchers that supervisord knows."""
         return self.processes.keys() - {AGENT}
 
-    def runs(self, name: str) -> bool:
-        """Return True if supervisord runs a process of this name."""
-        return name in self.processes and self.processes[name].is_running
-
 
 ReadReport = Callable[[str], StatusReport | None]
 
@@ -91,9 +87,9 @@ def ask(fleet: Fleet) -> Supervised:
         return Supervised(lost_pid=lost_pid(fleet.deployment))
 
 
-def survey(fleet: Fleet, names: Iterable[str]) -> Survey:
-    """Survey these watchers. Raises FleetError."""
-    return look(fleet, dict.fromkeys(names, ""), ask(fleet), report_reader(fleet))
+def survey(fleet: Fleet, names: Iterable[str], changed: Collection[str] = ()) -> Survey:
+    """Survey these watchers; `changed` are as in `look`. Raises FleetError."""
+    return look(fleet, dict.fromkeys(names, ""), ask(fleet), report_reader(fleet), changed)
 
 
 def whole_survey(fleet: Fleet, loaded: Loaded) -> Survey:

@@ -9,6 +9,7 @@ import click
 
 from watcher.cli.exit_codes import CliExitCode
 from watcher.cli.fleet.outcomes import Outcomes
+from watcher.cli.fleet.remarks import tell_not_shared
 from watcher.cli.phases import Progress, phases
 from watcher.config.files.conf_dir import AGENT
 from watcher.fleet.agent_state import AgentState, agent_state
@@ -50,8 +51,7 @@ def worst(*codes: CliExitCode) -> CliExitCode:
 def wait_for_fleet(fleet: Fleet, names: Collection[str], wait_seconds: float, outcomes: Outcomes) -> CliExitCode:
     """Wait as `wait_for_workers` does, and then note any trouble with the agent, and with the group of its settings."""
     code = wait_for_workers(fleet, names, wait_seconds, outcomes)
-    if (error := fleet.not_shared) is not None:
-        outcomes.tell(AGENT, f"{error}; {error.hint}", trouble=str(error))
+    tell_not_shared(fleet, outcomes)
     if wait_seconds:
         outcomes.add_agent(_agent_at_rest(fleet, min(wait_seconds, AGENT_SECONDS)))
     return code

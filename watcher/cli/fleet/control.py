@@ -12,14 +12,14 @@ from watcher.cli.exit_codes import CliExitCode
 from watcher.cli.fleet.arrivals import wait_for_fleet, wait_for_workers, wait_option, worst
 from watcher.cli.fleet.common import Selection, choose, load_watchers, show_each, with_own_fleet
 from watcher.cli.fleet.outcomes import Outcomes, json_option
-from watcher.cli.fleet.remarks import tell_formats, tell_newly_watched, tell_overlaps
+from watcher.cli.fleet.remarks import tell_as_before, tell_formats, tell_newly_watched, tell_not_shared, tell_overlaps
 from watcher.cli.fleet.status import status
 from watcher.cli.options import agreed, all_option, names_argument, select_to_change
 from watcher.config.fault import configuration_error
 from watcher.config.files.conf_dir import AGENT, watcher_names
 from watcher.fleet.control import Fleet
 from watcher.fleet.errors import NotRunning
-from watcher.fleet.survey import ask, whole_survey
+from watcher.fleet.survey import ask
 
 __all__ = ["apply", "ctl", "disable", "down", "enable", "restart", "start", "status", "stop"]
 
@@ -43,31 +43,18 @@ def start(fleet: Fleet, names: Sequence[str], everything: bool, wait_seconds: fl
     if not selection.good:
         click.echo("nothing to start", err=True)
         return outcomes.end(selection.code)
-    idle = [each for each in selection.good if not supervised.runs(each.name)]
+    idle = [each for each in selection.good if each.name not in supervised.running]
     tell_formats(fleet.formats_of(idle), outcomes)
     tell_overlaps(selection.watchers, idle, supervised, outcomes)
+    tell_as_before(fleet, selection.good, supervised, outcomes)
     fleet.start(selection.good)
-    names_of_good = [settings.name for settings in selection.good]
-    code = worst(selection.code, wait_for_fleet(fleet, names_of_good, wait_seconds, outcomes))
-    _tell_marks(fleet, names_of_good, outcomes)
-    return outcomes.end(code)
+    code = wait_for_fleet(fleet, [settings.name for settings in selection.good], wait_seconds, outcomes)
+    return outcomes.end(worst(selection.code, code))
 
 
 def _tell_left_out(selection: Selection, outcomes: Outcomes) -> None:
     for name in selection.left_out:
         outcomes.tell(name, "left out, as it is disabled", result="leftOut", enabled=False)
-
-
-def _tell_marks(fleet: Fleet, names: Sequence[str], outcomes: Outcomes) -> None:
-    """Tell which of the started watchers run with older settings, or do not come back with supervisord."""
-    for row in whole_survey(fleet, load_watchers(fleet)).rows:
-        if row.name not in names:
-            continue
-        if row.is_unapplied:
-            outcomes.tell(row.name, "its file has changed since it was started; watcherctl apply restarts it", unapplied=True)
-        if not row.enabled:
-            text = f"it is disabled, so it does not come back with supervisord; watcherctl enable {row.name}"
-            outcomes.tell(row.name, text, enabled=False)
 
 
 @click.command()
@@ -98,12 +85,13 @@ def restart(fleet: Fleet, names: Sequence[str], everything: bool, wait_seconds: 
     """Stop watchers and start them again, with their current settings."""
     outcomes = Outcomes(as_json=json_)
     selection = choose(fleet, names, everything=everything)
+    supervised = ask(fleet)
     _tell_left_out(selection, outcomes)
-    outcomes.add_faults(selection, ask(fleet).running)
+    outcomes.add_faults(selection, supervised.running)
     if not selection.good:
         return outcomes.end(selection.code)
     tell_formats(fleet.formats_of(selection.good), outcomes)
-    tell_overlaps(selection.watchers, selection.good, ask(fleet), outcomes)
+    tell_overlaps(selection.watchers, selection.good, supervised, outcomes)
     *first, last = [[settings] for settings in selection.good] if rolling else [list(selection.good)]
     for step in first:
         fleet.restart(step)
@@ -169,7 +157,10 @@ def apply(fleet: Fleet, dry_run: bool, yes: bool, wait_seconds: float, json_: bo
     selection = Selection.of(fleet, loaded, loaded.names)
     outcomes.add_faults(selection, ask(fleet).running)
     started = [name for name in changes.started if name != AGENT]
-    if dry_run or not changes.started:
+    if dry_run:
+        return outcomes.end(selection.code)
+    if not changes.started:
+        tell_not_shared(fleet, outcomes)
         return outcomes.end(selection.code)
     return outcomes.end(worst(selection.code, wait_for_fleet(fleet, started, wait_seconds, outcomes)))
 

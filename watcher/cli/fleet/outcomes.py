@@ -10,6 +10,7 @@ import click
 
 from watcher.cli.exit_codes import CliExitCode
 from watcher.cli.fleet.common import Selection, show, show_agent
+from watcher.errors import WatcherError
 from watcher.fleet.agent_state import AgentState
 from watcher.fleet.arrival import ARRIVED, Arrival, StartResult
 
@@ -50,6 +51,12 @@ class Outcomes:
             self._note(name, result="misconfigured", running=name in running, faults=[str(fault) for fault in faults])
         if not self._as_json:
             selection.show_faults(running)
+
+    def add_fault(self, error: WatcherError) -> None:
+        """Note a fault that is no watcher's."""
+        self._faults.append(str(error))
+        if not self._as_json:
+            click.echo(f"{error}; {error.hint}" if error.hint else str(error), err=True)
 
     def add_arrival(self, arrival: Arrival) -> None:
         """Note that a watcher has come to stream, or has not."""

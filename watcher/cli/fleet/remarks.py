@@ -9,6 +9,7 @@ from shlex import quote
 from watcher.cli.fleet.outcomes import Outcomes
 from watcher.config import Settings
 from watcher.config.overlaps import Overlap, overlaps
+from watcher.fleet.control import Fleet
 from watcher.fleet.formats import FormatChange
 from watcher.fleet.survey import Supervised
 from watcher.fleet.watched import ALL_COLLECTIONS
@@ -31,15 +32,33 @@ def tell_newly_watched(admitted: Mapping[str, Sequence[str]], outcomes: Outcomes
         outcomes.tell(name, text, newlyWatched=list(collections))
 
 
+def tell_as_before(fleet: Fleet, starting: Sequence[Settings], supervised: Supervised, outcomes: Outcomes) -> None:
+    """Tell which of the watchers to start run already, with older settings, and which do not come back with supervisord."""
+    unapplied = fleet.unapplied(starting) & supervised.running
+    for name in (each.name for each in starting):
+        if name in unapplied:
+            outcomes.tell(name, "its file has changed since it was started; watcherctl apply restarts it", unapplied=True)
+        if name in fleet.disabled:
+            text = f"it is disabled, so it does not come back with supervisord; watcherctl enable {name}"
+            outcomes.tell(name, text, enabled=False)
+
+
+def tell_not_shared(fleet: Fleet, outcomes: Outcomes) -> None:
+    """Tell why the fleet could not be opened to the group of its settings, if so."""
+    if (error := fleet.not_shared) is not None:
+        outcomes.add_fault(error)
+
+
 def tell_overlaps(watchers: Iterable[Settings], starting: Iterable[Settings], supervised: Supervised, outcomes: Outcomes) -> None:
     """Tell which of the watchers about to start will send what another one sends that starts too or runs. One that is down does not
     count: while a database is moved, there are two."""
     names = {each.name for each in starting}
-    active = (each for each in watchers if each.name in names or supervised.runs(each.name))
+    active = (each for each in watchers if each.name in names | supervised.running)
     found = defaultdict[str, list[Overlap]](list)
     for overlap in overlaps(active):
-        if not names.isdisjoint({overlap.watcher, overlap.other}):
-            found[overlap.watcher].append(overlap)
+        seen = overlap if overlap.watcher in names else overlap.reversed
+        if seen.watcher in names:
+            found[seen.watcher].append(seen)
     for name, those in found.items():
         for each in those:
             outcomes.tell(name, f"{each.text}; {each.hint}", sentBy=[other.other for other in those])

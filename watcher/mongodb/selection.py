@@ -22,7 +22,7 @@ BREAKS_REWRITING = {*map(chr, range(0x20)), "\x7f", "'", '"', "\\"}
 NOT_REWRITTEN = {"_id": {"$exists": False}}
 """An alternative that is never true. MongoDB rewrites a `$match` into a filter of its oplog, but not an `$or` with an alternative
 that it cannot rewrite. There each regular expression, and each test of a database, becomes an aggregation expression that costs
-more than making the event and testing that: 55 instead of 13 us of mongod's time an event, 41 instead of 16 for one that is not
+more than making the event and testing that: 55 instead of 13 µs of mongod's time an event, 41 instead of 16 for one that is not
 wanted."""
 
 VERSION = slice(18, 22)

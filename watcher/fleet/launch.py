@@ -33,8 +33,7 @@ def prepare(deployment: Deployment) -> None:
     check_run_dir(deployment)
     try:
         make_run_dir(deployment)
-        known = {deployment.log_file(path.stem).name for path in deployment.conf_dir.glob("[!.]*.*")}
-        make_directory(deployment.log_dir, known)
+        make_directory(deployment.log_dir, deployment.logs_of_conf_dir)
         write_if_changed(deployment.supervisord_config, base_text(deployment.supervisord_base))
     except PermissionError as error:
         raise _not_writable(error.filename) from error

@@ -22,12 +22,11 @@ _READABLE = ("*.json", "*.prom", "*.log", "*.log.*")
 
 def share(deployment: Deployment, group: str | None) -> None:
     """Let the members of a group read `run/` and `log/`, or nobody else if it is None. Errors: FleetError."""
-    known = {deployment.log_file(path.stem).name for path in deployment.conf_dir.glob("[!.]*.*")}
     directories = [path for path in (deployment.run_dir, deployment.log_dir) if group or is_shared(path)]
     number, added = (_number(group), SHARED_DIRECTORY_MODE) if group else (-1, 0)
     try:
         for directory in directories:
-            change_mode(directory, DIRECTORY_MODE, known, added=added, group=number)
+            change_mode(directory, DIRECTORY_MODE, deployment.logs_of_conf_dir, added=added, group=number)
             for path in _readable(directory):
                 _give(path, readable_mode(directory), number)
             if (marks := deployment.disabled_dir).parent == directory and marks.is_dir():

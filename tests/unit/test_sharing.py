@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import grp
 import json
 import os
@@ -11,6 +12,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 
@@ -92,9 +94,67 @@ def test_a_start_leaves_it_shared_and_the_setting_taken_away_closes_it(here: Dep
 
 
 def test_a_directory_that_others_use_is_not_shared(here: Deployment) -> None:
-    (here.run_dir / "crond.pid").touch()
+    """A state directory /var makes log/ that of all programs."""
+    here.log_dir.chmod(0o755)
+    for name in ("nginx.log", "a.log", "readme.txt"):
+        (here.log_dir / name).touch()
+        (here.log_dir / name).chmod(0o644)
+    with pytest.raises(FleetError, match=f"{here.log_dir} is not given to the group '{OURS}', for it may hold files of other"):
+        share(here, OURS)
+    assert mode(here.log_dir) == 0o755
+    assert {mode(here.log_dir / name) for name in ("nginx.log", "a.log", "readme.txt")} == {0o644}
+    assert mode(here.run_dir) == 0o2750
+
+
+def test_a_directory_that_others_use_by_now_is_not_closed(here: Deployment) -> None:
     share(here, OURS)
-    assert mode(here.run_dir) == 0o700
+    (here.run_dir / "crond.pid").touch()
+    with pytest.raises(FleetError, match=f"{here.run_dir} stays open to the group '{OURS}', for it may hold files of other"):
+        share(here, None)
+    assert [mode(path) for path in (here.run_dir, here.status_file("a"), here.log_dir)] == [0o2750, 0o640, 0o700]
+
+
+def test_logs_on_another_disk_are_shared_there(here: Deployment) -> None:
+    elsewhere = here.log_dir.rename(here.log_dir.with_name("elsewhere"))
+    here.log_dir.symlink_to(elsewhere)
+    share(here, OURS)
+    assert [mode(path) for path in (elsewhere, here.log_file("a"), here.run_dir)] == [0o2750, 0o640, 0o2750]
+    share(here, None)
+    assert [mode(path) for path in (elsewhere, here.log_file("a"), here.run_dir)] == [0o700, 0o600, 0o700]
+
+
+@pytest.mark.parametrize(("number", "hint"), [(errno.EINVAL, "choose a group"), (errno.EPERM, f"usermod -aG {OURS}")])
+def test_a_group_that_the_system_refuses_stops_nothing(
+    number: int, hint: str, here: Deployment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """EINVAL is the answer for a group that a container does not map. The directory is named, and the other one shared."""
+
+    def refuse(descriptor: int, owner: int, group: int) -> None:
+        if os.path.samestat(os.fstat(descriptor), here.log_dir.stat()):
+            raise OSError(number, os.strerror(number))
+        os.chown(descriptor, owner, group)
+
+    monkeypatch.setattr(os, "fchown", refuse)
+    fleet = Fleet(here, agent=LoadedAgent(AgentSettings(group=OURS)))
+    fleet.prepare([])
+    assert f"{here.log_dir} cannot be given to the group '{OURS}': {os.strerror(number)}" in str(fleet.not_shared)
+    assert fleet.not_shared is not None
+    assert hint in fleet.not_shared.hint
+    assert [mode(path) for path in (here.run_dir, here.log_dir)] == [0o2750, 0o700]
+
+
+def test_a_group_that_cannot_be_shut_out_is_told_by_the_directory(here: Deployment, monkeypatch: pytest.MonkeyPatch) -> None:
+    share(here, OURS)
+    monkeypatch.setattr(os, "fchmod", Mock(side_effect=PermissionError(errno.EPERM, "Operation not permitted")))
+    with pytest.raises(FleetError, match=f"^{here.run_dir} cannot be closed to its group: Operation not permitted$"):
+        share(here, None)
+
+
+def test_a_disk_that_cannot_be_written_to_is_told_as_such(here: Deployment, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "fchown", Mock(side_effect=OSError(errno.EROFS, "Read-only file system")))
+    fleet = Fleet(here, agent=LoadedAgent(AgentSettings(group=OURS)))
+    with pytest.raises(FleetError, match=f"^cannot write to {here.run_dir}: Read-only file system$"):
+        fleet.prepare([])
 
 
 def test_a_place_that_is_shared_itself_does_not_share_run(tmp_path: Path) -> None:

@@ -6,7 +6,6 @@ started, so starting one never starts another. The agent, if it is wanted, start
 
 from __future__ import annotations
 
-import errno
 import sys
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -17,10 +16,9 @@ from watcher.config.agent_settings import AgentSettings, LoadedAgent
 from watcher.config.deployment import Deployment
 from watcher.config.files.conf_dir import AGENT
 from watcher.config.settings import Settings
-from watcher.errors import DISK_FULL
 from watcher.fleet import launch
 from watcher.fleet.digest import load_key, load_or_make_key, settings_digest
-from watcher.fleet.errors import FleetError
+from watcher.fleet.errors import DISK_REFUSES, FleetError
 from watcher.fleet.files import DisabledMarks, ProgramFiles
 from watcher.fleet.formats import FormatChange, format_changes, format_comment
 from watcher.fleet.lock import fleet_lock
@@ -32,8 +30,6 @@ from watcher.fleet.watched import newly_watched, watched_comment
 CommandOf = Callable[[str], tuple[str, ...]]
 T = TypeVar("T")
 Tell = Callable[[str, Settings], Sequence[T]]
-
-DISK_REFUSES = DISK_FULL | {errno.EROFS}
 
 AGENT_START_SECONDS = 5
 """An agent that ends sooner is broken. Restarting it again and again without a pause would take CPU time from the workers."""

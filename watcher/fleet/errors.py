@@ -1,10 +1,16 @@
 """Errors of the fleet itself, as opposed to those of its workers."""
 
+from __future__ import annotations
+
+import errno
 import os
 from pathlib import Path
 
-from watcher.errors import NotPermitted, WatcherError
+from watcher.errors import DISK_FULL, NotPermitted, WatcherError
 from watcher.private import user_name
+
+DISK_REFUSES = DISK_FULL | {errno.EROFS}
+"""Numbers of the errors of a disk that nothing can be written to."""
 
 
 class FleetError(WatcherError):

@@ -170,13 +170,24 @@ def test_a_group_that_there_is_not(here: Deployment) -> None:
     with pytest.raises(FleetError, match="there is no group 'nobodys-own' on this host"):
         share(here, "nobodys-own")
     fleet = Fleet(here, agent=LoadedAgent(AgentSettings(group="nobodys-own")))
-    fleet.disable(["a"])  # the watchers' commands work all the same
+    fleet.prepare([])  # the watchers start all the same
     assert "no group" in str(fleet.not_shared)
 
 
 def test_nothing_is_changed_while_the_settings_have_a_fault(here: Deployment) -> None:
     share(here, OURS)
-    Fleet(here, agent=LoadedAgent()).disable(["a"])
+    Fleet(here, agent=LoadedAgent()).prepare([])
+    assert mode(here.run_dir) == 0o2750
+
+
+def test_only_what_carries_changes_out_shares(here: Deployment) -> None:
+    fleet = Fleet(here, agent=LoadedAgent(AgentSettings(group=OURS)))
+    fleet.supervisord = Mock(**{"processes.return_value": {}})
+    fleet.apply([], dry_run=True)
+    fleet.disable(["a"])
+    fleet.stop(["a"])
+    assert mode(here.run_dir) == 0o700
+    fleet.apply([])
     assert mode(here.run_dir) == 0o2750
 
 

@@ -111,6 +111,7 @@ class Fleet:
     def start(self, watchers: Iterable[Settings]) -> None:
         """Start the watchers that do not run yet, and supervisord first if necessary. Does not wait for the workers."""
         with self._lock():
+            self._share()
             texts = self._render(watchers)
             if self.supervisord.is_running():
                 self._start_idle(texts)
@@ -130,6 +131,7 @@ class Fleet:
                 raise FleetError("this fleet runs already", hint="watcherctl down")
             launch.refuse_a_second(self.deployment)
             launch.check_writable(self.deployment)
+            self._share()
             self._write_exactly(self._render(watchers))
 
     def _write_exactly(self, texts: Mapping[str, str]) -> None:
@@ -217,6 +219,7 @@ class Fleet:
 
     def _carry_out(self, changes: ConfigChanges, texts: Mapping[str, str]) -> None:
         """Carry out the changes. Files are written after the old workers have gone, so that the next apply can finish a cut one."""
+        self._share()
         restarted = sorted(set(changes.changed) & set(changes.started))
         self._programs.verify(texts)
         self.supervisord.stop([*restarted, *changes.removed])
@@ -290,7 +293,6 @@ class Fleet:
         """Hold the fleet's lock, so that nobody else changes the fleet. A full or read-only disk becomes a FleetError."""
         try:
             launch.prepare(self.deployment)
-            self._share()
             with fleet_lock(self.deployment.fleet_lock_file):
                 yield
         except OSError as error:

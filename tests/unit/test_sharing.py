@@ -10,13 +10,13 @@ import shutil
 import stat
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from unittest.mock import Mock
 
 import pytest
 
-from tests.support.permissions import BOUND_BY_PERMISSIONS
 from tests.support.status_reports import written
 from watcher.agent.address import published
 from watcher.config import Deployment
@@ -26,12 +26,14 @@ from watcher.fleet.errors import FleetError
 from watcher.fleet.files import DisabledMarks
 from watcher.fleet.launch import command, prepare
 from watcher.fleet.lock import fleet_lock
-from watcher.fleet.sharing import share
+from watcher.fleet.sharing import is_open_to_us, share
 from watcher.private import make_directory, readable_mode, replace_file
 
 OURS = grp.getgrgid(os.getegid()).gr_name
 NOBODY = 65534
 """The user and group ids of `nobody`."""
+MEMBER = 65533
+"""The id of a user without a name."""
 
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files to another user")
 
@@ -50,8 +52,12 @@ def careless_umask() -> Iterator[None]:
 
 @pytest.fixture
 def here(tmp_path: Path) -> Deployment:
+    return deployment(tmp_path)
+
+
+def deployment(base: Path) -> Deployment:
     """A deployment that has run, and is closed to all others."""
-    here = Deployment(tmp_path / "conf.d", tmp_path / "run", tmp_path / "log")
+    here = Deployment(base / "conf.d", base / "run", base / "log")
     here.conf_dir.mkdir(mode=0o700)
     (here.conf_dir / "a.toml").touch()
     prepare(here)
@@ -191,17 +197,31 @@ def test_only_what_carries_changes_out_shares(here: Deployment) -> None:
     assert mode(here.run_dir) == 0o2750
 
 
+def test_the_owner_is_no_stranger_on_a_read_only_disk(here: Deployment, monkeypatch: pytest.MonkeyPatch) -> None:
+    share(here, OURS)
+    monkeypatch.setattr(os, "access", lambda _, wanted, **__: not wanted & os.W_OK)
+    assert not is_open_to_us(here)
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    assert not is_open_to_us(here)
+    monkeypatch.setattr(os, "geteuid", lambda: here.run_dir.stat().st_uid + 1)
+    assert is_open_to_us(here)
+
+
 def command_line(here: Deployment, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """Run watcherctl as a user who is neither the fleet's nor above permissions."""
-    words = [*BOUND_BY_PERMISSIONS, sys.executable, "-m", "watcher", *arguments, "--config", str(here.conf_dir)]
+    """Run watcherctl as a member of the group OURS who is neither the fleet's user nor root."""
+    as_member = ("setpriv", f"--reuid={MEMBER}", f"--regid={os.getegid()}", "--clear-groups", sys.executable)
+    if subprocess.run([*as_member, "-c", "import watcher.cli"], capture_output=True, timeout=60, check=False).returncode:
+        pytest.skip("other users may not run this Python")
+    words = [*as_member, "-m", "watcher", *arguments, "--config", str(here.conf_dir)]
     return subprocess.run(words, capture_output=True, text=True, timeout=60, check=False)
 
 
 @pytest.fixture
-def anothers(here: Deployment) -> Iterator[Callable[[str], Deployment]]:
+def anothers() -> Iterator[Callable[[str], Deployment]]:
     """`anothers(group)`: the deployment as that of the user `nobody`, who lets a group read, with a stopped watcher and its log."""
 
     def give(group: str) -> Deployment:
+        here = deployment(base)
         replace_file(here.status_file("a"), written(state="stopped", pid=2**22 + 1).content())
         here.log_file("a").write_text('{"time": "2024-01-01T12:00:00.000Z", "level": "info", "event": "it streams"}\n')
         share(here, group)
@@ -212,9 +232,10 @@ def anothers(here: Deployment) -> Iterator[Callable[[str], Deployment]]:
                 each.chmod(shared)  # a change of the owner takes setgid away
         return here
 
-    yield give
-    for path in (here.conf_dir, here.run_dir, here.log_dir):
-        os.chown(path, 0, 0)
+    with tempfile.TemporaryDirectory(dir="/tmp") as name:  # others may not enter pytest's own
+        base = Path(name)
+        base.chmod(0o755)
+        yield give
 
 
 @as_root
@@ -228,7 +249,7 @@ def test_members_may_look_and_change_nothing(anothers: Callable[[str], Deploymen
     for arguments in (["stop", "a"], ["disable", "a"], ["down"], ["start", "a"]):
         refused = command_line(here, *arguments)
         assert refused.returncode == 77, refused
-        assert "belongs to nobody, and you are root: only nobody may start, stop and change this fleet" in refused.stderr
+        assert f"belongs to nobody, and you are {MEMBER}: only nobody may start, stop and change this fleet" in refused.stderr
         assert "group in conf.d/agent.toml" in refused.stderr
 
 

@@ -74,9 +74,16 @@ def _refused(directory: Path, group: int | None, error: OSError) -> FleetError:
 
 
 def is_open_to_us(deployment: Deployment) -> bool:
-    """Tell whether the fleet is another user's, who lets a group of ours read."""
+    """Tell whether the fleet is another user's, who lets a group of ours read. Root may change any fleet.
+
+    The right to write does not tell: on a read-only disk nobody has it.
+    """
     run_dir = deployment.run_dir
-    return is_shared(run_dir) and os.access(run_dir, os.R_OK | os.X_OK) and not os.access(run_dir, os.W_OK)
+    return (
+        is_shared(run_dir)
+        and os.geteuid() not in {0, run_dir.stat().st_uid}
+        and os.access(run_dir, os.R_OK | os.X_OK, effective_ids=True)
+    )
 
 
 def watchers_seen(deployment: Deployment) -> list[str]:

@@ -258,3 +258,17 @@ def test_others_are_told_whose_fleet_it_is(anothers: Callable[[str], Deployment]
     refused = command_line(anothers(grp.getgrgid(NOBODY).gr_name), "status")
     assert refused.returncode == 77
     assert "is closed to this user: the fleet is that of nobody" in refused.stderr
+
+
+@as_root
+def test_others_are_told_whose_fleet_it_is_that_they_cannot_even_see(anothers: Callable[[str], Deployment]) -> None:
+    here = anothers(OURS)
+    here.conf_dir.chmod(0o755)
+    state_dir = here.conf_dir.with_name("state")
+    state_dir.mkdir(mode=0o700)
+    os.chown(state_dir, NOBODY, NOBODY)
+    for path in (here.run_dir, here.log_dir):
+        path.rename(state_dir / path.name)
+    refused = command_line(here, "status", "--state-dir", str(state_dir))
+    assert refused.returncode == 77, refused
+    assert f"{state_dir / 'run' / 'supervisor.sock'} belongs to nobody, and you are {MEMBER}" in refused.stderr

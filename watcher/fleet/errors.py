@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 from pathlib import Path
@@ -38,8 +39,8 @@ def closed_to_us(place: Path) -> NotReachable:
 
 
 def _owner(place: Path) -> int:
-    """Return the user id of the owner, or that of the directory around it if even that cannot be seen."""
-    try:
-        return place.stat().st_uid
-    except OSError:
-        return place.parent.stat().st_uid
+    """Return the user id of the owner, or that of the nearest directory around it that can be seen."""
+    for each in (place, *place.parents):
+        with contextlib.suppress(OSError):
+            return each.stat().st_uid
+    return 0  # for the types: everybody can see /

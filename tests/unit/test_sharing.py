@@ -257,7 +257,8 @@ def test_members_may_look_and_change_nothing(anothers: Callable[[str], Deploymen
 def test_others_are_told_whose_fleet_it_is(anothers: Callable[[str], Deployment]) -> None:
     refused = command_line(anothers(grp.getgrgid(NOBODY).gr_name), "status")
     assert refused.returncode == 77
-    assert "is closed to this user: the fleet is that of nobody" in refused.stderr
+    assert f"belongs to nobody, and you are {MEMBER}: only nobody may start" in refused.stderr
+    assert "hint: sudo -u nobody watcherctl …; to let a group read status and logs" in refused.stderr
 
 
 @as_root

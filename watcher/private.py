@@ -51,17 +51,18 @@ def make_directory(path: Path, known: Collection[str] = (), *, as_its_parent: bo
         change_mode(path, ~_OTHERS, known)
 
 
-def change_mode(path: Path, kept: int, known: Collection[str] = (), *, added: int = 0, group: int = -1) -> None:
+def change_mode(path: Path, kept: int, known: Collection[str] = (), *, added: int = 0, group: int = -1) -> bool:
     """Change the mode of a directory to those bits of it that are `kept`, and those `added`, and give it to a group. `known` is as
-    in `is_ours`: another directory stays as it is. Errors: OSError."""
+    in `is_ours`: another directory stays as it is, and the result is False. Errors: OSError."""
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
     except PermissionError:  # nobody here can say what is in it
-        return
+        return False
     try:
-        if is_ours(descriptor, known):
+        if ours := is_ours(descriptor, known):
             os.fchown(descriptor, -1, group)
             os.fchmod(descriptor, stat.S_IMODE(os.fstat(descriptor).st_mode) & kept | added)
+        return ours
     finally:
         os.close(descriptor)
 

@@ -83,7 +83,7 @@ def test_another_users_fleet(name: str, command: tuple[str, ...], here: Watcherc
     (here.path / name).chmod(0)
     message, hint = here.run(*command, code=77).stderr.splitlines()
     (here.path / name).chmod(0o700)
-    assert message.startswith(f"watcherctl: {here.path / name} is closed to this user: the fleet is that of ")
+    assert message.startswith(f"watcherctl: {here.path / name} belongs to ")
     assert "sudo -u " in hint
 
 

@@ -75,6 +75,11 @@ class Deployment:
         return tuple(path.stem for path in self.log_dir.glob("*.log") if path.stem != SUPERVISORD)
 
     @property
+    def logs_of_conf_dir(self) -> frozenset[str]:
+        """The names that the logs of the watchers in conf.d have, by which `is_ours` knows `log/`."""
+        return frozenset(self.log_file(path.stem).name for path in self.conf_dir.glob("[!.]*.*"))
+
+    @property
     def address_file(self) -> Path:
         """The file that says where the agent listens."""
         return self.run_dir / f"{AGENT}.json"

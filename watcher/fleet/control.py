@@ -6,7 +6,6 @@ started, so starting one never starts another. The agent, if it is wanted, start
 
 from __future__ import annotations
 
-import errno
 import sys
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -17,10 +16,9 @@ from watcher.config.agent_settings import AgentSettings, LoadedAgent
 from watcher.config.deployment import Deployment
 from watcher.config.files.conf_dir import AGENT
 from watcher.config.settings import Settings
-from watcher.errors import DISK_FULL
 from watcher.fleet import launch
 from watcher.fleet.digest import load_key, load_or_make_key, settings_digest
-from watcher.fleet.errors import FleetError
+from watcher.fleet.errors import DISK_REFUSES, FleetError
 from watcher.fleet.files import DisabledMarks, ProgramFiles
 from watcher.fleet.formats import FormatChange, format_changes, format_comment
 from watcher.fleet.lock import fleet_lock
@@ -32,8 +30,6 @@ from watcher.fleet.watched import newly_watched, watched_comment
 CommandOf = Callable[[str], tuple[str, ...]]
 T = TypeVar("T")
 Tell = Callable[[str, Settings], Sequence[T]]
-
-DISK_REFUSES = DISK_FULL | {errno.EROFS}
 
 AGENT_START_SECONDS = 5
 """An agent that ends sooner is broken. Restarting it again and again without a pause would take CPU time from the workers."""
@@ -115,6 +111,7 @@ class Fleet:
     def start(self, watchers: Iterable[Settings]) -> None:
         """Start the watchers that do not run yet, and supervisord first if necessary. Does not wait for the workers."""
         with self._lock():
+            self._share()
             texts = self._render(watchers)
             if self.supervisord.is_running():
                 self._start_idle(texts)
@@ -134,6 +131,7 @@ class Fleet:
                 raise FleetError("this fleet runs already", hint="watcherctl down")
             launch.refuse_a_second(self.deployment)
             launch.check_writable(self.deployment)
+            self._share()
             self._write_exactly(self._render(watchers))
 
     def _write_exactly(self, texts: Mapping[str, str]) -> None:
@@ -221,6 +219,7 @@ class Fleet:
 
     def _carry_out(self, changes: ConfigChanges, texts: Mapping[str, str]) -> None:
         """Carry out the changes. Files are written after the old workers have gone, so that the next apply can finish a cut one."""
+        self._share()
         restarted = sorted(set(changes.changed) & set(changes.started))
         self._programs.verify(texts)
         self.supervisord.stop([*restarted, *changes.removed])
@@ -294,7 +293,6 @@ class Fleet:
         """Hold the fleet's lock, so that nobody else changes the fleet. A full or read-only disk becomes a FleetError."""
         try:
             launch.prepare(self.deployment)
-            self._share()
             with fleet_lock(self.deployment.fleet_lock_file):
                 yield
         except OSError as error:

@@ -1,10 +1,17 @@
 """Errors of the fleet itself, as opposed to those of its workers."""
 
+from __future__ import annotations
+
+import contextlib
+import errno
 import os
 from pathlib import Path
 
-from watcher.errors import NotPermitted, WatcherError
+from watcher.errors import DISK_FULL, NotPermitted, WatcherError
 from watcher.private import user_name
+
+DISK_REFUSES = DISK_FULL | {errno.EROFS}
+"""Numbers of the errors of a disk that nothing can be written to."""
 
 
 class FleetError(WatcherError):
@@ -32,8 +39,8 @@ def closed_to_us(place: Path) -> NotReachable:
 
 
 def _owner(place: Path) -> int:
-    """Return the user id of the owner, or that of the directory around it if even that cannot be seen."""
-    try:
-        return place.stat().st_uid
-    except OSError:
-        return place.parent.stat().st_uid
+    """Return the user id of the owner, or that of the nearest directory around it that can be seen."""
+    for each in (place, *place.parents):
+        with contextlib.suppress(OSError):
+            return each.stat().st_uid
+    return 0  # for the types: everybody can see /

@@ -10,14 +10,14 @@ import sys
 from pathlib import Path
 
 from watcher.config.deployment import SUPERVISORD, Deployment
-from watcher.fleet.errors import FleetError, NotReachable, NotRunning
+from watcher.fleet.errors import FleetError, NotReachable, NotRunning, closed_to_us
 from watcher.fleet.files import base_text, write_if_changed
 from watcher.fleet.lost import lost_supervisord
 from watcher.fleet.polling import is_still, wait_for
 from watcher.fleet.programs import STOP_WAIT_SECONDS
 from watcher.fleet.supervisord import Supervisord
 from watcher.pids import birth_of
-from watcher.private import make_directory, umask_in, user_name
+from watcher.private import make_directory, umask_in
 
 SOCKET_PATH_BYTES = 95
 """The longest allowed path of the socket. A unix socket's path may have 107 bytes, and supervisord first binds to this path with
@@ -33,8 +33,7 @@ def prepare(deployment: Deployment) -> None:
     check_run_dir(deployment)
     try:
         make_run_dir(deployment)
-        known = {deployment.log_file(path.stem).name for path in deployment.conf_dir.glob("[!.]*.*")}
-        make_directory(deployment.log_dir, known)
+        make_directory(deployment.log_dir, deployment.logs_of_conf_dir)
         write_if_changed(deployment.supervisord_config, base_text(deployment.supervisord_base))
     except PermissionError as error:
         raise _not_writable(error.filename) from error
@@ -53,15 +52,8 @@ def make_run_dir(deployment: Deployment) -> None:
 def check_ours(deployment: Deployment) -> None:
     """Raise NotReachable if `run/` or `log/` is closed to this user: their files would seem to be missing."""
     for directory in (deployment.run_dir, deployment.log_dir):
-        try:
-            owner = directory.stat().st_uid
-        except OSError:
-            continue
-        if not os.access(directory, os.R_OK | os.X_OK):
-            raise NotReachable(
-                f"{directory} is closed to this user: the fleet is that of {user_name(owner)}",
-                hint=f"run watcherctl as that user, for example with sudo -u {user_name(owner)}",
-            )
+        if os.access(directory, os.F_OK) and not os.access(directory, os.R_OK | os.X_OK):
+            raise closed_to_us(directory)
 
 
 def check_writable(deployment: Deployment) -> None:

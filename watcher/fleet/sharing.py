@@ -14,35 +14,76 @@ from pathlib import Path
 
 from watcher.config.deployment import Deployment
 from watcher.config.files.conf_dir import AGENT
-from watcher.fleet.errors import FleetError
-from watcher.private import DIRECTORY_MODE, SHARED_DIRECTORY_MODE, change_mode, is_shared, readable_mode
+from watcher.fleet.errors import DISK_REFUSES, FleetError
+from watcher.private import DIRECTORY_MODE, SHARED_DIRECTORY_MODE, change_mode, group_name, is_shared, naming, readable_mode
 
 _READABLE = ("*.json", "*.prom", "*.log", "*.log.*")
 
 
 def share(deployment: Deployment, group: str | None) -> None:
-    """Let the members of a group read `run/` and `log/`, or nobody else if it is None. Errors: FleetError."""
-    known = {deployment.log_file(path.stem).name for path in deployment.conf_dir.glob("[!.]*.*")}
-    directories = [path for path in (deployment.run_dir, deployment.log_dir) if group or is_shared(path)]
-    number, added = (_number(group), SHARED_DIRECTORY_MODE) if group else (-1, 0)
+    """Let the members of a group read `run/` and `log/`, or nobody else if it is None. If one fails, the other is still done.
+
+    Errors: FleetError about the first that failed; OSError of a full or read-only disk.
+    """
+    number = _number(group) if group else None
+    failed = []
+    for directory in (deployment.run_dir, deployment.log_dir):
+        if group or is_shared(directory):
+            try:
+                _share_one(directory, deployment, number)
+            except FleetError as error:
+                failed.append(error)
+    if failed:
+        raise failed[0]
+
+
+def _share_one(directory: Path, deployment: Deployment, group: int | None) -> None:
+    mode, number = (DIRECTORY_MODE, -1) if group is None else (SHARED_DIRECTORY_MODE, group)
     try:
-        for directory in directories:
-            change_mode(directory, DIRECTORY_MODE, known, added=added, group=number)
-            for path in _readable(directory):
-                _give(path, readable_mode(directory), number)
+        with naming(directory):  # an error about a descriptor names no file
+            place = directory.resolve()  # of a symbolic link, to another disk
+            if not change_mode(place, DIRECTORY_MODE, deployment.logs_of_conf_dir, added=mode, group=number):
+                raise _not_ours(directory, group)
+            for path in _readable(place):
+                _give(path, readable_mode(place), number)
             if (marks := deployment.disabled_dir).parent == directory and marks.is_dir():
-                _give(marks, SHARED_DIRECTORY_MODE if group else DIRECTORY_MODE, number)
-    except PermissionError as error:
-        raise FleetError(
-            f"{error.filename or deployment.run_dir} cannot be given to the group {group!r}: {error.strerror}",
-            hint=f"the user who starts the fleet must be a member of {group}: usermod -aG {group} USER, then log in anew",
-        ) from error
+                _give(marks, mode, number)
+    except OSError as error:
+        if error.errno in DISK_REFUSES:
+            raise
+        raise _refused(directory, group, error) from error
+
+
+def _not_ours(directory: Path, group: int | None) -> FleetError:
+    left = "is not given to" if group is not None else "stays open to"
+    number = directory.stat().st_gid if group is None else group
+    return FleetError(
+        f"{directory} {left} the group {group_name(number)!r}, for it may hold files of other programs or users",
+        hint=f"ls -lA {directory}; if others use it, choose another place with --state-dir",
+    )
+
+
+def _refused(directory: Path, group: int | None, error: OSError) -> FleetError:
+    if group is None:
+        return FleetError(f"{directory} cannot be closed to its group: {error.strerror}", hint=f"chmod -R g= {directory}")
+    name = group_name(group)
+    hint = f"choose a group that this host lets you use there (chgrp {name} {directory}), or another place with --state-dir"
+    if isinstance(error, PermissionError):
+        hint = f"the user who starts the fleet must be a member of {name}: usermod -aG {name} USER, then log in anew"
+    return FleetError(f"{directory} cannot be given to the group {name!r}: {error.strerror}", hint=hint)
 
 
 def is_open_to_us(deployment: Deployment) -> bool:
-    """Tell whether the fleet is another user's, who lets a group of ours read."""
+    """Tell whether the fleet is another user's, who lets a group of ours read. Root may change any fleet.
+
+    The right to write does not tell: on a read-only disk nobody has it.
+    """
     run_dir = deployment.run_dir
-    return is_shared(run_dir) and os.access(run_dir, os.R_OK | os.X_OK) and not os.access(run_dir, os.W_OK)
+    return (
+        is_shared(run_dir)
+        and os.geteuid() not in {0, run_dir.stat().st_uid}
+        and os.access(run_dir, os.R_OK | os.X_OK, effective_ids=True)
+    )
 
 
 def watchers_seen(deployment: Deployment) -> list[str]:

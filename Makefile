@@ -66,6 +66,10 @@ run: setup ## the demo: MongoDB, Kafka, two watchers and a live view; Ctrl-C end
 test: setup ## all tests, side by side; ARGS="…" goes to pytest
 	@$(BIN)/pytest --numprocesses $(PROCESSES) --dist loadfile $(ARGS)
 
+.PHONY: downloads
+downloads: setup ## what tests would download while they run: Apache Kafka, Kafka Connect, a registry, another mongod
+	@$(BIN)/python -m tests.support.downloads
+
 .PHONY: quick
 quick: setup ## the unit tests, and one whole way on the small broker, in under two minutes
 	@$(BIN)/pytest --numprocesses $(PROCESSES) --dist loadfile tests/unit \

@@ -106,7 +106,7 @@ def test_a_standalone_server_that_should_be_a_replica_set(
     standalone: Mongod, launch: Launch, settings: Document, database: str
 ) -> None:
     worker = launch(settings | {"mongodb_uri": f"mongodb://{standalone.address}/{database}?replicaSet=rs0"})
-    assert_waits(worker, "mongodb", "in the replica set that it names", "--replSet")
+    assert_waits(worker, "mongodb", f"and {standalone.address} is in none", "--replSet")
 
 
 def test_a_mongodb_that_is_not_there(nobody: str, launch: Launch, settings: Document, database: str) -> None:

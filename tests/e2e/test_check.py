@@ -28,10 +28,17 @@ def deployment(tmp_path: Path) -> Path:
 
 
 def test_one_line_for_each_good_watcher(deployment: Path) -> None:
-    (deployment / "conf.d" / "shop.toml").write_text(GOOD.format(name="shop"))
+    (deployment / "conf.d" / "shop.toml").write_text(GOOD.format(name="shop").replace("h/db", "h/shop"))
     done = check(deployment)
     assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout == "a     ok  mongodb://app:***@h/db -> h:9092\nshop  ok  mongodb://app:***@h/db -> h:9092\n"
+    assert done.stdout == "a     ok  mongodb://app:***@h/db -> h:9092\nshop  ok  mongodb://app:***@h/shop -> h:9092\n"
+
+
+def test_what_is_sent_twice_is_a_warning(deployment: Path) -> None:
+    (deployment / "conf.d" / "shop.toml").write_text(GOOD.format(name="shop"))
+    done = check(deployment)
+    assert done.returncode == 0
+    assert "a: shop watches its database db too, so both send its changes to the same topics\n" in done.stderr
 
 
 def test_all_faults_of_all_files_at_once(deployment: Path) -> None:

@@ -33,11 +33,16 @@ DOWNLOAD_TIMEOUT_S = 300
 def splitting_mongo(server_directory: Path) -> Iterator[ReplicaSet]:
     """A replica set of one node, shared. Where its program cannot be had, the test is skipped at home, and fails in CI."""
     try:
-        program = cache.obtain(HOME, _download) / "mongod"
+        program = obtain() / "mongod"
     except SandboxError as error:
         (pytest.fail if os.environ.get("CI") == "true" else pytest.skip)(f"no mongod 6.0.27: {error}")
     with ReplicaSet(server_directory / "splitting-mongo", program=program) as replica_set:
         yield replica_set
+
+
+def obtain() -> Path:
+    """The directory with the program; raises SandboxError with the reason if it cannot be had."""
+    return cache.obtain(HOME, _download)
 
 
 def _download(home: Path) -> None:

@@ -15,7 +15,6 @@ import re
 import time
 from collections.abc import Mapping
 from functools import cache
-from http import HTTPStatus
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
@@ -40,6 +39,9 @@ ROLE_HINT = "Check the role that these credentials are of: that it is there, and
 
 PASSING = re.compile("Thrott|SlowDown|TooManyRequests|LimitExceeded|RequestTimeout|IDPCommunicationError")
 """Parts of the codes of refusals that pass. The last: AWS could not ask the provider of an identity, as the cluster of a pod."""
+
+SERVER_ERRORS = 500
+"""HTTP's codes from here on are about the server. Its names for them are in a module that workers do without."""
 
 _REGION = re.compile(r"[.]kafka(?:-serverless)?[.]([a-z0-9-]+)[.]amazonaws[.]com")
 
@@ -106,7 +108,7 @@ class Tokens:
 def _passes(error: ClientError) -> bool:
     """Return True for an answer of AWS that says nothing about the credentials: it has too much to do, or has failed itself."""
     status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
-    return status >= HTTPStatus.INTERNAL_SERVER_ERROR or bool(PASSING.search(error.response.get("Error", {}).get("Code", "")))
+    return status >= SERVER_ERRORS or bool(PASSING.search(error.response.get("Error", {}).get("Code", "")))
 
 
 @cache

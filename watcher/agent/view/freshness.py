@@ -101,8 +101,8 @@ class _Keeper:
 
 
 def _noticeable(view: FleetView) -> _Told:
-    """What the page shows of the fleet and the watchers' states, and their figures without those that change all the time: as they
-    are, since they are only compared."""
+    """The state of the fleet and of its watchers, as far as the page shows it, and their figures without those that change all the
+    time: as they are, since they are only compared."""
     survey = view.survey
     fleet = (view.trouble, survey.trouble, survey.supervisord_pid)
     return [fleet, *map(_STATE, survey.rows)], [_FIGURES(row.report) if row.report else None for row in survey.rows]

@@ -41,9 +41,9 @@ def _is_star(tokens: list[str]) -> bool:
     return bool(tokens) and tokens[0].startswith("*")
 
 
-def _is_letter(token: str) -> bool:
-    """Return True if the token stands for itself."""
-    return len(token) == 1 and token not in "*?"
+def _is_letter(text: str) -> bool:
+    """Return True if this part of a glob stands for itself."""
+    return len(text) == 1 and text not in "*?"
 
 
 def _have_one_in_common(one: str, other: str) -> bool:

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 from watcher.errors import ConfigurationError, CredentialsRefused, Outage
 
 if TYPE_CHECKING:
+    from botocore.exceptions import ClientError
     from botocore.session import Session
 
 MECHANISM = "AWS_MSK_IAM"
@@ -34,6 +35,13 @@ SIGNER = "botocore"
 OF_MONGODB = "pymongo-auth-aws"
 INSTALL = "pip install 'database-watcher[aws]'"
 CREDENTIALS_HINT = "Credentials of AWS come from its variables, ~/.aws, or the role of this host or container."
+ROLE_HINT = "Check the role that these credentials are of: that it is there, and trusts whoever takes it."
+
+PASSING = re.compile("Thrott|SlowDown|TooManyRequests|LimitExceeded|RequestTimeout|IDPCommunicationError")
+"""Parts of the codes of refusals that pass. The last: AWS could not ask the provider of an identity, as the cluster of a pod."""
+
+SERVER_ERRORS = 500
+"""HTTP's codes from here on are about the server. Its names for them are in a module that workers do without."""
 
 _REGION = re.compile(r"[.]kafka(?:-serverless)?[.]([a-z0-9-]+)[.]amazonaws[.]com")
 
@@ -64,8 +72,8 @@ def with_token(properties: Mapping[str, Any], brokers: str) -> dict[str, Any]:
     if not is_installed(SIGNER):
         raise ConfigurationError(f"Kafka: {MECHANISM} needs the package {SIGNER}.", hint=INSTALL)
     tokens = Tokens(_region(brokers))
-    tokens.next()
-    return {**as_oauthbearer(properties), "oauth_cb": tokens.next}
+    tokens.new_token()
+    return {**as_oauthbearer(properties), "oauth_cb": tokens.new_token}
 
 
 class Tokens:
@@ -74,11 +82,11 @@ class Tokens:
     def __init__(self, region: str) -> None:
         self._region = region
 
-    def next(self, _config: str = "") -> tuple[str, float]:
+    def new_token(self, _config: str = "") -> tuple[str, float]:
         """Return a token, and when it expires, in seconds since 1970. Errors: CredentialsRefused, Outage."""
         from botocore.auth import SigV4QueryAuth
         from botocore.awsrequest import AWSRequest
-        from botocore.exceptions import BotoCoreError
+        from botocore.exceptions import BotoCoreError, ClientError
 
         now = time.time()
         request = AWSRequest("GET", f"https://kafka.{self._region}.amazonaws.com/", params={"Action": "kafka-cluster:Connect"})
@@ -88,11 +96,19 @@ class Tokens:
                 raise CredentialsRefused("Kafka: no credentials of AWS were found.", hint=CREDENTIALS_HINT, component="kafka")
             signer = SigV4QueryAuth(credentials.get_frozen_credentials(), "kafka-cluster", self._region, expires=TOKEN_SECONDS)
             signer.add_auth(request)
-        except BotoCoreError as error:
+        except (BotoCoreError, ClientError) as error:
             text = f"Kafka: AWS gives no credentials: {error}"
+            if isinstance(error, ClientError) and not _passes(error):
+                raise CredentialsRefused(text, hint=ROLE_HINT, component="kafka") from error
             raise Outage(text, hint=f"{CREDENTIALS_HINT} The worker keeps trying.", component="kafka", code="aws") from error
         url = f"{request.url}&User-Agent=database-watcher"  # not signed, as MSK wants it
         return base64.urlsafe_b64encode(url.encode()).decode().rstrip("="), now + TOKEN_SECONDS
+
+
+def _passes(error: ClientError) -> bool:
+    """Return True for an answer of AWS that says nothing about the credentials: it has too much to do, or has failed itself."""
+    status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+    return status >= SERVER_ERRORS or bool(PASSING.search(error.response.get("Error", {}).get("Code", "")))
 
 
 @cache

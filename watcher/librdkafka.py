@@ -18,13 +18,6 @@ COMMON_PREFIXES = (
     "sasl.", "security.", "socket.", "ssl.",
 )  # fmt: skip
 
-
-def common_properties(properties: Mapping[str, V]) -> dict[str, V]:
-    """Return the properties that every kind of client takes. librdkafka warns of a producer's properties in a consumer, and the
-    other way round."""
-    return {key: value for key, value in properties.items() if key.startswith(COMMON_PREFIXES)}
-
-
 NOT_ABOUT_CREDENTIALS = (
     "Local: Broker transport failure",
     "Local: Timed out",
@@ -36,16 +29,21 @@ NOT_ABOUT_CREDENTIALS = (
 _TOKEN_REFUSED = re.compile(r'"error"\s*:\s*"(?:invalid_|unauthorized_client|unsupported_grant_type|access_denied)')
 """The answer of an OAuth server that does not accept what it was sent (RFC 6749, 5.2)."""
 
+LOST_ERROR = "returned NULL without setting an exception"
+"""Python's words for a C function that has failed and does not say how."""
+
+
+def common_properties(properties: Mapping[str, V]) -> dict[str, V]:
+    """Return the properties that every kind of client takes. librdkafka warns of a producer's properties in a consumer, and the
+    other way round."""
+    return {key: value for key, value in properties.items() if key.startswith(COMMON_PREFIXES)}
+
 
 def was_cut_short(error: KafkaError) -> bool:
     """Return True for an authentication that failed before anybody had looked at the credentials."""
     if error.name() != "_AUTHENTICATION" or _TOKEN_REFUSED.search(error.str()):
         return False
     return any(words in error.str() for words in NOT_ABOUT_CREDENTIALS)
-
-
-LOST_ERROR = "returned NULL without setting an exception"
-"""Python's words for a C function that has failed and does not say how."""
 
 
 @contextlib.contextmanager

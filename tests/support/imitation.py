@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import socket
 import socketserver
+import ssl
 import struct
 import threading
 from collections.abc import Mapping
@@ -25,11 +27,12 @@ class Imitation:
     """Listens on a free port of 127.0.0.1 as the primary of a replica set, for the `with` block.
 
     `answers` has the reply to each command by its name; a command without one is unknown, as in MongoDB. `hello` changes how the
-    server introduces itself; a value of None leaves the field out.
+    server introduces itself; a value of None leaves the field out. With `tls` it speaks TLS.
     """
 
-    def __init__(self, answers: Mapping[str, Document], hello: Document | None = None) -> None:
+    def __init__(self, answers: Mapping[str, Document], hello: Document | None = None, tls: ssl.SSLContext | None = None) -> None:
         self._server = _Server(("127.0.0.1", 0), _Conversation)
+        self._server.tls = tls
         self._server.answers = dict(answers)
         port = self._server.server_address[1]
         self.address = f"127.0.0.1:{port}"
@@ -59,6 +62,13 @@ class Imitation:
 class _Server(socketserver.ThreadingTCPServer):
     daemon_threads = True
     answers: dict[str, Document]
+    tls: ssl.SSLContext | None
+
+    def get_request(self) -> tuple[socket.socket, Any]:
+        connection, address = super().get_request()
+        if self.tls:  # the handshake is made at the first read, in the connection's thread
+            connection = self.tls.wrap_socket(connection, server_side=True, do_handshake_on_connect=False)
+        return connection, address
 
 
 class _Conversation(socketserver.StreamRequestHandler):

@@ -6,6 +6,8 @@ import asyncio
 import os
 import subprocess
 import time
+from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
@@ -21,6 +23,7 @@ from watcher.agent.view.freshness import CALM_SECONDS, _Keeper
 from watcher.config import Deployment
 from watcher.config.agent_settings import AgentSettings
 from watcher.fleet.control import Fleet
+from watcher.fleet.status import Row
 from watcher.fleet.supervisord import Process
 from watcher.fleet.survey import Supervised
 from watcher.pids import birth_of
@@ -37,6 +40,8 @@ class Seen:
         self.here = Deployment(directory / "conf.d", directory / "run", directory / "log")
         self.asked = 0
         self.pids = {"a": os.getpid(), "b": os.getpid()}
+        self.supervisord_pid: int | None = os.getpid()
+        self.at_rest = "EXITED"
         for path in (self.here.conf_dir, self.here.run_dir, self.here.log_dir):
             path.mkdir()
         for name in self.pids:
@@ -49,10 +54,10 @@ class Seen:
         self.asked += 1
         started = int((NOW - timedelta(hours=1)).timestamp())
         processes = {
-            name: Process(name, "RUNNING", pid, started, birth=birth_of(pid)) if pid else Process(name, "EXITED")
+            name: Process(name, "RUNNING", pid, started, birth=birth_of(pid)) if pid else Process(name, self.at_rest)
             for name, pid in self.pids.items()
         }
-        return Supervised(os.getpid(), processes)
+        return Supervised(self.supervisord_pid, processes)
 
     def write(self, name: str, **changes: Any) -> None:
         """Write a watcher's status."""
@@ -92,6 +97,26 @@ def test_it_is_asked_at_once_when_a_process_has_ended(seen: Seen) -> None:
     seen.view.refresh()
     assert seen.asked == 3
     assert not seen.view.survey.rows[1].is_running
+
+
+def test_it_is_asked_at_once_when_it_has_ended_itself(seen: Seen) -> None:
+    with subprocess.Popen(["sleep", "60"]) as process:
+        seen.supervisord_pid = process.pid
+        seen.view.refresh(ask_anew=True)
+        process.kill()
+    seen.supervisord_pid = None
+    seen.view.refresh()
+    assert seen.view.survey.supervisord_pid is None
+
+
+@pytest.mark.parametrize(("state", "asked"), [("STARTING", 3), ("BACKOFF", 3), ("STOPPING", 3), ("FATAL", 2), ("EXITED", 2)])
+def test_it_is_asked_again_soon_while_a_process_changes(
+    seen: Seen, monkeypatch: pytest.MonkeyPatch, state: str, asked: int
+) -> None:
+    seen.pids["b"], seen.at_rest = 0, state
+    seen.view.refresh(ask_anew=True)
+    seen.look_at(3, monkeypatch)
+    assert seen.asked == asked
 
 
 def test_it_is_asked_at_once_when_a_worker_has_started(seen: Seen, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -148,6 +173,46 @@ def test_states_are_told_at_once_and_figures_now_and_then(seen: Seen, monkeypatc
 
     asyncio.run(follow())
     assert announced == [1000.0, 1002.5, 1003.5, 1006.0]
+
+
+def with_rows(seen: Seen, change: Callable[[Row], Row]) -> None:
+    seen.view.survey = replace(seen.view.survey, rows=tuple(map(change, seen.view.survey.rows)))
+
+
+def unapplied(seen: Seen) -> None:
+    with_rows(seen, lambda row: replace(row, is_unapplied=True))
+
+
+def not_spawned(seen: Seen) -> None:
+    with_rows(seen, lambda row: replace(row, process=row.process and replace(row.process, spawn_error="no such command")))
+
+
+def without_supervisord(seen: Seen) -> None:
+    seen.view.survey = replace(seen.view.survey, supervisord_pid=None)
+
+
+def unwritable(seen: Seen) -> None:
+    seen.view.survey = replace(seen.view.survey, unwritable="run/ is full")
+
+
+def unanswered(seen: Seen) -> None:
+    seen.view.trouble = "supervisord does not answer"
+
+
+@pytest.mark.parametrize("change", [unapplied, not_spawned, without_supervisord, unwritable, unanswered])
+def test_what_the_page_shows_beside_figures_is_told_at_once(
+    seen: Seen, monkeypatch: pytest.MonkeyPatch, change: Callable[[Seen], None]
+) -> None:
+    announced: list[bool] = []
+    monkeypatch.setattr(seen.view.changes, "announce", lambda: announced.append(True))
+    monkeypatch.setattr(type(seen.view.changes), "has_listeners", True)
+    keeper = _Keeper(seen.view)
+    keeper._tell()
+    keeper._tell()
+    assert len(announced) == 1
+    change(seen)
+    keeper._tell()
+    assert len(announced) == 2
 
 
 def test_a_page_is_told_that_there_is_something_new_and_not_what(seen: Seen) -> None:

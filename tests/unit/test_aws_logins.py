@@ -14,6 +14,8 @@ from urllib.parse import parse_qs, quote, urlsplit
 
 import bson
 import pytest
+from botocore.awsrequest import AWSResponse
+from botocore.httpsession import URLLib3Session
 from botocore.utils import ContainerMetadataFetcher
 from confluent_kafka import Consumer, Producer
 from confluent_kafka.admin import AdminClient
@@ -28,7 +30,7 @@ from watcher.config.kafka_client import client_properties, producer_properties
 from watcher.config.mongodb.pymongo_refusals import refused_by_pymongo
 from watcher.consumer import DatabaseChangeConsumer, ReadError
 from watcher.consumer.connection import common_properties, consumer_properties
-from watcher.errors import ConfigurationError, CredentialsRefused, Outage
+from watcher.errors import ConfigurationError, CredentialsRefused, Outage, WatcherError
 from watcher.kafka.properties import producer_config
 from watcher.mongodb.client import connect
 from watcher.mongodb.errors import translated
@@ -86,7 +88,7 @@ def test_the_token_is_what_msk_expects(monkeypatch: pytest.MonkeyPatch, session_
         monkeypatch.setenv("AWS_SESSION_TOKEN", session_token)
     before = time.time()
 
-    token, expires_at = aws.Tokens("eu-central-1").next()
+    token, expires_at = aws.Tokens("eu-central-1").new_token()
 
     host, parameters = signed_url(token)
     assert host == "kafka.eu-central-1.amazonaws.com"
@@ -167,7 +169,40 @@ def test_a_role_whose_credentials_do_not_come_is_an_outage(monkeypatch: pytest.M
     without_credentials(monkeypatch)
     monkeypatch.setenv("AWS_CONTAINER_CREDENTIALS_FULL_URI", "http://127.0.0.1:1/")
     with pytest.raises(Outage, match="AWS gives no credentials"):
-        aws.Tokens("eu-central-1").next()
+        aws.Tokens("eu-central-1").new_token()
+
+
+def with_role_of_a_pod(monkeypatch: pytest.MonkeyPatch, tmp_path: Any, status: int, code: str) -> None:
+    """Take credentials from the identity of a pod, and have AWS's service of tokens answer with an error."""
+    without_credentials(monkeypatch)
+    (tmp_path / "identity").write_text("a.b.c")
+    monkeypatch.setenv("AWS_WEB_IDENTITY_TOKEN_FILE", str(tmp_path / "identity"))
+    monkeypatch.setenv("AWS_ROLE_ARN", "arn:aws:iam::123456789012:role/orders")
+    monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
+    body = f"<ErrorResponse><Error><Code>{code}</Code><Message>No.</Message></Error></ErrorResponse>".encode()
+    answer = AWSResponse("https://sts.eu-central-1.amazonaws.com/", status, {}, SimpleNamespace(stream=lambda: [body]))
+    monkeypatch.setattr(URLLib3Session, "send", lambda *_: answer)
+    monkeypatch.setenv("AWS_REGION", "eu-central-1")
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "meaning"),
+    [
+        (403, "AccessDenied", CredentialsRefused),
+        (400, "InvalidIdentityToken", CredentialsRefused),
+        (400, "Throttling", Outage),
+        (400, "IDPCommunicationError", Outage),
+        (503, "ServiceUnavailable", Outage),
+    ],
+)
+def test_a_refused_role_stops_and_a_busy_service_is_waited_for(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Any, status: int, code: str, meaning: type[WatcherError]
+) -> None:
+    with_role_of_a_pod(monkeypatch, tmp_path, status, code)
+    with pytest.raises(meaning, match=f"AWS gives no credentials: .*{code}") as raised:
+        client_properties(plain_settings(kafka_brokers=BROKERS, kafka=LOGIN))
+    assert type(raised.value) is meaning
+    assert raised.value.hint
 
 
 def test_a_consumer_says_that_credentials_do_not_come(monkeypatch: pytest.MonkeyPatch) -> None:

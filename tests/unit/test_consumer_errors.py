@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -133,16 +135,34 @@ OLD_TOKEN = KafkaError(KafkaError.SASL_AUTHENTICATION_FAILED, 'SASL authenticati
 WRONG = KafkaError(KafkaError.SASL_AUTHENTICATION_FAILED, "SASL authentication error: Authentication failed")
 
 
+@contextmanager
+def a_feed() -> Iterator[feed.Feed]:
+    """A reader whose brokers are not reached."""
+    nothing: dict[str, Any] = dict.fromkeys(("assigned", "revoked", "lost", "committed", "uncommitted"), lambda *_: None)
+    reader = feed.Feed({"bootstrap.servers": NOBODY, "group.id": "g"}, ["t"], **nothing)
+    try:
+        yield reader
+    finally:
+        reader.close()
+
+
 @pytest.mark.parametrize(
     ("told", "ends"), [([OLD_TOKEN], True), ([NO_TOKEN], False), ([NO_TOKEN, OLD_TOKEN], False), ([NO_TOKEN, WRONG], True)]
 )
 def test_an_old_token_is_no_wrong_one(told: list[KafkaError], ends: bool) -> None:
-    nothing: dict[str, Any] = dict.fromkeys(("assigned", "revoked", "lost", "committed", "uncommitted"), lambda *_: None)
-    reader = feed.Feed({"bootstrap.servers": NOBODY, "group.id": "g"}, ["t"], **nothing)
-    try:
+    with a_feed() as reader:
         for error in told:
             reader._note(error)
         raised = raised_by(lambda: reader.read(0))
-    finally:
-        reader.close()
     assert isinstance(raised, NotPermitted) is ends
+
+
+def test_a_missing_token_is_logged_once(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is told of every ten seconds, and by each broker."""
+    clock = [1000.0]
+    monkeypatch.setattr(feed, "time", SimpleNamespace(monotonic=lambda: clock[0]))
+    with a_feed() as reader:
+        for seconds in (0, 0, 10, 50, feed.NO_TOKEN_SECONDS):
+            clock[0] += seconds
+            reader._note(NO_TOKEN)
+    assert caplog.text.count("no login to Kafka for the moment") == 2

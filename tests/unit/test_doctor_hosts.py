@@ -16,7 +16,7 @@ from watcher.config import Deployment, Settings
 from watcher.doctor import hosts
 from watcher.doctor.check import Finding, Outcome
 from watcher.doctor.hosts import active_clock, same_settings
-from watcher.doctor.position import SavedPosition, owner, throttling
+from watcher.doctor.position import SavedPosition, owner
 from watcher.kafka.position import Saved, Stamp
 from watcher.kafka.standby import dump_settings
 from watcher.model import Owner
@@ -100,19 +100,6 @@ def test_the_active_host_has_the_right_time(
 def test_a_time_that_kafka_has_not_stamped_tells_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ToldOnce, "received_at", None)
     assert active_clock(position(tmp_path, ACTIVE)).outcome is Outcome.NOT_CHECKED
-
-
-@pytest.mark.parametrize(
-    ("pid", "seconds", "outcome"),
-    [(HERE.pid, 0.0, Outcome.OK), (HERE.pid, 41.3, Outcome.WARNING), (2**22 + 1, 41.3, Outcome.NOT_CHECKED)],
-    ids=["never", "ours", "no longer"],
-)
-def test_a_quota_is_told_of_while_our_worker_runs(tmp_path: Path, pid: int, seconds: float, outcome: Outcome) -> None:
-    report = StatusReport(pid=pid, started_at=NOON, updated_at=NOON, state="streaming", throttled_seconds=seconds)
-    (tmp_path / "dashboard.json").write_bytes(report.content())
-    found = throttling(position(tmp_path, ACTIVE))
-    assert found.outcome is outcome
-    assert ("41 s of the last minute" in found.text) is (outcome is Outcome.WARNING)
 
 
 def test_the_active_worker_of_another_host_is_no_stranger(tmp_path: Path) -> None:

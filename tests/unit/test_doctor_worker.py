@@ -14,7 +14,7 @@ from tests.support.worker import watcher_settings
 from tests.unit.test_snapshot_line import status
 from watcher.config import Settings
 from watcher.doctor.check import Finding, Outcome
-from watcher.doctor.worker import WorkerSeen, active, restarts, same_settings, snapshot, state
+from watcher.doctor.worker import WorkerSeen, active, restarts, same_settings, snapshot, state, throttling
 from watcher.fleet.status import Row, row
 from watcher.fleet.supervisord import Process
 
@@ -147,3 +147,12 @@ def test_a_standby_that_knows_no_active_worker() -> None:
     judged(active(worker(dashboard(state="standby", activeHost="host-b"), several)), OK, "active on host-b")
     judged(active(worker(dashboard(), several)), OK, "on this host")
     judged(active(worker(at_rest(), several)), NOT_CHECKED, "because it does not run")
+
+
+def test_a_quota_is_told_of_while_the_worker_runs() -> None:
+    held_back = throttling(worker(dashboard(throttledSeconds=41.3)))
+    check_fix(held_back, WARNING, "41 s of the last minute", "kafka-configs.sh")
+    judged(throttling(worker(dashboard())), OK, "Kafka holds back no writes")
+    judged(throttling(worker(ended(throttledSeconds=41.3))), NOT_CHECKED, "because it does not run")
+    hung = throttling(worker(dashboard(throttledSeconds=41.3, updatedAt=LONG_AGO)))
+    judged(hung, NOT_CHECKED, "because its worker tells nothing")

@@ -23,13 +23,13 @@ def names_of(glob: str) -> frozenset[str]:
 
 def test_two_globs_meet_if_a_name_matches_both() -> None:
     wrong = [
-        (one, other) for one in GLOBS[::3] for other in GLOBS if may_meet(one, other) is names_of(one).isdisjoint(names_of(other))
+        (one, other) for one in GLOBS[::5] for other in GLOBS if may_meet(one, other) is names_of(one).isdisjoint(names_of(other))
     ]
     assert wrong == []
 
 
 def test_what_lies_in_a_glob_has_no_names_of_its_own() -> None:
-    found = [(one, other) for one in GLOBS for other in GLOBS[::3] if lies_in(one, other)]
+    found = [(one, other) for one in GLOBS for other in GLOBS if lies_in(one, other)]
     assert len(found) > len(GLOBS)
     assert [(one, other) for one, other in found if not names_of(one) <= names_of(other)] == []
 

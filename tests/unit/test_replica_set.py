@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import ssl
 from contextlib import closing
+from pathlib import Path
 from typing import Any
 
 import pytest
+from pymongo.errors import ConfigurationError
 
 from tests.support.doctoring import as_settings, check_fix, look_at_mongodb
 from tests.support.imitation import Imitation
+from tests.support.security import Certificates
 from tests.support.worker import watcher_settings
 from watcher.doctor.check import Outcome, ok
 from watcher.errors import Outage
@@ -17,8 +21,8 @@ from watcher.mongodb.change_stream import ChangeStream
 SHORT = "replicaSet=other&serverSelectionTimeoutMS=500"
 
 
-def settings(hosts: str) -> dict[str, Any]:
-    return watcher_settings(f"mongodb://app:hunter2@{hosts}/shop?{SHORT}", "h:9092", "shop")
+def settings(hosts: str, options: str = SHORT) -> dict[str, Any]:
+    return watcher_settings(f"mongodb://app:hunter2@{hosts}/shop?{options}", "h:9092", "shop")
 
 
 def outage(values: dict[str, Any]) -> Outage:
@@ -55,6 +59,24 @@ def test_doctor_names_it() -> None:
     words = (f"names the replica set 'other', and {server.address} is in 'rs0'", "Write replicaSet=rs0")
     check_fix(found["mongodb.replica-set"], Outcome.FAILED, *words)
     assert "rs.initiate" not in found["mongodb.replica-set"].fix
+
+
+def test_the_set_is_named_behind_a_certificate_that_nobody_checks(tmp_path: Path) -> None:
+    tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    tls.load_cert_chain(Certificates(tmp_path).server)
+    with Imitation({}, tls=tls) as server:
+        told = outage(settings(server.address, f"{SHORT}&ssl=true&tlsInsecure=true".replace("replicaSet", "replicaset")))
+        assert str(told) == f"mongodb_uri names the replica set 'other', and {server.address} is in 'rs0'."
+
+
+def test_dns_that_fails_meanwhile_leaves_the_drivers_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    def failing(*_: Any, **__: Any) -> None:
+        raise ConfigurationError("The DNS query name does not exist: _mongodb._tcp.cluster0.example.net.")
+
+    monkeypatch.setattr("watcher.mongodb.replica_set.parse_uri", failing)
+    with Imitation({}) as server:
+        told = outage(settings(server.address))
+    assert "No server of mongodb_uri is in the replica set that it names" in str(told)
 
 
 def test_a_server_that_has_gone_meanwhile_leaves_the_drivers_error(monkeypatch: pytest.MonkeyPatch) -> None:

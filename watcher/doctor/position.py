@@ -13,9 +13,9 @@ from confluent_kafka import KafkaError
 
 from watcher.config import Deployment, Settings
 from watcher.doctor.check import Check, Finding, failed, not_checked, ok, warning
-from watcher.errors import QUOTA_HINT, PositionLost
+from watcher.doctor.worker import PATIENCE
+from watcher.errors import PositionLost
 from watcher.fleet.polling import command_line, is_alive, is_still
-from watcher.fleet.troubles import THROTTLED_SECONDS, throttled_in_words
 from watcher.kafka.ownership import check_database, position_gone
 from watcher.kafka.position import Saved, Stamp
 from watcher.kafka.position_reader import PositionReader
@@ -30,9 +30,6 @@ from watcher.worker.previous_run import PreviousRun
 
 LONG_SECONDS = 600
 """Lag in seconds. A watcher that is less behind than this is only being restarted."""
-
-SILENT_SECONDS = 60
-"""Time in seconds after which an active worker should have written. It saves its position every 10 s, even without changes."""
 
 NO_POSITION = "because there is no position yet"
 
@@ -128,7 +125,7 @@ def owner(position: SavedPosition) -> Finding:
 def judge_active(stamp: Stamp, settings: Settings, silent_seconds: float = 0.0) -> Finding:
     """Judge the owner of a watcher that may run on several hosts. It is not the worker of this one, and it, or a command, has
     written nothing for `silent_seconds`."""
-    if silent_seconds > SILENT_SECONDS:
+    if silent_seconds > PATIENCE.total_seconds():
         text = f"{stamp.owner} wrote it last, {seconds_in_words(silent_seconds)} ago: no worker is active, or it waits"
         return warning(text, f"watcherctl status {settings.name}, on every host; start it where it is down")
     if stamp.active_since:
@@ -156,21 +153,10 @@ def judge_owner(last: Owner, our_worker: int | None, host: str, settings: Settin
     return ok(f"{who} wrote it last; another process has its number now")
 
 
-def throttling(position: SavedPosition) -> Finding:
-    """Check that no quota of Kafka's holds back our worker. Kafka tells that in its answers to writes alone."""
-    report = position.report
-    if report is None or position.our_worker is None:
-        return not_checked("because no worker runs here")
-    if report.throttled_seconds >= THROTTLED_SECONDS:
-        return warning(throttled_in_words(report.throttled_seconds), QUOTA_HINT)
-    return ok("Kafka holds back no writes")
-
-
 SAVED = "position.saved"
 
 CHECKS: tuple[Check[SavedPosition], ...] = (
     Check(SAVED, saved, needs=("kafka.authentication", "kafka.brokers")),
     Check("position.in-oplog", in_oplog, needs=(SAVED, "mongodb.privileges")),
     Check("position.owner", owner, needs=(SAVED,)),
-    Check("position.throttling", throttling),
 )

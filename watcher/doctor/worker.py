@@ -9,16 +9,18 @@ from datetime import datetime, timedelta
 from watcher.config import Settings
 from watcher.doctor.check import Check, Finding, failed, not_checked, ok, warning
 from watcher.doctor.configuration import Here
+from watcher.errors import QUOTA_HINT
 from watcher.fleet.control import Fleet
 from watcher.fleet.status import Row, WatcherState
 from watcher.fleet.survey import Survey, survey
-from watcher.fleet.troubles import reason
+from watcher.fleet.troubles import THROTTLED_SECONDS, reason, throttled_in_words
 from watcher.terminal.durations import duration_in_words
 from watcher.terminal.message_text import printable
 from watcher.terminal.snapshot_line import snapshot_line
 
 PATIENCE = timedelta(seconds=60)
-"""Time within which a worker opens, and rides out a short outage. It saves its position every 10 s, even without changes."""
+"""Time within which a worker opens, and rides out a short outage. It saves its position every 10 s, even without changes, on
+whichever host it is active."""
 
 RECENT = timedelta(hours=1)
 """Time for which a crash is worth a look after it is over."""
@@ -166,6 +168,16 @@ def active(worker: WorkerSeen) -> Finding:
     return failed("no host is known to have the watcher", f"watcherctl status {row.name}, on every host; start it where it is down")
 
 
+def throttling(worker: WorkerSeen) -> Finding:
+    """Check that no quota of Kafka's holds back the worker. Kafka tells that in its answers to writes alone."""
+    report = worker.row.live
+    if report is None:
+        return _silent(worker.row)
+    if report.throttled_seconds >= THROTTLED_SECONDS:
+        return warning(throttled_in_words(report.throttled_seconds), QUOTA_HINT)
+    return ok("Kafka holds back no writes")
+
+
 def _silent(row: Row) -> Finding:
     """Make the finding for a worker of which nothing is known now."""
     return not_checked("because its worker tells nothing" if row.is_running else NOT_RUNNING)
@@ -179,4 +191,5 @@ CHECKS: tuple[Check[WorkerSeen], ...] = (
     Check("worker.restarts", restarts, needs=ASKED),
     Check("worker.snapshot", snapshot, needs=ASKED),
     Check("worker.active", active, needs=ASKED),
+    Check("worker.throttling", throttling, needs=ASKED),
 )

@@ -160,7 +160,7 @@ class Encoder:
     def _within_limit(self, message: Message, event: bytes, sequence: int, limit_of: LimitOf) -> list[Message]:
         """Return the message of an event, and its tombstone; or what can be sent instead if it is too large."""
         if message.size <= limit_of(message.topic):
-            return [message, *self._tombstone(message, sequence + 1)] if self._tombstones else [message]
+            return [message, *self._tombstone(message, sequence + 1)]
         self._size_policy.check_permitted(message)
         size = len(message.value or b"")
         del message  # it may hold 10 MB or more, and the event is decoded once again
@@ -207,8 +207,7 @@ class Encoder:
         made = list[Message]()
         for message in messages:
             made.append(message)
-            if message.operation in self._tombstones:
-                made += self._tombstone(message, sequence + len(made))
+            made += self._tombstone(message, sequence + len(made))
         return made
 
     def _tombstone(self, message: Message, sequence: int) -> list[Message]:

@@ -186,7 +186,7 @@ def lacking(what: str) -> UnsupportedServer:
 def _from_server(error: OperationFailure, *, after_token: bool) -> WatcherError:
     text = _server_text(error)
     if error.code is None and NO_AWS_CREDENTIALS in text:
-        return _outage(f"AWS gives no credentials for MongoDB: {text}", f"{AWS_HINT} The worker keeps trying.", "aws")
+        return outage(f"AWS gives no credentials for MongoDB: {text}", f"{AWS_HINT} The worker keeps trying.", "aws")
     kind = kind_of(error.code, text, after_token=after_token)
     if kind is LARGE:
         size, *_ = text.split(" First element: ")  # the rest is the beginning of the event, with a user's data
@@ -219,7 +219,7 @@ def _from_driver(error: Exception) -> WatcherError:
     if isinstance(error, ServerSelectionTimeoutError) and (known := _unreachable(error)):
         return known
     if type(error.__cause__).__module__.startswith("dns."):  # the driver blames the URI, which leaves the hosts to DNS
-        return _outage(f"DNS does not tell where MongoDB is: {_first_sentence(error)}", REACH_HINT, "DNS")
+        return outage(f"DNS does not tell where MongoDB is: {_first_sentence(error)}", REACH_HINT, "DNS")
     if TOO_OLD in text:
         return UnsupportedServer(f"This MongoDB is too old: {_first_sentence(error)}", hint=SERVER_HINT)
     if NO_SESSIONS in text:  # a configuration error to the driver, though it has asked a server, which is in no replica set yet
@@ -229,11 +229,11 @@ def _from_driver(error: Exception) -> WatcherError:
 
 
 def _made(kind: Kind, text: str, code: str) -> WatcherError:
-    return _outage(text, kind.hint, code) if kind.becomes is Outage else kind.becomes(text, hint=kind.hint)
+    return outage(text, kind.hint, code) if kind.becomes is Outage else kind.becomes(text, hint=kind.hint)
 
 
 def _not_initiated() -> Outage:
-    return _outage("MongoDB's replica set is not initiated yet.", REPLICA_SET_HINT, "NotYetInitialized")
+    return outage("MongoDB's replica set is not initiated yet.", REPLICA_SET_HINT, "NotYetInitialized")
 
 
 def _unreachable(error: ServerSelectionTimeoutError) -> WatcherError | None:
@@ -247,11 +247,11 @@ def _unreachable(error: ServerSelectionTimeoutError) -> WatcherError | None:
         return _not_initiated()
     if is_of_another_set(error):
         text = f"No server of mongodb_uri is in the replica set that it names: {_first_sentence(error)}"
-        return _outage(text, ANOTHER_SET_HINT, ANOTHER_SET)
+        return outage(text, ANOTHER_SET_HINT, ANOTHER_SET)
     if CLOSED in _first_sentence(error):
-        return _outage(f"{UNREACHABLE.says}: {_first_sentence(error)}", CLOSED_HINT, type(error).__name__)
+        return outage(f"{UNREACHABLE.says}: {_first_sentence(error)}", CLOSED_HINT, type(error).__name__)
     if NO_SUCH_MEMBER in str(error) and "Primary()" not in _first_sentence(error):
-        return _outage(f"No member of MongoDB may be read from: {_first_sentence(error)}", PREFERENCE_HINT, "NoSuchMember")
+        return outage(f"No member of MongoDB may be read from: {_first_sentence(error)}", PREFERENCE_HINT, "NoSuchMember")
     return None
 
 
@@ -260,7 +260,8 @@ def is_of_another_set(error: Exception) -> bool:
     return any(words in str(error) for words in NOT_THIS_REPLICA_SET)
 
 
-def _outage(text: str, hint: str, code: str) -> Outage:
+def outage(text: str, hint: str, code: str) -> Outage:
+    """Make the error for an outage of MongoDB."""
     return Outage(text, hint=hint, component="mongodb", code=code)
 
 

@@ -11,7 +11,7 @@ from pymongo.uri_parser import parse_uri
 from watcher.config import Settings
 from watcher.errors import Outage
 from watcher.mongodb.error_codes import REPLICA_SET_HINT
-from watcher.mongodb.errors import ANOTHER_SET
+from watcher.mongodb.errors import ANOTHER_SET, outage
 
 ANSWER_MS = 2_000
 """Time, in milliseconds, for each of the URI's servers to answer."""
@@ -20,13 +20,17 @@ ANSWER_MS = 2_000
 def another_set(settings: Settings) -> Outage | None:
     """Ask the servers of mongodb_uri, one by one, for their replica set, until one answers.
 
-    Returns the error that names it; None if no server answers.
+    Returns the error that names it; None if no server answers, or DNS does not.
     """
-    parts: dict[str, Any] = parse_uri(settings.mongodb_uri.get_secret_value(), validate=False)
-    tls = {name: value for name, value in parts["options"].items() if name.lower().startswith("tls")}
+    try:  # with mongodb+srv:// DNS is asked, and may fail as well
+        parts = parse_uri(settings.mongodb_uri.get_secret_value(), validate=False, normalize=False)
+    except PyMongoError:
+        return None
+    options = {name.lower(): value for name, value in parts["options"].items()}
+    tls = {name: value for name, value in options.items() if name.startswith(("tls", "ssl"))}
     for host, port in parts["nodelist"]:
         try:
-            return _error(parts["options"].get("replicaSet", ""), f"{host}:{port}", _hello(host, port, tls))
+            return _error(options.get("replicaset", ""), f"{host}:{port}", _hello(host, port, tls))
         except PyMongoError:
             continue
     return None
@@ -45,9 +49,8 @@ def _error(wanted: str, address: str, hello: dict[str, Any]) -> Outage:
     if found is None:
         is_router = hello.get("msg") == "isdbgrid"
         text = f"{where} is {'a router of a sharded cluster' if is_router else 'in none'}."
-        return _outage(text, "Leave replicaSet out of mongodb_uri, then watcherctl apply." if is_router else REPLICA_SET_HINT)
-    return _outage(f"{where} is in {found!r}.", f"Write replicaSet={found} in mongodb_uri, or leave it out; then watcherctl apply.")
-
-
-def _outage(text: str, hint: str) -> Outage:
-    return Outage(text, hint=hint, component="mongodb", code=ANOTHER_SET)
+        hint = "Leave replicaSet out of mongodb_uri, then watcherctl apply." if is_router else REPLICA_SET_HINT
+    else:
+        text = f"{where} is in {found!r}."
+        hint = f"Write replicaSet={found} in mongodb_uri, or leave it out; then watcherctl apply."
+    return outage(text, hint, ANOTHER_SET)

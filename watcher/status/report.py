@@ -88,7 +88,7 @@ class StatusReport(JsonRecord):
     last_poll_at: Annotated[datetime | None, "when MongoDB last answered"] = None
     last_event_at: Annotated[
         datetime | None,
-        "when the last committed change was made, by whichever process; null if another host did it",
+        "when the last committed change was made, by any process of this host; null if another host made it",
     ] = None
     last_commit_at: Annotated[
         datetime | None, "when the last transaction was committed, with messages or with the position alone"

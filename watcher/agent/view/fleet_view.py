@@ -26,11 +26,15 @@ from watcher.fleet.survey import Supervised, Survey, ask, faults_by_name, look
 from watcher.status.report import StatusReport, read_report
 
 READ_AFTER = timedelta(seconds=2)
-"""The time after which conf.d is looked at again, and a supervisord that does not run or answer is asked again."""
+"""The time after which conf.d is looked at again; and supervisord is asked again if it does not run or answer, or if a process
+was on its way to another state."""
 
 ASK_AFTER = timedelta(seconds=10)
 """The time for which supervisord's answer is used, unless a process has been started or has ended since. To ask it costs more than
 all the rest of a look."""
+
+PASSING = {"STARTING", "BACKOFF", "STOPPING"}
+"""supervisord's states of a process that another one follows by itself."""
 
 LONG_AGO = datetime.min.replace(tzinfo=UTC)
 
@@ -105,11 +109,13 @@ class FleetView:
             self._unapplied = self._changes_of_settings.get(self.loaded)
 
     def _is_outdated(self, reports: Iterable[StatusReport]) -> bool:
-        """True if supervisord's answer is too old, or a process has ended or started since: the answer would not fit it."""
-        is_well = self.supervised.pid is not None and not self.trouble
-        if abs(datetime.now(UTC) - self._asked_at) >= (ASK_AFTER if is_well else READ_AFTER):
+        """True if supervisord's answer is too old, or supervisord or a process of its has ended since, or one has started: the
+        answer would not fit it."""
+        processes = self.supervised.processes.values()
+        is_settled = self.supervised.pid and not self.trouble and not any(process.state in PASSING for process in processes)
+        if abs(datetime.now(UTC) - self._asked_at) >= (ASK_AFTER if is_settled else READ_AFTER):
             return True
-        pids = [process.pid for process in self.supervised.processes.values() if process.pid]
+        pids = filter(None, (self.supervised.pid, *(process.pid for process in processes)))
         return not all(map(is_there, pids)) or any(report.started_at > self._asked_at for report in reports)
 
     def _ask(self) -> None:

@@ -14,7 +14,6 @@ from typing import Any
 from watcher.agent.view import hung
 from watcher.agent.view.fleet_view import FleetView
 from watcher.agent.view.history import STEP_SECONDS
-from watcher.fleet.survey import Survey
 from watcher.status.report import PUBLIC, StatusReport
 
 WATCHED_SECONDS = 0.5
@@ -33,6 +32,8 @@ _RESTLESS = {"updatedAt", "lastCommitAt", "rssBytes", "cpuSeconds", "headroomSec
 """Keys whose values change while nothing happens. A change of these alone is not announced."""
 
 _FIGURES = attrgetter(*(each.name for each in StatusReport.fields() if each.key in PUBLIC and each.key not in _RESTLESS))
+
+_STATE = attrgetter("name", "state", "enabled", "fault", "is_unapplied", "process", "error")
 
 _Told = tuple[list[Any], list[Any]]
 
@@ -81,9 +82,9 @@ class _Keeper:
             self._next_sample = max(self._next_sample + STEP_SECONDS, now)
 
     def _tell(self) -> None:
-        if not self._view.changes.has_listeners or (now := _noticeable(self._view.survey)) == self._told:
+        if not self._view.changes.has_listeners or (now := _noticeable(self._view)) == self._told:
             return
-        calm = max(CALM_SECONDS, CALM_SECONDS_EACH * len(now[0]))
+        calm = max(CALM_SECONDS, CALM_SECONDS_EACH * len(self._view.survey.rows))
         if now[0] != self._told[0] or time.monotonic() - self._told_at >= calm:
             self._told, self._told_at = now, time.monotonic()
             self._view.changes.announce()
@@ -99,7 +100,9 @@ class _Keeper:
                 self._restarts.add(asyncio.get_running_loop().run_in_executor(self._restarting, work))
 
 
-def _noticeable(survey: Survey) -> _Told:
-    """The watchers' states, and their figures without those that change all the time: as they are, since they are only compared."""
-    states = [(row.name, row.state, row.enabled, row.fault, row.process and row.process.pid, row.error) for row in survey.rows]
-    return states, [_FIGURES(row.report) if row.report else None for row in survey.rows]
+def _noticeable(view: FleetView) -> _Told:
+    """The state of the fleet and of its watchers, as far as the page shows it, and their figures without those that change all the
+    time: as they are, since they are only compared."""
+    survey = view.survey
+    fleet = (view.trouble, survey.trouble, survey.supervisord_pid)
+    return [fleet, *map(_STATE, survey.rows)], [_FIGURES(row.report) if row.report else None for row in survey.rows]

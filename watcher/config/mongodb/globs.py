@@ -31,19 +31,26 @@ def may_meet(one: str, other: str) -> bool:
 def lies_in(pattern: str, other: str) -> bool:
     """Return True if all that matches `pattern` matches `other`, as far as this can be told: brackets and `?` of `other` are not
     compared with wildcards."""
-    is_plain = not set("*?[") & set(pattern)
-    return pattern == other or ((is_plain or not set("?[") & set(other)) and fnmatchcase(pattern, other))
+    tokens = _TOKEN.findall(pattern)
+    is_plain = all(map(_is_letter, tokens))
+    shape = "".join(token if _is_letter(token) else "\0" for token in tokens)  # only a `*` matches what stands for a wildcard
+    return pattern == other or ((is_plain or not set("?[") & set(other)) and fnmatchcase(shape, other))
 
 
 def _is_star(tokens: list[str]) -> bool:
     return bool(tokens) and tokens[0].startswith("*")
 
 
+def _is_letter(text: str) -> bool:
+    """Return True if this part of a glob stands for itself."""
+    return len(text) == 1 and text not in "*?"
+
+
 def _have_one_in_common(one: str, other: str) -> bool:
     """Return True if one character matches both. Each stands for one; two sets that leave out some always have others."""
-    if len(one) == 1 and one != "?":
+    if _is_letter(one):
         return fnmatchcase(one, other)
-    if len(other) == 1 and other != "?":
+    if _is_letter(other):
         return fnmatchcase(other, one)
     characters = {character for each in (one, other) if each != "?" for character in _named(each)}
     return any(fnmatchcase(character, one) and fnmatchcase(character, other) for character in (*characters, "\0"))

@@ -14,6 +14,7 @@ from fnmatch import fnmatchcase
 from typing import NamedTuple
 
 from watcher.config.mongodb.collections import SYSTEM, is_glob, unmeant
+from watcher.config.mongodb.globs import lies_in, may_meet
 
 ALL = "*"
 """The name of a scope of several databases, in its position and its control messages; as a glob, every name."""
@@ -101,27 +102,27 @@ class Scope:
         return unmeant(self.pattern_of(text).collection for text in watch)
 
     def may_watch(self, text: str) -> bool:
-        """Return True if the pattern can mean a collection that is watched. Two globs may always have a name in common."""
+        """Return True if the pattern can mean a collection that is watched."""
         wanted = self.pattern_of(text)
         watch = [self.pattern_of(pattern) for pattern in self.watch_collections] or [Pattern(ALL, ALL)]
         excluded = [self.pattern_of(pattern) for pattern in self.exclude_collections]
         return (
             self.may_have_database(wanted.database)
-            and any(_may_meet(wanted.database, of.database) and _may_meet(wanted.collection, of.collection) for of in watch)
-            and not any(_lies_in(wanted.database, of.database) and _lies_in(wanted.collection, of.collection) for of in excluded)
+            and any(may_meet(wanted.database, of.database) and may_meet(wanted.collection, of.collection) for of in watch)
+            and not any(lies_in(wanted.database, of.database) and lies_in(wanted.collection, of.collection) for of in excluded)
         )
 
     def may_have_database(self, pattern: str) -> bool:
         """Return True if the name or glob can mean a database of the scope."""
         if not is_glob(pattern):
             return self.has_database(pattern)
-        return self.single is not None or any(_may_meet(pattern, database) for database in self.databases)
+        return self.single is not None or any(may_meet(pattern, database) for database in self.databases)
 
     def may_have_any(self) -> bool:
         """Return True if what is excluded leaves anything of what is named, as far as that can be told from the texts."""
         names = [pattern for pattern in self.databases if not is_glob(pattern)]
         globs = [pattern for pattern in self.databases if is_glob(pattern)]
-        is_left = (not any(_lies_in(pattern, other) for other in self.exclude_databases) for pattern in globs)
+        is_left = (not any(lies_in(pattern, other) for other in self.exclude_databases) for pattern in globs)
         return any(map(self.has_database, names)) or any(is_left)
 
     def _selects(self, database: str, collection: str, watch: Sequence[str], exclude: Sequence[str] = ()) -> bool:
@@ -134,15 +135,3 @@ class Scope:
 
 def _matches(name: str, patterns: Iterable[str]) -> bool:
     return any(fnmatchcase(name, pattern) for pattern in patterns)
-
-
-def _may_meet(one: str, other: str) -> bool:
-    """Return True if one name can match both."""
-    if is_glob(one) and is_glob(other):
-        return True
-    return fnmatchcase(one, other) or fnmatchcase(other, one)
-
-
-def _lies_in(pattern: str, other: str) -> bool:
-    """Return True if whatever matches `pattern` matches `other` too, as far as that can be told from their texts."""
-    return other in (ALL, pattern) or (not is_glob(pattern) and fnmatchcase(pattern, other))

@@ -158,12 +158,16 @@ class Feed:
             self._is_away = True
             _log.warning("Kafka does not answer; waiting for it")
         elif was_cut_short(error):
+            if not self._lacks_token():
+                _log.warning("no login to Kafka for the moment: %s", error.str())
             self._no_token_at = time.monotonic()
-            _log.warning("no login to Kafka for the moment: %s", error.str())
+
+    def _lacks_token(self) -> bool:
+        return time.monotonic() - self._no_token_at < NO_TOKEN_SECONDS
 
     def _has_old_token(self, error: KafkaError) -> bool:
         """Return True if a token is refused while no new one is to be had: librdkafka shows the last one even after its end."""
-        return NOT_ACCEPTED in error.str() and time.monotonic() - self._no_token_at < NO_TOKEN_SECONDS
+        return NOT_ACCEPTED in error.str() and self._lacks_token()
 
     def _on_commit(self, error: KafkaError | None, partitions: list[TopicPartition]) -> None:
         """Take the outcome of a commit, as a whole and for each partition."""

@@ -1,7 +1,7 @@
 """Everything that tests download while they run, fetched beforehand: `python -m tests.support.downloads`.
 
-A test that has to wait for a download may run into its own time limit. What cannot be had is named, and is not fatal: the tests that
-need it then say so themselves.
+A test that has to wait for a download may run into its own time limit. What cannot be had is named, and is not fatal: the tests
+that need it then say so themselves.
 """
 
 from __future__ import annotations

@@ -9,7 +9,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from confluent_kafka import KafkaError, KafkaException
+from confluent_kafka import KafkaError, KafkaException, TopicPartition
 
 from tests.support.consuming import Running
 from tests.support.token_server import TokenServer
@@ -132,6 +132,9 @@ def test_a_refused_secret_of_an_oauth_client_ends_a_consumer() -> None:
 
 NO_TOKEN = KafkaError(KafkaError._AUTHENTICATION, "Failed to acquire SASL OAUTHBEARER token: Could not connect to server")
 OLD_TOKEN = KafkaError(KafkaError.SASL_AUTHENTICATION_FAILED, 'SASL authentication error: {"status":"invalid_token"}')
+TOO_SOON = KafkaError(
+    KafkaError._AUTHENTICATION, "SASL OAUTHBEARER mechanism handshake failed: Broker: Request not valid in current SASL state"
+)
 WRONG = KafkaError(KafkaError.SASL_AUTHENTICATION_FAILED, "SASL authentication error: Authentication failed")
 
 
@@ -147,7 +150,15 @@ def a_feed() -> Iterator[feed.Feed]:
 
 
 @pytest.mark.parametrize(
-    ("told", "ends"), [([OLD_TOKEN], True), ([NO_TOKEN], False), ([NO_TOKEN, OLD_TOKEN], False), ([NO_TOKEN, WRONG], True)]
+    ("told", "ends"),
+    [
+        ([OLD_TOKEN], True),
+        ([TOO_SOON], True),
+        ([NO_TOKEN], False),
+        ([NO_TOKEN, OLD_TOKEN], False),
+        ([NO_TOKEN, TOO_SOON], False),
+        ([NO_TOKEN, WRONG], True),
+    ],
 )
 def test_an_old_token_is_no_wrong_one(told: list[KafkaError], ends: bool) -> None:
     with a_feed() as reader:
@@ -155,6 +166,14 @@ def test_an_old_token_is_no_wrong_one(told: list[KafkaError], ends: bool) -> Non
             reader._note(error)
         raised = raised_by(lambda: reader.read(0))
     assert isinstance(raised, NotPermitted) is ends
+
+
+def test_a_login_too_soon_after_the_last_one_is_no_refusal() -> None:
+    """Who has read from Kafka has been let in. At a first login it is the answer of a port without SASL."""
+    with a_feed() as reader:
+        reader._on_assign(reader._consumer, [TopicPartition("t", 0)])
+        reader._note(TOO_SOON)
+        assert raised_by(lambda: reader.read(0)) is None
 
 
 def test_a_missing_token_is_logged_once(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> None:

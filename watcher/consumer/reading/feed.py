@@ -25,6 +25,10 @@ PROPERTIES = "the argument kafka"
 NOT_ACCEPTED = "invalid_token"
 """A broker's word for a token that it does not accept (RFC 6750), for example because it has ended."""
 
+TOO_SOON = "not valid in current SASL state"
+"""A broker's words for a login that comes within a second of the last one on the same connection (KIP-368), as librdkafka's do at
+the end of a token's life. A port without SASL says the same at the first login."""
+
 NO_TOKEN_SECONDS = 60.0
 """Time for which a token counts as missing after the server of tokens has not answered. It is asked again every 10 s."""
 
@@ -98,7 +102,7 @@ class Feed:
                 _log.warning(
                     "the topic %s does not exist%s", record.topic(), " any more" if record.topic() in self._read else " yet"
                 )
-        elif error.fatal() or error.code() in HOPELESS or is_refused_login(error):
+        elif error.fatal() or error.code() in HOPELESS or self._is_refused(error):
             raise error_for(error, self._brokers, PROPERTIES)
         else:
             _log.warning("Kafka: %s", error.str())
@@ -152,7 +156,7 @@ class Feed:
 
     def _note(self, error: KafkaError) -> None:
         """Note an error of the connection that librdkafka reports."""
-        if error.code() in HOPELESS or (is_refused_login(error) and not self._has_old_token(error)):
+        if error.code() in HOPELESS or self._is_refused(error):
             self._hopeless = error
         elif error.code() == KafkaError._ALL_BROKERS_DOWN and not self._is_away:
             self._is_away = True
@@ -165,9 +169,13 @@ class Feed:
     def _lacks_token(self) -> bool:
         return time.monotonic() - self._no_token_at < NO_TOKEN_SECONDS
 
-    def _has_old_token(self, error: KafkaError) -> bool:
-        """Return True if a token is refused while no new one is to be had: librdkafka shows the last one even after its end."""
-        return NOT_ACCEPTED in error.str() and self._lacks_token()
+    def _is_refused(self, error: KafkaError) -> bool:
+        """Return True if the login is refused for good. That of an old token is not while there is no new one: librdkafka shows the
+        last one even after its end."""
+        if TOO_SOON in error.str() and self._read:
+            return False
+        has_old_token = self._lacks_token() and any(words in error.str() for words in (NOT_ACCEPTED, TOO_SOON))
+        return is_refused_login(error) and not has_old_token
 
     def _on_commit(self, error: KafkaError | None, partitions: list[TopicPartition]) -> None:
         """Take the outcome of a commit, as a whole and for each partition."""

@@ -169,7 +169,7 @@ def test_an_old_token_is_no_wrong_one(told: list[KafkaError], ends: bool) -> Non
 
 
 def test_a_login_too_soon_after_the_last_one_is_no_refusal() -> None:
-    """Who has read from Kafka has been let in. At a first login it is the answer of a port without SASL."""
+    """It has been let in before, for it has read. At a first login it is the answer of a port without SASL."""
     with a_feed() as reader:
         reader._on_assign(reader._consumer, [TopicPartition("t", 0)])
         reader._note(TOO_SOON)

@@ -286,7 +286,7 @@ def test_ci_runs_each_python_that_the_project_claims() -> None:
     """`make test-pythons` takes the others from the classifiers."""
     commands = (ROOT / ".ci/run").read_text(encoding="utf-8").splitlines()
     made = [line.partition("#")[0].strip() for line in commands if line.startswith("make ")]
-    assert made == ["make setup", "make setup-pythons &", "make check", "make test-pythons", "make test"]
+    assert made == ["make setup", "make setup-pythons &", "make downloads &", "make check", "make test-pythons", "make test"]
     assert commands[-1] == made[-1]
     assert PROJECT["project"]["requires-python"] == f">={claimed()[0]}"
     assert "{}.{}".format(*sys.version_info) in claimed()

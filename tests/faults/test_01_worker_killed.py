@@ -3,7 +3,7 @@
 Goal: nothing is lost, doubled or out of order, and it streams again soon: the median of all recoveries is under 3 s.
 Method: SIGKILL under a steady load; its successor is started at once, as supervisord does. Most live until they stream and a random
 time longer, every fourth one is killed at some moment of its start. Recovery is the time from a kill until the successor says that
-it is streaming. 25 kills; 1,000 in the long form.
+it is streaming. 50 kills; 1,000 in the long form.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from tests.support.worker import Launch
 
 pytest_plugins = ["tests.support.worker_fixtures"]
 
-KILLS, KILLS_LONG = 25, 1000
+KILLS, KILLS_LONG = 50, 1000
 RECOVERY_LIMIT_S = 3.0
 LONGEST_LIFE_S = 0.4
 LONGEST_START_S = 0.8
@@ -32,7 +32,7 @@ RECOVERY_TIMEOUT_S = 120.0
 
 
 @pytest.mark.alone  # the median of its recoveries has a limit
-@pytest.mark.timeout(600)  # so many starts take longer than other tests
+@pytest.mark.timeout(600)  # fifty starts take longer than other tests
 def test_killed_again_and_again(
     launch: Launch,
     settings: dict[str, Any],

@@ -21,12 +21,14 @@ from tests.support.kafka_topics import add_partitions, create_topic, delete_topi
 from tests.support.waiting import eventually
 from tests.support.worker import Inbox, Launch, WorkerProcess
 from watcher.cli import run_command_line
-from watcher.errors import ExitCode
+from watcher.errors import ExitCode, TakenOver
 from watcher.kafka.position import CLAIM_KEY, POSITION_KEY, dump
 from watcher.kafka.sink import KafkaSink
+from watcher.kafka.writer import Writer
 from watcher.model import Delivered, Owner, ResumeToken
 from watcher.model import Position as Place
 from watcher.mongodb.change_stream import ChangeStream
+from watcher.position.change import change
 from watcher.sandbox.kafka import ApacheKafka, Broker
 
 pytest_plugins = ["tests.support.worker_fixtures"]
@@ -259,6 +261,33 @@ def test_show_tells_of_a_position_that_mongodb_no_longer_holds(settings: Documen
     shown = position("show", code=1)
     assert "1970-01-01T00:00:01.000Z" in shown
     assert "fault     That position cannot be used." in shown
+
+
+class InterruptedSink(KafkaSink):
+    """One whose first claim comes late: `meanwhile` is called once it has fenced its predecessor."""
+
+    meanwhile: Callable[[], object] | None = None
+
+    def _new_writer(self) -> Writer:
+        writer = super()._new_writer()
+        if meanwhile := self.meanwhile:
+            self.meanwhile = None
+            meanwhile()
+        return writer
+
+
+def test_a_worker_that_takes_over_during_a_command_tells_of_it(settings: Document, db: Db) -> None:
+    """It is no outage, although our name does not stand there yet."""
+    ours, token = as_settings(settings), present(settings)
+    with closing(KafkaSink(ours, Owner("before", "somewhere", 1), Delivered())) as before:
+        before.deliver([], before.open().moved(token))
+    db.users.insert_one({"_id": "a"})
+    target = eventually(lambda: next((each for each in [present(settings)] if each["_data"] > token["_data"]), None))
+    with closing(InterruptedSink(ours, Owner("after", "somewhere", 2), Delivered())) as sink:
+        sink.meanwhile = lambda: change(ours, Delivered(), target, "set to the present")
+        with pytest.raises(TakenOver, match="a command is done: set to the present"):
+            sink.open()
+        assert sink.open().token == target
 
 
 def test_show(launch: Launch, settings: Document, inbox: Inbox, db: Db, position: Position) -> None:

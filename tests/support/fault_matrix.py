@@ -30,7 +30,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     """The options of the fault matrix; `--seed` is for all tests."""
     group = parser.getgroup("faults", "fault matrix")
     group.addoption("--seed", type=int, help=f"seed of everything random (else ${SEED_VARIABLE}, else a new one each time)")
-    group.addoption("--long", action="store_true", help="the long forms: a thousand kills instead of twenty-five, and so on")
+    group.addoption("--long", action="store_true", help="the long forms: a thousand kills instead of fifty, and so on")
     group.addoption("--minutes", type=float, default=30.0, help="with --long: how long row 33 lasts (default: 30)")
     group.addoption("--publish", type=Path, metavar="FILE", help="write the matrix into this document, between its markers")
 

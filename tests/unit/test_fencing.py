@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from tests.unit.test_ownership import ANOTHER, CLAIM, DONE, OURS, claimed, ownership
+from tests.unit.test_ownership import ANOTHER, CLAIM, DONE, OURS, REWIND, claimed, ownership
 from watcher.errors import NotOwner, Outage, PositionLost, TakenOver, WatcherError
 from watcher.kafka import fencing as module
 from watcher.kafka.fencing import FENCED, check_writer
@@ -68,9 +68,16 @@ def test_what_cannot_be_read_is_left_to_the_opening(trouble: WatcherError | None
     assert reader.looks == 1
 
 
-def test_nothing_is_read_after_other_errors_or_before_there_was_a_claim() -> None:
+def test_a_command_is_found_before_our_first_claim_too() -> None:
+    worker = ownership()
+    worker.before_claim(Saved(stamp=Stamp(ANOTHER)), 0.0)
+    with pytest.raises(TakenOver):
+        check(Reader(Stamp(ANOTHER), CLAIM), worker)
+
+
+def test_nothing_is_read_after_other_errors_or_by_a_command() -> None:
     reader = Reader(CLAIM)
     check(reader, error=Outage("away", component="kafka", code="_TRANSPORT"))
-    check(reader, worker=ownership())
+    check(reader, worker=ownership(command=REWIND))
     assert reader.looks == 0
     assert "_TRANSPORT" not in FENCED

@@ -42,10 +42,9 @@ def saved(stamp: Stamp) -> Saved:
 
 def test_only_after_our_claim_is_there_a_name_to_check() -> None:
     worker = ownership()
-    assert not worker.is_to_be_checked
     worker.before_claim(saved(Stamp(ANOTHER)), 0.0)
+    worker.judge(saved(Stamp(ANOTHER)), 0.0)
     worker.claimed()
-    assert worker.is_to_be_checked
     worker.check(saved(Stamp(OURS)), 0.0)
     with pytest.raises(NotOwner, match="process 2 on there"):
         worker.before_claim(saved(Stamp(ANOTHER)), 0.0)
@@ -59,6 +58,28 @@ def test_a_worker_waits_for_a_command_by_its_own_clock() -> None:
         with pytest.raises(TakenOver, match="at work: rewind to noon, by process 2 on there"):
             worker.check(saved(CLAIM), now)
     worker.check(saved(CLAIM), 1000.0 + COMMAND_SECONDS)
+
+
+@pytest.mark.parametrize("before", [saved(Stamp(ANOTHER)), Saved()], ids=["taking over", "first start"])
+def test_a_worker_that_was_fenced_before_its_claim_waits_for_the_command_too(before: Saved) -> None:
+    worker = ownership()
+    worker.before_claim(before, 0.0)
+    for look in (worker.judge, worker.before_claim):
+        with pytest.raises(TakenOver, match="at work: rewind to noon"):
+            look(saved(CLAIM), 1000.0)
+    with pytest.raises(TakenOver, match="is done: rewind to noon"):
+        worker.before_claim(saved(DONE), 1001.0)
+    worker.before_claim(saved(DONE), 1002.0)
+
+
+@pytest.mark.parametrize("before", [CLAIM, DONE, Stamp(ANOTHER)])
+def test_a_worker_that_was_fenced_before_its_claim_does_not_blame_what_stood_there_before(before: Stamp) -> None:
+    worker = ownership()
+    worker.before_claim(saved(before), 0.0)
+    worker.judge(saved(before), 1.0)
+    worker.judge(saved(Stamp(Owner("a third", "there", 3))), 1.0)
+    worker.judge(Saved(), 1.0)
+    worker.before_claim(saved(before), 2.0)
 
 
 def test_a_newer_claim_begins_the_wait_anew() -> None:
@@ -104,7 +125,7 @@ def test_a_command_waits_for_another_one_and_for_nobody_else() -> None:
     command.before_claim(saved(DONE), 0.0)
     command.before_claim(saved(Stamp(ANOTHER)), 0.0)
     command.claimed()
-    assert not command.is_to_be_checked
+    assert not command.is_a_workers
     ownership(command=REWIND).before_claim(saved(CLAIM), 0.0)
 
 

@@ -25,12 +25,12 @@ LOOK_AGAIN_SECONDS = 0.1
 def check_writer(error: Outage, ownership: Ownership, reader: PositionReader) -> None:
     """After a write that ended with `error`, check whose name stands in the position topic.
 
-    Returns if it is ours still, or if Kafka does not tell: the next opening looks again. Errors: NotOwner, TakenOver.
+    Returns if it is ours still or not yet, or if Kafka does not tell: the next opening looks again. Errors: NotOwner, TakenOver.
     """
-    if error.code not in FENCED or not ownership.is_to_be_checked:
+    if error.code not in FENCED or not ownership.is_a_workers:
         return
     deadline = time.monotonic() + CLAIM_SECONDS
     with contextlib.suppress(Outage, PositionLost):
         while time.monotonic() < deadline:
-            ownership.check(reader.read_so_far(), time.monotonic())
+            ownership.judge(reader.read_so_far(), time.monotonic())
             time.sleep(LOOK_AGAIN_SECONDS)

@@ -39,7 +39,7 @@ class Ownership:
         self._owner = owner
         self._command = command
         self._live = True
-        self._claimed = False
+        self._claimed = self._has_looked = False
         self._active_since: str | None = None
         self._patience = Patience()
         self.delivered = delivered
@@ -50,7 +50,7 @@ class Ownership:
 
     def disown(self) -> None:
         """Forget our claim, and with it the check of the name that stands there: somebody else may have the watcher now."""
-        self._claimed = False
+        self._claimed = self._has_looked = False
         self._active_since = None
         self._patience = Patience()
 
@@ -63,21 +63,31 @@ class Ownership:
         return saved.position is None and not saved.has_lost_position(self.delivered)
 
     @property
-    def is_to_be_checked(self) -> bool:
-        """True once a worker's name was written: another one in its place means that it has lost the watcher."""
-        return self._claimed and self._command is None
+    def is_a_workers(self) -> bool:
+        """True for a worker: another name in the place of its own means that it has lost the watcher."""
+        return self._command is None
 
     def before_claim(self, saved: Saved, now: float) -> None:
-        """Look at what stands there before our name does; `now` is a monotonic time. Errors: those of `check`; TakenOver for a
+        """Look at what stands there before our name does; `now` is a monotonic time. Errors: those of `judge`; TakenOver for a
         command that has to wait for another one."""
         self.learn(saved.delivered)
-        if self.is_to_be_checked:
-            self.check(saved, now)
-        elif self._command and saved.stamp:
+        if self._command is None:
+            self.judge(saved, now)
+        elif saved.stamp:
             self._live = saved.stamp.live
             step, self._patience = as_command(saved.stamp, self._command, self._patience, now)
             if step is NextStep.WAIT:
                 raise _taken_over(saved.stamp)
+
+    def judge(self, saved: Saved, now: float) -> None:
+        """Compare a worker's name with the one that stands there. Before ours stood there once, only a command that has come since
+        the first look is told of, and waited for. `now` is a monotonic time. Errors: those of `check`."""
+        if self._claimed:
+            self.check(saved, now)
+        elif not self._has_looked:
+            self._has_looked, self._patience = True, Patience(saved.stamp, now)
+        elif saved.stamp and saved.stamp.command:
+            self.check(saved, now)
 
     def check(self, saved: Saved, now: float) -> None:
         """Compare the name that stands there with ours; `now` is a monotonic time.

@@ -91,8 +91,8 @@ def traced(trace: Trace) -> None:
     resting = trace.note("rest", TransactionalWriter.rest)
     ResumingStream.next = trace.note("read", ResumingStream.next)  # type: ignore[method-assign]  # that is the purpose
     watcher.kafka.writer.enqueue = trace.note("hand over", watcher.kafka.writer.enqueue)
-    watcher.kafka.writer.Producer = TracedProducer  # type: ignore[misc]
-    TransactionalWriter.rest = rest  # type: ignore[method-assign]
+    watcher.kafka.writer.Producer = TracedProducer  # type: ignore[misc]  # likewise
+    TransactionalWriter.rest = rest  # type: ignore[method-assign]  # likewise
 
 
 if __name__ == "__main__":

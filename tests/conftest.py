@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import tempfile
 import uuid
@@ -110,3 +111,11 @@ def database(mongo_client: MongoClient[dict[str, Any]], prefix: str) -> Iterator
 def db(mongo_client: MongoClient[dict[str, Any]], database: str) -> Database[dict[str, Any]]:
     """The database called `database`."""
     return mongo_client[database]
+
+
+@pytest.fixture
+def careless_umask() -> Iterator[None]:
+    """One that closes nothing: what is closed must be closed by the program itself."""
+    before = os.umask(0)
+    yield
+    os.umask(before)

@@ -6,28 +6,18 @@ import threading
 from collections import defaultdict
 from collections.abc import Iterable
 from itertools import count
-from random import Random
 
 import pytest
 from confluent_kafka import Consumer
 
-from tests.support.consuming import Running, Writer, collected, make_consumer
+from tests.support.consuming import OPERATIONS, Running, Writer, collected, make_consumer, write_and_abort, write_lives
 from tests.support.records import QUIET
 from tests.support.waiting import eventually
 from watcher.consumer import Change, ConsumerOptions
 from watcher.consumer.change import read
 from watcher.sandbox.kafka import Broker
 
-DOCUMENTS = 40
 ROUNDS = 25
-OPERATIONS = ("insert", "update", "delete")
-
-
-def write_lives(writer: Writer, rounds: int = ROUNDS) -> int:
-    """Documents are inserted, updated, deleted, and inserted again; how many messages that makes."""
-    for _ in range(rounds):
-        writer.write([writer.message(operation, key) for key in range(DOCUMENTS) for operation in OPERATIONS])
-    return rounds * DOCUMENTS * len(OPERATIONS)
 
 
 def inversions(changes: Iterable[Change]) -> int:
@@ -60,7 +50,7 @@ def plainly_consumed(bootstrap: str, topics: list[str], wanted: int) -> list[Cha
 
 def test_a_plain_consumer_sees_documents_change_before_they_are_there(kafka: Broker, prefix: str) -> None:
     writer = Writer(kafka.bootstrap, prefix)
-    total = write_lives(writer)
+    total = write_lives(writer, ROUNDS)
     plain = plainly_consumed(kafka.bootstrap, writer.topics, total)
     assert (len(plain), inversions(plain) > 0) == (total, True)
     ours = collected(kafka.bootstrap, prefix, writer.topics, total)
@@ -71,7 +61,7 @@ def test_a_plain_consumer_sees_documents_change_before_they_are_there(kafka: Bro
 def test_also_when_only_some_topics_are_read(kafka: Broker, prefix: str, chosen: tuple[str, ...]) -> None:
     """Then numbers are missing for good, and what tells that nothing lower comes is where the partitions end."""
     writer = Writer(kafka.bootstrap, prefix)
-    total = write_lives(writer) * len(chosen) // len(OPERATIONS)
+    total = write_lives(writer, ROUNDS) * len(chosen) // len(OPERATIONS)
     ours = collected(kafka.bootstrap, prefix, [f"{prefix}.{operation}" for operation in chosen], total)
     assert len(ours) == total
     assert [change.sequence for change in ours] == sorted(change.sequence for change in ours)
@@ -79,20 +69,12 @@ def test_also_when_only_some_topics_are_read(kafka: Broker, prefix: str, chosen:
 
 def test_while_they_are_written_and_aborted(kafka: Broker, prefix: str) -> None:
     """Small transactions one after the other, some of them aborted, read as they come, without the inserts."""
-    random = Random(4)
     writer = Writer(kafka.bootstrap, prefix)
     changes: list[Change] = []
     consumer = make_consumer(kafka.bootstrap, prefix, writer.topics[1:])
     consumer.on("*")(changes.append)
-    expected = 0
     with Running(consumer) as running:
-        for number in range(150):
-            messages = [writer.message(random.choice(OPERATIONS), random.randrange(9)) for _ in range(random.randrange(1, 4))]
-            if number % 10 == 9:
-                writer.abort(messages)
-            else:
-                writer.write(messages)
-                expected += sum(message["operationType"] != "insert" for message in messages)
+        expected = write_and_abort(writer, 150)
         eventually(lambda: len(changes) >= expected)
     assert running.error is None
     assert len(changes) == expected
@@ -133,7 +115,7 @@ def test_a_lost_position_makes_the_numbers_jump(kafka: Broker, prefix: str) -> N
 def test_members_of_a_group_each_get_whole_documents_in_order(kafka: Broker, prefix: str) -> None:
     """Partition n of every topic goes to the same member, so a document is never shared between two."""
     writer = Writer(kafka.bootstrap, prefix)
-    total = write_lives(writer)
+    total = write_lives(writer, ROUNDS)
     handled: list[tuple[int, Change]] = []
     lock = threading.Lock()
     members = []
@@ -149,8 +131,7 @@ def test_members_of_a_group_each_get_whole_documents_in_order(kafka: Broker, pre
     counter = count()
     with members[0], members[1]:
         while len({number for number, _ in handled}) < 2:
-            write_lives(writer, 1)
-            total += DOCUMENTS * len(OPERATIONS)
+            total += write_lives(writer, 1)
             assert next(counter) < 2000
         eventually(lambda: len({change.sequence for _, change in handled}) == total, 60)
     for number in range(2):

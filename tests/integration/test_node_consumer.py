@@ -6,14 +6,13 @@ import json
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from pathlib import Path
-from random import Random
 from typing import Any
 
 import pytest
 from confluent_kafka import Consumer, Producer, TopicPartition
 from confluent_kafka import Message as Record
 
-from tests.support.consuming import Running, Writer, make_consumer
+from tests.support.consuming import OPERATIONS, Running, Writer, make_consumer, write_and_abort, write_lives
 from tests.support.fake_registry import fake_registry
 from tests.support.kafka_topics import delete_records
 from tests.support.node_consumer import NodeConsumer, node_consumer
@@ -23,8 +22,6 @@ from tests.unit.change_events import AVRO_SCHEMAS, USER_ID, encoder, recorded
 from watcher.consumer import Change
 from watcher.sandbox.kafka import Broker
 
-OPERATIONS = ("insert", "update", "delete")
-DOCUMENTS = 20
 ANY = {"on": {"collection": "*", "operations": ["*"]}}
 USERS = {"on": "users"}
 
@@ -53,13 +50,6 @@ def writer(kafka: Broker, prefix: str) -> Writer:
 def one_topic(kafka: Broker, prefix: str) -> Writer:
     """One topic with one partition, so that what comes first is handled first."""
     return Writer(kafka.bootstrap, prefix, partitions=1, topic=f"{prefix}.changes")
-
-
-def write_lives(writer: Writer, rounds: int) -> int:
-    """Documents are inserted, updated, deleted, and inserted again; the number of messages that makes."""
-    for _ in range(rounds):
-        writer.write([writer.message(operation, key) for key in range(DOCUMENTS) for operation in OPERATIONS])
-    return rounds * DOCUMENTS * len(OPERATIONS)
 
 
 def inserts(writer: Writer, *keys: int) -> None:
@@ -92,16 +82,8 @@ def test_a_backlog_of_two_watchers_comes_in_order(kafka: Broker, prefix: str, wr
 
 def test_only_some_topics_while_they_are_written_and_aborted(writer: Writer, start: Start) -> None:
     """Numbers are missing for good, and what tells that nothing lower comes is where the partitions end."""
-    random = Random(4)
-    expected = 0
     with start(writer.topics[1:], ANY) as consumer:
-        for number in range(100):
-            messages = [writer.message(random.choice(OPERATIONS), random.randrange(9)) for _ in range(random.randrange(1, 4))]
-            if number % 10 == 9:
-                writer.abort(messages)
-            else:
-                writer.write(messages)
-                expected += sum(message["operationType"] != "insert" for message in messages)
+        expected = write_and_abort(writer, 100)
         consumer.until(lambda: len(consumer.changes) >= expected)
         assert consumer.sequences == sorted(consumer.sequences)
         assert len(consumer.sequences) == expected

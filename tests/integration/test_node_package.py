@@ -7,6 +7,7 @@ import json
 import re
 import subprocess
 import tarfile
+from functools import partial
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -257,13 +258,18 @@ def as_change(message: dict[str, Any]) -> Change:
     return read(record("t", b"k", json.dumps(message).encode(), (), 0), PARTITIONS[0])
 
 
+def _chosen(index: int, _: object) -> int:
+    """Tell which of the handlers this is."""
+    return index
+
+
 def chosen_in_python(routes: list[dict[str, Any]], message: dict[str, Any]) -> int | str | None:
     chosen = Routes()
     try:
         for index, each in enumerate(routes):
             database = each.get("database", "*")
             check_selection(each["collection"], each["operations"], database)
-            chosen.add(Route(lambda _, index=index: index, each["collection"], tuple(each["operations"]), database))  # type: ignore[misc]
+            chosen.add(Route(partial(_chosen, index), each["collection"], tuple(each["operations"]), database))
     except ValueError:
         return "refused"
     route = chosen.find(as_change(message))

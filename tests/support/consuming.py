@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Iterable
+from random import Random
 from types import TracebackType
 from typing import Any, Self
 
@@ -15,6 +16,8 @@ from tests.support.records import QUIET
 from tests.support.waiting import eventually
 from watcher.consumer import Change, ConsumerOptions, DatabaseChangeConsumer
 
+OPERATIONS = ("insert", "update", "delete")
+DOCUMENTS = 40
 TOPIC_OF = {"insert": "insert", "update": "update", "replace": "update", "delete": "delete"}
 SOON = {"topic.metadata.refresh.interval.ms": 500}
 
@@ -80,6 +83,27 @@ class Writer:
         topic = self._topic or f"{self.name}.{TOPIC_OF.get(message['operationType'], 'control')}"
         key = json.dumps(message.get("documentKey", {}).get("_id", message["database"]))
         self._producer.produce(topic, json.dumps(message), key)
+
+
+def write_lives(writer: Writer, rounds: int) -> int:
+    """Documents are inserted, updated, deleted, and inserted again; the number of messages that makes."""
+    for _ in range(rounds):
+        writer.write([writer.message(operation, key) for key in range(DOCUMENTS) for operation in OPERATIONS])
+    return rounds * DOCUMENTS * len(OPERATIONS)
+
+
+def write_and_abort(writer: Writer, transactions: int) -> int:
+    """Small transactions one after the other, every tenth aborted; the number of messages that come of it, without the inserts."""
+    random = Random(4)
+    expected = 0
+    for number in range(transactions):
+        messages = [writer.message(random.choice(OPERATIONS), random.randrange(9)) for _ in range(random.randrange(1, 4))]
+        if number % 10 == 9:
+            writer.abort(messages)
+        else:
+            writer.write(messages)
+            expected += sum(message["operationType"] != "insert" for message in messages)
+    return expected
 
 
 class Running:

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import os
-import stat
 import subprocess
 import tempfile
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from tests.support.file_modes import mode
 from watcher import private
 from watcher.agent.address import published
 from watcher.config import Deployment
@@ -23,17 +23,7 @@ from watcher.fleet.lock import fleet_lock
 from watcher.private import make_directory, replace_file
 from watcher.worker.process import beside_worker, only_one
 
-
-def mode(path: Path) -> int:
-    return stat.S_IMODE(path.lstat().st_mode)
-
-
-@pytest.fixture(autouse=True)
-def careless_umask() -> Iterator[None]:
-    """One that closes nothing."""
-    before = os.umask(0)
-    yield
-    os.umask(before)
+pytestmark = pytest.mark.usefixtures("careless_umask")
 
 
 @pytest.fixture

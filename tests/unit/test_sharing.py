@@ -7,7 +7,6 @@ import grp
 import json
 import os
 import shutil
-import stat
 import subprocess
 import sys
 import tempfile
@@ -17,6 +16,7 @@ from unittest.mock import Mock
 
 import pytest
 
+from tests.support.file_modes import mode
 from tests.support.status_reports import written
 from watcher.agent.address import published
 from watcher.config import Deployment
@@ -38,16 +38,7 @@ MEMBER = 65533
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files to another user")
 
 
-def mode(path: Path) -> int:
-    return stat.S_IMODE(path.lstat().st_mode)
-
-
-@pytest.fixture(autouse=True)
-def careless_umask() -> Iterator[None]:
-    """One that closes nothing."""
-    before = os.umask(0)
-    yield
-    os.umask(before)
+pytestmark = pytest.mark.usefixtures("careless_umask")
 
 
 @pytest.fixture
@@ -207,12 +198,24 @@ def test_the_owner_is_no_stranger_on_a_read_only_disk(here: Deployment, monkeypa
     assert is_open_to_us(here)
 
 
+AS_MEMBER = f"""
+import importlib, os, pkgutil, sys
+import watcher.agent, watcher.cli, watcher.fleet, watcher.status
+for package in (watcher.agent, watcher.cli, watcher.fleet, watcher.status):
+    for each in pkgutil.walk_packages(package.__path__, package.__name__ + "."):
+        importlib.import_module(each.name)
+os.setgroups([])
+os.setregid({os.getegid()}, {os.getegid()})
+os.setreuid({MEMBER}, {MEMBER})
+sys.exit(watcher.cli.run_command_line(sys.argv[1:]))
+"""
+"""Runs watcherctl as a member of the group OURS who is neither the fleet's user nor root. All is imported before, since other users
+may not be let into the directory of this checkout."""
+
+
 def command_line(here: Deployment, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """Run watcherctl as a member of the group OURS who is neither the fleet's user nor root."""
-    as_member = ("setpriv", f"--reuid={MEMBER}", f"--regid={os.getegid()}", "--clear-groups", sys.executable)
-    if subprocess.run([*as_member, "-c", "import watcher.cli"], capture_output=True, timeout=60, check=False).returncode:
-        pytest.skip("other users may not run this Python")
-    words = [*as_member, "-m", "watcher", *arguments, "--config", str(here.conf_dir)]
+    """Run watcherctl as MEMBER."""
+    words = [sys.executable, "-c", AS_MEMBER, *arguments, "--config", str(here.conf_dir)]
     return subprocess.run(words, capture_output=True, text=True, timeout=60, check=False)
 
 

@@ -115,22 +115,22 @@ def test_a_member_in_python_and_one_in_node_share_a_group(kafka: Broker, prefix:
 
 def test_what_comes_again_after_kill_9_and_after_an_orderly_end(writer: Writer, start: Start) -> None:
     """Nothing is lost, what was committed does not come again, and what is written twice is handled once."""
-    write_lives(writer, 2)
+    total = write_lives(writer, 2)
     with start(writer.topics, USERS) as first:
-        first.until(lambda: len(first.changes) >= 60)
+        first.until(lambda: len(first.changes) >= total // 2)
         first.kill()
         seen = set(first.sequences)
     with start(writer.topics, USERS) as second:
-        second.until(lambda: seen | set(second.sequences) == set(range(1, 121)))
+        second.until(lambda: seen | set(second.sequences) == set(range(1, total + 1)))
         again = writer.message("insert", 5)
         writer.write([again, again])
-        second.until(lambda: 121 in second.sequences)
+        second.until(lambda: total + 1 in second.sequences)
         counts = second.stop()["counts"]
-    assert (second.sequences.count(121), counts["repeated"]) == (1, 1)
+    assert (second.sequences.count(total + 1), counts["repeated"]) == (1, 1)
     with start(writer.topics, USERS) as third:
         inserts(writer, 1)
         third.until(lambda: third.changes)
-        assert third.sequences == [122]
+        assert third.sequences == [total + 2]
 
 
 def test_handlers_that_fail(kafka: Broker, prefix: str, one_topic: Writer, start: Start) -> None:

@@ -446,7 +446,7 @@ def test_a_quota_is_told_for_a_minute_and_logged_when_it_begins(
 ) -> None:
     now = [1000.0]
     monkeypatch.setattr(time, "monotonic", lambda: now[0])
-    for told in ((0, 20.0), (10, 30.0), (20, 30.0)):
+    for told in ((0, 0.03), (0, 19.97), (10, 30.0), (20, 30.0)):
         now[0] = 1000.0 + told[0]
         progress.throttled(told[1])
     assert status_report(progress).throttled_seconds == 60.0

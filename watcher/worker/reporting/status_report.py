@@ -45,7 +45,7 @@ def status_report(progress: Progress) -> StatusReport:
         last_commit_at=_moment(progress.last_commit_at),
         batch_size=progress.batch_size,
         commit_seconds=progress.commit_seconds,
-        throttled_seconds=0.0 if progress.has_ended else progress.throttling.recent(),
+        throttled_seconds=0.0 if progress.has_ended else round(progress.throttling.recent(), 1),
         errors=sum(counters.errors.values()),
         reopens=counters.outages,
         restarts=previous.restarts,

@@ -24,4 +24,4 @@ class Throttling:
     def recent(self) -> float:
         """Return the seconds told within the last RECENT_SECONDS, and no more than these: several brokers may hold back at once."""
         since = time.monotonic() - RECENT_SECONDS
-        return round(min(RECENT_SECONDS, sum(seconds for at, seconds in list(self._told) if at >= since)), 1)
+        return min(RECENT_SECONDS, sum(seconds for at, seconds in list(self._told) if at >= since))

@@ -4,4 +4,4 @@ This file imports nothing, so that whoever asks for the version loads nothing el
 belong beside it; each other part has a directory, whose `__init__.py` says what it is.
 """
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"

@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import click
 import pytest
 
 from tests.support.status_reports import NOW, START, dashboard, survey_of, written
@@ -234,3 +235,6 @@ def test_since() -> None:
     assert Since().convert("2024-01-01T12:00:00", None, None) == NOW
     ago = datetime.now(UTC) - Since().convert("10m", None, None)
     assert timedelta(minutes=9) < ago < timedelta(minutes=11)
+    for nonsense in ("9999999d", "99999999999999999999s", "yesterday"):
+        with pytest.raises(click.BadParameter, match="must be like"):
+            Since().convert(nonsense, None, None)

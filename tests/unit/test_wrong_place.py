@@ -9,9 +9,10 @@ import pytest
 from watcher.cli import run_command_line
 
 COMMANDS = (
-    "start --all", "stop --all", "restart --all", "enable --all", "disable --all", "apply", "logs", "status", "health", "tail --all",
-    "verify --all", "position show --all", "snapshot start --all", "snapshot pause --all", "snapshot resume --all",
-    "snapshot stop --all", "snapshot status", "snapshot status shop", "switchover --all", "generate --into files", "check", "doctor",
+    "start --all", "stop --all", "restart --all", "enable --all", "disable --all", "apply", "logs", "status", "health",
+    "tail --all", "verify --all", "position show --all", "snapshot start --all", "snapshot pause --all", "snapshot resume --all",
+    "snapshot stop --all", "snapshot status", "snapshot status shop", "switchover --all", "generate --into files", "check",
+    "doctor",
 )  # fmt: skip
 
 

@@ -16,6 +16,7 @@ import click
 from watcher.cli.commands import COMMANDS
 from watcher.cli.exit_codes import CliExitCode
 from watcher.cli.lazy import LazyGroup
+from watcher.cli.standard_output import make_streams_usable
 from watcher.errors import DISK_FULL, WatcherError, command_hint
 
 PROGRAM = "watcherctl"
@@ -47,6 +48,7 @@ def watcherctl() -> None:
 
 def main() -> None:
     """Run the command given on the command line, and exit. This is the entry point of `watcherctl`."""
+    make_streams_usable()
     sys.exit(run_command_line(sys.argv[1:]))
 
 

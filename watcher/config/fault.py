@@ -122,5 +122,5 @@ def shown_path(path: Path) -> str:
     """The path as people type it: relative to the working directory if it is inside it."""
     try:
         return str(path.relative_to(Path.cwd()))
-    except ValueError:
+    except (ValueError, OSError):  # OSError: the working directory was removed
         return str(path)

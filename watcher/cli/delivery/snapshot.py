@@ -13,7 +13,15 @@ import click
 from watcher.cli.delivery.each_watcher import each_watcher
 from watcher.cli.delivery.snapshot_wait import ended
 from watcher.cli.exit_codes import CliExitCode
-from watcher.cli.options import all_option, complete_collections, known_watchers, names_argument, select, select_to_change, with_deployment
+from watcher.cli.options import (
+    all_option,
+    complete_collections,
+    known_watchers,
+    names_argument,
+    select,
+    select_to_change,
+    with_deployment,
+)
 from watcher.cli.phases import phases
 from watcher.config import Deployment, Settings
 from watcher.config.fault import Refused

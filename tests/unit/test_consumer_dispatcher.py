@@ -150,3 +150,43 @@ def test_handlers_get_a_delete_once_however_many_records_tell_of_it() -> None:
         harness.dispatcher.take(as_document(operation, sequence, value))
     assert got == [("insert", "users", {"_id": "k"}), ("update", "users", None), ("delete", "users", None)]
     assert harness.offsets.to_commit() == {FIRST: 5}
+
+
+def control(operation: str, sequence: int, offset: int, **fields: str) -> Change:
+    """A message of the watcher's own, which has no event id."""
+    value = {"operationType": operation, "database": "d", "timestamp": "2024-01-01T12:00:00.000Z", "watcher": "w", **fields}
+    text = json.dumps({**value, "sequence": sequence}).encode()
+    return read(Record(topic="t", partition=0, offset=offset, key=None, value=text), FIRST)
+
+
+@pytest.mark.parametrize("size", [0, 2], ids=["alone", "in a batch"])
+def test_a_new_count_that_begins_with_control_messages_is_no_repetition(size: int) -> None:
+    """A watcher whose position was deleted counts from 1 again, and begins with another snapshot, or tells of another gap."""
+    got: list[Change] = []
+    harness = Harness(Route(got.extend, operations=("*",), batch_size=size))
+    messages = [
+        control("snapshotStarted", 1, 0, snapshot="snap-1"),
+        control("snapshotStarted", 1, 1, snapshot="snap-2"),
+        control("gap", 1, 2, reason="lost"),
+        control("gap", 1, 3, reason="lost again", timestamp="2024-01-01T13:00:00.000Z"),
+        control("gap", 1, 4, reason="lost again", timestamp="2024-01-01T13:00:00.000Z"),  # this one comes again
+    ]
+    for each in messages:
+        harness.offsets.taken(FIRST, each.offset)
+        harness.dispatcher.take(each)
+    assert (got, harness.dispatcher.counts.repeated) == (messages[:4], 1)
+    assert harness.offsets.to_commit() == {FIRST: 5}
+
+
+def test_a_gap_comes_after_what_its_own_handler_has_collected() -> None:
+    got: list[list[str]] = []
+    everything = Route(lambda changes: got.append([change.operation for change in changes]), operations=("*",), batch_size=10)
+    harness = Harness(everything)
+    harness.take("users", 1)
+    harness.offsets.taken(FIRST, 2)
+    last = message("users", 2, FIRST, 2)
+    harness.dispatcher.missing_before(last, "offsets are gone")
+    harness.offsets.hold(FIRST)
+    harness.dispatcher.take(last)
+    assert got == [["insert"], ["gap"]]
+    assert harness.offsets.to_commit() == {FIRST: 2}

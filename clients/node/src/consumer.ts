@@ -146,13 +146,17 @@ export class DatabaseChangeConsumer {
     addCodecs();
     const write = (entry: LogEntry) => log.debug(`kafkajs: ${entry.log.message}`);
     const kafka = new kafkajs.Kafka({ clientId: groupId, retry: FEW_RETRIES, ...settings, brokers, logCreator: () => write });
-    const stop = () => this.stop(); // the second signal has the effect that it had before
-    for (const signal of STOP_SIGNALS) process.once(signal, stop);
+    const listenNoMore = () => STOP_SIGNALS.forEach((signal) => process.removeListener(signal, stop));
+    const stop = () => {
+      listenNoMore(); // the second signal, of either kind, has the effect that it had before
+      this.stop();
+    };
+    for (const signal of STOP_SIGNALS) process.on(signal, stop);
     try {
       const parts = { kafka, groupId, topics, routes: this.#routes, options: this.#options, counts: this.counts, log };
       await new Session({ ...parts, stopping: this.#stopping.signal }).run();
     } finally {
-      for (const signal of STOP_SIGNALS) process.removeListener(signal, stop);
+      listenNoMore();
     }
   }
 

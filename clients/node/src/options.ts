@@ -84,6 +84,9 @@ const LEAST: Partial<Record<keyof ConsumerOptions, number>> = {
   redeliveryWindow: 0,
 };
 
+/** Longest time of Node's timers, in milliseconds: nearly 25 days. A longer one, such as Infinity, is to them one millisecond. */
+const LONGEST_MS = 2 ** 31 - 1;
+
 const MAY_BE_NULL: readonly (keyof ConsumerOptions)[] = ["attempts", "hangAfterMs"];
 
 /** Return the dead-letter topic of a group. */
@@ -110,5 +113,9 @@ function checkValue(name: keyof ConsumerOptions, value: unknown): void {
   if (least === undefined || (value === null && MAY_BE_NULL.includes(name))) return;
   if (typeof value !== "number" || !(value >= least)) {
     throw new ConfigurationError(`${name} must be a number, at least ${least}, not ${JSON.stringify(value)}`);
+  }
+  if (name.endsWith("Ms") && value > LONGEST_MS) {
+    const never = MAY_BE_NULL.includes(name) ? "; null is never" : "";
+    throw new ConfigurationError(`${name} must be at most ${LONGEST_MS}, not ${value}${never}`);
   }
 }

@@ -3,12 +3,17 @@
 //   node functions.mjs <the package's dist> <function>
 
 import { createInterface } from "node:readline";
+import { setTimeout as wait } from "node:timers/promises";
 import { pathToFileURL } from "node:url";
 
 const [, , dist, name] = process.argv;
 const load = (module) => import(`${pathToFileURL(dist)}/${module}.js`);
 const buffer = (base64) => (base64 === null ? null : Buffer.from(base64, "base64"));
 
+const { Attempts } = await load("delivery/attempts");
+const { Dispatcher } = await load("delivery/dispatcher");
+const { Offsets } = await load("offsets/handled");
+const { checkedOptions } = await load("options");
 const { DatabaseChangeConsumer } = await load("index");
 const { readEnvironment } = await load("environment");
 const { Change, partitionId } = await load("change");
@@ -79,6 +84,45 @@ const functions = {
     return { gone, began, warned: warned.length };
   },
 
+  /** What is told of hanging handlers while one is called that takes some time, and fails so many times. */
+  async attempts({ failures, milliseconds, options }) {
+    const told = [];
+    const log = { warn: () => {}, error: (line) => told.push(line) };
+    const attempts = new Attempts(checkedOptions(options), log, (pause) => wait(pause), (changes) => changes);
+    let calls = 0;
+    const handler = async () => {
+      await wait(milliseconds);
+      if (++calls <= failures) throw new Error("away");
+    };
+    await attempts.call(handler, [changeOf({ operationType: "insert", database: "d", watcher: "w", sequence: 1, eventId: "e" })]);
+    return { calls, told };
+  },
+
+  /** What a handler of everything gets, and how many messages count as repeated. A message may have a gap before it. */
+  async dispatch({ batchSize, messages }) {
+    const got = [];
+    const routes = new Routes();
+    const rest = { batchSize, waitMs: 1000, concurrency: 0, isOfControl: false };
+    const handler = (changes) => got.push(changes.map(({ operation, sequence }) => `${operation} ${sequence}`));
+    routes.add({ ...checkedSelection({ collection: "*", operations: ["*"] }, []), ...rest, handler });
+    const log = { debug: () => {}, info: () => {}, warn: () => {}, error: () => {} };
+    const [options, offsets, counts] = [checkedOptions({}), new Offsets(), { handled: 0, repeated: 0 }];
+    const attempts = new Attempts(options, log, () => wait(0), (changes) => offsets.ours(changes));
+    const dispatcher = new Dispatcher({ routes, options, offsets, deadLetters: null, attempts, counts, log });
+    const partition = partitionId("t", 0);
+    offsets.assign([partition]);
+    for (const [offset, { missing, ...message }] of messages.entries()) {
+      const change = changeOf({ database: "d", watcher: "w", timestamp: "2024-01-01T12:00:00.000Z", ...message }, "t", 0, offset);
+      offsets.taken(partition, offset);
+      if (missing) {
+        offsets.hold(partition);
+        dispatcher.missingBefore(change, missing);
+      }
+      await dispatcher.take(change);
+    }
+    return { got, repeated: counts.repeated };
+  },
+
   /** The index of the route that takes a message, or the text of the refusal of one. */
   route({ routes, message }) {
     const chosen = new Routes();
@@ -106,6 +150,18 @@ const functions = {
     }
   },
 
+  /** How many listeners each signal has while a consumer runs, and after the first signal. */
+  async signals({ config, first }) {
+    const log = { debug: () => {}, info: () => {}, warn: () => {}, error: () => {} };
+    const running = new DatabaseChangeConsumer({ ...config, log }).run();
+    const count = () => ["SIGTERM", "SIGINT"].map((signal) => process.listenerCount(signal));
+    const before = count();
+    process.emit(first);
+    const after = count();
+    await running;
+    return { before, after };
+  },
+
   environment(variables) {
     try {
       const { topics, ...rest } = readEnvironment(variables);
@@ -120,4 +176,6 @@ const functions = {
   range: ({ members, counts }) => Object.fromEntries(assignRange(new Map(Object.entries(members)), (topic) => counts[topic])),
 };
 
-for await (const line of createInterface({ input: process.stdin })) console.log(JSON.stringify(functions[name](JSON.parse(line))));
+for await (const line of createInterface({ input: process.stdin })) {
+  console.log(JSON.stringify(await functions[name](JSON.parse(line))));
+}

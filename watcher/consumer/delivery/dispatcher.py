@@ -123,9 +123,10 @@ class Dispatcher:
         self._missing = {place: reason for place, reason in self._missing.items() if place[0] not in partitions}
 
     def _tell(self, gap: Change) -> None:
-        """Report a gap that this consumer has found; it is already in the log."""
+        """Report a gap that this consumer has found; it is already in the log. It goes alone, so also what its own handler collects
+        comes before it."""
         route = self._routes.find(gap)
-        if not self._flush_before(self._batches.before(gap, route), gap):
+        if not self._flush_before(self._batches.before(gap, None), gap):
             return
         if route is None:
             self._done(gap)

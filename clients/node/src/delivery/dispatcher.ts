@@ -112,10 +112,13 @@ export class Dispatcher {
     this.#missing.clear();
   }
 
-  /** Report a gap that this consumer has found; it is already in the log. */
+  /**
+   * Report a gap that this consumer has found; it is already in the log. It goes alone, so also what its own handler collects comes
+   * before it.
+   */
   async #tell(gap: Change): Promise<void> {
     const route = this.#parts.routes.find(gap);
-    if (!(await this.#flushBefore(gap, route))) return;
+    if (!(await this.#flushBefore(gap, null))) return;
     if (route) await this.#call(route.handler, [gap]);
     else this.#done(gap);
   }

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
+from shlex import quote
 from typing import Any
 
 import click
@@ -81,7 +82,7 @@ def run_command_line(arguments: list[str]) -> int:
 def _way_out(error: OSError) -> str:
     if error.errno not in DISK_FULL:
         return ""
-    place = Path(error.filename or ".").parent
+    place = quote(str(Path(error.filename or ".").parent))
     return f"make space: df -h {place}; df -i {place}"
 
 

@@ -419,3 +419,15 @@ def test_faults_of_a_mapping(tmp_path: Path, text: str, words: str) -> None:
     with pytest.raises(ConfigurationError) as raised:
         load_mapping(tmp_path / "mapping.toml")
     assert words in str(raised.value)
+
+
+def test_a_mapping_is_read_like_the_files_of_conf_d(tmp_path: Path) -> None:
+    """With a byte order mark, as Windows' editors write it; and a file that cannot be read is a fault of the configuration."""
+    path = tmp_path / "mapping.toml"
+    with pytest.raises(ConfigurationError, match="No such file"):
+        load_mapping(path)
+    path.write_text('[topics.x]\ncollection = "ü"\nkey = "k"\noperation = "insert"', encoding="utf-8-sig")
+    assert load_mapping(path).topics["x"].collection == "ü"
+    path.write_text('[topics.x]\ncollection = "ü"', encoding="latin-1")
+    with pytest.raises(ConfigurationError, match="not UTF-8 text"):
+        load_mapping(path)

@@ -254,6 +254,17 @@ def test_a_gap_comes_after_what_its_own_handler_has_collected(package: Path) -> 
     assert found["got"] == [["insert 1"], ["gap 2"]]
 
 
+def test_a_dead_letter_is_what_it_was(package: Path) -> None:
+    """By its own headers, and where it comes from by those of the first dead letter."""
+    told = {"watcher.name": "w", "watcher.sequence": "7", "watcher.eventId": "e7", "watcher.operation": "delete"}
+    key = base64.b64encode(b'"k"').decode()
+    [found] = in_node(package, "deadLetter", [{"topic": "shop.users", "key": key, "value": None, "headers": told}])
+    message = found["message"]
+    assert (message["operationType"], message["database"], message["collection"]) == ("delete", "shop", "users")
+    happened = {"reason": "why", "topic": "shop.users", "partition": "2", "offset": "5", "group": "repair"}
+    assert (found["topic"], found["headers"]) == ("repair.dead-letter", told | happened)
+
+
 def test_lz4_frames(package: Path) -> None:
     raw = [(base64.b64decode(frame), content) for frame, content in FRAMES]
     raw.append((b"".join(frame for frame, _ in raw), b"".join(content for _, content in raw)))

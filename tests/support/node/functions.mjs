@@ -11,6 +11,7 @@ const load = (module) => import(`${pathToFileURL(dist)}/${module}.js`);
 const buffer = (base64) => (base64 === null ? null : Buffer.from(base64, "base64"));
 
 const { Attempts } = await load("delivery/attempts");
+const { DeadLetters } = await load("delivery/dead-letters");
 const { Dispatcher } = await load("delivery/dispatcher");
 const { Offsets } = await load("offsets/handled");
 const { checkedOptions } = await load("options");
@@ -121,6 +122,19 @@ const functions = {
       await dispatcher.take(change);
     }
     return { got, repeated: counts.repeated };
+  },
+
+  /** A record as a dead letter of a dead letter, by a producer that keeps what it is given. */
+  async deadLetter({ topic, key, value, headers }) {
+    let record = { topic, partition: 2, offset: 5, key: buffer(key), value: buffer(value), headers, timestampMs: 0 };
+    const producer = { connect: () => {}, send: ({ topic, messages: [message] }) => (record = { ...record, topic, ...message }) };
+    const admin = { connect: () => {}, createTopics: () => {}, disconnect: () => {} };
+    for (const group of ["service", "repair"]) {
+      const letters = new DeadLetters(`${group}.dead-letter`, { producer: () => producer, admin: () => admin }, group, console);
+      await letters.send(record, "why", group === "service" ? new Error("odd") : undefined);
+    }
+    const { message } = read(record, new TopicPlaces("{database}.{collection}"), () => null);
+    return { message, topic: record.topic, headers: record.headers };
   },
 
   /** The index of the route that takes a message, or the text of the refusal of one. */

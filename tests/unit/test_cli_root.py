@@ -235,3 +235,24 @@ def test_names_are_completed(work_dir: Path) -> None:
     context = click.Context(watcherctl)
     completed = complete_names(context, click.Argument(["names"]), "da")
     assert [item.value for item in completed] == ["dashboard", "data"]
+
+
+@pytest.mark.parametrize("variable", ["MONGODB_URI", "MONGODB_URI_FILE"])
+def test_a_container_may_have_its_uri_in_a_variable_or_in_a_file(
+    variable: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "uri").write_text("mongodb://app:hunter1@localhost/shop\n")
+    monkeypatch.setenv(variable, {"MONGODB_URI": "mongodb://localhost/shop"}.get(variable, "uri"))
+    monkeypatch.setenv("KAFKA_BROKERS", "localhost:9092")
+    monkeypatch.delenv("KAFKA_CLIENT_ID", raising=False)
+    assert run_command_line(["run"]) == 78  # with one thing missing, so that nothing starts
+    assert "environment KAFKA_CLIENT_ID: is missing" in capsys.readouterr().err
+
+
+def test_run_without_any_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.chdir(tmp_path)
+    for variable in ("MONGODB_URI", "MONGODB_URI_FILE"):
+        monkeypatch.delenv(variable, raising=False)
+    assert run_command_line(["run"]) == 78
+    assert "neither MONGODB_URI nor MONGODB_URI_FILE in the environment" in capsys.readouterr().err

@@ -265,6 +265,16 @@ def test_a_dead_letter_is_what_it_was(package: Path) -> None:
     assert (found["topic"], found["headers"]) == ("repair.dead-letter", told | happened)
 
 
+def test_a_stop_is_heard_between_the_changes_of_a_batch_that_failed(package: Path) -> None:
+    messages = [{"operationType": "insert", "collection": "c", "sequence": number, "eventId": f"e{number}"} for number in (1, 2, 3)]
+    calls = [
+        {"batchSize": 3, "messages": messages, "failing": True},
+        {"batchSize": 3, "messages": messages, "failing": True, "stopAfter": 2},
+    ]
+    found = [each["got"] for each in in_node(package, "dispatch", calls)]
+    assert found == [[["insert 1"], ["insert 2"], ["insert 3"]], [["insert 1"], ["insert 2"]]]
+
+
 def test_lz4_frames(package: Path) -> None:
     raw = [(base64.b64decode(frame), content) for frame, content in FRAMES]
     raw.append((b"".join(frame for frame, _ in raw), b"".join(content for _, content in raw)))

@@ -10,10 +10,11 @@ from confluent_kafka import Message as Record
 
 from watcher.consumer.change import Change, read
 from watcher.consumer.delivered import Partition
-from watcher.consumer.delivery.attempts import Attempts
+from watcher.consumer.delivery.attempts import Attempts, Stopped
 from watcher.consumer.delivery.dead_letters import DeadLetters
 from watcher.consumer.delivery.dispatcher import Dispatcher
 from watcher.consumer.delivery.watchdog import Watchdog
+from watcher.consumer.errors import Reject
 from watcher.consumer.offsets.handled import Offsets
 from watcher.consumer.options import ConsumerOptions
 from watcher.consumer.registration.routes import Route, Routes
@@ -190,3 +191,47 @@ def test_a_gap_comes_after_what_its_own_handler_has_collected() -> None:
     harness.dispatcher.take(last)
     assert got == [["insert"], ["gap"]]
     assert harness.offsets.to_commit() == {FIRST: 2}
+
+
+class SlowOneByOne(Handler):
+    """A handler that fails with any batch."""
+
+    def __call__(self, changes: list[Change]) -> None:
+        if len(changes) > 1:
+            raise Reject("one of them is bad")
+        super().__call__(changes)
+
+
+def test_kafka_is_polled_between_the_changes_of_a_batch_that_failed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Hundreds of calls may take minutes, after which a member that does not poll is taken for dead, and would begin again."""
+    monkeypatch.setattr("watcher.consumer.delivery.dispatcher.TURN_SECONDS", 0.0)
+    handler = SlowOneByOne()
+    harness = Harness(batches_of(handler, "users", size=4))
+    polls: list[int] = []
+
+    def poll() -> None:
+        polls.append(len(handler.got))
+        if len(polls) == 3:
+            harness.revoke(SECOND)
+
+    harness.during_wait = poll
+    for sequence, partition in enumerate([FIRST, SECOND, FIRST, SECOND], start=1):
+        harness.take("users", sequence, partition)
+    assert (polls, handler.got) == ([0, 1, 2, 3], [[1], [2], [3]])
+
+
+def test_a_stop_is_heard_between_the_changes_of_a_batch_that_failed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("watcher.consumer.delivery.dispatcher.TURN_SECONDS", 0.0)
+    handler = SlowOneByOne()
+    harness = Harness(batches_of(handler, "users", size=3))
+
+    def stop() -> None:
+        if handler.got:
+            raise Stopped
+
+    harness.during_wait = stop
+    harness.take("users", 1)
+    harness.take("users", 2)
+    with pytest.raises(Stopped):
+        harness.take("users", 3)
+    assert (handler.got, harness.offsets.to_commit()) == ([[1]], {FIRST: 2})

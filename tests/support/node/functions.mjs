@@ -10,12 +10,12 @@ const [, , dist, name] = process.argv;
 const load = (module) => import(`${pathToFileURL(dist)}/${module}.js`);
 const buffer = (base64) => (base64 === null ? null : Buffer.from(base64, "base64"));
 
-const { Attempts } = await load("delivery/attempts");
+const { Attempts, Stopped } = await load("delivery/attempts");
 const { DeadLetters } = await load("delivery/dead-letters");
 const { Dispatcher } = await load("delivery/dispatcher");
 const { Offsets } = await load("offsets/handled");
 const { checkedOptions } = await load("options");
-const { DatabaseChangeConsumer } = await load("index");
+const { DatabaseChangeConsumer, Reject } = await load("index");
 const { readEnvironment } = await load("environment");
 const { Change, partitionId } = await load("change");
 const { read } = await load("decoding/decoder");
@@ -99,16 +99,26 @@ const functions = {
     return { calls, told };
   },
 
-  /** What a handler of everything gets, and how many messages count as repeated. A message may have a gap before it. */
-  async dispatch({ batchSize, messages }) {
+  /**
+   * What a handler of everything gets, and how many messages count as repeated. A message may have a gap before it. With `failing`
+   * the handler takes no batch; `stopAfter` so many pauses between two calls the consumer is told to stop.
+   */
+  async dispatch({ batchSize, messages, failing = false, stopAfter = Infinity }) {
     const got = [];
     const routes = new Routes();
     const rest = { batchSize, waitMs: 1000, concurrency: 0, isOfControl: false };
-    const handler = (changes) => got.push(changes.map(({ operation, sequence }) => `${operation} ${sequence}`));
+    const handler = (changes) => {
+      if (failing && changes.length > 1) throw new Reject("one of them is bad");
+      got.push(changes.map(({ operation, sequence }) => `${operation} ${sequence}`));
+    };
     routes.add({ ...checkedSelection({ collection: "*", operations: ["*"] }, []), ...rest, handler });
     const log = { debug: () => {}, info: () => {}, warn: () => {}, error: () => {} };
     const [options, offsets, counts] = [checkedOptions({}), new Offsets(), { handled: 0, repeated: 0 }];
-    const attempts = new Attempts(options, log, () => wait(0), (changes) => offsets.ours(changes));
+    let pauses = 0;
+    const pause = async () => {
+      if (++pauses > stopAfter) throw new Stopped();
+    };
+    const attempts = new Attempts(options, log, pause, (changes) => offsets.ours(changes));
     const dispatcher = new Dispatcher({ routes, options, offsets, deadLetters: null, attempts, counts, log });
     const partition = partitionId("t", 0);
     offsets.assign([partition]);
@@ -119,7 +129,9 @@ const functions = {
         offsets.hold(partition);
         dispatcher.missingBefore(change, missing);
       }
-      await dispatcher.take(change);
+      await dispatcher.take(change).catch((error) => {
+        if (!(error instanceof Stopped)) throw error;
+      });
     }
     return { got, repeated: counts.repeated };
   },

@@ -11,7 +11,7 @@ from confluent_kafka import Message as Record
 
 from watcher.consumer.change import NO_OFFSET, Change, Gap, gap_before
 from watcher.consumer.delivered import Partition
-from watcher.consumer.delivery.attempts import Attempts, Call
+from watcher.consumer.delivery.attempts import TURN_SECONDS, Attempts, Call
 from watcher.consumer.delivery.batches import Batches, HandlerBatch
 from watcher.consumer.delivery.dead_letters import DeadLetters
 from watcher.consumer.delivery.redelivery import RedeliveryWindow
@@ -173,8 +173,13 @@ class Dispatcher:
             self._give_up(changes[0], error)
 
     def _call_one_by_one(self, handler: Call, changes: list[Change]) -> None:
-        """Call the handler with each change alone, so that one bad message does not affect the others of its batch."""
+        """Call the handler with each change alone, so that one bad message does not affect the others of its batch. What takes a
+        moment for all of them may take minutes this way."""
+        turn_ends = time.monotonic() + TURN_SECONDS
         for change in changes:
+            if time.monotonic() >= turn_ends:
+                self._attempts.poll()
+                turn_ends = time.monotonic() + TURN_SECONDS
             if self._offsets.ours([change]):
                 self._call(handler, [change])
 

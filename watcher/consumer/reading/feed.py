@@ -108,16 +108,17 @@ class Feed:
             _log.warning("Kafka: %s", error.str())
 
     def idle(self, seconds: float, is_over: Callable[[], bool]) -> None:
-        """Read nothing for `seconds`, but stay a member of the group. Return early when `is_over`."""
-        deadline = time.monotonic() + seconds
+        """Read nothing for `seconds`, but stay a member of the group: poll at least once. Return early when `is_over`."""
+        deadline, left = time.monotonic() + seconds, seconds
         self._is_reassigned = True
-        while not is_over() and (left := deadline - time.monotonic()) > 0:
+        while left >= 0 and not is_over():
             if self._is_reassigned:  # partitions that are newly assigned are not paused, even if they were before
                 self._is_reassigned = False
                 self._consumer.pause(self._consumer.assignment())
             record = self._consumer.poll(min(left, IDLE_POLL_SECONDS))
             if record is not None:  # at most one, from a partition that was assigned during this poll
                 self._kept.append(record)
+            left = deadline - time.monotonic()
         self._consumer.resume([each for each in self._consumer.assignment() if (each.topic, each.partition) not in self._paused])
 
     @property

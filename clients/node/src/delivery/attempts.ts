@@ -48,6 +48,11 @@ export class Attempts {
     }
   }
 
+  /** Let the event loop do something else between two calls that belong together. Throws Stopped. */
+  async breathe(): Promise<void> {
+    await this.pause(0);
+  }
+
   async #wait(attempt: number, error: unknown, change: Change): Promise<void> {
     const milliseconds = Math.min(this.options.backoffMs * 2 ** (attempt - 1), this.options.longestBackoffMs);
     this.log.warn(`attempt ${attempt} at ${change} failed; the next in ${milliseconds / 1000} s: ${textOf(error)}`);

@@ -161,7 +161,10 @@ export class Dispatcher {
       this.#parts.counts.handled += changes.length;
       for (const change of changes) this.#done(change);
     } else if (changes.length > 1) {
-      for (const change of changes) await this.#callIfOurs(handler, change); // one bad message must not affect the others
+      for (const change of changes) {
+        await this.#parts.attempts.breathe();
+        await this.#callIfOurs(handler, change); // one bad message must not affect the others
+      }
     } else {
       await this.#giveUp(changes[0]!, failure.error);
     }

@@ -184,6 +184,12 @@ REFUSALS: list[tuple[Any, Any, str | None]] = [
     ({"options": {"hangAfterMs": 1e12}}, [], "hangAfterMs must be at most 2147483647, not 1000000000000; null is never"),
     ({"options": {"longestBackoffMs": 2**31}}, [], "longestBackoffMs must be at most 2147483647"),
     ({"options": {"bufferBytes": 2**33, "hangAfterMs": 2**31 - 1}}, [], None),
+    (
+        {"options": {"topicTemplate": "{db}.{collection}"}},
+        [],
+        'topicTemplate: "{db}.{collection}" may hold {database}, {collection}',
+    ),
+    ({"options": {"topicTemplate": "{database}.{database}_{collection}"}}, [], None),
     ({"options": {"onError": "ignore"}}, [], "onError must be one of dead-letter, stop"),
     ({}, ["users", "users"], "users already has a handler for delete, insert, replace, update"),
     ({}, [{"collection": "users", "operations": ["insrt"]}], 'did you mean "insert"?'),

@@ -26,6 +26,9 @@ from watcher.errors import ConfigurationError
         {"backoff_ms": -1},
         {"buffer_bytes": 0},
         {"hang_after_ms": 0},
+        {"topic_template": "{db}.{collection}"},
+        {"topic_template": "{Database}.{collection}"},
+        {"topic_template": "{database}.{collection"},
     ],
 )
 def test_options_that_cannot_be(options: dict[str, Any]) -> None:

@@ -1,4 +1,5 @@
 import { ConfigurationError } from "./errors.js";
+import { TopicPlaces } from "./decoding/places.js";
 import type { RegistryOptions } from "./decoding/schemas.js";
 
 const MEBIBYTE = 1024 * 1024;
@@ -104,7 +105,16 @@ export function checkedOptions(given: Partial<ConsumerOptions>): ConsumerOptions
   return { ...DEFAULTS, ...Object.fromEntries(set) };
 }
 
+function checkTemplate(template: unknown): void {
+  try {
+    new TopicPlaces(String(template));
+  } catch (error) {
+    throw new ConfigurationError(`topicTemplate: ${(error as Error).message}`);
+  }
+}
+
 function checkValue(name: keyof ConsumerOptions, value: unknown): void {
+  if (name === "topicTemplate") checkTemplate(value);
   const choices = CHOICES[name];
   if (choices && !choices.includes(value as string)) {
     throw new ConfigurationError(`${name} must be one of ${choices.join(", ")}, not ${JSON.stringify(value)}`);

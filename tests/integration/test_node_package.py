@@ -190,6 +190,8 @@ REFUSALS: list[tuple[Any, Any, str | None]] = [
         'topicTemplate: "{db}.{collection}" may hold {database}, {collection}',
     ),
     ({"options": {"topicTemplate": "{database}.{database}_{collection}"}}, [], None),
+    ({"kafka": {"ssl": True}}, [], None),
+    ({"kafka": {"security.protocol": "SASL_SSL"}}, [], "security.protocol in the argument kafka"),
     ({"options": {"onError": "ignore"}}, [], "onError must be one of dead-letter, stop"),
     ({}, ["users", "users"], "users already has a handler for delete, insert, replace, update"),
     ({}, [{"collection": "users", "operations": ["insrt"]}], 'did you mean "insert"?'),

@@ -61,6 +61,11 @@ export class DatabaseChangeConsumer {
     if (!brokers?.length || !groupId || !topics?.length) {
       throw new ConfigurationError("brokers, groupId and topics must not be empty");
     }
+    const others = Object.keys(config.kafka ?? {}).find((name) => name.includes("."));
+    if (others) {
+      const hint = "kafkajs would not heed it: it has settings of its own, such as ssl and sasl.";
+      throw new ConfigurationError(`${others} in the argument kafka, or in $KAFKA, is a property of librdkafka`, { hint });
+    }
     this.#config = config;
     this.#options = checkedOptions(config.options ?? {});
     checkTopics(topics);

@@ -13,7 +13,9 @@ from confluent_kafka import Message as Record
 from tests.golden_envelopes import ENVELOPES
 from tests.unit.change_events import change, encoder
 from watcher.consumer.change import read
+from watcher.consumer.delivered import parse
 from watcher.consumer.delivery.dead_letters import DeadLetters
+from watcher.decoding.decoder import USUAL_PLACES
 from watcher.decoding.message import UnknownMessage
 
 TOO_LARGE = KafkaException(KafkaError(KafkaError.MSG_SIZE_TOO_LARGE))
@@ -66,9 +68,11 @@ def test_they_are_what_they_were(envelope: str, dialect: str, operation: str) ->
     first = sent(record, "service", Topic(), ValueError("odd"))
     again = sent(first, "repair", Topic())
     original = read(record, ("t", 0))
+    assert parse(record, original.watcher, USUAL_PLACES) is not None
     for letter in (first, again):
         found = read(letter, ("dead", 0))
         assert (found.message, found.operation, found.collection) == (original.message, operation, original.collection)
+        assert parse(letter, original.watcher, USUAL_PLACES) is None  # in a topic that looks like that of a collection
         assert (headers(letter)["topic"], headers(letter)["partition"], headers(letter)["offset"]) == (message.topic, "2", "5")
     assert "ValueError: odd" in headers(first)["traceback"]
     assert (headers(again)["group"], "traceback" in headers(again)) == ("repair", False)

@@ -54,12 +54,21 @@ DEAD_LETTER_HEADERS = frozenset({"reason", "group", *RecordPlace._fields})
 """Headers that every dead letter has."""
 
 
+def is_dead_letter(record: Record) -> bool:
+    """True for a copy that a consumer has put into its dead-letter topic."""
+    return _headers_of(record).keys() >= DEAD_LETTER_HEADERS
+
+
 def origin_of(record: Record) -> RecordPlace:
     """Return where a record's message was first read: of a dead letter, its headers tell."""
-    headers = dict(cast("list[tuple[str, bytes | None]] | None", record.headers()) or ())
-    if headers.keys() >= DEAD_LETTER_HEADERS:
+    if is_dead_letter(record):
+        headers = _headers_of(record)
         return RecordPlace(*((headers[name] or b"").decode(errors="replace") for name in RecordPlace._fields))
     return RecordPlace(record.topic() or "", str(record.partition()), str(record.offset()))
+
+
+def _headers_of(record: Record) -> dict[str, bytes | None]:
+    return dict(cast("list[tuple[str, bytes | None]] | None", record.headers()) or ())
 
 
 def decoded(record: Record, places: TopicPlaces = USUAL_PLACES) -> dict[str, Any]:
@@ -83,8 +92,10 @@ def decoded(record: Record, places: TopicPlaces = USUAL_PLACES) -> dict[str, Any
 
 def parse(record: Record, watcher: str, places: TopicPlaces) -> DeliveredMessage | None:
     """Return the message in a record. None if `watcher` (its kafka_client_id) did not write it: topics may be shared with other
-    writers.
+    writers, and a consumer's dead letters are in a topic whose name may be like that of a collection's.
     """
+    if record.headers() and is_dead_letter(record):
+        return None
     try:
         message = decoded(record, places)
     except UnknownMessage:

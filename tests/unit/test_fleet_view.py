@@ -72,6 +72,12 @@ def test_plain_table_is_aligned_and_ends_with_the_error_and_its_hint() -> None:
     assert hint == "    hint: Is the broker running?"
 
 
+def test_an_error_cannot_control_the_terminal() -> None:
+    hostile = {"at": NOW, "message": "no right on a\x1b[2J\x1b]0;title\x07", "hint": "grant it on a\x1b[2J"}
+    *_, error, hint = plain(survey_of(dashboard(state="waiting", lastError=hostile))).splitlines()
+    assert (error, hint) == (r"dashboard: no right on a\x1b[2J\x1b]0;title\x07 (0.0s ago)", r"    hint: grant it on a\x1b[2J")
+
+
 def test_what_would_come_back_in_another_way_is_named() -> None:
     changed, disabled = replace(dashboard(), is_unapplied=True), replace(dashboard(), name="sales", enabled=False)
     stopped_for_good = replace(in_state(WatcherState.DISABLED), enabled=False)
@@ -218,6 +224,9 @@ ENTRY = (
 def test_a_line_of_log() -> None:
     assert readable(log_line(ENTRY)) == '2024-01-01T12:00:00.000Z info    opened n=3 why="a b" x=y'
     assert readable(log_line("Traceback")) == "Traceback"
+    hostile = {"ts": "12:00", "level": "info", "event": "watches a\x1b[2J\nfake line", "collection": "b\x1b]0;title\x07"}
+    assert readable(log_line(json.dumps(hostile))) == r"12:00 info    watches a\x1b[2J\nfake line collection=b\x1b]0;title\x07"
+    assert readable(log_line("raw \x1b[2J")) == r"raw \x1b[2J"
 
 
 def test_lines_of_log_are_named_and_have_no_colours_in_a_pipe(capsys: pytest.CaptureFixture[str]) -> None:

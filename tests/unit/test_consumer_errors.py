@@ -74,10 +74,12 @@ def test_a_consumer_that_has_failed_for_good(fails: Callable[..., None], method:
     assert "group.instance.id" in error.hint
 
 
-def test_a_topic_that_is_no_regular_expression() -> None:
-    error = raised_by(DatabaseChangeConsumer(NOBODY, "group", ["^["]).run)
+@pytest.mark.parametrize("pattern", ["^[", "^shop[.](?:a|b)$"])
+def test_a_topic_that_is_no_regular_expression(pattern: str) -> None:
+    error = raised_by(DatabaseChangeConsumer(NOBODY, "group", ["topic", pattern]).run)
     assert isinstance(error, ConfigurationError)
-    assert error.hint
+    assert repr(pattern) in str(error)
+    assert "POSIX" in error.hint
 
 
 @pytest.mark.parametrize("fails", [bare, usual])

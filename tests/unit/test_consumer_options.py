@@ -81,6 +81,7 @@ def test_one_topic_for_all_that_have_none_of_their_own() -> None:
     assert read_environment(shared).topics == ["all", "database.control"]
     assert read_environment({**shared, "KAFKA_TOPIC_DELETE": "d"}).topics == ["all", "d", "database.control"]
     assert read_environment({**shared, "KAFKA_TOPIC_DELETE": ""}).topics == ["all", "database.control"]
+    assert read_environment({**shared, "KAFKA_DB_CHANGES_TOPIC": "^[a-z]{3}$"}).topics == ["^[a-z]{3}$", "database.control"]
 
 
 @pytest.mark.parametrize(

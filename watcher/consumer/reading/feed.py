@@ -12,7 +12,7 @@ from confluent_kafka import Message as Record
 
 from watcher.consumer.connection import client_log, is_incremental
 from watcher.consumer.delivered import Partition
-from watcher.consumer.kafka_errors import BAD_SETTING, FATAL, NOT_AUTHORISED, error_for, is_refused_login
+from watcher.consumer.kafka_errors import BAD_SETTING, FATAL, NOT_AUTHORISED, error_for, is_refused_login, subscription_error
 from watcher.consumer.offsets.starts import Starts
 from watcher.librdkafka import was_cut_short
 
@@ -75,7 +75,10 @@ class Feed:
         self._read: set[str] = set()
         callbacks = {"error_cb": self._note, "on_commit": self._on_commit}
         self._consumer = Consumer({**properties, **callbacks}, logger=client_log)
-        self._consumer.subscribe(topics, on_assign=self._on_assign, on_revoke=self._on_revoke, on_lost=self._on_lost)
+        try:
+            self._consumer.subscribe(topics, on_assign=self._on_assign, on_revoke=self._on_revoke, on_lost=self._on_lost)
+        except KafkaException as error:
+            raise subscription_error(error.args[0], topics, self._brokers, PROPERTIES) from error
 
     def read(self, timeout_s: float) -> list[Record]:
         """Return the records that have arrived, or else wait up to `timeout_s` seconds for the first.

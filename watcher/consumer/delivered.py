@@ -56,18 +56,19 @@ DEAD_LETTER_HEADERS = frozenset({"reason", "group", *RecordPlace._fields})
 
 def is_dead_letter(record: Record) -> bool:
     """True for a copy that a consumer has put into its dead-letter topic."""
-    return _headers_of(record).keys() >= DEAD_LETTER_HEADERS
+    return headers_of(record).keys() >= DEAD_LETTER_HEADERS
 
 
 def origin_of(record: Record) -> RecordPlace:
     """Return where a record's message was first read: of a dead letter, its headers tell."""
     if is_dead_letter(record):
-        headers = _headers_of(record)
+        headers = headers_of(record)
         return RecordPlace(*((headers[name] or b"").decode(errors="replace") for name in RecordPlace._fields))
     return RecordPlace(record.topic() or "", str(record.partition()), str(record.offset()))
 
 
-def _headers_of(record: Record) -> dict[str, bytes | None]:
+def headers_of(record: Record) -> dict[str, bytes | None]:
+    """Return the record's headers; of several with one name, the last."""
     return dict(cast("list[tuple[str, bytes | None]] | None", record.headers()) or ())
 
 

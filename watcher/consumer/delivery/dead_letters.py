@@ -12,7 +12,7 @@ from confluent_kafka import Message as Record
 from confluent_kafka.admin import AdminClient, NewTopic
 
 from watcher.consumer.connection import client_log
-from watcher.consumer.delivered import DEAD_LETTER_HEADERS, origin_of
+from watcher.consumer.delivered import DEAD_LETTER_HEADERS, headers_of, origin_of
 from watcher.consumer.errors import DeadLetterFailed
 
 TRACEBACK = "traceback"
@@ -55,7 +55,7 @@ class DeadLetters:
         told: dict[str, Any] = {"reason": reason[:REASON_CHARACTERS], **origin_of(record)._asdict(), "group": self._group_id}
         if error is not None:
             told[TRACEBACK] = "".join(traceback.format_exception(error))[-TRACEBACK_CHARACTERS:]
-        own = {name: text for name, text in record.headers() or () if name not in {*DEAD_LETTER_HEADERS, TRACEBACK}}
+        own = {name: text for name, text in headers_of(record).items() if name not in {*DEAD_LETTER_HEADERS, TRACEBACK}}
         try:
             self._deliver(record, record.value(), own | told)
         except KafkaException as failure:

@@ -85,7 +85,7 @@ const LEAST: Partial<Record<keyof ConsumerOptions, number>> = {
   redeliveryWindow: 0,
 };
 
-/** Longest time of Node's timers, in milliseconds: nearly 25 days. A longer one, such as Infinity, is to them one millisecond. */
+/** Longest time of Node's timers. A longer one, such as Infinity, is to them one millisecond. */
 const LONGEST_MS = 2 ** 31 - 1;
 
 const MAY_BE_NULL: readonly (keyof ConsumerOptions)[] = ["attempts", "hangAfterMs"];

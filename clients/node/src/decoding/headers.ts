@@ -26,18 +26,11 @@ export function watcherHeaders(headers: IHeaders): WatcherHeaders | null {
   return { watcher, sequence: Number(number), operation, eventId: textOf(headers, EVENT_ID_HEADER) ?? "" };
 }
 
-/** The place in Kafka where a message was first read, under the names that a dead letter's headers have for it. */
-export interface Origin {
-  readonly topic: string;
-  readonly partition: string;
-  readonly offset: string;
-}
-
 /** Headers that every dead letter has. */
 export const DEAD_LETTER_HEADERS: readonly string[] = ["reason", "topic", "partition", "offset", "group"];
 
 /** Return where a record's message was first read: of a dead letter, its headers tell. */
-export function originOf({ headers, topic, partition, offset }: KafkaRecord): Origin {
+export function originOf({ headers, topic, partition, offset }: KafkaRecord) {
   const told = (name: string) => textOf(headers, name) ?? "";
   return DEAD_LETTER_HEADERS.every((name) => headers[name] !== undefined)
     ? { topic: told("topic"), partition: told("partition"), offset: told("offset") }

@@ -14,7 +14,7 @@ const GROUPS: Record<string, string> = {
 export class TopicPlaces {
   readonly #pattern: RegExp;
 
-  /** Throws an Error for another placeholder than there are. */
+  /** Throws an Error for other placeholders. */
   constructor(template: string) {
     const groups = { ...GROUPS };
     let pattern = "";

@@ -24,7 +24,7 @@ export class Attempts {
   constructor(
     private readonly options: ConsumerOptions,
     private readonly log: Log,
-    private readonly pause: (milliseconds: number) => Promise<void>,
+    readonly pause: (milliseconds: number) => Promise<void>,
     private readonly ours: (changes: Change[]) => Change[],
   ) {}
 
@@ -46,11 +46,6 @@ export class Attempts {
       changes = this.ours(changes);
       if (changes.length === 0) return { changes, failure: null };
     }
-  }
-
-  /** Let the event loop do something else between two calls that belong together. Throws Stopped. */
-  async breathe(): Promise<void> {
-    await this.pause(0);
   }
 
   async #wait(attempt: number, error: unknown, change: Change): Promise<void> {

@@ -39,8 +39,8 @@ export class DeadLetters {
   ) {}
 
   /**
-   * Write a record, and wait until Kafka has it. If the value is too large together with the headers, it is left out, and so are
-   * the record's own headers: with them it would look like a change that leaves no document.
+   * Write a record, and wait until Kafka has it. A value that is too large with the headers is left out, with the record's own
+   * headers: they would make it a change that leaves no document.
    */
   async send(record: KafkaRecord, reason: string, error?: unknown): Promise<void> {
     const told: Record<string, string> = { reason: reason.slice(0, REASON_CHARACTERS), ...originOf(record), group: this.groupId };

@@ -112,10 +112,7 @@ export class Dispatcher {
     this.#missing.clear();
   }
 
-  /**
-   * Report a gap that this consumer has found; it is already in the log. It goes alone, so also what its own handler collects comes
-   * before it.
-   */
+  /** Report a gap that this consumer has found; it is already in the log. It goes alone, after all that was collected. */
   async #tell(gap: Change): Promise<void> {
     const route = this.#parts.routes.find(gap);
     if (!(await this.#flushBefore(gap, null))) return;
@@ -162,7 +159,7 @@ export class Dispatcher {
       for (const change of changes) this.#done(change);
     } else if (changes.length > 1) {
       for (const change of changes) {
-        await this.#parts.attempts.breathe();
+        await this.#parts.attempts.pause(0); // throws Stopped
         await this.#callIfOurs(handler, change); // one bad message must not affect the others
       }
     } else {

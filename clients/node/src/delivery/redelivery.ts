@@ -1,9 +1,6 @@
 import type { Change } from "../change.js";
 
-/**
- * What tells a message from another one with the same number: a count that begins again may begin with messages that have no
- * event id, such as the beginning of a snapshot.
- */
+/** What tells a message from another with its number, also without an event id: a count may begin again with a snapshot. */
 export function identity({ eventId, operation, message, snapshot }: Change): string {
   return eventId ?? `${operation} ${message["timestamp"]} ${snapshot}`;
 }

@@ -15,6 +15,7 @@ import stat
 import threading
 from collections.abc import Collection, Iterator
 from pathlib import Path
+from shlex import quote
 
 DIRECTORY_MODE = 0o700
 FILE_MODE = 0o600
@@ -153,8 +154,8 @@ def refusal(path: Path) -> tuple[str, str]:
     if _is_for_all(status):
         return text, "choose another place with --state-dir"
     if status.st_uid == os.geteuid():
-        return f"{place} cannot be opened", f"chmod u+rwX {place}"
-    return text, f"chown {user_name(os.geteuid())} {place}"
+        return f"{place} cannot be opened", f"chmod u+rwX {quote(str(place))}"
+    return text, f"chown {user_name(os.geteuid())} {quote(str(place))}"
 
 
 def user_name(number: int) -> str:

@@ -181,6 +181,17 @@ REFUSALS: list[tuple[Any, Any, str | None]] = [
     ({"options": {"atempts": 3}}, [], "there is no option atempts"),
     ({"options": {"attempts": 0}}, [], "attempts must be a number, at least 1, not 0"),
     ({"options": {"backoffMs": None}}, [], "backoffMs must be a number"),
+    ({"options": {"hangAfterMs": 1e12}}, [], "hangAfterMs must be at most 2147483647, not 1000000000000; null is never"),
+    ({"options": {"longestBackoffMs": 2**31}}, [], "longestBackoffMs must be at most 2147483647"),
+    ({"options": {"bufferBytes": 2**33, "hangAfterMs": 2**31 - 1}}, [], None),
+    (
+        {"options": {"topicTemplate": "{db}.{collection}"}},
+        [],
+        'topicTemplate: "{db}.{collection}" may hold {database}, {collection}',
+    ),
+    ({"options": {"topicTemplate": "{database}.{database}_{collection}"}}, [], None),
+    ({"kafka": {"ssl": True}}, [], None),
+    ({"kafka": {"security.protocol": "SASL_SSL"}}, [], "security.protocol in the argument kafka"),
     ({"options": {"onError": "ignore"}}, [], "onError must be one of dead-letter, stop"),
     ({}, ["users", "users"], "users already has a handler for delete, insert, replace, update"),
     ({}, [{"collection": "users", "operations": ["insrt"]}], 'did you mean "insert"?'),
@@ -199,18 +210,77 @@ def test_consumers_that_cannot_be(package: Path) -> None:
         assert refusal is None if text is None else text in refusal, (config, selections, refusal)
 
 
+def test_after_the_first_signal_each_has_its_usual_effect(package: Path) -> None:
+    nowhere = SOUND | {"brokers": ["127.0.0.1:1"]}
+    found = in_node(package, "signals", [{"config": nowhere, "first": signal} for signal in ("SIGTERM", "SIGINT")])
+    assert found == [{"before": [1, 1], "after": [0, 0]}] * 2
+
+
 def test_arguments_from_the_environment(package: Path) -> None:
     group = {"KAFKA_GROUP_ID": "profession"}
-    topics = {"KAFKA_TOPIC_INSERT": "a", "KAFKA_DB_CHANGES_TOPIC": "^b.*", "KAFKA_TOPIC_CONTROL": ""}
+    topics = {"KAFKA_TOPIC_INSERT": "a", "KAFKA_DB_CHANGES_TOPIC": "^b{2}.*", "KAFKA_TOPIC_CONTROL": ""}
     wrong = [{}, group | {"KAFKA": "[]"}, group | {"KAFKA_TOPIC_INSERT": "{database}"}]
     usual, chosen, *texts = in_node(
         package, "environment", [group, group | topics | {"KAFKA_BROKERS": "x:1, y:2", "KAFKA": '{"ssl": true}'}, *wrong]
     )
     rows = ["database.insert", "database.update", "database.delete", "database.control"]
     assert usual == {"brokers": ["localhost:9092"], "groupId": "profession", "topics": rows, "kafka": {}}
-    assert (chosen["topics"], chosen["brokers"], chosen["kafka"]) == (["a", "/^b.*/", rows[3]], ["x:1", "y:2"], {"ssl": True})
+    assert (chosen["topics"], chosen["brokers"], chosen["kafka"]) == (["a", "/^b{2}.*/", rows[3]], ["x:1", "y:2"], {"ssl": True})
     told = ["KAFKA_GROUP_ID is not set", "KAFKA must be a JSON object", 'cannot subscribe to "{database}"']
     assert [part in text for part, text in zip(told, texts, strict=True)] == [True] * 3
+
+
+def test_only_a_handler_at_work_is_watched(package: Path) -> None:
+    """The wait for the next attempt may be longer than a handler may take."""
+    fails, hangs = in_node(
+        package,
+        "attempts",
+        [
+            {"failures": 1, "milliseconds": 0, "options": {"hangAfterMs": 100, "backoffMs": 400}},
+            {"failures": 0, "milliseconds": 400, "options": {"hangAfterMs": 100}},
+        ],
+    )
+    assert fails == {"calls": 2, "told": []}
+    assert (hangs["calls"], len(hangs["told"])) == (1, 1)
+    assert "has not returned for 0.1 s" in hangs["told"][0]
+
+
+@pytest.mark.parametrize("size", [0, 2])
+def test_a_new_count_that_begins_with_control_messages_is_no_repetition(package: Path, size: int) -> None:
+    first, second = ({"operationType": "snapshotStarted", "sequence": 1, "snapshot": name} for name in ("snap-1", "snap-2"))
+    gap = {"operationType": "gap", "sequence": 2}
+    later = gap | {"timestamp": "2024-01-01T13:00:00.000Z"}
+    [found] = in_node(package, "dispatch", [{"batchSize": size, "messages": [first, second, gap, later, later]}])
+    assert [each for call in found["got"] for each in call] == ["snapshotStarted 1", "snapshotStarted 1", "gap 2", "gap 2"]
+    assert found["repeated"] == 1
+
+
+def test_a_gap_comes_after_what_its_own_handler_has_collected(package: Path) -> None:
+    insert = {"operationType": "insert", "collection": "users", "documentKey": {"_id": 1}}
+    messages = [insert | {"sequence": 1, "eventId": "e1"}, insert | {"sequence": 2, "eventId": "e2", "missing": "offsets are gone"}]
+    [found] = in_node(package, "dispatch", [{"batchSize": 10, "messages": messages}])
+    assert found["got"] == [["insert 1"], ["gap 2"]]
+
+
+def test_a_dead_letter_is_what_it_was(package: Path) -> None:
+    """By its own headers, and where it comes from by those of the first dead letter."""
+    told = {"watcher.name": "w", "watcher.sequence": "7", "watcher.eventId": "e7", "watcher.operation": "delete"}
+    key = base64.b64encode(b'"k"').decode()
+    [found] = in_node(package, "deadLetter", [{"topic": "shop.users", "key": key, "value": None, "headers": told}])
+    message = found["message"]
+    assert (message["operationType"], message["database"], message["collection"]) == ("delete", "shop", "users")
+    happened = {"reason": "why", "topic": "shop.users", "partition": "2", "offset": "5", "group": "repair"}
+    assert (found["topic"], found["headers"]) == ("repair.dead-letter", told | happened)
+
+
+def test_a_stop_is_heard_between_the_changes_of_a_batch_that_failed(package: Path) -> None:
+    messages = [{"operationType": "insert", "collection": "c", "sequence": number, "eventId": f"e{number}"} for number in (1, 2, 3)]
+    calls = [
+        {"batchSize": 3, "messages": messages, "failing": True},
+        {"batchSize": 3, "messages": messages, "failing": True, "stopAfter": 2},
+    ]
+    found = [each["got"] for each in in_node(package, "dispatch", calls)]
+    assert found == [[["insert 1"], ["insert 2"], ["insert 3"]], [["insert 1"], ["insert 2"]]]
 
 
 def test_lz4_frames(package: Path) -> None:

@@ -135,6 +135,35 @@ def test_reader_that_goes_away(tmp_path: Path) -> None:
     assert (done.returncode, done.stderr) == (1, "")
 
 
+def in_shell(command: str, *, cwd: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run a line of the shell in which `$W` is watcherctl, with a conf.d of one watcher, `shop`, that has logged a text with €."""
+    (cwd / "conf.d").mkdir()
+    (cwd / "conf.d" / "shop.toml").write_text("mongo_uri = 1\n")
+    (cwd / "log").mkdir(mode=0o700)
+    (cwd / "log" / "shop.log").write_text('{"level": "info", "event": "costs 5 €"}\n', encoding="utf-8")
+    known = {**os.environ, **environment, "W": f"{sys.executable} -m watcher", "PYTHONPATH": str(Path(__file__).parents[2])}
+    return subprocess.run(["sh", "-c", command], cwd=cwd, env=known, capture_output=True, text=True, timeout=60, check=False)
+
+
+@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
+@pytest.mark.parametrize(("command", "code"), [("status", 7), ("logs", 0), ("stop shop", 0)])
+def test_a_closed_stream_is_as_good_as_none(command: str, code: int, closed: str, tmp_path: Path) -> None:
+    done = in_shell(f"exec $W {command} {closed}", cwd=tmp_path)
+    assert (done.returncode, "bug" in done.stderr) == (code, False), done.stderr
+
+
+def test_what_an_encoding_lacks_is_escaped(tmp_path: Path) -> None:
+    done = in_shell("exec $W logs", cwd=tmp_path, PYTHONIOENCODING="latin-1")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "costs 5 \\u20ac" in done.stdout
+
+
+def test_faults_are_told_though_the_working_directory_is_gone(tmp_path: Path) -> None:
+    done = in_shell('mkdir gone && cd gone && rmdir "$PWD" && exec $W check --config "$OLDPWD/conf.d"', cwd=tmp_path)
+    assert done.returncode == 78
+    assert f"{tmp_path}/conf.d/shop.toml:1 mongo_uri: unknown key (did you mean 'mongodb_uri'?)" in done.stdout
+
+
 @pytest.mark.parametrize(
     ("names", "selected"),
     [
@@ -206,3 +235,24 @@ def test_names_are_completed(work_dir: Path) -> None:
     context = click.Context(watcherctl)
     completed = complete_names(context, click.Argument(["names"]), "da")
     assert [item.value for item in completed] == ["dashboard", "data"]
+
+
+@pytest.mark.parametrize("variable", ["MONGODB_URI", "MONGODB_URI_FILE"])
+def test_a_container_may_have_its_uri_in_a_variable_or_in_a_file(
+    variable: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "uri").write_text("mongodb://app:hunter1@localhost/shop\n")
+    monkeypatch.setenv(variable, {"MONGODB_URI": "mongodb://localhost/shop"}.get(variable, "uri"))
+    monkeypatch.setenv("KAFKA_BROKERS", "localhost:9092")
+    monkeypatch.delenv("KAFKA_CLIENT_ID", raising=False)
+    assert run_command_line(["run"]) == 78  # with one thing missing, so that nothing starts
+    assert "environment KAFKA_CLIENT_ID: is missing" in capsys.readouterr().err
+
+
+def test_run_without_any_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.chdir(tmp_path)
+    for variable in ("MONGODB_URI", "MONGODB_URI_FILE"):
+        monkeypatch.delenv(variable, raising=False)
+    assert run_command_line(["run"]) == 78
+    assert "neither MONGODB_URI nor MONGODB_URI_FILE in the environment" in capsys.readouterr().err

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
 import threading
 from typing import Any
@@ -152,3 +153,40 @@ def test_signals_are_left_alone_outside_the_main_thread() -> None:
     thread.start()
     thread.join()
     assert errors == []
+
+
+ASYNCHRONOUS = """
+import asyncio, os, signal, time
+from watcher.consumer import AsyncDatabaseChangeConsumer
+
+consumer = AsyncDatabaseChangeConsumer("localhost:9092", "g", ["t"])
+before = signal.signal(signal.SIGTERM, lambda *_: os._exit(3))
+inner = consumer._consumer
+
+async def handler():
+    {handler}
+
+def read_and_handle():  # instead of Kafka
+    asyncio.run_coroutine_threadsafe(handler(), consumer._loop).result()
+
+inner.run = read_and_handle
+asyncio.run(consumer.run())
+print(inner._stopping.is_set(), signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL)
+"""
+SIGNAL = "os.kill(os.getpid(), signal.SIGTERM)"
+
+
+@pytest.mark.parametrize(
+    ("handler", "code", "told"),
+    [
+        # A handler that blocks the loop until it hears of the signal: the loop's own handlers would have to wait for it.
+        (f"{SIGNAL}\n    while not inner._stopping.is_set(): time.sleep(0.01)", 0, "True True"),
+        # Two signals, the second of which has the effect that it had before.
+        (f"{SIGNAL}\n    {SIGNAL}\n    await asyncio.sleep(60)", 3, ""),
+    ],
+    ids=["blocks the loop", "hangs"],
+)
+def test_signals_reach_a_consumer_for_asyncio(handler: str, code: int, told: str) -> None:
+    script = ASYNCHRONOUS.format(handler=handler)
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=30, check=False)
+    assert (done.returncode, done.stdout.strip()) == (code, told), done.stderr

@@ -10,10 +10,11 @@ from confluent_kafka import Message as Record
 
 from watcher.consumer.change import Change, read
 from watcher.consumer.delivered import Partition
-from watcher.consumer.delivery.attempts import Attempts
+from watcher.consumer.delivery.attempts import Attempts, Stopped
 from watcher.consumer.delivery.dead_letters import DeadLetters
 from watcher.consumer.delivery.dispatcher import Dispatcher
 from watcher.consumer.delivery.watchdog import Watchdog
+from watcher.consumer.errors import Reject
 from watcher.consumer.offsets.handled import Offsets
 from watcher.consumer.options import ConsumerOptions
 from watcher.consumer.registration.routes import Route, Routes
@@ -150,3 +151,87 @@ def test_handlers_get_a_delete_once_however_many_records_tell_of_it() -> None:
         harness.dispatcher.take(as_document(operation, sequence, value))
     assert got == [("insert", "users", {"_id": "k"}), ("update", "users", None), ("delete", "users", None)]
     assert harness.offsets.to_commit() == {FIRST: 5}
+
+
+def control(operation: str, sequence: int, offset: int, **fields: str) -> Change:
+    """A message of the watcher's own, which has no event id."""
+    value = {"operationType": operation, "database": "d", "timestamp": "2024-01-01T12:00:00.000Z", "watcher": "w", **fields}
+    text = json.dumps({**value, "sequence": sequence}).encode()
+    return read(Record(topic="t", partition=0, offset=offset, key=None, value=text), FIRST)
+
+
+@pytest.mark.parametrize("size", [0, 2], ids=["alone", "in a batch"])
+def test_a_new_count_that_begins_with_control_messages_is_no_repetition(size: int) -> None:
+    """A watcher whose position was deleted counts from 1 again, and begins with another snapshot, or tells of another gap."""
+    got: list[Change] = []
+    harness = Harness(Route(got.extend, operations=("*",), batch_size=size))
+    messages = [
+        control("snapshotStarted", 1, 0, snapshot="snap-1"),
+        control("snapshotStarted", 1, 1, snapshot="snap-2"),
+        control("gap", 1, 2, reason="lost"),
+        control("gap", 1, 3, reason="lost again", timestamp="2024-01-01T13:00:00.000Z"),
+        control("gap", 1, 4, reason="lost again", timestamp="2024-01-01T13:00:00.000Z"),  # this one comes again
+    ]
+    for each in messages:
+        harness.offsets.taken(FIRST, each.offset)
+        harness.dispatcher.take(each)
+    assert (got, harness.dispatcher.counts.repeated) == (messages[:4], 1)
+    assert harness.offsets.to_commit() == {FIRST: 5}
+
+
+def test_a_gap_comes_after_what_its_own_handler_has_collected() -> None:
+    got: list[list[str]] = []
+    everything = Route(lambda changes: got.append([change.operation for change in changes]), operations=("*",), batch_size=10)
+    harness = Harness(everything)
+    harness.take("users", 1)
+    harness.offsets.taken(FIRST, 2)
+    last = message("users", 2, FIRST, 2)
+    harness.dispatcher.missing_before(last, "offsets are gone")
+    harness.offsets.hold(FIRST)
+    harness.dispatcher.take(last)
+    assert got == [["insert"], ["gap"]]
+    assert harness.offsets.to_commit() == {FIRST: 2}
+
+
+class SlowOneByOne(Handler):
+    """A handler that fails with any batch."""
+
+    def __call__(self, changes: list[Change]) -> None:
+        if len(changes) > 1:
+            raise Reject("one of them is bad")
+        super().__call__(changes)
+
+
+def test_kafka_is_polled_between_the_changes_of_a_batch_that_failed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Hundreds of calls may take minutes, after which a member that does not poll is taken for dead, and would begin again."""
+    monkeypatch.setattr("watcher.consumer.delivery.dispatcher.TURN_SECONDS", 0.0)
+    handler = SlowOneByOne()
+    harness = Harness(batches_of(handler, "users", size=4))
+    polls: list[int] = []
+
+    def poll() -> None:
+        polls.append(len(handler.got))
+        if len(polls) == 3:
+            harness.revoke(SECOND)
+
+    harness.during_wait = poll
+    for sequence, partition in enumerate([FIRST, SECOND, FIRST, SECOND], start=1):
+        harness.take("users", sequence, partition)
+    assert (polls, handler.got) == ([0, 1, 2, 3], [[1], [2], [3]])
+
+
+def test_a_stop_is_heard_between_the_changes_of_a_batch_that_failed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("watcher.consumer.delivery.dispatcher.TURN_SECONDS", 0.0)
+    handler = SlowOneByOne()
+    harness = Harness(batches_of(handler, "users", size=3))
+
+    def stop() -> None:
+        if handler.got:
+            raise Stopped
+
+    harness.during_wait = stop
+    harness.take("users", 1)
+    harness.take("users", 2)
+    with pytest.raises(Stopped):
+        harness.take("users", 3)
+    assert (handler.got, harness.offsets.to_commit()) == ([[1]], {FIRST: 2})

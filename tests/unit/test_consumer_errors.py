@@ -74,10 +74,12 @@ def test_a_consumer_that_has_failed_for_good(fails: Callable[..., None], method:
     assert "group.instance.id" in error.hint
 
 
-def test_a_topic_that_is_no_regular_expression() -> None:
-    error = raised_by(DatabaseChangeConsumer(NOBODY, "group", ["^["]).run)
+@pytest.mark.parametrize("pattern", ["^[", "^shop[.](?:a|b)$"])
+def test_a_topic_that_is_no_regular_expression(pattern: str) -> None:
+    error = raised_by(DatabaseChangeConsumer(NOBODY, "group", ["topic", pattern]).run)
     assert isinstance(error, ConfigurationError)
-    assert error.hint
+    assert repr(pattern) in str(error)
+    assert "POSIX" in error.hint
 
 
 @pytest.mark.parametrize("fails", [bare, usual])
@@ -147,6 +149,34 @@ def a_feed() -> Iterator[feed.Feed]:
         yield reader
     finally:
         reader.close()
+
+
+class Polled:
+    """Stands in for a client, and counts how often it is polled."""
+
+    def __init__(self) -> None:
+        self.polls = 0
+
+    def poll(self, _: float) -> None:
+        self.polls += 1
+
+    def assignment(self) -> list[object]:
+        return []
+
+    def pause(self, _: list[object]) -> None:
+        """There is nothing to pause."""
+
+    resume = pause
+
+
+@pytest.mark.parametrize(("is_over", "polls"), [(False, 1), (True, 0)])
+def test_also_the_shortest_wait_polls(is_over: bool, polls: int) -> None:
+    """With backoff_ms = 0 nothing else would, and Kafka would take the member for dead."""
+    with a_feed() as reader:
+        client, reader._consumer = reader._consumer, Polled()  # type: ignore[assignment]  # a stand-in
+        reader.idle(0.0, lambda: is_over)
+        assert reader._consumer.polls == polls
+        reader._consumer = client
 
 
 @pytest.mark.parametrize(

@@ -26,6 +26,9 @@ from watcher.errors import ConfigurationError
         {"backoff_ms": -1},
         {"buffer_bytes": 0},
         {"hang_after_ms": 0},
+        {"topic_template": "{db}.{collection}"},
+        {"topic_template": "{Database}.{collection}"},
+        {"topic_template": "{database}.{collection"},
     ],
 )
 def test_options_that_cannot_be(options: dict[str, Any]) -> None:
@@ -78,6 +81,7 @@ def test_one_topic_for_all_that_have_none_of_their_own() -> None:
     assert read_environment(shared).topics == ["all", "database.control"]
     assert read_environment({**shared, "KAFKA_TOPIC_DELETE": "d"}).topics == ["all", "d", "database.control"]
     assert read_environment({**shared, "KAFKA_TOPIC_DELETE": ""}).topics == ["all", "database.control"]
+    assert read_environment({**shared, "KAFKA_DB_CHANGES_TOPIC": "^[a-z]{3}$"}).topics == ["^[a-z]{3}$", "database.control"]
 
 
 @pytest.mark.parametrize(

@@ -181,6 +181,8 @@ def test_what_no_watcher_has_written(value: bytes | None, told: Headers | None) 
         ("w.{collection}", "w.app.users", ("known", "app.users")),
         ("w", "w", ("known", "w")),
         ("{database}.{collection}", "other", ("known", "other")),
+        ("{database}.{database}_{collection}", "shop.shop_users", ("shop", "users")),
+        ("{database}.{database}_{collection}", "shop.other_users", ("known", "shop.other_users")),
     ],
 )
 def test_the_topic_names_the_collection(template: str, topic: str, place: tuple[str, str]) -> None:

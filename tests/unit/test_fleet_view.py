@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import click
 import pytest
 
 from tests.support.status_reports import NOW, START, dashboard, survey_of, written
@@ -69,6 +70,12 @@ def test_plain_table_is_aligned_and_ends_with_the_error_and_its_hint() -> None:
     assert head.index("STATE") == line.index("waiting")
     assert error == "dashboard: Kafka cannot be reached (2m ago)"
     assert hint == "    hint: Is the broker running?"
+
+
+def test_an_error_cannot_control_the_terminal() -> None:
+    hostile = {"at": NOW, "message": "no right on a\x1b[2J\x1b]0;title\x07", "hint": "grant it on a\x1b[2J"}
+    *_, error, hint = plain(survey_of(dashboard(state="waiting", lastError=hostile))).splitlines()
+    assert (error, hint) == (r"dashboard: no right on a\x1b[2J\x1b]0;title\x07 (0.0s ago)", r"    hint: grant it on a\x1b[2J")
 
 
 def test_what_would_come_back_in_another_way_is_named() -> None:
@@ -217,6 +224,9 @@ ENTRY = (
 def test_a_line_of_log() -> None:
     assert readable(log_line(ENTRY)) == '2024-01-01T12:00:00.000Z info    opened n=3 why="a b" x=y'
     assert readable(log_line("Traceback")) == "Traceback"
+    hostile = {"ts": "12:00", "level": "info", "event": "watches a\x1b[2J\nfake line", "collection": "b\x1b]0;title\x07"}
+    assert readable(log_line(json.dumps(hostile))) == r"12:00 info    watches a\x1b[2J\nfake line collection=b\x1b]0;title\x07"
+    assert readable(log_line("raw \x1b[2J")) == r"raw \x1b[2J"
 
 
 def test_lines_of_log_are_named_and_have_no_colours_in_a_pipe(capsys: pytest.CaptureFixture[str]) -> None:
@@ -234,3 +244,6 @@ def test_since() -> None:
     assert Since().convert("2024-01-01T12:00:00", None, None) == NOW
     ago = datetime.now(UTC) - Since().convert("10m", None, None)
     assert timedelta(minutes=9) < ago < timedelta(minutes=11)
+    for nonsense in ("9999999d", "99999999999999999999s", "yesterday"):
+        with pytest.raises(click.BadParameter, match="must be like"):
+            Since().convert(nonsense, None, None)

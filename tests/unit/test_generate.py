@@ -61,6 +61,23 @@ def test_it_must_be_told_what_for(deployment: Deployment, capsys: pytest.Capture
     assert "--into DIR, --systemd or --kubernetes" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("arguments", "refusal"),
+    [
+        (("--systemd", "--kubernetes"), "either --systemd or --kubernetes"),
+        (("--into", "out", "--image", "i"), "go with --kubernetes"),
+        (("--systemd", "--namespace", "n"), "go with --kubernetes"),
+        (("--kubernetes", "--user", "watcher"), "--user is for supervisord and systemd"),
+    ],
+)
+def test_options_without_effect_are_refused(
+    arguments: tuple[str, ...], refusal: str, deployment: Deployment, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert generate(*arguments) == 2
+    assert refusal in capsys.readouterr().err
+    assert sorted(path.name for path in deployment.conf_dir.parent.iterdir()) == ["conf.d"]
+
+
 def test_supervisord_takes_the_sections_by_its_include(deployment: Deployment, tmp_path: Path) -> None:
     """The way that the command names: its own supervisord.conf with an [include]."""
     assert generate("--into", "out", "--user", "root") == 0  # supervisord's parser looks the user up

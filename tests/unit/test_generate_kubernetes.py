@@ -188,6 +188,15 @@ def test_which_addresses_lead_back(uri: str, brokers: str, found: list[str]) -> 
     assert list(warned) == [f"dashboard: {each}, which in a pod is the pod itself" for each in found]
 
 
+def test_a_transform_that_no_pod_has_is_warned_of(deployment: Deployment, capsys: pytest.CaptureFixture[str]) -> None:
+    (deployment.conf_dir.parent / "shape.py").write_text("def shorten(message):\n    return message\n")
+    with (deployment.conf_dir / "plain.toml").open("a") as file:
+        file.write('transform = "shape:shorten"\n')
+    assert generate("--kubernetes") == 0
+    [warned] = [line for line in capsys.readouterr().err.splitlines() if "transform" in line]
+    assert warned.startswith("warning: plain: the module shape of its transform must be in the image")
+
+
 @pytest.mark.parametrize("name", ["00-fleet", "Agent"], ids=["the file", "the Secret"])
 def test_a_watcher_that_is_called_like_what_all_share_is_refused(name: str) -> None:
     with pytest.raises(FleetError, match=f"{name} has the name of what all watchers share"):

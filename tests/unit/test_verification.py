@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 import uuid
 from datetime import UTC, datetime
 from itertools import pairwise
@@ -14,6 +15,7 @@ from bson import Binary, Decimal128, ObjectId, UuidRepresentation
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from watcher.cli.delivery.temporary import temporary_directory
 from watcher.config.mongodb.scope import Scope
 from watcher.errors import ConfigurationError
 from watcher.log import iso
@@ -21,6 +23,7 @@ from watcher.messages.serializations.bson_json import DIALECTS
 from watcher.verification import verifier
 from watcher.verification.copies import Copies
 from watcher.verification.difference import NOTHING, at_path, changes
+from watcher.verification.errors import NoRoom
 from watcher.verification.keys import created_seconds, is_certain, possible_ids
 from watcher.verification.lineage import Lineage, naming_of, touched
 from watcher.verification.mapping import TopicMapping, load_mapping
@@ -419,3 +422,33 @@ def test_faults_of_a_mapping(tmp_path: Path, text: str, words: str) -> None:
     with pytest.raises(ConfigurationError) as raised:
         load_mapping(tmp_path / "mapping.toml")
     assert words in str(raised.value)
+
+
+def test_a_mapping_is_read_like_the_files_of_conf_d(tmp_path: Path) -> None:
+    """With a byte order mark, as Windows' editors write it; and a file that cannot be read is a fault of the configuration."""
+    path = tmp_path / "mapping.toml"
+    with pytest.raises(ConfigurationError, match="No such file"):
+        load_mapping(path)
+    path.write_text('[topics.x]\ncollection = "ü"\nkey = "k"\noperation = "insert"', encoding="utf-8-sig")
+    assert load_mapping(path).topics["x"].collection == "ü"
+    path.write_text('[topics.x]\ncollection = "ü"', encoding="latin-1")
+    with pytest.raises(ConfigurationError, match="not UTF-8 text"):
+        load_mapping(path)
+
+
+def test_a_disk_without_room_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+
+    def fill(table: str) -> None:
+        with temporary_directory("watcher-verify-") as directory:
+            store = StateStore(directory)
+            store._database.execute("PRAGMA max_page_count = 12")  # as full as a disk
+            store._database.execute(f"SELECT count(*) FROM {table}")
+            store.put(("users", b"%d" % number, Known(number, b"x" * 16, ("t", 0), number)) for number in range(10_000))
+
+    with pytest.raises(NoRoom, match=f"cannot be kept in {tmp_path}: database or disk is full") as raised:
+        fill("state")
+    assert "$TMPDIR" in raised.value.hint
+    with pytest.raises(sqlite3.OperationalError, match="no such table"):
+        fill("no_table")
+    assert list(tmp_path.iterdir()) == []

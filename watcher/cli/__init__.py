@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
+from shlex import quote
 from typing import Any
 
 import click
@@ -16,6 +17,7 @@ import click
 from watcher.cli.commands import COMMANDS
 from watcher.cli.exit_codes import CliExitCode
 from watcher.cli.lazy import LazyGroup
+from watcher.cli.standard_output import make_streams_usable
 from watcher.errors import DISK_FULL, WatcherError, command_hint
 
 PROGRAM = "watcherctl"
@@ -47,6 +49,7 @@ def watcherctl() -> None:
 
 def main() -> None:
     """Run the command given on the command line, and exit. This is the entry point of `watcherctl`."""
+    make_streams_usable()
     sys.exit(run_command_line(sys.argv[1:]))
 
 
@@ -79,7 +82,7 @@ def run_command_line(arguments: list[str]) -> int:
 def _way_out(error: OSError) -> str:
     if error.errno not in DISK_FULL:
         return ""
-    place = Path(error.filename or ".").parent
+    place = quote(str(Path(error.filename or ".").parent))
     return f"make space: df -h {place}; df -i {place}"
 
 

@@ -105,6 +105,14 @@ def select(names: Iterable[str], known: Collection[str]) -> list[str]:
     return [name for name in known if not patterns or any(fnmatchcase(name, pattern) for pattern in patterns)]
 
 
+def known_watchers(deployment: Deployment) -> tuple[str, ...]:
+    """The names of the watchers in conf.d. Raises ConfigurationError if it holds none: in a wrong place, `--all` would mean nobody,
+    and all would seem well."""
+    if known := watcher_names(deployment.conf_dir):
+        return known
+    raise configuration_error(load(deployment.conf_dir).general)
+
+
 def select_one(deployment: Deployment, name: str) -> str:
     """Select the one watcher that matches `name`, exactly or as a glob.
 
@@ -146,10 +154,7 @@ def choose_to_show(deployment: Deployment, names: Sequence[str], *, everything: 
 
     Raises UnknownName, click.UsageError, and ConfigurationError if conf.d holds none.
     """
-    known = watcher_names(deployment.conf_dir)
-    if not known:
-        raise configuration_error(load(deployment.conf_dir).general)
-    chosen = select_to_change(names, known, everything=everything)
+    chosen = select_to_change(names, known_watchers(deployment), everything=everything)
     return Chosen(tuple(chosen), is_alone=len(names) == 1 and not is_glob(names[0]))
 
 

@@ -20,7 +20,7 @@ class Since(click.ParamType[datetime]):
             return value
         try:
             return _moment(str(value), datetime.now(UTC))
-        except ValueError:
+        except (ValueError, OverflowError):  # an age of thousands of years
             self.fail("must be like 30s, 10m, 2h, 1d or 2024-01-01T12:00:00Z", param, ctx)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import errno
+import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -122,5 +123,10 @@ def shown_path(path: Path) -> str:
     """The path as people type it: relative to the working directory if it is inside it."""
     try:
         return str(path.relative_to(Path.cwd()))
-    except ValueError:
+    except (ValueError, OSError):  # OSError: the working directory was removed
         return str(path)
+
+
+def typed(paths: Iterable[Path]) -> str:
+    """The paths as arguments of a command that somebody may copy into a shell."""
+    return shlex.join(map(shown_path, paths))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import inspect
 import os
 import threading
@@ -20,7 +19,7 @@ from watcher.consumer.options import ConsumerOptions
 from watcher.consumer.registration.handlers import check_coroutine_handler, coroutine_of
 from watcher.consumer.registration.operations import ANY
 from watcher.consumer.snapshots import SnapshotAborted, SnapshotCompleted, SnapshotStarted
-from watcher.consumer.stop_signals import STOP_SIGNALS
+from watcher.consumer.stop_signals import stop_on_signals
 
 T = TypeVar("T")
 Coroutines = Callable[[T], Coroutine[Any, Any, object]]
@@ -93,20 +92,14 @@ class AsyncDatabaseChangeConsumer:
     async def run(self) -> None:
         """Like DatabaseChangeConsumer.run. When cancelled, it finishes the message in hand first."""
         self._loop, self._loop_thread = asyncio.get_running_loop(), threading.get_ident()
-        for number in STOP_SIGNALS:
-            with contextlib.suppress(RuntimeError, ValueError):  # the loop does not run in the main thread
-                self._loop.add_signal_handler(number, self.stop)
-        reading = asyncio.ensure_future(asyncio.to_thread(self._consumer.run))
-        try:
-            await asyncio.shield(reading)
-        except asyncio.CancelledError:
-            self.stop()
-            await reading
-            raise
-        finally:
-            for number in STOP_SIGNALS:
-                with contextlib.suppress(RuntimeError, ValueError):
-                    self._loop.remove_signal_handler(number)
+        with stop_on_signals(self.stop):  # not by the loop's own handlers: they wait for it, and cannot be given back
+            reading = asyncio.ensure_future(asyncio.to_thread(self._consumer.run))
+            try:
+                await asyncio.shield(reading)
+            except asyncio.CancelledError:
+                self.stop()
+                await reading
+                raise
 
     def stop(self) -> None:
         """Make `run` return. May be called from any thread, or from a handler."""

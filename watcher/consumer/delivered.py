@@ -5,7 +5,7 @@ from __future__ import annotations
 import heapq
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 import orjson
 from confluent_kafka import Message as Record
@@ -42,23 +42,61 @@ class DeliveredMessage:
         return int(self.message["sequence"])
 
 
+class RecordPlace(NamedTuple):
+    """The place in Kafka where a message was first read, as text. The names of the fields are those of a dead letter's headers."""
+
+    topic: str
+    partition: str
+    offset: str
+
+
+DEAD_LETTER_HEADERS = frozenset({"reason", "group", *RecordPlace._fields})
+"""Headers that every dead letter has."""
+
+
+def is_dead_letter(record: Record) -> bool:
+    """True for a copy that a consumer has put into its dead-letter topic."""
+    return headers_of(record).keys() >= DEAD_LETTER_HEADERS
+
+
+def origin_of(record: Record) -> RecordPlace:
+    """Return where a record's message was first read: of a dead letter, its headers tell."""
+    if is_dead_letter(record):
+        headers = headers_of(record)
+        return RecordPlace(*((headers[name] or b"").decode(errors="replace") for name in RecordPlace._fields))
+    return RecordPlace(record.topic() or "", str(record.partition()), str(record.offset()))
+
+
+def headers_of(record: Record) -> dict[str, bytes | None]:
+    """Return the record's headers; of several with one name, the last."""
+    return dict(cast("list[tuple[str, bytes | None]] | None", record.headers()) or ())
+
+
 def decoded(record: Record, places: TopicPlaces = USUAL_PLACES) -> dict[str, Any]:
     """Return the message in a record, whatever its format. `places` knows the topics of documents without anything around them.
 
     Raises UnknownMessage if it is not a watcher's; ReadError if the schema registry does not answer, NotPermitted,
     ConfigurationError."""
     headers = cast("list[tuple[str, bytes]] | None", record.headers())
-    topic, time_ms = record.topic() or "", record.timestamp()[1]
     try:
-        return decode(record.key(), record.value(), headers, topic=topic, time_ms=time_ms, places=places)
+        return decode(
+            record.key(),
+            record.value(),
+            headers,
+            topic=origin_of(record).topic if headers else record.topic() or "",
+            time_ms=record.timestamp()[1],
+            places=places,
+        )
     except Outage as error:
         raise ReadError(str(error), hint=command_hint(error)) from error
 
 
 def parse(record: Record, watcher: str, places: TopicPlaces) -> DeliveredMessage | None:
     """Return the message in a record. None if `watcher` (its kafka_client_id) did not write it: topics may be shared with other
-    writers.
+    writers, and a consumer's dead letters are in a topic whose name may be like that of a collection's.
     """
+    if record.headers() and is_dead_letter(record):
+        return None
     try:
         message = decoded(record, places)
     except UnknownMessage:

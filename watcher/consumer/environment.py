@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+from watcher.consumer.names import PATTERN
 from watcher.errors import ConfigurationError
 
 DEFAULT_BROKERS = "localhost:9092"
@@ -40,7 +41,7 @@ def _topics(environment: Mapping[str, str]) -> list[str]:
     everything = environment.get("KAFKA_DB_CHANGES_TOPIC")
     rows = [environment.get(name) or everything or default for name, default in ROW_TOPICS.items()]
     topics = list(dict.fromkeys([*rows, environment.get("KAFKA_TOPIC_CONTROL") or DEFAULT_CONTROL]))
-    if placeholders := [topic for topic in topics if "{" in topic]:
+    if placeholders := [topic for topic in topics if "{" in topic and not topic.startswith(PATTERN)]:
         raise ConfigurationError(
             f"A consumer cannot subscribe to {placeholders[0]!r}.",
             hint="Write a regular expression that begins with ^, such as ^dashboard\\..*\\.insert$.",

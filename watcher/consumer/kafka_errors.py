@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager
 from functools import partial
 from typing import TYPE_CHECKING
@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from confluent_kafka import KafkaError, KafkaException
 
 from watcher.consumer.errors import ReadError
+from watcher.consumer.names import PATTERN
 from watcher.errors import ConfigurationError, NotPermitted, Outage, WatcherError, command_hint
 from watcher.librdkafka import no_bare_errors, was_cut_short
 
@@ -32,6 +33,8 @@ NO_OFFSET_HINT = (
     'auto.offset.reset is "error". Without it, or with "earliest", reading begins with the oldest message that Kafka has; '
     "else set the group's offset with kafka-consumer-groups."
 )
+
+POSIX_HINT = "It takes those of POSIX (extended), which have no (?:...), no (?=...) and no \\d."
 
 
 def is_refused_login(error: KafkaError) -> bool:
@@ -78,3 +81,11 @@ def error_for(error: KafkaError, brokers: str, properties: str) -> WatcherError:
     if code in FATAL:
         return ReadError(text, hint="Where a group.instance.id is set, each process needs its own. Else start the consumer again.")
     return ReadError(f"Kafka at {brokers} does not answer: {error.str()}", hint="Is the broker running, and is its address right?")
+
+
+def subscription_error(error: KafkaError, topics: Iterable[str], brokers: str, properties: str) -> WatcherError:
+    """Like `error_for`, for a subscription to `topics`, of which librdkafka checks nothing but the regular expressions."""
+    patterns = [repr(topic) for topic in topics if topic.startswith(PATTERN)]
+    if error.code() in BAD_SETTING and patterns:
+        return ConfigurationError(f"Not a regular expression for librdkafka: {' or '.join(patterns)}.", hint=POSIX_HINT)
+    return error_for(error, brokers, properties)

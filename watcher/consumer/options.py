@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from watcher.decoding.places import USUAL_TEMPLATE
+from watcher.decoding.places import USUAL_TEMPLATE, TopicPlaces
 
 MEBIBYTE = 1024 * 1024
 
@@ -84,6 +84,10 @@ class ConsumerOptions:
         for name in ("backoff_ms", "longest_backoff_ms", "order_wait_ms", "redelivery_window"):
             if getattr(self, name) < 0:
                 raise ValueError(f"{name} must not be negative")
+        try:
+            TopicPlaces(self.topic_template)
+        except ValueError as error:
+            raise ValueError(f"topic_template: {error}") from None
         if self.schema_registry is not None:
             object.__setattr__(self, "schema_registry", _checked_registry(self.schema_registry))
 

@@ -14,7 +14,7 @@ from confluent_kafka import Message as Record
 from watcher.consumer.change import Change, read
 from watcher.consumer.connection import common_properties, consumer_properties, reset_of, schema_reader
 from watcher.consumer.delivered import Partition
-from watcher.consumer.delivery.attempts import Attempts, Stopped
+from watcher.consumer.delivery.attempts import TURN_SECONDS, Attempts, Stopped
 from watcher.consumer.delivery.dead_letters import DeadLetters
 from watcher.consumer.delivery.dispatcher import ConsumerCounts, Dispatcher
 from watcher.consumer.delivery.watchdog import Watchdog
@@ -34,11 +34,6 @@ _log = logging.getLogger("watcher.consumer")
 READ_SECONDS = 0.5
 HELD_BACK_SECONDS = 0.005
 """Interval, in seconds, for looking for Kafka's answer while messages wait for it."""
-
-TURN_SECONDS = 1.0
-"""Longest time, in seconds, that messages are handled before Kafka is polled again. A member that does not poll loses its
-partitions.
-"""
 
 REGISTRY_PATIENCE_SECONDS = 60.0
 """Longest time, in seconds, for which a schema registry may be away: less than the five minutes after which Kafka takes a member

@@ -10,6 +10,7 @@ from watcher.decoding.avro import SchemaOf
 USUAL_TEMPLATE = "{database}.{collection}"
 
 _GROUPS = {"{database}": "(?P<database>[^.]+)", "{collection}": "(?P<collection>.+)", "{operation}": "[A-Za-z]+"}
+_NAMED = re.compile(r"\(\?P<(\w+)>")
 _ESCAPED = re.compile(r"_x([0-9a-f]+)_")
 
 
@@ -27,11 +28,17 @@ class TopicPlaces:
     def __init__(
         self, template: str = USUAL_TEMPLATE, database: str = "", collection: str = "", schema_of: SchemaOf | None = None
     ) -> None:
-        """`database` and `collection` are those of topics whose names do not tell."""
+        """`database` and `collection` are those of topics whose names do not tell. Raises ValueError for another placeholder."""
         self.schema_of = schema_of
         self._known = CollectionName(database, collection)
-        parts = re.split(r"(\{[a-z]+\})", template)
-        self._pattern = re.compile("".join(_GROUPS.get(part) or re.escape(part) for part in parts))
+        pattern, groups = "", dict(_GROUPS)
+        for part in re.split(r"(\{[^{}]*\})", template):
+            if part not in groups and set(part) & {"{", "}"}:
+                raise ValueError(f"'{template}' may hold {', '.join(_GROUPS)}, and no other braces")
+            pattern += groups.get(part) or re.escape(part)
+            if found := _NAMED.match(groups.get(part, "")):
+                groups[part] = f"(?P={found[1]})"
+        self._pattern = re.compile(pattern)
 
     def of(self, topic: str) -> CollectionName:
         """Return the place of a topic's documents; its own name stands for a collection that nothing tells."""

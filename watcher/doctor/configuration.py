@@ -11,7 +11,7 @@ from pathlib import Path
 
 from watcher.config import Deployment, Fault, Loaded, Settings, masked_uri
 from watcher.config.agent_settings import LoadedAgent
-from watcher.config.fault import shown_path
+from watcher.config.fault import shown_path, typed
 from watcher.config.masking import is_secret
 from watcher.config.overlaps import overlaps
 from watcher.doctor.check import Check, Finding, failed, not_checked, ok, warning
@@ -81,7 +81,7 @@ def secrets(here: Here) -> Finding:
     if open_files := [path for path in files if path.stat().st_mode & stat.S_IROTH]:
         names = " ".join(map(shown_path, open_files))
         holds = "hold secrets" if len(open_files) > 1 else "holds a secret"
-        return warning(f"{names} {holds}, for every user of this host to read", f"chmod o= {names}")
+        return warning(f"{names} {holds}, for every user of this host to read", f"chmod o= {typed(open_files)}")
     if not here.watchers:
         return not_checked("because there is no watcher without faults")
     return ok(f"{', '.join(map(shown_path, files))}: not for others to read" if files else "no file holds one")

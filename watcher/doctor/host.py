@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from watcher.config.deployment import SUPERVISORD
-from watcher.config.fault import shown_path
+from watcher.config.fault import shown_path, typed
 from watcher.config.files.conf_dir import AGENT
 from watcher.doctor import machine
 from watcher.doctor.check import Check, Finding, failed, not_checked, ok, warning
@@ -44,7 +44,7 @@ def directories(here: Here) -> Finding:
 
 def _unusable(paths: list[Path], use: str) -> Finding:
     names = " ".join(map(shown_path, paths))
-    fix = f"chown {user_name(os.geteuid())} {names}, or choose another place with --state-dir"
+    fix = f"chown {user_name(os.geteuid())} {typed(paths)}, or choose another place with --state-dir"
     return failed(f"{names} cannot be {use}", fix)
 
 
@@ -75,17 +75,19 @@ def private(here: Here) -> Finding:
         names = " ".join(map(shown_path, open_places))
         text = f"{names}: open to other users of this host, who can read logs there, or hold a watcher's lock file and keep it down"
         known = {here.deployment.log_file(name).name for name in here.names}
-        fix = f"chmod go= {names}"
+        fix = f"chmod go= {typed(open_places)}"
         if not all(is_ours(path, known) for path in open_places):
             fix = f"choose a place of their own with --state-dir; or, only if nothing else uses {names}: {fix}"
         return warning(text, fix)
     if strange := [path for place in places for path in sorted(place.iterdir()) if _is_strange(path, place)]:
         names = " ".join(map(shown_path, strange))
-        return warning(f"{names}: a symbolic link, or not of the same owner as its directory", f"ls -l {names}, then remove it")
+        return warning(
+            f"{names}: a symbolic link, or not of the same owner as its directory", f"ls -l {typed(strange)}, then remove it"
+        )
     for place in places:
         if roots := [path for path in sorted(place.iterdir()) if _is_left_by_root(path, place)]:
             names, owner = " ".join(map(shown_path, roots)), user_name(place.stat().st_uid)
-            return warning(f"{names}: root's, as after `sudo watcherctl`; {owner} cannot use them", f"chown {owner} {names}")
+            return warning(f"{names}: root's, as after `sudo watcherctl`; {owner} cannot use them", f"chown {owner} {typed(roots)}")
     shared = [path for path in places if is_shared(path)]
     whom = (
         f"for their owner, and for the group {group_name(shared[0].stat().st_gid)} to read" if shared else "for their owner alone"

@@ -10,6 +10,7 @@ import shutil
 import sys
 from pathlib import Path
 
+from watcher.config.fault import typed
 from watcher.doctor.check import Finding, failed, not_checked, ok, warning
 from watcher.doctor.configuration import Here
 from watcher.fleet.polling import is_still
@@ -53,11 +54,11 @@ def disk_space(here: Here) -> Finding:
     """Check that there is space for status files, and for logs of their largest size."""
     path = nearest_existing(here.deployment.log_dir)
     if full := [place for place in (path, nearest_existing(here.deployment.run_dir)) if _files_left(place) == 0]:
-        return failed(f"no file can be made at {full[0]}: its inodes are used up", f"remove files: df -i {full[0]}")
+        return failed(f"no file can be made at {full[0]}: its inodes are used up", f"remove files: df -i {typed(full[:1])}")
     free = min(shutil.disk_usage(place).free for place in (path, nearest_existing(here.deployment.run_dir)))
     text = f"{_megabytes(free)} free at {path}"
     if free < LEAST_BYTES:
-        return failed(f"only {text}: status files cannot be written", f"make space: df -h {path}")
+        return failed(f"only {text}: status files cannot be written", f"make space: df -h {typed([path])}")
     needed = LOG_BYTES * len(here.watchers)
     if free < needed:
         return warning(f"{text}, and the logs may grow to {_megabytes(needed)}", "make space, or choose a disk with --state-dir")

@@ -18,7 +18,7 @@ from watcher.config.addresses import is_loopback
 from watcher.config.mongodb.uri import parse_uri
 from watcher.fleet.errors import FleetError
 from watcher.generate.files import MARK, GeneratedFile
-from watcher.generate.kubernetes_pod import AGENT_PORT_NAME, AGENT_SECRET, AGENT_TOKEN, pod
+from watcher.generate.kubernetes_pod import AGENT_PORT_NAME, AGENT_SECRET, AGENT_TOKEN, HOME, pod
 from watcher.generate.settings_text import SettingsText, settings_text
 from watcher.generate.yaml_text import yaml_text
 
@@ -97,6 +97,14 @@ def loopback_warnings(watchers: Iterable[Settings]) -> Iterator[str]:
             hosts = [match[1] or match[2] for address in addresses.split(",") if (match := _HOST.match(address.strip()))]
             if found := [host for host in hosts if is_loopback(host)]:
                 yield f"{settings.name}: {key} names {', '.join(found)}, which in a pod is the pod itself"
+
+
+def transform_warnings(watchers: Iterable[Settings]) -> Iterator[str]:
+    """Yield a warning for each transform whose module is a file beside conf.d, or may be one: no pod has it by itself."""
+    for settings in watchers:
+        if settings.transform:
+            module = settings.transform.partition(":")[0]
+            yield f"{settings.name}: the module {module} of its transform must be in the image, or be mounted into {HOME}"
 
 
 def _refuse_same(names: Mapping[str, str]) -> None:

@@ -9,5 +9,9 @@ class Unjudgeable(WatcherError):
     """The messages have gone through a function of the user's, so nothing says what they should be."""
 
 
+class NoRoom(WatcherError):
+    """The disk has no room for what a verification or a comparison has read."""
+
+
 class NothingDelivered(WatcherError):
     """The watcher has never run, so there is nothing to compare."""

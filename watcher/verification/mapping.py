@@ -10,6 +10,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
+from watcher.config.fault import why_unread
 from watcher.errors import ConfigurationError
 
 KAFKA_KEY = "$key"
@@ -71,10 +72,13 @@ class MappingFile(BaseModel):
 
 
 def load_mapping(path: Path) -> MappingFile:
-    """Load the mapping from a TOML file. Raises ConfigurationError with all faults, and OSError."""
+    """Load the mapping from a TOML file. Raises ConfigurationError with all faults."""
     try:
-        return MappingFile.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        return MappingFile.model_validate(tomllib.loads(path.read_text(encoding="utf-8-sig")))
+    except (OSError, UnicodeDecodeError) as error:
+        reason, hint = why_unread(error)
+        raise ConfigurationError(f"{path}: {reason}", hint=hint) from error
+    except tomllib.TOMLDecodeError as error:
         raise ConfigurationError(f"{path}: {error}") from error
     except ValidationError as error:
         faults = [f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in error.errors()]

@@ -61,6 +61,11 @@ export class DatabaseChangeConsumer {
     if (!brokers?.length || !groupId || !topics?.length) {
       throw new ConfigurationError("brokers, groupId and topics must not be empty");
     }
+    const others = Object.keys(config.kafka ?? {}).find((name) => name.includes("."));
+    if (others) {
+      const hint = "kafkajs would not heed it: it has settings of its own, such as ssl and sasl.";
+      throw new ConfigurationError(`${others} in the argument kafka, or in $KAFKA, is a property of librdkafka`, { hint });
+    }
     this.#config = config;
     this.#options = checkedOptions(config.options ?? {});
     checkTopics(topics);
@@ -146,13 +151,17 @@ export class DatabaseChangeConsumer {
     addCodecs();
     const write = (entry: LogEntry) => log.debug(`kafkajs: ${entry.log.message}`);
     const kafka = new kafkajs.Kafka({ clientId: groupId, retry: FEW_RETRIES, ...settings, brokers, logCreator: () => write });
-    const stop = () => this.stop(); // the second signal has the effect that it had before
-    for (const signal of STOP_SIGNALS) process.once(signal, stop);
+    const listenNoMore = () => STOP_SIGNALS.forEach((signal) => process.removeListener(signal, stop));
+    const stop = () => {
+      listenNoMore(); // the second signal, of either kind, has the effect that it had before
+      this.stop();
+    };
+    for (const signal of STOP_SIGNALS) process.on(signal, stop);
     try {
       const parts = { kafka, groupId, topics, routes: this.#routes, options: this.#options, counts: this.counts, log };
       await new Session({ ...parts, stopping: this.#stopping.signal }).run();
     } finally {
-      for (const signal of STOP_SIGNALS) process.removeListener(signal, stop);
+      listenNoMore();
     }
   }
 

@@ -1,4 +1,5 @@
 import { ConfigurationError } from "./errors.js";
+import { TopicPlaces } from "./decoding/places.js";
 import type { RegistryOptions } from "./decoding/schemas.js";
 
 const MEBIBYTE = 1024 * 1024;
@@ -84,6 +85,9 @@ const LEAST: Partial<Record<keyof ConsumerOptions, number>> = {
   redeliveryWindow: 0,
 };
 
+/** Longest time of Node's timers. A longer one, such as Infinity, is to them one millisecond. */
+const LONGEST_MS = 2 ** 31 - 1;
+
 const MAY_BE_NULL: readonly (keyof ConsumerOptions)[] = ["attempts", "hangAfterMs"];
 
 /** Return the dead-letter topic of a group. */
@@ -101,7 +105,16 @@ export function checkedOptions(given: Partial<ConsumerOptions>): ConsumerOptions
   return { ...DEFAULTS, ...Object.fromEntries(set) };
 }
 
+function checkTemplate(template: unknown): void {
+  try {
+    new TopicPlaces(String(template));
+  } catch (error) {
+    throw new ConfigurationError(`topicTemplate: ${(error as Error).message}`);
+  }
+}
+
 function checkValue(name: keyof ConsumerOptions, value: unknown): void {
+  if (name === "topicTemplate") checkTemplate(value);
   const choices = CHOICES[name];
   if (choices && !choices.includes(value as string)) {
     throw new ConfigurationError(`${name} must be one of ${choices.join(", ")}, not ${JSON.stringify(value)}`);
@@ -110,5 +123,9 @@ function checkValue(name: keyof ConsumerOptions, value: unknown): void {
   if (least === undefined || (value === null && MAY_BE_NULL.includes(name))) return;
   if (typeof value !== "number" || !(value >= least)) {
     throw new ConfigurationError(`${name} must be a number, at least ${least}, not ${JSON.stringify(value)}`);
+  }
+  if (name.endsWith("Ms") && value > LONGEST_MS) {
+    const never = MAY_BE_NULL.includes(name) ? "; null is never" : "";
+    throw new ConfigurationError(`${name} must be at most ${LONGEST_MS}, not ${value}${never}`);
   }
 }

@@ -3,13 +3,19 @@
 //   node functions.mjs <the package's dist> <function>
 
 import { createInterface } from "node:readline";
+import { setTimeout as wait } from "node:timers/promises";
 import { pathToFileURL } from "node:url";
 
 const [, , dist, name] = process.argv;
 const load = (module) => import(`${pathToFileURL(dist)}/${module}.js`);
 const buffer = (base64) => (base64 === null ? null : Buffer.from(base64, "base64"));
 
-const { DatabaseChangeConsumer } = await load("index");
+const { Attempts, Stopped } = await load("delivery/attempts");
+const { DeadLetters } = await load("delivery/dead-letters");
+const { Dispatcher } = await load("delivery/dispatcher");
+const { Offsets } = await load("offsets/handled");
+const { checkedOptions } = await load("options");
+const { DatabaseChangeConsumer, Reject } = await load("index");
 const { readEnvironment } = await load("environment");
 const { Change, partitionId } = await load("change");
 const { read } = await load("decoding/decoder");
@@ -79,6 +85,70 @@ const functions = {
     return { gone, began, warned: warned.length };
   },
 
+  /** What is told of hanging handlers while one is called that takes some time, and fails so many times. */
+  async attempts({ failures, milliseconds, options }) {
+    const told = [];
+    const log = { warn: () => {}, error: (line) => told.push(line) };
+    const attempts = new Attempts(checkedOptions(options), log, (pause) => wait(pause), (changes) => changes);
+    let calls = 0;
+    const handler = async () => {
+      await wait(milliseconds);
+      if (++calls <= failures) throw new Error("away");
+    };
+    await attempts.call(handler, [changeOf({ operationType: "insert", database: "d", watcher: "w", sequence: 1, eventId: "e" })]);
+    return { calls, told };
+  },
+
+  /**
+   * What a handler of everything gets, and how many messages count as repeated. A message may have a gap before it. With `failing`
+   * the handler takes no batch; `stopAfter` so many pauses between two calls the consumer is told to stop.
+   */
+  async dispatch({ batchSize, messages, failing = false, stopAfter = Infinity }) {
+    const got = [];
+    const routes = new Routes();
+    const rest = { batchSize, waitMs: 1000, concurrency: 0, isOfControl: false };
+    const handler = (changes) => {
+      if (failing && changes.length > 1) throw new Reject("one of them is bad");
+      got.push(changes.map(({ operation, sequence }) => `${operation} ${sequence}`));
+    };
+    routes.add({ ...checkedSelection({ collection: "*", operations: ["*"] }, []), ...rest, handler });
+    const log = { debug: () => {}, info: () => {}, warn: () => {}, error: () => {} };
+    const [options, offsets, counts] = [checkedOptions({}), new Offsets(), { handled: 0, repeated: 0 }];
+    let pauses = 0;
+    const pause = async () => {
+      if (++pauses > stopAfter) throw new Stopped();
+    };
+    const attempts = new Attempts(options, log, pause, (changes) => offsets.ours(changes));
+    const dispatcher = new Dispatcher({ routes, options, offsets, deadLetters: null, attempts, counts, log });
+    const partition = partitionId("t", 0);
+    offsets.assign([partition]);
+    for (const [offset, { missing, ...message }] of messages.entries()) {
+      const change = changeOf({ database: "d", watcher: "w", timestamp: "2024-01-01T12:00:00.000Z", ...message }, "t", 0, offset);
+      offsets.taken(partition, offset);
+      if (missing) {
+        offsets.hold(partition);
+        dispatcher.missingBefore(change, missing);
+      }
+      await dispatcher.take(change).catch((error) => {
+        if (!(error instanceof Stopped)) throw error;
+      });
+    }
+    return { got, repeated: counts.repeated };
+  },
+
+  /** A record as a dead letter of a dead letter, by a producer that keeps what it is given. */
+  async deadLetter({ topic, key, value, headers }) {
+    let record = { topic, partition: 2, offset: 5, key: buffer(key), value: buffer(value), headers, timestampMs: 0 };
+    const producer = { connect: () => {}, send: ({ topic, messages: [message] }) => (record = { ...record, topic, ...message }) };
+    const admin = { connect: () => {}, createTopics: () => {}, disconnect: () => {} };
+    for (const group of ["service", "repair"]) {
+      const letters = new DeadLetters(`${group}.dead-letter`, { producer: () => producer, admin: () => admin }, group, console);
+      await letters.send(record, "why", group === "service" ? new Error("odd") : undefined);
+    }
+    const { message } = read(record, new TopicPlaces("{database}.{collection}"), () => null);
+    return { message, topic: record.topic, headers: record.headers };
+  },
+
   /** The index of the route that takes a message, or the text of the refusal of one. */
   route({ routes, message }) {
     const chosen = new Routes();
@@ -106,6 +176,18 @@ const functions = {
     }
   },
 
+  /** How many listeners each signal has while a consumer runs, and after the first signal. */
+  async signals({ config, first }) {
+    const log = { debug: () => {}, info: () => {}, warn: () => {}, error: () => {} };
+    const running = new DatabaseChangeConsumer({ ...config, log }).run();
+    const count = () => ["SIGTERM", "SIGINT"].map((signal) => process.listenerCount(signal));
+    const before = count();
+    process.emit(first);
+    const after = count();
+    await running;
+    return { before, after };
+  },
+
   environment(variables) {
     try {
       const { topics, ...rest } = readEnvironment(variables);
@@ -120,4 +202,6 @@ const functions = {
   range: ({ members, counts }) => Object.fromEntries(assignRange(new Map(Object.entries(members)), (topic) => counts[topic])),
 };
 
-for await (const line of createInterface({ input: process.stdin })) console.log(JSON.stringify(functions[name](JSON.parse(line))));
+for await (const line of createInterface({ input: process.stdin })) {
+  console.log(JSON.stringify(await functions[name](JSON.parse(line))));
+}

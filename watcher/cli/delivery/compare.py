@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import tempfile
 from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from watcher.cli.delivery.temporary import temporary_directory
 from watcher.cli.exit_codes import CliExitCode
 from watcher.cli.options import with_deployment
 from watcher.cli.phases import phases
@@ -78,8 +78,8 @@ def compare(
     mapping = _chosen(mapping_file, old) if mapping_file else None
     settings, our_topics, watcher = _ours(deployment, new)
     request = Request(settings, _old_side(mapping, connector or "", settings), our_topics, watcher, since, window_s)
-    with tempfile.TemporaryDirectory(prefix="watcher-compare-") as directory, phases() as progress:
-        result = compared(request, Path(directory), progress)
+    with temporary_directory("watcher-compare-") as directory, phases() as progress:
+        result = compared(request, directory, progress)
     if as_json:
         click.echo(json.dumps(result.as_json(), indent=2))
     else:

@@ -13,11 +13,18 @@ import click
 from watcher.cli.delivery.each_watcher import each_watcher
 from watcher.cli.delivery.snapshot_wait import ended
 from watcher.cli.exit_codes import CliExitCode
-from watcher.cli.options import all_option, complete_collections, names_argument, select, select_to_change, with_deployment
+from watcher.cli.options import (
+    all_option,
+    complete_collections,
+    known_watchers,
+    names_argument,
+    select,
+    select_to_change,
+    with_deployment,
+)
 from watcher.cli.phases import phases
 from watcher.config import Deployment, Settings
 from watcher.config.fault import Refused
-from watcher.config.files.conf_dir import watcher_names
 from watcher.config.mongodb.collections import is_glob
 from watcher.config.mongodb.queries import check_query
 from watcher.live_commands.beside_worker import librdkafka_silent
@@ -65,7 +72,7 @@ def changes(function: Callable[..., int]) -> Callable[..., int]:
     @with_deployment
     @functools.wraps(function)
     def command(deployment: Deployment, names: Sequence[str], everything: bool, **kwargs: Any) -> int:
-        chosen = select_to_change(names, watcher_names(deployment.conf_dir), everything=everything)
+        chosen = select_to_change(names, known_watchers(deployment), everything=everything)
         return function(deployment, chosen, **kwargs)
 
     return command
@@ -167,7 +174,7 @@ def status(deployment: Deployment, names: Sequence[str], as_json: bool) -> int:
             click.echo(as_text(found[-1]))
         return CliExitCode.FAILED if seen.fault else CliExitCode.OK
 
-    code = each_watcher(deployment, select(names, watcher_names(deployment.conf_dir)), one)
+    code = each_watcher(deployment, select(names, known_watchers(deployment)), one)
     if as_json:
         click.echo(json.dumps(as_document(found), indent=2))
     return code

@@ -8,9 +8,8 @@ import click
 
 from watcher.cli.delivery.each_watcher import each_watcher
 from watcher.cli.exit_codes import CliExitCode
-from watcher.cli.options import all_option, names_argument, select_to_change, with_deployment
+from watcher.cli.options import all_option, known_watchers, names_argument, select_to_change, with_deployment
 from watcher.config import Deployment, Settings
-from watcher.config.files.conf_dir import watcher_names
 from watcher.live_commands.beside_worker import beside_own_worker, delivered_before, librdkafka_silent
 
 WAIT_SECONDS = 60.0
@@ -36,7 +35,7 @@ def switchover(deployment: Deployment, names: Sequence[str], everything: bool, w
         with librdkafka_silent():
             return _switch_over(deployment, settings, wait=wait)
 
-    return each_watcher(deployment, select_to_change(names, watcher_names(deployment.conf_dir), everything=everything), one)
+    return each_watcher(deployment, select_to_change(names, known_watchers(deployment), everything=everything), one)
 
 
 def _switch_over(deployment: Deployment, settings: Settings, *, wait: bool) -> int:

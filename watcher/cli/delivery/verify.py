@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import json
-import tempfile
 from collections.abc import Sequence
 from datetime import datetime
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from watcher.cli.delivery.each_watcher import Failures, in_one_document, settings_of
+from watcher.cli.delivery.temporary import temporary_directory
 from watcher.cli.exit_codes import CliExitCode
 from watcher.cli.options import (
     all_option,
@@ -98,10 +97,10 @@ def verify(
     from watcher.verification.verifier import Verifier
 
     def one(settings: Settings, progress: Progress) -> VerificationResult:
-        with tempfile.TemporaryDirectory(prefix="watcher-verify-") as directory:
+        with temporary_directory("watcher-verify-") as directory:
             return Verifier(
                 settings,
-                Path(directory),
+                directory,
                 collections=collections,
                 databases=databases,
                 sample=sample,

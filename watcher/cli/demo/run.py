@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from shlex import quote
 
 from watcher.agent.address import find
 from watcher.cli.demo.audience import Audience
@@ -161,11 +162,11 @@ def filled_in(name: str, values: Mapping[str, str]) -> str:
 
 def how_to_look_around(deployment: Deployment, page: str | None) -> str:
     """Instructions: commands for another terminal, and the address of the page if it is known."""
-    watcherctl, place = program("watcherctl"), f"--config {deployment.conf_dir}"
+    watcherctl, place = program("watcherctl"), f"--config {quote(str(deployment.conf_dir))}"
     lines = (
         f"{watcherctl} status {place}",
         f"{watcherctl} tail dashboard --follow {place}",
-        f"{program('supervisorctl')} -c {deployment.supervisord_config} status",
+        f"{program('supervisorctl')} -c {quote(str(deployment.supervisord_config))} status",
     )
     browser = ["\nTo look around, in a browser:", f"  {page}"] if page else []
     return "\n".join([*browser, "\nTo look around, from another terminal:", *(f"  {line}" for line in lines), ""])
@@ -174,4 +175,4 @@ def how_to_look_around(deployment: Deployment, page: str | None) -> str:
 def program(name: str) -> str:
     """The command for a program installed with this Python: its name if that is enough, else its path."""
     ours, on_path = Path(sys.executable).with_name(name), shutil.which(name)
-    return name if on_path and ours.exists() and ours.samefile(on_path) else str(ours)
+    return name if on_path and ours.exists() and ours.samefile(on_path) else quote(str(ours))

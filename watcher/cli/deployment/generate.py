@@ -32,28 +32,35 @@ def _namespace(_context: click.Context, _parameter: click.Parameter, name: str) 
 
 @click.command()
 @click.option("--into", type=click.Path(path_type=Path, file_okay=False), metavar="DIR", help="Where the files go.")
-@click.option("--systemd", "target", flag_value="systemd", help="Units for systemd; into ./systemd unless --into says otherwise.")
+@click.option("--systemd", is_flag=True, help="Units for systemd; into ./systemd unless --into says otherwise.")
 @click.option("--fleet", is_flag=True, help="With --systemd: one unit for all, as `watcherctl start --all` runs them.")
-@click.option("--kubernetes", "target", flag_value="kubernetes", help="Manifests for Kubernetes; into ./kubernetes likewise.")
+@click.option("--kubernetes", is_flag=True, help="Manifests for Kubernetes; into ./kubernetes likewise.")
 @click.option("--user", default="", metavar="NAME", help="Who the workers run as: supervisord's user, or for systemd `watcher`.")
-@click.option("--image", default=IMAGE, show_default=True, metavar="IMAGE", help="The image of the Deployments.")
+@click.option("--image", default="", show_default=IMAGE, metavar="IMAGE", help="The image of the Deployments.")
 @click.option(
     "--namespace", default="", callback=_namespace, metavar="NAME", help="The namespace in Kubernetes; default: kubectl's."
 )
 @with_deployment
 def generate(
-    deployment: Deployment, into: Path | None, target: str | None, fleet: bool, user: str, image: str, namespace: str
+    deployment: Deployment,
+    into: Path | None,
+    systemd: bool,
+    fleet: bool,
+    kubernetes: bool,
+    user: str,
+    image: str,
+    namespace: str,
 ) -> None:
     """Write files for your own supervisord, systemd or Kubernetes, to run the workers without `watcherctl start`.
 
     With --into alone, write supervisord program sections: one for each watcher and one for the agent. No file holds a secret.
     Unchanged files are not written again.
     """
+    _refuse_at_odds(systemd=systemd, fleet=fleet, kubernetes=kubernetes, user=user, of_pods=image or namespace)
+    target = "systemd" if systemd else "kubernetes" if kubernetes else ""
     directory = into or (Path(target) if target else None)
     if directory is None:
         raise click.UsageError("say --into DIR, --systemd or --kubernetes")
-    if fleet and target != "systemd":
-        raise click.UsageError("--fleet goes with --systemd")
     loaded, agent = load(deployment.conf_dir, ask_drivers=True), load_agent(deployment.conf_dir)
     if faults := (*loaded.faults, *agent.faults):
         raise configuration_error(faults)
@@ -64,9 +71,21 @@ def generate(
         case "systemd":
             _for_systemd(directory, loaded, deployment, user or "watcher", agent=with_agent)
         case "kubernetes":
-            _for_kubernetes(directory, loaded, agent.wanted, image, namespace)
+            _for_kubernetes(directory, loaded, agent.wanted, image or IMAGE, namespace)
         case _:
             _for_supervisord(directory, loaded, deployment, user, agent=with_agent)
+
+
+def _refuse_at_odds(*, systemd: bool, fleet: bool, kubernetes: bool, user: str, of_pods: str) -> None:
+    """Refuse options that would have no effect."""
+    if systemd and kubernetes:
+        raise click.UsageError("say either --systemd or --kubernetes")
+    if fleet and not systemd:
+        raise click.UsageError("--fleet goes with --systemd")
+    if of_pods and not kubernetes:
+        raise click.UsageError("--image and --namespace go with --kubernetes")
+    if user and kubernetes:
+        raise click.UsageError("--user is for supervisord and systemd; in Kubernetes the worker's user has a number")
 
 
 def _for_supervisord(directory: Path, loaded: Loaded, deployment: Deployment, user: str, *, agent: bool) -> None:
@@ -94,12 +113,13 @@ def _for_systemd_fleet(directory: Path, deployment: Deployment, user: str) -> No
 
 def _for_kubernetes(directory: Path, loaded: Loaded, agent: AgentSettings | None, image: str, namespace: str) -> None:
     from watcher.config.files.as_written import as_written
-    from watcher.generate.kubernetes import Cluster, Watcher, loopback_warnings, manifest_files, next_commands
+    from watcher.generate.kubernetes import Cluster, Watcher, loopback_warnings, manifest_files, next_commands, transform_warnings
 
     cluster = Cluster(image, namespace, (agent.port or DEFAULT_PORT) if agent else None)
     watchers = {name: Watcher(as_written(loaded.origins[name]), loaded.watchers[name].high_availability) for name in loaded.names}
     _write(directory, manifest_files(watchers, cluster))
-    for warning in loopback_warnings(loaded.watchers.values()):
+    settings = loaded.watchers.values()
+    for warning in (*loopback_warnings(settings), *transform_warnings(settings)):
         click.echo(f"warning: {warning}", err=True)
     _tell_next(next_commands(watchers, cluster, directory))
 

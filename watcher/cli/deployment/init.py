@@ -5,6 +5,7 @@ from __future__ import annotations
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 from pathlib import Path
+from shlex import quote
 
 import click
 
@@ -42,7 +43,7 @@ def init(directory: Path) -> None:
     for name in STARTER_FILES:
         write_new(directory / name, starter_file(name).read_bytes())
     write_new(directory / ".gitignore", GITIGNORE.encode())
-    conf_dir = directory / "conf.d"
+    conf_dir = quote(str(directory / "conf.d"))
     click.echo(
         f"\nNext: edit {conf_dir}, then `watcherctl check --config {conf_dir}` and `watcherctl start --all --config {conf_dir}`.",
         err=True,

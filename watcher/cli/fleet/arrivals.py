@@ -18,6 +18,7 @@ from watcher.fleet.control import Fleet
 from watcher.fleet.polling import wait_for
 from watcher.fleet.status import Row, WatcherState
 from watcher.fleet.survey import ask
+from watcher.terminal.message_text import printable
 
 DEFAULT_WAIT_SECONDS = 60.0
 AGENT_SECONDS = 5.0
@@ -90,5 +91,5 @@ def _waiting(progress: Progress, total: int) -> Callable[[list[Row]], None]:
 
 def _doing(row: Row) -> str:
     state = "starting" if not row.is_running else str(row.state)
-    error = row.error.message if row.error and row.state is WatcherState.WAITING else ""
+    error = printable(row.error.message) if row.error and row.state is WatcherState.WAITING else ""
     return f"{row.name}: {state}" + (f" ({error})" if error else "")

@@ -14,7 +14,7 @@ from watcher.cli.fleet.common import Selection, choose, load_watchers, show_each
 from watcher.cli.fleet.outcomes import Outcomes, json_option
 from watcher.cli.fleet.remarks import tell_as_before, tell_formats, tell_newly_watched, tell_not_shared, tell_overlaps
 from watcher.cli.fleet.status import status
-from watcher.cli.options import agreed, all_option, names_argument, select_to_change
+from watcher.cli.options import agreed, all_option, known_watchers, names_argument, select_to_change
 from watcher.config.fault import configuration_error
 from watcher.config.files.conf_dir import AGENT, watcher_names
 from watcher.fleet.control import Fleet
@@ -65,7 +65,7 @@ def _tell_left_out(selection: Selection, outcomes: Outcomes) -> None:
 def stop(fleet: Fleet, names: Sequence[str], everything: bool, json_: bool) -> int:
     """Stop watchers. Each finishes its current batch first. supervisord keeps running."""
     supervised = ask(fleet).watchers
-    known = sorted({*supervised, *watcher_names(fleet.deployment.conf_dir)})
+    known = sorted({*supervised, *watcher_names(fleet.deployment.conf_dir)}) or known_watchers(fleet.deployment)
     chosen = select_to_change(names, known, everything=everything)
     if running := [name for name in chosen if name in supervised]:
         fleet.stop(running)
@@ -109,7 +109,7 @@ def restart(fleet: Fleet, names: Sequence[str], everything: bool, wait_seconds: 
 @with_own_fleet
 def enable(fleet: Fleet, names: Sequence[str], everything: bool) -> int:
     """Let watchers start with supervisord and with `start --all`. This starts none of them."""
-    chosen = select_to_change(names, watcher_names(fleet.deployment.conf_dir), everything=everything)
+    chosen = select_to_change(names, known_watchers(fleet.deployment), everything=everything)
     fleet.enable(chosen)
     show_each(chosen, "enabled")
     return CliExitCode.OK
@@ -121,7 +121,7 @@ def enable(fleet: Fleet, names: Sequence[str], everything: bool) -> int:
 @with_own_fleet
 def disable(fleet: Fleet, names: Sequence[str], everything: bool) -> int:
     """Keep watchers from starting with supervisord and with `start --all`. This stops none of them."""
-    chosen = select_to_change(names, watcher_names(fleet.deployment.conf_dir), everything=everything)
+    chosen = select_to_change(names, known_watchers(fleet.deployment), everything=everything)
     fleet.disable(chosen)
     show_each(chosen, "disabled")
     return CliExitCode.OK

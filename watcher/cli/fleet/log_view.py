@@ -8,6 +8,7 @@ import os
 import click
 
 from watcher.fleet.logs.lines import Line, pairs
+from watcher.terminal.message_text import printable
 from watcher.terminal.name_colours import name_colours
 
 _LEVEL_COLOURS = {"warning": "yellow", "error": "red", "critical": "red"}
@@ -37,12 +38,12 @@ def json_text(line: Line) -> str:
 
 
 def readable(line: Line) -> str:
-    """The line as `time level event key=value …`. A line that is not JSON is left unchanged."""
+    """The line as `time level event key=value …`, or as it is if it is not JSON. Names and errors in it come from MongoDB and
+    Kafka, and must not be able to control the terminal."""
     if line.fields is None:
-        return line.text
-    level = str(line.fields.get("level", ""))
-    head = f"{line.fields.get('ts', '')} {_coloured(level)} {line.fields.get('event', '')}"
-    return " ".join([head, *pairs(line.fields)])
+        return printable(line.text)
+    time, level, event = (printable(str(line.fields.get(name, ""))) for name in ("ts", "level", "event"))
+    return " ".join([f"{time} {_coloured(level)} {event}", *map(printable, pairs(line.fields))])
 
 
 def _coloured(level: str) -> str:

@@ -13,7 +13,7 @@ import click
 
 from watcher.cli.exit_codes import CliExitCode
 from watcher.cli.fleet.log_view import LogView
-from watcher.cli.options import names_argument, select, with_deployment
+from watcher.cli.options import known_watchers, names_argument, select, with_deployment
 from watcher.cli.since import Since
 from watcher.config import Deployment
 from watcher.config.files.conf_dir import watcher_names
@@ -57,7 +57,7 @@ def logs(
 
 def _files(deployment: Deployment, names: Sequence[str]) -> dict[str, Path]:
     """The logs of the selected watchers, including watchers that are no longer in conf.d but still have a log."""
-    known = sorted({*deployment.logs, *watcher_names(deployment.conf_dir)})
+    known = sorted({*deployment.logs, *watcher_names(deployment.conf_dir)}) or known_watchers(deployment)
     return {name: deployment.log_file(name) for name in select(names, known)}
 
 

@@ -13,6 +13,7 @@ from watcher.cli.fleet.common import Selection, show, show_agent
 from watcher.errors import WatcherError
 from watcher.fleet.agent_state import AgentState
 from watcher.fleet.arrival import ARRIVED, Arrival, StartResult
+from watcher.terminal.message_text import printable
 
 VERSION = 1
 """Version of the document. It goes up when a key goes away or changes its meaning."""
@@ -95,5 +96,5 @@ def _show_arrival(arrival: Arrival) -> None:
         show(arrival.name, arrival.result.name.lower(), f"{arrival.seconds:.1f}s")
         return
     word = "timed out" if arrival.result is StartResult.TIMED_OUT else "failed"
-    hint = [f"hint: {arrival.hint}"] if arrival.hint else []
-    show(arrival.name, word, arrival.message, *hint)
+    hint = [f"hint: {printable(arrival.hint)}"] if arrival.hint else []
+    show(arrival.name, word, printable(arrival.message), *hint)

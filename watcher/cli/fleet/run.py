@@ -14,6 +14,9 @@ from watcher.config import Deployment, Settings, load_env_file, load_environment
 from watcher.config.files.conf_dir import AGENT
 from watcher.errors import ConfigurationError
 
+URI_VARIABLES = ("MONGODB_URI", "MONGODB_URI_FILE")
+"""Environment variables one of which tells that a watcher's settings are in the environment."""
+
 
 @click.command()
 @click.argument("name", required=False, shell_complete=complete_names)
@@ -43,10 +46,10 @@ def _settings(deployment: Deployment, name: str | None, env_file: Path | None) -
         return load_env_file(env_file, name)
     if name is not None:
         return load_one(deployment.conf_dir, name)
-    if "MONGODB_URI" in os.environ:
+    if not os.environ.keys().isdisjoint(URI_VARIABLES):
         return load_environment()
     raise ConfigurationError(
-        f"There is no {deployment.conf_dir}, and no MONGODB_URI in the environment.",
+        f"There is no {deployment.conf_dir}, and neither {' nor '.join(URI_VARIABLES)} in the environment.",
         hint="`watcherctl init` writes a conf.d to start from.",
     )
 

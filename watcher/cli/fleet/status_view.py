@@ -144,8 +144,9 @@ def errors(survey: Survey) -> Iterator[str]:
             yield f"{row.name}: {row.fault_in_words}"
         error = row.error
         if error and not (row.is_over and survey.at - error.at >= RECENT):
-            yield f"{row.name}: {error.message} ({duration_in_words(survey.at - error.at)} ago{', over' if row.is_over else ''})"
+            when = f"{duration_in_words(survey.at - error.at)} ago{', over' if row.is_over else ''}"
+            yield f"{row.name}: {printable(error.message)} ({when})"
             if row.hint:
-                yield f"    hint: {row.hint}"
+                yield f"    hint: {printable(row.hint)}"
         if spawn_error := row.spawn_error:
             yield f"{row.name}: could not be started: {spawn_error}"

@@ -12,6 +12,11 @@ from watcher.consumer.errors import HandlerFailed, Reject
 from watcher.consumer.options import ConsumerOptions
 from watcher.librdkafka import no_bare_errors
 
+TURN_SECONDS = 1.0
+"""Longest time, in seconds, that messages are handled before Kafka is polled again. A member that does not poll loses its
+partitions.
+"""
+
 Call = Callable[[list[Change]], object]
 Idle = Callable[[float], None]
 
@@ -64,6 +69,10 @@ class Attempts:
             if not changes:
                 break
         return changes, None
+
+    def poll(self) -> None:
+        """Poll Kafka between two calls that belong together. Raises Stopped."""
+        self._idle(0.0)
 
     def _wait(self, attempt: int, error: Exception, changes: list[Change]) -> None:
         # Attempts may be unlimited, so the exponent is capped: 2 ** attempt must not grow without limit.

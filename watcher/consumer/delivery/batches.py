@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from watcher.consumer.change import Change
 from watcher.consumer.delivered import Partition
+from watcher.consumer.delivery.redelivery import identity
 from watcher.consumer.registration.routes import Route
 
 Collected = tuple[str, str | None]
@@ -33,12 +34,11 @@ class Batches:
 
     def __init__(self) -> None:
         self._open: dict[int, HandlerBatch] = {}
-        self._waiting: dict[tuple[str, int], str | None] = {}
+        self._waiting: dict[tuple[str, int], str] = {}
 
     def has(self, change: Change) -> bool:
         """True if the same message, from an earlier record, already waits in a batch."""
-        number = (change.watcher, change.sequence)
-        return number in self._waiting and self._waiting[number] == change.event_id
+        return self._waiting.get((change.watcher, change.sequence)) == identity(change)
 
     def add(self, route: Route, change: Change, now_s: float) -> HandlerBatch:
         """Add a change to the batch of its handler, and return the batch."""
@@ -47,7 +47,7 @@ class Batches:
             batch = self._open[id(route)] = HandlerBatch(route, now_s + route.wait_s)
         batch.changes.append(change)
         batch.collections.add((change.database, change.collection))
-        self._waiting[change.watcher, change.sequence] = change.event_id
+        self._waiting[change.watcher, change.sequence] = identity(change)
         return batch
 
     def before(self, change: Change, route: Route | None) -> list[HandlerBatch]:

@@ -1,4 +1,4 @@
-"""The consumer's own dead-letter topic. Key and value stay as they were; headers tell what happened."""
+"""The consumer's own dead-letter topic. Key, value and headers stay as they were; further headers tell what happened."""
 
 from __future__ import annotations
 
@@ -12,8 +12,10 @@ from confluent_kafka import Message as Record
 from confluent_kafka.admin import AdminClient, NewTopic
 
 from watcher.consumer.connection import client_log
+from watcher.consumer.delivered import DEAD_LETTER_HEADERS, headers_of, origin_of
 from watcher.consumer.errors import DeadLetterFailed
 
+TRACEBACK = "traceback"
 TRACEBACK_CHARACTERS = 4000
 """Limit for a traceback, in characters. Its end is kept, because the cause stands there."""
 
@@ -48,30 +50,26 @@ class DeadLetters:
         self._producer: Producer | None = None
 
     def send(self, record: Record, reason: str, error: BaseException | None = None) -> None:
-        """Write a record, and wait until Kafka has it. The value is left out if it is too large together with the headers."""
-        headers = {
-            "reason": reason[:REASON_CHARACTERS],
-            "topic": record.topic() or "",
-            "partition": str(record.partition()),
-            "offset": str(record.offset()),
-            "group": self._group_id,
-        }
+        """Write a record, and wait until Kafka has it. If the value is too large together with the headers, it is left out, and so
+        are the record's own headers: with them it would look like a change that leaves no document."""
+        told: dict[str, Any] = {"reason": reason[:REASON_CHARACTERS], **origin_of(record)._asdict(), "group": self._group_id}
         if error is not None:
-            headers["traceback"] = "".join(traceback.format_exception(error))[-TRACEBACK_CHARACTERS:]
+            told[TRACEBACK] = "".join(traceback.format_exception(error))[-TRACEBACK_CHARACTERS:]
+        own = {name: text for name, text in headers_of(record).items() if name not in {*DEAD_LETTER_HEADERS, TRACEBACK}}
         try:
-            self._deliver(record, record.value(), headers)
+            self._deliver(record, record.value(), own | told)
         except KafkaException as failure:
             if failure.args[0].code() != KafkaError.MSG_SIZE_TOO_LARGE:
                 raise self._failed(failure.args[0]) from failure
-            self._deliver_without_value(record, {**headers, "valueLeftOut": "it was too large"})
+            self._deliver_without_value(record, {**told, "valueLeftOut": "it was too large"})
 
-    def _deliver_without_value(self, record: Record, headers: dict[str, str]) -> None:
+    def _deliver_without_value(self, record: Record, headers: dict[str, Any]) -> None:
         try:
             self._deliver(record, None, headers)
         except KafkaException as failure:
             raise self._failed(failure.args[0]) from failure
 
-    def _deliver(self, record: Record, value: bytes | None, headers: dict[str, str]) -> None:
+    def _deliver(self, record: Record, value: bytes | None, headers: dict[str, Any]) -> None:
         """Write one message and wait for its delivery. Raises KafkaException."""
         producer = self._producer = self._producer or self._open()
         failures: list[KafkaError] = []

@@ -11,7 +11,7 @@ from confluent_kafka import Message as Record
 
 from watcher.consumer.change import NO_OFFSET, Change, Gap, gap_before
 from watcher.consumer.delivered import Partition
-from watcher.consumer.delivery.attempts import Attempts, Call
+from watcher.consumer.delivery.attempts import TURN_SECONDS, Attempts, Call
 from watcher.consumer.delivery.batches import Batches, HandlerBatch
 from watcher.consumer.delivery.dead_letters import DeadLetters
 from watcher.consumer.delivery.redelivery import RedeliveryWindow
@@ -123,9 +123,10 @@ class Dispatcher:
         self._missing = {place: reason for place, reason in self._missing.items() if place[0] not in partitions}
 
     def _tell(self, gap: Change) -> None:
-        """Report a gap that this consumer has found; it is already in the log."""
+        """Report a gap that this consumer has found; it is already in the log. It goes alone, so also what its own handler collects
+        comes before it."""
         route = self._routes.find(gap)
-        if not self._flush_before(self._batches.before(gap, route), gap):
+        if not self._flush_before(self._batches.before(gap, None), gap):
             return
         if route is None:
             self._done(gap)
@@ -172,8 +173,13 @@ class Dispatcher:
             self._give_up(changes[0], error)
 
     def _call_one_by_one(self, handler: Call, changes: list[Change]) -> None:
-        """Call the handler with each change alone, so that one bad message does not affect the others of its batch."""
+        """Call the handler with each change alone, so that one bad message does not affect the others of its batch. What takes a
+        moment for all of them may take minutes this way."""
+        turn_ends = time.monotonic() + TURN_SECONDS
         for change in changes:
+            if time.monotonic() >= turn_ends:
+                self._attempts.poll()
+                turn_ends = time.monotonic() + TURN_SECONDS
             if self._offsets.ours([change]):
                 self._call(handler, [change])
 

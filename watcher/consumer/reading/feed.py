@@ -12,7 +12,7 @@ from confluent_kafka import Message as Record
 
 from watcher.consumer.connection import client_log, is_incremental
 from watcher.consumer.delivered import Partition
-from watcher.consumer.kafka_errors import BAD_SETTING, FATAL, NOT_AUTHORISED, error_for, is_refused_login
+from watcher.consumer.kafka_errors import BAD_SETTING, FATAL, NOT_AUTHORISED, error_for, is_refused_login, subscription_error
 from watcher.consumer.offsets.starts import Starts
 from watcher.librdkafka import was_cut_short
 
@@ -75,7 +75,10 @@ class Feed:
         self._read: set[str] = set()
         callbacks = {"error_cb": self._note, "on_commit": self._on_commit}
         self._consumer = Consumer({**properties, **callbacks}, logger=client_log)
-        self._consumer.subscribe(topics, on_assign=self._on_assign, on_revoke=self._on_revoke, on_lost=self._on_lost)
+        try:
+            self._consumer.subscribe(topics, on_assign=self._on_assign, on_revoke=self._on_revoke, on_lost=self._on_lost)
+        except KafkaException as error:
+            raise subscription_error(error.args[0], topics, self._brokers, PROPERTIES) from error
 
     def read(self, timeout_s: float) -> list[Record]:
         """Return the records that have arrived, or else wait up to `timeout_s` seconds for the first.
@@ -108,16 +111,17 @@ class Feed:
             _log.warning("Kafka: %s", error.str())
 
     def idle(self, seconds: float, is_over: Callable[[], bool]) -> None:
-        """Read nothing for `seconds`, but stay a member of the group. Return early when `is_over`."""
-        deadline = time.monotonic() + seconds
+        """Read nothing for `seconds`, but stay a member of the group: poll at least once. Return early when `is_over`."""
+        deadline, left = time.monotonic() + seconds, seconds
         self._is_reassigned = True
-        while not is_over() and (left := deadline - time.monotonic()) > 0:
+        while left >= 0 and not is_over():
             if self._is_reassigned:  # partitions that are newly assigned are not paused, even if they were before
                 self._is_reassigned = False
                 self._consumer.pause(self._consumer.assignment())
             record = self._consumer.poll(min(left, IDLE_POLL_SECONDS))
             if record is not None:  # at most one, from a partition that was assigned during this poll
                 self._kept.append(record)
+            left = deadline - time.monotonic()
         self._consumer.resume([each for each in self._consumer.assignment() if (each.topic, each.partition) not in self._paused])
 
     @property

@@ -4,7 +4,7 @@ import { Change, type KafkaRecord, type Message } from "../change.js";
 import { GAP, TOMBSTONE } from "../operations.js";
 import { avroContent, isAvro, type SchemaOf } from "./avro.js";
 import * as debezium from "./debezium.js";
-import { snapshotOf, type WatcherHeaders, watcherHeaders } from "./headers.js";
+import { originOf, snapshotOf, type WatcherHeaders, watcherHeaders } from "./headers.js";
 import { isObject, isoOf, parsed, UnknownMessage } from "./message.js";
 import * as mongodb from "./mongodb.js";
 import type { Place, TopicPlaces } from "./places.js";
@@ -28,7 +28,8 @@ export function decode(record: KafkaRecord, places: TopicPlaces, schemaOf: Schem
   }
   if (isObject(content) && content["watcher"] === told.watcher && content["sequence"] === told.sequence) return content;
   try {
-    return whole(change(told, contentOf(record.key, schemaOf), content, places.of(record.topic)), told, record.timestampMs);
+    const place = places.of(originOf(record).topic);
+    return whole(change(told, contentOf(record.key, schemaOf), content, place), told, record.timestampMs);
   } catch (error) {
     throw new UnknownMessage(`it has a watcher's headers, but cannot be read: ${(error as Error).message}`);
   }

@@ -2,6 +2,7 @@
 
 import type { IHeaders } from "kafkajs";
 
+import type { KafkaRecord } from "../change.js";
 import { EVENT_ID_HEADER, OPERATION_HEADER, SEQUENCE_HEADER, WATCHER_HEADER } from "../operations.js";
 import { UnknownMessage } from "./message.js";
 
@@ -23,6 +24,17 @@ export function watcherHeaders(headers: IHeaders): WatcherHeaders | null {
     throw new UnknownMessage("its headers are not those of a watcher's message");
   }
   return { watcher, sequence: Number(number), operation, eventId: textOf(headers, EVENT_ID_HEADER) ?? "" };
+}
+
+/** Headers that every dead letter has. */
+export const DEAD_LETTER_HEADERS: readonly string[] = ["reason", "topic", "partition", "offset", "group"];
+
+/** Return where a record's message was first read: of a dead letter, its headers tell. */
+export function originOf({ headers, topic, partition, offset }: KafkaRecord) {
+  const told = (name: string) => textOf(headers, name) ?? "";
+  return DEAD_LETTER_HEADERS.every((name) => headers[name] !== undefined)
+    ? { topic: told("topic"), partition: told("partition"), offset: told("offset") }
+    : { topic, partition: String(partition), offset: String(offset) };
 }
 
 /** The id of the snapshot that has copied the document: event ids of copies are `<id>.<n>`, and tokens have no point. */

@@ -14,9 +14,19 @@ const GROUPS: Record<string, string> = {
 export class TopicPlaces {
   readonly #pattern: RegExp;
 
+  /** Throws an Error for other placeholders. */
   constructor(template: string) {
-    const parts = template.split(/(\{[a-z]+\})/);
-    this.#pattern = new RegExp(`^${parts.map((part) => GROUPS[part] ?? part.replace(/[\\^$.*+?()[\]{}|/-]/g, "\\$&")).join("")}$`);
+    const groups = { ...GROUPS };
+    let pattern = "";
+    for (const part of template.split(/(\{[^{}]*\})/)) {
+      if (!(part in groups) && /[{}]/.test(part)) {
+        throw new Error(`"${template}" may hold ${Object.keys(GROUPS).join(", ")}, and no other braces`);
+      }
+      pattern += groups[part] ?? part.replace(/[\\^$.*+?()[\]{}|/-]/g, "\\$&");
+      const name = /^\(\?<(\w+)>/.exec(groups[part] ?? "")?.[1];
+      if (name) groups[part] = `\\k<${name}>`; // a second one must be the same
+    }
+    this.#pattern = new RegExp(`^${pattern}$`);
   }
 
   /** Return the place of a topic's documents; its own name stands for a collection that nothing tells. */

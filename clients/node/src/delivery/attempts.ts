@@ -24,7 +24,7 @@ export class Attempts {
   constructor(
     private readonly options: ConsumerOptions,
     private readonly log: Log,
-    private readonly pause: (milliseconds: number) => Promise<void>,
+    readonly pause: (milliseconds: number) => Promise<void>,
     private readonly ours: (changes: Change[]) => Change[],
   ) {}
 
@@ -32,15 +32,17 @@ export class Attempts {
   async call(handler: Call, changes: Change[]): Promise<Outcome> {
     for (let attempt = 1; ; attempt++) {
       const watch = new Watch(this.options, this.log, changes[0]!);
+      let failure: unknown;
       try {
         await handler(changes);
         return { changes, failure: null };
       } catch (error) {
         if (error instanceof Reject || attempt === this.options.attempts) return { changes, failure: { error } };
-        await this.#wait(attempt, error, changes[0]!);
+        failure = error;
       } finally {
         watch.end();
       }
+      await this.#wait(attempt, failure, changes[0]!); // unwatched: no handler is at work
       changes = this.ours(changes);
       if (changes.length === 0) return { changes, failure: null };
     }

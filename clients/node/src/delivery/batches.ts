@@ -2,6 +2,7 @@
 
 import type { Change } from "../change.js";
 import type { Route } from "../registration/routes.js";
+import { identity } from "./redelivery.js";
 
 /** The changes collected for one handler. `dueMs` is the time at which they are handed over, even if the batch is not full. */
 export interface HandlerBatch {
@@ -14,11 +15,11 @@ export interface HandlerBatch {
 /** The open batches, at most one for each handler. Times named `nowMs` are milliseconds of any one clock. */
 export class Batches {
   #open = new Map<Route, HandlerBatch>();
-  #waiting = new Map<string, string | null>();
+  #waiting = new Map<string, string>();
 
   /** True if the same message, from an earlier record, already waits in a batch. */
   has(change: Change): boolean {
-    return this.#waiting.get(numberOf(change)) === change.eventId;
+    return this.#waiting.get(numberOf(change)) === identity(change);
   }
 
   /** Add a change to the batch of its handler, and return the batch. */
@@ -27,7 +28,7 @@ export class Batches {
     if (!batch) this.#open.set(route, (batch = { route, dueMs: nowMs + route.waitMs, changes: [], collections: new Set() }));
     batch.changes.push(change);
     batch.collections.add(collectionOf(change));
-    this.#waiting.set(numberOf(change), change.eventId);
+    this.#waiting.set(numberOf(change), identity(change));
     return batch;
   }
 

@@ -1,12 +1,14 @@
-// The consumer's own dead-letter topic. Key and value stay as they were; headers tell what happened.
+// The consumer's own dead-letter topic. Key, value and headers stay as they were; further headers tell what happened.
 
-import kafkajs, { type Kafka, type Producer } from "kafkajs";
+import kafkajs, { type IHeaders, type Kafka, type Producer } from "kafkajs";
 
 import type { KafkaRecord } from "../change.js";
+import { DEAD_LETTER_HEADERS, originOf } from "../decoding/headers.js";
 import { DeadLetterFailed, textOf } from "../errors.js";
 import { causeOf } from "../kafka/kafka-errors.js";
 import type { Log } from "../log.js";
 
+const TRACEBACK = "traceback";
 /** Limit for a stack, in characters. */
 const STACK_CHARACTERS = 4000;
 /** Limit for a reason, in characters. Kafka counts headers as part of a message's size. */
@@ -36,21 +38,19 @@ export class DeadLetters {
     private readonly log: Log,
   ) {}
 
-  /** Write a record, and wait until Kafka has it. The value is left out if it is too large together with the headers. */
+  /**
+   * Write a record, and wait until Kafka has it. A value that is too large with the headers is left out, with the record's own
+   * headers: they would make it a change that leaves no document.
+   */
   async send(record: KafkaRecord, reason: string, error?: unknown): Promise<void> {
-    const headers: Record<string, string> = {
-      reason: reason.slice(0, REASON_CHARACTERS),
-      topic: record.topic,
-      partition: String(record.partition),
-      offset: String(record.offset),
-      group: this.groupId,
-    };
-    if (error instanceof Error) headers["traceback"] = (error.stack ?? "").slice(0, STACK_CHARACTERS);
+    const told: Record<string, string> = { reason: reason.slice(0, REASON_CHARACTERS), ...originOf(record), group: this.groupId };
+    if (error instanceof Error) told[TRACEBACK] = (error.stack ?? "").slice(0, STACK_CHARACTERS);
+    const own = Object.entries(record.headers).filter(([name]) => !DEAD_LETTER_HEADERS.includes(name) && name !== TRACEBACK);
     try {
-      await this.#deliver(record.key, record.value, headers);
+      await this.#deliver(record.key, record.value, { ...Object.fromEntries(own), ...told });
     } catch (failure) {
       if (causeOf(failure).type !== "MESSAGE_TOO_LARGE") throw this.#failed(failure);
-      await this.#deliverWithoutValue(record.key, headers);
+      await this.#deliverWithoutValue(record.key, told);
     }
   }
 
@@ -66,7 +66,7 @@ export class DeadLetters {
     }
   }
 
-  async #deliver(key: Buffer | null, value: Buffer | null, headers: Record<string, string>): Promise<void> {
+  async #deliver(key: Buffer | null, value: Buffer | null, headers: IHeaders): Promise<void> {
     this.#producer ??= await this.#open();
     await this.#producer.send({ topic: this.topic, messages: [{ key, value, headers }] });
   }

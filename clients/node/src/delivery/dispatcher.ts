@@ -112,10 +112,10 @@ export class Dispatcher {
     this.#missing.clear();
   }
 
-  /** Report a gap that this consumer has found; it is already in the log. */
+  /** Report a gap that this consumer has found; it is already in the log. It goes alone, after all that was collected. */
   async #tell(gap: Change): Promise<void> {
     const route = this.#parts.routes.find(gap);
-    if (!(await this.#flushBefore(gap, route))) return;
+    if (!(await this.#flushBefore(gap, null))) return;
     if (route) await this.#call(route.handler, [gap]);
     else this.#done(gap);
   }
@@ -158,7 +158,10 @@ export class Dispatcher {
       this.#parts.counts.handled += changes.length;
       for (const change of changes) this.#done(change);
     } else if (changes.length > 1) {
-      for (const change of changes) await this.#callIfOurs(handler, change); // one bad message must not affect the others
+      for (const change of changes) {
+        await this.#parts.attempts.pause(0); // throws Stopped
+        await this.#callIfOurs(handler, change); // one bad message must not affect the others
+      }
     } else {
       await this.#giveUp(changes[0]!, failure.error);
     }

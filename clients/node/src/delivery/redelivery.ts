@@ -1,9 +1,14 @@
 import type { Change } from "../change.js";
 
+/** What tells a message from another with its number, also without an event id: a count may begin again with a snapshot. */
+export function identity({ eventId, operation, message, snapshot }: Change): string {
+  return eventId ?? `${operation} ${message["timestamp"]} ${snapshot}`;
+}
+
 /** The latest `size` handled messages of each watcher. They are kept in memory, so another process does not know them. */
 export class RedeliveryWindow {
   #size: number;
-  #handled = new Map<string, Map<number, string | null>>();
+  #handled = new Map<string, Map<number, string>>();
 
   constructor(size: number) {
     this.#size = size;
@@ -13,15 +18,16 @@ export class RedeliveryWindow {
    * True if the message was handled. Its number alone does not show that: a watcher whose position was deleted begins with 1
    * again.
    */
-  has({ watcher, sequence, eventId }: Change): boolean {
-    return this.#handled.get(watcher)?.get(sequence) === eventId;
+  has(change: Change): boolean {
+    return this.#handled.get(change.watcher)?.get(change.sequence) === identity(change);
   }
 
   /** Note that a message was handled. */
-  add({ watcher, sequence, eventId }: Change): void {
+  add(change: Change): void {
+    const { watcher, sequence } = change;
     let handled = this.#handled.get(watcher);
     if (!handled) this.#handled.set(watcher, (handled = new Map()));
-    handled.set(sequence, eventId);
+    handled.set(sequence, identity(change));
     if (handled.size > this.#size) handled.delete(handled.keys().next().value!);
   }
 }

@@ -94,8 +94,11 @@ class Server:
         return self.large[number] is not None and ("updateDescription" in self.left_out or bool(self.left_out) > self.large[number])
 
 
-def tolerant(server: Server, gaps: Gaps | None = None, lost_position: str = "", **values: Any) -> TolerantStream:
-    return TolerantStream(server, settings(**values), gaps or Gaps(None), lost_position=lost_position)  # type: ignore[arg-type]
+def tolerant(
+    server: Server, gaps: Gaps | None = None, lost_position: str = "", *, cut_off: bool = False, **values: Any
+) -> TolerantStream:
+    made_of = settings(**values)
+    return TolerantStream(server, made_of, gaps or Gaps(None), lost_position=lost_position, cut_off=cut_off)  # type: ignore[arg-type]
 
 
 def read(stream: TolerantStream, until: int) -> list[tuple[int, tuple[str, ...]]]:
@@ -176,6 +179,25 @@ def test_a_large_event_that_has_become_small_meanwhile() -> None:
     server.large = {}
     assert read(stream, 30) == [(number, ()) for number in range(1, 31)]
     assert server.asked == [None, *[1] * 5, *[None] * 7]
+
+
+def test_a_quiet_stream_is_read_one_by_one_only_up_to_its_end() -> None:
+    """A snapshot waits while events are read one by one. After a connection was closed by chance, that was for 2,000 events."""
+    server = Server(count=2)
+    stream = tolerant(server, cut_off=True)
+    stream.open(position(0))
+    read(stream, 2)
+    stream.next()
+    assert stream.next().is_whole
+    assert server.asked == [1, 1, 1, None]
+
+
+def test_an_empty_reply_before_the_end_is_no_reason_to_read_more_at_once() -> None:
+    server = Server({2: False}, count=2, empty_replies=2)
+    stream = tolerant(server, cut_off=True)
+    stream.open(position(0))
+    assert [stream.next().is_whole for _ in range(3)] == [False] * 3
+    assert server.asked == [1]
 
 
 def test_a_position_lost_while_opening_becomes_a_gap() -> None:

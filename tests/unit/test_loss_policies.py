@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import contextlib
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -14,7 +15,7 @@ from hypothesis import strategies as st
 from tests.support.plain_settings import settings
 from watcher.errors import PositionLost
 from watcher.model import Batch, Owner, Position, ResumeToken
-from watcher.mongodb.errors import EventTooLarge
+from watcher.mongodb.errors import EventTooLarge, StagesFailed
 from watcher.mongodb.split_events import event_token
 from watcher.stream.gaps import Gaps
 from watcher.stream.loss_policies import TolerantStream
@@ -270,3 +271,37 @@ def test_a_first_start_in_the_lost_past_is_no_gap() -> None:
 
     with pytest.raises(PositionLost, match=r"^MongoDB cannot start there$"):
         tolerant(Past(), on_position_lost="restart").open(position(None))
+
+
+class Failing(Server):
+    """A server on which the user's stages fail on each event."""
+
+    stages = True
+
+    @contextlib.contextmanager
+    def bare(self) -> Iterator[None]:
+        self.stages = False
+        yield
+        self.stages = True
+
+    @contextlib.contextmanager
+    def only(self, token: ResumeToken) -> Iterator[None]:
+        yield
+
+    def next(self, limit: int | None = None, wait_ms: int | None = None) -> Batch:
+        if self.stages:
+            raise StagesFailed("The pipeline fails on a change event", hint="Write the stage so that it cannot fail.")
+        batch = super().next(limit, wait_ms)
+        return replace(batch, events=[control_event(number_of(event_token(each))) for each in batch.events])
+
+
+def control_event(number: int) -> bytes:
+    return bson.encode({"_id": token(number), "operationType": "dropDatabase", "ns": {"db": "dashboard"}})
+
+
+@pytest.mark.parametrize("policy", ["fail", "dead-letter"])
+def test_an_event_about_no_document_comes_as_it_is_where_the_pipeline_fails_on_it(policy: str) -> None:
+    stream = tolerant(Failing(count=1), on_transform_error=policy)
+    stream.open(position(0))
+    batch = stream.next()
+    assert (batch.events, batch.failed, batch.missing) == ([control_event(1)], False, ())

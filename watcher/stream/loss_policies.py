@@ -18,6 +18,7 @@ from watcher.mongodb.error_codes import LARGE_HINT
 from watcher.mongodb.errors import CUT_OFF, ID_TOO_LARGE_HINT, EventTooLarge, StagesFailed
 from watcher.mongodb.resuming_stream import ResumingStream
 from watcher.mongodb.split_events import event_token
+from watcher.operations import ROW_OPERATIONS
 from watcher.stream.gaps import Gaps
 
 KEY_SHOWN = 100
@@ -90,10 +91,11 @@ class TolerantStream:
         return replace(batch, is_whole=is_whole)
 
     def _next_by_itself(self) -> Batch:
-        """Read the next event by itself: the user's pipeline fails on it, or on a later one before the next that passes."""
+        """Read the next event by itself: the user's pipeline fails on it, or on a later one before the next that passes. It is for
+        changes of documents, so anything else comes as it is."""
         with self._stream.bare():
             batch = self._next_without(())
-        for event in batch.events:
+        for event in filter(is_of_document, batch.events):
             try:
                 batch = replace(batch, events=self._passing(event_token(event)))
             except StagesFailed as error:
@@ -200,6 +202,11 @@ class TolerantStream:
 def is_at_end(batch: Batch) -> bool:
     """Return True if there were no more events when MongoDB answered, and not only none that it had found so far."""
     return not batch.events and batch.is_whole and token_seconds(batch.token) >= batch.server_seconds
+
+
+def is_of_document(event: bytes) -> bool:
+    """Return True if a raw change event is the change of a document."""
+    return RawBSONDocument(event)["operationType"] in ROW_OPERATIONS
 
 
 def described(event: bytes) -> str:

@@ -191,7 +191,7 @@ class Worker:
 
     def _as_outage(self, error: Outage | CredentialsRefused) -> Outage:
         """Treat refused credentials as an outage for a while, because they may have been replaced. Errors: CredentialsRefused."""
-        if self._progress.state is WorkerState.STREAMING:
+        if self._progress.state in (WorkerState.STREAMING, WorkerState.STANDBY):
             self._credentials.accepted()
         return error if isinstance(error, Outage) else self._credentials.refused(error)
 

@@ -52,13 +52,15 @@ class Chunk(NamedTuple):
     """Documents that follow each other in the order of `_id`. `complete`: the collection has no more.
 
     `operation_time` is that of the reply. What was read without a time is what a majority had committed by then. `last_id` is the
-    `_id` after which the next chunk begins, also if the pipeline lets no document pass; None if there was none to read.
+    `_id` after which the next chunk begins, also if the pipeline lets no document pass; None if there was none to read. `seen` is
+    the number of documents up to there, those included that the pipeline drops.
     """
 
     documents: Sequence[BSON]
     complete: bool
     operation_time: Timestamp
     last_id: BSON | None
+    seen: int
 
 
 class CollectionReader:
@@ -126,7 +128,7 @@ class CollectionReader:
             wanted = {"filter": between(after, end, query), "projection": fields, "limit": limit, "batchSize": limit}
             documents, cursor_id, time = self._first_reply({**command, **wanted})
             is_all = not cursor_id and len(documents) < limit
-            complete, last = is_all and end is None, end if is_all and end else _last_id(documents)
+            complete, last, seen = is_all and end is None, end if is_all and end else _last_id(documents), len(documents)
             if self._pipeline and documents:
                 ids = [id_document(each) for each in documents]
                 read = {"cursor": {"batchSize": limit}, "maxTimeMS": max_time_ms, "readConcern": command["readConcern"]}
@@ -134,8 +136,8 @@ class CollectionReader:
                 documents, cursor_id, time = self._first_reply({"aggregate": collection, "pipeline": stages, **read})
         taken = _fitting(documents, max_bytes)
         if cursor_id or len(taken) < len(documents):
-            complete, last = False, _last_id(taken)
-        return Chunk(taken, complete, time, last)
+            complete, last, seen = False, _last_id(taken), len(taken)
+        return Chunk(taken, complete, time, last, seen)
 
     def plan(self, collection: str, query: Mapping[str, Any]) -> None:
         """Let MongoDB plan how it would find the documents that match a query; it reads none.

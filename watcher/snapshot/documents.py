@@ -98,8 +98,8 @@ class StreamDocuments:
             or_pipeline = ", or the pipeline," if self._settings.pipeline else ""
             raise Unanswerable(f"the filter of {collection}{or_pipeline} fails on a document: {error}") from error
         reach.read(monotonic() - begun)
-        reached = chunk.operation_time
-        return Read(chunk.documents, chunk.complete, at if has_past else (reached.time, reached.inc), chunk.last_id or b"")
+        reached = at if has_past else (chunk.operation_time.time, chunk.operation_time.inc)
+        return Read(chunk.documents, chunk.complete, reached, chunk.last_id or b"", chunk.seen)
 
     def _reason_against(self, kind: CollectionKind) -> str:
         """Return the reason why collections of this kind are not copied; empty if they are."""

@@ -144,7 +144,7 @@ class Interleaver:
         if read is None:
             return None
         now = time.monotonic()
-        self._pace.read(len(read.documents), sum(map(len, read.documents)), now - begun, now, busy=busy)
+        self._pace.read(len(read.documents), sum(map(len, read.documents)), now - begun, now, busy=busy, seen=read.seen)
         return read
 
     def _with_rows(self, reply: Batch, place: ChunkPlace, read: Read) -> Iterator[Batch]:

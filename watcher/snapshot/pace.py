@@ -50,16 +50,16 @@ class Pace:
         """Return the time until the next chunk may be read, in seconds."""
         return max(0.0, self._due - now)
 
-    def read(self, documents: int, size: int, seconds: float, now: float, *, busy: bool) -> None:
+    def read(self, documents: int, size: int, seconds: float, now: float, *, busy: bool, seen: int = 0) -> None:
         """Learn from a chunk of `size` bytes whose reading took `seconds` and ended at `now`. `busy` means that events come
-        meanwhile."""
+        meanwhile. More documents may have been `seen` for it than it has; these are read, and not copied."""
         if self._rate:
             credit = CREDIT_SECONDS if self._due else 0.0
             self._due = max(self._due, now - credit) + documents / self._rate
-        if documents:
+        if seen := max(seen, documents):
             target = BUSY_SECONDS if busy else QUIET_SECONDS
-            by_time = documents * target / max(seconds, 1e-6)
-            by_size = documents * MOST_BYTES / max(size, 1)
+            by_time = seen * target / max(seconds, 1e-6)
+            by_size = seen * MOST_BYTES / max(size, 1)
             self._limit = max(1.0, min(by_time, by_size, self._limit * GROWTH, MOST_DOCUMENTS))
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Collection, Mapping
 from concurrent.futures import Future
+from itertools import chain
 from typing import Any
 
 from confluent_kafka import KafkaError, KafkaException, TopicCollection
@@ -44,6 +45,7 @@ class Topics:
         self._admin = AdminClient(admin_config(settings, on_error))
         self._known: set[str] = set()
         self._limits: dict[str, int | None] = {}
+        self._chosen: dict[tuple[str, str], str] = {}
 
     def ensure(self, names: Collection[str]) -> None:
         """Create the missing topics, with the settings `topic_…`. This is cheap if all are known.
@@ -62,6 +64,11 @@ class Topics:
 
         Errors: as `ensure`; ConfigurationError if no name is possible.
         """
+        if (chosen := self._chosen.get((plain, apart))) is None:
+            chosen = self._chosen[plain, apart] = self._one_of(plain, apart)
+        return chosen
+
+    def _one_of(self, plain: str, apart: str) -> str:
         names = [plain, apart, distinct(apart, plain)]
         if self._known.isdisjoint(names):
             self._existing()
@@ -155,7 +162,7 @@ class Topics:
         """Return True if the name serves something else, or if Kafka would take it for another topic's."""
         if is_internal(name) or folded(name) == folded(self._settings.position_topic) or self._keeps_a_position(name):
             return True
-        others = (*self._known, *self._settings.configured_topics)
+        others = chain(self._known, self._settings.configured_topics)  # thousands, and they are not looked at in most cases
         return name not in self._known and any(folded(other) == folded(name) and other != name for other in others)
 
     def _keeps_a_position(self, name: str) -> bool:

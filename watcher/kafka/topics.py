@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Collection, Mapping
 from concurrent.futures import Future
-from itertools import chain
 from typing import Any
 
 from confluent_kafka import KafkaError, KafkaException, TopicCollection
@@ -162,8 +161,10 @@ class Topics:
         """Return True if the name serves something else, or if Kafka would take it for another topic's."""
         if is_internal(name) or folded(name) == folded(self._settings.position_topic) or self._keeps_a_position(name):
             return True
-        others = chain(self._known, self._settings.configured_topics)  # thousands, and they are not looked at in most cases
-        return name not in self._known and any(folded(other) == folded(name) and other != name for other in others)
+        if name in self._known:
+            return False
+        others = (*self._known, *self._settings.configured_topics)  # a copy, since two threads may create topics
+        return any(folded(other) == folded(name) and other != name for other in others)
 
     def _keeps_a_position(self, name: str) -> bool:
         """Return True if a watcher, here or elsewhere, keeps its position in this topic, judged by its name, partitions and policy.

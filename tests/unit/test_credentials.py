@@ -11,6 +11,7 @@ import pytest
 from watcher.config import Deployment, Settings
 from watcher.errors import CredentialsRefused, ExitCode
 from watcher.model import Owner
+from watcher.mongodb.client import Questions
 from watcher.status.report import WorkerState
 from watcher.worker.credentials import PATIENCE_SECONDS, Credentials
 from watcher.worker.previous_run import PreviousRun
@@ -118,7 +119,7 @@ class PlayedWorker(Worker):
         owner, previous = Owner("9f3c", "host-1", 4711), PreviousRun()
         self.stopping, self.progress = Event(), Progress(settings, owner, previous, lambda: None)
         here = Deployment(run_dir, run_dir, run_dir)
-        super().__init__(settings, owner, previous, self.progress, self.stopping, Nudge(), here)
+        super().__init__(settings, owner, previous, self.progress, self.stopping, Nudge(), here, Questions())
         self._credentials = Credentials(settings, clock)
         self.turns: list[Callable[[], None]] = []
 

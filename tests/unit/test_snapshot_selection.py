@@ -63,6 +63,14 @@ class Deaf:
         pass
 
 
+class Listener(Deaf):
+    def __init__(self) -> None:
+        self.waits: list[str] = []
+
+    def snapshot_waits(self, reason: str) -> None:
+        self.waits.append(reason)
+
+
 @pytest.mark.parametrize(
     ("again", "asked", "ends"),
     [
@@ -103,14 +111,15 @@ class SomePass(OneEach):
 
 
 def test_a_chunk_of_which_nothing_passes_is_left_behind() -> None:
-    documents = SomePass(("b",))
-    source = Interleaver(IdleStream(), documents, as_settings(GIVEN), Deaf())
+    documents, observer = SomePass(("b",)), Listener()
+    source = Interleaver(IdleStream(), documents, as_settings(GIVEN), observer)
     source.open(Position("dashboard", Owner("ours", "here", 1), TOKEN, 9, snapshot=replace(COPYING, last=b"", in_collection=0)))
     batches: list[Batch] = []
     while not any(notice.operation == "snapshotCompleted" for batch in batches for notice in batch.notices):
         batches.append(source.next())
     assert [bson.decode(after)["_id"] if after else None for _, after in documents.asked] == [None, 2, 5, 8]
     assert [batch.rows for batch in batches if batch.rows] == [1]
+    assert observer.waits == ["the next documents are left out"] * 3
     [rows] = [batch for batch in batches if batch.rows]
     after = rows.snapshot_after(1)
     assert after

@@ -143,6 +143,8 @@ class Interleaver:
             return None
         if read is None:
             return None
+        if not read.documents:
+            self._observer.snapshot_waits("the next documents are left out")
         now = time.monotonic()
         self._pace.read(len(read.documents), sum(map(len, read.documents)), now - begun, now, busy=busy, seen=read.seen)
         return read

@@ -18,7 +18,7 @@ def between(after: bytes | None, last: bytes | None = None, query: Mapping[str, 
     `$gt` alone finds only `_id`s of the same type; within `$expr` it finds all.
     """
     limits = [{"$expr": {than: ["$_id", _literal(id_)]}} for than, id_ in (("$gt", after), ("$lte", last)) if id_ is not None]
-    conditions = [*([query] if query else []), *limits]
+    conditions: list[Mapping[str, Any]] = [*([query] if query else []), *limits]
     return {"$and": conditions} if len(conditions) > 1 else next(iter(conditions), {})
 
 

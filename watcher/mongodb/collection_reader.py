@@ -117,16 +117,16 @@ class CollectionReader:
             # Collation is the collection's own, by which its `_id`s are unique; another one could not use the index.
             "sort": BY_ID,
             "hint": BY_ID,
-            **self._beginning(collection, after),
+            **self._bounds(collection, after),
             "maxTimeMS": max_time_ms,
             "readConcern": self._read_concern(at, since),
         }
         fields = BY_ID if self._pipeline else dict.fromkeys(fields_of(self._exclude_fields, collection), 0)
         limit = min(limit, within or limit)
         with translated(at_time=at is not None or since is not None, query=query is not None or bool(self._pipeline)):
-            end = self._id_after(command, after, within) if query and within else None
+            end, beyond = self._ids_after(command, after, within) if query and within else (None, None)
             wanted = {"filter": between(after, end, query), "projection": fields, "limit": limit, "batchSize": limit}
-            documents, cursor_id, time = self._first_reply({**command, **wanted})
+            documents, cursor_id, time = self._first_reply({**command, **self._bounds(collection, after, beyond), **wanted})
             is_all = not cursor_id and len(documents) < limit
             complete, last, seen = is_all and end is None, end if is_all and end else _last_id(documents), len(documents)
             if self._pipeline and documents:
@@ -168,19 +168,20 @@ class CollectionReader:
         replies = self._replies({"listCollections": 1, "cursor": {}, "filter": query})
         return (_info(RawBSONDocument(raw)) for reply in replies for raw in reply)
 
-    def _beginning(self, collection: str, after: BSON | None) -> Mapping[str, Any]:
-        """Make the option that lets MongoDB begin at `after` in a clustered collection: for `$expr` alone it would scan all that is
-        before. In an index `$expr` is enough, and the option would miss an `_id` of MaxKey."""
-        if after is None or all(info.kind is not CollectionKind.CLUSTERED for info in self._list({"name": collection})):
-            return {}
-        return {"min": RawBSONDocument(after)}
+    def _bounds(self, collection: str, after: BSON | None, beyond: BSON | None = None) -> Mapping[str, Any]:
+        """Make the options that let MongoDB begin at `after` in a clustered collection, and end before `beyond`: for `$expr` alone
+        it would scan all that lies before and behind. In an index `$expr` is enough, and `min` would miss an `_id` of MaxKey."""
+        bounds = {name: RawBSONDocument(id_) for name, id_ in (("min", after), ("max", beyond)) if id_ is not None}
+        if bounds and any(info.kind is CollectionKind.CLUSTERED for info in self._list({"name": collection})):
+            return bounds
+        return {}
 
-    def _id_after(self, command: Mapping[str, Any], after: BSON | None, number: int) -> BSON | None:
-        """Return the `_id` of the document that is so many behind `after`; None if there are no more. It costs a look at each key,
-        and at no document."""
-        one = {"filter": between(after), "projection": BY_ID, "skip": number - 1, "limit": 1, "batchSize": 1}
-        documents, _, _ = self._ask({**command, **one})
-        return _last_id(documents)
+    def _ids_after(self, command: Mapping[str, Any], after: BSON | None, number: int) -> tuple[BSON | None, BSON | None]:
+        """Return the `_id` of the document that is so many behind `after`, and of the next one; None if there is none."""
+        two = {"filter": between(after), "projection": BY_ID, "skip": number - 1, "limit": 2, "batchSize": 2}
+        documents, _, _ = self._ask({**command, **two})
+        end, beyond = [*map(id_document, documents), None, None][:2]
+        return end, beyond
 
     def _read_concern(self, at: Timestamp | None = None, since: Timestamp | None = None) -> Mapping[str, Any]:
         """Read concern: what a majority has not committed yet is in no change stream. A secondary first catches up with what the

@@ -26,7 +26,7 @@ GROWTH = 2.0
 """Factor by which a chunk may be larger than the one before."""
 
 MOST_SEARCHED = 10_000
-"""Documents among which a chunk is looked for, once a search among all has taken too long. MongoDB needs some 50 ms for them."""
+"""Documents among which a chunk is looked for, once a search among all has taken too long. MongoDB needs some 60 ms for them."""
 
 QUICK_SECONDS = 1.0
 """Time for a chunk in which twice as many documents could be searched."""

@@ -152,6 +152,30 @@ def test_a_query_chooses_among_the_documents(reader: CollectionReader, db: Db, *
     assert [bson.decode(raw)["_id"] for raw in read(reader, "users", **how)] == [*range(0, 20, 2)]
 
 
+@OPTIONS
+@pytest.mark.parametrize("within", [1, 3, 22, 1000])
+@pytest.mark.parametrize("is_timed", [False, True])
+def test_a_search_among_few_documents_misses_none(
+    reader: CollectionReader, db: Db, options: dict[str, Any], within: int, *, is_timed: bool
+) -> None:
+    db.create_collection("users", **options)
+    db.users.insert_many([{"_id": id_, "wanted": number % 5 == 0} for number, id_ in enumerate(IDS)])
+    how: dict[str, Any] = {"query": {"wanted": True}, "limit": 2, "at": now(db) if is_timed else None}
+    expected = [raw for raw in sorted_by_mongodb(db, "users") if bson.decode(raw)["wanted"]]
+    assert read(reader, "users", within=within, **how) == expected
+
+
+@OPTIONS
+def test_a_search_among_few_documents_looks_at_no_more(reader: CollectionReader, db: Db, options: dict[str, Any]) -> None:
+    db.create_collection("users", **options)
+    db.users.insert_many([{"_id": number} for number in range(2000)])
+    after = reader.chunk("users", limit=100).last_id
+    before = scanned(db)
+    chunk = reader.chunk("users", after, limit=10, query={"wanted": True}, within=50)
+    assert (chunk.documents, chunk.last_id, chunk.complete) == ([], bson.encode({"_id": 149}), False)
+    assert scanned(db) - before <= 4 * 50 + 4
+
+
 def test_the_last_chunk_is_known_by_its_size(reader: CollectionReader, db: Db) -> None:
     db.users.insert_many([{"_id": number} for number in range(5)])
     assert [(len(chunk.documents), chunk.complete) for chunk in chunks(reader, "users", limit=3)] == [(3, False), (2, True)]

@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
+from threading import Event
 
 import pytest
 
-from watcher.config import Settings
+from watcher.config import Deployment, Settings
 from watcher.errors import CredentialsRefused, ExitCode
+from watcher.model import Owner
+from watcher.mongodb.client import Questions
+from watcher.status.report import WorkerState
 from watcher.worker.credentials import PATIENCE_SECONDS, Credentials
+from watcher.worker.previous_run import PreviousRun
+from watcher.worker.process import Nudge
+from watcher.worker.reporting.progress import Progress
+from watcher.worker.worker import Worker
 
 REFUSED = CredentialsRefused("MongoDB refuses the credentials", hint="Check them.", component="mongodb")
 
@@ -101,3 +110,42 @@ def test_a_file_that_is_renewed_at_last_is_taken(files: dict[str, Path]) -> None
     clock.now += PATIENCE_SECONDS
     with pytest.raises(CredentialsRefused):
         credentials.refused(REFUSED)
+
+
+class PlayedWorker(Worker):
+    """A worker whose turns are played, one after the other; then it is told to stop."""
+
+    def __init__(self, settings: Settings, run_dir: Path, clock: Clock) -> None:
+        owner, previous = Owner("9f3c", "host-1", 4711), PreviousRun()
+        self.stopping, self.progress = Event(), Progress(settings, owner, previous, lambda: None)
+        here = Deployment(run_dir, run_dir, run_dir)
+        super().__init__(settings, owner, previous, self.progress, self.stopping, Nudge(), here, Questions())
+        self._credentials = Credentials(settings, clock)
+        self.turns: list[Callable[[], None]] = []
+
+    def _take_turn(self, settings: Settings) -> None:
+        turn = self.turns.pop(0)
+        if not self.turns:
+            self.stopping.set()
+        turn()
+
+
+@pytest.mark.parametrize("state", [WorkerState.STREAMING, WorkerState.STANDBY])
+def test_who_was_let_in_is_patient_again_a_month_later(state: WorkerState, files: dict[str, Path], tmp_path: Path) -> None:
+    """Passwords are replaced every month, and a worker may stand by all the time."""
+
+    def refused() -> None:
+        raise REFUSED
+
+    def let_in() -> None:
+        if state is WorkerState.STREAMING:
+            worker.progress.streaming()
+        else:
+            worker.progress.standing_by(state, None, 7)
+        clock.now += 30 * 86_400
+
+    clock = Clock()
+    worker = PlayedWorker(settings(files), tmp_path, clock)
+    worker.turns = [refused, let_in, refused, let_in]
+    worker.run()
+    assert worker.progress.state is state

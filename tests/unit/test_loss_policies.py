@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import contextlib
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -14,7 +15,7 @@ from hypothesis import strategies as st
 from tests.support.plain_settings import settings
 from watcher.errors import PositionLost
 from watcher.model import Batch, Owner, Position, ResumeToken
-from watcher.mongodb.errors import EventTooLarge
+from watcher.mongodb.errors import EventTooLarge, StagesFailed
 from watcher.mongodb.split_events import event_token
 from watcher.stream.gaps import Gaps
 from watcher.stream.loss_policies import TolerantStream
@@ -94,8 +95,11 @@ class Server:
         return self.large[number] is not None and ("updateDescription" in self.left_out or bool(self.left_out) > self.large[number])
 
 
-def tolerant(server: Server, gaps: Gaps | None = None, lost_position: str = "", **values: Any) -> TolerantStream:
-    return TolerantStream(server, settings(**values), gaps or Gaps(None), lost_position=lost_position)  # type: ignore[arg-type]
+def tolerant(
+    server: Server, gaps: Gaps | None = None, lost_position: str = "", *, cut_off: bool = False, **values: Any
+) -> TolerantStream:
+    made_of = settings(**values)
+    return TolerantStream(server, made_of, gaps or Gaps(None), lost_position=lost_position, cut_off=cut_off)  # type: ignore[arg-type]
 
 
 def read(stream: TolerantStream, until: int) -> list[tuple[int, tuple[str, ...]]]:
@@ -178,6 +182,25 @@ def test_a_large_event_that_has_become_small_meanwhile() -> None:
     assert server.asked == [None, *[1] * 5, *[None] * 7]
 
 
+def test_a_quiet_stream_is_read_one_by_one_only_up_to_its_end() -> None:
+    """A snapshot waits while events are read one by one. After a connection was closed by chance, that was for 2,000 events."""
+    server = Server(count=2)
+    stream = tolerant(server, cut_off=True)
+    stream.open(position(0))
+    read(stream, 2)
+    stream.next()
+    assert stream.next().is_whole
+    assert server.asked == [1, 1, 1, None]
+
+
+def test_an_empty_reply_before_the_end_is_no_reason_to_read_more_at_once() -> None:
+    server = Server({2: False}, count=2, empty_replies=2)
+    stream = tolerant(server, cut_off=True)
+    stream.open(position(0))
+    assert [stream.next().is_whole for _ in range(3)] == [False] * 3
+    assert server.asked == [1]
+
+
 def test_a_position_lost_while_opening_becomes_a_gap() -> None:
     stream = tolerant(Server(count=20, lost=10), on_position_lost="restart")
     batch = stream.open(position(5))
@@ -248,3 +271,37 @@ def test_a_first_start_in_the_lost_past_is_no_gap() -> None:
 
     with pytest.raises(PositionLost, match=r"^MongoDB cannot start there$"):
         tolerant(Past(), on_position_lost="restart").open(position(None))
+
+
+class Failing(Server):
+    """A server on which the user's stages fail on each event."""
+
+    stages = True
+
+    @contextlib.contextmanager
+    def bare(self) -> Iterator[None]:
+        self.stages = False
+        yield
+        self.stages = True
+
+    @contextlib.contextmanager
+    def only(self, token: ResumeToken) -> Iterator[None]:
+        yield
+
+    def next(self, limit: int | None = None, wait_ms: int | None = None) -> Batch:
+        if self.stages:
+            raise StagesFailed("The pipeline fails on a change event", hint="Write the stage so that it cannot fail.")
+        batch = super().next(limit, wait_ms)
+        return replace(batch, events=[control_event(number_of(event_token(each))) for each in batch.events])
+
+
+def control_event(number: int) -> bytes:
+    return bson.encode({"_id": token(number), "operationType": "dropDatabase", "ns": {"db": "dashboard"}})
+
+
+@pytest.mark.parametrize("policy", ["fail", "dead-letter"])
+def test_an_event_about_no_document_comes_as_it_is_where_the_pipeline_fails_on_it(policy: str) -> None:
+    stream = tolerant(Failing(count=1), on_transform_error=policy)
+    stream.open(position(0))
+    batch = stream.next()
+    assert (batch.events, batch.failed, batch.missing) == ([control_event(1)], False, ())

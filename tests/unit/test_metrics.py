@@ -25,6 +25,7 @@ from watcher.fleet.survey import Survey
 from watcher.messages.dead_letters import FOR_KAFKA
 from watcher.model import Batch, Message, Owner, Position, Snapshot
 from watcher.oplog import Oplog
+from watcher.status.report import WorkerState
 from watcher.worker.previous_run import PreviousRun
 from watcher.worker.reporting import lag
 from watcher.worker.reporting.exposition import Metric, exposition
@@ -226,6 +227,16 @@ def test_what_is_not_known_yet_is_absent() -> None:
     ):
         assert value(text, f"watcher_{name}") is None
     assert value(text, "watcher_state", state="opening") == 1
+
+
+def test_a_standby_tells_of_no_snapshot(progress: Progress) -> None:
+    """The active host tells of it. Here it would stand still for ever, and so would the alert about that."""
+    progress.standing_by(WorkerState.STANDBY, None, 44)
+    assert value(metrics(progress), "watcher_snapshot_state", state="running") is None
+    assert status_report(progress).snapshot is None
+    progress.opened(replace(position(NOON, 44), snapshot=SNAPSHOT))
+    progress.streaming()
+    assert value(metrics(progress), "watcher_snapshot_state", state="running") == 1
 
 
 def test_the_last_commit_is_remembered_from_the_process_before() -> None:

@@ -6,7 +6,7 @@ from random import Random
 
 import pytest
 
-from watcher.snapshot.pace import MOST_BYTES, MOST_DOCUMENTS, Pace
+from watcher.snapshot.pace import MOST_BYTES, MOST_DOCUMENTS, MOST_SEARCHED, Pace, Reach
 
 SECONDS = 20.0
 
@@ -64,3 +64,24 @@ def test_chunks_do_not_shrink_because_each_command_waits_for_its_turn() -> None:
     for now in range(20):
         pace.read(pace.limit(), pace.limit() * 300, 0.05 + pace.limit() * 0.00001, now, busy=False)
     assert pace.limit() == MOST_DOCUMENTS
+
+
+def test_a_search_that_takes_too_long_is_made_shorter_until_it_does_not() -> None:
+    """There is time for 300 documents; later MongoDB is faster."""
+    reach, tried = Reach(), []
+    for _ in range(12):
+        tried.append(reach.documents)
+        if reach.documents is None or reach.documents > 300:
+            reach.too_long()
+        else:
+            reach.read(seconds=5.0 * reach.documents / 300)
+    assert tried == [None, 10_000, 5000, 2500, 1250, 625, 312, *[156] * 5]
+    for _ in range(12):
+        reach.read(seconds=0.5)
+    assert reach.documents == MOST_SEARCHED
+
+
+def test_where_no_search_takes_too_long_all_documents_are_searched() -> None:
+    reach = Reach()
+    reach.read(seconds=0.01)
+    assert reach.documents is None

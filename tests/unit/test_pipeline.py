@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 from typing import Any
 
 import bson
@@ -14,7 +15,7 @@ from watcher.errors import UndeliverableEvent
 from watcher.model import Batch, Message, Notice, Owner, Position, ResumeToken
 from watcher.mongodb.split_events import event_token
 from watcher.stream import pipeline as module
-from watcher.stream.pipeline import IDLE_COMMIT_SECONDS, Pipeline
+from watcher.stream.pipeline import IDLE_COMMIT_SECONDS, LONGEST_SECONDS, Pipeline
 
 START = Position("dashboard", Owner("9f3c", "host-1", 4711), token={"_data": "8200"}, sequence=0)
 
@@ -295,3 +296,25 @@ def test_what_mongodb_gives_without_its_document_is_marked_and_told_of() -> None
     assert sink.values[1]["truncated"] == ["fullDocument"]
     assert "fullDocument" not in sink.values[1]
     assert sink.values[2]["about"]["eventId"] == sink.values[1]["eventId"]
+
+
+def test_what_takes_long_to_make_is_delivered_bit_by_bit(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As with a transform that takes 0.3 s for each message: nobody should wait for all of them, or not be asked meanwhile."""
+    clock, looks = [100.0], list[float]()
+    source, sink, slow = Source(batch(*range(1, 11))), Sink(), encoder(native=False)
+    quick = slow.messages_for
+
+    def slowly(*arguments: Any) -> list[Message]:
+        clock[0] += 0.3
+        return quick(*arguments)
+
+    def stopping() -> bool:
+        looks.append(clock[0])
+        return source.drained()
+
+    monkeypatch.setattr(slow, "messages_for", slowly)
+    monkeypatch.setattr(module.time, "monotonic", lambda: clock[0])
+    Pipeline(source, slow, sink, Observer()).run(START, stopping)
+    assert sink.sizes == [4, 4, 2]
+    assert [position.token for _, position in sink.transactions] == [token(4), token(8), token(10)]
+    assert max(later - earlier for earlier, later in pairwise(looks)) < 2 * LONGEST_SECONDS

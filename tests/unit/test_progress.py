@@ -172,6 +172,19 @@ def test_an_empty_answer_means_that_all_is_delivered(progress: Progress) -> None
     assert shown(progress)["lagSeconds"] == 0
 
 
+def test_a_command_that_sets_the_position_back_sets_the_lag_back_too(progress: Progress) -> None:
+    """The changes of the last hour come again, and nothing of that time counts as delivered."""
+    progress.opened(position(1000))
+    progress.received(batch(server=5000))
+    progress.interrupted("a command is at work: rewind")
+    progress.opened(position(1400))
+    assert shown(progress)["lagSeconds"] == 0  # nothing happened between the last position and the server's time
+    progress.interrupted("a command is done: rewind")
+    progress.opened(position(1300))
+    progress.received(batch(server=5000, events=1, at=1301))
+    assert shown(progress)["lagSeconds"] == 3700
+
+
 def test_lag_grows_while_the_server_is_silent(progress: Progress, clock: Clock) -> None:
     progress.opened(position(90))
     progress.received(batch(100))

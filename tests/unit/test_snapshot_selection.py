@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -12,6 +13,7 @@ import pytest
 from tests.support.doctoring import as_settings
 from watcher.model import Batch, Owner, Position, Snapshot
 from watcher.snapshot.interleaver import Interleaver
+from watcher.snapshot.pace import MOST_DOCUMENTS
 from watcher.snapshot.ports import Read
 
 GIVEN = {"mongodb_uri": "mongodb://127.0.0.1/dashboard", "kafka_brokers": "127.0.0.1:9092", "kafka_client_id": "dashboard-watcher"}
@@ -61,6 +63,14 @@ class Deaf:
         pass
 
 
+class Listener(Deaf):
+    def __init__(self) -> None:
+        self.waits: list[str] = []
+
+    def snapshot_waits(self, reason: str) -> None:
+        self.waits.append(reason)
+
+
 @pytest.mark.parametrize(
     ("again", "asked", "ends"),
     [
@@ -101,16 +111,41 @@ class SomePass(OneEach):
 
 
 def test_a_chunk_of_which_nothing_passes_is_left_behind() -> None:
-    documents = SomePass(("b",))
-    source = Interleaver(IdleStream(), documents, as_settings(GIVEN), Deaf())
+    documents, observer = SomePass(("b",)), Listener()
+    source = Interleaver(IdleStream(), documents, as_settings(GIVEN), observer)
     source.open(Position("dashboard", Owner("ours", "here", 1), TOKEN, 9, snapshot=replace(COPYING, last=b"", in_collection=0)))
     batches: list[Batch] = []
     while not any(notice.operation == "snapshotCompleted" for batch in batches for notice in batch.notices):
         batches.append(source.next())
     assert [bson.decode(after)["_id"] if after else None for _, after in documents.asked] == [None, 2, 5, 8]
     assert [batch.rows for batch in batches if batch.rows] == [1]
+    assert observer.waits == ["the next documents are left out"] * 3
     [rows] = [batch for batch in batches if batch.rows]
     after = rows.snapshot_after(1)
     assert after
     assert (after.last, after.in_collection) == (bson.encode({"_id": 5}), 1)
     assert batches[-1].notices[-1].fields["documents"] == COPYING.documents + 1
+
+
+@dataclass
+class HardlyAnyPass(OneEach):
+    """Documents of which a pipeline lets one in a hundred pass, and how many are read at once: 100,000 in a second."""
+
+    limits: list[int] = field(default_factory=list)
+    now: float = 0.0
+
+    def read(self, collection: str, after: bytes, at: tuple[int, int], limit: int, query: str) -> Read:
+        self.limits.append(limit)
+        self.now += limit / 100_000
+        last = bson.encode({"_id": sum(self.limits)})
+        return Read([last] * (limit // 100), complete=len(self.limits) == 8, at=at, last=last, seen=limit)
+
+
+def test_chunks_grow_by_what_is_read_also_where_hardly_any_of_it_passes(monkeypatch: pytest.MonkeyPatch) -> None:
+    documents = HardlyAnyPass(("b",))
+    monkeypatch.setattr(time, "monotonic", lambda: documents.now)
+    source = Interleaver(IdleStream(), documents, as_settings(GIVEN), Deaf())
+    source.open(Position("dashboard", Owner("ours", "here", 1), TOKEN, 9, snapshot=replace(COPYING, last=b"", in_collection=0)))
+    while not any(notice.operation == "snapshotCompleted" for notice in source.next().notices):
+        pass
+    assert documents.limits == [100, 200, 400, 800, 1600, 3200, MOST_DOCUMENTS, MOST_DOCUMENTS]

@@ -105,6 +105,19 @@ def test_where_a_query_chooses_nobody_can_tell(snapshots: Snapshots) -> None:
     assert status.collection_estimate is status.estimate is status.seconds_left is None
 
 
+def test_a_query_may_be_for_a_collection_of_each_database(clock: Clock) -> None:
+    snapshots = Snapshots(None, "{}.{}".format)
+    snapshots.counted({"t1.orders": 10, "t1.users": 10, "t2.users": 10})
+    snapshots.delivered(further(3, collection="t1.users", reached="t1.users", filters={"users": "{}"}), 0)
+    status = shown(snapshots)
+    assert status.collection_estimate is status.estimate is status.seconds_left is None
+    assert [(each.name, each.estimate) for each in status.by_collection] == [
+        ("t1.orders", None), ("t1.users", None), ("t2.users", None)
+    ]  # fmt: skip
+    snapshots.delivered(further(3, collection="t1.users", reached="t1.users", filters={"t2.users": "{}"}), 0)
+    assert (shown(snapshots).collection_estimate, shown(snapshots).estimate) == (10, None)
+
+
 def test_a_reason_to_wait_is_told_once_documents_fail_to_come(snapshots: Snapshots, clock: Clock) -> None:
     snapshots.waits("the stream is behind")
     assert shown(snapshots).waits_for is None

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from watcher.mongodb.client import Questions
 from watcher.status.report import LastError, StatusReport
 from watcher.worker import systemd as notify
 from watcher.worker.systemd import Notifier
@@ -162,3 +163,19 @@ def test_what_systemd_was_too_busy_to_hear_is_said_again(systemd: Systemd, monke
         assert heard != ["READY=1", "STATUS=streaming"]
     notifier.tell(report())
     assert systemd.heard() == ["READY=1", "STATUS=streaming"]
+
+
+def test_a_search_of_mongodbs_is_a_sign_of_life_and_its_end_is_the_last_one(systemd: Systemd, clock: Clock) -> None:
+    questions = Questions(lambda: clock.now)
+    notifier = Notifier(systemd.environment, questions.last_at)
+    notifier.tell(report())
+    systemd.heard()
+
+    def heard() -> list[str]:
+        clock.now += WATCHDOG_SECONDS / 2
+        notifier.tell(report())
+        return systemd.heard()
+
+    with questions.asked():
+        assert [heard() for _ in range(5)] == [["WATCHDOG=1"]] * 5
+    assert [heard() for _ in range(3)] == [[], [], []]

@@ -100,3 +100,17 @@ def test_what_is_for_something_else(plain: str) -> None:
 def test_a_topic_of_the_settings_that_is_still_to_be_made() -> None:
     assert FakeKafka().ensure_one_of("database_control", "apart") == "apart"
     assert FakeKafka().ensure_one_of("database.control", "apart") == "database.control"
+
+
+def test_a_topic_is_chosen_once_however_many_there_are() -> None:
+    """Each choice looks at all topics. With thousands of them it would take longer than all the rest of a message."""
+    choices: list[str] = []
+
+    class Counting(FakeKafka):
+        def _is_taken(self, name: str) -> bool:
+            choices.append(name)
+            return super()._is_taken(name)
+
+    kafka = Counting(OTHER)
+    assert [kafka.ensure_one_of(PLAIN, APART) for _ in range(3)] == [APART] * 3
+    assert choices == [PLAIN]

@@ -34,9 +34,17 @@ LEAVE_SECONDS = 2.0
 class Lease:
     """One worker's membership. One thread keeps it, and the main loop reads it."""
 
-    def __init__(self, settings: Settings, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        clock: Callable[[], float] = time.monotonic,
+        waited_at: Callable[[], float] = lambda: float("-inf"),
+    ) -> None:
+        """`waited_at` tells when, by the clock, the main loop was last known to wait for an answer of MongoDB's. Then it does not
+        hang."""
         self._settings = settings
         self._clock = clock
+        self._waited_at = waited_at
         self._turned_at = clock()
         self._left_at: float | None = None
         self._level = False
@@ -55,7 +63,8 @@ class Lease:
         self._settings = settings
 
     def turn(self) -> bool:
-        """Return True if this worker has the lease; without a call for HUNG_SECONDS it is given away. For the main loop alone."""
+        """Return True if this worker has the lease. Without a call for HUNG_SECONDS, in which it does not wait either, it is given
+        away. For the main loop alone."""
         self._turned_at = self._clock()
         return self._level
 
@@ -90,7 +99,8 @@ class Lease:
 
     @property
     def _belongs(self) -> bool:
-        return not self._ended.is_set() and belongs_in_group(self._turned_at, self._left_at, self._clock())
+        alive_at = max(self._turned_at, self._waited_at())
+        return not self._ended.is_set() and belongs_in_group(alive_at, self._left_at, self._clock())
 
     def _be_member(self) -> None:
         """Be in the group as long as this worker belongs there. Without the topic nobody would be assigned it, so it is created."""

@@ -20,7 +20,8 @@ DISPLACED_SECONDS = 2 * HEARTBEAT_SECONDS
 """Wait of a worker that finds another one in its place though it has the lease: by then its level has followed the group."""
 
 HUNG_SECONDS = 60.0
-"""Time without a turn of the main loop after which a worker gives its lease away. Its own thread would keep it for ever."""
+"""Time without a turn of the main loop after which a worker gives its lease away. Its own thread would keep it for ever. While the
+main loop waits for MongoDB, it counts as turning."""
 
 SWITCHOVER = "switchover"
 """Name of the command after which a worker leaves the lease to another one."""

@@ -44,6 +44,7 @@ class Topics:
         self._admin = AdminClient(admin_config(settings, on_error))
         self._known: set[str] = set()
         self._limits: dict[str, int | None] = {}
+        self._chosen: dict[tuple[str, str], str] = {}
 
     def ensure(self, names: Collection[str]) -> None:
         """Create the missing topics, with the settings `topic_…`. This is cheap if all are known.
@@ -62,6 +63,11 @@ class Topics:
 
         Errors: as `ensure`; ConfigurationError if no name is possible.
         """
+        if (chosen := self._chosen.get((plain, apart))) is None:
+            chosen = self._chosen[plain, apart] = self._one_of(plain, apart)
+        return chosen
+
+    def _one_of(self, plain: str, apart: str) -> str:
         names = [plain, apart, distinct(apart, plain)]
         if self._known.isdisjoint(names):
             self._existing()
@@ -155,8 +161,10 @@ class Topics:
         """Return True if the name serves something else, or if Kafka would take it for another topic's."""
         if is_internal(name) or folded(name) == folded(self._settings.position_topic) or self._keeps_a_position(name):
             return True
-        others = (*self._known, *self._settings.configured_topics)
-        return name not in self._known and any(folded(other) == folded(name) and other != name for other in others)
+        if name in self._known:
+            return False
+        others = (*self._known, *self._settings.configured_topics)  # a copy, since two threads may create topics
+        return any(folded(other) == folded(name) and other != name for other in others)
 
     def _keeps_a_position(self, name: str) -> bool:
         """Return True if a watcher, here or elsewhere, keeps its position in this topic, judged by its name, partitions and policy.

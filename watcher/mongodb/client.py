@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import pymongo
@@ -62,6 +64,30 @@ class SameServer:
         return [server for server in servers if server.address == self._address]
 
 
+class Questions:
+    """Account of what is asked of MongoDB, one question at a time. An answer may take minutes: MongoDB searches its oplog for the
+    next change of a watcher to the end, and after a long pause there may be many millions of others. Who waits is not hung."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._is_under_way = False
+        self._answered_at = float("-inf")
+
+    @contextmanager
+    def asked(self) -> Iterator[None]:
+        """Ask within the block."""
+        self._is_under_way = True
+        try:
+            yield
+        finally:
+            self._answered_at = self._clock()  # first: another thread reads them
+            self._is_under_way = False
+
+    def last_at(self) -> float:
+        """Return the time of the last answer, by the clock; of one that is still to come, it is now."""
+        return self._clock() if self._is_under_way else self._answered_at
+
+
 class CommandSession:
     """Sends commands, in one session and always to the same server; the URI's read preference chooses it."""
 
@@ -72,13 +98,16 @@ class CommandSession:
         self._preference = self.client.read_preference
         # The server lets no other session use a cursor, so aggregate and getMore share one.
         self._session = self.client.start_session()
+        self.questions = Questions()
+        """The account of what is asked here; whoever keeps one for several sessions puts it in its place."""
 
     def command(self, database: str, command: Mapping[str, Any]) -> RawBSONDocument:
         """Run a command; returns the reply. Errors: the driver's; UnsupportedServer; Outage if the URI names another set."""
         try:
-            return self.client[database].command(
-                dict(command), session=self._session, read_preference=self._preference, codec_options=RAW
-            )
+            with self.questions.asked():
+                return self.client[database].command(
+                    dict(command), session=self._session, read_preference=self._preference, codec_options=RAW
+                )
         except DriverConfigurationError as error:
             if NO_SESSIONS in str(error) and not self._is_uninitiated():
                 raise lacking("it has no sessions") from error

@@ -15,12 +15,13 @@ from uuid import UUID
 from bson import Int64, Timestamp
 from bson.raw_bson import RawBSONDocument
 
-from watcher.bson_elements import ARRAY, document, elements, id_document
+from watcher.bson_elements import id_document
 from watcher.config.mongodb.collections import SYSTEM
 from watcher.mongodb.client import CommandSession
 from watcher.mongodb.cursor_reply import take_apart
 from watcher.mongodb.errors import translated, understood
 from watcher.mongodb.field_exclusion import fields_of
+from watcher.mongodb.id_queries import among, between
 from watcher.mongodb.user_stages import document_stages
 
 BY_ID = {"_id": 1}
@@ -51,13 +52,15 @@ class Chunk(NamedTuple):
     """Documents that follow each other in the order of `_id`. `complete`: the collection has no more.
 
     `operation_time` is that of the reply. What was read without a time is what a majority had committed by then. `last_id` is the
-    `_id` after which the next chunk begins, also if the pipeline lets no document pass; None if there was none to read.
+    `_id` after which the next chunk begins, also if the pipeline lets no document pass; None if there was none to read. `seen` is
+    the number of documents up to there, those included that the pipeline drops.
     """
 
     documents: Sequence[BSON]
     complete: bool
     operation_time: Timestamp
     last_id: BSON | None
+    seen: int
 
 
 class CollectionReader:
@@ -96,12 +99,13 @@ class CollectionReader:
         max_bytes: float = math.inf,
         query: Mapping[str, Any] | None = None,
         max_time_ms: int = 0,
+        within: int | None = None,
     ) -> Chunk:
         """Read the next documents after the `_id` `after`, from the first one on if it is None, whatever types the `_id`s have.
 
         At most `limit` documents come, of at most `max_bytes` together, but at least one; and never more than a reply of MongoDB
         holds, 16 MB. They match `query`. A pipeline may let fewer of them pass, or none. `max_time_ms` bounds the server's time; 0
-        does not.
+        does not. `within` is the number of documents among which MongoDB looks for them, which may be all of the wrong kind.
 
         `at` is the cluster time as of which to read, with read concern `snapshot`; without it the read concern is `majority`, and
         the documents are as of `since` or later. No collection of the name at that time is an empty one.
@@ -110,29 +114,30 @@ class CollectionReader:
         """
         command = {
             "find": collection,
-            "filter": _beyond(after, query),
-            "projection": BY_ID if self._pipeline else dict.fromkeys(fields_of(self._exclude_fields, collection), 0),
             # Collation is the collection's own, by which its `_id`s are unique; another one could not use the index.
             "sort": BY_ID,
             "hint": BY_ID,
-            **self._beginning(collection, after),
-            "limit": limit,
-            "batchSize": limit,
+            **self._bounds(collection, after),
             "maxTimeMS": max_time_ms,
             "readConcern": self._read_concern(at, since),
         }
+        fields = BY_ID if self._pipeline else dict.fromkeys(fields_of(self._exclude_fields, collection), 0)
+        limit = min(limit, within or limit)
         with translated(at_time=at is not None or since is not None, query=query is not None or bool(self._pipeline)):
-            documents, cursor_id, time = self._first_reply(command)
-            complete, last = not cursor_id and len(documents) < limit, _last_id(documents)
+            end, beyond = self._ids_after(command, after, within) if query and within else (None, None)
+            wanted = {"filter": between(after, end, query), "projection": fields, "limit": limit, "batchSize": limit}
+            documents, cursor_id, time = self._first_reply({**command, **self._bounds(collection, after, beyond), **wanted})
+            is_all = not cursor_id and len(documents) < limit
+            complete, last, seen = is_all and end is None, end if is_all and end else _last_id(documents), len(documents)
             if self._pipeline and documents:
                 ids = [id_document(each) for each in documents]
                 read = {"cursor": {"batchSize": limit}, "maxTimeMS": max_time_ms, "readConcern": command["readConcern"]}
-                stages = [_among(ids), {"$sort": BY_ID}, *self._stages(collection, at or time)]
+                stages = [among(ids), {"$sort": BY_ID}, *self._stages(collection, at or time)]
                 documents, cursor_id, time = self._first_reply({"aggregate": collection, "pipeline": stages, **read})
         taken = _fitting(documents, max_bytes)
         if cursor_id or len(taken) < len(documents):
-            complete, last = False, _last_id(taken)
-        return Chunk(taken, complete, time, last)
+            complete, last, seen = False, _last_id(taken), len(taken)
+        return Chunk(taken, complete, time, last, seen)
 
     def plan(self, collection: str, query: Mapping[str, Any]) -> None:
         """Let MongoDB plan how it would find the documents that match a query; it reads none.
@@ -151,7 +156,7 @@ class CollectionReader:
 
     def by_ids(self, collection: str, ids: Iterable[BSON], batch_size: int) -> Iterator[Sequence[BSON]]:
         """Read the documents with these `_id`s, as `aggregate` does, in any order."""
-        return self.aggregate(collection, [_among(ids)], batch_size)
+        return self.aggregate(collection, [among(ids)], batch_size)
 
     def _stages(self, collection: str, time: Timestamp) -> list[Mapping[str, Any]]:
         """Make the stages that documents go through as changes do, as of `time`."""
@@ -163,12 +168,20 @@ class CollectionReader:
         replies = self._replies({"listCollections": 1, "cursor": {}, "filter": query})
         return (_info(RawBSONDocument(raw)) for reply in replies for raw in reply)
 
-    def _beginning(self, collection: str, after: BSON | None) -> Mapping[str, Any]:
-        """Make the option that lets MongoDB begin at `after` in a clustered collection: for `$expr` alone it would scan all that is
-        before. In an index `$expr` is enough, and the option would miss an `_id` of MaxKey."""
-        if after is None or all(info.kind is not CollectionKind.CLUSTERED for info in self._list({"name": collection})):
-            return {}
-        return {"min": RawBSONDocument(after)}
+    def _bounds(self, collection: str, after: BSON | None, beyond: BSON | None = None) -> Mapping[str, Any]:
+        """Make the options that let MongoDB begin at `after` in a clustered collection, and end before `beyond`: for `$expr` alone
+        it would scan all that lies before and behind. In an index `$expr` is enough, and `min` would miss an `_id` of MaxKey."""
+        bounds = {name: RawBSONDocument(id_) for name, id_ in (("min", after), ("max", beyond)) if id_ is not None}
+        if bounds and any(info.kind is CollectionKind.CLUSTERED for info in self._list({"name": collection})):
+            return bounds
+        return {}
+
+    def _ids_after(self, command: Mapping[str, Any], after: BSON | None, number: int) -> tuple[BSON | None, BSON | None]:
+        """Return the `_id` of the document that is so many behind `after`, and of the next one; None if there is none."""
+        two = {"filter": between(after), "projection": BY_ID, "skip": number - 1, "limit": 2, "batchSize": 2}
+        documents, _, _ = self._ask({**command, **two})
+        end, beyond = [*map(id_document, documents), None, None][:2]
+        return end, beyond
 
     def _read_concern(self, at: Timestamp | None = None, since: Timestamp | None = None) -> Mapping[str, Any]:
         """Read concern: what a majority has not committed yet is in no change stream. A secondary first catches up with what the
@@ -204,28 +217,8 @@ class CollectionReader:
             return documents, Int64(cursor["id"]), reply["operationTime"]
 
 
-def _beyond(after: BSON | None, query: Mapping[str, Any] | None) -> Mapping[str, Any]:
-    """Make the filter for documents after an `_id`. `$gt` alone finds only `_id`s of the same type; within `$expr` it finds all."""
-    if after is None:
-        return query or {}
-    beyond = {"$expr": {"$gt": ["$_id", RawBSONDocument(document(_renamed(after, b"$literal")))]}}
-    return {"$and": [query, beyond]} if query else beyond
-
-
-def _among(ids: Iterable[BSON]) -> Mapping[str, Any]:
-    """Make the stage for the documents with these `_id`s."""
-    array = document(b"".join(_renamed(id_, str(number).encode()) for number, id_ in enumerate(ids)))
-    return {"$match": {"_id": RawBSONDocument(document(bytes([ARRAY]) + b"$in\0" + array))}}
-
-
 def _last_id(documents: Sequence[BSON]) -> BSON | None:
     return id_document(documents[-1]) if documents else None
-
-
-def _renamed(id_: BSON, name: bytes) -> bytes:
-    """Give the element of an `_id` another name, byte by byte: decoded and encoded again, some values would be others."""
-    element = next(elements(id_, 0))
-    return id_[element.start : element.start + 1] + name + b"\0" + id_[element.value : element.end]
 
 
 def _fitting(documents: Sequence[BSON], max_bytes: float) -> Sequence[BSON]:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from time import monotonic
 
 from bson import Timestamp
 
@@ -16,11 +18,14 @@ from watcher.mongodb.collection_reader import CollectionInfo, CollectionKind, Co
 from watcher.mongodb.databases import databases_of
 from watcher.mongodb.errors import NotAtThisTime, QueryRefused
 from watcher.mongodb.snapshot_queries import parsed, try_query
-from watcher.snapshot.pace import MOST_BYTES
+from watcher.snapshot.pace import MOST_BYTES, Reach
 from watcher.snapshot.ports import Read, Unanswerable, Unreadable
 
 READ_MS = 5000
 """Longest time for a chunk, in milliseconds of the server's."""
+
+TOO_LONG = "MaxTimeMSExpired"
+"""Code of the error about a chunk that has taken READ_MS."""
 
 WHOLE = frozenset({"updateLookup", "required"})
 """Values of `full_document` with which every update comes with its whole document, as long as there is one."""
@@ -44,6 +49,7 @@ class StreamDocuments:
         self._readers: dict[str, CollectionReader] = {}
         self._kinds: dict[str, CollectionKind] = {}
         self._told: set[str] = set()
+        self._reaches = defaultdict[str, Reach](Reach)
 
     def collections(self, beside: str = "") -> tuple[Mapping[str, object], Ticks]:
         """List the watched collections. Those that cannot be copied are left out, and the log says so once of each."""
@@ -69,6 +75,7 @@ class StreamDocuments:
         if self._reason_against(kind):
             return Read((), complete=True, at=at)
         has_past, time = kind is not CollectionKind.CAPPED, Timestamp(*at)
+        reach, begun = self._reaches[collection], monotonic()
         try:
             database, name = self._scope.place_of(collection)
             chunk = self._reader(database).chunk(
@@ -80,15 +87,19 @@ class StreamDocuments:
                 max_bytes=MOST_BYTES,
                 query=parsed(query, collection),
                 max_time_ms=READ_MS,
+                within=reach.documents,
             )
         except NotAtThisTime as error:
+            if error.code == TOO_LONG:
+                reach.too_long()
             self.collections(collection)  # the name may stand for a collection of another kind by now
             raise Unreadable(str(error)) from error
         except QueryRefused as error:
             or_pipeline = ", or the pipeline," if self._settings.pipeline else ""
             raise Unanswerable(f"the filter of {collection}{or_pipeline} fails on a document: {error}") from error
-        reached = chunk.operation_time
-        return Read(chunk.documents, chunk.complete, at if has_past else (reached.time, reached.inc), chunk.last_id or b"")
+        reach.read(monotonic() - begun)
+        reached = at if has_past else (chunk.operation_time.time, chunk.operation_time.inc)
+        return Read(chunk.documents, chunk.complete, reached, chunk.last_id or b"", chunk.seen)
 
     def _reason_against(self, kind: CollectionKind) -> str:
         """Return the reason why collections of this kind are not copied; empty if they are."""

@@ -143,8 +143,10 @@ class Interleaver:
             return None
         if read is None:
             return None
+        if not read.documents:
+            self._observer.snapshot_waits("the next documents are left out")
         now = time.monotonic()
-        self._pace.read(len(read.documents), sum(map(len, read.documents)), now - begun, now, busy=busy)
+        self._pace.read(len(read.documents), sum(map(len, read.documents)), now - begun, now, busy=busy, seen=read.seen)
         return read
 
     def _with_rows(self, reply: Batch, place: ChunkPlace, read: Read) -> Iterator[Batch]:

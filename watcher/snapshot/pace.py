@@ -25,6 +25,12 @@ CREDIT_SECONDS = 0.25
 GROWTH = 2.0
 """Factor by which a chunk may be larger than the one before."""
 
+MOST_SEARCHED = 10_000
+"""Documents among which a chunk is looked for, once a search among all has taken too long. MongoDB needs some 60 ms for them."""
+
+QUICK_SECONDS = 1.0
+"""Time for a chunk in which twice as many documents could be searched."""
+
 
 class Pace:
     """Learns from each chunk how large the next should be."""
@@ -44,14 +50,34 @@ class Pace:
         """Return the time until the next chunk may be read, in seconds."""
         return max(0.0, self._due - now)
 
-    def read(self, documents: int, size: int, seconds: float, now: float, *, busy: bool) -> None:
+    def read(self, documents: int, size: int, seconds: float, now: float, *, busy: bool, seen: int = 0) -> None:
         """Learn from a chunk of `size` bytes whose reading took `seconds` and ended at `now`. `busy` means that events come
-        meanwhile."""
+        meanwhile. More documents may have been `seen` for it than it has; these are read, and not copied."""
         if self._rate:
             credit = CREDIT_SECONDS if self._due else 0.0
             self._due = max(self._due, now - credit) + documents / self._rate
-        if documents:
+        if seen := max(seen, documents):
             target = BUSY_SECONDS if busy else QUIET_SECONDS
-            by_time = documents * target / max(seconds, 1e-6)
-            by_size = documents * MOST_BYTES / max(size, 1)
+            by_time = seen * target / max(seconds, 1e-6)
+            by_size = seen * MOST_BYTES / max(size, 1)
             self._limit = max(1.0, min(by_time, by_size, self._limit * GROWTH, MOST_DOCUMENTS))
+
+
+class Reach:
+    """Learns of a collection among how many documents MongoDB can look for a chunk in the time that it has.
+
+    Documents are read in the order of `_id`, so no index helps a query: the first that matches may be behind millions. A search
+    that takes too long has no result. So each further one ends after some documents, found or not, and the next begins there."""
+
+    def __init__(self) -> None:
+        self.documents: int | None = None
+        """The number; None for all."""
+
+    def too_long(self) -> None:
+        """Note that the last search took too long."""
+        self.documents = max(1, self.documents // 2) if self.documents else MOST_SEARCHED
+
+    def read(self, seconds: float) -> None:
+        """Note that the last search took so many seconds."""
+        if self.documents and seconds < QUICK_SECONDS:
+            self.documents = min(MOST_SEARCHED, 2 * self.documents)

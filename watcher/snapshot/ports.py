@@ -32,13 +32,15 @@ class Read:
     """Documents of one collection, in the order of their `_id`; `complete` if there are no more behind them.
 
     They are as of `at`. If that is later than the time asked for, each may be as of any time between the two. `last` is the BSON
-    document `{_id: …}` of the last one that was read, which may be none of `documents`; empty if there was none.
+    document `{_id: …}` of the last one that was read, which may be none of `documents`; empty if there was none. `seen` is the
+    number of documents that were read for it, if a pipeline has dropped some.
     """
 
     documents: Sequence[bytes]
     complete: bool
     at: Ticks
     last: bytes = b""
+    seen: int = 0
 
 
 class Documents(Protocol):

@@ -18,6 +18,7 @@ from watcher.mongodb.error_codes import LARGE_HINT
 from watcher.mongodb.errors import CUT_OFF, ID_TOO_LARGE_HINT, EventTooLarge, StagesFailed
 from watcher.mongodb.resuming_stream import ResumingStream
 from watcher.mongodb.split_events import event_token
+from watcher.operations import ROW_OPERATIONS
 from watcher.stream.gaps import Gaps
 
 KEY_SHOWN = 100
@@ -54,7 +55,7 @@ class TolerantStream:
         self._lost_position = lost_position
         self._token: ResumeToken = {}
         self._one_by_one = min(settings.batch_size, CAREFULLY) if cut_off else 0
-        """Number of events still to be read one at a time, because a large one is among them."""
+        """Number of events still to be read one at a time, because a large one is among them; none is if the stream ends before."""
 
     def open(self, position: Position) -> Batch:
         """Open as `ChangeStream.open` does; the policy decides about a lost position. The batch holds the stream's position."""
@@ -86,14 +87,15 @@ class TolerantStream:
                 return self._next_large(EventTooLarge("A change event is too large for MongoDB's reply", hint=LARGE_HINT))
             raise
         is_whole = batch.is_whole and not self._one_by_one
-        self._one_by_one = max(0, self._one_by_one - len(batch.events))
+        self._one_by_one = 0 if is_at_end(batch) else max(0, self._one_by_one - len(batch.events))
         return replace(batch, is_whole=is_whole)
 
     def _next_by_itself(self) -> Batch:
-        """Read the next event by itself: the user's pipeline fails on it, or on a later one before the next that passes."""
+        """Read the next event by itself: the user's pipeline fails on it, or on a later one before the next that passes. It is for
+        changes of documents, so anything else comes as it is."""
         with self._stream.bare():
             batch = self._next_without(())
-        for event in batch.events:
+        for event in filter(is_of_document, batch.events):
             try:
                 batch = replace(batch, events=self._passing(event_token(event)))
             except StagesFailed as error:
@@ -180,7 +182,7 @@ class TolerantStream:
         self._stream.open(self._token, leave_out=fields)
         for _ in range(BARE_REPLIES):
             batch = self._next_bare()
-            if batch.events or token_seconds(batch.token) >= batch.server_seconds:  # there is none
+            if batch.events or is_at_end(batch):
                 break
         return replace(batch, missing=fields, is_whole=False)
 
@@ -195,6 +197,16 @@ class TolerantStream:
     def _documents(self) -> tuple[str, ...]:
         before_change = self._settings.full_document_before_change != "off"
         return ("fullDocument", "fullDocumentBeforeChange") if before_change else ("fullDocument",)
+
+
+def is_at_end(batch: Batch) -> bool:
+    """Return True if there were no more events when MongoDB answered, and not only none that it had found so far."""
+    return not batch.events and batch.is_whole and token_seconds(batch.token) >= batch.server_seconds
+
+
+def is_of_document(event: bytes) -> bool:
+    """Return True if a raw change event is the change of a document."""
+    return RawBSONDocument(event)["operationType"] in ROW_OPERATIONS
 
 
 def described(event: bytes) -> str:

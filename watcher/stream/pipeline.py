@@ -18,6 +18,10 @@ IDLE_COMMIT_SECONDS = 10.0
 """Interval at which the position is saved without events; else a quiet database's position would fall off the oplog. It is saved
 also if it has not moved, so that a worker that a command has taken over on another host notices."""
 
+LONGEST_SECONDS = 1.0
+"""Time after which a transaction gets no more messages, however few it has. A user's transform may take 50 ms for each, and a batch
+has thousands: for minutes nothing would be delivered, and nobody asked whether to stop."""
+
 
 class Pipeline:
     """Moves changes from the source to the sink until told to stop."""
@@ -77,7 +81,7 @@ class Pipeline:
             position = replace(position, last_gap_at=iso(time.time()))
         size = sum(len(message.value or b"") for message in messages)
         needless = set[int]()
-        number = 0
+        number, begun = 0, time.monotonic()
         while (number := _skipped(number, needless)) < len(batch.events):
             sequence = position.sequence + len(messages) + 1
             made, events, made_size = self._made(batch, number, _stretch_end(batch, number, needless), sequence, size)
@@ -87,10 +91,10 @@ class Pipeline:
                 done = range(number + 1, number + events + 1)
                 needless.update(batch.superseded[each] for each in done if each in batch.superseded)  # they went out whole
             number += events
-            if size >= self._sink.transaction_bytes:
+            if size >= self._sink.transaction_bytes or time.monotonic() - begun >= LONGEST_SECONDS:
                 position = position.moved(batch.position_after(number), len(messages), batch.snapshot_after(number))
                 yield messages, size, position
-                messages, size = [], 0
+                messages, size, begun = [], 0, time.monotonic()
         if messages or batch.ended or batch.rows or self._nudged() or self._position_is_due(position):
             yield messages, size, position.moved(batch.token, len(messages), batch.snapshot_after(len(batch.events)))
 

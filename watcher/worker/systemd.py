@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import socket
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 
 from watcher.status.report import StatusReport, WorkerState
 
@@ -24,7 +24,10 @@ TOLD_WITH_ITS_ERROR = (WorkerState.WAITING, WorkerState.FAILED)
 class Notifier:
     """Tells systemd what the status file tells everyone else. Does nothing without $NOTIFY_SOCKET."""
 
-    def __init__(self, environment: Mapping[str, str] = os.environ) -> None:
+    def __init__(self, environment: Mapping[str, str] = os.environ, waited_at: Callable[[], float] = lambda: float("-inf")) -> None:
+        """`waited_at` tells when, by a monotonic clock, the worker was last known to wait for an answer of MongoDB's. That is a
+        sign of life too."""
+        self._waited_at = waited_at
         self._address = _address(environment.get(SOCKET, ""))
         self._watchdog_seconds = _watchdog_seconds(environment)
         self._told = ""
@@ -51,7 +54,7 @@ class Notifier:
 
     def _heartbeat(self, report: StatusReport) -> Iterator[str]:
         """Send a heartbeat twice as often as systemd wants it, as it recommends, but only after a new sign of life."""
-        sign = _sign_of_life(report)
+        sign = (_sign_of_life(report), self._waited_at())
         due = self._watchdog_seconds and time.monotonic() - self._last_beat >= self._watchdog_seconds / 2
         if due and sign != self._last_sign:
             self._last_sign, self._last_beat = sign, time.monotonic()

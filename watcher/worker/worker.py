@@ -22,6 +22,7 @@ from watcher.kafka.lease_rules import DISPLACED_SECONDS, Turn
 from watcher.kafka.sink import KafkaSink
 from watcher.log import logging_to, standard_output
 from watcher.model import Owner, Position
+from watcher.mongodb.client import Questions
 from watcher.mongodb.errors import CUT_OFF
 from watcher.mongodb.resuming_stream import ResumingStream
 from watcher.private import make_directory
@@ -88,7 +89,8 @@ def _run_alone(settings: Settings, deployment: Deployment, stopping: StopRequest
     with only_one(deployment.lock_file(name), stopping, patient=settings.high_availability) as alone:
         if not alone:  # and the status file is the other one's
             return ExitCode.STOPPED
-        status_file = StatusFile(deployment.status_file(name), deployment.metrics_file(name))
+        questions = Questions()
+        status_file = StatusFile(deployment.status_file(name), deployment.metrics_file(name), questions.last_at)
         previous = PreviousRun.of(status_file.previous(), settings.kafka_client_id)
         owner = Owner(instance=secrets.token_hex(8), host=socket.gethostname(), pid=os.getpid())
         progress = Progress(settings, owner, previous, status_file.changed)
@@ -96,7 +98,7 @@ def _run_alone(settings: Settings, deployment: Deployment, stopping: StopRequest
         with status_file.kept(progress), progress.account_for(stopping):
             logger.info("starting", extra={"version": __version__, "pid": owner.pid, "restarts": previous.restarts})
             _hold_back(previous, progress, stopping)
-            Worker(settings, owner, previous, progress, stopping, nudge, deployment).run()
+            Worker(settings, owner, previous, progress, stopping, nudge, deployment, questions).run()
             logger.info("stopped")
     return ExitCode.STOPPED
 
@@ -121,12 +123,15 @@ class Worker:
         stopping: threading.Event,
         nudge: Nudge,
         deployment: Deployment,
+        questions: Questions,
     ) -> None:
         """Errors: ConfigurationError if the transform cannot be loaded."""
         self._credentials = Credentials(settings)
         self._progress = progress
         self._stopping = stopping
-        self._tenure = Tenure(stopping, Lease(settings) if settings.high_availability else None)
+        lease = Lease(settings, waited_at=questions.last_at) if settings.high_availability else None
+        self._tenure = Tenure(stopping, lease)
+        self._questions = questions
         self._nudge = nudge
         self._sink = KafkaSink(settings, owner, previous.delivered, on_throttle=progress.throttled)
         self._schema_ids = schema_ids_of(settings)
@@ -191,7 +196,7 @@ class Worker:
 
     def _as_outage(self, error: Outage | CredentialsRefused) -> Outage:
         """Treat refused credentials as an outage for a while, because they may have been replaced. Errors: CredentialsRefused."""
-        if self._progress.state is WorkerState.STREAMING:
+        if self._progress.state in (WorkerState.STREAMING, WorkerState.STANDBY):
             self._credentials.accepted()
         return error if isinstance(error, Outage) else self._credentials.refused(error)
 
@@ -204,6 +209,7 @@ class Worker:
             tell_of_no_snapshot(settings, position)
         self._told = True
         with contextlib.closing(ResumingStream(settings)) as stream:
+            stream.session.questions = self._questions
             source = source_of(stream, settings, position, self._progress, loss=loss, cut_off=self._cut_off)
             pipeline = Pipeline(source, self._encoder, self._sink, self._progress, nudged=self._nudge.take)
             pipeline.run(position, self._tenure.is_over)

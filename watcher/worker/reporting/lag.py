@@ -36,10 +36,11 @@ class Lag:
             self._delivered_seconds = token_seconds(batch.token)
 
     def saved(self, token: ResumeToken | None) -> None:
-        """Note the committed position."""
+        """Note the committed position. If it has gone back, by a command, what follows it is delivered once more."""
         if token:
-            self.saved_seconds = token_seconds(token)
-            self._delivered_seconds = max(self._delivered_seconds or 0, self.saved_seconds)
+            before, self.saved_seconds = self.saved_seconds or 0, token_seconds(token)
+            known = self._delivered_seconds if self.saved_seconds >= before else None
+            self._delivered_seconds = max(known or 0, self.saved_seconds)
 
     @property
     def server_seconds(self) -> int | None:

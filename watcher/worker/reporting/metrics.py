@@ -16,6 +16,7 @@ from watcher.worker.reporting import resources
 from watcher.worker.reporting.databases import Busiest
 from watcher.worker.reporting.exposition import Metric, Value, exposition
 from watcher.worker.reporting.progress import Progress
+from watcher.worker.reporting.status_report import shown_snapshot
 
 BUILD = (__version__, sys.version.split()[0], LIBRDKAFKA_VERSION, PYMONGO_VERSION)
 
@@ -218,7 +219,7 @@ def _rates(busiest: Busiest) -> Mapping[str, float]:
 
 
 def _of_snapshot(worker: Progress, value: Callable[[SnapshotStatus], Value]) -> Value:
-    snapshot = worker.snapshots.status()
+    snapshot = shown_snapshot(worker)
     return None if snapshot is None else value(snapshot)
 
 

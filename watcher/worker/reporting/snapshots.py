@@ -117,6 +117,7 @@ class Snapshots:
         """Tell of the snapshot; None if there was none. Only one thread may ask."""
         if (snapshot := self._snapshot) is None:
             return self._before
+        snapshot = self._with_filters_by_collection(snapshot)
         estimate = self._estimate(snapshot)
         rate = 0.0 if snapshot.is_over else self._rate.at(snapshot.documents)
         return SnapshotStatus(
@@ -177,6 +178,15 @@ class Snapshots:
         level = logging.WARNING if snapshot.state == "aborted" else logging.INFO
         told = _told(snapshot, reason=snapshot.end_reason) if snapshot.state == "aborted" else _told(snapshot)
         logger.log(level, "the snapshot is %s", snapshot.state, extra=told)
+
+    def _with_filters_by_collection(self, snapshot: Snapshot) -> Snapshot:
+        """Return the snapshot with each filter under the name of a collection. With several databases, one may be for the
+        collection of that name in each of them."""
+        names = (*(self._counts or ()), snapshot.collection)
+        if not snapshot.filters or self._name_of("", "") == "":
+            return snapshot
+        found = {name: snapshot.filters.get(name) or snapshot.filters.get(name.partition(".")[2], "") for name in names}
+        return replace(snapshot, filters={name: query for name, query in found.items() if query})
 
     def _estimate(self, snapshot: Snapshot) -> int | None:
         if self._counts is None or snapshot.is_over or any(name in snapshot.filters for name in self._counts):

@@ -10,7 +10,7 @@ import contextlib
 import logging
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from watcher.private import readable_mode, refusal, replace_file
@@ -44,14 +44,14 @@ logger = logging.getLogger("watcher")
 class StatusFile:
     """Writes a worker's progress from a thread of its own, which goes on while the worker waits for a server."""
 
-    def __init__(self, path: Path, metrics_path: Path) -> None:
-        """`path` is the JSON file."""
+    def __init__(self, path: Path, metrics_path: Path, waited_at: Callable[[], float] = lambda: float("-inf")) -> None:
+        """`path` is the JSON file. `waited_at` is for systemd's watchdog, see `Notifier`."""
         self._path = path
         self._metrics_path = metrics_path
         self._changed = threading.Event()
         self._ended = threading.Event()
         self._complained = False
-        self._notifier = Notifier()
+        self._notifier = Notifier(waited_at=waited_at)
         self._metrics_due = 0.0
         self._rest = Rest()
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import time
 from datetime import UTC, datetime
 
-from watcher.status.report import StatusReport
+from watcher.status.report import StatusReport, WorkerState
+from watcher.status.snapshot_status import SnapshotStatus
 from watcher.worker.reporting.progress import Progress
 from watcher.worker.reporting.resources import cpu_seconds, resident_bytes
 
@@ -53,7 +54,7 @@ def status_report(progress: Progress) -> StatusReport:
         fruitless=previous.fruitless,
         gaps=gaps.total,
         last_gap_at=datetime.fromisoformat(gaps.last_at) if gaps.last_at else None,
-        snapshot=progress.snapshots.status(),
+        snapshot=shown_snapshot(progress),
         databases=busiest.databases,
         database_count=busiest.total,
         active_host=active.owner.host if active else None,
@@ -64,6 +65,11 @@ def status_report(progress: Progress) -> StatusReport:
         rss_bytes=resident_bytes(),
         cpu_seconds=cpu_seconds(),
     )
+
+
+def shown_snapshot(progress: Progress) -> SnapshotStatus | None:
+    """Tell of the snapshot; of none on standby, since another host goes on with it, and may have ended it by now."""
+    return None if progress.state is WorkerState.STANDBY else progress.snapshots.status()
 
 
 def _moment(seconds: float | None) -> datetime | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator
+from collections.abc import Iterator
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -271,7 +271,7 @@ def test_a_dropped_database_ends_the_stream(mongo: ReplicaSet, database: str, db
 FAILING = [{"$match": {"$or": [{"operationType": "delete"}, {"fullDocument.n": {"$ne": 0}}]}}, DIVIDED]
 
 
-def divided(mongo: ReplicaSet, database: str, db: Db, policy: str) -> Generator[Batch, None, None]:
+def divided(mongo: ReplicaSet, database: str, db: Db, policy: str) -> Iterator[Batch]:
     """Messages of a stream whose pipeline fails on texts, among events that it drops, control events and a transaction."""
     settings = stream_settings(mongo, database, pipeline=FAILING, on_transform_error=policy)
     start = Timeline(settings).now()
@@ -313,21 +313,6 @@ def test_events_on_which_the_pipeline_fails_are_put_aside(mongo: ReplicaSet, dat
         ("end", False, 1.0),
     ]
     assert tokens == sorted(tokens)
-
-
-def test_no_cursor_is_left_open_for_an_event_on_which_the_pipeline_fails(mongo: ReplicaSet, database: str, db: Db) -> None:
-    before = open_cursors(db)
-    batches = divided(mongo, database, db, "dead-letter")
-    failed = 0
-    while failed < 4:
-        failed += next(batches).failed
-    assert open_cursors(db) <= before + 1
-    batches.close()
-
-
-def open_cursors(db: Db) -> int:
-    """Cursors that the server keeps open."""
-    return int(db.client.admin.command("serverStatus")["metrics"]["cursor"]["open"]["total"])
 
 
 def test_an_event_on_which_the_pipeline_fails_is_named(mongo: ReplicaSet, database: str, db: Db) -> None:

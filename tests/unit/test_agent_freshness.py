@@ -169,10 +169,17 @@ def test_states_are_told_at_once_and_figures_now_and_then(seen: Seen, monkeypatc
         await look_after(0.5, sequence=2, state="waiting")
         await look_after(0.5, sequence=3, state="waiting")
         await look_after(CALM_SECONDS, sequence=3, state="waiting")
+        await look_after(0.5, sequence=3, state="waiting", lastError=away(0))
+        await look_after(0.5, sequence=3, state="waiting", lastError=away(1))  # the same once more
+        await look_after(CALM_SECONDS, sequence=3, state="waiting", lastError=away(2))
         following.cancel()
 
     asyncio.run(follow())
-    assert announced == [1000.0, 1002.5, 1003.5, 1006.0]
+    assert announced == [1000.0, 1002.5, 1003.5, 1006.0, 1006.5, 1009.0]
+
+
+def away(seconds: float) -> dict[str, Any]:
+    return {"at": NOW + timedelta(seconds=seconds), "message": "Kafka is away", "hint": "", "component": "kafka", "exitCode": None}
 
 
 def with_rows(seen: Seen, change: Callable[[Row], Row]) -> None:

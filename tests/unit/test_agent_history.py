@@ -61,6 +61,15 @@ def test_nothing_is_known_of_one_that_is_gone_or_hangs() -> None:
     assert course["insert"][1:] == [None, None, None]
 
 
+def test_the_rates_of_all_operations_together() -> None:
+    history = History()
+    for step, events in enumerate(({"insert": 100}, {"insert": 140, "delete": 20}, None)):
+        history.add(5.0 * step, [row(report(5 * step, 0, events=events) if events else None)])
+    assert history.rates("a") == [1.0, 12.0, None]
+    assert history.rates("a", steps=1) == [None]
+    assert history.rates("b") == []
+
+
 def test_an_hour_and_no_longer() -> None:
     history = History()
     for step in range(STEPS + 3):

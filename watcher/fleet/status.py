@@ -102,7 +102,8 @@ class Row:
     @property
     def foreigner(self) -> str:
         """The worker without a lease that has just written for this watcher, which has one; empty if there was none."""
-        return (self.live.foreigner or "") if self.live else ""
+        live = self.live
+        return (live and live.foreigner) or ""
 
     @property
     def live(self) -> StatusReport | None:

@@ -12,7 +12,7 @@ from watcher.agent.page.spark import Rates, Spark, spark
 from watcher.fleet.status import Row, WatcherState
 from watcher.fleet.survey import Survey
 from watcher.fleet.troubles import Trouble, troubles
-from watcher.status.report import LastError
+from watcher.status.report import LastError, StatusReport
 from watcher.terminal.durations import headroom_in_words
 
 RECENT = timedelta(hours=1)
@@ -76,10 +76,11 @@ _MEANINGS = {
 
 @dataclass(frozen=True, slots=True)
 class WatcherView:
-    """One watcher as the page shows it. `row` has the numbers. `headroom` is the headroom in words. `snapshot_steps` are the
-    commands that it offers for the snapshot."""
+    """One watcher as the page shows it. `row` has the numbers, and `live` those that are current, if any are. `headroom` is the
+    headroom in words. `snapshot_steps` are the commands that it offers for the snapshot."""
 
     row: Row
+    live: StatusReport | None
     headroom_seconds: float | None
     headroom: str
     is_near_loss: bool
@@ -111,30 +112,31 @@ class WatcherView:
     @property
     def lag_seconds(self) -> float | None:
         """The lag; None if no worker tells."""
-        return self.row.live.lag_seconds if self.row.live else None
+        return self.live.lag_seconds if self.live else None
 
     @property
     def events_per_second(self) -> float | None:
         """The present rate; None if no worker tells."""
-        return self.row.live.events_per_second if self.row.live else None
+        return self.live.events_per_second if self.live else None
 
     @property
     def is_behind(self) -> bool:
         """True if the lag should be marked."""
-        return self.lag_seconds is not None and self.lag_seconds >= LAG_SECONDS
+        return (self.lag_seconds or 0.0) >= LAG_SECONDS
 
 
 def watcher_view(row: Row, at: datetime, rates: Rates = (), top: float = 1.0) -> WatcherView:
     """Make the page's view of one watcher at the moment `at`. Its sparkline shows `rates`, on a scale that ends at `top`."""
-    headroom = row.headroom_seconds(at)
+    headroom, live = row.headroom_seconds(at), row.live
     return WatcherView(
         row,
+        live,
         headroom,
         headroom_in_words(headroom, row.oplog_full),
         _is_near_loss(row, at),
         LEVELS[row.state],
         _error(row, at),
-        spark(rates, top, is_live=row.live is not None),
+        spark(rates, top, is_live=live is not None),
         snapshot_view(row, at),
         steps(row),
         row.active_elsewhere(at),

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from watcher.agent.page.words import rate_in_words
-from watcher.operations import ROW_OPERATIONS
 
 SPARK_STEPS = 60
 SPARK_MINUTES = 5
@@ -16,9 +15,6 @@ SPARK_HEIGHT = 48
 
 _MARGIN = 2
 _LEADING_DIGITS = (1, 2, 5, 10)
-
-History = Mapping[str, Sequence[float | None]]
-"""The content of `/api/watchers/{name}/history`: lists of equal length, with one value for each step."""
 
 Rates = Sequence[float | None]
 """Events per second, with one value for each step; None where nothing is known."""
@@ -30,11 +26,6 @@ class Spark:
 
     path: str
     words: str
-
-
-def rates_of(history: History) -> Rates:
-    """The rates of all operations together."""
-    return [_sum(step) for step in zip(*(history[operation] for operation in ROW_OPERATIONS), strict=True)]
 
 
 def spark_top(courses: Iterable[Rates]) -> float:
@@ -74,10 +65,3 @@ def _heights(rates: Rates, top: float) -> list[int | None]:
     """Units from above. The scale is logarithmic, so that busy watchers do not flatten the others; zero is zero."""
     floor, unit = SPARK_HEIGHT - _MARGIN, (SPARK_HEIGHT - 2 * _MARGIN) / math.log1p(top)
     return [None if rate is None else round(floor - unit * math.log1p(min(rate, top))) for rate in rates]
-
-
-def _sum(values: Sequence[float | None]) -> float | None:
-    if None not in values:
-        return sum(values)  # type: ignore[arg-type]  # there is no None
-    known = [value for value in values if value is not None]
-    return sum(known) if known else None

@@ -14,6 +14,7 @@ from watcher.agent.metrics.content import WorkerMetrics, agent_metrics
 from watcher.agent.metrics.own_metrics import AgentCounts
 from watcher.agent.view.changes import ChangeSignal
 from watcher.agent.view.history import History
+from watcher.agent.view.once import OncePerSurvey
 from watcher.agent.view.settings_changes import SettingsChanges
 from watcher.config import Deployment, Loaded, Settings
 from watcher.config.agent_settings import AgentSettings
@@ -43,7 +44,7 @@ class FleetView:
     """The latest look at the fleet. Any thread may read and refresh it.
 
     `supervised` is supervisord's last answer. `trouble` is the reason why it does not answer; it is empty if supervisord answers or
-    does not run.
+    does not run. `pages` has what the page shows of the latest survey.
     """
 
     def __init__(self, fleet: Fleet, agent: AgentSettings) -> None:
@@ -54,9 +55,10 @@ class FleetView:
         self.counts = AgentCounts()
         self.supervised = Supervised()
         self.trouble = ""
+        self.pages = OncePerSurvey()
         self._asked_at = self._read_at = LONG_AGO
         self._refreshing = threading.Lock()
-        self._document: tuple[Survey | None, bytes] = (None, b"")
+        self._documents = OncePerSurvey()
         self._conf = ConfDirCache(fleet.deployment.conf_dir)
         self._reports = FileCache(fleet.deployment.status_file, read_report)
         self._changes_of_settings = SettingsChanges(fleet)
@@ -79,10 +81,8 @@ class FleetView:
 
     def document(self) -> bytes:
         """The document of `watcherctl status --json` as of the latest survey, made once for all who ask for it."""
-        survey, text = self._document
-        if survey is not self.survey:
-            survey, text = self._document = self.survey, orjson.dumps(as_json(self.survey))
-        return text
+        survey = self.survey
+        return self._documents.get(survey, None, lambda: orjson.dumps(as_json(survey)))
 
     def metrics(self) -> str:
         """All metrics in Prometheus' text format."""

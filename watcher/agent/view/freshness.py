@@ -33,7 +33,7 @@ _RESTLESS = {"updatedAt", "lastCommitAt", "rssBytes", "cpuSeconds", "headroomSec
 
 _FIGURES = attrgetter(*(each.name for each in StatusReport.fields() if each.key in PUBLIC and each.key not in _RESTLESS))
 
-_STATE = attrgetter("name", "state", "enabled", "fault", "is_unapplied", "process", "error")
+_STATE = attrgetter("name", "state", "enabled", "fault", "is_unapplied", "process")
 
 _Told = tuple[list[Any], list[Any]]
 
@@ -102,7 +102,9 @@ class _Keeper:
 
 def _noticeable(view: FleetView) -> _Told:
     """The state of the fleet and of its watchers, as far as the page shows it, and their figures without those that change all the
-    time: as they are, since they are only compared."""
+    time: as they are, since they are only compared. The same error once more is a figure: in an outage each attempt ends with it."""
     survey = view.survey
     fleet = (view.trouble, survey.trouble, survey.supervisord_pid)
-    return [fleet, *map(_STATE, survey.rows)], [_FIGURES(row.report) if row.report else None for row in survey.rows]
+    errors = [row.error for row in survey.rows]
+    states = [fleet, *map(_STATE, survey.rows), *(error and (error.message, error.exit_code) for error in errors)]
+    return states, [*(_FIGURES(row.report) if row.report else None for row in survey.rows), *errors]

@@ -30,11 +30,15 @@ class _Course:
     """One watcher's columns. They are packed arrays, since fifty watchers have 360,000 numbers."""
 
     at: array[float] = field(default_factory=lambda: array("d"))
+    rates: array[float] = field(default_factory=lambda: array("d"))
+    """Those of all operations together: the overview shows them for each watcher, so they are not added up for each look at it."""
     columns: dict[str, array[float]] = field(default_factory=lambda: {name: array("d") for name in SERIES})
     before: StatusReport | None = None
 
     def add(self, at: float, values: Mapping[str, float]) -> None:
-        for column, value in ((self.at, at), *((self.columns[name], values.get(name, UNKNOWN)) for name in SERIES)):
+        rate = sum(values.get(name, UNKNOWN) for name in ROW_OPERATIONS)
+        columns = ((self.columns[name], values.get(name, UNKNOWN)) for name in SERIES)
+        for column, value in ((self.at, at), (self.rates, rate), *columns):
             column.append(value)
             del column[:-STEPS]
 
@@ -63,6 +67,11 @@ class History:
         course = self._courses.get(name) or _Course()
         known = {series: _known(column[-steps:]) for series, column in course.columns.items()}
         return {"at": list(course.at[-steps:]), **known}
+
+    def rates(self, name: str, steps: int = STEPS) -> list[float | None]:
+        """Events per second of all operations together, as in `of`."""
+        course = self._courses.get(name)
+        return _known(course.rates[-steps:]) if course else []
 
 
 def _known(column: array[float]) -> list[float | None]:

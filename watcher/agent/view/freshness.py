@@ -102,7 +102,7 @@ class _Keeper:
 
 def _noticeable(view: FleetView) -> _Told:
     """The state of the fleet and of its watchers, as far as the page shows it, and their figures without those that change all the
-    time: as they are, since they are only compared. The same error once more is a figure: in an outage each attempt ends with it."""
+    time: as they are, since they are only compared. The same error once more is a figure: each attempt in an outage ends so."""
     survey = view.survey
     fleet = (view.trouble, survey.trouble, survey.supervisord_pid)
     errors = [row.error for row in survey.rows]

@@ -74,13 +74,14 @@ def test_plain_table_is_aligned_and_ends_with_the_error_and_its_hint() -> None:
 def test_what_would_come_back_in_another_way_is_named() -> None:
     changed, disabled = replace(dashboard(), is_unapplied=True), replace(dashboard(), name="sales", enabled=False)
     stopped_for_good = replace(in_state(WatcherState.DISABLED), enabled=False)
-    assert list(marks(survey_of(changed, disabled, stopped_for_good))) == [
-        "changed, and not applied: dashboard",
+    another = replace(disabled, name="users")
+    assert list(marks(survey_of(changed, disabled, stopped_for_good, another))) == [
+        "dashboard: changed in conf.d since the start, and not applied",
         "    hint: watcherctl apply",
-        "disabled, so they do not come back with supervisord: sales",
-        "    hint: watcherctl enable sales",
+        "sales, users: disabled, so not started again with supervisord",
+        "    hint: watcherctl enable sales users",
     ]
-    assert "changed, and not applied: dashboard" in plain(survey_of(changed))
+    assert "dashboard: changed in conf.d since the start, and not applied" in plain(survey_of(changed))
     assert list(marks(survey_of(dashboard()))) == []
 
 
@@ -148,6 +149,16 @@ def test_why_a_worker_could_not_be_started_is_shown() -> None:
     process = Process("dashboard", "FATAL", started_at=int(NOW.timestamp()), spawn_error="unknown error making dispatchers: EACCES")
     seen = survey_of(row("dashboard", process, written(), now=NOW))
     assert list(errors(seen)) == ["dashboard: could not be started: unknown error making dispatchers: EACCES"]
+
+
+def test_no_text_of_others_moves_the_terminals_cursor() -> None:
+    """Errors hold what servers have answered, and faults what stands in a file."""
+    evil = "\x1b[2J\u202eevil\n"
+    told = {"at": NOW, "message": evil, "hint": evil, "exitCode": 1}
+    process = Process("dashboard", "FATAL", started_at=int(START.timestamp()), exit_status=1, spawn_error=evil)
+    seen = survey_of(row("dashboard", process, written(state="failed", lastError=told), now=NOW, fault=evil))
+    assert len(lines := list(errors(seen))) == 4
+    assert all(line.isprintable() and "evil" in line for line in lines)
 
 
 def test_a_hung_worker_has_no_rate_and_no_lag() -> None:

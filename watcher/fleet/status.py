@@ -52,6 +52,12 @@ _NOT_STREAMING_YET = {WatcherState.OPENING, WatcherState.WAITING, WatcherState.B
 GONE = "is no longer in conf.d; watcherctl apply stops it"
 """The fault of a watcher that only supervisord still has."""
 
+WITH_OLD_SETTINGS = "with its old settings, for its file has a fault:"
+"""Words for how a watcher runs in spite of a fault in its configuration, which follows."""
+
+RECENT = timedelta(hours=1)
+"""The time for which an error is news after it is over."""
+
 AS_IT_SHOULD_BE = {WatcherState.STREAMING, WatcherState.STANDBY, WatcherState.DISABLED}
 
 
@@ -90,7 +96,7 @@ class Row:
     def fault_in_words(self) -> str:
         """The fault, and of a watcher that runs in spite of it, that it does; empty if there is none."""
         if self.is_running and self.fault not in ("", GONE):
-            return f"runs with its old settings, for its file has a fault: {self.fault}"
+            return f"runs {WITH_OLD_SETTINGS} {self.fault}"
         return self.fault
 
     @property
@@ -125,6 +131,10 @@ class Row:
     def spawn_error(self) -> str:
         """The reason why supervisord could not start a process; empty if it could."""
         return self.process.spawn_error if self.process and not self.process.is_running else ""
+
+    def recent_error(self, now: datetime) -> LastError | None:
+        """The last error, unless it has been over for longer than RECENT."""
+        return None if self.error and self.is_over and now - self.error.at >= RECENT else self.error
 
     @property
     def is_over(self) -> bool:

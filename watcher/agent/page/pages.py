@@ -25,6 +25,7 @@ from watcher.agent.page.spark import SPARK_MINUTES, SPARK_STEPS, spark_top
 from watcher.agent.page.strip import strip
 from watcher.agent.page.words import age_in_words, capitalize_first, count_in_words, rate_in_words
 from watcher.agent.view.fleet_view import FleetView, view_of
+from watcher.fleet.status import WITH_OLD_SETTINGS
 from watcher.fleet.survey import Survey
 from watcher.log import iso
 from watcher.operations import OPERATIONS
@@ -112,6 +113,7 @@ def watcher(request: Request) -> Response:
         activity=activity(row, at),
         charts=CHARTS,
         faults=faults_shown(view.loaded, name),
+        with_old_settings=WITH_OLD_SETTINGS,
         operations=OPERATIONS,
         settings=settings_shown(view.loaded, name),
         log_choice=log_choice,

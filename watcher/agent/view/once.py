@@ -1,4 +1,4 @@
-"""What is made of a survey once for all who ask for it."""
+"""Texts that are made of a survey once for all who ask for them."""
 
 from __future__ import annotations
 

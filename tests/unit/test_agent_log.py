@@ -13,6 +13,7 @@ from watcher.agent.page import details
 from watcher.agent.page.pages import LOG_LEVELS
 from watcher.fleet.logs.lines import LEVELS
 from watcher.fleet.status import WatcherState
+from watcher.terminal.message_text import LONGEST_TEXT
 
 LINES = (
     {"level": "info", "event": "started", "version": "1"},
@@ -97,3 +98,26 @@ def test_the_log_is_read_again_only_when_it_has_changed(page: Page, monkeypatch:
 
 def test_each_level_can_be_chosen() -> None:
     assert tuple(LOG_LEVELS) == LEVELS
+
+
+HOSTILE = {
+    "half a character in the level": b'{"ts": "2024-01-01T12:00:00Z", "level": "\\ud800", "event": "x"}',
+    "a level of any length and kind": b'{"level": {"x": "' + b"x" * 100_000 + b'"}, "event": ["<script>"]}',
+    "lists in lists without an end": b"[" * 100_000,
+    "objects in objects without an end": b'{"a":' * 100_000,
+    "a time beyond the last year": b'{"ts": "9999-12-31T23:59:59-14:00", "level": "info", "event": "x"}',
+    "a time before the first year": b'{"ts": "0001-01-01T00:00:00+14:00", "level": "info", "event": "x"}',
+    "a number that is none": b'{"ts": 1e400, "event": NaN}',
+    "no UTF-8": b"\xff\xfe\x00",
+}
+
+
+@pytest.mark.parametrize("line", HOSTILE.values(), ids=HOSTILE.keys())
+def test_no_line_keeps_others_from_being_shown(page: Page, line: bytes) -> None:
+    usual = b'{"ts": "2024-01-01T12:00:00Z", "level": "info", "event": "usual"}'
+    (page.deployment.log_dir / "shop.log").write_bytes(b"\n".join([usual, line, usual, b""]))
+    lines = page.get("/api/watchers/shop/log").json["lines"]
+    assert [lines[0]["event"], lines[2]["event"]] == ["usual"] * 2
+    assert all(len(each["level"]) <= LONGEST_TEXT for each in lines)
+    assert shown(page).count("usual") == 2
+    assert page.get("/api/watchers/shop/log?level=error").status == 200

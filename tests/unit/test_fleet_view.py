@@ -230,6 +230,13 @@ def test_a_line_of_log() -> None:
     assert readable(log_line("Traceback")) == "Traceback"
 
 
+def test_no_line_of_log_controls_the_terminal() -> None:
+    evil = "\x1b[2J\u202e\x9b31m\ud800\n"
+    told = {"ts": evil, "level": evil, "event": evil, "key": evil, evil: "value"}
+    assert readable(log_line(json.dumps(told))).isprintable()
+    assert readable(log_line("\tFile \x1b[31mx")) == "\tFile \\x1b[31mx"
+
+
 def test_lines_of_log_are_named_and_have_no_colours_in_a_pipe(capsys: pytest.CaptureFixture[str]) -> None:
     LogView(["dashboard", "x"]).show(log_line("Traceback"))
     LogView(["dashboard"], as_json=True).show(log_line(ENTRY))

@@ -140,7 +140,7 @@ def _line(line: Line) -> dict[str, Any]:
     fields = line.fields or {}
     return {
         "at": None if line.at == NO_TIME else iso(line.at),
-        "level": str(fields.get("level", "")),
+        "level": short(fields.get("level", "")),
         "event": short(fields.get("event", "")) if line.fields is not None else short(line.text),
         "rest": short(" ".join(pairs(fields))),
     }

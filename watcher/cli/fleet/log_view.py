@@ -8,6 +8,7 @@ import os
 import click
 
 from watcher.fleet.logs.lines import Line, pairs
+from watcher.terminal.message_text import printable
 from watcher.terminal.name_colours import name_colours
 
 _LEVEL_COLOURS = {"warning": "yellow", "error": "red", "critical": "red"}
@@ -37,12 +38,11 @@ def json_text(line: Line) -> str:
 
 
 def readable(line: Line) -> str:
-    """The line as `time level event key=value …`. A line that is not JSON is left unchanged."""
+    """The line as `time level event key=value …`. A line that is not JSON stays as it is, but no line controls the terminal."""
     if line.fields is None:
-        return line.text
-    level = str(line.fields.get("level", ""))
-    head = f"{line.fields.get('ts', '')} {_coloured(level)} {line.fields.get('event', '')}"
-    return " ".join([head, *pairs(line.fields)])
+        return "\t".join(map(printable, line.text.split("\t")))
+    at, level, event = (printable(str(line.fields.get(key, ""))) for key in ("ts", "level", "event"))
+    return " ".join([f"{at} {_coloured(level)} {event}", *map(printable, pairs(line.fields))])
 
 
 def _coloured(level: str) -> str:

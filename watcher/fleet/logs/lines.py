@@ -13,7 +13,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from watcher.fleet.logs.backwards import pieces
+from watcher.fleet.logs.backwards import json_object, pieces
 
 LEVELS = ("debug", "info", "warning", "error", "critical")
 NO_TIME = datetime.min.replace(tzinfo=UTC)
@@ -53,26 +53,19 @@ def parse(watcher: str, texts: Iterable[str], before: datetime = NO_TIME) -> Ite
     """Parse lines of text as log lines. `before` is the time of the line before them."""
     at = before
     for text in texts:
-        fields = _fields(text)
+        fields = json_object(text)
         if fields is not None:
             at = _time(fields) or at
         yield Line(watcher, text, at, fields)
 
 
-def _fields(text: str) -> dict[str, Any] | None:
-    try:
-        fields = json.loads(text)
-    except ValueError:
-        return None
-    return fields if isinstance(fields, dict) else None
-
-
 def _time(fields: Mapping[str, Any]) -> datetime | None:
+    """The time in UTC; None if there is none, or a year that Python does not know."""
     try:
         at = datetime.fromisoformat(str(fields.get("ts")))
-    except ValueError:
+        return at.astimezone(UTC) if at.tzinfo else at.replace(tzinfo=UTC)
+    except (ValueError, OverflowError):
         return None
-    return at if at.tzinfo else at.replace(tzinfo=UTC)
 
 
 def pairs(fields: Mapping[str, Any]) -> list[str]:

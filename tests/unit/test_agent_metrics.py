@@ -24,7 +24,7 @@ from watcher.fleet.supervisord import Process
 from watcher.fleet.survey import Survey
 
 NOW = datetime(2024, 1, 1, 12, tzinfo=UTC)
-AWKWARD = 'a "quoted" \\ back\nslash {}, é ='
+AWKWARD = 'a "quoted" \\ back\nslash {}, é = and what only Python takes for ends of lines: \u2028 \x85 \x0c \x1d \r'
 
 
 def worker_text(name: str, *, seed: int = 1) -> str:

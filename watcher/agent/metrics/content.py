@@ -41,7 +41,7 @@ class WorkerMetrics:
 
 def _read(path: Path) -> dict[str, Family]:
     try:
-        return parse(path.read_text(encoding="utf-8", errors="replace"))
+        return parse(path.read_bytes().decode(errors="replace"))
     except OSError:
         return {}
 

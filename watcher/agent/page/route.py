@@ -29,9 +29,12 @@ def way_of_changes(settings: Settings) -> WayOfChanges:
 
 
 def position_at(row: Row) -> datetime | None:
-    """The time of the committed position, by MongoDB's clock; None if it is not known."""
+    """The time of the committed position, by MongoDB's clock; None if it is not known, or no time that there is."""
     seconds = row.report.position_time if row.report else None
-    return None if seconds is None else datetime.fromtimestamp(seconds, UTC)
+    try:
+        return None if seconds is None else datetime.fromtimestamp(seconds, UTC)
+    except (ValueError, OverflowError, OSError):
+        return None
 
 
 def activity(row: Row, at: datetime) -> str:

@@ -16,11 +16,12 @@ from typing import Any
 import pytest
 
 from tests.support.status_reports import written
+from watcher.agent import files
 from watcher.agent.http.api import events
 from watcher.agent.view import fleet_view, freshness
 from watcher.agent.view.fleet_view import FleetView
 from watcher.agent.view.freshness import CALM_SECONDS, _Keeper
-from watcher.config import Deployment
+from watcher.config import Deployment, Loaded, load
 from watcher.config.agent_settings import AgentSettings
 from watcher.fleet.control import Fleet
 from watcher.fleet.status import Row
@@ -138,6 +139,21 @@ def test_conf_d_is_read_again_without_asking_supervisord(seen: Seen, monkeypatch
     seen.look_at(3, monkeypatch)
     assert [row.name for row in seen.view.survey.rows] == ["a", "b", "c"]
     assert seen.asked == 1
+
+
+def test_what_changes_while_conf_d_is_read_is_seen_at_the_next_look(seen: Seen, monkeypatch: pytest.MonkeyPatch) -> None:
+    def read_and_change(conf_dir: Path) -> Loaded:
+        loaded = load(conf_dir)
+        (conf_dir / "a.toml").write_text(SETTINGS.format(name="a") + "batch_size = 7\n")
+        return loaded
+
+    (seen.here.conf_dir / "a.toml").write_text(SETTINGS.format(name="a") + "batch_size = 66\n")
+    with monkeypatch.context() as patch:
+        patch.setattr(files, "load", read_and_change)
+        seen.look_at(3, monkeypatch)
+    assert seen.view.settings["a"].batch_size == 66
+    seen.look_at(3, monkeypatch)
+    assert seen.view.settings["a"].batch_size == 7
 
 
 def test_a_disabled_watcher_is_seen_at_the_next_look(seen: Seen) -> None:

@@ -65,6 +65,7 @@ class _Keeper:
         self._next_sample = time.monotonic()
         self._told: _Told = ([], [])
         self._told_at = -math.inf
+        self._hung = hung.HungWorkers(view.deployment.run_dir)
         self._restarts: set[asyncio.Future[None]] = set()
         self._looking = ThreadPoolExecutor(1, "look")
         self._restarting = ThreadPoolExecutor(RESTARTS_AT_ONCE, "restart")
@@ -94,10 +95,10 @@ class _Keeper:
         view = self._view
         self._restarts = {task for task in self._restarts if not task.done()}
         names = hung.overdue(view.survey, view.supervised.processes, view.agent.restart_hung_after_seconds)
-        if names and not self._restarts and hung.can_write(view.deployment.run_dir):
-            for name in names:
-                work = partial(hung.restart, view.fleet, name, view.counts.hung_restarts)
-                self._restarts.add(asyncio.get_running_loop().run_in_executor(self._restarting, work))
+        due = self._hung.due(names, time.monotonic())
+        for name in () if self._restarts else due:
+            work = partial(hung.restart, view.fleet, name, view.counts.hung_restarts)
+            self._restarts.add(asyncio.get_running_loop().run_in_executor(self._restarting, work))
 
 
 def _noticeable(view: FleetView) -> _Told:

@@ -80,6 +80,25 @@ def test_an_hour_and_no_longer() -> None:
     assert list(course) == ["at", *SERIES]
 
 
+def test_steps_that_were_missed_are_not_known() -> None:
+    """As while the host was suspended, or the agent could not look."""
+    history = History()
+    for at in (0.0, 5.0, 14.9, 34.9):
+        history.add(at, [row(report(at, 0))])
+    assert history.rates("a") == [0.0, 0.0, 0.0, None, None, None, 0.0]
+    assert history.of("a")["at"] == [0.0, 5.0, 14.9, 19.9, 24.9, 29.9, 34.9]
+    history.add(10_000.0, [row(report(10_000, 0))])
+    assert history.rates("a") == [*[None] * (STEPS - 1), 0.0]
+
+
+def test_what_lies_ahead_of_a_clock_that_was_set_back_is_dropped() -> None:
+    history = History()
+    for at in (0.0, 5.0, 10.0, 15.0, 7.0):
+        history.add(at, [row(report(at, 0, lagSeconds=at))])
+    assert history.of("a")["at"] == [0.0, 5.0, 7.0]
+    assert history.of("a")["lagSeconds"] == [0.0, 5.0, 7.0]
+
+
 def test_watchers_that_are_gone_are_forgotten() -> None:
     history = History()
     history.add(0.0, [row(report(0, 0))])

@@ -105,15 +105,16 @@ def test_numbers(number: str) -> None:
 
 
 def test_only_workers_that_run_and_write_have_series_but_all_are_up_or_not(tmp_path: Path) -> None:
-    for name in ("a", "hung", "gone", "old", "unknown"):
+    for name in ("a", "hung", "gone", "old", "future", "unknown"):
         (tmp_path / f"{name}.prom").write_text(worker_text(name))
-    long_ago = time.time() - 60
-    os.utime(tmp_path / "old.prom", (long_ago, long_ago))
+    for name, at in (("old", time.time() - 60), ("future", time.time() + 60)):  # the second if the clock was set back since
+        os.utime(tmp_path / f"{name}.prom", (at, at))
     rows = (
         running("a"),
         running("hung", WatcherState.HUNG),
         ended("gone"),
         running("old"),
+        running("future"),
         running("unknown", WatcherState.UNKNOWN),
         running("stalled", WatcherState.STALLED),
     )
@@ -121,7 +122,7 @@ def test_only_workers_that_run_and_write_have_series_but_all_are_up_or_not(tmp_p
     values = {(name, dict(labels).get("watcher")): value for name, labels, value in samples(text)}
     assert [watcher for name, watcher in values if name == "watcher_lag_seconds"] == ["a"]
     up = {watcher: value for (name, watcher), value in values.items() if name == "watcher_up"}
-    assert up == {"a": 1, "hung": 0, "gone": 0, "old": 1, "unknown": 1, "stalled": 1}
+    assert up == {"a": 1, "hung": 0, "gone": 0, "old": 1, "future": 1, "unknown": 1, "stalled": 1}
     assert values["watcher_hung", "hung"] == values["watcher_stalled", "stalled"] == values["watcher_supervisor_up", None] == 1
     assert values["watcher_hung", "stalled"] == values["watcher_stalled", "hung"] == values["watcher_enabled", "gone"] == 0
     assert values["watcher_exit_code", "gone"] == 80

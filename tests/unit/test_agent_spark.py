@@ -46,4 +46,5 @@ def test_a_level_stretch_takes_two_points() -> None:
 
 def test_the_words_say_what_is_drawn() -> None:
     assert spark([2.5, 1200.0], 2000.0).words == "events per second, last 5 minutes: now 1\u202f200, highest 1\u202f200"
+    assert spark([40.0, None], 50.0).words == "events per second, last 5 minutes: highest 40.0"  # it is not known how many now
     assert spark([0.0, 40.0, 10.0, None], 50.0, is_live=False).words == "events per second, last 5 minutes: highest 40.0"

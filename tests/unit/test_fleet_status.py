@@ -86,6 +86,14 @@ def test_a_worker_that_no_longer_writes_is_hung() -> None:
     assert state(process(), report(updatedAt=NOW - HUNG_AFTER - timedelta(seconds=1))) is WatcherState.HUNG
 
 
+def test_a_report_of_the_future_is_as_old_as_the_clock_was_set_back() -> None:
+    hung = row("dashboard", process(), report(updatedAt=NOW + HUNG_AFTER + timedelta(seconds=1)), now=NOW)
+    assert (hung.state, hung.live) == (WatcherState.HUNG, None)
+    assert state(process(), report(updatedAt=NOW + timedelta(seconds=1))) is WatcherState.STREAMING
+    silent = process(started_at=int((NOW + timedelta(hours=1)).timestamp()))
+    assert state(silent, None) is WatcherState.UNKNOWN
+
+
 @pytest.mark.parametrize(("birth", "expected"), [(True, WatcherState.HUNG), (False, WatcherState.STOPPED)])
 def test_a_worker_that_a_killed_supervisord_left_behind_runs(birth: bool, expected: WatcherState, tmp_path: Path) -> None:
     """It may hang, and so write nothing. An old status without a birth may name any process by now."""

@@ -10,7 +10,8 @@ from watcher.fleet.supervisord import Process
 from watcher.status.report import LastError, StatusReport, WorkerState
 
 HUNG_AFTER = timedelta(seconds=20)
-"""Workers write their status every 2 s. After ten missed writes something is wrong."""
+"""Workers write their status every 2 s. After ten missed writes something is wrong. A time that lies so far ahead is as old: the
+clock was set back since."""
 
 STALLED_AFTER = timedelta(seconds=60)
 """An idle worker saves its position every 10 s. After six missed saves it is stuck."""
@@ -229,9 +230,9 @@ def _running_state(process: Process, report: StatusReport | None, now: datetime)
     if process.state == "STOPPING":
         return WatcherState.STOPPING
     if report is None or not belongs_to(report, process):
-        age = now - datetime.fromtimestamp(process.started_at, UTC)
+        age = abs(now - datetime.fromtimestamp(process.started_at, UTC))
         return WatcherState.OPENING if age < HUNG_AFTER else WatcherState.UNKNOWN
-    if now - report.updated_at > HUNG_AFTER:
+    if abs(now - report.updated_at) > HUNG_AFTER:
         return WatcherState.HUNG
     state = _REPORTED.get(report.state, WatcherState.UNKNOWN)
     return WatcherState.STALLED if state is WatcherState.STREAMING and is_stalled(report) else state

@@ -33,7 +33,7 @@ class WorkerMetrics:
         if not row.is_running or row.state in _SILENT:
             return False
         try:
-            age = time.time() - self._path_of(row.name).stat().st_mtime
+            age = abs(time.time() - self._path_of(row.name).stat().st_mtime)
         except OSError:
             return False
         return age <= HUNG_AFTER.total_seconds()

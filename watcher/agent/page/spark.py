@@ -38,12 +38,12 @@ def spark_top(courses: Iterable[Rates]) -> float:
 def spark(rates: Rates, top: float, *, is_live: bool = True) -> Spark:
     """Draw the last rates from left to right, from zero to `top` on a logarithmic scale. What is not known is a gap.
 
-    If `is_live`, the last rate is the current one.
+    If `is_live`, the last rate is the current one, if it is known.
     """
     known = [rate for rate in rates if rate is not None]
     if not known:
         return Spark("", "events per second: nothing known")
-    now = f"now {rate_in_words(known[-1])}, " if is_live else ""
+    now = f"now {rate_in_words(rates[-1])}, " if is_live and rates[-1] is not None else ""
     return Spark(_path(rates, top), f"events per second, last {SPARK_MINUTES} minutes: {now}highest {rate_in_words(max(known))}")
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from array import array
+from bisect import bisect_left
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from operator import attrgetter
@@ -36,6 +37,17 @@ class _Course:
     before: StatusReport | None = None
 
     def add(self, at: float, values: Mapping[str, float]) -> None:
+        """Add a sample. Of steps that were missed, as while the host was suspended, nothing is known; and samples that lie ahead of
+        it, because the clock was set back, are dropped."""
+        kept = bisect_left(self.at, at)
+        for column in (self.at, self.rates, *self.columns.values()):
+            del column[kept:]
+        missed = min(int((at - self.at[-1]) / STEP_SECONDS) - 1, STEPS) if self.at else 0
+        for steps in range(missed, 0, -1):
+            self._append(at - steps * STEP_SECONDS, {})
+        self._append(at, values)
+
+    def _append(self, at: float, values: Mapping[str, float]) -> None:
         rate = sum(values.get(name, UNKNOWN) for name in ROW_OPERATIONS)
         columns = ((self.columns[name], values.get(name, UNKNOWN)) for name in SERIES)
         for column, value in ((self.at, at), (self.rates, rate), *columns):

@@ -17,7 +17,7 @@ import pytest
 
 from tests.support.status_reports import written
 from watcher.agent import files
-from watcher.agent.http.api import events
+from watcher.agent.http.api import HEARTBEAT_SECONDS, events
 from watcher.agent.view import fleet_view, freshness
 from watcher.agent.view.fleet_view import FleetView
 from watcher.agent.view.freshness import CALM_SECONDS, _Keeper
@@ -170,7 +170,7 @@ def test_states_are_told_at_once_and_figures_now_and_then(seen: Seen, monkeypatc
 
     async def follow() -> None:
         keeper = _Keeper(seen.view)
-        following = asyncio.create_task(seen.view.changes.wait(60))
+        following = asyncio.create_task(seen.view.changes.wait(60, seen.view.changes.count))
         await seen.view.changes.listener(60)
 
         async def look_after(seconds: float, **changes: Any) -> None:
@@ -244,6 +244,16 @@ def test_a_page_is_told_that_there_is_something_new_and_not_what(seen: Seen) -> 
 
     assert asyncio.run(first(is_empty=True)) == b"event: status\ndata: {}\n\n"
     assert asyncio.run(first(is_empty=False)) == b"event: status\ndata: " + seen.view.document() + b"\n\n"
+
+
+def test_a_page_is_told_what_changes_while_it_takes_the_last_event(seen: Seen) -> None:
+    async def follow() -> None:
+        following = events(seen.view, is_empty=True)
+        await anext(following)  # here it is sent, which may take long
+        seen.view.changes.announce()
+        await asyncio.wait_for(anext(following), HEARTBEAT_SECONDS / 2)
+
+    asyncio.run(follow())
 
 
 def test_the_document_is_made_once_for_all_who_ask(seen: Seen) -> None:

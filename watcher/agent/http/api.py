@@ -59,8 +59,9 @@ class _EventStream(StreamingResponse):
 async def events(view: FleetView, *, is_empty: bool = False) -> AsyncIterator[bytes]:
     """Yield the events until the view is closed."""
     while not view.changes.is_closed:
+        seen = view.changes.count
         yield b"event: status\ndata: " + (b"{}" if is_empty else view.document()) + b"\n\n"
-        await view.changes.wait(HEARTBEAT_SECONDS)
+        await view.changes.wait(HEARTBEAT_SECONDS, seen)
 
 
 def history(request: Request) -> Response:

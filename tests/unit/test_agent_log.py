@@ -11,6 +11,7 @@ import pytest
 from tests.support.agent_page import Elements, Page, row
 from watcher.agent.page import details
 from watcher.agent.page.pages import LOG_LEVELS
+from watcher.fleet.logs import lines
 from watcher.fleet.logs.lines import LEVELS
 from watcher.fleet.status import WatcherState
 from watcher.terminal.message_text import LONGEST_TEXT
@@ -25,7 +26,7 @@ TRACEBACK = "Traceback: ValueError"
 
 
 def written(page: Page, *lines: dict[str, Any], more: str = TRACEBACK) -> None:
-    texts = [json.dumps({"ts": f"2024-01-01T12:00:0{number}.000Z", **line}) for number, line in enumerate(lines)]
+    texts = [json.dumps({"ts": f"2024-01-01T12:00:{number:02}.000Z", **line}) for number, line in enumerate(lines)]
     (page.deployment.log_dir / "shop.log").write_text("\n".join([*texts, more, ""]))
 
 
@@ -54,6 +55,17 @@ def test_status_lines_are_hidden_on_the_page_until_they_are_asked_for(page: Page
     assert "lag=1" in shown(page, "status=1")
     assert "status" in events(page)  # programs get what they always got
     assert "status" not in events(page, "status=0")
+
+
+def test_status_lines_that_are_hidden_are_not_parsed(page: Page, monkeypatch: pytest.MonkeyPatch) -> None:
+    parsed: list[bytes | str] = []
+    read = lines.json_object
+    monkeypatch.setattr(lines, "json_object", lambda text: parsed.append(text) or read(text))
+    written(page, LINES[0], *[LINES[1]] * 30, LINES[2], LINES[1], more=TRACEBACK)
+    found = page.get("/api/watchers/shop/log?status=0").json["lines"]
+    assert [each["event"] for each in found] == ["started", "Kafka is away", TRACEBACK]
+    assert found[2]["at"] == "2024-01-01T12:00:32.000Z"  # of the line before it
+    assert len(parsed) < 6
 
 
 @pytest.mark.parametrize(
@@ -121,3 +133,12 @@ def test_no_line_keeps_others_from_being_shown(page: Page, line: bytes) -> None:
     assert all(len(each["level"]) <= LONGEST_TEXT for each in lines)
     assert shown(page).count("usual") == 2
     assert page.get("/api/watchers/shop/log?level=error").status == 200
+
+
+def test_a_log_that_cannot_be_read_is_said_to_be(page: Page) -> None:
+    log = page.deployment.log_dir / "shop.log"
+    log.unlink()
+    assert events(page) == []
+    log.mkdir()
+    assert events(page) == ["the log cannot be read: Is a directory"]
+    assert "the log cannot be read: Is a directory" in shown(page)

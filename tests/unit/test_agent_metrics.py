@@ -140,6 +140,18 @@ def test_a_file_is_read_again_when_it_has_changed(tmp_path: Path) -> None:
     assert "watcher_x 2\n" in fleet_metrics(survey, workers)
 
 
+def test_a_process_that_supervisord_no_longer_tells_of_has_not_started_again() -> None:
+    """Then the start that its own status tells is used, which comes up to a second later."""
+    counts = AgentCounts()
+    for started_at in (1000, 1001):
+        process = Process("a", "RUNNING", pid=7, started_at=started_at, birth="boot/42")
+        counts.note([Row("a", WatcherState.STREAMING, True, process)])
+    assert counts.starts["a"] == 1
+    counts.note([Row("a", WatcherState.STREAMING, True, Process("a", "RUNNING", pid=7, started_at=1001, birth="boot/43"))])
+    counts.note([Row("a", WatcherState.STREAMING, True, Process("a", "RUNNING", pid=8, started_at=1002))])
+    assert counts.starts["a"] == 3
+
+
 def test_the_agent_adds_what_it_has_counted_and_itself(tmp_path: Path) -> None:
     counts = AgentCounts()
     counts.note([running("a")])

@@ -63,9 +63,9 @@ def test_the_page_is_made_once_for_all_who_look(page: Page, monkeypatch: pytest.
     made: list[RowChoice] = []
     whole = pages._fleet
 
-    def make(view: FleetView, survey: Survey, choice: RowChoice) -> bytes:
+    def make(view: FleetView, survey: Survey, choice: RowChoice, doubt: str) -> bytes:
         made.append(choice)
-        return whole(view, survey, choice)
+        return whole(view, survey, choice, doubt)
 
     monkeypatch.setattr(pages, "_fleet", make)
     page.show(streaming("a"), row("c", WatcherState.FAILED))

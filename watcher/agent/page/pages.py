@@ -67,11 +67,11 @@ CHARTS = (
 def fleet(request: Request) -> Response:
     """Answer `GET /?state=STATE&q=TEXT&sort=COLUMN` with a row for each watcher, or for those that are asked for."""
     view, choice = view_of(request), choice_of(request.query_params)
-    survey = view.survey
-    return _answer(view.pages.get(survey, choice, lambda: _fleet(view, survey, choice)))
+    survey, doubt = view.survey, view.doubt
+    return _answer(view.pages.get(survey, (choice, doubt), lambda: _fleet(view, survey, choice, doubt)))
 
 
-def _fleet(view: FleetView, survey: Survey, choice: RowChoice) -> bytes:
+def _fleet(view: FleetView, survey: Survey, choice: RowChoice, doubt: str) -> bytes:
     courses = [view.history.rates(row.name, SPARK_STEPS) for row in survey.rows]
     top = spark_top(courses)
     watchers = [watcher_view(row, survey.at, rates, top) for row, rates in zip(survey.rows, courses, strict=True)]
@@ -89,7 +89,7 @@ def _fleet(view: FleetView, survey: Survey, choice: RowChoice) -> bytes:
         level=overall(survey, watchers),
         summary=summary(survey, watchers),
         conf_dir=view.deployment.conf_dir,
-        trouble=view.trouble or survey.unwritable,
+        doubt=doubt or survey.unwritable,
     )
 
 
@@ -107,6 +107,7 @@ def watcher(request: Request) -> Response:
         view,
         at=at,
         watcher=watcher_view(row, at),
+        doubt=view.doubt or view.survey.unwritable,
         uptime=uptime.total_seconds() if uptime else None,
         way=way_of_changes(view.settings[name]) if name in view.settings else None,
         position_at=position_at(row),

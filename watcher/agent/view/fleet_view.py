@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 
@@ -34,6 +35,9 @@ ASK_AFTER = timedelta(seconds=10)
 """The time for which supervisord's answer is used, unless a process has been started or has ended since. To ask it costs more than
 all the rest of a look."""
 
+BLIND_SECONDS = 15.0
+"""The time without a look after which the latest one is doubted. Looks are at most 2.5 s apart, or 10 s if supervisord hangs."""
+
 PASSING = {"STARTING", "BACKOFF", "STOPPING"}
 """supervisord's states of a process that another one follows by itself."""
 
@@ -57,6 +61,7 @@ class FleetView:
         self.trouble = ""
         self.pages = OncePerSurvey()
         self._asked_at = self._read_at = LONG_AGO
+        self._looked_at = 0.0
         self._refreshing = threading.Lock()
         self._documents = OncePerSurvey()
         self._conf = ConfDirCache(fleet.deployment.conf_dir)
@@ -74,6 +79,13 @@ class FleetView:
     def settings(self) -> Mapping[str, Settings]:
         """The settings of all watchers whose configuration has no fault."""
         return self.loaded.watchers
+
+    @property
+    def doubt(self) -> str:
+        """The reason why the latest survey may be out of date, in a sentence; empty if there is none."""
+        if self.trouble or (seconds := time.monotonic() - self._looked_at) < BLIND_SECONDS:
+            return self.trouble
+        return f"the agent has not looked at the fleet for {int(seconds)} s"
 
     def row(self, name: str) -> Row | None:
         """One watcher in the latest survey; None if there is none with this name."""
@@ -101,6 +113,7 @@ class FleetView:
             self.survey: Survey = look(self.fleet, faults, self.supervised, reports.get, self._unapplied)
             self._reports.keep_only(faults)
             self.counts.note(self.survey.rows)
+            self._looked_at = time.monotonic()
 
     def _read_conf(self, *, anew: bool) -> None:
         if anew or abs(datetime.now(UTC) - self._read_at) >= READ_AFTER:

@@ -99,10 +99,11 @@ def _values(report: StatusReport, before: StatusReport | None) -> dict[str, floa
 
 
 def rates(report: StatusReport, before: StatusReport | None) -> dict[str, float]:
-    """Events per second between two reports, by operation; empty if no time lies between them. A new process counts from zero."""
+    """Events per second between two reports, by operation; empty if no time lies between them. A new process counts from zero; one
+    that is looked at for the first time, and has run for long, would tell the average of all that time."""
     same = before is not None and before.pid == report.pid and before.started_at == report.started_at
     since, counted = (before.updated_at, before.events) if before and same else (report.started_at, {})
     seconds = (report.updated_at - since).total_seconds()
-    if seconds <= 0:
+    if seconds <= 0 or (before is None and seconds > 2 * STEP_SECONDS):
         return {}
     return {name: max(0, report.events.get(name, 0) - counted.get(name, 0)) / seconds for name in ROW_OPERATIONS}

@@ -110,7 +110,7 @@ class Row:
     def foreigner(self) -> str:
         """The worker without a lease that has just written for this watcher, which has one; empty if there was none."""
         live = self.live
-        return (live and live.foreigner) or ""
+        return (live.foreigner or "") if live else ""
 
     @property
     def live(self) -> StatusReport | None:

@@ -39,7 +39,7 @@ class JsonRecord:
         """
         if not isinstance(data, dict):
             return None
-        values = {}
+        values: dict[str, Any] = {}
         for name, key, _, plain, read, is_required in cls.fields():
             value = data.get(key)
             if type(value) is not plain:

@@ -16,8 +16,8 @@ from watcher.agent.view.fleet_view import FleetView
 from watcher.agent.view.history import STEP_SECONDS
 from watcher.status.report import PUBLIC, StatusReport
 
-WATCHED_SECONDS = 0.5
-"""The interval between two looks while somebody follows the view."""
+WATCHED_SECONDS = 0.75
+"""The interval between two looks while somebody follows the view: a state is to show within a second, and looks cost most."""
 UNWATCHED_SECONDS = 2.5
 """The interval while nobody follows it."""
 

@@ -19,5 +19,5 @@ def birth_of(pid: int) -> str:
 
 def stat_field(pid: int, number: int) -> str:
     """Read a field of /proc/<pid>/stat after the name. Fields are counted from 1 as in the manual page. Errors: OSError."""
-    behind_the_name = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return behind_the_name[number - 3]
+    behind_the_name = Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()  # the name may be no text
+    return behind_the_name[number - 3].decode()

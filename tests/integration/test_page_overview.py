@@ -16,7 +16,6 @@ from tests.support.accessibility import accessibility_faults
 from tests.support.agent_page import NOW, TOKEN, Page, error, row
 from tests.support.page_tabs import tabs
 from watcher.fleet.status import Row, WatcherState
-from watcher.operations import ROW_OPERATIONS
 
 MANY = 60
 
@@ -46,10 +45,9 @@ def shown(tmp_path_factory: pytest.TempPathFactory) -> Page:
     page = Page(tmp_path_factory.mktemp("fleet"), token=TOKEN, read_without_token=True)
     page.show(*fleet(MANY))
     random = Random(1)  # any course will do, as long as it is the same
-    page.view.history.of = lambda name, steps=720: {  # type: ignore[method-assign]  # a history that nobody has to wait for
-        "at": [NOW.timestamp() - 5 * step for step in reversed(range(steps))],
-        **{operation: [random.uniform(0, 50) for _ in range(steps)] for operation in ROW_OPERATIONS},
-    }
+    page.view.history.rates = lambda name, steps=720: [  # type: ignore[method-assign]  # a history that nobody has to wait for
+        random.uniform(0, 200) for _ in range(steps)
+    ]
     return page
 
 

@@ -6,14 +6,17 @@ import asyncio
 import errno
 import logging
 import resource
+import time
 from typing import Any
 
 import pytest
+import uvicorn
 
+from watcher.agent import server as server_module
 from watcher.agent.http import connection
 from watcher.agent.http.connection import DEAF_SECONDS, MOST_CONNECTIONS, SILENT_SECONDS, HttpConnection, most_connections
 from watcher.agent.lanes import Crowded, Lane
-from watcher.agent.server import OutOfFiles
+from watcher.agent.server import HttpServer, OutOfFiles
 
 
 class Transport:
@@ -118,3 +121,31 @@ def test_no_more_may_wait_for_a_lane_than_it_holds() -> None:
         return [*await asyncio.gather(*working), await lane.run(work)]
 
     assert asyncio.run(crowd()) == [1, 1, 1, 1]
+
+
+def test_the_server_wakes_now_and_then_and_ends_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def run() -> list[float]:
+        server = HttpServer(uvicorn.Config(lambda: None))
+        silent = accepted(server.server_state.connections, since=time.monotonic() - SILENT_SECONDS - 1)
+        ticks: list[float] = []
+        second = asyncio.Event()
+
+        async def tick(_: int) -> bool:
+            ticks.append(time.monotonic())
+            if len(ticks) == 2:
+                second.set()
+            return server.should_exit
+
+        monkeypatch.setattr(server, "on_tick", tick)
+        monkeypatch.setattr(server_module, "TICK_SECONDS", 0.2)
+        serving = asyncio.create_task(server.main_loop())
+        await asyncio.wait_for(second.wait(), 30)
+        assert is_ended(silent)
+        monkeypatch.setattr(server_module, "TICK_SECONDS", 60)
+        await asyncio.sleep(0)
+        server.end()
+        await asyncio.wait_for(serving, 30)
+        return ticks
+
+    first, second, *_ = asyncio.run(run())
+    assert second - first >= 0.19

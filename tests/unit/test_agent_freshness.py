@@ -16,11 +16,12 @@ from typing import Any
 import pytest
 
 from tests.support.status_reports import written
-from watcher.agent.http.api import events
+from watcher.agent import files
+from watcher.agent.http.api import HEARTBEAT_SECONDS, events
 from watcher.agent.view import fleet_view, freshness
 from watcher.agent.view.fleet_view import FleetView
 from watcher.agent.view.freshness import CALM_SECONDS, _Keeper
-from watcher.config import Deployment
+from watcher.config import Deployment, Loaded, load
 from watcher.config.agent_settings import AgentSettings
 from watcher.fleet.control import Fleet
 from watcher.fleet.status import Row
@@ -140,6 +141,21 @@ def test_conf_d_is_read_again_without_asking_supervisord(seen: Seen, monkeypatch
     assert seen.asked == 1
 
 
+def test_what_changes_while_conf_d_is_read_is_seen_at_the_next_look(seen: Seen, monkeypatch: pytest.MonkeyPatch) -> None:
+    def read_and_change(conf_dir: Path) -> Loaded:
+        loaded = load(conf_dir)
+        (conf_dir / "a.toml").write_text(SETTINGS.format(name="a") + "batch_size = 7\n")
+        return loaded
+
+    (seen.here.conf_dir / "a.toml").write_text(SETTINGS.format(name="a") + "batch_size = 66\n")
+    with monkeypatch.context() as patch:
+        patch.setattr(files, "load", read_and_change)
+        seen.look_at(3, monkeypatch)
+    assert seen.view.settings["a"].batch_size == 66
+    seen.look_at(3, monkeypatch)
+    assert seen.view.settings["a"].batch_size == 7
+
+
 def test_a_disabled_watcher_is_seen_at_the_next_look(seen: Seen) -> None:
     seen.view.fleet.disabled.add("b")
     seen.view.refresh()
@@ -154,7 +170,7 @@ def test_states_are_told_at_once_and_figures_now_and_then(seen: Seen, monkeypatc
 
     async def follow() -> None:
         keeper = _Keeper(seen.view)
-        following = asyncio.create_task(seen.view.changes.wait(60))
+        following = asyncio.create_task(seen.view.changes.wait(60, seen.view.changes.count))
         await seen.view.changes.listener(60)
 
         async def look_after(seconds: float, **changes: Any) -> None:
@@ -169,10 +185,17 @@ def test_states_are_told_at_once_and_figures_now_and_then(seen: Seen, monkeypatc
         await look_after(0.5, sequence=2, state="waiting")
         await look_after(0.5, sequence=3, state="waiting")
         await look_after(CALM_SECONDS, sequence=3, state="waiting")
+        await look_after(0.5, sequence=3, state="waiting", lastError=away(0))
+        await look_after(0.5, sequence=3, state="waiting", lastError=away(1))  # the same once more
+        await look_after(CALM_SECONDS, sequence=3, state="waiting", lastError=away(2))
         following.cancel()
 
     asyncio.run(follow())
-    assert announced == [1000.0, 1002.5, 1003.5, 1006.0]
+    assert announced == [1000.0, 1002.5, 1003.5, 1006.0, 1006.5, 1009.0]
+
+
+def away(seconds: float) -> dict[str, Any]:
+    return {"at": NOW + timedelta(seconds=seconds), "message": "Kafka is away", "hint": "", "component": "kafka", "exitCode": None}
 
 
 def with_rows(seen: Seen, change: Callable[[Row], Row]) -> None:
@@ -221,6 +244,16 @@ def test_a_page_is_told_that_there_is_something_new_and_not_what(seen: Seen) -> 
 
     assert asyncio.run(first(is_empty=True)) == b"event: status\ndata: {}\n\n"
     assert asyncio.run(first(is_empty=False)) == b"event: status\ndata: " + seen.view.document() + b"\n\n"
+
+
+def test_a_page_is_told_what_changes_while_it_takes_the_last_event(seen: Seen) -> None:
+    async def follow() -> None:
+        following = events(seen.view, is_empty=True)
+        await anext(following)  # here it is sent, which may take long
+        seen.view.changes.announce()
+        await asyncio.wait_for(anext(following), HEARTBEAT_SECONDS / 2)
+
+    asyncio.run(follow())
 
 
 def test_the_document_is_made_once_for_all_who_ask(seen: Seen) -> None:

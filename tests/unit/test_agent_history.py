@@ -35,9 +35,15 @@ def history_of(*rows: Row) -> dict[str, list[float | None]]:
 def test_rates_are_by_the_workers_own_clock() -> None:
     """The agent looks every 5 s and the worker writes every 2 s: between two reports are 4 s or 6 s."""
     course = history_of(row(report(0, 1000)), row(report(4, 1040)), row(report(10, 1040)))
-    assert course["insert"] == [10.0, 10.0, 0.0]
-    assert course["update"] == [0.0, 0.0, 0.0]
+    assert course["insert"] == [None, 10.0, 0.0]
+    assert course["update"] == [None, 0.0, 0.0]
     assert course["at"] == [0.0, 5.0, 10.0]
+
+
+def test_nothing_is_known_of_the_time_before_the_first_look() -> None:
+    """An agent that is started beside workers which have run for days must not show their average as the present rate."""
+    assert history_of(row(report(0, 10**9)))["insert"] == [None]
+    assert history_of(row(report(0, 30, startedAt=NOW - timedelta(seconds=3))))["insert"] == [10.0]
 
 
 def test_a_new_process_counts_from_zero() -> None:
@@ -61,6 +67,15 @@ def test_nothing_is_known_of_one_that_is_gone_or_hangs() -> None:
     assert course["insert"][1:] == [None, None, None]
 
 
+def test_the_rates_of_all_operations_together() -> None:
+    history = History()
+    for step, events in enumerate(({"insert": 100}, {"insert": 140, "delete": 20}, None)):
+        history.add(5.0 * step, [row(report(5 * step, 0, events=events) if events else None)])
+    assert history.rates("a") == [None, 12.0, None]
+    assert history.rates("a", steps=1) == [None]
+    assert history.rates("b") == []
+
+
 def test_an_hour_and_no_longer() -> None:
     history = History()
     for step in range(STEPS + 3):
@@ -69,6 +84,25 @@ def test_an_hour_and_no_longer() -> None:
     assert {len(series) for series in course.values()} == {STEPS}
     assert course["at"][0] == 15.0
     assert list(course) == ["at", *SERIES]
+
+
+def test_steps_that_were_missed_are_not_known() -> None:
+    """As while the host was suspended, or the agent could not look."""
+    history = History()
+    for at in (0.0, 5.0, 14.9, 34.9):
+        history.add(at, [row(report(at, 0))])
+    assert history.rates("a") == [None, 0.0, 0.0, None, None, None, 0.0]
+    assert history.of("a")["at"] == [0.0, 5.0, 14.9, 19.9, 24.9, 29.9, 34.9]
+    history.add(10_000.0, [row(report(10_000, 0))])
+    assert history.rates("a") == [*[None] * (STEPS - 1), 0.0]
+
+
+def test_what_lies_ahead_of_a_clock_that_was_set_back_is_dropped() -> None:
+    history = History()
+    for at in (0.0, 5.0, 10.0, 15.0, 7.0):
+        history.add(at, [row(report(at, 0, lagSeconds=at))])
+    assert history.of("a")["at"] == [0.0, 5.0, 7.0]
+    assert history.of("a")["lagSeconds"] == [0.0, 5.0, 7.0]
 
 
 def test_watchers_that_are_gone_are_forgotten() -> None:

@@ -22,6 +22,7 @@ from watcher.agent.http.app import create_app
 from watcher.agent.http.guard import Guard, is_of_this_host
 from watcher.agent.metrics.exposition import CONTENT_TYPE
 from watcher.agent.page import pages
+from watcher.agent.view import fleet_view
 from watcher.agent.view.fleet_view import FleetView
 from watcher.config import Deployment
 from watcher.config.agent_settings import AgentSettings
@@ -313,6 +314,19 @@ def test_ready_says_why_not_for_each_watcher(agent: Agent) -> None:
     assert watchers["a"] == {"ready": False, "state": "waiting", "reason": "MongoDB does not answer"}
     assert "b.toml" in watchers["b"]["reason"]
     assert watchers["c"] == {"ready": True, "state": "disabled", "reason": None}
+
+
+def test_an_agent_that_cannot_look_is_neither_healthy_nor_believed(agent: Agent, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(agent.view, "supervised", Supervised(os.getpid()))
+    agent.view.fleet.disabled.add("b")
+    agent.view.refresh()
+    assert [agent.get(path).status for path in ("/healthz", "/readyz")] == [200, 200]
+    monkeypatch.setattr(fleet_view, "BLIND_SECONDS", 0.0)
+    said = "the agent has not looked at the fleet for 0 s"
+    assert agent.get("/healthz").json == {"healthy": False, "reason": said}
+    assert (agent.get("/readyz").status, agent.get("/readyz").json["ready"]) == (503, False)
+    for path in ("/", "/watchers/a"):
+        assert f"What follows may be old: {said}" in agent.get(path).text
 
 
 def test_ready_when_all_stream_that_should(agent: Agent, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.status_reports import report_of
-from watcher.agent.view.hung import can_write, overdue
+from watcher.agent.view.hung import SEEN_SECONDS, HungWorkers, overdue
 from watcher.fleet.status import WatcherState, row
 from watcher.fleet.supervisord import Process
 from watcher.fleet.survey import Survey
@@ -36,8 +36,25 @@ def test_one_that_somebody_runs_by_hand_is_not_ours() -> None:
     assert overdue(silent_for(100), {}, 30) == []
 
 
-def test_where_nobody_can_write_nobody_hangs(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    assert can_write(tmp_path)
+def test_a_clock_that_was_set_makes_nobody_hang(tmp_path: Path) -> None:
+    """All reports are an hour old when the host wakes up, until the workers have written again."""
+    hung = HungWorkers(tmp_path)
+    assert hung.due(["a", "b"], 100.0) == []
+    assert hung.due(["b"], 102.0) == []
+    assert hung.due(["a", "b"], 100.0 + SEEN_SECONDS) == ["b"]
+    assert hung.due(["a"], 102.0 + SEEN_SECONDS) == []
+
+
+def test_where_nobody_can_write_nobody_hangs_and_that_is_said_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    run_dir = tmp_path / "run"
+    hung = HungWorkers(run_dir)
     with caplog.at_level(logging.WARNING):
-        assert not can_write(tmp_path / "gone")
-    assert "not restarted" in caplog.text
+        assert [hung.due(["a"], second) for second in (0.0, 10.0, 20.0)] == [[]] * 3
+    assert [record.message for record in caplog.records] == [
+        f"workers that look hung are not restarted: nothing can be written to {run_dir}"
+    ]
+    run_dir.mkdir()
+    assert hung.due(["a"], 30.0) == ["a"]
+    run_dir.rmdir()
+    assert hung.due(["a"], 40.0) == []
+    assert len(caplog.records) == 2

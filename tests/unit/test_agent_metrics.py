@@ -24,7 +24,7 @@ from watcher.fleet.supervisord import Process
 from watcher.fleet.survey import Survey
 
 NOW = datetime(2024, 1, 1, 12, tzinfo=UTC)
-AWKWARD = 'a "quoted" \\ back\nslash {}, é ='
+AWKWARD = 'a "quoted" \\ back\nslash {}, é = and what only Python takes for ends of lines: \u2028 \x85 \x0c \x1d \r'
 
 
 def worker_text(name: str, *, seed: int = 1) -> str:
@@ -105,15 +105,16 @@ def test_numbers(number: str) -> None:
 
 
 def test_only_workers_that_run_and_write_have_series_but_all_are_up_or_not(tmp_path: Path) -> None:
-    for name in ("a", "hung", "gone", "old", "unknown"):
+    for name in ("a", "hung", "gone", "old", "future", "unknown"):
         (tmp_path / f"{name}.prom").write_text(worker_text(name))
-    long_ago = time.time() - 60
-    os.utime(tmp_path / "old.prom", (long_ago, long_ago))
+    for name, at in (("old", time.time() - 60), ("future", time.time() + 60)):  # the second if the clock was set back since
+        os.utime(tmp_path / f"{name}.prom", (at, at))
     rows = (
         running("a"),
         running("hung", WatcherState.HUNG),
         ended("gone"),
         running("old"),
+        running("future"),
         running("unknown", WatcherState.UNKNOWN),
         running("stalled", WatcherState.STALLED),
     )
@@ -121,7 +122,7 @@ def test_only_workers_that_run_and_write_have_series_but_all_are_up_or_not(tmp_p
     values = {(name, dict(labels).get("watcher")): value for name, labels, value in samples(text)}
     assert [watcher for name, watcher in values if name == "watcher_lag_seconds"] == ["a"]
     up = {watcher: value for (name, watcher), value in values.items() if name == "watcher_up"}
-    assert up == {"a": 1, "hung": 0, "gone": 0, "old": 1, "unknown": 1, "stalled": 1}
+    assert up == {"a": 1, "hung": 0, "gone": 0, "old": 1, "future": 1, "unknown": 1, "stalled": 1}
     assert values["watcher_hung", "hung"] == values["watcher_stalled", "stalled"] == values["watcher_supervisor_up", None] == 1
     assert values["watcher_hung", "stalled"] == values["watcher_stalled", "hung"] == values["watcher_enabled", "gone"] == 0
     assert values["watcher_exit_code", "gone"] == 80
@@ -137,6 +138,18 @@ def test_a_file_is_read_again_when_it_has_changed(tmp_path: Path) -> None:
     (tmp_path / "a.new").write_text("# TYPE watcher_x gauge\nwatcher_x 2\n")
     (tmp_path / "a.new").replace(tmp_path / "a.prom")
     assert "watcher_x 2\n" in fleet_metrics(survey, workers)
+
+
+def test_a_process_that_supervisord_no_longer_tells_of_has_not_started_again() -> None:
+    """Then the start that its own status tells is used, which comes up to a second later."""
+    counts = AgentCounts()
+    for started_at in (1000, 1001):
+        process = Process("a", "RUNNING", pid=7, started_at=started_at, birth="boot/42")
+        counts.note([Row("a", WatcherState.STREAMING, True, process)])
+    assert counts.starts["a"] == 1
+    counts.note([Row("a", WatcherState.STREAMING, True, Process("a", "RUNNING", pid=7, started_at=1001, birth="boot/43"))])
+    counts.note([Row("a", WatcherState.STREAMING, True, Process("a", "RUNNING", pid=8, started_at=1002))])
+    assert counts.starts["a"] == 3
 
 
 def test_the_agent_adds_what_it_has_counted_and_itself(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -10,8 +11,11 @@ from typing import Any
 import pytest
 
 from tests.support.agent_page import NOW, Elements, Page, names_in_order, row
-from watcher.agent.page.row_choice import COLUMNS
+from watcher.agent.page import pages
+from watcher.agent.page.row_choice import COLUMNS, RowChoice
+from watcher.agent.view.fleet_view import FleetView
 from watcher.fleet.status import Row, WatcherState
+from watcher.fleet.survey import Survey
 
 
 @pytest.fixture
@@ -53,6 +57,25 @@ def test_states_are_counted_and_lead_to_their_watchers(page: Page) -> None:
     assert names_in_order(page.get("/?state=not_started").text) == ["d"]
     assert names_in_order(page.get("/?state=streaming").text) == ["a", "b"]
     assert "5 all 2 streaming" in words(page, "/?state=failed")
+
+
+def test_the_page_is_made_once_for_all_who_look(page: Page, monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[RowChoice] = []
+    whole = pages._fleet
+
+    def make(view: FleetView, survey: Survey, choice: RowChoice, doubt: str) -> bytes:
+        made.append(choice)
+        return whole(view, survey, choice, doubt)
+
+    monkeypatch.setattr(pages, "_fleet", make)
+    page.show(streaming("a"), row("c", WatcherState.FAILED))
+    with ThreadPoolExecutor(8) as lookers:
+        first, *others = lookers.map(lambda _: page.get("/").text, range(8))
+    assert set(others) == {first}
+    assert names_in_order(page.get("/?state=failed").text) == ["c"]
+    assert made == [RowChoice(), RowChoice(state=WatcherState.FAILED)]
+    page.show(streaming("a"))
+    assert names_in_order(page.get("/").text) == ["a"]
 
 
 def test_the_chosen_state_leads_back_to_all(page: Page) -> None:

@@ -26,11 +26,12 @@ from watcher.agent.page.model import (
     summary,
     watcher_view,
 )
-from watcher.agent.page.words import count_in_words, rate_in_words
+from watcher.agent.page.words import capitalize_first, count_in_words, rate_in_words
 from watcher.agent.view.settings_changes import SettingsChanges
 from watcher.config import load
 from watcher.fleet.status import WatcherState
 from watcher.fleet.survey import Survey
+from watcher.fleet.troubles import DISABLED, UNAPPLIED
 
 pytest_plugins = ["tests.support.agent_page_fixtures"]
 
@@ -240,9 +241,10 @@ def test_how_a_watcher_would_come_back_is_on_both_pages(page: Page) -> None:
     page.show(changed, disabled, row("billing", WatcherState.STREAMING), row("old", WatcherState.DISABLED))
     words = Elements(page.get().text).text
     assert words.count("changed, not applied") == 1
-    assert [watcher_view(each, NOW).marks for each in (changed, disabled)] == [["changed, not applied"], ["disabled"]]
-    assert "watcherctl apply" in Elements(page.get("/watchers/shop").text).text
-    assert "watcherctl enable crm" in Elements(page.get("/watchers/crm").text).text
+    assert [watcher_view(each, NOW).remarks for each in (changed, disabled)] == [(UNAPPLIED,), (DISABLED,)]
+    shop, crm = (Elements(page.get(f"/watchers/{name}").text).text for name in ("shop", "crm"))
+    assert f"{capitalize_first(UNAPPLIED.text)}. Hint:  watcherctl apply" in shop
+    assert f"{capitalize_first(DISABLED.text)}. Hint:  watcherctl enable crm" in crm
     assert "watcherctl apply" not in page.get("/watchers/billing").text
 
 
@@ -251,7 +253,7 @@ def test_a_running_watcher_with_a_fault_in_its_file_is_said_to_run(page: Page) -
     page.view.refresh(ask_anew=True)
     page.show(row("shop", WatcherState.STREAMING, "shop.toml:1 batch_sise"))
     assert "Runs with its old settings, for its file has a fault: shop.toml:1" in Elements(page.get().text).text
-    assert "It runs with its old settings" in Elements(page.get("/watchers/shop").text).text
+    assert "Runs with its old settings, for its file has a fault:" in Elements(page.get("/watchers/shop").text).text
 
 
 def test_what_is_not_applied_is_worked_out_again_only_after_a_change(page: Page) -> None:

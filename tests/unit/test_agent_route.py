@@ -34,12 +34,22 @@ def test_the_way_from_the_database_to_the_topics(page: Page) -> None:
     assert PASSWORD not in shown
 
 
+def test_several_databases_are_named_as_the_settings_choose_them(page: Page) -> None:
+    shared = CONF.replace("CLIENT", "shop").replace(":27017/shop", ":27017")
+    chosen = 'watch_databases = ["tenant_*", "crm"]\nexclude_databases = ["tenant_test"]\n'
+    (page.deployment.conf_dir / "shop.toml").write_text(shared + chosen)
+    page.view.refresh(ask_anew=True)
+    shown = words(page, row("shop", WatcherState.STREAMING))
+    assert "MongoDB localhost:27017 , databases tenant_* , crm without tenant_test → Kafka localhost:9092" in shown
+
+
 def test_the_position_has_its_time(page: Page) -> None:
     at = NOW - timedelta(minutes=3)
     assert "Position 2024-01-01T11:57:00.000Z , 3m ago" in words(
         page, row("shop", WatcherState.STOPPED, positionTime=int(at.timestamp()))
     )
-    assert "Position" not in words(page, row("shop", WatcherState.STREAMING, positionTime=None))
+    for unknown in (None, 10**18, -(10**18), 253_402_300_800):
+        assert "Position" not in words(page, row("shop", WatcherState.STREAMING, positionTime=unknown))
 
 
 @pytest.mark.parametrize(

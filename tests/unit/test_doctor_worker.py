@@ -17,6 +17,7 @@ from watcher.doctor.check import Finding, Outcome
 from watcher.doctor.worker import WorkerSeen, active, restarts, same_settings, snapshot, state, throttling
 from watcher.fleet.status import Row, row
 from watcher.fleet.supervisord import Process
+from watcher.fleet.troubles import UNAPPLIED
 
 OK, WARNING, FAILED, NOT_CHECKED = Outcome.OK, Outcome.WARNING, Outcome.FAILED, Outcome.NOT_CHECKED
 SETTINGS = as_settings(watcher_settings("mongodb://h/dashboard", "h:9092", "dashboard"))
@@ -91,7 +92,7 @@ def test_a_worker_that_hangs() -> None:
 
 
 def test_a_worker_that_runs_with_earlier_settings() -> None:
-    check_fix(same_settings(worker(replace(dashboard(), is_unapplied=True))), WARNING, "earlier settings", "watcherctl apply")
+    check_fix(same_settings(worker(replace(dashboard(), is_unapplied=True))), WARNING, UNAPPLIED.text, "watcherctl apply")
     assert same_settings(worker(dashboard())).outcome is OK
     judged(same_settings(worker(ended())), NOT_CHECKED, "because it does not run")
 

@@ -51,6 +51,14 @@ def test_level_and_since(tmp_path: Path) -> None:
     assert shown(files, wanted=Wanted(since=datetime(2024, 1, 1, 12, 0, 4, tzinfo=UTC))) == ["b4", "a5"]
 
 
+def test_a_log_that_is_rotated_while_it_is_read_costs_nothing_else(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """supervisord renames the file, and opens a new one a moment later."""
+    files = two_logs(tmp_path)
+    there = Path.exists
+    monkeypatch.setattr(Path, "exists", lambda path: path == tmp_path / "gone.log" or there(path))
+    assert shown({**files, "gone": tmp_path / "gone.log"}) == shown(files)
+
+
 def test_rotated_files_are_read_when_needed(tmp_path: Path) -> None:
     files = two_logs(tmp_path)
     (tmp_path / "a.log.1").write_text(entry(0, "a0"))

@@ -143,6 +143,8 @@ def test_program_files(tmp_path: Path) -> None:
     assert (tmp_path / "programs").stat().st_mode & 0o777 == 0o700
     files.keep_only({"a"})
     assert files.read_all() == {"a": "A"}
+    (tmp_path / "programs" / "gone.conf").symlink_to("nowhere")  # as if it were removed between the list and the reading
+    assert files.read_all() == {"a": "A"}
 
 
 def test_base_of_the_deployment_wins(tmp_path: Path) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -84,6 +86,14 @@ def test_a_standby_says_since_when_by_the_time_of_day_here(minutes: int, words: 
 
 def test_a_worker_that_no_longer_writes_is_hung() -> None:
     assert state(process(), report(updatedAt=NOW - HUNG_AFTER - timedelta(seconds=1))) is WatcherState.HUNG
+
+
+def test_a_report_of_the_future_is_as_old_as_the_clock_was_set_back() -> None:
+    hung = row("dashboard", process(), report(updatedAt=NOW + HUNG_AFTER + timedelta(seconds=1)), now=NOW)
+    assert (hung.state, hung.live) == (WatcherState.HUNG, None)
+    assert state(process(), report(updatedAt=NOW + timedelta(seconds=1))) is WatcherState.STREAMING
+    silent = process(started_at=int((NOW + timedelta(hours=1)).timestamp()))
+    assert state(silent, None) is WatcherState.UNKNOWN
 
 
 @pytest.mark.parametrize(("birth", "expected"), [(True, WatcherState.HUNG), (False, WatcherState.STOPPED)])
@@ -184,3 +194,19 @@ def test_without_times_nothing_is_called_stalled() -> None:
 
 def test_a_first_position_that_is_never_committed_is_a_stall() -> None:
     assert state(process(), report(serverTime=SERVER, positionTime=SERVER - 200)) is WatcherState.STALLED
+
+
+NAMED = "import ctypes, time; ctypes.CDLL(None).prctl(15, b'\\xff) R 1', 0, 0, 0); print(flush=True); time.sleep(60)"  # PR_SET_NAME
+
+
+def test_another_process_may_have_any_name() -> None:
+    """A worker that is gone may have left its process id to one whose name is no text."""
+    with subprocess.Popen([sys.executable, "-c", NAMED], stdout=subprocess.PIPE) as other:
+        try:
+            assert other.stdout
+            other.stdout.readline()
+            assert b"\xff) R 1" in Path(f"/proc/{other.pid}/stat").read_bytes()
+            assert not is_still(other.pid, "boot/42")
+            assert is_still(other.pid, birth_of(other.pid))
+        finally:
+            other.kill()

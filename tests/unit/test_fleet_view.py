@@ -81,13 +81,14 @@ def test_an_error_cannot_control_the_terminal() -> None:
 def test_what_would_come_back_in_another_way_is_named() -> None:
     changed, disabled = replace(dashboard(), is_unapplied=True), replace(dashboard(), name="sales", enabled=False)
     stopped_for_good = replace(in_state(WatcherState.DISABLED), enabled=False)
-    assert list(marks(survey_of(changed, disabled, stopped_for_good))) == [
-        "changed, and not applied: dashboard",
+    another = replace(disabled, name="users")
+    assert list(marks(survey_of(changed, disabled, stopped_for_good, another))) == [
+        "dashboard: changed in conf.d since the start, and not applied",
         "    hint: watcherctl apply",
-        "disabled, so they do not come back with supervisord: sales",
-        "    hint: watcherctl enable sales",
+        "sales, users: disabled, so not started again with supervisord",
+        "    hint: watcherctl enable sales users",
     ]
-    assert "changed, and not applied: dashboard" in plain(survey_of(changed))
+    assert "dashboard: changed in conf.d since the start, and not applied" in plain(survey_of(changed))
     assert list(marks(survey_of(dashboard()))) == []
 
 
@@ -155,6 +156,16 @@ def test_why_a_worker_could_not_be_started_is_shown() -> None:
     process = Process("dashboard", "FATAL", started_at=int(NOW.timestamp()), spawn_error="unknown error making dispatchers: EACCES")
     seen = survey_of(row("dashboard", process, written(), now=NOW))
     assert list(errors(seen)) == ["dashboard: could not be started: unknown error making dispatchers: EACCES"]
+
+
+def test_no_text_of_others_moves_the_terminals_cursor() -> None:
+    """Errors hold what servers have answered, and faults what stands in a file."""
+    evil = "\x1b[2J\u202eevil\n"
+    told = {"at": NOW, "message": evil, "hint": evil, "exitCode": 1}
+    process = Process("dashboard", "FATAL", started_at=int(START.timestamp()), exit_status=1, spawn_error=evil)
+    seen = survey_of(row("dashboard", process, written(state="failed", lastError=told), now=NOW, fault=evil))
+    assert len(lines := list(errors(seen))) == 4
+    assert all(line.isprintable() and "evil" in line for line in lines)
 
 
 def test_a_hung_worker_has_no_rate_and_no_lag() -> None:
@@ -227,6 +238,13 @@ def test_a_line_of_log() -> None:
     hostile = {"ts": "12:00", "level": "info", "event": "watches a\x1b[2J\nfake line", "collection": "b\x1b]0;title\x07"}
     assert readable(log_line(json.dumps(hostile))) == r"12:00 info    watches a\x1b[2J\nfake line collection=b\x1b]0;title\x07"
     assert readable(log_line("raw \x1b[2J")) == r"raw \x1b[2J"
+
+
+def test_no_line_of_log_controls_the_terminal() -> None:
+    evil = "\x1b[2J\u202e\x9b31m\ud800\n"
+    told = {"ts": evil, "level": evil, "event": evil, "key": evil, evil: "value"}
+    assert readable(log_line(json.dumps(told))).isprintable()
+    assert readable(log_line("\tFile \x1b[31mx")) == "\tFile \\x1b[31mx"
 
 
 def test_lines_of_log_are_named_and_have_no_colours_in_a_pipe(capsys: pytest.CaptureFixture[str]) -> None:

@@ -205,7 +205,7 @@ def test_start_tells_of_disabled_watchers(run: Run, capsys: pytest.CaptureFixtur
     run_command_line(["start", "--all"])
     assert "shop: left out, as it is disabled\n" in capsys.readouterr().err
     run_command_line(["start", "shop"])
-    assert "shop: it is disabled, so it does not come back with supervisord; watcherctl enable shop\n" in capsys.readouterr().err
+    assert "shop: disabled, so not started again with supervisord; watcherctl enable shop\n" in capsys.readouterr().err
 
 
 def test_start_tells_of_changes_that_are_not_applied(
@@ -217,4 +217,4 @@ def test_start_tells_of_changes_that_are_not_applied(
     _, document = run("start", "shop", "books")
     assert [each.get("unapplied") for each in document["watchers"]] == [None, True]
     run_command_line(["start", "shop"])
-    assert "shop: its file has changed since it was started; watcherctl apply restarts it\n" in capsys.readouterr().err
+    assert "shop: changed in conf.d since the start, and not applied; watcherctl apply\n" in capsys.readouterr().err

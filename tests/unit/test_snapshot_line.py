@@ -44,6 +44,7 @@ def status(**changes: Any) -> SnapshotStatus:
         ),
         ({"collection_estimate": None, "estimate": None, "seconds_left": None}, "users 12,345 · 8,100/s"),
         ({"collection": "", "documents_per_second": 0.0, "seconds_left": None}, "12,345 of about 20,000 documents"),
+        ({"documents_per_second": 0.4, "seconds_left": None}, "users 12,345 of about 20,000 · 0.4/s"),
         ({"waits_for": "the stream is behind"}, "waits at 12,345 of about 20,000 documents: the stream is behind"),
         ({"state": "paused"}, "paused at 12,345 of about 20,000 documents"),
         ({"state": "completed", "ended_at": ENDED}, "completed 3m ago: 12,345 documents"),

@@ -60,11 +60,11 @@ class ConfDirCache:
         self._loaded: Loaded | None = None
 
     def get(self) -> Loaded:
-        """The current configuration."""
+        """The current configuration. The files are looked at before they are read, so that no change in between is missed; those
+        with secrets are known only afterwards, so for them it is read once more."""
         marks = self._look()
         if self._loaded is None or marks != self._marks:
-            self._loaded = load(self._conf_dir)
-            self._marks = self._look()
+            self._loaded, self._marks = load(self._conf_dir), marks
         return self._loaded
 
     def _look(self) -> dict[Path, Mark | None]:

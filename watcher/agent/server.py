@@ -27,6 +27,9 @@ RETRY_SECONDS = 5.0
 TELL_SECONDS = 60.0
 _NO_ROOM = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}  # see accept(2)
 
+TICK_SECONDS = 1.0
+"""The time between two looks at the connections, and at the clock for the date in answers."""
+
 GOODBYE_SECONDS = 2
 """The time that pending answers get when the agent is stopped."""
 
@@ -113,8 +116,24 @@ class OutOfFiles:
             logger.error("no connection can be accepted: %s", error.strerror, extra={"hint": "raise LimitNOFILE, or ulimit -n"})
 
 
-class _Server(uvicorn.Server):
+class HttpServer(uvicorn.Server):
     """A server without signal handlers: uvicorn's own would end the process by the signal instead of with exit code 0."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self._ending = asyncio.Event()
+
+    def end(self) -> None:
+        """Let `serve` return, after the answers under way."""
+        self.should_exit = True
+        self._ending.set()
+
+    async def main_loop(self) -> None:
+        """Wake once a second until `end` is called. uvicorn would wake ten times, which takes longer than all looks."""
+        while not await self.on_tick(0):
+            sweep(self.server_state.connections)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._ending.wait(), TICK_SECONDS)
 
     def capture_signals(self) -> contextlib.AbstractContextManager[None]:  # type: ignore[override]
         return contextlib.nullcontext()
@@ -140,13 +159,11 @@ async def _answer(view: FleetView, listening: socket.socket, stopping: asyncio.E
         server_header=False,
         timeout_graceful_shutdown=GOODBYE_SECONDS,
     )
-    server = _Server(config)
+    server = HttpServer(config)
     answering = asyncio.create_task(server.serve([listening]))
-    sweeping = asyncio.create_task(sweep(server.server_state.connections))
     stop = asyncio.create_task(stopping.wait())
     await asyncio.wait({answering, stop}, return_when=asyncio.FIRST_COMPLETED)
     stop.cancel()
-    sweeping.cancel()
     view.changes.close()  # ends the event streams
-    server.should_exit = True
+    server.end()
     await answering

@@ -13,7 +13,7 @@ from watcher.errors import QUOTA_HINT
 from watcher.fleet.control import Fleet
 from watcher.fleet.status import Row, WatcherState
 from watcher.fleet.survey import Survey, survey
-from watcher.fleet.troubles import THROTTLED_SECONDS, reason, throttled_in_words
+from watcher.fleet.troubles import THROTTLED_SECONDS, UNAPPLIED, reason, throttled_in_words
 from watcher.terminal.durations import duration_in_words
 from watcher.terminal.message_text import printable
 from watcher.terminal.snapshot_line import snapshot_line
@@ -111,7 +111,7 @@ def same_settings(worker: WorkerSeen) -> Finding:
     if not worker.row.is_running:
         return not_checked(NOT_RUNNING)
     if worker.row.is_unapplied:
-        return warning("it runs with earlier settings than those of conf.d", "watcherctl apply")
+        return warning(UNAPPLIED.text, UNAPPLIED.hint)
     return ok("those of conf.d")
 
 

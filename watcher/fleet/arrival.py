@@ -12,6 +12,7 @@ from watcher.fleet.control import Fleet
 from watcher.fleet.polling import STEP_SECONDS, is_still
 from watcher.fleet.status import Row, WatcherState, belongs_to
 from watcher.fleet.survey import survey
+from watcher.fleet.troubles import not_spawned
 
 RESPAWNS = 3
 """A worker that supervisord had to start this many times while we waited counts as failed."""
@@ -103,7 +104,7 @@ def _without_words(row: Row) -> str:
     """A message for a worker that has not written an error itself."""
     process = row.process
     if process and process.spawn_error:
-        return f"could not be started: {process.spawn_error}"
+        return not_spawned(process.spawn_error)
     if process and process.state == "EXITED":
         return f"ended with exit status {process.exit_status}"
     if row.live and row.state is WatcherState.BACKING_OFF:

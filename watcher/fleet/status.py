@@ -10,7 +10,8 @@ from watcher.fleet.supervisord import Process
 from watcher.status.report import LastError, StatusReport, WorkerState
 
 HUNG_AFTER = timedelta(seconds=20)
-"""Workers write their status every 2 s. After ten missed writes something is wrong."""
+"""Workers write their status every 2 s. After ten missed writes something is wrong. A time that lies so far ahead is as old: the
+clock was set back since."""
 
 STALLED_AFTER = timedelta(seconds=60)
 """An idle worker saves its position every 10 s. After six missed saves it is stuck."""
@@ -52,6 +53,12 @@ _NOT_STREAMING_YET = {WatcherState.OPENING, WatcherState.WAITING, WatcherState.B
 GONE = "is no longer in conf.d; watcherctl apply stops it"
 """The fault of a watcher that only supervisord still has."""
 
+WITH_OLD_SETTINGS = "with its old settings, for its file has a fault:"
+"""Words for how a watcher runs in spite of a fault in its configuration, which follows."""
+
+RECENT = timedelta(hours=1)
+"""The time for which an error is news after it is over."""
+
 AS_IT_SHOULD_BE = {WatcherState.STREAMING, WatcherState.STANDBY, WatcherState.DISABLED}
 
 
@@ -90,7 +97,7 @@ class Row:
     def fault_in_words(self) -> str:
         """The fault, and of a watcher that runs in spite of it, that it does; empty if there is none."""
         if self.is_running and self.fault not in ("", GONE):
-            return f"runs with its old settings, for its file has a fault: {self.fault}"
+            return f"runs {WITH_OLD_SETTINGS} {self.fault}"
         return self.fault
 
     @property
@@ -102,7 +109,8 @@ class Row:
     @property
     def foreigner(self) -> str:
         """The worker without a lease that has just written for this watcher, which has one; empty if there was none."""
-        return (self.live.foreigner or "") if self.live else ""
+        live = self.live
+        return (live.foreigner or "") if live else ""
 
     @property
     def live(self) -> StatusReport | None:
@@ -124,6 +132,10 @@ class Row:
     def spawn_error(self) -> str:
         """The reason why supervisord could not start a process; empty if it could."""
         return self.process.spawn_error if self.process and not self.process.is_running else ""
+
+    def recent_error(self, now: datetime) -> LastError | None:
+        """The last error, unless it has been over for longer than RECENT."""
+        return None if self.error and self.is_over and now - self.error.at >= RECENT else self.error
 
     @property
     def is_over(self) -> bool:
@@ -218,9 +230,9 @@ def _running_state(process: Process, report: StatusReport | None, now: datetime)
     if process.state == "STOPPING":
         return WatcherState.STOPPING
     if report is None or not belongs_to(report, process):
-        age = now - datetime.fromtimestamp(process.started_at, UTC)
+        age = abs(now - datetime.fromtimestamp(process.started_at, UTC))
         return WatcherState.OPENING if age < HUNG_AFTER else WatcherState.UNKNOWN
-    if now - report.updated_at > HUNG_AFTER:
+    if abs(now - report.updated_at) > HUNG_AFTER:
         return WatcherState.HUNG
     state = _REPORTED.get(report.state, WatcherState.UNKNOWN)
     return WatcherState.STALLED if state is WatcherState.STREAMING and is_stalled(report) else state

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
+from xml.parsers.expat import ExpatError
 
 from watcher.fleet.errors import FleetError, NotRunning, closed_to_us
 from watcher.fleet.polling import wait_for
@@ -132,7 +133,7 @@ def _translated(call: Callable[[], T], path: Path) -> T:
         raise closed_to_us(path) from error
     except TimeoutError as error:
         raise FleetError(f"supervisord did not answer within {ANSWER_SECONDS} s", hint="see log/supervisord.log") from error
-    except (OSError, http.client.HTTPException, xmlrpc.client.ProtocolError) as error:
+    except (OSError, http.client.HTTPException, xmlrpc.client.ProtocolError, xmlrpc.client.ResponseError, ExpatError) as error:
         raise FleetError(f"supervisord broke off the conversation: {error!r}", hint="see log/supervisord.log") from error
 
 

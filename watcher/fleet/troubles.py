@@ -1,8 +1,9 @@
-"""Troubles of a watcher in words: the reason why it does not stream, and what its worker tells of while it works. No I/O."""
+"""A watcher's state and troubles in words, each in one place for all who show them: what its state means, why it does not stream,
+what its worker tells of while it works, and how it would come back. No I/O."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from watcher.errors import QUOTA_HINT
@@ -14,24 +15,45 @@ QUOTA = "Quota of Kafka"
 THROTTLED_SECONDS = 1.0
 """Seconds of the last minute from which on a quota is worth a word."""
 
-_REASONS = {
+MEANINGS = {
+    WatcherState.STREAMING: "changes go to Kafka",
+    WatcherState.STANDBY: "another host has the watcher; this one takes over when that fails",
+    WatcherState.OPENING: "connecting, and finding its position",
+    WatcherState.WAITING: "MongoDB or Kafka is away; it goes on by itself when they are back",
+    WatcherState.BACKING_OFF: "it ended several times within a minute, and waits before it tries again",
+    WatcherState.STOPPING: "finishing the transaction in hand",
     WatcherState.STALLED: "MongoDB moves on, and no position has been committed for a minute",
     WatcherState.HUNG: "the process runs, but has not written its status for 20 seconds",
     WatcherState.STOPPED: "it was stopped",
+    WatcherState.FAILED: "it ended with an error, or its configuration has faults",
+    WatcherState.DISABLED: "not running, and not meant to",
     WatcherState.NOT_STARTED: "it has never run",
     WatcherState.UNKNOWN: "the process runs, but has not written a status that can be read",
 }
+
+_NO_ERROR = {WatcherState.STALLED, WatcherState.HUNG, WatcherState.STOPPED, WatcherState.NOT_STARTED, WatcherState.UNKNOWN}
+"""The states whose meaning is the reason, whatever the last error was."""
 
 
 def reason(row: Row) -> str:
     """The reason why a watcher does not stream, in a sentence."""
     if row.fault and not row.is_running:
         return row.fault
-    if row.state in _REASONS:
-        return _REASONS[row.state]
+    if row.state in _NO_ERROR:
+        return MEANINGS[row.state]
     if row.spawn_error:
-        return f"it could not be started: {row.spawn_error}"
+        return not_spawned(row.spawn_error)
     return row.error.message if row.error else f"it is {row.state}"
+
+
+def faults(row: Row) -> list[str]:
+    """A sentence each about a fault of its configuration, and about a process that could not be started."""
+    return [*filter(None, (row.fault_in_words, row.spawn_error and not_spawned(row.spawn_error)))]
+
+
+def not_spawned(error: str) -> str:
+    """Say that supervisord could not start the process, and why."""
+    return f"could not be started: {error}"
 
 
 class Trouble(NamedTuple):
@@ -59,3 +81,25 @@ def troubles(row: Row) -> Iterator[Trouble]:
 def throttled_in_words(seconds: float) -> str:
     """Say that Kafka has held back the writes for so many of the last 60 seconds."""
     return f"Kafka held its writes back for {seconds:.0f} s of the last minute, because a quota is used up"
+
+
+class Remark(NamedTuple):
+    """A remark on how running watchers would come back: in a few words beside a name, in words that suit one or several after their
+    names and a colon, and the command that changes it, for their names."""
+
+    mark: str
+    text: str
+    hint: str
+
+    def hint_for(self, names: Sequence[str]) -> str:
+        """The command for these watchers."""
+        return self.hint.format(" ".join(names))
+
+
+UNAPPLIED = Remark("changed, not applied", "changed in conf.d since the start, and not applied", "watcherctl apply")
+DISABLED = Remark("disabled", "disabled, so not started again with supervisord", "watcherctl enable {}")
+
+
+def remarks(row: Row) -> list[Remark]:
+    """The remarks on a running watcher."""
+    return [*([UNAPPLIED] if row.is_unapplied else ()), *([DISABLED] if row.is_running and not row.enabled else ())]

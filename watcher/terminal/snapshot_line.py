@@ -36,8 +36,8 @@ def snapshot_line(snapshot: SnapshotStatus, now: datetime, *, is_live: bool) -> 
 
 def rate_and_rest(snapshot: SnapshotStatus) -> Iterator[str]:
     """Yield how fast it is and how long it will take, as far as that can be told."""
-    if snapshot.documents_per_second:
-        yield f"{snapshot.documents_per_second:,.0f}/s"
+    if rate := snapshot.documents_per_second:
+        yield f"{rate:,.0f}/s" if rate >= 1 else f"{rate:.1f}/s"
     if snapshot.seconds_left is not None:
         yield f"about {_roughly(snapshot.seconds_left)} left"
 

@@ -59,8 +59,9 @@ class _EventStream(StreamingResponse):
 async def events(view: FleetView, *, is_empty: bool = False) -> AsyncIterator[bytes]:
     """Yield the events until the view is closed."""
     while not view.changes.is_closed:
+        seen = view.changes.count
         yield b"event: status\ndata: " + (b"{}" if is_empty else view.document()) + b"\n\n"
-        await view.changes.wait(HEARTBEAT_SECONDS)
+        await view.changes.wait(HEARTBEAT_SECONDS, seen)
 
 
 def history(request: Request) -> Response:
@@ -112,15 +113,18 @@ async def healthz(request: Request) -> Response:
     """Answer `GET /healthz`: 200 if the agent runs and supervisord answers, else 503. The watchers' states do not matter."""
     view = view_of(request)
     running = view.supervised.pid is not None
-    reason = view.trouble or (None if running else "supervisord does not run")
+    reason = view.doubt or (None if running else "supervisord does not run")
     return json_answer({"healthy": reason is None, "reason": reason}, 503 if reason else 200)
 
 
 async def readyz(request: Request) -> Response:
-    """Answer `GET /readyz`: 200 if every watcher meant to stream does, else 503. A client that may read also gets the reasons."""
+    """Answer `GET /readyz`: 200 if every watcher meant to stream does, and that is not in doubt, else 503. A client that may read
+    also gets the reasons."""
     view = view_of(request)
-    ready = is_ready(view.survey)
-    return json_answer(readiness(view.survey) if may_read(view.agent, request.headers) else {"ready": ready}, 200 if ready else 503)
+    document: dict[str, Any] = {"ready": is_ready(view.survey) and not view.doubt}
+    if may_read(view.agent, request.headers):
+        document = readiness(view.survey) | document | {"doubt": view.doubt or None}
+    return json_answer(document, 200 if document["ready"] else 503)
 
 
 def watcher_name(request: Request) -> str:

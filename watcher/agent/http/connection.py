@@ -33,8 +33,6 @@ SILENT_SECONDS = 10.0
 DEAF_SECONDS = 30.0
 """The longest time for which a client may read nothing of an answer."""
 
-SWEEP_SECONDS = 1.0
-
 
 class HttpConnection(H11Protocol):
     """One connection, and the time since which it has made no progress: no request came, or nothing of the answer was read."""
@@ -83,13 +81,11 @@ def most_connections() -> int:
     return MOST_CONNECTIONS if files == resource.RLIM_INFINITY else min(MOST_CONNECTIONS, files // FILES_PER_CONNECTION)
 
 
-async def sweep(connections: Iterable[object]) -> None:
-    """End connections that make no progress, until cancelled."""
-    while True:
-        await asyncio.sleep(SWEEP_SECONDS)
-        now = time.monotonic()
-        for connection in [*_own(connections)]:
-            connection.look(now)
+def sweep(connections: Iterable[object]) -> None:
+    """End connections that have made no progress for too long. To be called every second or so."""
+    now = time.monotonic()
+    for connection in [*_own(connections)]:
+        connection.look(now)
 
 
 def _own(connections: Iterable[object]) -> Iterable[HttpConnection]:

@@ -33,7 +33,7 @@ class WorkerMetrics:
         if not row.is_running or row.state in _SILENT:
             return False
         try:
-            age = time.time() - self._path_of(row.name).stat().st_mtime
+            age = abs(time.time() - self._path_of(row.name).stat().st_mtime)
         except OSError:
             return False
         return age <= HUNG_AFTER.total_seconds()
@@ -41,7 +41,7 @@ class WorkerMetrics:
 
 def _read(path: Path) -> dict[str, Family]:
     try:
-        return parse(path.read_text(encoding="utf-8", errors="replace"))
+        return parse(path.read_bytes().decode(errors="replace"))
     except OSError:
         return {}
 

@@ -37,7 +37,7 @@ def parse(text: str) -> dict[str, Family]:
     """The families of one exposition, by name. Malformed lines, and samples under another family's TYPE, are left out."""
     families: dict[str, Family] = {}
     names: Mapping[str, Family] = {}
-    for line in text.splitlines():
+    for line in text.split("\n"):  # the format knows no other end of a line, and a database may have any in its name
         if header := _HEADER.fullmatch(line):
             what, name, rest = header[1], header[2], header[3] or ""
             family = families.setdefault(name, Family())

@@ -23,11 +23,12 @@ class AgentCounts:
 
     starts: Counter[str] = field(default_factory=Counter)
     hung_restarts: Counter[str] = field(default_factory=Counter)
-    _seen: dict[str, tuple[int, int]] = field(default_factory=dict)
+    _seen: dict[str, tuple[int, str | int]] = field(default_factory=dict)
 
     def note(self, rows: Iterable[Row]) -> None:
         """Count each process that was not there last time."""
-        seen = {row.name: (row.process.pid, row.process.started_at) for row in rows if row.process and row.process.pid}
+        processes = {row.name: row.process for row in rows if row.process and row.process.pid}
+        seen = {name: (process.pid, process.birth or process.started_at) for name, process in processes.items()}
         self.starts.update(name for name, process in seen.items() if self._seen.get(name) != process)
         self._seen |= seen
 

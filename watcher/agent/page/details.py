@@ -99,7 +99,11 @@ def log_shown(deployment: Deployment, name: str, count: int, choice: LogChoice) 
 @lru_cache(maxsize=LOGS_KEPT)
 def _log(name: str, path: Path, _version: object, count: int, choice: LogChoice) -> Sequence[dict[str, Any]]:
     """Look for lines in this version of the file; the page asks again whenever anything has changed."""
-    return tuple(_line(line) for line in last_lines({name: path}, count, choice, MOST_LOG_BYTES))
+    try:
+        lines = last_lines({name: path}, count, choice, MOST_LOG_BYTES)
+    except OSError as error:
+        lines = [Line(name, f"the log cannot be read: {error.strerror}")]
+    return tuple(map(_line, lines))
 
 
 def _read(
@@ -140,7 +144,7 @@ def _line(line: Line) -> dict[str, Any]:
     fields = line.fields or {}
     return {
         "at": None if line.at == NO_TIME else iso(line.at),
-        "level": str(fields.get("level", "")),
+        "level": short(fields.get("level", "")),
         "event": short(fields.get("event", "")) if line.fields is not None else short(line.text),
         "rest": short(" ".join(pairs(fields))),
     }

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from watcher.fleet.logs.lines import LEVELS, Line, Wanted
+from watcher.fleet.logs.lines import LEVELS, Line, Wanted, head_of
 
 LONGEST_TEXT = 200
 """Limit in characters for the text to look for."""
@@ -20,6 +21,11 @@ class LogChoice(Wanted):
 
     text: str = ""
     has_status: bool = True
+
+    @property
+    def unwanted(self) -> re.Pattern[bytes]:
+        """As of all logs, and the beginning of those that tell the status."""
+        return head_of(self.level, "" if self.has_status else STATUS_EVENT)
 
     def __contains__(self, line: Line) -> bool:
         """True if the line is among those that were asked for."""

@@ -11,12 +11,9 @@ from watcher.agent.page.snapshot import SnapshotView, snapshot_view, steps
 from watcher.agent.page.spark import Rates, Spark, spark
 from watcher.fleet.status import Row, WatcherState
 from watcher.fleet.survey import Survey
-from watcher.fleet.troubles import Trouble, troubles
-from watcher.status.report import LastError
+from watcher.fleet.troubles import MEANINGS, Remark, Trouble, faults, remarks, troubles
+from watcher.status.report import LastError, StatusReport
 from watcher.terminal.durations import headroom_in_words
-
-RECENT = timedelta(hours=1)
-"""The time for which an error is still shown after it is over."""
 
 LAG_SECONDS = 60.0
 HEADROOM_SECONDS = 3600.0
@@ -57,29 +54,14 @@ _URGENCY = list(Level)
 _IN_A_SENTENCE = {WatcherState.STANDBY: "on standby", WatcherState.UNKNOWN: "in an unknown state"}
 """The states that are no word for what a watcher is."""
 
-_MEANINGS = {
-    WatcherState.STREAMING: "changes go to Kafka",
-    WatcherState.STANDBY: "another host has the watcher; this one takes over when that fails",
-    WatcherState.OPENING: "connecting, and finding its position",
-    WatcherState.WAITING: "MongoDB or Kafka is away; it goes on by itself when they are back",
-    WatcherState.BACKING_OFF: "it ended several times within a minute, and waits before it tries again",
-    WatcherState.STOPPING: "finishing the transaction in hand",
-    WatcherState.STALLED: "it streams and MongoDB moves on, but no position has been committed for a minute",
-    WatcherState.HUNG: "the process runs, but has not written its status for 20 seconds",
-    WatcherState.STOPPED: "it ran, and was stopped",
-    WatcherState.FAILED: "it ended with an error, or its configuration has faults",
-    WatcherState.DISABLED: "not running, and not meant to",
-    WatcherState.NOT_STARTED: "it has never run",
-    WatcherState.UNKNOWN: "the process runs, but has not written a status that could be read",
-}
-
 
 @dataclass(frozen=True, slots=True)
 class WatcherView:
-    """One watcher as the page shows it. `row` has the numbers. `headroom` is the headroom in words. `snapshot_steps` are the
-    commands that it offers for the snapshot."""
+    """One watcher as the page shows it. `row` has the numbers, and `live` those that are current, if any are. `headroom` is the
+    headroom in words. `snapshot_steps` are the commands that it offers for the snapshot."""
 
     row: Row
+    live: StatusReport | None
     headroom_seconds: float | None
     headroom: str
     is_near_loss: bool
@@ -90,7 +72,10 @@ class WatcherView:
     snapshot_steps: tuple[str, ...]
     elsewhere: str
     """Of a standby: where the watcher is active."""
+    faults: tuple[str, ...]
     troubles: tuple[Trouble, ...]
+    remarks: tuple[Remark, ...]
+    """Those on how it would come back."""
 
     @property
     def state(self) -> str:
@@ -100,45 +85,42 @@ class WatcherView:
     @property
     def meaning(self) -> str:
         """An explanation of the state."""
-        return _MEANINGS[self.row.state]
-
-    @property
-    def marks(self) -> list[str]:
-        """Remarks on how it would come back, in a few words each."""
-        disabled = self.row.is_running and not self.row.enabled
-        return ["changed, not applied"] * self.row.is_unapplied + ["disabled"] * disabled
+        return MEANINGS[self.row.state]
 
     @property
     def lag_seconds(self) -> float | None:
         """The lag; None if no worker tells."""
-        return self.row.live.lag_seconds if self.row.live else None
+        return self.live.lag_seconds if self.live else None
 
     @property
     def events_per_second(self) -> float | None:
         """The present rate; None if no worker tells."""
-        return self.row.live.events_per_second if self.row.live else None
+        return self.live.events_per_second if self.live else None
 
     @property
     def is_behind(self) -> bool:
         """True if the lag should be marked."""
-        return self.lag_seconds is not None and self.lag_seconds >= LAG_SECONDS
+        return (self.lag_seconds or 0.0) >= LAG_SECONDS
 
 
 def watcher_view(row: Row, at: datetime, rates: Rates = (), top: float = 1.0) -> WatcherView:
     """Make the page's view of one watcher at the moment `at`. Its sparkline shows `rates`, on a scale that ends at `top`."""
-    headroom = row.headroom_seconds(at)
+    headroom, live = row.headroom_seconds(at), row.live
     return WatcherView(
         row,
+        live,
         headroom,
         headroom_in_words(headroom, row.oplog_full),
         _is_near_loss(row, at),
         LEVELS[row.state],
-        _error(row, at),
-        spark(rates, top, is_live=row.live is not None),
+        row.recent_error(at),
+        spark(rates, top, is_live=live is not None),
         snapshot_view(row, at),
         steps(row),
         row.active_elsewhere(at),
+        tuple(faults(row)),
         tuple(troubles(row)),
+        tuple(remarks(row)),
     )
 
 
@@ -176,11 +158,6 @@ def _is_near_loss(row: Row, at: datetime) -> bool:
     is_young = report.updated_at - report.started_at < YOUNG
     oplog = (report.headroom_seconds or 0) + (report.lag_seconds or 0)
     return headroom < HEADROOM_SHARE * oplog or (headroom < HEADROOM_SECONDS and not is_young)
-
-
-def _error(row: Row, at: datetime) -> LastError | None:
-    """The watcher's last error; None if it has been over for longer than RECENT."""
-    return None if row.error and row.is_over and at - row.error.at >= RECENT else row.error
 
 
 def _counts(watchers: Sequence[WatcherView]) -> dict[WatcherState, int]:

@@ -14,10 +14,12 @@ from watcher.fleet.status import Row, WatcherState
 
 @dataclass(frozen=True, slots=True)
 class WayOfChanges:
-    """The addresses of both sides, the database and the topics. A topic may have placeholders, as `shop.{collection}` has."""
+    """The addresses of both sides, the databases and the topics. A database may be a glob, and `excluded` are left out of them. A
+    topic may have placeholders, as `shop.{collection}` has."""
 
     mongodb: str
-    database: str
+    databases: tuple[str, ...]
+    excluded: tuple[str, ...]
     kafka: str
     topics: tuple[str, ...]
 
@@ -25,13 +27,17 @@ class WayOfChanges:
 def way_of_changes(settings: Settings) -> WayOfChanges:
     """Read the way from a watcher's settings. It has no secret."""
     hosts = parse_uri(settings.mongodb_uri.get_secret_value()).hosts
-    return WayOfChanges(hosts, settings.database, settings.kafka_brokers, tuple(dict.fromkeys(_topics(settings))))
+    scope, topics = settings.scope, tuple(dict.fromkeys(_topics(settings)))
+    return WayOfChanges(hosts, scope.databases or (scope.name,), scope.exclude_databases, settings.kafka_brokers, topics)
 
 
 def position_at(row: Row) -> datetime | None:
-    """The time of the committed position, by MongoDB's clock; None if it is not known."""
+    """The time of the committed position, by MongoDB's clock; None if it is not known, or no time that there is."""
     seconds = row.report.position_time if row.report else None
-    return None if seconds is None else datetime.fromtimestamp(seconds, UTC)
+    try:
+        return None if seconds is None else datetime.fromtimestamp(seconds, UTC)
+    except (ValueError, OverflowError, OSError):
+        return None
 
 
 def activity(row: Row, at: datetime) -> str:

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from watcher.agent.page.words import rate_in_words
-from watcher.operations import ROW_OPERATIONS
 
 SPARK_STEPS = 60
 SPARK_MINUTES = 5
@@ -16,9 +15,6 @@ SPARK_HEIGHT = 48
 
 _MARGIN = 2
 _LEADING_DIGITS = (1, 2, 5, 10)
-
-History = Mapping[str, Sequence[float | None]]
-"""The content of `/api/watchers/{name}/history`: lists of equal length, with one value for each step."""
 
 Rates = Sequence[float | None]
 """Events per second, with one value for each step; None where nothing is known."""
@@ -32,11 +28,6 @@ class Spark:
     words: str
 
 
-def rates_of(history: History) -> Rates:
-    """The rates of all operations together."""
-    return [_sum(step) for step in zip(*(history[operation] for operation in ROW_OPERATIONS), strict=True)]
-
-
 def spark_top(courses: Iterable[Rates]) -> float:
     """The end of the scale for all courses, per second: 1, 2 or 5 times a power of ten, so that it seldom moves."""
     top = max((rate for rates in courses for rate in rates if rate is not None), default=0.0)
@@ -47,12 +38,12 @@ def spark_top(courses: Iterable[Rates]) -> float:
 def spark(rates: Rates, top: float, *, is_live: bool = True) -> Spark:
     """Draw the last rates from left to right, from zero to `top` on a logarithmic scale. What is not known is a gap.
 
-    If `is_live`, the last rate is the current one.
+    If `is_live`, the last rate is the current one, if it is known.
     """
     known = [rate for rate in rates if rate is not None]
     if not known:
         return Spark("", "events per second: nothing known")
-    now = f"now {rate_in_words(known[-1])}, " if is_live else ""
+    now = f"now {rate_in_words(rates[-1])}, " if is_live and rates[-1] is not None else ""
     return Spark(_path(rates, top), f"events per second, last {SPARK_MINUTES} minutes: {now}highest {rate_in_words(max(known))}")
 
 
@@ -74,10 +65,3 @@ def _heights(rates: Rates, top: float) -> list[int | None]:
     """Units from above. The scale is logarithmic, so that busy watchers do not flatten the others; zero is zero."""
     floor, unit = SPARK_HEIGHT - _MARGIN, (SPARK_HEIGHT - 2 * _MARGIN) / math.log1p(top)
     return [None if rate is None else round(floor - unit * math.log1p(min(rate, top))) for rate in rates]
-
-
-def _sum(values: Sequence[float | None]) -> float | None:
-    if None not in values:
-        return sum(values)  # type: ignore[arg-type]  # there is no None
-    known = [value for value in values if value is not None]
-    return sum(known) if known else None

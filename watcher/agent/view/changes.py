@@ -8,11 +8,12 @@ from collections.abc import Iterator
 
 
 class ChangeSignal:
-    """Wakes all waiting tasks. To be used only in the event loop's thread."""
+    """Wakes all waiting tasks, and counts the changes. To be used only in the event loop's thread."""
 
     def __init__(self) -> None:
         self.is_closed = False
         self.followers = 0
+        self.count = 0
         self._waiting = 0
         self._event = asyncio.Event()
         self._arrived = asyncio.Event()
@@ -24,6 +25,7 @@ class ChangeSignal:
 
     def announce(self) -> None:
         """Wake the waiting tasks: something has changed."""
+        self.count += 1
         self._event.set()
         self._event = asyncio.Event()
 
@@ -41,8 +43,10 @@ class ChangeSignal:
         finally:
             self.followers -= 1
 
-    async def wait(self, seconds: float) -> None:
-        """Wait until something changes, at most for `seconds`."""
+    async def wait(self, seconds: float, seen: int) -> None:
+        """Wait until something changes, at most for `seconds`; not at all if that has happened since `count` was `seen`."""
+        if self.count != seen:
+            return
         self._waiting += 1
         self._arrived.set()
         try:

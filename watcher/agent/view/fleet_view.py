@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 
@@ -14,6 +15,7 @@ from watcher.agent.metrics.content import WorkerMetrics, agent_metrics
 from watcher.agent.metrics.own_metrics import AgentCounts
 from watcher.agent.view.changes import ChangeSignal
 from watcher.agent.view.history import History
+from watcher.agent.view.once import OncePerSurvey
 from watcher.agent.view.settings_changes import SettingsChanges
 from watcher.config import Deployment, Loaded, Settings
 from watcher.config.agent_settings import AgentSettings
@@ -33,6 +35,9 @@ ASK_AFTER = timedelta(seconds=10)
 """The time for which supervisord's answer is used, unless a process has been started or has ended since. To ask it costs more than
 all the rest of a look."""
 
+BLIND_SECONDS = 15.0
+"""The time without a look after which the latest one is doubted. Looks are at most 2.5 s apart, or 10 s if supervisord hangs."""
+
 PASSING = {"STARTING", "BACKOFF", "STOPPING"}
 """supervisord's states of a process that another one follows by itself."""
 
@@ -43,7 +48,7 @@ class FleetView:
     """The latest look at the fleet. Any thread may read and refresh it.
 
     `supervised` is supervisord's last answer. `trouble` is the reason why it does not answer; it is empty if supervisord answers or
-    does not run.
+    does not run. `pages` has what the page shows of the latest survey.
     """
 
     def __init__(self, fleet: Fleet, agent: AgentSettings) -> None:
@@ -54,9 +59,11 @@ class FleetView:
         self.counts = AgentCounts()
         self.supervised = Supervised()
         self.trouble = ""
+        self.pages = OncePerSurvey()
         self._asked_at = self._read_at = LONG_AGO
+        self._looked_at = 0.0
         self._refreshing = threading.Lock()
-        self._document: tuple[Survey | None, bytes] = (None, b"")
+        self._documents = OncePerSurvey()
         self._conf = ConfDirCache(fleet.deployment.conf_dir)
         self._reports = FileCache(fleet.deployment.status_file, read_report)
         self._changes_of_settings = SettingsChanges(fleet)
@@ -73,16 +80,21 @@ class FleetView:
         """The settings of all watchers whose configuration has no fault."""
         return self.loaded.watchers
 
+    @property
+    def doubt(self) -> str:
+        """The reason why the latest survey may be out of date, in a sentence; empty if there is none."""
+        if self.trouble or (seconds := time.monotonic() - self._looked_at) < BLIND_SECONDS:
+            return self.trouble
+        return f"the agent has not looked at the fleet for {int(seconds)} s"
+
     def row(self, name: str) -> Row | None:
         """One watcher in the latest survey; None if there is none with this name."""
         return next((row for row in self.survey.rows if row.name == name), None)
 
     def document(self) -> bytes:
         """The document of `watcherctl status --json` as of the latest survey, made once for all who ask for it."""
-        survey, text = self._document
-        if survey is not self.survey:
-            survey, text = self._document = self.survey, orjson.dumps(as_json(self.survey))
-        return text
+        survey = self.survey
+        return self._documents.get(survey, None, lambda: orjson.dumps(as_json(survey)))
 
     def metrics(self) -> str:
         """All metrics in Prometheus' text format."""
@@ -101,6 +113,7 @@ class FleetView:
             self.survey: Survey = look(self.fleet, faults, self.supervised, reports.get, self._unapplied)
             self._reports.keep_only(faults)
             self.counts.note(self.survey.rows)
+            self._looked_at = time.monotonic()
 
     def _read_conf(self, *, anew: bool) -> None:
         if anew or abs(datetime.now(UTC) - self._read_at) >= READ_AFTER:

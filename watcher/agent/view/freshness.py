@@ -16,8 +16,8 @@ from watcher.agent.view.fleet_view import FleetView
 from watcher.agent.view.history import STEP_SECONDS
 from watcher.status.report import PUBLIC, StatusReport
 
-WATCHED_SECONDS = 0.5
-"""The interval between two looks while somebody follows the view."""
+WATCHED_SECONDS = 0.75
+"""The interval between two looks while somebody follows the view: a state is to show within a second, and looks cost most."""
 UNWATCHED_SECONDS = 2.5
 """The interval while nobody follows it."""
 
@@ -33,7 +33,7 @@ _RESTLESS = {"updatedAt", "lastCommitAt", "rssBytes", "cpuSeconds", "headroomSec
 
 _FIGURES = attrgetter(*(each.name for each in StatusReport.fields() if each.key in PUBLIC and each.key not in _RESTLESS))
 
-_STATE = attrgetter("name", "state", "enabled", "fault", "is_unapplied", "process", "error")
+_STATE = attrgetter("name", "state", "enabled", "fault", "is_unapplied", "process")
 
 _Told = tuple[list[Any], list[Any]]
 
@@ -65,6 +65,7 @@ class _Keeper:
         self._next_sample = time.monotonic()
         self._told: _Told = ([], [])
         self._told_at = -math.inf
+        self._hung = hung.HungWorkers(view.deployment.run_dir)
         self._restarts: set[asyncio.Future[None]] = set()
         self._looking = ThreadPoolExecutor(1, "look")
         self._restarting = ThreadPoolExecutor(RESTARTS_AT_ONCE, "restart")
@@ -94,15 +95,17 @@ class _Keeper:
         view = self._view
         self._restarts = {task for task in self._restarts if not task.done()}
         names = hung.overdue(view.survey, view.supervised.processes, view.agent.restart_hung_after_seconds)
-        if names and not self._restarts and hung.can_write(view.deployment.run_dir):
-            for name in names:
-                work = partial(hung.restart, view.fleet, name, view.counts.hung_restarts)
-                self._restarts.add(asyncio.get_running_loop().run_in_executor(self._restarting, work))
+        due = self._hung.due(names, time.monotonic())
+        for name in () if self._restarts else due:
+            work = partial(hung.restart, view.fleet, name, view.counts.hung_restarts)
+            self._restarts.add(asyncio.get_running_loop().run_in_executor(self._restarting, work))
 
 
 def _noticeable(view: FleetView) -> _Told:
     """The state of the fleet and of its watchers, as far as the page shows it, and their figures without those that change all the
-    time: as they are, since they are only compared."""
+    time: as they are, since they are only compared. The same error once more is a figure: each attempt in an outage ends so."""
     survey = view.survey
     fleet = (view.trouble, survey.trouble, survey.supervisord_pid)
-    return [fleet, *map(_STATE, survey.rows)], [_FIGURES(row.report) if row.report else None for row in survey.rows]
+    errors = [row.error for row in survey.rows]
+    states = [fleet, *map(_STATE, survey.rows), *(error and (error.message, error.exit_code) for error in errors)]
+    return states, [*(_FIGURES(row.report) if row.report else None for row in survey.rows), *errors]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from array import array
+from bisect import bisect_left
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from operator import attrgetter
@@ -30,11 +31,26 @@ class _Course:
     """One watcher's columns. They are packed arrays, since fifty watchers have 360,000 numbers."""
 
     at: array[float] = field(default_factory=lambda: array("d"))
+    rates: array[float] = field(default_factory=lambda: array("d"))
+    """Those of all operations together: the overview shows them for each watcher, so they are not added up for each look at it."""
     columns: dict[str, array[float]] = field(default_factory=lambda: {name: array("d") for name in SERIES})
     before: StatusReport | None = None
 
     def add(self, at: float, values: Mapping[str, float]) -> None:
-        for column, value in ((self.at, at), *((self.columns[name], values.get(name, UNKNOWN)) for name in SERIES)):
+        """Add a sample. Of steps that were missed, as while the host was suspended, nothing is known; and samples that lie ahead of
+        it, because the clock was set back, are dropped."""
+        kept = bisect_left(self.at, at)
+        for column in (self.at, self.rates, *self.columns.values()):
+            del column[kept:]
+        missed = min(int((at - self.at[-1]) / STEP_SECONDS) - 1, STEPS) if self.at else 0
+        for steps in range(missed, 0, -1):
+            self._append(at - steps * STEP_SECONDS, {})
+        self._append(at, values)
+
+    def _append(self, at: float, values: Mapping[str, float]) -> None:
+        rate = sum(values.get(name, UNKNOWN) for name in ROW_OPERATIONS)
+        columns = ((self.columns[name], values.get(name, UNKNOWN)) for name in SERIES)
+        for column, value in ((self.at, at), (self.rates, rate), *columns):
             column.append(value)
             del column[:-STEPS]
 
@@ -64,6 +80,11 @@ class History:
         known = {series: _known(column[-steps:]) for series, column in course.columns.items()}
         return {"at": list(course.at[-steps:]), **known}
 
+    def rates(self, name: str, steps: int = STEPS) -> list[float | None]:
+        """Events per second of all operations together, as in `of`."""
+        course = self._courses.get(name)
+        return _known(course.rates[-steps:]) if course else []
+
 
 def _known(column: array[float]) -> list[float | None]:
     values: list[float | None] = [*column]
@@ -78,10 +99,11 @@ def _values(report: StatusReport, before: StatusReport | None) -> dict[str, floa
 
 
 def rates(report: StatusReport, before: StatusReport | None) -> dict[str, float]:
-    """Events per second between two reports, by operation; empty if no time lies between them. A new process counts from zero."""
+    """Events per second between two reports, by operation; empty if no time lies between them. A new process counts from zero; one
+    that is looked at for the first time, and has run for long, would tell the average of all that time."""
     same = before is not None and before.pid == report.pid and before.started_at == report.started_at
     since, counted = (before.updated_at, before.events) if before and same else (report.started_at, {})
     seconds = (report.updated_at - since).total_seconds()
-    if seconds <= 0:
+    if seconds <= 0 or (before is None and seconds > 2 * STEP_SECONDS):
         return {}
     return {name: max(0, report.events.get(name, 0) - counted.get(name, 0)) / seconds for name in ROW_OPERATIONS}

@@ -20,6 +20,7 @@ from watcher.fleet.control import Fleet
 from watcher.fleet.errors import NotRunning, closed_to_us
 from watcher.fleet.launch import check_ours, refuse_a_second
 from watcher.fleet.sharing import is_open_to_us
+from watcher.fleet.status import WITH_OLD_SETTINGS
 
 
 def with_fleet(function: Callable[..., int]) -> Callable[..., int]:
@@ -93,7 +94,7 @@ class Selection:
         for name, faults in self.broken.items():
             texts = map(str, faults)
             if name in running:
-                show(name, "running", "with its old settings, for its file has a fault:", *texts)
+                show(name, "running", WITH_OLD_SETTINGS, *texts)
             else:
                 show(name, "failed", *texts)
 

@@ -38,12 +38,11 @@ def json_text(line: Line) -> str:
 
 
 def readable(line: Line) -> str:
-    """The line as `time level event key=value …`, or as it is if it is not JSON. Names and errors in it come from MongoDB and
-    Kafka, and must not be able to control the terminal."""
+    """The line as `time level event key=value …`. A line that is not JSON stays as it is, but no line controls the terminal."""
     if line.fields is None:
-        return printable(line.text)
-    time, level, event = (printable(str(line.fields.get(name, ""))) for name in ("ts", "level", "event"))
-    return " ".join([f"{time} {_coloured(level)} {event}", *map(printable, pairs(line.fields))])
+        return "\t".join(map(printable, line.text.split("\t")))
+    at, level, event = (printable(str(line.fields.get(key, ""))) for key in ("ts", "level", "event"))
+    return " ".join([f"{at} {_coloured(level)} {event}", *map(printable, pairs(line.fields))])
 
 
 def _coloured(level: str) -> str:

@@ -12,6 +12,7 @@ from watcher.config.overlaps import Overlap, overlaps
 from watcher.fleet.control import Fleet
 from watcher.fleet.formats import FormatChange
 from watcher.fleet.survey import Supervised
+from watcher.fleet.troubles import DISABLED, UNAPPLIED
 from watcher.fleet.watched import ALL_COLLECTIONS
 
 NOT_COPIED = "newly watched; the documents that are there already are not copied. To copy them: watcherctl snapshot start"
@@ -37,10 +38,9 @@ def tell_as_before(fleet: Fleet, starting: Sequence[Settings], supervised: Super
     unapplied = fleet.unapplied(starting) & supervised.running
     for name in (each.name for each in starting):
         if name in unapplied:
-            outcomes.tell(name, "its file has changed since it was started; watcherctl apply restarts it", unapplied=True)
+            outcomes.tell(name, f"{UNAPPLIED.text}; {UNAPPLIED.hint}", unapplied=True)
         if name in fleet.disabled:
-            text = f"it is disabled, so it does not come back with supervisord; watcherctl enable {name}"
-            outcomes.tell(name, text, enabled=False)
+            outcomes.tell(name, f"{DISABLED.text}; {DISABLED.hint_for([name])}", enabled=False)
 
 
 def tell_not_shared(fleet: Fleet, outcomes: Outcomes) -> None:

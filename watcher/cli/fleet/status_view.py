@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterator
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 from watcher.fleet.status import Row, WatcherState
 from watcher.fleet.survey import Survey
-from watcher.fleet.troubles import troubles
+from watcher.fleet.troubles import Remark, faults, remarks, troubles
 from watcher.terminal.durations import NOTHING, duration_in_words, headroom_in_words, seconds_in_words
 from watcher.terminal.message_text import printable
 from watcher.terminal.snapshot_line import is_shown, snapshot_line
@@ -18,9 +19,6 @@ if TYPE_CHECKING:
     from rich.table import Table
 
 HEADINGS = ("NAME", "STATE", "UPTIME", "LAG", "EV/S", "LAST-EVENT", "HEADROOM", "ERRORS", "RESTARTS")
-RECENT = timedelta(hours=1)
-"""The time for which an error is still shown after it is over."""
-
 NAMED_DATABASES = 5
 
 _NUMBERS = {"UPTIME", "LAG", "EV/S", "LAST-EVENT", "HEADROOM", "ERRORS", "RESTARTS"}
@@ -119,12 +117,13 @@ def hindrances(survey: Survey) -> Iterator[str]:
 
 def marks(survey: Survey) -> Iterator[str]:
     """Yield which running watchers would come back in another way, or not at all, and what to do."""
-    if unapplied := [row.name for row in survey.rows if row.is_unapplied]:
-        yield f"changed, and not applied: {', '.join(unapplied)}"
-        yield "    hint: watcherctl apply"
-    if disabled := [row.name for row in survey.rows if row.is_running and not row.enabled]:
-        yield f"disabled, so they do not come back with supervisord: {', '.join(disabled)}"
-        yield f"    hint: watcherctl enable {' '.join(disabled)}"
+    names = defaultdict[Remark, list[str]](list)
+    for row in survey.rows:
+        for remark in remarks(row):
+            names[remark].append(row.name)
+    for remark, those in sorted(names.items()):
+        yield f"{', '.join(those)}: {remark.text}"
+        yield f"    hint: {remark.hint_for(those)}"
 
 
 def snapshots(survey: Survey) -> Iterator[str]:
@@ -140,13 +139,10 @@ def snapshots(survey: Survey) -> Iterator[str]:
 def errors(survey: Survey) -> Iterator[str]:
     """Yield the present and recent troubles: configuration faults, and the last errors with their age and hint."""
     for row in survey.rows:
-        if row.fault:
-            yield f"{row.name}: {row.fault_in_words}"
-        error = row.error
-        if error and not (row.is_over and survey.at - error.at >= RECENT):
-            when = f"{duration_in_words(survey.at - error.at)} ago{', over' if row.is_over else ''}"
-            yield f"{row.name}: {printable(error.message)} ({when})"
+        for fault in faults(row):
+            yield f"{row.name}: {printable(fault)}"
+        if error := row.recent_error(survey.at):
+            age = f"{duration_in_words(survey.at - error.at)} ago{', over' if row.is_over else ''}"
+            yield f"{row.name}: {printable(error.message)} ({age})"
             if row.hint:
                 yield f"    hint: {printable(row.hint)}"
-        if spawn_error := row.spawn_error:
-            yield f"{row.name}: could not be started: {spawn_error}"

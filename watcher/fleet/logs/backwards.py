@@ -6,7 +6,7 @@ import json
 import math
 from collections.abc import Iterator
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 FIRST_PIECE_BYTES = 64 * 1024
 LARGEST_PIECE_BYTES = 4 * 1024 * 1024
@@ -42,7 +42,7 @@ def pieces(path: Path, most_bytes: float = math.inf) -> Iterator[list[bytes]]:
 def _first_object(text: bytes) -> int:
     """Return where the first line begins that is a JSON object and not the first line of all; 0 if there is none."""
     begin = text.find(b"\n{") + 1
-    while begin and not _is_object(_line_at(text, begin)):
+    while begin and json_object(_line_at(text, begin)) is None:
         begin = text.find(b"\n{", begin) + 1
     return begin
 
@@ -52,11 +52,13 @@ def _line_at(text: bytes, begin: int) -> bytes:
     return text[begin:] if end < 0 else text[begin:end]
 
 
-def _is_object(line: bytes) -> bool:
+def json_object(line: str | bytes) -> dict[str, Any] | None:
+    """Read a line that is a JSON object; None if it is none. A worker's log also holds what libraries and users' code print."""
     try:
-        return isinstance(json.loads(line), dict)
-    except ValueError:
-        return False
+        found = json.loads(line)
+    except (ValueError, RecursionError):  # the second for lists in lists without an end
+        return None
+    return found if isinstance(found, dict) else None
 
 
 def _first_line(file: BinaryIO, text: bytes, start: int) -> int:

@@ -13,7 +13,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from watcher.fleet.logs.backwards import pieces
+from watcher.fleet.logs.backwards import json_object, pieces
 
 LEVELS = ("debug", "info", "warning", "error", "critical")
 NO_TIME = datetime.min.replace(tzinfo=UTC)
@@ -39,6 +39,11 @@ class Wanted:
     level: str = "debug"
     since: datetime = NO_TIME
 
+    @property
+    def unwanted(self) -> re.Pattern[bytes]:
+        """The beginning of lines that are unwanted whatever follows; see `head_of`."""
+        return head_of(self.level)
+
     def __contains__(self, line: Line) -> bool:
         if line.at < self.since:
             return False
@@ -53,26 +58,19 @@ def parse(watcher: str, texts: Iterable[str], before: datetime = NO_TIME) -> Ite
     """Parse lines of text as log lines. `before` is the time of the line before them."""
     at = before
     for text in texts:
-        fields = _fields(text)
+        fields = json_object(text)
         if fields is not None:
             at = _time(fields) or at
         yield Line(watcher, text, at, fields)
 
 
-def _fields(text: str) -> dict[str, Any] | None:
-    try:
-        fields = json.loads(text)
-    except ValueError:
-        return None
-    return fields if isinstance(fields, dict) else None
-
-
 def _time(fields: Mapping[str, Any]) -> datetime | None:
+    """The time in UTC; None if there is none, or a year that Python does not know."""
     try:
         at = datetime.fromisoformat(str(fields.get("ts")))
-    except ValueError:
+        return at.astimezone(UTC) if at.tzinfo else at.replace(tzinfo=UTC)
+    except (ValueError, OverflowError):
         return None
-    return at if at.tzinfo else at.replace(tzinfo=UTC)
 
 
 def pairs(fields: Mapping[str, Any]) -> list[str]:
@@ -96,8 +94,11 @@ def _tail(watcher: str, path: Path, count: int, wanted: Wanted, most_bytes: floa
     """The last wanted lines of one log. Older files, `.1` and so on, are opened only if the newer ones do not hold enough."""
     lines: list[Line] = []
     for part in _newest_first(path):
-        lines = _end(watcher, part, count - len(lines), wanted, most_bytes) + lines
-        most_bytes -= part.stat().st_size
+        try:
+            lines = _end(watcher, part, count - len(lines), wanted, most_bytes) + lines
+            most_bytes -= part.stat().st_size
+        except FileNotFoundError:  # it is being rotated
+            continue
         if len(lines) >= count or most_bytes <= 0:
             break
     return lines[-count:] if count else []
@@ -107,7 +108,7 @@ def _end(watcher: str, path: Path, count: int, wanted: Wanted, most_bytes: float
     """At least the last `count` wanted lines of one file, or all it has. A file is in the order of time."""
     found: list[list[Line]] = []
     for texts in pieces(path, most_bytes):
-        found.append([line for line in _parsed(watcher, texts, wanted.level) if line in wanted])
+        found.append([line for line in _parsed(watcher, texts, wanted.unwanted) if line in wanted])
         count -= len(found[-1])
         (oldest,) = parse(watcher, [_decoded(texts[0])])
         if count <= 0 or NO_TIME < oldest.at < wanted.since:
@@ -115,13 +116,11 @@ def _end(watcher: str, path: Path, count: int, wanted: Wanted, most_bytes: float
     return [line for lines in reversed(found) for line in lines]
 
 
-def _parsed(watcher: str, texts: Iterable[bytes], level: str) -> Iterator[Line]:
-    """Parse lines as `parse` does, and leave out those that show by their beginning that their level is lower: nearly all of a log,
-    if errors are looked for."""
-    lower = _head_of_lower(level)
+def _parsed(watcher: str, texts: Iterable[bytes], unwanted: re.Pattern[bytes]) -> Iterator[Line]:
+    """Parse lines as `parse` does, and leave out those with an unwanted beginning: nearly all, if errors are looked for."""
     at, left_out = NO_TIME, b""
     for text in filter(None, texts):
-        head = lower.match(text)
+        head = unwanted.match(text)
         if head and text.endswith(b"}"):
             left_out = head[1]
             continue
@@ -132,10 +131,10 @@ def _parsed(watcher: str, texts: Iterable[bytes], level: str) -> Iterator[Line]:
 
 
 @lru_cache
-def _head_of_lower(level: str) -> re.Pattern[bytes]:
-    """The beginning of a line of a lower level, as workers write it; its group is the time."""
-    lower = "|".join(LEVELS[: _severity(level)]) or "(?!)"
-    return re.compile(rf'{{"ts": ?"([^"\\]+)", ?"level": ?"(?:{lower})"'.encode())
+def head_of(below: str, event: str = "") -> re.Pattern[bytes]:
+    """The beginning of a line of a level below this one, or about this event, as workers write it; its group is the time."""
+    kinds = [*LEVELS[: _severity(below)], *([rf'[a-z]+", ?"event": ?"{re.escape(event)}'] if event else ())]
+    return re.compile(rf'{{"ts": ?"([^"\\]+)", ?"level": ?"(?:{"|".join(kinds) or "(?!)"})"'.encode())
 
 
 def _decoded(text: bytes) -> str:

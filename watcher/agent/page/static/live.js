@@ -8,7 +8,7 @@ const LONGEST_WAIT_MS = 5000;
 
 /**
  * Calls `onEvent` for each event, `onState("live" | "lost")` as the connection comes and goes, and `onRefused` for 401; never returns.
- * A page that nobody sees has no connection, so that the agent need not look at the fleet twice a second for it.
+ * A page that nobody sees has no connection, so that the agent need not look at the fleet every second for it.
  */
 export async function follow(url, { onEvent, onState, onRefused }) {
   let wait = FIRST_WAIT_MS;

@@ -109,6 +109,7 @@ ROOMS: dict[str, frozenset[str]] = {
     "doctor/kafka": frozenset({"check", "clocks"}),
     "doctor/mongodb": frozenset({"check", "clocks"}),
     "fleet/logs": frozenset(),
+    "kafka/transactions": frozenset({"errors"}),
     "messages/envelopes": frozenset({"row_values"}),
     "messages/serializations": frozenset({"envelopes", "iso_time", "row_values"}),
     "worker/reporting": frozenset({"memory", "previous_run", "systemd"}),

@@ -172,7 +172,8 @@ class ChangeStream:
     @property
     def splits(self) -> bool:
         """Return True if the server splits events that are too large for it. Errors: as `open`."""
-        return self._cursor.splits
+        with translated():
+            return self._cursor.splits
 
     def _from_a_member(self, opening: Callable[[], Opened]) -> Opened:
         """Call `opening`, and again on the primary if the position is lost. Members have oplogs of different lengths: one that has

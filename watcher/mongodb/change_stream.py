@@ -151,8 +151,8 @@ class ChangeStream:
 
     def standing_at(self, token: ResumeToken) -> Batch:
         """Return a batch without events, at `token`."""
-        time = self._cursor.operation_time
-        return Batch((), token, time[0], oplog=self._oplog, operation_time=time)
+        reached = self._cursor.operation_time
+        return Batch((), token, reached[0], oplog=self._oplog, operation_time=reached)
 
     def oplog(self) -> Oplog | None:
         """Read the state of MongoDB's oplog; None without the role clusterMonitor, or on a router. Errors: Outage."""

@@ -108,6 +108,7 @@ ROOMS: dict[str, frozenset[str]] = {
     "consumer/registration": frozenset({"change", "errors"}),
     "doctor/kafka": frozenset({"check", "clocks"}),
     "doctor/mongodb": frozenset({"check", "clocks"}),
+    "fleet/changes": frozenset({"programs"}),
     "fleet/logs": frozenset(),
     "kafka/transactions": frozenset({"errors"}),
     "messages/envelopes": frozenset({"row_values"}),

@@ -25,7 +25,8 @@ from watcher.status.report import StatusReport, WorkerState
 from watcher.worker.previous_run import PreviousRun
 from watcher.worker.reporting import lag as module
 from watcher.worker.reporting import status_file
-from watcher.worker.reporting.progress import FOREIGNER_SECONDS, Progress
+from watcher.worker.reporting.other_workers import FOREIGNER_SECONDS
+from watcher.worker.reporting.progress import Progress
 from watcher.worker.reporting.status_file import log_status
 from watcher.worker.reporting.status_report import status_report
 

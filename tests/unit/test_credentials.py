@@ -6,20 +6,12 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.still_clock import StillClock
 from watcher.config import Settings
 from watcher.errors import CredentialsRefused, ExitCode
 from watcher.worker.credentials import PATIENCE_SECONDS, Credentials
 
 REFUSED = CredentialsRefused("MongoDB refuses the credentials", hint="Check them.", component="mongodb")
-
-
-class Clock:
-    """A clock that stands still until it is set."""
-
-    now = 0.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 @pytest.fixture
@@ -45,7 +37,7 @@ def settings(files: dict[str, Path]) -> Settings:
 
 def test_what_the_files_hold_now_is_used(files: dict[str, Path]) -> None:
     before = settings(files)
-    credentials = Credentials(before, Clock())
+    credentials = Credentials(before, StillClock())
     files["mongodb_uri"].write_text("mongodb://u:new@h/db\n")
     files["kafka.sasl.password"].write_text(" new \r\n")
     outage = credentials.refused(REFUSED)
@@ -59,7 +51,7 @@ def test_what_the_files_hold_now_is_used(files: dict[str, Path]) -> None:
 
 @pytest.mark.parametrize("content", ["", "\n", "no uri", "mongodb://u:new@h/another", None])
 def test_a_file_that_is_being_replaced_changes_nothing(files: dict[str, Path], content: str | None) -> None:
-    credentials = Credentials(settings(files), Clock())
+    credentials = Credentials(settings(files), StillClock())
     if content is None:
         files["mongodb_uri"].unlink()
     else:
@@ -69,7 +61,7 @@ def test_a_file_that_is_being_replaced_changes_nothing(files: dict[str, Path], c
 
 
 def test_patience_ends_and_begins_again_when_they_were_accepted(files: dict[str, Path]) -> None:
-    clock = Clock()
+    clock = StillClock()
     credentials = Credentials(settings(files), clock)
     clock.now = 100.0
     credentials.refused(REFUSED)
@@ -86,12 +78,12 @@ def test_patience_ends_and_begins_again_when_they_were_accepted(files: dict[str,
 
 def test_without_a_file_there_is_nothing_to_wait_for() -> None:
     with pytest.raises(CredentialsRefused):
-        Credentials(settings({}), Clock()).refused(REFUSED)
+        Credentials(settings({}), StillClock()).refused(REFUSED)
 
 
 def test_a_file_that_is_renewed_at_last_is_taken(files: dict[str, Path]) -> None:
     """An outage may lie between two refusals, and the file may have changed in it."""
-    clock = Clock()
+    clock = StillClock()
     credentials = Credentials(settings(files), clock)
     credentials.refused(REFUSED)
     clock.now += PATIENCE_SECONDS + 10

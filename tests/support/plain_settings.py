@@ -23,7 +23,7 @@ def settings(**changes: Any) -> Settings:
 
 
 def refusal(**changes: Any) -> str:
-    """What is said of settings that are refused."""
+    """The reasons why such settings are refused."""
     with pytest.raises(Invalid) as caught:
         settings(**changes)
     return str(caught.value)

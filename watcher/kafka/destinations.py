@@ -36,14 +36,13 @@ class Destinations:
         """Bytes that each topic written to so far takes at once."""
         self.topic_of = lru_cache(maxsize=4096)(self._topic_of)
         self.ensured = lru_cache(maxsize=4096)(self._ensured)
-        self._limits: dict[str, int] = {}
+        self._limit = lru_cache(maxsize=4096)(self._asked_limit)
 
     def open(self, settings: Settings) -> None:
         """Forget all answers, and create the position topic and the others with known names, where missing. `settings` may differ
         from the earlier ones only in credentials. Errors: as `Topics.ensure_position_topic` and `Topics.ensure_configured`."""
-        self._limits.clear()
-        self.topic_of.cache_clear()
-        self.ensured.cache_clear()
+        for remembered in (self.topic_of, self.ensured, self._limit):
+            remembered.cache_clear()
         self.topics = Topics(settings, self._on_error)
         self.topics.ensure_position_topic()
         self._look_due = time.monotonic() + LOOK_SECONDS
@@ -76,7 +75,7 @@ class Destinations:
 
         Errors: as `Topics.ensure`.
         """
-        return (self._limits.get(topic) or self._limit(topic)) - RECORD_OVERHEAD
+        return self._limit(topic) - RECORD_OVERHEAD
 
     def _topic_of(self, template: str, operation: str, database: str, collection: str) -> str:
         """Return the topic for a change: the one of `topic_name`, unless it collides with another. A topic that is named after the
@@ -97,11 +96,10 @@ class Destinations:
         self.topics.ensure_configured([topic])
         return topic
 
-    def _limit(self, topic: str) -> int:
+    def _asked_limit(self, topic: str) -> int:
         self.topics.ensure([topic])
         ours = int(self._settings.kafka.get("message.max.bytes", DEFAULT_MESSAGE_MAX_BYTES))
-        limit = self._limits[topic] = min(ours, self.topics.max_message_bytes(topic) or ours)
-        return limit
+        return min(ours, self.topics.max_message_bytes(topic) or ours)
 
     def _shrink_batches(self, topics: Collection[str]) -> bool:
         """Shrink the batches to the limits of `topics`, because a broker refuses a larger batch as a whole. Returns True if one of

@@ -41,8 +41,9 @@ class Destinations:
     def open(self, settings: Settings) -> None:
         """Forget all answers, and create the position topic and the others with known names, where missing. `settings` may differ
         from the earlier ones only in credentials. Errors: as `Topics.ensure_position_topic` and `Topics.ensure_configured`."""
-        for remembered in (self.topic_of, self.ensured, self._limit):
-            remembered.cache_clear()
+        self.topic_of.cache_clear()
+        self.ensured.cache_clear()
+        self._limit.cache_clear()
         self.topics = Topics(settings, self._on_error)
         self.topics.ensure_position_topic()
         self._look_due = time.monotonic() + LOOK_SECONDS

@@ -36,7 +36,7 @@ class StreamCursor:
         """Without a `database` the stream is over the whole MongoDB."""
         self._session = session
         self._database = database or CLUSTER_DATABASE
-        self._whole = {} if database else WHOLE_MONGODB
+        self._whole: Mapping[str, Any] = {} if database else WHOLE_MONGODB
         self._id = 0
         self.operation_time: Ticks = (0, 0)
         """The server's time at its last answer."""

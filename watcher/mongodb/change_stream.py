@@ -20,11 +20,11 @@ from watcher.config import Settings
 from watcher.errors import NotPermitted, PositionLost
 from watcher.model import Batch, ResumeToken
 from watcher.mongodb.client import CommandSession
+from watcher.mongodb.cursor_reply import BatchSize, is_backlog
 from watcher.mongodb.errors import EventNotFound, QueryRefused, StagesFailed, translated
 from watcher.mongodb.event_search import find_event
 from watcher.mongodb.field_exclusion import exclusion_stages
 from watcher.mongodb.oplog_reader import oldest_entry, read_oplog
-from watcher.mongodb.reply_size import BatchSize, is_backlog
 from watcher.mongodb.selection import after_stage, event_stage, operations_stage, scope_stage
 from watcher.mongodb.split_events import FragmentJoiner, event_token
 from watcher.mongodb.stream_cursor import AWAIT_MS, StreamCursor, start_at

@@ -36,6 +36,8 @@ class Replying(CommandSession):
     def command(self, database: str, command: Any) -> RawBSONDocument:
         if "buildInfo" in command:
             return reply({"versionArray": [7, 0, 0, 0]})
+        if "killCursors" in command:
+            return reply({})
         if "aggregate" in command:
             self.searched.append(database)
             return self._cursor("firstBatch", [], EARLIER)

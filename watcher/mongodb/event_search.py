@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 
 from watcher.errors import NotPermitted, Outage
@@ -33,7 +34,7 @@ def find_event(session: CommandSession, database: str | None, token: ResumeToken
 
 def _search(cursor: StreamCursor, token: ResumeToken) -> ResumeToken | None:
     deadline = time.monotonic() + FIND_SECONDS
-    with translated(after_token=True):
+    with contextlib.closing(cursor), translated(after_token=True):
         cursor.open(start_at(token), [event_stage(token), {"$project": {"_id": 1}}])
         while time.monotonic() < deadline:
             events, reached = cursor.read(1, AWAIT_MS)

@@ -6,11 +6,14 @@ closed the stream. Errors are the driver's, and UnsupportedServer.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping
 from typing import Any
 
 from bson import Int64, Timestamp
+from pymongo.errors import PyMongoError
 
+from watcher.errors import Outage
 from watcher.model import ResumeToken, Ticks, token_ticks
 from watcher.mongodb.client import CommandSession
 from watcher.mongodb.cursor_reply import take_apart
@@ -30,7 +33,7 @@ TIME_FIRST = "82"
 
 
 class StreamCursor:
-    """The cursor of one stream at a time: over one database, or over the whole MongoDB."""
+    """The cursor of one stream at a time: over one database, or over the whole MongoDB. It may be opened again."""
 
     def __init__(self, session: CommandSession, database: str | None) -> None:
         """Without a `database` the stream is over the whole MongoDB."""
@@ -55,6 +58,7 @@ class StreamCursor:
 
     def open(self, options: Mapping[str, Any], stages: Stages) -> ResumeToken:
         """Open a stream with these options of `$changeStream` and these further stages; returns its position."""
+        self.close()
         # This must be the last stage. All streams need it, because the server writes other tokens in a stream that has it.
         split: Stages = [{"$changeStreamSplitLargeEvent": {}}] if self.splits else []
         pipeline = [{"$changeStream": {**options, **self._whole}}, *stages, *split]
@@ -64,6 +68,13 @@ class StreamCursor:
     def read(self, limit: int, wait_ms: int) -> tuple[list[bytes], ResumeToken]:
         """Read at most `limit` events, after a wait of at most `wait_ms` for the first; also returns the position after them."""
         return self._run({"getMore": Int64(self._id), "collection": "$cmd.aggregate", "batchSize": limit, "maxTimeMS": wait_ms})
+
+    def close(self) -> None:
+        """Have the server forget the cursor: in a session it would keep each for as long as that lives. It need not succeed."""
+        number, self._id = self._id, 0
+        if number:
+            with contextlib.suppress(PyMongoError, Outage):  # the next command has that error too, if it lasts
+                self._session.command(self._database, {"killCursors": "$cmd.aggregate", "cursors": [Int64(number)]})
 
     def _run(self, command: Mapping[str, Any]) -> tuple[list[bytes], ResumeToken]:
         """Run a command; returns the events of the reply and the server's position after them."""

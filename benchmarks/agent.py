@@ -30,7 +30,8 @@ from watcher.agent.address import find
 from watcher.config import Deployment, load
 from watcher.config.agent_settings import AgentSettings, LoadedAgent
 from watcher.config.files.conf_dir import AGENT
-from watcher.fleet.control import Fleet, worker_command
+from watcher.fleet.commands import worker_command
+from watcher.fleet.control import Fleet
 from watcher.log import iso
 
 REAL = "w00"

@@ -14,9 +14,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import watcher.kafka.writer
+import watcher.kafka.transactions.writer
 from watcher.cli import main
-from watcher.kafka.writer import Producer, TransactionalWriter
+from watcher.kafka.transactions.writer import Producer, TransactionalWriter
 from watcher.mongodb.resuming_stream import ResumingStream
 
 STATISTICS_MS = 1000
@@ -90,8 +90,8 @@ def traced(trace: Trace) -> None:
 
     resting = trace.note("rest", TransactionalWriter.rest)
     ResumingStream.next = trace.note("read", ResumingStream.next)  # type: ignore[method-assign]  # that is the purpose
-    watcher.kafka.writer.enqueue = trace.note("hand over", watcher.kafka.writer.enqueue)
-    watcher.kafka.writer.Producer = TracedProducer  # type: ignore[misc]  # likewise
+    watcher.kafka.transactions.writer.enqueue = trace.note("hand over", watcher.kafka.transactions.writer.enqueue)
+    watcher.kafka.transactions.writer.Producer = TracedProducer  # type: ignore[misc]  # likewise
     TransactionalWriter.rest = rest  # type: ignore[method-assign]  # likewise
 
 

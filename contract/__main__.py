@@ -8,8 +8,9 @@ from functools import partial
 from pathlib import Path
 
 from contract.asyncapi import GENERATED, asyncapi
+from contract.json_schema import json_schema
 from watcher.messages.peer_schema import ChangeEvent, DebeziumMessage
-from watcher.messages.schema import json_schema
+from watcher.messages.schema import AnyMessage
 from watcher.messages.serializations.avro_schemas import SCHEMAS, RecordSchema
 
 
@@ -20,7 +21,7 @@ def avro_schema(record: RecordSchema) -> str:
 
 DOCS = Path(__file__).parents[1] / "docs"
 FILES: Mapping[str, Callable[[], str]] = {
-    "message.schema.json": partial(json_schema, GENERATED),
+    "message.schema.json": partial(json_schema, GENERATED, AnyMessage),
     "message.debezium.schema.json": partial(json_schema, GENERATED, DebeziumMessage),
     "message.mongodb.schema.json": partial(json_schema, GENERATED, ChangeEvent),
     **{f"message.{name}.avsc": partial(avro_schema, each.value) for name, each in SCHEMAS.items()},

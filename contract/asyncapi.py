@@ -9,8 +9,9 @@ from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
 import watcher
+from contract.json_schema import AsIs
 from watcher.config.settings import CONTROL_TOPIC, SINGLE_TOPICS
-from watcher.messages.schema import CONTROL, ROW_CHANGES, AsIs, published_name
+from watcher.messages.schema import CONTROL, ROW_CHANGES, published_name
 
 GENERATED = "Made by `python -m contract`."
 

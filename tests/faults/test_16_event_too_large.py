@@ -11,7 +11,6 @@ splitting on a real mongod 6.0.27.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
 from random import Random
 from typing import Any
 
@@ -19,6 +18,7 @@ import pytest
 from pymongo.database import Database
 
 from tests.support.fault_matrix import FaultReport
+from tests.support.lacking import Summary, summary
 from tests.support.waiting import eventually
 from tests.support.worker import Inbox, Launch, WorkerProcess, watcher_settings
 from watcher.sandbox.kafka import Broker
@@ -27,7 +27,6 @@ from watcher.sandbox.mongod import ReplicaSet
 pytest_plugins = ["tests.support.worker_fixtures", "tests.support.splitting_mongod"]
 
 Document = dict[str, Any]
-Summary = tuple[str, Any, list[str] | None]
 
 MEGABYTE = 1_000_000
 LARGE = "x" * (10 * MEGABYTE)
@@ -42,11 +41,6 @@ def settings(settings: Document, db: Database[Document]) -> Document:
     """With the documents before and after each change."""
     db.create_collection("files", changeStreamPreAndPostImages={"enabled": True})
     return settings | {"full_document_before_change": "whenAvailable"}
-
-
-def summary(messages: list[Document]) -> list[Summary]:
-    """Of each message the operation, the document it is about, and what it lacks."""
-    return [(each["operationType"], each.get("about", each)["documentKey"]["_id"], each.get("truncated")) for each in messages]
 
 
 def lacking(operation: str, _id: Any, fields: list[str]) -> list[Summary]:
@@ -168,13 +162,10 @@ def test_the_policy_fail(
 
 
 @pytest.fixture
-def splitting(splitting_mongo: ReplicaSet, database: str) -> Iterator[Database[Document]]:
+def splitting(splitting: Database[Document]) -> Database[Document]:
     """The database of the same name on a server that splits, with a large document in `files`, which has pre-images."""
-    with splitting_mongo.client() as client:
-        client[database].create_collection("files", changeStreamPreAndPostImages={"enabled": True})
-        client[database].files.insert_one({"_id": "large", "text": LARGE})
-        yield client[database]
-        client.drop_database(database)
+    splitting.files.insert_one({"_id": "large", "text": LARGE})
+    return splitting
 
 
 @pytest.fixture

@@ -11,10 +11,10 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from confluent_kafka.admin import AdminClient, NewTopic
 from pymongo.database import Database
 
 from tests.support.fault_matrix import FaultReport
+from tests.support.kafka_topics import create_topic
 from tests.support.waiting import eventually
 from tests.support.worker import Inbox, Launch
 from watcher.sandbox.kafka import ApacheKafka
@@ -40,7 +40,7 @@ def test_it_arrives_without_its_document(
     fault_report: FaultReport,
 ) -> None:
     if own_limit:
-        create_topic(apache, settings["kafka_topic_insert"], own_limit)
+        create_topic(apache, settings["kafka_topic_insert"], {"max.message.bytes": str(own_limit)})
     worker = launch(settings)
     worker.reached()
     for number in range(5):
@@ -60,13 +60,6 @@ def test_it_arrives_without_its_document(
         assert letter["bytes"] > size
     fault_report.count(faults=5, writes=5 * 201, messages=len(messages))
     fault_report.measure(worker.pid)
-
-
-def create_topic(kafka: ApacheKafka, name: str, max_message_bytes: int) -> None:
-    topic = NewTopic(name, 1, 1, config={"max.message.bytes": str(max_message_bytes)})
-    admin = AdminClient(kafka.admin_properties())
-    for future in admin.create_topics([topic]).values():
-        future.result(20)
 
 
 def test_the_policy_fail(
@@ -108,7 +101,7 @@ def test_a_position_that_is_too_large(
 ) -> None:
     """The messages' topics were given room for a long key, but the position, which holds it twice as long, was forgotten."""
     for operation in ("insert", "control"):
-        create_topic(apache, settings[f"kafka_topic_{operation}"], 3 * len(LARGE))
+        create_topic(apache, settings[f"kafka_topic_{operation}"], {"max.message.bytes": str(3 * len(LARGE))})
     worker = launch(settings | {"kafka": {"message.max.bytes": str(3 * len(LARGE))}})
     worker.reached()
     db.users.insert_one({"_id": LARGE[:700_000]})

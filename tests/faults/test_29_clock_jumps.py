@@ -23,7 +23,7 @@ from tests.support.oracle import Oracle
 from tests.support.proxy import TcpProxy
 from tests.support.waiting import eventually
 from tests.support.worker import Launch, WorkerProcess
-from watcher.kafka.writer import WRITE_SECONDS
+from watcher.kafka.transactions.writer import WRITE_SECONDS
 
 pytest_plugins = ["tests.support.worker_fixtures"]
 

@@ -18,13 +18,13 @@ import pytest
 from pymongo.database import Database
 
 from tests.support.fault_matrix import FaultReport
+from tests.support.lacking import Summary, summary
 from tests.support.worker import Inbox, Launch
 
 pytest_plugins = ["tests.support.worker_fixtures"]
 
 Document = dict[str, Any]
 Db = Database[Document]
-Summary = tuple[str, Any, list[str] | None]
 
 LARGE = "x" * 9_000_000
 UNDELIVERABLE = 65
@@ -36,11 +36,6 @@ IDS = [
     {"tenant": "a" * 60, "number": 1},
     7,
 ]
-
-
-def summary(messages: list[Document]) -> list[Summary]:
-    """Of each message the operation, the document it is about, and what it lacks."""
-    return [(each["operationType"], each.get("about", each)["documentKey"]["_id"], each.get("truncated")) for each in messages]
 
 
 def lacking(_id: Any, *more: str) -> list[Summary]:

@@ -9,7 +9,8 @@ import pytest
 from confluent_kafka import Consumer, TopicPartition
 from confluent_kafka.admin import AdminClient
 
-from tests.support.consuming import Running, Writer, collected, make_consumer
+from tests.support.consuming import Running, Writer, collected, committed, make_consumer
+from tests.support.kafka_topics import delete_records
 from tests.support.records import QUIET, end_offsets
 from tests.support.waiting import eventually
 from watcher.consumer import Change, ConsumerOptions, DatabaseChangeConsumer, Gap, HandlerFailed, ReadError
@@ -58,11 +59,6 @@ def admin(kafka: Broker) -> AdminClient:
     return AdminClient({"bootstrap.servers": kafka.bootstrap}, logger=QUIET)
 
 
-def delete_records(kafka: Broker, topic: str, before: int) -> None:
-    place, client = TopicPartition(topic, 0, before), admin(kafka)
-    client.delete_records([place])[place].result(20)
-
-
 def delete_topic(kafka: Broker, topic: str) -> None:
     client = admin(kafka)
     client.delete_topics([topic])[topic].result(20)
@@ -73,14 +69,6 @@ def commit(kafka: Broker, group: str, place: TopicPartition) -> None:
     consumer = Consumer({"bootstrap.servers": kafka.bootstrap, "group.id": group}, logger=QUIET)
     try:
         consumer.commit(offsets=[place], asynchronous=False)
-    finally:
-        consumer.close()
-
-
-def committed(kafka: Broker, group: str, topic: str) -> TopicPartition:
-    consumer = Consumer({"bootstrap.servers": kafka.bootstrap, "group.id": group}, logger=QUIET)
-    try:
-        return consumer.committed([TopicPartition(topic, 0)], timeout=20)[0]
     finally:
         consumer.close()
 
@@ -116,10 +104,10 @@ def test_what_is_missing_where_nothing_is_left_is_told_with_the_next_message(
     inserts(writer, 5)
     (end,) = end_offsets(kafka.bootstrap, writer.topics).values()
     delete_records(kafka, writer.topics[0], end)
-    before = committed(kafka, prefix, writer.topics[0]).offset
+    before = committed(kafka.bootstrap, prefix, writer.topics[0]).offset
     nothing_left = heard(kafka, prefix, writer.topics)
     assert nothing_left.until(lambda: "were deleted" in caplog.text) is None
-    assert (nothing_left.all, committed(kafka, prefix, writer.topics[0]).offset) == ([], before)
+    assert (nothing_left.all, committed(kafka.bootstrap, prefix, writer.topics[0]).offset) == ([], before)
     inserts(writer, 1)
     later = heard(kafka, prefix, writer.topics)
     assert later.until(lambda: len(later.numbers) == 1) is None
@@ -141,7 +129,7 @@ def test_a_topic_that_was_created_again(kafka: Broker, prefix: str, writer: Writ
     """The committed offset lies in the new topic too, but what is before it was never read."""
     inserts(writer, 3)
     collected(kafka.bootstrap, prefix, writer.topics, 3)
-    old = committed(kafka, prefix, writer.topics[0])
+    old = committed(kafka.bootstrap, prefix, writer.topics[0])
     if not old.metadata:
         pytest.skip(f"{kafka.description} has no ids of topics")
     delete_topic(kafka, writer.topics[0])
@@ -163,7 +151,7 @@ def test_offsets_that_somebody_else_has_committed(kafka: Broker, prefix: str, wr
     consumer = heard(kafka, prefix, writer.topics, **{"auto.offset.reset": reset})
     assert consumer.until(lambda: len(consumer.numbers) == 2) is None
     assert consumer.all == [2, 3]
-    assert committed(kafka, prefix, writer.topics[0]).metadata != "m"
+    assert committed(kafka.bootstrap, prefix, writer.topics[0]).metadata != "m"
 
 
 def test_a_topic_that_is_created_again_under_a_running_consumer(
@@ -173,9 +161,9 @@ def test_a_topic_that_is_created_again_under_a_running_consumer(
     consumer = heard(kafka, prefix, writer.topics)
     with Running(consumer.consumer) as running:
         eventually(lambda: len(consumer.numbers) == 5)
-        if not committed(kafka, prefix, writer.topics[0]).metadata:
-            eventually(lambda: committed(kafka, prefix, writer.topics[0]).offset > 0)
-        has_ids = bool(committed(kafka, prefix, writer.topics[0]).metadata)
+        if not committed(kafka.bootstrap, prefix, writer.topics[0]).metadata:
+            eventually(lambda: committed(kafka.bootstrap, prefix, writer.topics[0]).offset > 0)
+        has_ids = bool(committed(kafka.bootstrap, prefix, writer.topics[0]).metadata)
         delete_topic(kafka, writer.topics[0])
         eventually(lambda: f"the topic {writer.topics[0]} does not exist any more" in caplog.text, 30)
         again = Writer(kafka.bootstrap, prefix, partitions=1, topic=writer.topics[0])
@@ -211,7 +199,7 @@ def test_missing_messages_may_be_an_error(kafka: Broker, prefix: str, writer: Wr
 def test_a_topic_that_was_created_again_may_be_an_error(kafka: Broker, prefix: str, writer: Writer) -> None:
     inserts(writer, 3)
     collected(kafka.bootstrap, prefix, writer.topics, 3)
-    old = committed(kafka, prefix, writer.topics[0])
+    old = committed(kafka.bootstrap, prefix, writer.topics[0])
     if not old.metadata:
         pytest.skip(f"{kafka.description} has no ids of topics")
     delete_topic(kafka, writer.topics[0])

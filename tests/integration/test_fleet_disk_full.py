@@ -11,7 +11,7 @@ from tests.support.disk import filled, small_disk
 from tests.support.stand_in_fleet import StandIns, settings
 from watcher.cli import run_command_line
 from watcher.fleet.arrival import StartResult
-from watcher.fleet.digest import load_or_make_key
+from watcher.fleet.changes.digest import load_or_make_key
 from watcher.fleet.errors import FleetError
 
 DISK_FULL = "No space left on device"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import closing
 from datetime import UTC, datetime
 from random import Random
@@ -226,15 +226,6 @@ def test_the_key_alone_is_too_large(server: str, prefix: str, request: pytest.Fi
         assert "kkk" not in str(raised.value)
         without = stream_settings(mongo, prefix, exclude_collections=["files"])
         assert summary(read_after(without, event["_id"], "end")) == [("insert", "end", [])]
-        client.drop_database(prefix)
-
-
-@pytest.fixture
-def splitting(splitting_mongo: ReplicaSet, prefix: str) -> Iterator[Db]:
-    """A database of a server that splits, with a collection `files` that has pre-images."""
-    with splitting_mongo.client() as client:
-        client[prefix].create_collection("files", changeStreamPreAndPostImages={"enabled": True})
-        yield client[prefix]
         client.drop_database(prefix)
 
 

@@ -12,7 +12,7 @@ import pytest
 from confluent_kafka import Consumer, Producer, TopicPartition
 from confluent_kafka import Message as Record
 
-from tests.support.consuming import OPERATIONS, Running, Writer, make_consumer, write_and_abort, write_lives
+from tests.support.consuming import OPERATIONS, Running, Writer, committed, make_consumer, write_and_abort, write_lives
 from tests.support.fake_registry import fake_registry
 from tests.support.kafka_topics import delete_records
 from tests.support.node_consumer import NodeConsumer, node_consumer
@@ -54,14 +54,6 @@ def one_topic(kafka: Broker, prefix: str) -> Writer:
 
 def inserts(writer: Writer, *keys: int) -> None:
     writer.write([writer.message("insert", key) for key in keys])
-
-
-def committed(kafka: Broker, group: str, topic: str) -> int:
-    consumer = Consumer({"bootstrap.servers": kafka.bootstrap, "group.id": group}, logger=QUIET)
-    try:
-        return int(consumer.committed([TopicPartition(topic, 0)], timeout=20)[0].offset)
-    finally:
-        consumer.close()
 
 
 def test_a_backlog_of_two_watchers_comes_in_order(kafka: Broker, prefix: str, writer: Writer, start: Start) -> None:
@@ -176,7 +168,7 @@ def test_a_consumer_that_stops_at_what_it_cannot_handle(kafka: Broker, prefix: s
     with start(one_topic.topics, {"on": "users", "failures": {"2": -1}}, onError="stop") as consumer:
         ended = consumer.ended()
         assert (ended["ended"], [change["key"] for change in consumer.changes]) == ("HandlerFailed", [1])
-    assert committed(kafka, prefix, one_topic.topics[0]) == 1
+    assert committed(kafka.bootstrap, prefix, one_topic.topics[0]).offset == 1
     one_topic.write_raw(one_topic.topics[0], b"[]")
     with start(one_topic.topics, ANY, onForeign="stop") as consumer:
         assert consumer.ended()["ended"] == "ForeignMessage"
@@ -212,11 +204,11 @@ def test_messages_that_are_missing(kafka: Broker, one_topic: Writer, start: Star
         assert (told["reason"], told["lastEventId"], told["sequence"]) == ("position lost", "8265", gap["sequence"])
     inserts(one_topic, 2, 3)
     delete_records(kafka, topic)
-    before = committed(kafka, one_topic.name, topic)
+    before = committed(kafka.bootstrap, one_topic.name, topic).offset
     with start([topic], *plan) as consumer:
         consumer.until(lambda: "were deleted" in consumer.log)
         consumer.stop()
-        assert (consumer.lines[:-1], committed(kafka, one_topic.name, topic)) == ([], before)
+        assert (consumer.lines[:-1], committed(kafka.bootstrap, one_topic.name, topic).offset) == ([], before)
     inserts(one_topic, 4)
     one_topic.sequence = 0
     one_topic.write([one_topic.message("insert", 5, eventId="ff")])

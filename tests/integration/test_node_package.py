@@ -17,6 +17,7 @@ from confluent_kafka import Message as Record
 
 from tests.golden_envelopes import CONTROL_TOPIC, ENVELOPES, ROOM, cases
 from tests.golden_messages import SEQUENCE
+from tests.support.javascript import as_doubles
 from tests.support.node_package import CLIENT, built_package, in_node, tarball
 from tests.unit.change_events import AVRO_SCHEMAS, encoder
 from watcher import __version__
@@ -103,7 +104,7 @@ def test_messages_are_read_to_the_same(package: Path, serialization: str) -> Non
     theirs = [read(each, PARTITIONS[0], places) for each in records]
     assert len(ours) > 250
     for one, other in zip(ours, theirs, strict=True):
-        assert as_numbers(one["message"]) == as_numbers(dict(other.message))
+        assert as_doubles(one["message"]) == as_doubles(dict(other.message))
         assert (one["version"], one["token"]) == (other.version, other.token)
 
 
@@ -313,15 +314,6 @@ def as_arguments(each: Record) -> dict[str, Any]:
     headers = {name: value.decode() if isinstance(value, bytes) else value for name, value in each.headers() or ()}
     known = {"topic": each.topic(), "headers": headers, "timeMs": each.timestamp()[1]}
     return {"key": text(each.key()), "value": text(each.value()), **known, "template": TEMPLATE, "schemas": AVRO_SCHEMAS}
-
-
-def as_numbers(value: Any) -> Any:
-    """The value as JavaScript has it: all numbers are doubles."""
-    if isinstance(value, dict):
-        return {name: as_numbers(each) for name, each in value.items()}
-    if isinstance(value, list):
-        return [as_numbers(each) for each in value]
-    return float(value) if isinstance(value, int) and not isinstance(value, bool) else value
 
 
 def as_change(message: dict[str, Any]) -> Change:

@@ -24,7 +24,7 @@ from watcher.cli import run_command_line
 from watcher.errors import ExitCode, TakenOver
 from watcher.kafka.position import CLAIM_KEY, POSITION_KEY, dump
 from watcher.kafka.sink import KafkaSink
-from watcher.kafka.writer import Writer
+from watcher.kafka.transactions.writer import Writer
 from watcher.model import Delivered, Owner, ResumeToken
 from watcher.model import Position as Place
 from watcher.mongodb.change_stream import ChangeStream

@@ -43,15 +43,6 @@ def mongo_client(mongo: ReplicaSet) -> Iterator[MongoClient[Document]]:
         yield client
 
 
-@pytest.fixture
-def splitting(splitting_mongo: ReplicaSet, prefix: str) -> Iterator[Db]:
-    """A database of a server that splits, with a collection `files` that has pre-images."""
-    with splitting_mongo.client() as client:
-        client[prefix].create_collection("files", changeStreamPreAndPostImages={"enabled": True})
-        yield client[prefix]
-        client.drop_database(prefix)
-
-
 def ids(events: list[Document]) -> list[Any]:
     return [id_of(event) for event in events]
 

@@ -15,7 +15,7 @@ from tests.support.oracle import Oracle
 from tests.support.proxy import TcpProxy
 from tests.support.waiting import eventually
 from tests.support.worker import OPERATIONS, Inbox, Launch, WorkerProcess, watcher_settings
-from watcher.kafka.writer import WRITE_SECONDS
+from watcher.kafka.transactions.writer import WRITE_SECONDS
 from watcher.sandbox.kafka import ApacheKafka, Broker
 from watcher.sandbox.mongod import ReplicaSet
 

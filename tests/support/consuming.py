@@ -9,7 +9,7 @@ from random import Random
 from types import TracebackType
 from typing import Any, Self
 
-from confluent_kafka import Producer
+from confluent_kafka import Consumer, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic
 
 from tests.support.records import QUIET
@@ -132,6 +132,15 @@ class Running:
             self.consumer.run()
         except BaseException as error:  # noqa: BLE001 - SystemExit too
             self.error = error
+
+
+def committed(bootstrap: str, group: str, topic: str) -> TopicPartition:
+    """The offset and metadata that a group has committed in a topic's first partition."""
+    consumer = Consumer({"bootstrap.servers": bootstrap, "group.id": group}, logger=QUIET)
+    try:
+        return consumer.committed([TopicPartition(topic, 0)], timeout=20)[0]
+    finally:
+        consumer.close()
 
 
 def make_consumer(

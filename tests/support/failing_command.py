@@ -17,7 +17,7 @@ from confluent_kafka import Producer
 
 from tests.support.failing_worker import FLUSH_SECONDS, KILLED
 from watcher.kafka import ownership, sink
-from watcher.kafka import writer as kafka_writer
+from watcher.kafka.transactions import writer as kafka_writer
 
 CLAIM_SECONDS = 2
 """Long enough to see that the claim is left alone, and not to wait longer than that."""

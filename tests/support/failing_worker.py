@@ -16,8 +16,8 @@ from typing import Any
 
 from confluent_kafka import Producer
 
-from watcher.kafka import writer as kafka_writer
 from watcher.kafka.position import CLAIM_KEY, POSITION_KEY
+from watcher.kafka.transactions import writer as kafka_writer
 
 KILLED = 137
 FLUSH_SECONDS = 10.0

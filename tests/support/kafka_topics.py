@@ -46,11 +46,11 @@ def add_partitions(kafka: Broker, name: str, total: int) -> None:
     admin.create_partitions([NewPartitions(name, total)])[name].result(ADMIN_SECONDS)
 
 
-def delete_records(kafka: Broker, name: str) -> None:
-    """Delete all that is in a topic of one partition, as retention would; its offsets go on (KIP-107)."""
-    everything = TopicPartition(name, 0, OFFSET_END)
+def delete_records(kafka: Broker, name: str, before: int = OFFSET_END) -> None:
+    """Delete what is in a topic of one partition `before` an offset, as retention would; its offsets go on (KIP-107)."""
+    place = TopicPartition(name, 0, before)
     admin = AdminClient(kafka.admin_properties())
-    admin.delete_records([everything])[everything].result(ADMIN_SECONDS)
+    admin.delete_records([place])[place].result(ADMIN_SECONDS)
 
 
 def write_garbage(kafka: Broker, position_topic: str) -> None:

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
 from watcher.config import Settings
+from watcher.config.fault import Invalid
 
 REQUIRED = {
     "name": "dashboard",
@@ -17,3 +20,10 @@ REQUIRED = {
 def settings(**changes: Any) -> Settings:
     """The settings that must be set, and `changes`."""
     return Settings(**(REQUIRED | changes))
+
+
+def refusal(**changes: Any) -> str:
+    """The reasons why such settings are refused."""
+    with pytest.raises(Invalid) as caught:
+        settings(**changes)
+    return str(caught.value)

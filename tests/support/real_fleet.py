@@ -15,7 +15,8 @@ from tests.support.worker import as_toml, toml_value
 from watcher.config import Deployment, load
 from watcher.config.agent_settings import LoadedAgent, load_agent
 from watcher.config.files.conf_dir import AGENT_FILE
-from watcher.fleet.control import CommandOf, Fleet, worker_command
+from watcher.fleet.commands import CommandOf, worker_command
+from watcher.fleet.control import Fleet
 from watcher.fleet.polling import is_alive
 from watcher.fleet.supervisord import Process
 

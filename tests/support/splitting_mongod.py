@@ -12,8 +12,10 @@ import tempfile
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+from pymongo.database import Database
 
 from tests.support import cache
 from watcher.sandbox.errors import SandboxError
@@ -38,6 +40,15 @@ def splitting_mongo(server_directory: Path) -> Iterator[ReplicaSet]:
         (pytest.fail if os.environ.get("CI") == "true" else pytest.skip)(f"no mongod 6.0.27: {error}")
     with ReplicaSet(server_directory / "splitting-mongo", program=program) as replica_set:
         yield replica_set
+
+
+@pytest.fixture
+def splitting(splitting_mongo: ReplicaSet, prefix: str) -> Iterator[Database[dict[str, Any]]]:
+    """A database of it, with a collection `files` that has pre-images."""
+    with splitting_mongo.client() as client:
+        client[prefix].create_collection("files", changeStreamPreAndPostImages={"enabled": True})
+        yield client[prefix]
+        client.drop_database(prefix)
 
 
 def obtain() -> Path:

@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 
 from watcher.cli import run_command_line
-from watcher.fleet.control import ConfigChanges, Fleet
-from watcher.fleet.formats import FormatChange
+from watcher.fleet.changes.config_changes import ConfigChanges
+from watcher.fleet.changes.formats import FormatChange
+from watcher.fleet.control import Fleet
 
 SHOP = """
 mongodb_uri = "mongodb://localhost:27017/shop"

@@ -1,69 +1,26 @@
-"""The search for an event in the oplog, on replies that are made up: no server is slow when it is asked to be."""
+"""The change stream's questions to a server that is gone; the rest of it is tested on real ones."""
 
 from __future__ import annotations
 
 from typing import Any
 
-import bson
 import pytest
+from pymongo.errors import AutoReconnect
 
-from watcher.errors import NotPermitted, Outage
-from watcher.mongodb import change_stream as module
+from tests.support.doctoring import as_settings
+from watcher.errors import Outage
 from watcher.mongodb.change_stream import ChangeStream
+from watcher.mongodb.client import CommandSession
 
-TIME = 0x6B084000
-TOKEN = {"_data": f"82{TIME:08X}00000005"}
-EARLIER, LATER = {"_data": f"82{TIME:08X}00000001"}, {"_data": f"82{TIME:08X}00000009"}
-
-
-class Replying(ChangeStream):
-    """A stream whose replies are given; the last one comes again and again."""
-
-    def __init__(self, *replies: tuple[list[bytes], dict[str, str]], server_seconds: int = TIME + 100) -> None:
-        self._replies = list(replies)
-        self._operation_time = (server_seconds, 1)
-        self._cursor_id = 1
-        self._whole = False
-
-    def _aggregate(self, _stages: Any) -> dict[str, str]:
-        return EARLIER
-
-    def _read(self, _command: Any) -> tuple[list[bytes], Any]:
-        return self._replies.pop(0) if len(self._replies) > 1 else self._replies[0]
+SETTINGS = {"mongodb_uri": "mongodb://127.0.0.1/shop", "kafka_brokers": "127.0.0.1:1", "kafka_client_id": "shop"}
 
 
-def test_the_event_is_found_after_empty_replies() -> None:
-    event = bson.encode({"_id": TOKEN})
-    assert Replying(([], EARLIER), ([event], TOKEN)).find(TOKEN) == TOKEN
+def test_a_server_that_goes_when_it_is_asked_for_its_version_is_an_outage(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is asked after an event that was too large. The driver's error would end the worker as a bug."""
 
+    def command(*_: Any) -> None:
+        raise AutoReconnect("connection closed")
 
-def test_beyond_its_place_it_is_gone() -> None:
-    assert Replying(([], EARLIER), ([], LATER)).find(TOKEN) is None
-
-
-def test_it_may_be_an_event_of_another_database() -> None:
-    event = bson.encode({"_id": TOKEN})
-    assert Replying(([], LATER), ([event], TOKEN)).find(TOKEN) == TOKEN
-
-
-def test_without_rights_on_all_no_other_database_is_searched() -> None:
-    class Forbidden(Replying):
-        def _read(self, command: Any) -> tuple[list[bytes], Any]:
-            if self._whole:
-                raise NotPermitted("no right to that")
-            return super()._read(command)
-
-    stream = Forbidden(([], LATER))
-    assert stream.find(TOKEN) is None
-    assert not stream._whole
-
-
-def test_one_of_the_future_is_another_servers() -> None:
-    assert Replying(([], EARLIER), server_seconds=TIME - 1).find(TOKEN) is None
-
-
-def test_a_search_that_does_not_end_in_time_proves_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "FIND_SECONDS", 0.05)
-    with pytest.raises(Outage) as raised:
-        Replying(([], EARLIER)).find(TOKEN)
-    assert raised.value.code == "SearchUnfinished"
+    monkeypatch.setattr(CommandSession, "command", command)
+    with pytest.raises(Outage, match="connection closed"):
+        _ = ChangeStream(as_settings(SETTINGS)).splits

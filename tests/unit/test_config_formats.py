@@ -6,8 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.plain_settings import settings
-from tests.unit.test_config_settings import refusal
+from tests.support.plain_settings import refusal, settings
 from watcher.messages.envelopes import ENVELOPES
 from watcher.operations import ROW_OPERATIONS
 

@@ -10,9 +10,8 @@ from typing import Any
 import pytest
 
 from tests.support.conf_files import Write, faults, good
-from tests.support.plain_settings import settings
+from tests.support.plain_settings import refusal, settings
 from watcher.config import Loaded, load
-from watcher.config.fault import Invalid
 from watcher.config.files.as_written import as_written
 from watcher.config.mongodb.stages import CHECKS, NEEDED
 from watcher.generate.settings_text import settings_text
@@ -28,12 +27,6 @@ ALL_NEEDED = {name: 1 for name in NEEDED if name != "_id"}
 def stages_of(loaded: Loaded, name: str = "a") -> list[Any]:
     assert faults(loaded) == []
     return [json.loads(stage) for stage in loaded.watchers[name].pipeline]
-
-
-def refusal(**changes: Any) -> str:
-    with pytest.raises(Invalid) as caught:
-        settings(**changes)
-    return str(caught.value)
 
 
 def test_the_same_stages_in_each_form(write: Write) -> None:

@@ -7,8 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.plain_settings import REQUIRED, settings
-from tests.unit.test_config_settings import refusal
+from tests.support.plain_settings import REQUIRED, refusal, settings
 from watcher.config import load, masked, reread
 from watcher.config.hosts import told_settings
 from watcher.config.schema_registry import STRATEGIES

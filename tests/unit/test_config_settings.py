@@ -8,14 +8,8 @@ from typing import Any
 
 import pytest
 
-from tests.support.plain_settings import settings
+from tests.support.plain_settings import refusal, settings
 from watcher.config.fault import Invalid
-
-
-def refusal(**changes: Any) -> str:
-    with pytest.raises(Invalid) as caught:
-        settings(**changes)
-    return str(caught.value)
 
 
 def test_nothing_set_gives_the_guides_topics() -> None:

@@ -8,6 +8,7 @@ from threading import Event
 
 import pytest
 
+from tests.support.still_clock import StillClock
 from watcher.config import Deployment, Settings
 from watcher.errors import CredentialsRefused, ExitCode
 from watcher.model import Owner
@@ -20,15 +21,6 @@ from watcher.worker.reporting.progress import Progress
 from watcher.worker.worker import Worker
 
 REFUSED = CredentialsRefused("MongoDB refuses the credentials", hint="Check them.", component="mongodb")
-
-
-class Clock:
-    """A clock that stands still until it is set."""
-
-    now = 0.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 @pytest.fixture
@@ -54,7 +46,7 @@ def settings(files: dict[str, Path]) -> Settings:
 
 def test_what_the_files_hold_now_is_used(files: dict[str, Path]) -> None:
     before = settings(files)
-    credentials = Credentials(before, Clock())
+    credentials = Credentials(before, StillClock())
     files["mongodb_uri"].write_text("mongodb://u:new@h/db\n")
     files["kafka.sasl.password"].write_text(" new \r\n")
     outage = credentials.refused(REFUSED)
@@ -68,7 +60,7 @@ def test_what_the_files_hold_now_is_used(files: dict[str, Path]) -> None:
 
 @pytest.mark.parametrize("content", ["", "\n", "no uri", "mongodb://u:new@h/another", None])
 def test_a_file_that_is_being_replaced_changes_nothing(files: dict[str, Path], content: str | None) -> None:
-    credentials = Credentials(settings(files), Clock())
+    credentials = Credentials(settings(files), StillClock())
     if content is None:
         files["mongodb_uri"].unlink()
     else:
@@ -78,7 +70,7 @@ def test_a_file_that_is_being_replaced_changes_nothing(files: dict[str, Path], c
 
 
 def test_patience_ends_and_begins_again_when_they_were_accepted(files: dict[str, Path]) -> None:
-    clock = Clock()
+    clock = StillClock()
     credentials = Credentials(settings(files), clock)
     clock.now = 100.0
     credentials.refused(REFUSED)
@@ -95,12 +87,12 @@ def test_patience_ends_and_begins_again_when_they_were_accepted(files: dict[str,
 
 def test_without_a_file_there_is_nothing_to_wait_for() -> None:
     with pytest.raises(CredentialsRefused):
-        Credentials(settings({}), Clock()).refused(REFUSED)
+        Credentials(settings({}), StillClock()).refused(REFUSED)
 
 
 def test_a_file_that_is_renewed_at_last_is_taken(files: dict[str, Path]) -> None:
     """An outage may lie between two refusals, and the file may have changed in it."""
-    clock = Clock()
+    clock = StillClock()
     credentials = Credentials(settings(files), clock)
     credentials.refused(REFUSED)
     clock.now += PATIENCE_SECONDS + 10
@@ -115,7 +107,7 @@ def test_a_file_that_is_renewed_at_last_is_taken(files: dict[str, Path]) -> None
 class PlayedWorker(Worker):
     """A worker whose turns are played, one after the other; then it is told to stop."""
 
-    def __init__(self, settings: Settings, run_dir: Path, clock: Clock) -> None:
+    def __init__(self, settings: Settings, run_dir: Path, clock: StillClock) -> None:
         owner, previous = Owner("9f3c", "host-1", 4711), PreviousRun()
         self.stopping, self.progress = Event(), Progress(settings, owner, previous, lambda: None)
         here = Deployment(run_dir, run_dir, run_dir)
@@ -144,7 +136,7 @@ def test_who_was_let_in_is_patient_again_a_month_later(state: WorkerState, files
             worker.progress.standing_by(state, None, 7)
         clock.now += 30 * 86_400
 
-    clock = Clock()
+    clock = StillClock()
     worker = PlayedWorker(settings(files), tmp_path, clock)
     worker.turns = [refused, let_in, refused, let_in]
     worker.run()

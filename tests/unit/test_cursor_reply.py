@@ -10,8 +10,7 @@ from bson import Int64
 from hypothesis import given
 from hypothesis import strategies as st
 
-from watcher.mongodb.cursor_reply import take_apart
-from watcher.mongodb.reply_size import FIRST_EVENTS, REPLY_BYTES, BatchSize, is_backlog
+from watcher.mongodb.cursor_reply import FIRST_EVENTS, REPLY_BYTES, BatchSize, is_backlog, take_apart
 
 TOKEN = {"_data": "8200"}
 

@@ -14,13 +14,14 @@ from watcher.config import Deployment
 from watcher.config.agent_settings import AgentSettings, LoadedAgent
 from watcher.config.settings import Settings
 from watcher.errors import ExitCode
-from watcher.fleet.control import AGENT_START_SECONDS, Fleet, compare
-from watcher.fleet.digest import load_or_make_key, settings_digest
+from watcher.fleet.changes.config_changes import compare
+from watcher.fleet.changes.digest import load_or_make_key, settings_digest
+from watcher.fleet.changes.formats import FormatChange, format_changes, format_comment
+from watcher.fleet.changes.watched import newly_watched, watched_comment
+from watcher.fleet.control import Fleet
 from watcher.fleet.errors import FleetError
 from watcher.fleet.files import ProgramFiles, base_text, check, write_if_changed
-from watcher.fleet.formats import FormatChange, format_changes, format_comment
-from watcher.fleet.programs import STOP_WAIT_SECONDS, Program, render, same_worker, with_autostart
-from watcher.fleet.watched import newly_watched, watched_comment
+from watcher.fleet.programs import AGENT_START_SECONDS, STOP_WAIT_SECONDS, Program, render, same_worker, with_autostart
 from watcher.worker.process import DRAIN_SECONDS
 
 KEY = b"k" * 32

@@ -32,7 +32,7 @@ class FailingWriter:
 def test_the_producer_is_dropped_before_kafka_is_asked_for_the_reason(monkeypatch: pytest.MonkeyPatch) -> None:
     """Else it would still be there when a broker that was away comes back, and send again what was given up."""
     sink, writer, seen = KafkaSink(as_settings(SETTINGS), Owner("ours", "here", 1), Delivered()), FailingWriter(), []
-    sink._writer, sink._topics = writer, None  # type: ignore[assignment]  # stand-ins
+    sink._writer, sink._destinations.topics = writer, None  # type: ignore[assignment]  # stand-ins
 
     def reason(error: Outage, *_: Any) -> Outage:
         seen.append(writer.closed)

@@ -8,9 +8,9 @@ import pytest
 from confluent_kafka import KafkaError, Producer
 from confluent_kafka import Message as DeliveredMessage
 
-from watcher.kafka import writer as kafka_writer
-from watcher.kafka.transaction_pause import SHARE
-from watcher.kafka.writer import RECORD_BYTES, TransactionalWriter, enqueue, requests
+from watcher.kafka.transactions import writer as kafka_writer
+from watcher.kafka.transactions.pause import SHARE
+from watcher.kafka.transactions.writer import RECORD_BYTES, TransactionalWriter, enqueue, requests
 from watcher.model import Message
 
 

@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from tests.support.terminal import Terminal
 from tests.support.waiting import eventually
 from watcher import log as module
 from watcher.log import dropped_records, iso, logging_to
@@ -33,13 +34,6 @@ logger = logging.getLogger("watcher")
 
 def lines(stream: io.StringIO) -> list[dict[str, Any]]:
     return [json.loads(line) for line in stream.getvalue().splitlines()]
-
-
-class Terminal(io.StringIO):
-    """Says that it is one."""
-
-    def isatty(self) -> bool:
-        return True
 
 
 class Gate(io.StringIO):

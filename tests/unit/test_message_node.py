@@ -13,6 +13,7 @@ from bson import DatetimeMS
 from bson.raw_bson import RawBSONDocument
 from hypothesis import given, settings
 
+from tests.support.javascript import as_doubles
 from tests.support.programs import find_program
 from tests.unit.bson_types import TYPES
 from tests.unit.change_events import change, encoder, recorded
@@ -80,13 +81,4 @@ def test_date_reads_back(node: str) -> None:
 def assert_json_parse_reads(node: str, messages: list[Message]) -> None:
     lines = [message.value.decode() for message in messages]
     written = run(node, "JSON.stringify(JSON.parse(line))", lines)
-    assert [rounded(json.loads(line)) for line in written] == [rounded(json.loads(line)) for line in lines]
-
-
-def rounded(value: Any) -> Any:
-    """`value` with numbers as JavaScript has them: all of them doubles."""
-    if isinstance(value, dict):
-        return {key: rounded(inner) for key, inner in value.items()}
-    if isinstance(value, list):
-        return [rounded(inner) for inner in value]
-    return float(value) if isinstance(value, int) and not isinstance(value, bool) else value
+    assert [as_doubles(json.loads(line)) for line in written] == [as_doubles(json.loads(line)) for line in lines]

@@ -15,6 +15,7 @@ from prometheus_client import Metric as Parsed
 from prometheus_client.parser import text_string_to_metric_families
 
 from tests.support.programs import find_program
+from tests.support.worker_account import deliver, position, token
 from watcher.agent.metrics.own_metrics import AgentCounts, fleet_exposition, process_exposition
 from watcher.config import Settings
 from watcher.errors import NotPermitted, Outage
@@ -23,7 +24,7 @@ from watcher.fleet.status import WatcherState as ShownState
 from watcher.fleet.supervisord import Process
 from watcher.fleet.survey import Survey
 from watcher.messages.dead_letters import FOR_KAFKA
-from watcher.model import Batch, Message, Owner, Position, Snapshot
+from watcher.model import Batch, Message, Owner, Snapshot
 from watcher.oplog import Oplog
 from watcher.status.report import WorkerState
 from watcher.worker.previous_run import PreviousRun
@@ -49,19 +50,6 @@ def documented(heading: str) -> dict[str, tuple[str, tuple[str, ...], str]]:
     return {name: (kind, tuple(re.findall(r"`(\w+)`", labels)), meaning) for name, kind, labels, meaning in ROW.findall(section)}
 
 
-def token(seconds: int) -> dict[str, str]:
-    return {"_data": f"82{seconds:08X}00000001"}
-
-
-def position(seconds: int, sequence: int = 0) -> Position:
-    return Position("dashboard", OWNER, token(seconds), sequence)
-
-
-def deliver(progress: Progress, messages: list[Message], sequence: int, *, seconds: float = 0.02) -> None:
-    progress.encoded(len(messages), sum(len(message.value) for message in messages))
-    progress.committed(messages, position(NOON - 5, sequence), seconds)
-
-
 @pytest.fixture
 def progress(monkeypatch: pytest.MonkeyPatch) -> Progress:
     """A worker at noon that has lived through a little of everything."""
@@ -82,7 +70,8 @@ def progress(monkeypatch: pytest.MonkeyPatch) -> Progress:
             Message("database.update", None, b"{}", NOON * 1000 - 200, "replace"),
             Message("database.control", None, b"{}", NOON * 1000 - 200, "deadLetter", reason=FOR_KAFKA),
         ],
-        44,
+        position(NOON - 5, 44),
+        seconds=0.02,
     )
     progress.encoded(7, 700)
     progress.lost(Outage("Kafka does not answer.", component="kafka", code="_TRANSPORT"))
@@ -99,7 +88,7 @@ def of_several_databases() -> Progress:
     uri, scope = "mongodb://h/", ("tenant_*",)
     settings = Settings(name="tenants", mongodb_uri=uri, watch_databases=scope, kafka_brokers="h:9092", kafka_client_id="c")
     progress = Progress(settings, OWNER, PreviousRun(), lambda: None)
-    deliver(progress, [Message("database.insert", None, b"{}", NOON * 1000, "insert", database="tenant_1")], 1)
+    deliver(progress, [Message("database.insert", None, b"{}", NOON * 1000, "insert", database="tenant_1")], position(NOON - 5, 1))
     return progress
 
 

@@ -28,8 +28,9 @@ from watcher.errors import (
     UnsupportedServer,
     WatcherError,
 )
+from watcher.mongodb.driver_errors import ANOTHER_SET, BUGS, CUT_OFF
 from watcher.mongodb.error_codes import BY_CODE, KINDS, LARGE, POSITION, STANDALONE, TOKEN, UNKNOWN, UNKNOWN_HINT, Kind
-from watcher.mongodb.errors import ANOTHER_SET, BUGS, CUT_OFF, EventNotFound, EventTooLarge, QueryRefused, translated
+from watcher.mongodb.errors import EventNotFound, EventTooLarge, QueryRefused, translated
 
 
 def translation(error: Exception, *, after_token: bool = False) -> WatcherError:

@@ -12,6 +12,7 @@ from bson.raw_bson import RawBSONDocument
 from pymongo.errors import AutoReconnect
 
 from tests.support.plain_settings import settings
+from watcher.mongodb import change_stream
 from watcher.mongodb.resuming_stream import ResumingStream
 
 TIME = Timestamp(1_700_000_000, 1)
@@ -49,9 +50,9 @@ class Server:
 
 
 def stream_of(server: Server, **changes: Any) -> ResumingStream:
-    stream = ResumingStream(settings(**changes))
-    stream.session = server  # type: ignore[assignment]  # only what a stream asks
-    return stream
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(change_stream, "CommandSession", lambda _: server)  # only what a stream asks
+        return ResumingStream(settings(**changes))
 
 
 @pytest.mark.parametrize("scope", [{}, {"mongodb_uri": "mongodb://localhost:27017/", "watch_databases": ("tenant_*",)}])

@@ -12,9 +12,10 @@ import pytest
 import watcher
 from watcher.cli import run_command_line
 from watcher.fleet.arrival import Arrival, StartResult
-from watcher.fleet.control import ConfigChanges, Fleet
+from watcher.fleet.changes.config_changes import ConfigChanges
+from watcher.fleet.changes.formats import FormatChange
+from watcher.fleet.control import Fleet
 from watcher.fleet.errors import FleetError
-from watcher.fleet.formats import FormatChange
 from watcher.fleet.supervisord import Process
 from watcher.fleet.survey import Supervised
 

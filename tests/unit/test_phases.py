@@ -2,19 +2,12 @@
 
 from __future__ import annotations
 
-import io
 import sys
 
 import pytest
 
+from tests.support.terminal import Terminal
 from watcher.cli.phases import phases
-
-
-class Terminal(io.StringIO):
-    """A terminal that remembers what was written to it."""
-
-    def isatty(self) -> bool:
-        return True
 
 
 def test_a_pipe_gets_a_line_for_whatever_is_new(capsys: pytest.CaptureFixture[str]) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 import click
 import pytest
 
+from tests.support.terminal import Terminal
 from watcher.cli import options
 from watcher.cli.delivery.position_choice import Token
 from watcher.cli.delivery.position_view import as_document, as_text, plan_as_text
@@ -31,13 +32,6 @@ SETTINGS = Settings(
 )
 UNDONE = PositionChange("2024-01-01T13:00:00.000Z", "ada@host-1", "rewind to 2024-01-01T12:00:00.000Z", ONE, NOON)
 SEEN = Look(Saved(Position("dashboard", OWNER, NOON, 1_000_001), Stamp(OWNER)), "", (UNDONE,))
-
-
-class Terminal(io.StringIO):
-    """Somebody who types."""
-
-    def isatty(self) -> bool:
-        return True
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ from tests.support.file_modes import mode
 from watcher import private
 from watcher.agent.address import published
 from watcher.config import Deployment
-from watcher.fleet.digest import load_or_make_key
+from watcher.fleet.changes.digest import load_or_make_key
 from watcher.fleet.errors import FleetError
 from watcher.fleet.files import DisabledMarks, ProgramFiles
 from watcher.fleet.launch import prepare

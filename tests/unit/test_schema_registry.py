@@ -19,6 +19,7 @@ from confluent_kafka import Message
 
 from tests.support.fake_registry import FakeRegistry, fake_registry
 from tests.support.plain_settings import settings
+from tests.support.still_clock import StillClock
 from tests.support.waiting import eventually
 from tests.unit.change_events import change, encoder
 from watcher.config import Settings
@@ -43,22 +44,12 @@ def registry() -> Iterator[FakeRegistry]:
         yield registry
 
 
-class Clock:
-    """A clock that is set by hand."""
-
-    def __init__(self) -> None:
-        self.now = 100.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
 def avro(registry: FakeRegistry, **properties: Any) -> Settings:
     return settings(serialization="avro", schema_registry={"url": registry.url, "timeout": 1, **properties})
 
 
-def ids(registry: FakeRegistry, clock: Clock | None = None, **properties: Any) -> SchemaIds:
-    return SchemaIds(avro(registry, **properties), clock or Clock())
+def ids(registry: FakeRegistry, clock: StillClock | None = None, **properties: Any) -> SchemaIds:
+    return SchemaIds(avro(registry, **properties), clock or StillClock())
 
 
 def posts(registry: FakeRegistry) -> list[str]:
@@ -172,7 +163,7 @@ def test_the_first_address_that_answers_is_used(registry: FakeRegistry) -> None:
 
 
 def test_known_ids_need_no_registry(registry: FakeRegistry, caplog: pytest.LogCaptureFixture) -> None:
-    clock = Clock()
+    clock = StillClock()
     known = ids(registry, clock)
     prefixes = known(TOPIC, GENERIC)
     registry.fails_with = 500, {}
@@ -194,7 +185,7 @@ def test_known_ids_need_no_registry(registry: FakeRegistry, caplog: pytest.LogCa
 
 
 def test_looks_hold_up_nobody_while_messages_come(registry: FakeRegistry) -> None:
-    clock = Clock()
+    clock = StillClock()
     known = ids(registry, clock)
     prefixes = known(TOPIC, GENERIC)
     registry.holds.clear()
@@ -210,7 +201,7 @@ def test_looks_hold_up_nobody_while_messages_come(registry: FakeRegistry) -> Non
 
 
 def test_after_a_pause_a_look_comes_before_the_message(registry: FakeRegistry) -> None:
-    clock = Clock()
+    clock = StillClock()
     known = ids(registry, clock)
     known(TOPIC, GENERIC)
     registry.wipe(7)
@@ -220,7 +211,7 @@ def test_after_a_pause_a_look_comes_before_the_message(registry: FakeRegistry) -
 
 @pytest.mark.parametrize("occupied", [False, True], ids=["unknown", "another schema's"])
 def test_ids_of_a_registry_that_was_wiped_are_asked_for_anew(registry: FakeRegistry, occupied: bool) -> None:
-    clock = Clock()
+    clock = StillClock()
     known = ids(registry, clock)
     known(TOPIC, GENERIC)
     registry.wipe(1 if occupied else 7)

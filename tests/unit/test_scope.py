@@ -9,8 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.support.plain_settings import settings
-from tests.unit.test_config_settings import refusal
+from tests.support.plain_settings import refusal, settings
 from watcher.config.mongodb.collections import is_watched
 from watcher.config.mongodb.fields import readings
 from watcher.config.mongodb.scope import Scope

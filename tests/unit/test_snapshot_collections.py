@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from tests.unit.test_snapshots import BEGUN, COUNTS, USERS, Clock, Snapshots, clock, shown, snapshots  # noqa: F401  # two are fixtures
+from tests.support.still_clock import StillClock
+from tests.unit.test_snapshots import BEGUN, COUNTS, USERS, Snapshots, clock, shown, snapshots  # noqa: F401  # two are fixtures
 from watcher.model import Notice
 from watcher.status.report import StatusReport
 from watcher.status.snapshot_status import CollectionStatus, SnapshotStatus
@@ -67,7 +68,7 @@ def completed(collection: str, documents: int) -> Notice:
     return Notice(COLLECTION_COMPLETED, 0, fields)
 
 
-def test_the_next_process_knows_how_many_were_copied(snapshots: Snapshots, clock: Clock) -> None:  # noqa: F811  # fixtures
+def test_the_next_process_knows_how_many_were_copied(snapshots: Snapshots, clock: StillClock) -> None:  # noqa: F811  # fixtures
     snapshots.received([completed("a", 90)])
     snapshots.delivered(USERS, 1)
     assert told(shown(snapshots).by_collection)[:2] == [("a", "copied", 90, None), ("b", "copied", None, None)]

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from tests.support.still_clock import StillClock
 from watcher.model import Notice, Snapshot
 from watcher.status.snapshot_status import SnapshotStatus
 from watcher.worker.reporting import snapshots as module
@@ -20,26 +21,16 @@ COUNTS = {"a": 100, "b": 0, "users": 20_000}
 USERS = replace(BEGUN, reached="users", collection="users", documents=90)
 
 
-class Clock:
-    """Stands still until it is moved."""
-
-    def __init__(self) -> None:
-        self.seconds = 1000.0
-
-    def __call__(self) -> float:
-        return self.seconds
-
-
 @pytest.fixture
-def clock(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> Clock:
+def clock(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> StillClock:
     caplog.set_level(logging.INFO)
-    clock = Clock()
+    clock = StillClock()
     monkeypatch.setattr(module.time, "monotonic", clock)
     return clock
 
 
 @pytest.fixture
-def snapshots(clock: Clock) -> Snapshots:
+def snapshots(clock: StillClock) -> Snapshots:
     """In the middle of `users`, in the process that began it."""
     snapshots = Snapshots(None)
     snapshots.opened(None)
@@ -63,15 +54,15 @@ def further(rows: int, **changes: Any) -> Snapshot:
     return replace(USERS, documents=90 + rows, in_collection=rows, **changes)
 
 
-def test_without_a_snapshot_there_is_nothing(clock: Clock) -> None:
+def test_without_a_snapshot_there_is_nothing(clock: StillClock) -> None:
     snapshots = Snapshots(None)
     snapshots.opened(None)
     assert snapshots.status() is None
 
 
-def test_what_is_delivered_and_what_is_left(snapshots: Snapshots, clock: Clock) -> None:
+def test_what_is_delivered_and_what_is_left(snapshots: Snapshots, clock: StillClock) -> None:
     assert shown(snapshots).documents_per_second == 0
-    clock.seconds += 2
+    clock.now += 2
     snapshots.delivered(further(5000), 0)
     status = shown(snapshots)
     assert (status.state, status.reason, status.collection) == ("running", "initial", "users")
@@ -84,7 +75,7 @@ def test_what_is_delivered_and_what_is_left(snapshots: Snapshots, clock: Clock) 
     assert snapshots.documents == 5090
 
 
-def test_the_begin_is_told_once(clock: Clock, caplog: pytest.LogCaptureFixture) -> None:
+def test_the_begin_is_told_once(clock: StillClock, caplog: pytest.LogCaptureFixture) -> None:
     snapshots = Snapshots(None)
     snapshots.counted(COUNTS)
     for snapshot in (NEW, BEGUN, BEGUN, USERS):
@@ -105,7 +96,7 @@ def test_where_a_query_chooses_nobody_can_tell(snapshots: Snapshots) -> None:
     assert status.collection_estimate is status.estimate is status.seconds_left is None
 
 
-def test_a_query_may_be_for_a_collection_of_each_database(clock: Clock) -> None:
+def test_a_query_may_be_for_a_collection_of_each_database(clock: StillClock) -> None:
     snapshots = Snapshots(None, "{}.{}".format)
     snapshots.counted({"t1.orders": 10, "t1.users": 10, "t2.users": 10})
     snapshots.delivered(further(3, collection="t1.users", reached="t1.users", filters={"users": "{}"}), 0)
@@ -118,18 +109,18 @@ def test_a_query_may_be_for_a_collection_of_each_database(clock: Clock) -> None:
     assert (shown(snapshots).collection_estimate, shown(snapshots).estimate) == (10, None)
 
 
-def test_a_reason_to_wait_is_told_once_documents_fail_to_come(snapshots: Snapshots, clock: Clock) -> None:
+def test_a_reason_to_wait_is_told_once_documents_fail_to_come(snapshots: Snapshots, clock: StillClock) -> None:
     snapshots.waits("the stream is behind")
     assert shown(snapshots).waits_for is None
-    clock.seconds += 1.5
+    clock.now += 1.5
     assert shown(snapshots).waits_for == "the stream is behind"
     snapshots.delivered(further(10), 0)
     assert shown(snapshots).waits_for is None
 
 
 @pytest.mark.parametrize(("component", "reason"), [("kafka", "Kafka is away"), ("mongodb", "MongoDB is away")])
-def test_in_an_outage_nothing_flows(snapshots: Snapshots, clock: Clock, component: str, reason: str) -> None:
-    clock.seconds += 2
+def test_in_an_outage_nothing_flows(snapshots: Snapshots, clock: StillClock, component: str, reason: str) -> None:
+    clock.now += 2
     snapshots.delivered(further(5000), 0)
     snapshots.lost(component)
     assert (shown(snapshots).waits_for, shown(snapshots).documents_per_second) == (reason, 0)
@@ -169,8 +160,8 @@ def test_another_one_takes_the_place_of_one_that_is_aborted(snapshots: Snapshots
     assert lines(caplog) == [("WARNING", "the snapshot is aborted"), ("INFO", "the snapshot begins")]
 
 
-def test_the_next_process_goes_on_counting(snapshots: Snapshots, clock: Clock, caplog: pytest.LogCaptureFixture) -> None:
-    clock.seconds += 2
+def test_the_next_process_goes_on_counting(snapshots: Snapshots, clock: StillClock, caplog: pytest.LogCaptureFixture) -> None:
+    clock.now += 2
     snapshots.delivered(further(5000), 0)
     told = shown(snapshots)
     caplog.clear()
@@ -184,7 +175,7 @@ def test_the_next_process_goes_on_counting(snapshots: Snapshots, clock: Clock, c
 
 
 @pytest.mark.parametrize(("state", "remains"), [("completed", True), ("aborted", True), ("running", False)])
-def test_what_the_process_before_told_last(clock: Clock, state: str, remains: bool) -> None:
+def test_what_the_process_before_told_last(clock: StillClock, state: str, remains: bool) -> None:
     """If its snapshot was under way and the position knows of none, nobody can tell how it ended."""
     following = Snapshots(SnapshotStatus(id="snapshot-1", state=state))
     following.opened(None)
@@ -207,7 +198,7 @@ def test_one_that_a_command_has_ended_is_told_as_it_ended(
     assert snapshots.ended[state] == 1
 
 
-def test_the_next_process_learns_how_it_ended(clock: Clock) -> None:
+def test_the_next_process_learns_how_it_ended(clock: StillClock) -> None:
     before = SnapshotStatus(id=USERS.id, state="running", documents=90)
     snapshots = Snapshots(before)
     snapshots.opened(None, further(50, state="aborted", end_reason="in the way"))

@@ -12,8 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.unit.change_events import change, encoder
-from watcher.mongodb.change_stream import can_split
-from watcher.mongodb.split_events import FragmentJoiner, event_token
+from watcher.mongodb.split_events import FragmentJoiner, can_split, event_token
 
 START = {"_data": "8200000000"}
 

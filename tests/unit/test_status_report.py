@@ -13,6 +13,7 @@ import orjson
 import pytest
 
 from tests.support.status_reports import report_of
+from tests.support.worker_account import position, token
 from watcher.agent.page.model import watcher_view
 from watcher.agent.view.history import History
 from watcher.cli.fleet.status_view import cells, errors, snapshots
@@ -22,7 +23,7 @@ from watcher.fleet.status import row
 from watcher.fleet.status_json import as_json
 from watcher.fleet.supervisord import Process
 from watcher.fleet.survey import Survey
-from watcher.model import Batch, Message, Owner, Position
+from watcher.model import Batch, Message, Owner
 from watcher.oplog import Oplog
 from watcher.status.report import LastError, StatusReport, move_position, read_report
 from watcher.status.snapshot_status import SnapshotStatus
@@ -41,14 +42,6 @@ NOON = 1_704_110_400
 NOW = datetime.fromtimestamp(NOON + 0.345, UTC)
 OWNER = Owner("9f3c", "host-1", 4711)
 OPLOG = Oplog(NOON - 3600, size=100, max_size=100)
-
-
-def position(seconds: int, sequence: int) -> Position:
-    return Position("shop", OWNER, token(seconds), sequence)
-
-
-def token(seconds: int) -> dict[str, str]:
-    return {"_data": f"82{seconds:08X}00000001"}
 
 
 @pytest.fixture

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from tests.support.still_clock import StillClock
 from watcher.mongodb.client import Questions
 from watcher.status.report import LastError, StatusReport
 from watcher.worker import systemd as notify
@@ -18,14 +19,6 @@ from watcher.worker.systemd import Notifier
 
 WATCHDOG_SECONDS = 10
 NOON = datetime(2024, 1, 1, 12, tzinfo=UTC)
-
-
-class Clock:
-    """A clock that stands still until it is moved."""
-
-    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.now = 1000.0
-        monkeypatch.setattr(notify.time, "monotonic", lambda: self.now)
 
 
 class Systemd:
@@ -49,8 +42,10 @@ class Systemd:
 
 
 @pytest.fixture
-def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
-    return Clock(monkeypatch)
+def clock(monkeypatch: pytest.MonkeyPatch) -> StillClock:
+    clock = StillClock()
+    monkeypatch.setattr(notify.time, "monotonic", clock)
+    return clock
 
 
 @pytest.fixture(params=["path", "abstract"])
@@ -86,7 +81,7 @@ def test_ready_is_said_when_it_streams_and_only_what_is_new(systemd: Systemd) ->
     ]
 
 
-def test_a_standby_is_ready_and_alive_though_it_commits_nothing(systemd: Systemd, clock: Clock) -> None:
+def test_a_standby_is_ready_and_alive_though_it_commits_nothing(systemd: Systemd, clock: StillClock) -> None:
     notifier = Notifier(systemd.environment)
     notifier.tell(report("standby"))
     assert systemd.heard() == ["READY=1", "STATUS=standby"]
@@ -118,7 +113,7 @@ def test_the_status_tells_in_one_line_what_it_waits_for(systemd: Systemd) -> Non
     ],
     ids=["an answer", "a commit", "another state", "another opening", "nothing", "an answer, but no commit of what came", "a part"],
 )
-def test_the_watchdog_is_fed_only_while_it_gets_on(sign: dict[str, Any], counts: bool, systemd: Systemd, clock: Clock) -> None:
+def test_the_watchdog_is_fed_only_while_it_gets_on(sign: dict[str, Any], counts: bool, systemd: Systemd, clock: StillClock) -> None:
     notifier = Notifier(systemd.environment)
     clock.now += WATCHDOG_SECONDS
     notifier.tell(report())
@@ -128,7 +123,7 @@ def test_the_watchdog_is_fed_only_while_it_gets_on(sign: dict[str, Any], counts:
     assert ("WATCHDOG=1" in systemd.heard()) is counts
 
 
-def test_the_watchdog_is_fed_twice_as_often_as_it_wants(systemd: Systemd, clock: Clock) -> None:
+def test_the_watchdog_is_fed_twice_as_often_as_it_wants(systemd: Systemd, clock: StillClock) -> None:
     notifier = Notifier(systemd.environment)
     fed = []
     for second in range(1, 3 * WATCHDOG_SECONDS + 1):
@@ -140,7 +135,7 @@ def test_the_watchdog_is_fed_twice_as_often_as_it_wants(systemd: Systemd, clock:
 
 
 @pytest.mark.parametrize("unwanted", [{"WATCHDOG_USEC": "0"}, {"WATCHDOG_PID": "1"}], ids=["no watchdog", "another process"])
-def test_a_watchdog_that_is_not_for_us_is_not_fed(unwanted: dict[str, str], systemd: Systemd, clock: Clock) -> None:
+def test_a_watchdog_that_is_not_for_us_is_not_fed(unwanted: dict[str, str], systemd: Systemd, clock: StillClock) -> None:
     notifier = Notifier(systemd.environment | unwanted)
     clock.now += WATCHDOG_SECONDS
     notifier.tell(report())
@@ -165,7 +160,7 @@ def test_what_systemd_was_too_busy_to_hear_is_said_again(systemd: Systemd, monke
     assert systemd.heard() == ["READY=1", "STATUS=streaming"]
 
 
-def test_a_search_of_mongodbs_is_a_sign_of_life_and_its_end_is_the_last_one(systemd: Systemd, clock: Clock) -> None:
+def test_a_search_of_mongodbs_is_a_sign_of_life_and_its_end_is_the_last_one(systemd: Systemd, clock: StillClock) -> None:
     questions = Questions(lambda: clock.now)
     notifier = Notifier(systemd.environment, questions.last_at)
     notifier.tell(report())

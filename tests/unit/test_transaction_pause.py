@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from watcher.kafka.transaction_pause import LONGEST_SECONDS, RECENT, TransactionPause
+from watcher.kafka.transactions.pause import LONGEST_SECONDS, RECENT, TransactionPause
 
 
 def test_before_the_first_transaction_there_is_nothing_to_wait_for() -> None:

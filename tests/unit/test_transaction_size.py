@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from watcher.kafka.transaction_size import FIRST_BYTES, LARGEST_BYTES, SMALLEST_BYTES, WANTED_SECONDS, TransactionSize
+from watcher.kafka.transactions.size import FIRST_BYTES, LARGEST_BYTES, SMALLEST_BYTES, WANTED_SECONDS, TransactionSize
 
 TIMEOUT_SECONDS = 30.0
 

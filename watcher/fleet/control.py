@@ -6,90 +6,26 @@ started, so starting one never starts another. The agent, if it is wanted, start
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
-from typing import TypeVar
+from dataclasses import replace
 
-from watcher.config.agent_settings import AgentSettings, LoadedAgent
+from watcher.config.agent_settings import LoadedAgent
 from watcher.config.deployment import Deployment
 from watcher.config.files.conf_dir import AGENT
 from watcher.config.settings import Settings
 from watcher.fleet import launch
-from watcher.fleet.digest import load_key, load_or_make_key, settings_digest
+from watcher.fleet.changes.config_changes import ConfigChanges, compare, told, with_meaning
+from watcher.fleet.changes.digest import load_key
+from watcher.fleet.changes.formats import FormatChange, format_changes
+from watcher.fleet.commands import CommandOf, worker_command
 from watcher.fleet.errors import DISK_REFUSES, FleetError
 from watcher.fleet.files import DisabledMarks, ProgramFiles
-from watcher.fleet.formats import FormatChange, format_changes, format_comment
 from watcher.fleet.lock import fleet_lock
-from watcher.fleet.programs import Program, render, same_worker, with_autostart
+from watcher.fleet.programs import same_worker, with_autostart
 from watcher.fleet.sharing import share
 from watcher.fleet.supervisord import Process, Supervisord
-from watcher.fleet.watched import newly_watched, watched_comment
-
-CommandOf = Callable[[str], tuple[str, ...]]
-T = TypeVar("T")
-Tell = Callable[[str, Settings], Sequence[T]]
-
-AGENT_START_SECONDS = 5
-"""An agent that ends sooner is broken. Restarting it again and again without a pause would take CPU time from the workers."""
-
-
-@dataclass(frozen=True, slots=True)
-class ConfigChanges:
-    """Differences between `conf.d/` and what supervisord runs, as sorted names. `started` are those that `apply` starts.
-    `admitted` holds the collections that changed watchers watch newly, and `formats` what they write in another way, as far as that
-    is known."""
-
-    added: tuple[str, ...]
-    changed: tuple[str, ...]
-    removed: tuple[str, ...]
-    unchanged: tuple[str, ...]
-    started: tuple[str, ...] = ()
-    admitted: Mapping[str, Sequence[str]] = field(default_factory=dict)
-    formats: Mapping[str, Sequence[FormatChange]] = field(default_factory=dict)
-
-
-def compare(
-    wanted: Mapping[str, str], current: Mapping[str, str], known: Collection[str], faulty: Collection[str] = ()
-) -> ConfigChanges:
-    """Compare the wanted program texts with the current ones. A faulty watcher is neither removed nor changed: it keeps running."""
-    both = wanted.keys() & set(known)
-    changed = {name for name in both if not same_worker(current.get(name, ""), wanted[name])}
-    return ConfigChanges(
-        added=tuple(sorted(wanted.keys() - set(known))),
-        changed=tuple(sorted(changed)),
-        removed=tuple(sorted(set(known) - wanted.keys() - set(faulty))),
-        unchanged=tuple(sorted(both - changed)),
-    )
-
-
-def _told(
-    tell: Tell[T], watchers: Iterable[Settings], changed: Collection[str], current: Mapping[str, str]
-) -> dict[str, Sequence[T]]:
-    """Remarks of `tell` about each changed watcher, by its program and its settings, where it says anything."""
-    told = {each.name: tell(current.get(each.name, ""), each) for each in watchers if each.name in changed}
-    return {name: found for name, found in told.items() if found}
-
-
-def worker_command(deployment: Deployment) -> CommandOf:
-    """The command that supervisord runs for each watcher. It holds names and paths, never settings."""
-    places = _places(deployment)
-    return lambda name: (sys.executable, "-m", "watcher", "run", name, *places)
-
-
-def agent_command(deployment: Deployment) -> tuple[str, ...]:
-    """The command that supervisord runs for the agent."""
-    return (sys.executable, "-m", "watcher", "agent", *_places(deployment))
-
-
-def fleet_command(deployment: Deployment) -> tuple[str, ...]:
-    """The command that runs supervisord, and by it the whole fleet, in the foreground."""
-    return (sys.executable, "-m", "watcher", "run", *_places(deployment))
-
-
-def _places(deployment: Deployment) -> tuple[str, ...]:
-    return ("--config", str(deployment.conf_dir), "--state-dir", str(deployment.state_dir))
+from watcher.fleet.wanted import WantedPrograms
 
 
 class Fleet:
@@ -106,13 +42,13 @@ class Fleet:
         self.disabled = DisabledMarks(deployment.disabled_dir)
         self.not_shared: FleetError | None = None
         self._programs = ProgramFiles(deployment.programs_dir)
-        self._command_of = command_of or worker_command(deployment)
+        self._wanted = WantedPrograms(deployment, self.agent.wanted, command_of or worker_command(deployment), self.disabled)
 
     def start(self, watchers: Iterable[Settings]) -> None:
         """Start the watchers that do not run yet, and supervisord first if necessary. Does not wait for the workers."""
         with self._lock():
             self._share()
-            texts = self._render(watchers)
+            texts = self._wanted.texts(watchers)
             if self.supervisord.is_running():
                 self._start_idle(texts)
             else:
@@ -132,7 +68,7 @@ class Fleet:
             launch.refuse_a_second(self.deployment)
             launch.check_writable(self.deployment)
             self._share()
-            self._write_exactly(self._render(watchers))
+            self._write_exactly(self._wanted.texts(watchers))
 
     def _write_exactly(self, texts: Mapping[str, str]) -> None:
         self._programs.verify(texts)
@@ -174,20 +110,16 @@ class Fleet:
 
     def _check(self, watchers: Iterable[Settings]) -> None:
         with self._lock():
-            self._programs.verify(self._render(watchers))
+            self._programs.verify(self._wanted.texts(watchers))
 
     def apply(self, watchers: Iterable[Settings], faulty: Collection[str] = (), *, dry_run: bool = False) -> ConfigChanges:
         """Make supervisord run what conf.d says. Only watchers that differ are affected; those stopped by hand stay stopped."""
         with self._lock():
             known, watchers = self.supervisord.processes(), tuple(watchers)
-            texts, current = self._render(watchers), self._programs.read_all()
+            texts, current = self._wanted.texts(watchers), self._programs.read_all()
             untouched = [*faulty, AGENT] if self.agent.faults else faulty
             changes = self._with_started(compare(texts, current, known, untouched), known)
-            changes = replace(
-                changes,
-                admitted=_told(newly_watched, watchers, changes.changed, current),
-                formats=_told(format_changes, watchers, changes.changed, current),
-            )
+            changes = with_meaning(changes, watchers, current)
             if not dry_run:
                 self._carry_out(changes, texts)
         return changes
@@ -195,7 +127,7 @@ class Fleet:
     def formats_of(self, watchers: Iterable[Settings]) -> dict[str, Sequence[FormatChange]]:
         """Return what watchers would write in another way than when they last started, by name."""
         current = self._programs.read_all()
-        return _told(format_changes, watchers, current.keys(), current)
+        return told(format_changes, [settings for settings in watchers if settings.name in current], current)
 
     def unapplied(self, watchers: Iterable[Settings]) -> frozenset[str]:
         """Return the names of those that `apply` would restart, if they run. Changes nothing, and waits for nobody.
@@ -209,7 +141,7 @@ class Fleet:
         if key is None:
             return frozenset()
         known = [settings for settings in watchers if settings.name in current]
-        texts = {settings.name: render(self._program(settings, key)) for settings in known}
+        texts = {settings.name: self._wanted.text(settings, key) for settings in known}
         return frozenset(name for name, text in texts.items() if not same_worker(current[name], text))
 
     def _with_started(self, changes: ConfigChanges, known: Mapping[str, Process]) -> ConfigChanges:
@@ -253,32 +185,6 @@ class Fleet:
             return launch.shut_down(self.deployment)  # of a moved run/, which can be put back as long as none is in its place
         with self._lock():
             return launch.shut_down(self.deployment)
-
-    def _render(self, watchers: Iterable[Settings]) -> dict[str, str]:
-        key = load_or_make_key(self.deployment.key_file)
-        programs = [self._program(settings, key) for settings in watchers]
-        if wanted := self.agent.wanted:
-            programs.append(self._agent_program(wanted, key))
-        return {program.name: render(program) for program in programs}
-
-    def _program(self, settings: Settings, key: bytes) -> Program:
-        return Program(
-            name=settings.name,
-            command=self._command_of(settings.name),
-            log_file=self.deployment.log_file(settings.name),
-            settings_digest=settings_digest(settings, key),
-            autostart=settings.name not in self.disabled,
-            comments=(watched_comment(settings), format_comment(settings)),
-        )
-
-    def _agent_program(self, settings: AgentSettings, key: bytes) -> Program:
-        return Program(
-            name=AGENT,
-            command=agent_command(self.deployment),
-            log_file=self.deployment.log_file(AGENT),
-            settings_digest=settings_digest(settings, key),
-            start_seconds=AGENT_START_SECONDS,
-        )
 
     def _share(self) -> None:
         """Let the group of agent.toml read. Where that fails, the watchers start all the same."""

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from watcher.errors import NOT_RESTARTED
+from watcher.fleet.changes.formats import without_format
+from watcher.fleet.changes.watched import without_comment
 from watcher.fleet.errors import FleetError
-from watcher.fleet.formats import without_format
-from watcher.fleet.watched import without_comment
 
 STOP_WAIT_SECONDS = 20
 """The time after SIGTERM at which supervisord sends SIGKILL.
@@ -21,6 +21,9 @@ STOP_WAIT_SECONDS = 20
 It is longer than DRAIN_SECONDS in `watcher/worker/process.py`, after which a worker ends by itself. The fleet does not import the
 worker, so the number is repeated here, and a test compares the two.
 """
+
+AGENT_START_SECONDS = 5
+"""An agent that ends sooner is broken. Restarting it again and again without a pause would take CPU time from the workers."""
 
 _UNREADABLE = re.compile(r"[\x00-\x1f\x7f]|\s[;#]|^\s|\s$")
 _AUTOSTART = re.compile(r"^autostart=.*$", re.MULTILINE)

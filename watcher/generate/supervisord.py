@@ -7,8 +7,8 @@ from pathlib import Path
 
 from watcher.config import Deployment
 from watcher.config.files.conf_dir import AGENT
-from watcher.fleet.control import AGENT_START_SECONDS, agent_command, worker_command
-from watcher.fleet.programs import Program, render
+from watcher.fleet.commands import agent_command, worker_command
+from watcher.fleet.programs import AGENT_START_SECONDS, Program, render
 from watcher.generate.files import GeneratedFile
 
 

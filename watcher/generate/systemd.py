@@ -12,7 +12,7 @@ from pathlib import Path
 
 from watcher.config import Deployment
 from watcher.errors import NOT_RESTARTED, ExitCode
-from watcher.fleet.control import agent_command, fleet_command, worker_command
+from watcher.fleet.commands import agent_command, fleet_command, worker_command
 from watcher.fleet.errors import FleetError
 from watcher.fleet.programs import STOP_WAIT_SECONDS
 from watcher.generate.files import MARK, GeneratedFile

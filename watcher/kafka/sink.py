@@ -10,39 +10,27 @@ from __future__ import annotations
 import contextlib
 import time
 from collections import deque
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
-from functools import lru_cache
 
 from confluent_kafka import KafkaError
 
 from watcher.config import Settings
-from watcher.config.topics.name import topic_name
-from watcher.errors import Outage, PositionLost, UndeliverableEvent
+from watcher.errors import Outage, UndeliverableEvent
+from watcher.kafka.destinations import DEFAULT_MESSAGE_MAX_BYTES, Destinations
 from watcher.kafka.earlier_messages import earlier_messages
 from watcher.kafka.errors import explained
 from watcher.kafka.fencing import check_writer
-from watcher.kafka.log_reader import NOT_HEARD_OF
-from watcher.kafka.ownership import COMMAND_SECONDS, Ownership, check_database
+from watcher.kafka.ownership import COMMAND_SECONDS, Ownership
 from watcher.kafka.position import CLAIM_KEY, POSITION_KEY, SETTINGS_KEY, SNAPSHOT_KEY, Command, dump_snapshot
 from watcher.kafka.position_reader import PositionReader
 from watcher.kafka.position_topic import POSITION_PARTITION
 from watcher.kafka.properties import ThrottleCallback, limit_transaction, producer_config
 from watcher.kafka.refusals import reason
 from watcher.kafka.standby import ActiveWorkers, dump_settings
-from watcher.kafka.topics import Topics
-from watcher.kafka.transaction_size import TransactionSize
-from watcher.kafka.writer import IdempotentWriter, TransactionalWriter, Writer
+from watcher.kafka.transactions.size import TransactionSize
+from watcher.kafka.transactions.writer import IdempotentWriter, TransactionalWriter, Writer
 from watcher.model import Active, Delivered, Message, Owner, Position, Snapshot
-
-RECORD_OVERHEAD = 512
-"""Bytes that a record batch adds to key and value, rounded up generously."""
-
-LOOK_SECONDS = 15.0
-"""Interval between two looks at the settings of the position topic. Its two questions to Kafka take some milliseconds."""
-
-DEFAULT_MESSAGE_MAX_BYTES = 1_000_000
-"""librdkafka's default for message.max.bytes, and for batch.size too."""
 
 
 class KafkaSink:
@@ -68,12 +56,12 @@ class KafkaSink:
         """The snapshot under way when the watcher was taken over, or the one that ended a short time before."""
         self._writer: Writer | None = None
         self._troubles: deque[KafkaError] = deque(maxlen=16)
-        self._batch_bytes = DEFAULT_MESSAGE_MAX_BYTES
         self._size = TransactionSize()
-        self._limits: dict[str, int] = {}
-        self._look_due = 0.0
-        self.topic_of = lru_cache(maxsize=4096)(self._topic_of)
-        self.ensured = lru_cache(maxsize=4096)(self._ensured)
+        self._destinations = Destinations(settings, self._troubles.append)
+        self.topic_of = self._destinations.topic_of
+        self.ensured = self._destinations.ensured
+        self.limit_of = self._destinations.limit_of
+        """Questions of the encoder and the pipeline about topics, while the sink is open."""
 
     @property
     def transaction_bytes(self) -> int:
@@ -117,29 +105,10 @@ class KafkaSink:
         return self._ownership.position_anew(last)
 
     def look(self) -> Active | None:
-        """Close, and look which worker has the watcher; returns None if that is not known, such as before the position topic is
-        there. For a worker that stands by.
-
-        What the position topic tells of earlier messages is noted. Errors: Outage, NotPermitted, CredentialsRefused;
-        ConfigurationError if the position belongs to another database, which a takeover would be too late to find out.
-        """
+        """Close, and look which worker has the watcher; for a worker that stands by. Result and errors: as `ActiveWorkers.look`."""
         self.close()
         self._ownership.disown()
-        self._troubles.clear()
-        try:
-            # Whoever has the lease creates the topic. Waiting for that here would keep this worker from having it.
-            reader = PositionReader(self._settings, self._troubles.append, settle_s=0)
-            saved = reader.read_so_far()
-            if saved.position:
-                check_database(self._settings, saved.position)
-            self._ownership.learn(saved.delivered)
-            return self._active_workers.seen(saved.stamp, lambda: reader.read_settings()[0])
-        except PositionLost:
-            return None
-        except Outage as error:
-            if error.code in NOT_HEARD_OF:
-                return None
-            raise explained(error, self._troubles) from error
+        return self._active_workers.look(self._settings, self._ownership)
 
     def disown(self) -> None:
         """Forget that the watcher was ours: the next `open` takes it over from whoever has it then."""
@@ -151,8 +120,8 @@ class KafkaSink:
         Errors: Outage if that failed or its outcome is unknown (open again); TakenOver by a command (open again), NotOwner by
         another worker; NotPermitted; ConfigurationError; UndeliverableEvent if the position itself is too large; PositionUnsafe.
         """
-        self._look_at_position_topic()
-        self._prepare_topics({message.topic for message in messages})
+        self._destinations.check_position_topic()
+        self._destinations.prepare({message.topic for message in messages})
         record = self._record(POSITION_KEY, self._ownership.position_text(position))
         if position.snapshot:
             messages = [*messages, self._record(SNAPSHOT_KEY, dump_snapshot(position.snapshot))]
@@ -172,38 +141,10 @@ class KafkaSink:
     def change(self, messages: Sequence[Message], position: Position, records: Mapping[bytes, bytes]) -> None:
         """Deliver what a command has changed. `records` are further records of the position topic, by their keys. Errors: as
         `deliver`."""
-        self._prepare_topics({message.topic for message in messages})
+        self._destinations.prepare({message.topic for message in messages})
         further = [self._record(key, value) for key, value in records.items()]
         self._write([*messages, *further], self._record(POSITION_KEY, self._ownership.position_text(position)))
         self._ownership.committed(position)
-
-    def limit_of(self, topic: str) -> int:
-        """Return the most bytes that key and value of a message for `topic` may have.
-
-        Ask before `deliver`: librdkafka refuses some large messages and the broker others, both too late for the transaction.
-
-        Errors: as `deliver`.
-        """
-        return (self._limits.get(topic) or self._limit(topic)) - RECORD_OVERHEAD
-
-    def _topic_of(self, template: str, operation: str, database: str, collection: str) -> str:
-        """Return the topic for a change: the one of `topic_name`, unless it collides with another. A topic that is named after the
-        collection, or after one of several databases, is created if it is missing.
-
-        Call `topic_of` instead, which remembers the answer, while the sink is open. Errors: as `deliver`.
-        """
-        name = topic_name(template, operation, database, collection)
-        if "{collection}" not in template and not ("{database}" in template and self._settings.scope.is_shared):
-            return name
-        return self._topics.ensure_one_of(name, topic_name(template, operation, database, collection, apart=True))
-
-    def _ensured(self, topic: str) -> str:
-        """Create a topic that a transform names, if it is missing; returns its name.
-
-        Call `ensured` instead, which remembers the answer, while the sink is open. Errors: as `deliver`; ConfigurationError.
-        """
-        self._topics.ensure_configured([topic])
-        return topic
 
     def close(self) -> None:
         """Drop everything that is not committed; it will be read from MongoDB again."""
@@ -211,40 +152,16 @@ class KafkaSink:
             self._writer.close()
         self._writer = None
 
-    def _look_at_position_topic(self) -> None:
-        """Check the position topic now and then, because somebody may change it while the worker runs."""
-        if time.monotonic() >= self._look_due:
-            self._topics.check_position_topic()
-            self._look_due = time.monotonic() + LOOK_SECONDS
-
-    def _prepare_topics(self, topics: Collection[str]) -> None:
-        self._topics.ensure(topics)
-        if self._shrink_batches(topics):
-            raise Outage(
-                f"Kafka: one of {', '.join(sorted(topics))} takes only {self._batch_bytes} bytes at once.",
-                hint="Nothing to do: the worker opens again, and sends no more at once than that.",
-                component="kafka",
-                code="batches_too_large",
-            )
-
     @contextlib.contextmanager
     def _opening(self) -> Iterator[PositionReader]:
         """Start afresh with everything of Kafka's, and make sure that the topics with known names exist."""
         self.close()
         self._troubles.clear()
-        self._limits.clear()
-        self.topic_of.cache_clear()
-        self.ensured.cache_clear()
-        self._topics = Topics(self._settings, self._troubles.append)
         try:
-            self._topics.ensure_position_topic()
-            self._look_due = time.monotonic() + LOOK_SECONDS
-            fixed = [topic for topic in self._settings.topic_templates.values() if "{" not in topic]
-            self._topics.ensure_configured(fixed)
-            self._shrink_batches(fixed)
+            self._destinations.open(self._settings)
             yield PositionReader(self._settings, self._troubles.append)
         except Outage as error:
-            self._topics.report_troubles()
+            self._destinations.topics.report_troubles()
             raise explained(error, self._troubles) from error
 
     def _claim(self) -> None:
@@ -270,32 +187,19 @@ class KafkaSink:
         except Outage as error:
             self.close()  # first: the questions take seconds, in which it would go on with what has failed
             check_writer(error, self._ownership, PositionReader(self._settings, self._troubles.append))
-            raise reason(error, self._topics, (*messages, position)) from error
+            raise reason(error, self._destinations.topics, (*messages, position)) from error
 
     def _new_writer(self) -> Writer:
         config = producer_config(self._settings, self._troubles.append, self._on_throttle)
         if self._command:
             limit_transaction(config, COMMAND_SECONDS)
-        config["batch.size"] = min(self._batch_bytes, int(config.get("batch.size", DEFAULT_MESSAGE_MAX_BYTES)))
+        config["batch.size"] = min(self._destinations.batch_bytes, int(config.get("batch.size", DEFAULT_MESSAGE_MAX_BYTES)))
         return TransactionalWriter(config) if self._settings.delivery == "exactly-once" else IdempotentWriter(config)
 
     def _opened(self) -> Writer:
         if self._writer is None:
             raise RuntimeError("the sink is not open")
         return self._writer
-
-    def _limit(self, topic: str) -> int:
-        self._topics.ensure([topic])
-        ours = int(self._settings.kafka.get("message.max.bytes", DEFAULT_MESSAGE_MAX_BYTES))
-        limit = self._limits[topic] = min(ours, self._topics.max_message_bytes(topic) or ours)
-        return limit
-
-    def _shrink_batches(self, topics: Iterable[str]) -> bool:
-        """Shrink the batches to the limits of `topics`, because a broker refuses a larger batch as a whole. Returns True if one of
-        the topics takes less at once than before."""
-        before = self._batch_bytes
-        self._batch_bytes = min([before, *(self._limit(topic) for topic in topics)])
-        return self._batch_bytes < before
 
     def _record(self, key: bytes, value: bytes) -> Message:
         """Make a record for the position topic. A resume token holds a document's key at twice its length, so even a position may

@@ -1,4 +1,4 @@
-"""Knowledge that a standby has of the active worker: who it is, since when, and how its settings differ. Pure.
+"""Knowledge that a standby has of the active worker: who it is, since when, and how its settings differ.
 
 The active worker writes its settings beside its claim, without secrets (`config/hosts.py`). Earlier releases do not look for that
 record.
@@ -7,16 +7,23 @@ record.
 from __future__ import annotations
 
 import contextlib
+from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from datetime import datetime
 from typing import NamedTuple
 
 import orjson
+from confluent_kafka import KafkaError
 
 from watcher.config import Settings
 from watcher.config.hosts import differences, told_settings
+from watcher.errors import Outage, PositionLost
+from watcher.kafka.errors import explained
+from watcher.kafka.log_reader import NOT_HEARD_OF
+from watcher.kafka.ownership import Ownership, check_database
 from watcher.kafka.position import VERSION, Stamp
+from watcher.kafka.position_reader import PositionReader
 from watcher.log import iso
 from watcher.model import Active, Owner
 
@@ -50,6 +57,28 @@ class ActiveWorkers:
     def __init__(self, settings: Settings) -> None:
         self._ours = told_settings(settings)
         self._last: Active | None = None
+
+    def look(self, settings: Settings, ownership: Ownership) -> Active | None:
+        """Look which worker has the watcher; returns None if that is not known, such as before the position topic is there.
+
+        What the position topic tells of earlier messages is noted in `ownership`. Errors: Outage, NotPermitted, CredentialsRefused;
+        ConfigurationError if the position belongs to another database, which a takeover would be too late to find out.
+        """
+        troubles: deque[KafkaError] = deque(maxlen=16)
+        # Whoever has the lease creates the topic. Waiting for that here would keep this worker from having it.
+        reader = PositionReader(settings, troubles.append, settle_s=0)
+        try:
+            saved = reader.read_so_far()
+            if saved.position:
+                check_database(settings, saved.position)
+            ownership.learn(saved.delivered)
+            return self.seen(saved.stamp, lambda: reader.read_settings()[0])
+        except PositionLost:
+            return None
+        except Outage as error:
+            if error.code in NOT_HEARD_OF:
+                return None
+            raise explained(error, troubles) from error
 
     def seen(self, stamp: Stamp | None, settings_text: Callable[[], bytes]) -> Active | None:
         """Return the worker that wrote the newest record, None if none did or it was a command. `settings_text` reads the record of

@@ -1,4 +1,4 @@
-"""The one model of all messages in the generic envelope, and their JSON Schema. No worker imports it.
+"""The one model of all messages in the generic envelope. No worker imports it; `python -m contract` writes its JSON Schema.
 
 docs/message-format.md has the messages in words, and tests hold both to what the encoder writes. A field without a default is in
 every message of its kind; one with a default can be absent, and is null only where its type says so. Fields that are not named here
@@ -8,14 +8,10 @@ may come with later versions, so they are allowed.
 
 from __future__ import annotations
 
-import json
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import BaseModel, Field, RootModel
-from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue, SkipJsonSchema
-from pydantic_core import core_schema
-
-JSON_SCHEMA = "https://json-schema.org/draft/2020-12/schema"
+from pydantic.json_schema import SkipJsonSchema
 
 Absent = SkipJsonSchema[None]
 """For a field that is left out when it does not apply, and never null."""
@@ -257,53 +253,13 @@ class DeadLetter(EveryMessage):
     truncated: list[Removable] | Absent = None
 
 
-ROW_CHANGES = (Insert, Update, Replace, Delete)
-SNAPSHOT = (SnapshotStartedMessage, SnapshotCollectionCompleted, SnapshotCompletedMessage, SnapshotAbortedMessage)
-CONTROL = (Rename, Drop, DropDatabase, Invalidate, GapMessage, Rewind, *SNAPSHOT, DeadLetter)
+RowMessage = Insert | Update | Replace | Delete
+SnapshotControl = SnapshotStartedMessage | SnapshotCollectionCompleted | SnapshotCompletedMessage | SnapshotAbortedMessage
+ControlMessage = Rename | Drop | DropDatabase | Invalidate | GapMessage | Rewind | SnapshotControl | DeadLetter
+
+ROW_CHANGES: tuple[type[BaseModel], ...] = get_args(RowMessage)
+CONTROL: tuple[type[BaseModel], ...] = get_args(ControlMessage)
 
 
-class AnyMessage(
-    RootModel[
-        Annotated[
-            Insert
-            | Update
-            | Replace
-            | Delete
-            | Rename
-            | Drop
-            | DropDatabase
-            | Invalidate
-            | GapMessage
-            | Rewind
-            | SnapshotStartedMessage
-            | SnapshotCollectionCompleted
-            | SnapshotCompletedMessage
-            | SnapshotAbortedMessage
-            | DeadLetter,
-            Field(discriminator="operationType"),
-        ]
-    ]
-):
+class AnyMessage(RootModel[Annotated[RowMessage | ControlMessage, Field(discriminator="operationType")]]):
     """A message of Database Watcher."""
-
-
-class AsIs(GenerateJsonSchema):
-    """Leaves out what pydantic adds: titles of fields, and defaults of None, which only say that a field can be absent."""
-
-    def field_title_should_be_set(self, schema: Any) -> bool:  # noqa: ARG002 - pydantic calls it with the schema
-        """Return False: the name says it all."""
-        return False
-
-    def normalize_name(self, name: str) -> str:
-        """Return the key of a definition: the name of its model, as it is published."""
-        return super().normalize_name(name.removesuffix("Message"))
-
-    def default_schema(self, schema: core_schema.WithDefaultSchema) -> JsonSchemaValue:
-        """Return the schema of the value alone."""
-        return self.generate_inner(schema["schema"])
-
-
-def json_schema(comment: str, model: type[BaseModel] = AnyMessage) -> str:
-    """Write the JSON Schema of a model, with a comment."""
-    schema = model.model_json_schema(schema_generator=AsIs)
-    return json.dumps({"$schema": JSON_SCHEMA, "$comment": comment, **schema}, indent=2, ensure_ascii=False) + "\n"

@@ -1,4 +1,4 @@
-"""The MongoDB end: change_stream reads, by way of client and cursor_reply; selection and field_exclusion let the server filter;
+"""The MongoDB end: change_stream reads, by way of stream_cursor and client; selection and field_exclusion let the server filter;
 collection_reader reads the documents themselves.
 
 It imports pymongo; from the project it imports only the values that travel and the modules that all parts share. Knowledge of

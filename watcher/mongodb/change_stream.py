@@ -1,9 +1,7 @@
 """MongoDB's change stream as batches of raw change events.
 
-The stream is read with plain `aggregate` and `getMore` commands instead of `Database.watch()`. That costs less per event, keeps
-the events as raw BSON, and shows plainly (cursor id 0) that the server has closed the stream. This module does not resume a
-stream, except on the primary after a secondary has lost the position: the caller that gets an `Outage` opens again from the last
-committed position.
+This module does not resume a stream, except on the primary after a secondary has lost the position: the caller that gets an
+`Outage` opens again from the last committed position.
 """
 
 from __future__ import annotations
@@ -16,40 +14,28 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, TypeVar
 
-from bson import Int64, Timestamp
+from bson import Timestamp
 
 from watcher.config import Settings
-from watcher.errors import NotPermitted, Outage, PositionLost
-from watcher.model import Batch, ResumeToken, Ticks, token_ticks
+from watcher.errors import NotPermitted, PositionLost
+from watcher.model import Batch, ResumeToken
 from watcher.mongodb.client import CommandSession
-from watcher.mongodb.cursor_reply import take_apart
-from watcher.mongodb.errors import EventNotFound, QueryRefused, StagesFailed, lacking, translated, understood
+from watcher.mongodb.cursor_reply import BatchSize, is_backlog
+from watcher.mongodb.errors import EventNotFound, QueryRefused, StagesFailed, translated
+from watcher.mongodb.event_search import find_event
 from watcher.mongodb.field_exclusion import exclusion_stages
 from watcher.mongodb.oplog_reader import oldest_entry, read_oplog
-from watcher.mongodb.reply_size import BatchSize, is_backlog
 from watcher.mongodb.selection import after_stage, event_stage, operations_stage, scope_stage
 from watcher.mongodb.split_events import FragmentJoiner, event_token
+from watcher.mongodb.stream_cursor import AWAIT_MS, StreamCursor, start_at
 from watcher.mongodb.user_stages import FAILED_HINT, Stages, refusals_named, user_stages
 from watcher.oplog import Oplog
-
-AWAIT_MS = 1000
-"""Longest wait of a getMore for the first event, in milliseconds. It bounds how late a request to stop is noticed."""
-
-FIND_SECONDS = 5.0
-"""Longest search for an event whose time is known. A token beyond that time ends it sooner; without one it proves nothing."""
 
 OPLOG_SECONDS = 30.0
 """Interval between two questions about the oplog; each takes mongod some milliseconds."""
 
-CLUSTER_DATABASE = "admin"
-WHOLE_MONGODB: Mapping[str, Any] = {"allChangesForCluster": True}
-"""The database to which a stream over all databases belongs, and the option that makes it one."""
-
 QUOTED = re.compile(r"['\"].*", re.DOTALL)
 """Text that MongoDB quotes in an error about an expression, and what follows: most likely a value of a document."""
-
-TIME_FIRST = "82"
-"""Beginning of every resume token: the type of a cluster time in MongoDB's KeyString. Order and time are read from the tokens."""
 
 Opened = TypeVar("Opened")
 
@@ -62,12 +48,10 @@ class ChangeStream:
     def __init__(self, settings: Settings) -> None:
         """Errors: ConfigurationError when the URI or the pipeline cannot be used."""
         self._settings = settings
-        self._scope = settings.scope
-        self._whole = self._scope.is_shared
         self._users = user_stages(settings.pipeline)
         self.session = CommandSession(settings)
         """All that this stream asks of MongoDB goes to one member, in this session."""
-        self._cursor_id = 0
+        self._cursor = StreamCursor(self.session, settings.scope.single)
         self._reached: ResumeToken = {}
         self._left_out: Sequence[str] = ()
         self._after: Stages = ()
@@ -101,7 +85,7 @@ class ChangeStream:
 
         Call `open` afterwards, not `next`. Errors: as `open`.
         """
-        return self._from_a_member(lambda: self._find(token))
+        return self._from_a_member(lambda: find_event(self.session, self._settings.scope.single, token))
 
     def open_now(self) -> ResumeToken:
         """Open at the present; returns that position. Errors: as `open`."""
@@ -149,7 +133,7 @@ class ChangeStream:
     def _next(self, limit: int, wait_ms: int) -> Batch:
         try:
             with translated(query=bool(self._users)):
-                events, token = self._read(self._get_more(limit, wait_ms))
+                events, token = self._cursor.read(limit, wait_ms)
         except QueryRefused as error:
             text = QUOTED.sub("…", str(error))
             raise StagesFailed(f"The pipeline fails on a change event: {text}", hint=FAILED_HINT) from error
@@ -159,7 +143,7 @@ class ChangeStream:
         size = sum(map(len, events))
         self._size.learn(len(events), size)
         whole, token = self._joiner.join(events, token)
-        ended = self._cursor_id == 0
+        ended = self._cursor.has_ended
         more = not ended and is_backlog(len(events), size, limit)
         is_whole = not self._joiner.is_waiting
         batch = self.standing_at(token)
@@ -167,7 +151,8 @@ class ChangeStream:
 
     def standing_at(self, token: ResumeToken) -> Batch:
         """Return a batch without events, at `token`."""
-        return Batch((), token, self._operation_time[0], oplog=self._oplog, operation_time=self._operation_time)
+        reached = self._cursor.operation_time
+        return Batch((), token, reached[0], oplog=self._oplog, operation_time=reached)
 
     def oplog(self) -> Oplog | None:
         """Read the state of MongoDB's oplog; None without the role clusterMonitor, or on a router. Errors: Outage."""
@@ -187,9 +172,8 @@ class ChangeStream:
     @property
     def splits(self) -> bool:
         """Return True if the server splits events that are too large for it. Errors: as `open`."""
-        about = self.session.command("admin", {"buildInfo": 1})
-        with understood():
-            return can_split(about["versionArray"])
+        with translated():
+            return self._cursor.splits
 
     def _from_a_member(self, opening: Callable[[], Opened]) -> Opened:
         """Call `opening`, and again on the primary if the position is lost. Members have oplogs of different lengths: one that has
@@ -213,8 +197,8 @@ class ChangeStream:
             return self._open({"startAfter": dict(token)} if token else self._first_start())
 
     def _open(self, start: Mapping[str, Any]) -> ResumeToken:
-        with refusals_named(self._settings.pipeline, lambda stages: self._aggregate([self._stream_stage({}), *stages])):
-            self._reached = self._aggregate(self._pipeline(start))
+        with refusals_named(self._settings.pipeline, lambda stages: self._cursor.open({}, stages)):
+            self._reached = self._cursor.open(self._options(start), self._stages())
         self._joiner = FragmentJoiner(self._reached)
         return self._reached
 
@@ -222,59 +206,19 @@ class ChangeStream:
         with translated(after_token=True):
             return self._open(start_at(token))
 
-    def _find(self, token: ResumeToken) -> ResumeToken | None:
-        return self._search(token) or (None if self._whole else self._search_everywhere(token))
-
-    def _search_everywhere(self, token: ResumeToken) -> ResumeToken | None:
-        """Search in the whole MongoDB: the position may have been that of a watcher of several databases. Without the right to do
-        so, nothing is found."""
-        self._whole = True
-        try:
-            return self._search(token)
-        except NotPermitted:
-            return None
-        finally:
-            self._whole = False
-
-    def _search(self, token: ResumeToken) -> ResumeToken | None:
-        deadline = time.monotonic() + FIND_SECONDS
-        with translated(after_token=True):
-            self._aggregate([self._stream_stage(start_at(token)), event_stage(token), {"$project": {"_id": 1}}])
-            while time.monotonic() < deadline:
-                events, reached = self._read(self._get_more(1, AWAIT_MS))
-                if events:
-                    return event_token(events[0])
-                if reached["_data"] > token["_data"] or token_ticks(token)[0] > self._operation_time[0]:
-                    return None
-        raise Outage(
-            "MongoDB is still looking for the event of the position.",
-            hint="Its oplog is long, or the machine is busy. The worker keeps trying.",
-            component="mongodb",
-            code="SearchUnfinished",
-        )
-
-    def _aggregate(self, stages: Stages) -> ResumeToken:
-        # This must be the last stage. All streams need it, because the server writes other tokens in a stream that has it.
-        split: Stages = [{"$changeStreamSplitLargeEvent": {}}] if self.splits else []
-        _, token = self._read({"aggregate": 1, "pipeline": [*stages, *split], "cursor": {"batchSize": 0}})
-        return token
-
-    def _pipeline(self, start: Mapping[str, Any]) -> Stages:
-        stage = {**start, "fullDocument": self._settings.full_document}
+    def _options(self, start: Mapping[str, Any]) -> Mapping[str, Any]:
+        options = {**start, "fullDocument": self._settings.full_document}
         if self._settings.full_document_before_change != "off":
-            stage["fullDocumentBeforeChange"] = self._settings.full_document_before_change
-        wanted = scope_stage(self._scope)
+            options["fullDocumentBeforeChange"] = self._settings.full_document_before_change
+        return options
+
+    def _stages(self) -> Stages:
+        wanted = scope_stage(self._settings.scope)
         operations = operations_stage(self._settings.exclude_operations)
-        exclusions = exclusion_stages(self._settings.exclude_fields, self._scope)
+        exclusions = exclusion_stages(self._settings.exclude_fields, self._settings.scope)
         unset = [{"$unset": [*self._left_out]}] if self._left_out else []
         # The user's stages may ask for a document that is left out only because of its size.
-        return [self._stream_stage(stage), *wanted, *operations, *self._after, *exclusions, *self._users, *unset]
-
-    def _stream_stage(self, options: Mapping[str, Any]) -> Mapping[str, Any]:
-        return {"$changeStream": {**options, **(WHOLE_MONGODB if self._whole else {})}}
-
-    def _get_more(self, limit: int, wait_ms: int) -> dict[str, Any]:
-        return {"getMore": Int64(self._cursor_id), "collection": "$cmd.aggregate", "batchSize": limit, "maxTimeMS": wait_ms}
+        return [*wanted, *operations, *self._after, *exclusions, *self._users, *unset]
 
     def _first_start(self) -> dict[str, Any]:
         """The `$changeStream` option for a stream that has no position yet."""
@@ -291,27 +235,3 @@ class ChangeStream:
                 )
             return {"startAtOperationTime": oldest}  # not a moment earlier: that may be gone
         return {"startAtOperationTime": Timestamp(int(start_from.timestamp()), 1)}
-
-    def _read(self, command: dict[str, Any]) -> tuple[list[bytes], ResumeToken]:
-        """Run a command; returns the events of the reply and the server's position after them."""
-        reply = self.session.command(CLUSTER_DATABASE if self._whole else self._scope.name, command)
-        with understood():
-            events, cursor = take_apart(bytes(reply["cursor"].raw))
-            self._cursor_id = cursor["id"]
-            operation_time: Timestamp = reply["operationTime"]
-            self._operation_time: Ticks = (operation_time.time, operation_time.inc)
-            token: ResumeToken = cursor["postBatchResumeToken"]
-            if not str(token["_data"]).startswith(TIME_FIRST):
-                raise lacking(f"its resume tokens are not MongoDB's: {token}")
-        return events, token
-
-
-def start_at(token: ResumeToken) -> Mapping[str, Any]:
-    """The `$changeStream` option to start at the time of a resume token."""
-    return {"startAtOperationTime": Timestamp(*token_ticks(token))}
-
-
-def can_split(version: Sequence[int]) -> bool:
-    """Return True if this version of the server knows `$changeStreamSplitLargeEvent`: 7.0 and newer, and 6.0 from 6.0.9 on."""
-    major, minor, patch = version[:3]
-    return major >= 7 or ((major, minor) == (6, 0) and patch >= 9)

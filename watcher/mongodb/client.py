@@ -22,7 +22,8 @@ from watcher.aws import INSTALL
 from watcher.config import Settings
 from watcher.config.mongodb.options import driver_options, missing_package
 from watcher.errors import ConfigurationError
-from watcher.mongodb.errors import NO_SESSIONS, URI_HINT, is_of_another_set, lacking, translated
+from watcher.mongodb.driver_errors import NO_SESSIONS, URI_HINT, is_of_another_set
+from watcher.mongodb.errors import lacking, translated
 from watcher.mongodb.replica_set import another_set
 
 PYMONGO_VERSION: str = pymongo.version

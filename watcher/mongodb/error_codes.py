@@ -52,6 +52,15 @@ class Kind:
     hint: str
     codes: Mapping[int, str]
 
+    def error(self, text: str, code: str) -> WatcherError:
+        """Make the error with this text, and with this code if it is an outage."""
+        return outage(text, self.hint, code) if self.becomes is Outage else self.becomes(text, hint=self.hint)
+
+
+def outage(text: str, hint: str, code: str) -> Outage:
+    """Make the error for an outage of MongoDB."""
+    return Outage(text, hint=hint, component="mongodb", code=code)
+
 
 def _locations(*numbers: int | Iterable[int]) -> dict[int, str]:
     """Name the codes of the server's asserts, which have no name but their number."""

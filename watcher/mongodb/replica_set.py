@@ -10,8 +10,8 @@ from pymongo.uri_parser import parse_uri
 
 from watcher.config import Settings
 from watcher.errors import Outage
-from watcher.mongodb.error_codes import REPLICA_SET_HINT
-from watcher.mongodb.errors import ANOTHER_SET, outage
+from watcher.mongodb.driver_errors import ANOTHER_SET
+from watcher.mongodb.error_codes import REPLICA_SET_HINT, outage
 
 ANSWER_MS = 2_000
 """Time, in milliseconds, for each of the URI's servers to answer."""

@@ -12,15 +12,11 @@ import logging
 from collections.abc import Sequence
 from dataclasses import replace
 
-from bson import Int64
-from pymongo.errors import PyMongoError
-
 from watcher.config import Settings
-from watcher.errors import Outage, WatcherError
+from watcher.errors import WatcherError
 from watcher.model import Batch, ResumeToken
-from watcher.mongodb.change_stream import CLUSTER_DATABASE, ChangeStream
+from watcher.mongodb.change_stream import ChangeStream
 from watcher.mongodb.errors import EventNotFound, EventTooLarge, StagesFailed
-from watcher.mongodb.user_stages import Stages
 
 logger = logging.getLogger("watcher")
 
@@ -35,7 +31,6 @@ class ResumingStream(ChangeStream):
         """The token after which the stream was opened, until an event has arrived: only then has the server looked for it."""
         self._leave_out: Sequence[str] = ()
         self._token: ResumeToken = {}
-        self._cursor_database = ""
 
     def open(self, token: ResumeToken | None, leave_out: Sequence[str] = ()) -> ResumeToken:
         """Open as `ChangeStream.open` does."""
@@ -82,16 +77,6 @@ class ResumingStream(ChangeStream):
         with contextlib.suppress(EventTooLarge, StagesFailed):
             self.next(1)
         return opened
-
-    def _aggregate(self, stages: Stages) -> ResumeToken:
-        """Open the stream as `ChangeStream` does, and first have the server forget the cursor before. In a session it would keep
-        each for as long as that lives; a stream is opened several times at each event on which the pipeline fails."""
-        if self._cursor_id:
-            with contextlib.suppress(PyMongoError, Outage):  # the next command has that error too, if it lasts
-                command = {"killCursors": "$cmd.aggregate", "cursors": [Int64(self._cursor_id)]}
-                self.session.command(self._cursor_database, command)
-        self._cursor_database = CLUSTER_DATABASE if self._whole else self._scope.name
-        return super()._aggregate(stages)
 
     def _open_otherwise(self, error: WatcherError) -> None:
         """Open by time, once, if the event of the position itself may have failed; otherwise raise `error`."""

@@ -67,6 +67,12 @@ class FragmentJoiner:
         return bson.encode(event)  # its `_id` is the last fragment's
 
 
+def can_split(version: Sequence[int]) -> bool:
+    """Return True if this version of the server knows `$changeStreamSplitLargeEvent`: 7.0 and newer, and 6.0 from 6.0.9 on."""
+    major, minor, patch = version[:3]
+    return major >= 7 or ((major, minor) == (6, 0) and patch >= 9)
+
+
 def is_fragment(event: bytes) -> bool:
     """Return True if a raw change event is one fragment of several."""
     id_bytes = int.from_bytes(event[ID_START : ID_START + 4], "little")

@@ -14,8 +14,9 @@ from watcher.config import Settings
 from watcher.errors import Outage, PositionLost
 from watcher.log import iso
 from watcher.model import Batch, Notice, Position, ResumeToken, token_seconds
+from watcher.mongodb.driver_errors import CUT_OFF
 from watcher.mongodb.error_codes import LARGE_HINT
-from watcher.mongodb.errors import CUT_OFF, ID_TOO_LARGE_HINT, EventTooLarge, StagesFailed
+from watcher.mongodb.errors import ID_TOO_LARGE_HINT, EventTooLarge, StagesFailed
 from watcher.mongodb.resuming_stream import ResumingStream
 from watcher.mongodb.split_events import event_token
 from watcher.operations import ROW_OPERATIONS

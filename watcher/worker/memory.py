@@ -12,7 +12,7 @@ M_ARENA_MAX = -8
 
 LARGE_BYTES = 4 * 1024 * 1024
 """Size from which a block gets a mapping of its own, which is unmapped when the block is freed. A reply in a backlog is smaller
-(`reply_size.REPLY_BYTES`), because each page of a new mapping costs a page fault (docs/decisions.md)."""
+(`cursor_reply.REPLY_BYTES`), because each page of a new mapping costs a page fault (docs/decisions.md)."""
 
 KEPT_BYTES = 2 * LARGE_BYTES
 """Free bytes that the heap keeps at its end, for the next reply and its messages."""

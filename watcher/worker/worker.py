@@ -23,7 +23,7 @@ from watcher.kafka.sink import KafkaSink
 from watcher.log import logging_to, standard_output
 from watcher.model import Owner, Position
 from watcher.mongodb.client import Questions
-from watcher.mongodb.errors import CUT_OFF
+from watcher.mongodb.driver_errors import CUT_OFF
 from watcher.mongodb.resuming_stream import ResumingStream
 from watcher.private import make_directory
 from watcher.registry import schema_ids_of

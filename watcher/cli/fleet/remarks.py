@@ -9,11 +9,11 @@ from shlex import quote
 from watcher.cli.fleet.outcomes import Outcomes
 from watcher.config import Settings
 from watcher.config.overlaps import Overlap, overlaps
+from watcher.fleet.changes.formats import FormatChange
+from watcher.fleet.changes.watched import ALL_COLLECTIONS
 from watcher.fleet.control import Fleet
-from watcher.fleet.formats import FormatChange
 from watcher.fleet.survey import Supervised
 from watcher.fleet.troubles import DISABLED, UNAPPLIED
-from watcher.fleet.watched import ALL_COLLECTIONS
 
 NOT_COPIED = "newly watched; the documents that are there already are not copied. To copy them: watcherctl snapshot start"
 

@@ -13,8 +13,8 @@ from watcher.doctor.clocks import judge_skew
 from watcher.doctor.kafka.cluster import ANSWER_SECONDS, ANSWERING, Kafka
 from watcher.doctor.kafka.copies import judge_copies
 from watcher.errors import ConfigurationError, NotPermitted, WatcherError
+from watcher.kafka.destinations import DEFAULT_MESSAGE_MAX_BYTES
 from watcher.kafka.errors import translated
-from watcher.kafka.sink import DEFAULT_MESSAGE_MAX_BYTES
 from watcher.kafka.topics import UnseenTopic
 
 RIGHTS = {AclOperation.WRITE: "Write", AclOperation.READ: "Read", AclOperation.DESCRIBE_CONFIGS: "DescribeConfigs"}

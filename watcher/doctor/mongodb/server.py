@@ -18,11 +18,12 @@ from watcher.config.fault import BUILT_IN
 from watcher.doctor.check import Check, Finding, failed, not_checked, ok, warning
 from watcher.doctor.clocks import judge_skew
 from watcher.errors import Outage, WatcherError
-from watcher.mongodb.change_stream import can_split
 from watcher.mongodb.client import connect
+from watcher.mongodb.driver_errors import ANOTHER_SET, REACH_HINT
 from watcher.mongodb.error_codes import CREDENTIALS_HINT, REPLICA_SET_HINT
-from watcher.mongodb.errors import ANOTHER_SET, REACH_HINT, translated
+from watcher.mongodb.errors import translated
 from watcher.mongodb.replica_set import another_set
+from watcher.mongodb.split_events import can_split
 from watcher.terminal.durations import seconds_in_words
 
 OLDEST_VERSION = 6

@@ -1,4 +1,4 @@
-"""A worker's account of itself: state, connections, counters, lag, last error. The pipeline and the worker report to it.
+"""A worker's account of itself. The pipeline and the worker report to it, and each subject of the account is kept by a part of it.
 
 `status_report.py` writes it for the fleet, and `metrics.py` for Prometheus. News goes to the log.
 """
@@ -10,27 +10,23 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from datetime import UTC, datetime
 
 from watcher.config import Settings
-from watcher.errors import QUOTA_HINT, Outage, WatcherError
+from watcher.errors import QUOTA_HINT, Outage
 from watcher.model import Active, Batch, Message, Owner, Position, Snapshot
 from watcher.operations import TOMBSTONE
 from watcher.pids import birth_of
-from watcher.status.report import LastError, WorkerState
+from watcher.status.report import WorkerState
 from watcher.stream.gaps import Gaps
 from watcher.worker.previous_run import PreviousRun
 from watcher.worker.reporting.counters import Counters, Rate
 from watcher.worker.reporting.databases import Busiest, Databases
 from watcher.worker.reporting.in_flight import InFlight
 from watcher.worker.reporting.lag import Lag
+from watcher.worker.reporting.other_workers import OtherWorkers
+from watcher.worker.reporting.outages import Outages
 from watcher.worker.reporting.snapshots import COLLECTION_COMPLETED, Snapshots
 from watcher.worker.reporting.throttling import Throttling
-
-FOREIGNER_SECONDS = 60.0
-"""Time for which a worker without a lease is named after it was seen: it may be gone by then, or come again and again."""
-
-SAME_SETTINGS = "After a takeover the watcher would do something else: use the same conf.d on all hosts, then `watcherctl apply`."
 
 logger = logging.getLogger("watcher")
 
@@ -52,6 +48,8 @@ class Progress:
         self.lag = Lag(previous_run.report)
         self.in_flight = InFlight()
         self.throttling = Throttling()
+        self.outages = Outages()
+        self.others = OtherWorkers()
         self.snapshots = Snapshots(previous_run.report.snapshot if previous_run.report else None, settings.scope.name_of)
         self.started_at = time.time()
         self.state = WorkerState.OPENING
@@ -63,13 +61,8 @@ class Progress:
         self.batch_size = 0
         self.commit_seconds: float | None = None
         self.last_commit_at = previous_run.last_commit_at.timestamp() if previous_run.last_commit_at else None
-        self.active: Active | None = None
-        """Of a standby: the worker that has the watcher, as it last saw."""
-        self._foreigner, self._foreigner_at = "", 0.0
-        self.last_error: LastError | None = None
         self._on_change = on_change
         self._stopping = threading.Event()
-        self._away_since: float | None = None
         self._interruption = ""
 
     @contextlib.contextmanager
@@ -115,15 +108,11 @@ class Progress:
         self.gaps.learn(position.last_gap_at)
         self.snapshots.opened(position.snapshot, newest_snapshot)
 
-    @property
-    def foreigner(self) -> str | None:
-        """The worker without a lease that has just been seen to write for a watcher that has one; None if there was none."""
-        return self._foreigner if self._foreigner and time.monotonic() - self._foreigner_at < FOREIGNER_SECONDS else None
-
     def interrupted(self, reason: str, foreigner: str = "") -> None:
         """Note that a command has taken the watcher over for a moment, or another worker, named if it is a `foreigner`. What was
         under way is read again. Each reason is logged once."""
-        self._saw_foreigner(foreigner)
+        if foreigner:
+            self.others.saw_foreigner(foreigner)
         self.counters.transactions["aborted"] += self.in_flight.dropped()
         if reason != self._interruption:
             logger.info(reason)
@@ -133,27 +122,23 @@ class Progress:
         """Note that this worker does not have the lease, and who has the watcher, as far as is known. What was under way is read
         again. The `state` is `opening` until it is known that another one has the lease."""
         known = active if state is WorkerState.STANDBY else None
-        host, before = (worker.owner.host if worker else None for worker in (known, self.active))
+        host, before = (worker.owner.host if worker else None for worker in (known, self.others.active))
+        downtime = self.outages.over()
         if state is WorkerState.STANDBY and (state, host) != (self.state, before):
-            logger.info("standby: active on %s", host or "another host", extra=self._downtime())
-        if known and known.differences and known.differences != (self.active.differences if self.active else ()):
-            logger.warning("not the same settings on all hosts: %s", "; ".join(known.differences), extra={"hint": SAME_SETTINGS})
-        self._saw_foreigner(str(known.owner) if known and not known.since else "")
+            logger.info("standby: active on %s", host or "another host", extra=downtime)
+        self.others.saw_active(known)
         self.counters.transactions["aborted"] += self.in_flight.dropped()
         self.snapshots.lost("worker")
         self.lag = Lag()
         self.mongo_connected, self.kafka_connected = False, True
         self._is_at(sequence)
-        self.active = known
-        self._away_since = None
         self.enter(state)
 
     def streaming(self) -> None:
         """Note that the change stream is open too."""
-        self.active = None
+        self.others.saw_active(None)
         self.mongo_connected = True
-        logger.info("streaming", extra={"sequence": self.sequence, **self._downtime()})
-        self._away_since = None
+        logger.info("streaming", extra={"sequence": self.sequence, **self.outages.over()})
         self.enter(WorkerState.STREAMING)
 
     def received(self, batch: Batch) -> None:
@@ -218,10 +203,7 @@ class Progress:
         self.snapshots.lost(component)
         self.mongo_connected &= component != "mongodb"
         self.kafka_connected &= component != "kafka"
-        known = self._away_since is not None and self.last_error is not None and self.last_error.component == component
-        logger.log(logging.DEBUG if known else logging.WARNING, str(error), extra={"component": component, "hint": error.hint})
-        self._away_since = self._away_since or time.monotonic()
-        self._remember(error, component, None)
+        self.outages.lost(error)
         self.enter(WorkerState.WAITING)
 
     def _is_at(self, sequence: int) -> None:
@@ -230,14 +212,9 @@ class Progress:
             self.last_event_at = None
         self.sequence = sequence
 
-    def _saw_foreigner(self, foreigner: str) -> None:
-        if foreigner:
-            self._foreigner, self._foreigner_at = foreigner, time.monotonic()
-
     def _failed(self, error: BaseException) -> None:
         self.counters.failed(error, self.in_flight.dropped())
-        exit_code = error.exit_code if isinstance(error, WatcherError) else 1
-        self._remember(error, "worker", int(exit_code))
+        self.outages.failed(error)
         self._ended(WorkerState.FAILED)
 
     def _ended(self, state: WorkerState) -> None:
@@ -245,15 +222,6 @@ class Progress:
         self.mongo_connected = self.kafka_connected = False
         self.snapshots.lost("worker")
         self.enter(state)
-
-    def _remember(self, error: BaseException, component: str, exit_code: int | None) -> None:
-        hint = error.hint if isinstance(error, WatcherError) else "This is a bug; the traceback is in the log."
-        message = str(error) if isinstance(error, WatcherError) else f"{type(error).__name__}: {error}"
-        now = datetime.fromtimestamp(time.time(), UTC)
-        self.last_error = LastError(at=now, message=message, hint=hint, component=component, exit_code=exit_code)
-
-    def _downtime(self) -> dict[str, float]:
-        return {} if self._away_since is None else {"downtimeSeconds": round(time.monotonic() - self._away_since, 1)}
 
     def _log_commit(self, messages: Sequence[Message], seconds: float) -> None:
         size = sum(len(message.value or b"") for message in messages)

@@ -14,7 +14,7 @@ from watcher.worker.reporting.resources import cpu_seconds, resident_bytes
 def status_report(progress: Progress) -> StatusReport:
     """Report what the worker does at this moment."""
     settings, owner, previous, gaps = progress.settings, progress.owner, progress.previous_run, progress.gaps
-    counters, lag, in_flight, active = progress.counters, progress.lag, progress.in_flight, progress.active
+    counters, lag, in_flight, active = progress.counters, progress.lag, progress.in_flight, progress.others.active
     busiest = progress.busiest()
     return StatusReport(
         watcher=settings.name,
@@ -60,8 +60,8 @@ def status_report(progress: Progress) -> StatusReport:
         active_host=active.owner.host if active else None,
         active_since=datetime.fromisoformat(active.since) if active and active.since else None,
         settings_differ=active.differences if active else (),
-        foreigner=progress.foreigner,
-        last_error=progress.last_error,
+        foreigner=progress.others.foreigner,
+        last_error=progress.outages.last_error,
         rss_bytes=resident_bytes(),
         cpu_seconds=cpu_seconds(),
     )

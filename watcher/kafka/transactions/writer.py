@@ -15,7 +15,7 @@ from confluent_kafka.cimpl import Message as DeliveredMessage
 
 from watcher.errors import Outage, WatcherError
 from watcher.kafka.errors import as_watcher_error, translated
-from watcher.kafka.transaction_pause import TransactionPause
+from watcher.kafka.transactions.pause import TransactionPause
 from watcher.model import Message
 
 DeliveryCallback = Callable[[KafkaError | None, DeliveredMessage], None]

@@ -1,0 +1,110 @@
+"""Topics that a sink writes to: which one a change goes to, whether it is there, and how much it takes.
+
+Asking Kafka takes milliseconds, so the answers are remembered until the sink opens again.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Collection
+from functools import lru_cache
+
+from watcher.config import Settings
+from watcher.config.topics.name import topic_name
+from watcher.errors import Outage
+from watcher.kafka.properties import ErrorCallback
+from watcher.kafka.topics import Topics
+
+RECORD_OVERHEAD = 512
+"""Bytes that a record batch adds to key and value, rounded up generously."""
+
+LOOK_SECONDS = 15.0
+"""Interval between two looks at the settings of the position topic. Its two questions to Kafka take some milliseconds."""
+
+DEFAULT_MESSAGE_MAX_BYTES = 1_000_000
+"""librdkafka's default for message.max.bytes, and for batch.size too."""
+
+
+class Destinations:
+    """The topics of one watcher's sink. `open` comes before all else, and may be called again."""
+
+    def __init__(self, settings: Settings, on_error: ErrorCallback) -> None:
+        self._settings = settings
+        self._on_error = on_error
+        self._look_due = 0.0
+        self.batch_bytes = DEFAULT_MESSAGE_MAX_BYTES
+        """Bytes that each topic written to so far takes at once."""
+        self.topic_of = lru_cache(maxsize=4096)(self._topic_of)
+        self.ensured = lru_cache(maxsize=4096)(self._ensured)
+        self._limit = lru_cache(maxsize=4096)(self._asked_limit)
+
+    def open(self, settings: Settings) -> None:
+        """Forget all answers, and create the position topic and the others with known names, where missing. `settings` may differ
+        from the earlier ones only in credentials. Errors: as `Topics.ensure_position_topic` and `Topics.ensure_configured`."""
+        self.topic_of.cache_clear()
+        self.ensured.cache_clear()
+        self._limit.cache_clear()
+        self.topics = Topics(settings, self._on_error)
+        self.topics.ensure_position_topic()
+        self._look_due = time.monotonic() + LOOK_SECONDS
+        fixed = [topic for topic in settings.topic_templates.values() if "{" not in topic]
+        self.topics.ensure_configured(fixed)
+        self._shrink_batches(fixed)
+
+    def check_position_topic(self) -> None:
+        """Check the position topic now and then, because somebody may change it while the worker runs. Errors: Outage;
+        PositionUnsafe."""
+        if time.monotonic() >= self._look_due:
+            self.topics.check_position_topic()
+            self._look_due = time.monotonic() + LOOK_SECONDS
+
+    def prepare(self, topics: Collection[str]) -> None:
+        """Make sure that a transaction for these topics can be written. Errors: as `Topics.ensure`."""
+        self.topics.ensure(topics)
+        if self._shrink_batches(topics):
+            raise Outage(
+                f"Kafka: one of {', '.join(sorted(topics))} takes only {self.batch_bytes} bytes at once.",
+                hint="Nothing to do: the worker opens again, and sends no more at once than that.",
+                component="kafka",
+                code="batches_too_large",
+            )
+
+    def limit_of(self, topic: str) -> int:
+        """Return the most bytes that key and value of a message for `topic` may have.
+
+        Ask before the write: librdkafka refuses some large messages and the broker others, both too late for the transaction.
+
+        Errors: as `Topics.ensure`.
+        """
+        return self._limit(topic) - RECORD_OVERHEAD
+
+    def _topic_of(self, template: str, operation: str, database: str, collection: str) -> str:
+        """Return the topic for a change: the one of `topic_name`, unless it collides with another. A topic that is named after the
+        collection, or after one of several databases, is created if it is missing.
+
+        Call `topic_of` instead, which remembers the answer. Errors: as `Topics.ensure_one_of`.
+        """
+        name = topic_name(template, operation, database, collection)
+        if "{collection}" not in template and not ("{database}" in template and self._settings.scope.is_shared):
+            return name
+        return self.topics.ensure_one_of(name, topic_name(template, operation, database, collection, apart=True))
+
+    def _ensured(self, topic: str) -> str:
+        """Create a topic that a transform names, if it is missing; returns its name.
+
+        Call `ensured` instead, which remembers the answer. Errors: as `Topics.ensure_configured`.
+        """
+        self.topics.ensure_configured([topic])
+        return topic
+
+    def _asked_limit(self, topic: str) -> int:
+        self.topics.ensure([topic])
+        ours = int(self._settings.kafka.get("message.max.bytes", DEFAULT_MESSAGE_MAX_BYTES))
+        return min(ours, self.topics.max_message_bytes(topic) or ours)
+
+    def _shrink_batches(self, topics: Collection[str]) -> bool:
+        """Shrink the batches to the limits of `topics`, because a broker refuses a larger batch as a whole. Returns True if one of
+        the topics takes less at once than before."""
+        before = self.batch_bytes
+        self.batch_bytes = min([before, *(self._limit(topic) for topic in topics)])
+        return self.batch_bytes < before

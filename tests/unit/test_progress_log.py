@@ -74,3 +74,22 @@ def test_the_status_line_comes_again_and_again(
     caplog.set_level(logging.INFO, "watcher")
     with status_file.StatusFile(tmp_path / "dashboard.json", tmp_path / "dashboard.prom").kept(progress):
         eventually(lambda: [record.getMessage() for record in caplog.records].count("status") >= 3)
+
+
+def test_documents_in_avro_are_told_as_far_as_they_are_text(progress: Progress, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG, "watcher")
+    progress.settings = replace(progress.settings, log_documents=True)
+    deliver(progress, [Message("topic", b"1", b"\0\0\0\0\1\xc8\x01tiger", 0, "insert")], position(100))
+    assert "tiger" in vars(caplog.records[-1])["value"]
+
+
+def test_each_takeover_is_told_once(progress: Progress, caplog: pytest.LogCaptureFixture) -> None:
+    """In a container each process has the same id, so that all of them are told of in the same words."""
+    caplog.set_level(logging.INFO, "watcher")
+    reason = "Another worker has taken over this watcher: process 1 on host-b."
+    for _ in range(2):
+        progress.interrupted(reason)
+        progress.interrupted(reason)
+        progress.opened(position(90))
+        progress.streaming()
+    assert [record.getMessage() for record in caplog.records].count(reason) == 2

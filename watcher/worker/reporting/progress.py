@@ -110,7 +110,7 @@ class Progress:
 
     def interrupted(self, reason: str, foreigner: str = "") -> None:
         """Note that a command has taken the watcher over for a moment, or another worker, named if it is a `foreigner`. What was
-        under way is read again. Each reason is logged once."""
+        under way is read again. The same reason is logged once, until the worker streams again."""
         if foreigner:
             self.others.saw_foreigner(foreigner)
         self.counters.transactions["aborted"] += self.in_flight.dropped()
@@ -137,6 +137,7 @@ class Progress:
     def streaming(self) -> None:
         """Note that the change stream is open too."""
         self.others.saw_active(None)
+        self._interruption = ""
         self.mongo_connected = True
         logger.info("streaming", extra={"sequence": self.sequence, **self.outages.over()})
         self.enter(WorkerState.STREAMING)
@@ -229,5 +230,5 @@ class Progress:
         logger.debug("committed", extra=told)
         if self.settings.log_documents:
             for message in messages:
-                value = None if message.value is None else message.value.decode()
+                value = None if message.value is None else message.value.decode(errors="replace")
                 logger.debug("message", extra={"topic": message.topic, "value": value})

@@ -144,7 +144,8 @@ class ApacheKafka(Broker):
         return self.directory / "data"
 
     def _java(self, main: str, *arguments: str | Path, options: list[str]) -> list[str | Path]:
-        return [self.home.java, *self.jvm_options, *options, "-cp", f"{self.home.libs}/*", main, *arguments]
+        archive = [f"-XX:SharedArchiveFile={self.home.classes}"] if self.home.classes else []
+        return [self.home.java, *self.jvm_options, *archive, *options, "-cp", f"{self.home.libs}/*", main, *arguments]
 
     def _defaults(self) -> dict[str, str]:
         return {

@@ -163,7 +163,7 @@ class ApacheKafka(Broker):
             # A broker that was killed may start again only after its old session has ended; the default is 9 s.
             "broker.session.timeout.ms": "3000",
             "broker.heartbeat.interval.ms": "1000",
-            # Without records that say nothing, twice a second, an idle broker takes half of the processor's time.
+            # An idle broker would write two records a second that say nothing, and need twice as much of the processor.
             "metadata.max.idle.interval.ms": "0",
             # One broker can keep only one copy of anything. Internal topics with few partitions are created faster.
             "offsets.topic.replication.factor": "1",

@@ -50,8 +50,8 @@ class Record(NamedTuple):
 class TopicReader:
     """Reads all committed records of topics, at each call only those that are new: what a log has held it holds.
 
-    A topic that was deleted and made anew has another id, and then everything is read anew; likewise after a failure. Between the
-    calls it asks for nothing.
+    A topic that was deleted and made anew has another id, or is shorter where the broker gives no ids, and then everything is read
+    anew; likewise after a failure. Between the calls it asks for nothing.
     """
 
     def __init__(self, bootstrap: str, topics: Iterable[str], **properties: Any) -> None:
@@ -90,9 +90,9 @@ class TopicReader:
         self._admin = self._admin or AdminClient(self._properties, logger=QUIET)
         partitions = _partitions(self._admin, self._topics, timeout_s)
         ids = {topic: topic_id for topic, (topic_id, _) in partitions.items()}
-        if not self._ids.items() <= ids.items():
-            self._forget()
         ends = _ends(self._admin, [TopicPartition(topic, each) for topic, (_, of) in partitions.items() for each in of], timeout_s)
+        if not self._ids.items() <= ids.items() or any(ends.get(place, 0) < end for place, end in self._ends.items()):
+            self._forget()
         if longer := {place: end for place, end in ends.items() if end > self._ends.get(place, 0)}:
             self._consumer = self._consumer or Consumer({**READING, **self._properties}, logger=QUIET)
             self._consumer.assign([TopicPartition(*place, self._ends.get(place, 0)) for place in longer])
@@ -121,8 +121,10 @@ def end_offsets(bootstrap: str, topics: Iterable[str], *, timeout_s: float = 20.
 
 def _partitions(admin: AdminClient, topics: Iterable[str], timeout_s: float) -> dict[str, tuple[str, list[int]]]:
     """The id and the partitions of each topic that exists."""
-    found = {}
-    for topic, future in admin.describe_topics(TopicCollection([*{*topics}]), request_timeout=timeout_s).items():
+    found: dict[str, tuple[str, list[int]]] = {}
+    if not (wanted := [*{*topics}]):  # librdkafka would take this for a mistake
+        return found
+    for topic, future in admin.describe_topics(TopicCollection(wanted), request_timeout=timeout_s).items():
         try:
             description = future.result()
         except KafkaException as error:

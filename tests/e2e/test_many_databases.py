@@ -12,7 +12,7 @@ from pymongo import MongoClient
 
 from tests.support.load import Load
 from tests.support.oracle import Oracle
-from tests.support.records import Record, read_topics
+from tests.support.records import TopicReader
 from tests.support.waiting import eventually
 from tests.support.watcherctl import WatcherctlDirectory
 from tests.support.worker import OPERATIONS, watcher_settings
@@ -38,6 +38,7 @@ class Tenants:
         self.databases = [f"{prefix}_{number}" for number in range(TENANTS)]
         self._mongo, self._kafka, self._prefix = mongo, kafka, prefix
         self.oracles = [Oracle(client[name]) for name in self.databases]
+        self._topics = TopicReader(kafka.bootstrap, [f"{prefix}.{operation}" for operation in OPERATIONS])
 
     def configure(self, name: str, database: str = "", **settings: Any) -> None:
         """Write the file of the watcher of one database, or of one for all."""
@@ -62,14 +63,11 @@ class Tenants:
     def delivered(self, *names: str) -> list[Document]:
         """All messages about documents, those of the first watcher before those of the next, each in its own order."""
         order = {f"{self._prefix}-{name}": place for place, name in enumerate(names)}
-        found = [record.json for record in self._records()]
+        found = [record.json for record in self._topics.read()]
         return sorted(
             (message for message in found if "documentKey" in message),
             key=lambda message: (order[message["watcher"]], message["sequence"]),
         )
-
-    def _records(self) -> list[Record]:
-        return read_topics(self._kafka.bootstrap, [f"{self._prefix}.{operation}" for operation in OPERATIONS])
 
 
 @pytest.fixture

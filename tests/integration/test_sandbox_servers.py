@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from typing import Any
 
 import pytest
 from confluent_kafka import Producer
 from pymongo.database import Database
 
+from tests.support.kafka_topics import create_topic, delete_topic
 from tests.support.proxy import TcpProxy
-from tests.support.records import QUIET, read_topics
+from tests.support.records import QUIET, TopicReader, read_topics
+from tests.support.waiting import eventually
 from watcher.sandbox.kafka import ApacheKafka, Broker
 
 
@@ -40,6 +43,36 @@ def test_read_topics_gives_committed_records_and_no_aborted_ones(kafka: Broker, 
 
 def test_a_topic_that_does_not_exist_has_no_records(kafka: Broker, prefix: str) -> None:
     assert read_topics(kafka.bootstrap, [prefix]) == []
+
+
+def test_a_reader_gives_each_time_all_that_is_there(kafka: Broker, prefix: str) -> None:
+    """Also what a transaction adds that was under way at the last call's end, and a topic that was not there."""
+    topics = [prefix, f"{prefix}-later"]
+    producer = Producer({"bootstrap.servers": kafka.bootstrap, "transactional.id": prefix}, logger=QUIET)
+    producer.init_transactions()
+    written: list[bytes] = []
+    with closing(TopicReader(kafka.bootstrap, topics)) as reader:
+        assert reader.read() == []
+        for number, end in enumerate((producer.commit_transaction, producer.abort_transaction, producer.commit_transaction)):
+            producer.begin_transaction()
+            for topic in topics[: number + 1]:
+                producer.produce(topic, f"{number} on {topic}".encode())
+            end()
+            written += [f"{number} on {topic}".encode() for topic in topics[: number + 1]] if number != 1 else []
+            assert sorted(record.value or b"" for record in reader.read()) == sorted(written)
+            assert reader.read() == reader.read()
+
+
+def test_a_reader_sees_that_a_topic_was_made_anew(apache: ApacheKafka, prefix: str) -> None:
+    producer = Producer({"bootstrap.servers": apache.bootstrap}, logger=QUIET)
+    with closing(TopicReader(apache.bootstrap, [prefix])) as reader:
+        for text in (b"one", b"two"):
+            create_topic(apache, prefix)
+            producer.produce(prefix, text)
+            assert producer.flush(20) == 0
+            assert [record.value for record in reader.read()] == [text]
+            delete_topic(apache, prefix)
+        eventually(lambda: reader.read() == [])
 
 
 def test_clients_that_come_through_the_proxy_stay_behind_it(apache: ApacheKafka, kafka_proxy: TcpProxy, prefix: str) -> None:

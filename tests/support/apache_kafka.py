@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import os
+import tempfile
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from confluent_kafka import Producer
 
 from tests.support import maven
+from tests.support.records import QUIET
 from watcher.sandbox.binaries import KafkaHome, apache_kafka_in, find_apache_kafka
 from watcher.sandbox.errors import SandboxError
 from watcher.sandbox.kafka import ApacheKafka, Broker, NoidaBroker
@@ -42,4 +46,32 @@ def obtain() -> KafkaHome:
     """The Apache Kafka in $KAFKA_HOME, else that of pom.xml; raises SandboxError with the reason if neither can be had."""
     if named := find_apache_kafka():
         return named
-    return apache_kafka_in(maven.obtain(POM, ROOT / ".cache" / f"kafka-{maven.version(POM, 'org.apache.kafka')}"))
+    home = apache_kafka_in(maven.obtain(POM, ROOT / ".cache" / f"kafka-{maven.version(POM, 'org.apache.kafka')}"))
+    archive = _archive_of(home)
+    return replace(home, classes=archive) if archive.exists() else home
+
+
+def keep_classes() -> None:
+    """Make the archive of classes that `obtain` gives from then on: what a broker loads that starts, writes a transaction and ends.
+
+    Errors: SandboxError.
+    """
+    home = obtain()
+    if find_apache_kafka() or home.classes:
+        return
+    with tempfile.TemporaryDirectory(dir=home.libs.parent) as directory:
+        new = Path(directory) / "new.jsa"
+        broker = ApacheKafka(Path(directory) / "kafka", home=home)
+        broker.jvm_options = (*broker.jvm_options, f"-XX:ArchiveClassesAtExit={new}")
+        with broker:
+            producer = Producer({"bootstrap.servers": broker.bootstrap, "transactional.id": "classes"}, logger=QUIET)
+            producer.init_transactions()
+            producer.begin_transaction()
+            producer.produce("classes", b"")
+            producer.commit_transaction()
+        if new.exists():
+            new.rename(_archive_of(home))
+
+
+def _archive_of(home: KafkaHome) -> Path:
+    return home.libs.parent / "classes.jsa"

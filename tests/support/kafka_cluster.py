@@ -33,6 +33,7 @@ PROPERTIES = {
     # As Kafka is shipped: the sandbox has other values, for a fast start.
     "broker.session.timeout.ms": "9000",
     "broker.heartbeat.interval.ms": "2000",
+    "metadata.max.idle.interval.ms": "500",
     "group.initial.rebalance.delay.ms": "3000",
 }
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 import logging
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from contextlib import closing
 from typing import Any, NamedTuple
 
-from confluent_kafka import Consumer, IsolationLevel, KafkaError, KafkaException, Message, TopicPartition
+from confluent_kafka import Consumer, IsolationLevel, KafkaError, KafkaException, Message, TopicCollection, TopicPartition
 from confluent_kafka.admin import AdminClient, OffsetSpec
 
 QUIET = logging.getLogger("tests.kafka")
@@ -23,6 +24,11 @@ READING = {
     "enable.partition.eof": True,
     "fetch.wait.max.ms": 10,  # the end is reported only after an empty fetch, and half a second is librdkafka's default
 }
+
+SOON_BACK = {"reconnect.backoff.max.ms": 200}  # a broker that comes back is waited for up to ten seconds by default
+
+Place = tuple[str, int]
+"""A topic and the number of one of its partitions."""
 
 
 class Record(NamedTuple):
@@ -41,18 +47,64 @@ class Record(NamedTuple):
         return json.loads(self.value or b"null")
 
 
-def read_topics(bootstrap: str, topics: Iterable[str], *, timeout_s: float = 20.0, **properties: Any) -> list[Record]:
-    """All committed records of `topics`, up to where they end at the call; a topic that does not exist has none.
+class TopicReader:
+    """Reads all committed records of topics, at each call only those that are new: what a log has held it holds.
 
-    The end is the log's, not the last stable offset: an open transaction is waited for until the deadline, then AssertionError.
+    A topic that was deleted and made anew has another id, or is shorter where the broker gives no ids, and then everything is read
+    anew; likewise after a failure. Between the calls it asks for nothing.
     """
-    ends = end_offsets(bootstrap, topics, timeout_s=timeout_s, **properties)
-    consumer = Consumer({"bootstrap.servers": bootstrap, **READING, **properties}, logger=QUIET)
-    try:
-        consumer.assign([TopicPartition(topic, partition, 0) for topic, partition in ends])
-        return _read_until(consumer, ends, time.monotonic() + timeout_s)
-    finally:
-        consumer.close()
+
+    def __init__(self, bootstrap: str, topics: Iterable[str], **properties: Any) -> None:
+        self._topics = list(topics)
+        self._properties = {"bootstrap.servers": bootstrap, **SOON_BACK, **properties}
+        self._admin: AdminClient | None = None
+        self._consumer: Consumer | None = None
+        self._forget()
+
+    def read(self, timeout_s: float = 20.0) -> list[Record]:
+        """All records up to where the topics end at the call; a topic that does not exist has none.
+
+        The end is the log's, not the last stable offset: an open transaction is waited for until the deadline, then AssertionError.
+        Errors: KafkaException.
+        """
+        try:
+            self._read_on(timeout_s)
+        except BaseException:
+            self.close()
+            raise
+        return [*self._records]
+
+    def close(self) -> None:
+        """Close the connections, and forget what was read."""
+        if self._consumer is not None:
+            self._consumer.close()
+        self._admin = self._consumer = None
+        self._forget()
+
+    def _forget(self) -> None:
+        self._ids: dict[str, str] = {}
+        self._ends: dict[Place, int] = {}
+        self._records: list[Record] = []
+
+    def _read_on(self, timeout_s: float) -> None:
+        self._admin = self._admin or AdminClient(self._properties, logger=QUIET)
+        partitions = _partitions(self._admin, self._topics, timeout_s)
+        ids = {topic: topic_id for topic, (topic_id, _) in partitions.items()}
+        ends = _ends(self._admin, [TopicPartition(topic, each) for topic, (_, of) in partitions.items() for each in of], timeout_s)
+        if not self._ids.items() <= ids.items() or any(ends.get(place, 0) < end for place, end in self._ends.items()):
+            self._forget()
+        if longer := {place: end for place, end in ends.items() if end > self._ends.get(place, 0)}:
+            self._consumer = self._consumer or Consumer({**READING, **self._properties}, logger=QUIET)
+            self._consumer.assign([TopicPartition(*place, self._ends.get(place, 0)) for place in longer])
+            self._records += _read_until(self._consumer, longer, time.monotonic() + timeout_s)
+            self._consumer.unassign()
+        self._ids, self._ends = ids, self._ends | longer
+
+
+def read_topics(bootstrap: str, topics: Iterable[str], *, timeout_s: float = 20.0, **properties: Any) -> list[Record]:
+    """All committed records of `topics`, once, as TopicReader gives them."""
+    with closing(TopicReader(bootstrap, topics, **properties)) as reader:
+        return reader.read(timeout_s)
 
 
 def read_messages(bootstrap: str, topics: Iterable[str], **options: Any) -> list[dict[str, Any]]:
@@ -60,20 +112,39 @@ def read_messages(bootstrap: str, topics: Iterable[str], **options: Any) -> list
     return sorted((record.json for record in read_topics(bootstrap, topics, **options)), key=lambda message: message["sequence"])
 
 
-def end_offsets(bootstrap: str, topics: Iterable[str], *, timeout_s: float = 20.0, **properties: Any) -> dict[tuple[str, int], int]:
+def end_offsets(bootstrap: str, topics: Iterable[str], *, timeout_s: float = 20.0, **properties: Any) -> dict[Place, int]:
     """Return the end of each partition that is not empty, open and aborted transactions included."""
     admin = AdminClient({"bootstrap.servers": bootstrap, **properties}, logger=QUIET)
-    known = admin.list_topics(timeout=timeout_s).topics
-    wanted = [TopicPartition(topic, partition) for topic in set(topics) & set(known) for partition in known[topic].partitions]
-    if not wanted:
+    partitions = _partitions(admin, topics, timeout_s)
+    return _ends(admin, [TopicPartition(topic, each) for topic, (_, of) in partitions.items() for each in of], timeout_s)
+
+
+def _partitions(admin: AdminClient, topics: Iterable[str], timeout_s: float) -> dict[str, tuple[str, list[int]]]:
+    """The id and the partitions of each topic that exists."""
+    found: dict[str, tuple[str, list[int]]] = {}
+    if not (wanted := [*{*topics}]):  # librdkafka would take this for a mistake
+        return found
+    for topic, future in admin.describe_topics(TopicCollection(wanted), request_timeout=timeout_s).items():
+        try:
+            description = future.result()
+        except KafkaException as error:
+            if error.args[0].code() != KafkaError.UNKNOWN_TOPIC_OR_PART:
+                raise
+        else:
+            found[topic] = (str(description.topic_id), [partition.id for partition in description.partitions])
+    return found
+
+
+def _ends(admin: AdminClient, partitions: Sequence[TopicPartition], timeout_s: float) -> dict[Place, int]:
+    if not partitions:
         return {}
-    request = {partition: OffsetSpec.latest() for partition in wanted}
+    request = {partition: OffsetSpec.latest() for partition in partitions}
     futures = admin.list_offsets(request, isolation_level=IsolationLevel.READ_UNCOMMITTED, request_timeout=timeout_s)
     ends = {(partition.topic, partition.partition): future.result().offset for partition, future in futures.items()}
-    return {partition: end for partition, end in ends.items() if end > 0}
+    return {place: end for place, end in ends.items() if end > 0}
 
 
-def _read_until(consumer: Consumer, ends: dict[tuple[str, int], int], deadline: float) -> list[Record]:
+def _read_until(consumer: Consumer, ends: dict[Place, int], deadline: float) -> list[Record]:
     records = []
     open_ends = dict(ends)
     while open_ends:

@@ -9,13 +9,15 @@ from typing import TypeVar
 T = TypeVar("T")
 
 LONGEST_PAUSE_S = 0.5
+PAUSES = 10
+"""A pause is so many times as long as the attempt before it, but no longer than LONGEST_PAUSE_S."""
 
 
 def eventually(attempt: Callable[[], T], timeout_s: float = 20.0, interval_s: float = 0.02) -> T:
     """Return what `attempt` gives, as soon as that is true; at the deadline AssertionError: the last one it raised, or ours.
 
-    After an attempt that takes longer than `interval_s`, such as reading all of a topic, the pause is as long: the processor is for
-    what is waited for.
+    After an attempt that takes its time, such as asking Kafka, the pause is PAUSES times as long: the processor is for what is
+    waited for.
     """
     deadline = time.monotonic() + timeout_s
     while True:
@@ -30,4 +32,4 @@ def eventually(attempt: Callable[[], T], timeout_s: float = 20.0, interval_s: fl
         now = time.monotonic()
         if now > deadline:
             raise failure
-        time.sleep(max(interval_s, min(now - begun, LONGEST_PAUSE_S)))
+        time.sleep(max(interval_s, min(PAUSES * (now - begun), LONGEST_PAUSE_S)))

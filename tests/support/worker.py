@@ -15,7 +15,7 @@ from typing import Any, Self
 import pytest
 from confluent_kafka import KafkaException
 
-from tests.support.records import Record, read_topics
+from tests.support.records import Record, TopicReader
 from tests.support.waiting import eventually
 
 OPERATIONS = ("insert", "update", "delete", "control")
@@ -142,6 +142,7 @@ class Inbox:
     def __init__(self, bootstrap: str, topics: Sequence[str]) -> None:
         self.bootstrap = bootstrap
         self.topics = topics
+        self._reader = TopicReader(bootstrap, topics)
 
     def records(self, count: int = 0, timeout_s: float = 30.0) -> list[Record]:
         """All committed records, in the order of their `sequence`, once there are `count`."""
@@ -166,7 +167,7 @@ class Inbox:
 
     def read(self, timeout_s: float) -> list[Record]:
         """Read all committed records. Errors: KafkaException."""
-        return read_topics(self.bootstrap, self.topics, timeout_s=timeout_s)
+        return self._reader.read(timeout_s)
 
     def messages(self, count: int = 0, timeout_s: float = 30.0) -> list[dict[str, Any]]:
         """As `records`, their values parsed."""

@@ -62,6 +62,18 @@ def test_the_jars_are_obtained_once(bin_directory: Path, tmp_path: Path) -> None
     assert (broker.description, remark) == ("Apache Kafka 4.2.1 (KRaft)", "")
 
 
+def test_classes_that_are_kept_are_used(bin_directory: Path, tmp_path: Path) -> None:
+    install(bin_directory, "java")
+    install(bin_directory, "mvn", MVN)
+    home = obtain()
+    option = f"-XX:SharedArchiveFile={home.libs.parent / 'classes.jsa'}"
+    assert option not in ApacheKafka(tmp_path, home=home).command()
+
+    (home.libs.parent / "classes.jsa").touch()
+
+    assert option in ApacheKafka(tmp_path, home=obtain()).command()
+
+
 def test_half_a_download_is_not_taken_for_a_whole_one(bin_directory: Path, tmp_path: Path) -> None:
     install(bin_directory, "java")
     install(bin_directory, "mvn", MVN + "echo no route to the repository; exit 1\n")

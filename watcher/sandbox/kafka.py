@@ -144,7 +144,8 @@ class ApacheKafka(Broker):
         return self.directory / "data"
 
     def _java(self, main: str, *arguments: str | Path, options: list[str]) -> list[str | Path]:
-        return [self.home.java, *self.jvm_options, *options, "-cp", f"{self.home.libs}/*", main, *arguments]
+        archive = [f"-XX:SharedArchiveFile={self.home.classes}"] if self.home.classes else []
+        return [self.home.java, *self.jvm_options, *archive, *options, "-cp", f"{self.home.libs}/*", main, *arguments]
 
     def _defaults(self) -> dict[str, str]:
         return {
@@ -161,7 +162,9 @@ class ApacheKafka(Broker):
             "group.initial.rebalance.delay.ms": "0",
             # A broker that was killed may start again only after its old session has ended; the default is 9 s.
             "broker.session.timeout.ms": "3000",
-            "broker.heartbeat.interval.ms": "500",
+            "broker.heartbeat.interval.ms": "1000",
+            # An idle broker would write two records a second that say nothing, and need twice as much of the processor.
+            "metadata.max.idle.interval.ms": "0",
             # One broker can keep only one copy of anything. Internal topics with few partitions are created faster.
             "offsets.topic.replication.factor": "1",
             "offsets.topic.num.partitions": "4",

@@ -32,8 +32,6 @@ from watcher.decoding.decoder import decode_peer
 from watcher.sandbox.kafka import Broker
 from watcher.sandbox.mongod import ReplicaSet
 
-pytest_plugins = ["tests.support.connect_fixtures"]
-
 Document = dict[str, Any]
 ARRIVAL_SECONDS = 60.0
 COMMAND_SECONDS = 60.0

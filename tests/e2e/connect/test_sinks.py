@@ -34,7 +34,7 @@ from watcher.messages.serializations.bson_json import DIALECTS
 from watcher.sandbox.kafka import ApacheKafka
 from watcher.sandbox.mongod import ReplicaSet
 
-pytest_plugins = ["tests.support.connect_fixtures", "tests.support.registry_fixtures", "tests.support.worker_fixtures"]
+pytest_plugins = ["tests.support.registry_fixtures", "tests.support.worker_fixtures"]
 
 Document = dict[str, Any]
 ARRIVAL_SECONDS = 60.0

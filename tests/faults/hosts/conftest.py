@@ -18,7 +18,7 @@ from tests.support.own_kafka import home_or_skip
 from watcher.sandbox.mongod import ReplicaSet
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def kafka(server_directory: Path, pytestconfig: pytest.Config) -> Iterator[KafkaCluster]:
     """The cluster. Shared: a test that harms a node brings it back."""
     with KafkaCluster(server_directory / "cluster", home_or_skip()) as cluster:
@@ -26,7 +26,7 @@ def kafka(server_directory: Path, pytestconfig: pytest.Config) -> Iterator[Kafka
         yield cluster
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def mongo(server_directory: Path) -> Iterator[ReplicaSet]:
     """The replica set. Shared, as the cluster."""
     with ReplicaSet(server_directory / "hosts-mongo", size=3) as replica_set:

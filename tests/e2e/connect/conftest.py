@@ -1,4 +1,4 @@
-"""Kafka Connect for the tests that need it; such a module says `pytest_plugins = ["tests.support.connect_fixtures"]`."""
+"""Kafka Connect, which the tests here share."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from tests.support.kafka_connect import KafkaConnect, jars_or_skip
 from watcher.sandbox.kafka import ApacheKafka
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def connect(apache: ApacheKafka, server_directory: Path) -> Iterator[KafkaConnect]:
-    """One worker for the whole session; each test has connectors of its own names."""
+    """One worker; each test has connectors of its own names."""
     jars_or_skip()
     with KafkaConnect(server_directory / "connect", apache.bootstrap) as worker:
         yield worker

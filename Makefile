@@ -4,9 +4,6 @@ SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
 
-# Without bytecode each process that a test or a benchmark starts compiles all of `watcher` again: nearly half of a worker's start.
-unexport PYTHONDONTWRITEBYTECODE
-
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed

@@ -220,14 +220,14 @@ def test_after_the_first_signal_each_has_its_usual_effect(package: Path) -> None
 def test_arguments_from_the_environment(package: Path) -> None:
     group = {"KAFKA_GROUP_ID": "profession"}
     topics = {"KAFKA_TOPIC_INSERT": "a", "KAFKA_DB_CHANGES_TOPIC": "^b{2}.*", "KAFKA_TOPIC_CONTROL": ""}
-    wrong = [{}, group | {"KAFKA": "[]"}, group | {"KAFKA_TOPIC_INSERT": "{database}"}]
+    wrong = [{}, group | {"KAFKA": "[]"}, group | {"KAFKA_TOPIC_INSERT": "^{database}"}]
     usual, chosen, *texts = in_node(
         package, "environment", [group, group | topics | {"KAFKA_BROKERS": "x:1, y:2", "KAFKA": '{"ssl": true}'}, *wrong]
     )
     rows = ["database.insert", "database.update", "database.delete", "database.control"]
     assert usual == {"brokers": ["localhost:9092"], "groupId": "profession", "topics": rows, "kafka": {}}
     assert (chosen["topics"], chosen["brokers"], chosen["kafka"]) == (["a", "/^b{2}.*/", rows[3]], ["x:1", "y:2"], {"ssl": True})
-    told = ["KAFKA_GROUP_ID is not set", "KAFKA must be a JSON object", 'cannot subscribe to "{database}"']
+    told = ["KAFKA_GROUP_ID is not set", "KAFKA must be a JSON object", 'cannot subscribe to "^{database}"']
     assert [part in text for part, text in zip(told, texts, strict=True)] == [True] * 3
 
 
@@ -270,7 +270,9 @@ def test_a_dead_letter_is_what_it_was(package: Path) -> None:
     [found] = in_node(package, "deadLetter", [{"topic": "shop.users", "key": key, "value": None, "headers": told}])
     message = found["message"]
     assert (message["operationType"], message["database"], message["collection"]) == ("delete", "shop", "users")
-    happened = {"reason": "why", "topic": "shop.users", "partition": "2", "offset": "5", "group": "repair"}
+    assert message["timestamp"] == "2024-01-01T12:00:00.000Z"
+    place = {"topic": "shop.users", "partition": "2", "offset": "5", "timestamp": "1704110400000"}
+    happened = {"reason": "why", **place, "group": "repair"}
     assert (found["topic"], found["headers"]) == ("repair.dead-letter", told | happened)
 
 

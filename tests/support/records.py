@@ -140,7 +140,13 @@ def _ends(admin: AdminClient, partitions: Sequence[TopicPartition], timeout_s: f
         return {}
     request = {partition: OffsetSpec.latest() for partition in partitions}
     futures = admin.list_offsets(request, isolation_level=IsolationLevel.READ_UNCOMMITTED, request_timeout=timeout_s)
-    ends = {(partition.topic, partition.partition): future.result().offset for partition, future in futures.items()}
+    ends: dict[Place, int] = {}
+    for partition, future in futures.items():
+        try:
+            ends[partition.topic, partition.partition] = future.result().offset
+        except KafkaException as error:
+            if error.args[0].code() != KafkaError.UNKNOWN_TOPIC_OR_PART:  # deleted a moment ago
+                raise
     return {place: end for place, end in ends.items() if end > 0}
 
 

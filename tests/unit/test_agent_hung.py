@@ -25,7 +25,8 @@ def silent_for(seconds: float) -> Survey:
 
 
 @pytest.mark.parametrize(
-    ("seconds", "after", "expected"), [(29, 30, []), (31, 30, ["a"]), (100, 120, []), (10_000, 0, []), (15, 1, [])]
+    ("seconds", "after", "expected"),
+    [(29, 30, []), (31, 30, ["a"]), (100, 120, []), (10_000, 0, []), (15, 1, []), (-31, 30, ["a"]), (-25, 30, [])],
 )
 def test_silent_for_long_enough(seconds: float, after: float, expected: list[str]) -> None:
     assert overdue(silent_for(seconds), PROCESSES, after) == expected

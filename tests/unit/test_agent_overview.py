@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from pathlib import Path
@@ -14,6 +15,7 @@ from tests.support.agent_page import NOW, Elements, Page, names_in_order, row
 from watcher.agent.page import pages
 from watcher.agent.page.row_choice import COLUMNS, RowChoice
 from watcher.agent.view.fleet_view import FleetView
+from watcher.agent.view.once import MOST_KEPT, OncePerSurvey
 from watcher.fleet.status import Row, WatcherState
 from watcher.fleet.survey import Survey
 
@@ -223,3 +225,24 @@ def test_only_pages_about_watchers_send_forms(tmp_path: Path) -> None:
 def test_the_scale_of_the_sparklines_is_said_once(page: Page) -> None:
     page.show(streaming("a"), streaming("b"))
     assert words(page).count("Events/s last 5 min, 0 to 1, log") == 1
+
+
+def test_more_choices_than_are_kept_take_the_place_of_the_oldest() -> None:
+    made, texts = Counter[int](), OncePerSurvey()
+    survey = Survey(NOW, None, ())
+
+    def get(key: int) -> None:
+        def make() -> bytes:
+            made[key] += 1
+            return b""
+
+        texts.get(survey, key, make)
+
+    for _ in range(3):
+        for key in range(MOST_KEPT):
+            get(key)
+    assert made == dict.fromkeys(range(MOST_KEPT), 1)
+    get(MOST_KEPT)
+    get(1)
+    get(0)
+    assert (made[0], made[1]) == (2, 1)

@@ -18,6 +18,10 @@ from watcher.consumer.delivery.dead_letters import DeadLetters
 from watcher.decoding.decoder import USUAL_PLACES
 from watcher.decoding.message import UnknownMessage
 
+WRITTEN = (1, 1_704_110_400_000)
+REPEATED = (1, 1_804_110_400_000)
+"""Times of a message and of its dead letters, as records have them."""
+
 TOO_LARGE = KafkaException(KafkaError(KafkaError.MSG_SIZE_TOO_LARGE))
 
 
@@ -40,7 +44,7 @@ class Topic:
         if len(value or b"") > self._longest:
             raise TOO_LARGE
         encoded = [(name, text.encode() if isinstance(text, str) else text) for name, text in headers]
-        self.record = Record(topic=topic, partition=0, offset=3, key=key, value=value, headers=encoded)
+        self.record = Record(topic=topic, partition=0, offset=3, key=key, value=value, headers=encoded, timestamp=REPEATED)
         on_delivery(None, self.record)
 
     def flush(self, _: float) -> int:
@@ -64,7 +68,8 @@ def test_they_are_what_they_were(envelope: str, dialect: str, operation: str) ->
     event = change(operation, **({} if operation == "delete" else {"fullDocument": {"_id": 1, "n": 2}}))
     topics = dict.fromkeys(("topic_insert", "topic_update", "topic_delete"), "{database}.{collection}")
     message = encoder(envelope=envelope, json_format=dialect, **topics).encode(bson.encode(event), 7)
-    record = Record(topic=message.topic, partition=2, offset=5, key=message.key, value=message.value, headers=message.headers)
+    place: dict[str, Any] = {"topic": message.topic, "partition": 2, "offset": 5, "timestamp": WRITTEN}
+    record = Record(**place, key=message.key, value=message.value, headers=message.headers)
     first = sent(record, "service", Topic(), ValueError("odd"))
     again = sent(first, "repair", Topic())
     original = read(record, ("t", 0))

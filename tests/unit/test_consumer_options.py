@@ -91,6 +91,7 @@ def test_one_topic_for_all_that_have_none_of_their_own() -> None:
         ({"KAFKA_GROUP_ID": "g", "KAFKA": "[]"}, "JSON object"),
         ({"KAFKA_GROUP_ID": "g", "KAFKA": "{"}, "JSON object"),
         ({"KAFKA_GROUP_ID": "g", "KAFKA_TOPIC_INSERT": "{database}.insert"}, "cannot subscribe"),
+        ({"KAFKA_GROUP_ID": "g", "KAFKA_TOPIC_INSERT": "^{database}.insert$"}, "cannot subscribe"),
     ],
 )
 def test_variables_that_cannot_be(environment: dict[str, str], text: str) -> None:

@@ -223,6 +223,8 @@ def test_a_standby_tells_of_no_snapshot(progress: Progress) -> None:
     progress.standing_by(WorkerState.STANDBY, None, 44)
     assert value(metrics(progress), "watcher_snapshot_state", state="running") is None
     assert status_report(progress).snapshot is None
+    progress.lost(Outage("Kafka is away", component="kafka"))
+    assert status_report(progress).snapshot is None
     progress.opened(replace(position(NOON, 44), snapshot=SNAPSHOT))
     progress.streaming()
     assert value(metrics(progress), "watcher_snapshot_state", state="running") == 1

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 import uuid
+from contextlib import ExitStack, closing
 from datetime import UTC, datetime
 from itertools import pairwise
 from pathlib import Path
@@ -315,8 +316,8 @@ def test_a_disk_without_room_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyP
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
 
     def fill(table: str) -> None:
-        with temporary_directory("watcher-verify-") as directory:
-            store = StateStore(directory)
+        with temporary_directory("watcher-verify-") as directory, ExitStack() as stack:
+            store = stack.enter_context(closing(StateStore(directory)))
             store._database.execute("PRAGMA max_page_count = 12")  # as full as a disk
             store._database.execute(f"SELECT count(*) FROM {table}")
             store.put(("users", b"%d" % number, Known(number, b"x" * 16, ("t", 0), number)) for number in range(10_000))

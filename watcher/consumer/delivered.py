@@ -53,6 +53,10 @@ class RecordPlace(NamedTuple):
 DEAD_LETTER_HEADERS = frozenset({"reason", "group", *RecordPlace._fields})
 """Headers that every dead letter has."""
 
+TIME_HEADER = "timestamp"
+"""Header of a dead letter: its record's time, in milliseconds since 1970. The dead letter's own is later, so that retention counts
+from there."""
+
 
 def is_dead_letter(record: Record) -> bool:
     """True for a copy that a consumer has put into its dead-letter topic."""
@@ -65,6 +69,12 @@ def origin_of(record: Record) -> RecordPlace:
         headers = headers_of(record)
         return RecordPlace(*((headers[name] or b"").decode(errors="replace") for name in RecordPlace._fields))
     return RecordPlace(record.topic() or "", str(record.partition()), str(record.offset()))
+
+
+def time_of(record: Record) -> int:
+    """Return when a record's message was first written, in milliseconds since 1970: of a dead letter, its headers tell."""
+    told = headers_of(record).get(TIME_HEADER) if is_dead_letter(record) else None
+    return int(told) if told and told.isdigit() else int(record.timestamp()[1])
 
 
 def headers_of(record: Record) -> dict[str, bytes | None]:
@@ -84,7 +94,7 @@ def decoded(record: Record, places: TopicPlaces = USUAL_PLACES) -> dict[str, Any
             record.value(),
             headers,
             topic=origin_of(record).topic if headers else record.topic() or "",
-            time_ms=record.timestamp()[1],
+            time_ms=time_of(record) if headers else record.timestamp()[1],
             places=places,
         )
     except Outage as error:

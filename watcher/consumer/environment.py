@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from watcher.consumer.names import PATTERN
 from watcher.errors import ConfigurationError
 
 DEFAULT_BROKERS = "localhost:9092"
@@ -16,6 +16,9 @@ ROW_TOPICS = {
     "KAFKA_TOPIC_UPDATE": "database.update",
     "KAFKA_TOPIC_DELETE": "database.delete",
 }
+
+PLACEHOLDER = re.compile(r"\{[A-Za-z]")
+"""Beginning of a placeholder; a count in a regular expression, such as {2}, begins with a digit."""
 
 
 class KafkaConnection(NamedTuple):
@@ -41,7 +44,7 @@ def _topics(environment: Mapping[str, str]) -> list[str]:
     everything = environment.get("KAFKA_DB_CHANGES_TOPIC")
     rows = [environment.get(name) or everything or default for name, default in ROW_TOPICS.items()]
     topics = list(dict.fromkeys([*rows, environment.get("KAFKA_TOPIC_CONTROL") or DEFAULT_CONTROL]))
-    if placeholders := [topic for topic in topics if "{" in topic and not topic.startswith(PATTERN)]:
+    if placeholders := [topic for topic in topics if PLACEHOLDER.search(topic)]:
         raise ConfigurationError(
             f"A consumer cannot subscribe to {placeholders[0]!r}.",
             hint="Write a regular expression that begins with ^, such as ^dashboard\\..*\\.insert$.",

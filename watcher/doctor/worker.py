@@ -92,7 +92,7 @@ def state(worker: WorkerSeen) -> Finding:
 def _judge_failed(worker: WorkerSeen) -> Finding:
     """Judge a worker that has ended. Without supervisord this may be long ago, and mended."""
     name = worker.row.name
-    fix = f"{worker.row.hint or f'watcherctl logs {name}'}\nthen: watcherctl start {name}"
+    fix = f"{printable(worker.row.hint) or f'watcherctl logs {name}'}\nthen: watcherctl start {name}"
     text = printable(reason(worker.row))
     return failed(f"failed: {text}", fix) if worker.survey.supervisord_pid else warning(f"it failed when it last ran: {text}", fix)
 
@@ -102,7 +102,7 @@ def _judge_waiting(worker: WorkerSeen) -> Finding:
     if worker.idle_for < PATIENCE and row.state in _BRIEF:
         return ok(str(row.state))
     text = f"{row.state}, and has committed nothing for {duration_in_words(worker.idle_for)}: {printable(reason(row))}"
-    fix = row.hint or f"watcherctl logs {row.name}"
+    fix = printable(row.hint) or f"watcherctl logs {row.name}"
     return warning(text, fix) if worker.idle_for < PATIENCE else failed(text, fix)
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from shlex import quote
 
 from watcher.config.agent_settings import LoadedAgent
 from watcher.config.deployment import Deployment
@@ -204,7 +205,8 @@ class Fleet:
         except OSError as error:
             if error.errno not in DISK_REFUSES:
                 raise
+            place = quote(str(self.deployment.run_dir))
             raise FleetError(
                 f"cannot write to {error.filename or self.deployment.run_dir}: {error.strerror}",
-                hint=f"make space: df -h {self.deployment.run_dir}; df -i {self.deployment.run_dir}",
+                hint=f"make space: df -h {place}; df -i {place}",
             ) from error

@@ -11,6 +11,7 @@ import grp
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from shlex import quote
 
 from watcher.config.deployment import Deployment
 from watcher.config.files.conf_dir import AGENT
@@ -59,15 +60,18 @@ def _not_ours(directory: Path, group: int | None) -> FleetError:
     number = directory.stat().st_gid if group is None else group
     return FleetError(
         f"{directory} {left} the group {group_name(number)!r}, for it may hold files of other programs or users",
-        hint=f"ls -lA {directory}; if others use it, choose another place with --state-dir",
+        hint=f"ls -lA {quote(str(directory))}; if others use it, choose another place with --state-dir",
     )
 
 
 def _refused(directory: Path, group: int | None, error: OSError) -> FleetError:
+    path = quote(str(directory))
     if group is None:
-        return FleetError(f"{directory} cannot be closed to its group: {error.strerror}", hint=f"chmod -R g= {directory}")
+        return FleetError(
+            f"{directory} cannot be closed to its group: {error.strerror}", hint=f"chmod -R g= {quote(str(directory))}"
+        )
     name = group_name(group)
-    hint = f"choose a group that this host lets you use there (chgrp {name} {directory}), or another place with --state-dir"
+    hint = f"choose a group that this host lets you use there (chgrp {name} {path}), or another place with --state-dir"
     if isinstance(error, PermissionError):
         hint = f"the user who starts the fleet must be a member of {name}: usermod -aG {name} USER, then log in anew"
     return FleetError(f"{directory} cannot be given to the group {name!r}: {error.strerror}", hint=hint)

@@ -53,7 +53,7 @@ class Chunk(NamedTuple):
 
     `operation_time` is that of the reply. What was read without a time is what a majority had committed by then. `last_id` is the
     `_id` after which the next chunk begins, also if the pipeline lets no document pass; None if there was none to read. `seen` is
-    the number of documents up to there, those included that the pipeline drops.
+    the number of documents up to there, those included that the pipeline drops, and in a piece those that the query passes over.
     """
 
     documents: Sequence[BSON]
@@ -61,6 +61,14 @@ class Chunk(NamedTuple):
     operation_time: Timestamp
     last_id: BSON | None
     seen: int
+
+
+class Piece(NamedTuple):
+    """Documents among which a search goes on: those behind `after` and up to `end`, which `beyond` follows. `_id`s."""
+
+    after: BSON
+    end: BSON
+    beyond: BSON | None
 
 
 class CollectionReader:
@@ -78,6 +86,8 @@ class CollectionReader:
         self._database = database
         self._exclude_fields = tuple(exclude_fields)
         self._pipeline = pipeline
+        self._pieces: dict[str, Piece] = {}
+        """Of each collection, the piece that is not read to its end."""
 
     def collections(self) -> list[CollectionInfo]:
         """Return the database's collections by name, without MongoDB's own."""
@@ -112,23 +122,27 @@ class CollectionReader:
 
         Errors, besides those of all methods: NotAtThisTime; QueryRefused if a document makes the query or the pipeline fail.
         """
+        is_clustered = bool(after or (query and within)) and self._is_clustered(collection)
         command = {
             "find": collection,
             # Collation is the collection's own, by which its `_id`s are unique; another one could not use the index.
             "sort": BY_ID,
             "hint": BY_ID,
-            **self._bounds(collection, after),
+            **_bounds(after, is_clustered=is_clustered),
             "maxTimeMS": max_time_ms,
             "readConcern": self._read_concern(at, since),
         }
         fields = BY_ID if self._pipeline else dict.fromkeys(fields_of(self._exclude_fields, collection), 0)
         limit = min(limit, within or limit)
         with translated(at_time=at is not None or since is not None, query=query is not None or bool(self._pipeline)):
-            end, beyond = self._ids_after(command, after, within) if query and within else (None, None)
+            end, beyond = self._piece(command, after, within) if query and within else (None, None)
             wanted = {"filter": between(after, end, query), "projection": fields, "limit": limit, "batchSize": limit}
-            documents, cursor_id, time = self._first_reply({**command, **self._bounds(collection, after, beyond), **wanted})
+            documents, cursor_id, time = self._first_reply(
+                {**command, **_bounds(after, beyond, is_clustered=is_clustered), **wanted}
+            )
             is_all = not cursor_id and len(documents) < limit
-            complete, last, seen = is_all and end is None, end if is_all and end else _last_id(documents), len(documents)
+            complete, last = is_all and end is None, end if is_all and end else _last_id(documents)
+            seen = within if within and is_all and end else len(documents)
             if self._pipeline and documents:
                 ids = [id_document(each) for each in documents]
                 read = {"cursor": {"batchSize": limit}, "maxTimeMS": max_time_ms, "readConcern": command["readConcern"]}
@@ -137,6 +151,8 @@ class CollectionReader:
         taken = _fitting(documents, max_bytes)
         if cursor_id or len(taken) < len(documents):
             complete, last, seen = False, _last_id(taken), len(taken)
+        if end and last and last != end:
+            self._pieces[collection] = Piece(last, end, beyond)
         return Chunk(taken, complete, time, last, seen)
 
     def plan(self, collection: str, query: Mapping[str, Any]) -> None:
@@ -168,13 +184,14 @@ class CollectionReader:
         replies = self._replies({"listCollections": 1, "cursor": {}, "filter": query})
         return (_info(RawBSONDocument(raw)) for reply in replies for raw in reply)
 
-    def _bounds(self, collection: str, after: BSON | None, beyond: BSON | None = None) -> Mapping[str, Any]:
-        """Make the options that let MongoDB begin at `after` in a clustered collection, and end before `beyond`: for `$expr` alone
-        it would scan all that lies before and behind. In an index `$expr` is enough, and `min` would miss an `_id` of MaxKey."""
-        bounds = {name: RawBSONDocument(id_) for name, id_ in (("min", after), ("max", beyond)) if id_ is not None}
-        if bounds and any(info.kind is CollectionKind.CLUSTERED for info in self._list({"name": collection})):
-            return bounds
-        return {}
+    def _is_clustered(self, collection: str) -> bool:
+        return any(info.kind is CollectionKind.CLUSTERED for info in self._list({"name": collection}))
+
+    def _piece(self, command: Mapping[str, Any], after: BSON | None, number: int) -> tuple[BSON | None, BSON | None]:
+        """Return the last `_id` of the piece in which the documents after `after` are, and the one behind it; None if there is
+        none. A piece is looked for once. It is forgotten by whoever does not come to its end, so that the next may be smaller."""
+        known = self._pieces.pop(command["find"], None)
+        return (known.end, known.beyond) if known and known.after == after else self._ids_after(command, after, number)
 
     def _ids_after(self, command: Mapping[str, Any], after: BSON | None, number: int) -> tuple[BSON | None, BSON | None]:
         """Return the `_id` of the document that is so many behind `after`, and of the next one; None if there is none."""
@@ -215,6 +232,13 @@ class CollectionReader:
         with understood():
             documents, cursor = take_apart(bytes(reply["cursor"].raw))
             return documents, Int64(cursor["id"]), reply["operationTime"]
+
+
+def _bounds(after: BSON | None, beyond: BSON | None = None, *, is_clustered: bool) -> Mapping[str, Any]:
+    """Make the options that let MongoDB begin at `after` in a clustered collection, and end before `beyond`: for `$expr` alone it
+    would scan all that lies before and behind. In an index `$expr` is enough, and `min` would miss an `_id` of MaxKey."""
+    found = {name: RawBSONDocument(id_) for name, id_ in (("min", after), ("max", beyond)) if id_ is not None}
+    return found if is_clustered else {}
 
 
 def _last_id(documents: Sequence[BSON]) -> BSON | None:

@@ -34,7 +34,7 @@ function topicsIn(environment: NodeJS.ProcessEnv): (string | RegExp)[] {
   const everything = environment["KAFKA_DB_CHANGES_TOPIC"];
   const rows = Object.entries(ROW_TOPICS).map(([name, topic]) => environment[name] || everything || topic);
   const topics = [...new Set([...rows, environment["KAFKA_TOPIC_CONTROL"] || "database.control"])];
-  const placeholder = topics.find((topic) => topic.includes("{") && !topic.startsWith("^"));
+  const placeholder = topics.find((topic) => /\{[A-Za-z]/.test(topic)); // {2} is a count
   if (placeholder) {
     const hint = "Write a regular expression that begins with ^, such as ^dashboard\\..*\\.insert$.";
     throw new ConfigurationError(`A consumer cannot subscribe to "${placeholder}".`, { hint });

@@ -107,7 +107,7 @@ export function checkedOptions(given: Partial<ConsumerOptions>): ConsumerOptions
 
 function checkTemplate(template: unknown): void {
   try {
-    new TopicPlaces(String(template));
+    new TopicPlaces(template as string);
   } catch (error) {
     throw new ConfigurationError(`topicTemplate: ${(error as Error).message}`);
   }

@@ -138,8 +138,8 @@ const functions = {
 
   /** A record as a dead letter of a dead letter, by a producer that keeps what it is given. */
   async deadLetter({ topic, key, value, headers }) {
-    let record = { topic, partition: 2, offset: 5, key: buffer(key), value: buffer(value), headers, timestampMs: 0 };
-    const producer = { connect: () => {}, send: ({ topic, messages: [message] }) => (record = { ...record, topic, ...message }) };
+    let record = { topic, partition: 2, offset: 5, key: buffer(key), value: buffer(value), headers, timestampMs: 1_704_110_400_000 };
+    const producer = { connect: () => {}, send: ({ topic, messages: [message] }) => (record = { ...record, topic, ...message, timestampMs: 1_804_110_400_000 }) };
     const admin = { connect: () => {}, createTopics: () => {}, disconnect: () => {} };
     for (const group of ["service", "repair"]) {
       const letters = new DeadLetters(`${group}.dead-letter`, { producer: () => producer, admin: () => admin }, group, console);

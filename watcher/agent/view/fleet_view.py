@@ -128,8 +128,9 @@ class FleetView:
         is_settled = self.supervised.pid and not self.trouble and not any(process.state in PASSING for process in processes)
         if abs(datetime.now(UTC) - self._asked_at) >= (ASK_AFTER if is_settled else READ_AFTER):
             return True
-        pids = filter(None, (self.supervised.pid, *(process.pid for process in processes)))
-        return not all(map(is_there, pids)) or any(report.started_at > self._asked_at for report in reports)
+        pids = {pid for pid in (self.supervised.pid, *(process.pid for process in processes)) if pid}
+        has_started = (report.started_at > self._asked_at and report.pid not in pids for report in reports)
+        return not all(map(is_there, pids)) or any(has_started)
 
     def _ask(self) -> None:
         self._asked_at = datetime.now(UTC)

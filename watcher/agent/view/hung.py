@@ -58,7 +58,10 @@ def overdue(survey: Survey, processes: Mapping[str, Process], after_seconds: flo
     return [
         row.name
         for row in survey.rows
-        if row.state is WatcherState.HUNG and row.name in processes and row.report and survey.at - row.report.updated_at > patience
+        if row.state is WatcherState.HUNG
+        and row.name in processes
+        and row.report
+        and abs(survey.at - row.report.updated_at) > patience
     ]
 
 

@@ -23,8 +23,10 @@ class OncePerSurvey:
     def get(self, survey: Survey, key: Hashable, make: Callable[[], bytes]) -> bytes:
         """The text that `make` has made of `survey` for this key, or makes now. Those of another survey are forgotten."""
         with self._lock:
-            if survey is not self._survey or len(self._made) >= MOST_KEPT:
+            if survey is not self._survey:
                 self._survey, self._made = survey, {}
             if key not in self._made:
+                if len(self._made) >= MOST_KEPT:
+                    del self._made[next(iter(self._made))]
                 self._made[key] = make()
             return self._made[key]

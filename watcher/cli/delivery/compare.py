@@ -18,6 +18,7 @@ from watcher.cli.since import Since
 from watcher.config import Deployment, Settings, load, load_one
 from watcher.config.files.conf_dir import watcher_names
 from watcher.log import iso
+from watcher.terminal.message_text import printable
 
 if TYPE_CHECKING:
     from watcher.verification.comparison import Comparison
@@ -135,7 +136,8 @@ def _print(result: Comparison, unread: str) -> None:
     for example in result.examples:
         moment = iso(example.time_ms / 1000)
         where = f", {example.topic}" if example.topic else ""
-        click.echo(f"{WORDS[example.outcome]}: {example.collection} {example.operation} {example.key} at {moment}{where}")
+        document = f"{printable(example.collection)} {example.operation} {printable(example.key)}"
+        click.echo(f"{WORDS[example.outcome]}: {document} at {moment}{where}")
         for change in example.changes:
             click.echo(f"  {change.path}: old {change.left or 'nothing'}, new {change.right or 'nothing'}")
     if result.unread:

@@ -22,7 +22,7 @@ def temporary_directory(prefix: str) -> Iterator[Path]:
         try:
             yield Path(directory)
         except sqlite3.OperationalError as error:
-            if error.sqlite_errorcode & PRIMARY_CODE not in OF_THE_DISK:
+            if getattr(error, "sqlite_errorcode", 0) & PRIMARY_CODE not in OF_THE_DISK:
                 raise
             place = Path(directory).parent
             hint = "make space there, or name another directory in $TMPDIR"

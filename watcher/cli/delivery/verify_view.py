@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Sequence
 from textwrap import indent
 
+from watcher.terminal.message_text import printable
 from watcher.verification.result import DocumentExample, VerificationResult
 
 WORDS = {
@@ -62,7 +63,7 @@ def _verdicts(result: VerificationResult) -> Iterator[str]:
 
 
 def _example(example: DocumentExample) -> Iterator[str]:
-    yield f"  {example.collection} {example.key.decode()}"
+    yield f"  {printable(example.collection)} {printable(example.key.decode())}"
     for change in example.changes:
         source, topics = ("nothing" if value is None else value for value in (change.left, change.right))
         yield f"    {change.path or 'the document'}: source {source}, topics {topics}"

@@ -128,5 +128,5 @@ def _foreigners(seen: Survey) -> list[str]:
 
 
 def _in_a_line(seen: Survey) -> str:
-    troubles = [f"{row.name} {row.state}: {reason(row)}" for row in seen.rows if row.state not in AS_IT_SHOULD_BE]
+    troubles = [f"{row.name} {row.state}: {printable(reason(row))}" for row in seen.rows if row.state not in AS_IT_SHOULD_BE]
     return "; ".join([seen.trouble] * bool(seen.trouble) + [" ".join(text.split()) for text in troubles])

@@ -12,10 +12,12 @@ from confluent_kafka import Message as Record
 from confluent_kafka.admin import AdminClient, NewTopic
 
 from watcher.consumer.connection import client_log
-from watcher.consumer.delivered import DEAD_LETTER_HEADERS, headers_of, origin_of
+from watcher.consumer.delivered import DEAD_LETTER_HEADERS, TIME_HEADER, headers_of, origin_of, time_of
 from watcher.consumer.errors import DeadLetterFailed
 
 TRACEBACK = "traceback"
+TOLD_HEADERS = DEAD_LETTER_HEADERS | {TIME_HEADER, TRACEBACK}
+
 TRACEBACK_CHARACTERS = 4000
 """Limit for a traceback, in characters. Its end is kept, because the cause stands there."""
 
@@ -53,9 +55,10 @@ class DeadLetters:
         """Write a record, and wait until Kafka has it. If the value is too large together with the headers, it is left out, and so
         are the record's own headers: with them it would look like a change that leaves no document."""
         told: dict[str, Any] = {"reason": reason[:REASON_CHARACTERS], **origin_of(record)._asdict(), "group": self._group_id}
+        told[TIME_HEADER] = str(time_of(record))
         if error is not None:
             told[TRACEBACK] = "".join(traceback.format_exception(error))[-TRACEBACK_CHARACTERS:]
-        own = {name: text for name, text in headers_of(record).items() if name not in {*DEAD_LETTER_HEADERS, TRACEBACK}}
+        own = {name: text for name, text in headers_of(record).items() if name not in TOLD_HEADERS}
         try:
             self._deliver(record, record.value(), own | told)
         except KafkaException as failure:

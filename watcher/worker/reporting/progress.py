@@ -64,6 +64,8 @@ class Progress:
         self._on_change = on_change
         self._stopping = threading.Event()
         self._interruption = ""
+        self.stands_by = False
+        """True from standby on until this worker has the watcher again."""
 
     @contextlib.contextmanager
     def account_for(self, stopping: threading.Event) -> Iterator[None]:
@@ -103,6 +105,7 @@ class Progress:
     def opened(self, position: Position, newest_snapshot: Snapshot | None = None) -> None:
         """Note that the sink is open, at its last committed position, and which snapshot was the last one, if that is known."""
         self.kafka_connected = True
+        self.stands_by = False
         self._is_at(position.sequence)
         self.lag.saved(position.token)
         self.gaps.learn(position.last_gap_at)
@@ -126,6 +129,7 @@ class Progress:
         downtime = self.outages.over()
         if state is WorkerState.STANDBY and (state, host) != (self.state, before):
             logger.info("standby: active on %s", host or "another host", extra=downtime)
+        self.stands_by |= state is WorkerState.STANDBY
         self.others.saw_active(known)
         self.counters.transactions["aborted"] += self.in_flight.dropped()
         self.snapshots.lost("worker")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from datetime import UTC, datetime
 
-from watcher.status.report import StatusReport, WorkerState
+from watcher.status.report import StatusReport
 from watcher.status.snapshot_status import SnapshotStatus
 from watcher.worker.reporting.progress import Progress
 from watcher.worker.reporting.resources import cpu_seconds, resident_bytes
@@ -68,8 +68,8 @@ def status_report(progress: Progress) -> StatusReport:
 
 
 def shown_snapshot(progress: Progress) -> SnapshotStatus | None:
-    """Tell of the snapshot; of none on standby, since another host goes on with it, and may have ended it by now."""
-    return None if progress.state is WorkerState.STANDBY else progress.snapshots.status()
+    """Tell of the snapshot; of none since standby, because another host goes on with it, and may have ended it by now."""
+    return None if progress.stands_by else progress.snapshots.status()
 
 
 def _moment(seconds: float | None) -> datetime | None:

@@ -28,8 +28,8 @@ export function decode(record: KafkaRecord, places: TopicPlaces, schemaOf: Schem
   }
   if (isObject(content) && content["watcher"] === told.watcher && content["sequence"] === told.sequence) return content;
   try {
-    const place = places.of(originOf(record).topic);
-    return whole(change(told, contentOf(record.key, schemaOf), content, place), told, record.timestampMs);
+    const { topic, timestamp } = originOf(record);
+    return whole(change(told, contentOf(record.key, schemaOf), content, places.of(topic)), told, Number(timestamp));
   } catch (error) {
     throw new UnknownMessage(`it has a watcher's headers, but cannot be read: ${(error as Error).message}`);
   }

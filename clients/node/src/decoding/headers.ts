@@ -29,12 +29,12 @@ export function watcherHeaders(headers: IHeaders): WatcherHeaders | null {
 /** Headers that every dead letter has. */
 export const DEAD_LETTER_HEADERS: readonly string[] = ["reason", "topic", "partition", "offset", "group"];
 
-/** Return where a record's message was first read: of a dead letter, its headers tell. */
-export function originOf({ headers, topic, partition, offset }: KafkaRecord) {
-  const told = (name: string) => textOf(headers, name) ?? "";
-  return DEAD_LETTER_HEADERS.every((name) => headers[name] !== undefined)
-    ? { topic: told("topic"), partition: told("partition"), offset: told("offset") }
-    : { topic, partition: String(partition), offset: String(offset) };
+/** Return where and when (ms since 1970) a record's message was first read: of a dead letter, its headers tell. */
+export function originOf({ headers, topic, partition, offset, timestampMs }: KafkaRecord) {
+  const here = { topic, partition: String(partition), offset: String(offset), timestamp: String(timestampMs) };
+  if (DEAD_LETTER_HEADERS.some((name) => headers[name] === undefined)) return here;
+  const told = (name: keyof typeof here) => textOf(headers, name) || here[name];
+  return { topic: told("topic"), partition: told("partition"), offset: told("offset"), timestamp: told("timestamp") };
 }
 
 /** The id of the snapshot that has copied the document: event ids of copies are `<id>.<n>`, and tokens have no point. */

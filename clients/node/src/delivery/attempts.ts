@@ -49,7 +49,7 @@ export class Attempts {
   }
 
   async #wait(attempt: number, error: unknown, change: Change): Promise<void> {
-    const milliseconds = Math.min(this.options.backoffMs * 2 ** (attempt - 1), this.options.longestBackoffMs);
+    const milliseconds = Math.min(this.options.backoffMs * 2 ** Math.min(attempt - 1, 30), this.options.longestBackoffMs);
     this.log.warn(`attempt ${attempt} at ${change} failed; the next in ${milliseconds / 1000} s: ${textOf(error)}`);
     await this.pause(milliseconds);
   }

@@ -9,6 +9,7 @@ import { causeOf } from "../kafka/kafka-errors.js";
 import type { Log } from "../log.js";
 
 const TRACEBACK = "traceback";
+const TOLD_HEADERS: readonly string[] = [...DEAD_LETTER_HEADERS, "timestamp", TRACEBACK];
 /** Limit for a stack, in characters. */
 const STACK_CHARACTERS = 4000;
 /** Limit for a reason, in characters. Kafka counts headers as part of a message's size. */
@@ -45,7 +46,7 @@ export class DeadLetters {
   async send(record: KafkaRecord, reason: string, error?: unknown): Promise<void> {
     const told: Record<string, string> = { reason: reason.slice(0, REASON_CHARACTERS), ...originOf(record), group: this.groupId };
     if (error instanceof Error) told[TRACEBACK] = (error.stack ?? "").slice(0, STACK_CHARACTERS);
-    const own = Object.entries(record.headers).filter(([name]) => !DEAD_LETTER_HEADERS.includes(name) && name !== TRACEBACK);
+    const own = Object.entries(record.headers).filter(([name]) => !TOLD_HEADERS.includes(name));
     try {
       await this.#deliver(record.key, record.value, { ...Object.fromEntries(own), ...told });
     } catch (failure) {

@@ -2,7 +2,7 @@ import type { Change } from "../change.js";
 
 /** What tells a message from another with its number, also without an event id: a count may begin again with a snapshot. */
 export function identity({ eventId, operation, message, snapshot }: Change): string {
-  return eventId ?? `${operation} ${message["timestamp"]} ${snapshot}`;
+  return eventId || `${operation} ${message["timestamp"]} ${snapshot}`;
 }
 
 /** The latest `size` handled messages of each watcher. They are kept in memory, so another process does not know them. */

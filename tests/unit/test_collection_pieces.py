@@ -1,4 +1,4 @@
-"""What a snapshot's reader asks of MongoDB for each chunk, above all where it looks for few documents among many."""
+"""Questions that a snapshot's reader asks MongoDB for each chunk, above all where it looks for few documents among many."""
 
 from __future__ import annotations
 

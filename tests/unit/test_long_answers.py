@@ -11,12 +11,13 @@ import pytest
 from bson.raw_bson import RawBSONDocument
 
 from tests.support.plain_settings import settings
+from tests.support.still_clock import StillClock
 from watcher.config import Deployment
 from watcher.errors import Outage
 from watcher.kafka.lease import Lease
 from watcher.kafka.lease_rules import HUNG_SECONDS
 from watcher.model import Owner, Position
-from watcher.mongodb.client import CommandSession, Questions
+from watcher.mongodb.client import LONGEST_SECONDS, CommandSession, Questions
 from watcher.mongodb.resuming_stream import ResumingStream
 from watcher.worker import worker as module
 from watcher.worker.previous_run import PreviousRun
@@ -27,19 +28,10 @@ from watcher.worker.worker import Worker
 SEARCH_SECONDS = 10 * HUNG_SECONDS
 
 
-class Clock:
-    """A clock that stands still until it is moved."""
-
-    now = 0.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
 class SlowMongoDB:
     """A client whose every command takes SEARCH_SECONDS, and looks at a lease in the middle."""
 
-    def __init__(self, clock: Clock, lease: Lease) -> None:
+    def __init__(self, clock: StillClock, lease: Lease) -> None:
         self.clock = clock
         self.lease = lease
         self.kept: list[bool] = []
@@ -58,7 +50,7 @@ def keeps(lease: Lease) -> bool:
 
 
 def test_the_lease_is_kept_while_mongodb_searches() -> None:
-    clock = Clock()
+    clock = StillClock(0.0)
     questions = Questions(clock)
     lease = Lease(settings(), clock, questions.last_at)
     session = CommandSession(settings())
@@ -73,13 +65,24 @@ def test_the_lease_is_kept_while_mongodb_searches() -> None:
 
 
 def test_a_question_that_fails_is_over() -> None:
-    clock = Clock()
+    clock = StillClock(0.0)
     questions = Questions(clock)
     clock.now = 7.0
     with pytest.raises(Outage), questions.asked():
         raise Outage("MongoDB does not answer.", component="mongodb", code="AutoReconnect")
     clock.now = 9.0
     assert questions.last_at() == 7.0
+
+
+def test_a_question_without_an_end_is_no_sign_of_life() -> None:
+    """A server may answer the driver's heartbeats while its disk stands still."""
+    clock = StillClock(0.0)
+    questions = Questions(clock)
+    with questions.asked():
+        clock.now = LONGEST_SECONDS
+        assert questions.last_at() == LONGEST_SECONDS
+        clock.now += 9.0
+        assert questions.last_at() == LONGEST_SECONDS
 
 
 def test_what_a_worker_asks_is_known_to_its_lease(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

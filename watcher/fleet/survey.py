@@ -149,7 +149,7 @@ def _process(name: str, process: Process | None, report: StatusReport | None, no
 def _by_hand(name: str, report: StatusReport, now: datetime) -> Process | None:
     """The process of a worker that runs without supervisord: by `watcherctl run NAME`, or since supervisord was killed. None if
     there is none. An old report without a birth may name another process by now."""
-    is_certain = report.birth or now - report.updated_at <= HUNG_AFTER
+    is_certain = report.birth or abs(now - report.updated_at) <= HUNG_AFTER
     if not is_certain or not is_still(report.pid, report.birth):
         return None
     return Process(name, "RUNNING", pid=report.pid, started_at=int(report.started_at.timestamp()), birth=report.birth)

@@ -65,28 +65,33 @@ class SameServer:
         return [server for server in servers if server.address == self._address]
 
 
+LONGEST_SECONDS = 3600.0
+"""Limit on the time for which a question counts as a sign of life. Searches take minutes; longer ones have no answer any more."""
+
+
 class Questions:
     """Account of what is asked of MongoDB, one question at a time. An answer may take minutes: MongoDB searches its oplog for the
     next change of a watcher to the end, and after a long pause there may be many millions of others. Who waits is not hung."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
-        self._is_under_way = False
+        self._asked_at: float | None = None
         self._answered_at = float("-inf")
 
     @contextmanager
     def asked(self) -> Iterator[None]:
         """Ask within the block."""
-        self._is_under_way = True
+        self._asked_at = self._clock()
         try:
             yield
         finally:
             self._answered_at = self._clock()  # first: another thread reads them
-            self._is_under_way = False
+            self._asked_at = None
 
     def last_at(self) -> float:
-        """Return the time of the last answer, by the clock; of one that is still to come, it is now."""
-        return self._clock() if self._is_under_way else self._answered_at
+        """Return the time of the last answer, by the clock; of one that is still to come, it is now, for LONGEST_SECONDS."""
+        asked_at = self._asked_at
+        return self._answered_at if asked_at is None else min(self._clock(), asked_at + LONGEST_SECONDS)
 
 
 class CommandSession:

@@ -1,7 +1,7 @@
 """A cursor over raw change events, by plain `aggregate` and `getMore` commands.
 
 These cost less per event than `Database.watch()`, keep the events as raw BSON, and show plainly (cursor id 0) that the server has
-closed the stream. Errors are the driver's, and UnsupportedServer.
+closed the stream. Errors are the driver's, UnsupportedServer, and Outage if another replica set answers.
 """
 
 from __future__ import annotations

@@ -64,7 +64,7 @@ def with_report(seen: SnapshotSeen, report: StatusReport | None, now: datetime) 
     snapshot, told = seen.snapshot, report.snapshot if report else None
     if report is None or snapshot is None:
         return seen
-    has_worker = report.state not in (WorkerState.STOPPED, WorkerState.FAILED) and now - report.updated_at < FRESH
+    has_worker = report.state not in (WorkerState.STOPPED, WorkerState.FAILED) and abs(now - report.updated_at) < FRESH
     if told and told.id != snapshot.id:
         told = None
     if told and (snapshot.is_over or not has_worker):

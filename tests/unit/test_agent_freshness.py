@@ -121,11 +121,20 @@ def test_it_is_asked_again_soon_while_a_process_changes(
 
 
 def test_it_is_asked_at_once_when_a_worker_has_started(seen: Seen, monkeypatch: pytest.MonkeyPatch) -> None:
-    seen.write("b", startedAt=datetime.now(UTC) - timedelta(seconds=0.5))
+    with subprocess.Popen(["sleep", "60"]) as process:
+        seen.pids["b"] = process.pid
+        seen.write("b", startedAt=datetime.now(UTC) - timedelta(seconds=0.5))
+        seen.look_at(1, monkeypatch)
+        assert seen.asked == 2
+        seen.view.refresh()
+        assert seen.asked == 2
+        process.kill()
+
+
+def test_it_is_not_asked_again_and_again_when_the_clock_was_set_back(seen: Seen, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen.write("b", startedAt=datetime.now(UTC) + timedelta(hours=1))
     seen.look_at(1, monkeypatch)
-    assert seen.asked == 2
-    seen.view.refresh()
-    assert seen.asked == 2
+    assert seen.asked == 1
 
 
 def test_one_that_does_not_run_is_asked_again_soon(seen: Seen, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -181,4 +181,4 @@ def test_what_cannot_be_compared(settings: Document, launch: Launch, old: OldWat
     (tmp_path / "mapping.toml").write_text("[topics.x]\n")
     assert "topics.x.collection: Field required" in compare(tmp_path, "--new", "dashboard", code=78).stderr
     (tmp_path / "mapping.toml").unlink()
-    assert "mapping.toml: No such file or directory" in compare(tmp_path, "--new", "dashboard", code=1).stderr
+    assert "mapping.toml: No such file or directory" in compare(tmp_path, "--new", "dashboard", code=78).stderr

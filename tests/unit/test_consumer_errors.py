@@ -137,6 +137,7 @@ OLD_TOKEN = KafkaError(KafkaError.SASL_AUTHENTICATION_FAILED, 'SASL authenticati
 TOO_SOON = KafkaError(
     KafkaError._AUTHENTICATION, "SASL OAUTHBEARER mechanism handshake failed: Broker: Request not valid in current SASL state"
 )
+TAKEN_ALONG = KafkaError(KafkaError._AUTHENTICATION, "FindCoordinator response error: Local: Authentication failure")
 WRONG = KafkaError(KafkaError.SASL_AUTHENTICATION_FAILED, "SASL authentication error: Authentication failed")
 
 
@@ -198,12 +199,16 @@ def test_an_old_token_is_no_wrong_one(told: list[KafkaError], ends: bool) -> Non
     assert isinstance(raised, NotPermitted) is ends
 
 
-def test_a_login_too_soon_after_the_last_one_is_no_refusal() -> None:
+@pytest.mark.parametrize(
+    ("told", "ends"), [([TOO_SOON], False), ([TOO_SOON, TAKEN_ALONG], False), ([TAKEN_ALONG], False), ([TAKEN_ALONG, WRONG], True)]
+)
+def test_a_login_too_soon_after_the_last_one_is_no_refusal(told: list[KafkaError], ends: bool) -> None:
     """It has been let in before, for it has read. At a first login it is the answer of a port without SASL."""
     with a_feed() as reader:
         reader._on_assign(reader._consumer, [TopicPartition("t", 0)])
-        reader._note(TOO_SOON)
-        assert raised_by(lambda: reader.read(0)) is None
+        for error in told:
+            reader._note(error)
+        assert isinstance(raised_by(lambda: reader.read(0)), NotPermitted) is ends
 
 
 def test_a_missing_token_is_logged_once(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -178,7 +178,7 @@ def test_the_log_is_searched_and_followed(open_tab: Callable[..., Tab], shown: P
     tab.keyboard.type("kafka")
     lines = tab.locator("#log tbody tr")
     expect(lines).to_have_count(1)
-    assert tab.url.endswith("/watchers/shop?search=kafka")
+    expect(tab).to_have_url(re.compile(r"/watchers/shop\?search=kafka$"))
     tab.locator("#follow-log").uncheck()
     log.write_text(log.read_text() + '{"level": "error", "event": "Kafka is still away"}\n')
     with tab.expect_response("**/watchers/shop?search=kafka"):

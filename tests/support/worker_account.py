@@ -16,9 +16,15 @@ from watcher.worker.reporting.status_report import status_report
 OWNER = Owner("9f3c", "host-1", 4711)
 
 
-def account(previous: PreviousRun | None = None, on_change: Callable[[], None] = lambda: None) -> Progress:
+def nothing() -> None:
+    """What is called, and does nothing."""
+
+
+def account(
+    previous: PreviousRun | None = None, on_change: Callable[[], None] = nothing, on_delivery: Callable[[], None] = nothing
+) -> Progress:
     """The account of a worker that has just been started."""
-    return Progress(settings(), OWNER, previous or PreviousRun(), on_change)
+    return Progress(settings(), OWNER, previous or PreviousRun(), on_change, on_delivery)
 
 
 def account_after(report: StatusReport) -> Progress:

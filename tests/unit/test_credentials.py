@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from threading import Event
 
 import pytest
 
@@ -16,7 +15,7 @@ from watcher.mongodb.client import Questions
 from watcher.status.report import WorkerState
 from watcher.worker.credentials import PATIENCE_SECONDS, Credentials
 from watcher.worker.previous_run import PreviousRun
-from watcher.worker.process import Nudge
+from watcher.worker.process import Nudge, StopRequest
 from watcher.worker.reporting.progress import Progress
 from watcher.worker.worker import Worker
 
@@ -109,7 +108,7 @@ class PlayedWorker(Worker):
 
     def __init__(self, settings: Settings, run_dir: Path, clock: StillClock) -> None:
         owner, previous = Owner("9f3c", "host-1", 4711), PreviousRun()
-        self.stopping, self.progress = Event(), Progress(settings, owner, previous, lambda: None)
+        self.stopping, self.progress = StopRequest(), Progress(settings, owner, previous, lambda: None)
         here = Deployment(run_dir, run_dir, run_dir)
         super().__init__(settings, owner, previous, self.progress, self.stopping, Nudge(), here, Questions())
         self._credentials = Credentials(settings, clock)

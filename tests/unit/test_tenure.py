@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-import threading
 import time
+from collections.abc import Callable
+from threading import Timer
 
 import pytest
 
 from watcher.errors import NotOwner
 from watcher.kafka.lease_rules import AWAY_SECONDS, DISPLACED_SECONDS, HUNG_SECONDS, SWITCHOVER, Turn, belongs_in_group, next_turn
+from watcher.worker.process import StopRequest
 from watcher.worker.tenure import Tenure
 
 ERROR = NotOwner("another worker has it")
@@ -21,6 +23,11 @@ class LeaseByHand:
         self.level = level
         self.is_decided = True
         self.left = False
+        self.on_decision: Callable[[], None] = lambda: None
+
+    def decide(self, *, level: bool) -> None:
+        self.level, self.is_decided = level, True
+        self.on_decision()
 
     def turn(self) -> bool:
         return self.level
@@ -29,9 +36,9 @@ class LeaseByHand:
         self.left = True
 
 
-def tenure(level: bool, stopping: threading.Event | None = None) -> tuple[Tenure, LeaseByHand]:
+def tenure(level: bool, stopping: StopRequest | None = None) -> tuple[Tenure, LeaseByHand]:
     lease = LeaseByHand(level)
-    return Tenure(stopping or threading.Event(), lease), lease  # type: ignore[arg-type]  # stands in for a Lease
+    return Tenure(stopping or StopRequest(), lease), lease  # type: ignore[arg-type]  # stands in for a Lease
 
 
 def test_only_the_level_decides_who_opens() -> None:
@@ -56,7 +63,7 @@ def test_who_left_the_lease_to_another_comes_back_if_nobody_takes_it() -> None:
 
 
 def test_without_a_lease_it_is_always_our_turn_until_another_worker_takes_over() -> None:
-    stopping = threading.Event()
+    stopping = StopRequest()
     worker = Tenure(stopping, None)
     assert worker.next_turn() is Turn.OPEN
     assert not worker.is_over()
@@ -85,6 +92,26 @@ def test_the_stream_is_over_when_the_lease_is() -> None:
 
 
 @pytest.mark.parametrize("level", [True, False])
+def test_a_wait_ends_when_the_group_decides(level: bool) -> None:
+    worker, lease = tenure(level)
+    worker.next_turn()
+    Timer(0.05, lambda: lease.decide(level=not level)).start()
+    begun = time.monotonic()
+    worker.wait(30)
+    assert time.monotonic() - begun < 5
+
+
+def test_a_wait_does_not_end_when_the_group_decides_as_before() -> None:
+    """As after each rebalance in which this worker stays what it is."""
+    worker, lease = tenure(False)
+    worker.next_turn()
+    lease.decide(level=False)
+    begun = time.monotonic()
+    worker.wait(0.2)
+    assert time.monotonic() - begun >= 0.2
+
+
+@pytest.mark.parametrize("level", [True, False])
 def test_a_wait_ends_when_the_lease_has_changed_since_the_turn_began(level: bool) -> None:
     worker, lease = tenure(level)
     worker.next_turn()
@@ -106,10 +133,10 @@ def test_a_wait_ends_when_the_group_has_decided_that_another_has_the_lease() -> 
 
 
 def test_a_wait_ends_when_the_worker_is_told_to_stop() -> None:
-    stopping = threading.Event()
+    stopping = StopRequest()
     worker, _ = tenure(True, stopping)
     worker.next_turn()
-    threading.Timer(0.05, stopping.set).start()
+    Timer(0.05, stopping.set).start()
     begun = time.monotonic()
     worker.wait(30)
     assert time.monotonic() - begun < 5

@@ -47,6 +47,8 @@ class Lease:
         self._waited_at = waited_at
         self._turned_at = clock()
         self._left_at: float | None = None
+        self.on_decision: Callable[[], None] = lambda: None
+        """Called in the lease's thread after each change of what `turn` and `is_decided` tell."""
         self._level = False
         self.is_decided = False
         """True while this worker is in the group, and the group has said whether it has the lease."""
@@ -128,7 +130,7 @@ class Lease:
             consumer.subscribe([settings.position_topic], on_assign=self._gained, on_revoke=self._lost, on_lost=self._lost)
             yield consumer
         finally:
-            self._level = self.is_decided = False  # first: leaving takes a moment
+            self._decide(level=False, is_decided=False)  # first: leaving takes a moment
             # `close` alone does not tell the group, if this member has been assigned nothing (librdkafka 2.16, cooperative-sticky).
             consumer.unsubscribe()
             consumer.poll(POLL_SECONDS)
@@ -136,10 +138,12 @@ class Lease:
 
     def _gained(self, _: Consumer, partitions: list[TopicPartition]) -> None:
         """Note an assignment. It is empty after a rebalance that gives this worker nothing new."""
-        self.is_decided = True
-        if partitions:
-            self._level = True
+        self._decide(level=self._level or bool(partitions), is_decided=True)
 
     def _lost(self, _: Consumer, partitions: list[TopicPartition]) -> None:
         if partitions:
-            self._level = False
+            self._decide(level=False, is_decided=self.is_decided)
+
+    def _decide(self, *, level: bool, is_decided: bool) -> None:
+        self._level, self.is_decided = level, is_decided
+        self.on_decision()

@@ -40,15 +40,20 @@ logger = logging.getLogger("watcher")
 
 
 class StopRequest(threading.Event):
-    """Event that is set when the worker should stop. The thread that sets it then calls `on_set`."""
+    """Event that is set when the worker should stop. The thread that sets it then tells those who wait for something else."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.on_set: Callable[[], None] = lambda: None
+        self._listeners: list[Callable[[], None]] = []
+
+    def tell(self, listener: Callable[[], None]) -> None:
+        """Call `listener` when the event is set."""
+        self._listeners.append(listener)
 
     def set(self) -> None:
         super().set()
-        self.on_set()
+        for listener in self._listeners:
+            listener()
 
 
 class Nudge:

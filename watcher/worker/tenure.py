@@ -9,17 +9,20 @@ from watcher.config import Settings
 from watcher.errors import NotOwner
 from watcher.kafka.lease import Lease
 from watcher.kafka.lease_rules import SWITCHOVER, Turn, next_turn
-
-LEVEL_SECONDS = 0.1
-"""Interval at which a wait looks at the lease."""
+from watcher.worker.process import StopRequest
 
 
 class Tenure:
     """Decides when a worker opens, stands by and stops. Without a lease it is always its turn."""
 
-    def __init__(self, stopping: threading.Event, lease: Lease | None) -> None:
+    def __init__(self, stopping: StopRequest, lease: Lease | None) -> None:
         self._stopping = stopping
         self._lease = lease
+        self._news = threading.Event()
+        """Set when the worker is told to stop, and when the group has decided."""
+        stopping.tell(self._news.set)
+        if lease:
+            lease.on_decision = self._news.set
         self._displaced_at: float | None = None
         self._level = True
         self._was_decided = True
@@ -67,9 +70,9 @@ class Tenure:
         """Wait so many seconds, or until the worker is told to stop, or the group has decided anew about the lease since
         `next_turn`."""
         ends = time.monotonic() + seconds
-        step = LEVEL_SECONDS if self._lease else seconds
-        while (left := ends - time.monotonic()) > 0 and not self._has_changed and not self._stopping.wait(min(step, left)):
-            pass
+        while (left := ends - time.monotonic()) > 0 and not self._has_changed and not self._stopping.is_set():
+            self._news.wait(left)
+            self._news.clear()
 
     def check(self) -> None:
         """Raise the error for which the worker cannot get the lease; see `Lease.check`."""

@@ -93,8 +93,8 @@ def _run_alone(settings: Settings, deployment: Deployment, stopping: StopRequest
         status_file = StatusFile(deployment.status_file(name), deployment.metrics_file(name), questions.last_at)
         previous = PreviousRun.of(status_file.previous(), settings.kafka_client_id)
         owner = Owner(instance=secrets.token_hex(8), host=socket.gethostname(), pid=os.getpid())
-        progress = Progress(settings, owner, previous, status_file.changed)
-        stopping.on_set = status_file.changed  # so that this is written before a second signal ends the process at once
+        progress = Progress(settings, owner, previous, status_file.changed, status_file.delivered)
+        stopping.tell(status_file.changed)  # so that this is written before a second signal ends the process at once
         with status_file.kept(progress), progress.account_for(stopping):
             logger.info("starting", extra={"version": __version__, "pid": owner.pid, "restarts": previous.restarts})
             _hold_back(previous, progress, stopping)
@@ -120,7 +120,7 @@ class Worker:
         owner: Owner,
         previous: PreviousRun,
         progress: Progress,
-        stopping: threading.Event,
+        stopping: StopRequest,
         nudge: Nudge,
         deployment: Deployment,
         questions: Questions,

@@ -35,7 +35,15 @@ class Progress:
     """One worker's account of itself. The worker's threads write it and the status file's thread reads it; each field is
     independent of the others."""
 
-    def __init__(self, settings: Settings, owner: Owner, previous_run: PreviousRun, on_change: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        owner: Owner,
+        previous_run: PreviousRun,
+        on_change: Callable[[], None],
+        on_delivery: Callable[[], None] = lambda: None,
+    ) -> None:
+        """`on_change` is called when others should know at once, `on_delivery` after messages. Both must return soon."""
         shared = settings.scope.is_shared
         self.settings = settings
         self.owner = owner
@@ -62,6 +70,7 @@ class Progress:
         self.commit_seconds: float | None = None
         self.last_commit_at = previous_run.last_commit_at.timestamp() if previous_run.last_commit_at else None
         self._on_change = on_change
+        self._on_delivery = on_delivery
         self._stopping = threading.Event()
         self._interruption = ""
         self.stands_by = False
@@ -177,6 +186,7 @@ class Progress:
         if messages:
             self.batch_size = len(messages)
             self.last_event_at = messages[-1].timestamp_ms / 1000
+            self._on_delivery()
         if first:
             self._on_change()  # if we crash in a moment, our successor should know that we delivered something, and not hold back
         if logger.isEnabledFor(logging.DEBUG):

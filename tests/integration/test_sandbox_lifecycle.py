@@ -147,6 +147,16 @@ def test_a_server_that_does_not_answer_in_time_is_stopped(tmp_path: Path) -> Non
     assert not sleeper.running
 
 
+def test_a_server_that_answers_once_has_started(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is not asked again: a server that is busy the next moment would be said not to have answered in time."""
+    answers = iter([False, True, False])
+    sleeper = Sleeper(tmp_path)
+    sleeper.start_timeout_s = 20.0
+    monkeypatch.setattr(sleeper, "answers", lambda: next(answers))
+    with sleeper:
+        assert sleeper.running
+
+
 def test_when_the_second_server_fails_the_first_is_stopped_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("KAFKA_HOME", "")
     sandbox = Sandbox(tmp_path)

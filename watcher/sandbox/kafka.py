@@ -115,6 +115,10 @@ class ApacheKafka(Broker):
         """Product and version, as in `Apache Kafka 4.2.1 (KRaft)`."""
         return f"Apache Kafka {self.home.version} (KRaft)"
 
+    def ports(self) -> Sequence[int]:
+        """All ports of 127.0.0.1 on which the broker will listen."""
+        return (self.port, self.controller_port, *(() if self.proxy_port is None else (self.behind_proxy_port,)))
+
     def prepare(self) -> None:
         """Write server.properties. At the first start, also format the storage."""
         super().prepare()

@@ -95,6 +95,10 @@ class Server(ABC):
     def answers(self) -> bool:
         """True if the server does its work. Asked repeatedly while it starts."""
 
+    def ports(self) -> Sequence[int]:
+        """All ports of 127.0.0.1 on which the server will listen."""
+        return (self.port,)
+
     def prepare(self) -> None:
         """Prepare the directory before each start."""
         self.directory.mkdir(parents=True, exist_ok=True)
@@ -127,9 +131,10 @@ class Server(ABC):
         """Start the server, and return when it answers. If it does not, raise SandboxError and leave nothing running."""
         if self.running:
             return self
-        if not is_free(self.port):
-            # The server must not find this out itself: whoever has the port might answer in its place.
-            raise SandboxError(f"{self.name} cannot listen on {self.address}: the port is taken.", hint="choose another port")
+        if taken := next((port for port in self.ports() if not is_free(port)), None):
+            # The server must not find this out itself: whoever has the port might answer in its place, or the server answers on one
+            # of several ports before it ends for want of another.
+            raise SandboxError(f"{self.name} cannot listen on 127.0.0.1:{taken}: the port is taken.", hint="choose another port")
         self.prepare()
         launching = _launcher.submit(self._launch)
         try:
@@ -194,10 +199,17 @@ class Server(ABC):
                 os.killpg(self._process.pid, number)
 
     def _wait_until_it_answers(self) -> None:
-        wait_until(lambda: not self.running or self.answers(), self.start_timeout_s)
+        has_answered = False
+
+        def is_known() -> bool:
+            nonlocal has_answered
+            has_answered = self.running and self.answers()
+            return has_answered or not self.running
+
+        wait_until(is_known, self.start_timeout_s)
         if not self.running:
             raise self.ended("while it was starting")
-        if not self.answers():
+        if not has_answered:
             raise SandboxError(
                 f"{self.name} did not answer on {self.address} within {self.start_timeout_s:.0f} s.",
                 hint=f"the end of its log:\n{self._log_tail()}",

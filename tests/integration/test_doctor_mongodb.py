@@ -83,7 +83,7 @@ def guarded(server_directory: Path) -> Iterator[ReplicaSet]:
 
 
 def at_last(find: Callable[[], T], check: Callable[[T], None]) -> T:
-    """What is found, once `check` raises nothing. A driver that waits for half a second may not hear of a busy server in it."""
+    """Return what is found, once `check` raises nothing. A driver that waits half a second may not hear of a busy server."""
 
     def look() -> list[T]:
         found = find()
@@ -94,7 +94,7 @@ def at_last(find: Callable[[], T], check: Callable[[T], None]) -> T:
 
 
 def answered(values: Document) -> dict[str, Finding]:
-    """What is found of a server, once it has answered."""
+    """Return what is found of a server, once it has answered."""
 
     def check(found: dict[str, Finding]) -> None:
         assert found["mongodb.reachable"].outcome is Outcome.OK

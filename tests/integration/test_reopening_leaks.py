@@ -59,8 +59,8 @@ def test_reopening_leaves_nothing_behind(
         reopen(worker, mongo_proxy)
 
     def nothing_is_left() -> bool:
-        """What leaks stays. A few threads and connections more or less are the moment's: a getMore in progress, a client that is
-        being closed, which takes its time on a busy machine."""
+        """Check that nothing is left: a leak stays. A few threads and connections more or less are the moment's: a getMore in
+        progress, a client that is being closed, which takes its time on a busy machine."""
         later = possessions(worker)
         print(f"{count} reopenings: {kilobytes} kB before, {later[2]} kB after")
         assert later[0] <= threads + 3

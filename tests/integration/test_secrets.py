@@ -117,7 +117,7 @@ def command_lines() -> str:
 
 
 def text_of(path: Path) -> str | None:
-    """What it holds; None if it is gone: a worker that runs puts a new status file into the place of the old one."""
+    """Its content; None if it is gone: a worker that runs puts a new status file into the place of the old one."""
     try:
         return path.read_text(errors="replace")
     except FileNotFoundError:

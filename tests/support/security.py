@@ -130,7 +130,7 @@ class GuardedKafka(ApacheKafka):
         eventually(lambda: not self._granted(user))
 
     def _granted(self, user: str) -> set[Grant]:
-        """What the broker goes by: the controller, which notes a change, has answered before the broker hears of it."""
+        """The grants that the broker goes by: the controller, which notes a change, has answered before the broker hears of it."""
         admin = self.admin()
         bindings = admin.describe_acls(_everything_of(user)).result(ADMIN_SECONDS)
         return {(binding.restype, binding.name, binding.operation) for binding in bindings}

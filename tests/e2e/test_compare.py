@@ -15,6 +15,7 @@ from bson import ObjectId
 from confluent_kafka import Producer
 from pymongo.database import Database
 
+from tests.support.kafka_topics import create_topic
 from tests.support.records import QUIET
 from tests.support.waiting import eventually
 from tests.support.worker import Inbox, Launch
@@ -48,6 +49,8 @@ class OldWatcher:
     def __init__(self, kafka: Broker, prefix: str) -> None:
         self._producer = Producer({"bootstrap.servers": kafka.bootstrap}, logger=QUIET)
         self._prefix = prefix
+        for topic in ("created", "events", "mail"):  # before the first message: its time is what is compared
+            create_topic(kafka, f"{prefix}.user.{topic}")
 
     def created(self, id_: ObjectId, name: str, mail: str) -> None:
         self._send("created", {"userId": str(id_), "profile": {"name": name, "mail": mail}})
@@ -64,6 +67,9 @@ class OldWatcher:
 
     def _send(self, topic: str, value: Document, key: str | None = None) -> None:
         self._producer.produce(f"{self._prefix}.user.{topic}", orjson.dumps(value), key)
+
+    def has_arrived(self) -> None:
+        """Wait until all has. Not after each message: the times of those that belong together shall be near each other."""
         assert self._producer.flush(20) == 0
 
 
@@ -96,6 +102,7 @@ def test_parallel_running(
     db.users.delete_one({"_id": grace})
     old.event("userDeleted", grace)
     db.orders.insert_one({"_id": 1})
+    old.has_arrived()
     inbox.records(5)
     since = ("--since", "10m", "--window", "10")
     assert "both told the same" in compare(tmp_path, "--new", "dashboard", *since).stdout
@@ -107,8 +114,9 @@ def test_parallel_running(
     db.users.insert_one({"_id": hedy, "name": "Hedy"})
     db.users.insert_one({"_id": ada.binary[:1].hex(), "name": "only ours"})
     old.created(hedy, "Hedi", "hedy@example.org")
+    old.has_arrived()
     inbox.records(7)
-    result = json.loads(compare(tmp_path, "--new", "dashboard", "--json", "--since", "10m", "--window", "0.9", code=1).stdout)
+    result = json.loads(compare(tmp_path, "--new", "dashboard", "--json", "--since", "10m", "--window", "2", code=1).stdout)
     assert result["unread"] == 2
     assert not result["agrees"]
     different = next(example for example in result["examples"] if example["outcome"] == "different")
@@ -120,7 +128,7 @@ def test_parallel_running(
 
     def text_with_all() -> str:
         """Changes younger than the window may still get their counterparts, and are not counted yet."""
-        text = compare(tmp_path, "--new", "dashboard", "--since", "10m", "--window", "0.9", code=1).stdout
+        text = compare(tmp_path, "--new", "dashboard", "--since", "10m", "--window", "2", code=1).stdout
         assert "only in old: users update" in text
         return text
 
@@ -154,11 +162,13 @@ def test_two_old_topics_that_tell_of_the_same_change_each_by_a_key_of_its_own(
     old.created(ada, "Ada", "ada@example.org")
     old.mail("ada@example.org")
     old.created(grace, "Grace", "grace@example.org")
+    old.has_arrived()
     inbox.records(2)
-    arguments = ("--new", "dashboard", "--since", "10m", "--window", "0.5", "--json")
+    arguments = ("--new", "dashboard", "--since", "10m", "--window", "2", "--json")
     result = json.loads(compare(tmp_path, *arguments).stdout)
     assert result["rows"] == [{"collection": "users", "operation": "insert", "same": 3, "different": 0, "onlyOld": 0, "onlyNew": 0}]
     old.mail("nobody@example.org")
+    old.has_arrived()
     db.users.insert_one({"email": "hedy@example.org"})
     inbox.records(3)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import socket
 import subprocess
 import sys
 import tempfile
@@ -19,7 +20,6 @@ from tests.support.waiting import eventually
 from tests.support.watcherctl import WatcherctlDirectory
 from watcher.sandbox.kafka import Broker
 from watcher.sandbox.mongod import Mongod, ReplicaSet
-from watcher.sandbox.process import free_port
 
 pytest_plugins = ["tests.support.security_fixtures"]
 
@@ -67,9 +67,11 @@ def guarded(server_directory: Path) -> Iterator[ReplicaSet]:
 
 
 @pytest.fixture(scope="module")
-def nobody() -> str:
-    """An address at which nobody listens."""
-    return f"localhost:{free_port()}"
+def nobody() -> Iterator[str]:
+    """An address at which nobody listens, kept by us so that nobody will."""
+    with socket.socket() as kept:
+        kept.bind(("127.0.0.1", 0))
+        yield f"localhost:{kept.getsockname()[1]}"
 
 
 @pytest.fixture(scope="module")

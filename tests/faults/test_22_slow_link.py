@@ -25,6 +25,8 @@ pytest_plugins = ["tests.support.worker_fixtures"]
 SLOW = {"latency_s": 0.2, "bytes_per_s": 125_000.0}
 SLOW_S, SLOW_LONG_S = 18.0, 120.0
 LAG_S = 10
+BEHIND_WITHIN_S = 90.0
+"""On a busy machine less is written in a second, and the lag grows more slowly."""
 DOCUMENT_BYTES = 20_000
 THROUGH = 25
 THROUGH_WITHIN_S = 60.0
@@ -45,7 +47,7 @@ def test_more_is_written_than_the_link_carries(
     kafka_proxy.behave(**SLOW)
     slow_until = time.monotonic() + (SLOW_LONG_S if long_form else SLOW_S)
     with wide_load(oracle):
-        eventually(lambda: (worker.status["lagSeconds"] or 0) >= LAG_S, SLOW_S)
+        eventually(lambda: (worker.status["lagSeconds"] or 0) >= LAG_S, BEHIND_WITHIN_S)
         before = worker.status["messagesCommitted"]
         eventually(lambda: worker.status["messagesCommitted"] >= before + THROUGH, THROUGH_WITHIN_S)
         time.sleep(max(0.0, slow_until - time.monotonic()))

@@ -96,5 +96,5 @@ def test_deleted_under_load(
 
 def up_to(inbox: Inbox, _id: str) -> list[Any] | None:
     """All records, once one of the document with this id is there."""
-    records = inbox.records()
-    return records if any(record.json["documentKey"] == {"_id": _id} for record in records) else None
+    is_there = any(record.json["documentKey"] == {"_id": _id} for record in inbox.records())
+    return inbox.records() if is_there else None  # at the first look the rest of its transaction may not have come elsewhere

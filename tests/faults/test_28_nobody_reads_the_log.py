@@ -43,8 +43,8 @@ def test_the_stream_goes_on(
         os.kill(fleet.supervisord_pid, signal.SIGSTOP)
         try:
             with Load(oracle, seed=seed):
-                eventually(lambda: is_full(pid))
-                inbox.records(oracle.certain_writes + MESSAGES)
+                eventually(lambda: is_full(pid), 60)
+                inbox.records(oracle.certain_writes + MESSAGES, timeout_s=60)
             compare()
             fault_report.measure(pid)
             fault_report.count(faults=1)

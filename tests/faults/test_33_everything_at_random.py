@@ -21,6 +21,7 @@ from pymongo.errors import AutoReconnect, OperationFailure
 from tests.support.apache_kafka import BROKER_USED, obtain
 from tests.support.fault_matrix import FaultReport
 from tests.support.load import Load
+from tests.support.mongodb_faults import check_arrival
 from tests.support.oracle import Oracle
 from tests.support.proxy import TcpProxy
 from tests.support.waiting import eventually
@@ -141,6 +142,7 @@ def test_everything_at_random(
         with Load(oracle, seed=rng.randrange(2**32), pause_s=0.005) as load:
             hurt(scene, oracle, rng, fault_report, seconds)
         scene.recover(oracle)
+        check_arrival(oracle, inbox)  # its number may be that of a write of unknown fate, before one that is certain
         fault_report.measure(scene.worker.pid)
         assert scene.worker.stop() == 0
         records = inbox.records(oracle.certain_writes)

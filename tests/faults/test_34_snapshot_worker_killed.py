@@ -30,6 +30,8 @@ DEATHS, DEATHS_LONG = 1, 10
 COLLECTIONS = ("organizations", "users")
 DOCUMENTS_PER_SECOND = 500
 DOCUMENTS_OF_A_LIFE = 150
+LEAST_DOCUMENTS, LEAST_FOR_KILLS = 1000, 4000
+"""On a busy machine a life lasts longer than it was meant to, and a few of these must not be enough for the whole copy."""
 LOAD_PAUSE_S = 0.03
 """Pause between two writes. What was written while the worker was away is delivered first: with more of it, short lives on a busy
 machine would copy nothing."""
@@ -41,7 +43,7 @@ REACHED_TIMEOUT_S = 120.0
 LAST_TRANSACTION = 4
 HEALTHY = ("-m", "watcher")
 
-LoadFor = Callable[[int], VersionedLoad]
+LoadFor = Callable[..., VersionedLoad]
 
 
 @pytest.fixture
@@ -52,10 +54,10 @@ def initial(settings: dict[str, Any]) -> dict[str, Any]:
 
 @pytest.fixture
 def load_for(db: Database[Any], rng: Random) -> LoadFor:
-    """`load_for(lives)`: with enough documents to be copied for so many lives of a worker."""
+    """`load_for(lives, least)`: with enough documents to be copied for so many lives of a worker, and so many at least."""
 
-    def load_for(lives: int) -> VersionedLoad:
-        each = max(500, lives * DOCUMENTS_OF_A_LIFE // len(COLLECTIONS))
+    def load_for(lives: int, least: int = LEAST_DOCUMENTS) -> VersionedLoad:
+        each = max(least, lives * DOCUMENTS_OF_A_LIFE) // len(COLLECTIONS)
         ids = [*TOLD_APART, *(f"d{number}" for number in range(each))]
         load = VersionedLoad(db, ids, COLLECTIONS, seed=rng.randrange(2**32), pause_s=LOAD_PAUSE_S)
         load.fill()
@@ -86,7 +88,7 @@ def test_killed_at_random(
     long_form: bool,
 ) -> None:
     kills = KILLS_LONG if long_form else KILLS
-    with load_for(kills) as load:
+    with load_for(kills, LEAST_FOR_KILLS) as load:
         worker = launch(initial)
         for _ in range(kills):
             killed = time.monotonic()
@@ -99,6 +101,8 @@ def test_killed_at_random(
             worker.kill()
             worker.start()
         assert operations(inbox.messages(), "snapshotCompleted") == [], "the last kills were after the end"
+        worker.kill()
+        worker = launch(initial | {"snapshot_documents_per_second": 0})  # nobody waits for the rest
         worker.reached(timeout_s=REACHED_TIMEOUT_S)
         completed(inbox, 60 + kills)
     fault_report.count(faults=kills)

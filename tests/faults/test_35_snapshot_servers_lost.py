@@ -30,7 +30,7 @@ from watcher.sandbox.mongod import ReplicaSet
 pytest_plugins = ["tests.support.worker_fixtures"]
 
 DOCUMENTS, DOCUMENTS_LONG = 3000, 30_000
-DOCUMENTS_PER_SECOND = 500
+DOCUMENTS_PER_SECOND = 300
 FAULTS, FAULTS_LONG = 2, 20
 COLLECTION = "users"
 BACK_WITHIN_S = 60.0

@@ -125,7 +125,7 @@ def test_there_is_no_history(
         worker = launch(copying(settings, 0))
         worker.reached()
         with load:
-            eventually(lambda: worker.status["sequence"] > 500)
+            eventually(lambda: worker.status["sequence"] > 500, 60)
         completed(inbox)
     finally:
         mongo_client.admin.command("setParameter", 1, minSnapshotHistoryWindowInSeconds=SHOWN_FOR_SECONDS)

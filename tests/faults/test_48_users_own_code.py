@@ -169,7 +169,7 @@ def test_a_transform_that_hangs(
     messages = inbox.messages(3)
     assert ids(messages) == [("insert", 0), ("deadLetter", None), ("insert", 2)]
     assert numbered(messages)
-    assert any("obeys.py" in line.get("traceback", "") for line in worker.logged("error"))
+    eventually(lambda: any("obeys.py" in line.get("traceback", "") for line in worker.logged("error")))
     db.orders.insert_one({"_id": 3, "order": "hang"})
     assert hung(worker)
     strict = launch(transformed)

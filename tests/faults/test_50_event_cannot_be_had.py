@@ -19,6 +19,7 @@ from pymongo.database import Database
 
 from tests.support.fault_matrix import FaultReport
 from tests.support.lacking import Summary, summary
+from tests.support.waiting import eventually
 from tests.support.worker import Inbox, Launch
 
 pytest_plugins = ["tests.support.worker_fixtures"]
@@ -117,7 +118,7 @@ def test_a_reply_that_is_too_large(launch: Launch, settings: Document, inbox: In
     worker.start()
     messages = inbox.messages(100)
     assert summary(messages) == [("insert", _id, None) for _id in ids]
-    assert worker.status["reopens"] == 1
+    eventually(lambda: worker.status["reopens"] == 1)
     fault_report.count(faults=1, writes=100, messages=100)
 
 

@@ -141,8 +141,8 @@ def test_a_hung_worker_is_restarted_and_counted(served: Served, caplog: pytest.L
     served.behave("a", f"hang {HUNG_AFTER.total_seconds() + 100}")
     served.fleet.start([load(served.deployment.conf_dir).watchers["a"]])
     pid = eventually(lambda: (served.deployment.run_dir / "a.json").exists() and served.pid("a"), DEADLINE_S)
+    served.behave("a", "stream")  # from its next start on; before the agent can see that it hangs
     with caplog.at_level(logging.INFO), served.agent(restart_hung_after_seconds=30) as url:
-        served.behave("a", "stream")
         eventually(lambda: served.pid("a") not in {0, pid}, DEADLINE_S)
         eventually(lambda: states(url)["a"] == "streaming", DEADLINE_S)
         eventually(lambda: 'watcher_hung_restarts_total{watcher="a"} 1.0' in get(url, "/metrics", None), DEADLINE_S)

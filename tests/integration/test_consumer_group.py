@@ -276,7 +276,7 @@ def test_batches(kafka: Broker, prefix: str, writer: Writer) -> None:
     order: list[str] = []
     consumer = make_consumer(kafka.bootstrap, prefix, writer.topics)
 
-    @consumer.on_batch("users", "insert", "update", size=4, wait_ms=200)
+    @consumer.on_batch("users", "insert", "update", size=4, wait_ms=2000)
     def save(changes: list[Change]) -> None:
         order.append("saved " + " ".join(str(change.sequence) for change in changes))
 
@@ -345,7 +345,8 @@ def test_asyncio_hanging(
 
     @consumer.on("users")
     async def handle(_: Change) -> None:
-        await hang(1.0)
+        while "has not returned for" not in caplog.text:
+            await hang(1.0)
         consumer.stop()
 
     asyncio.run(asyncio.wait_for(consumer.run(), 40))

@@ -129,7 +129,7 @@ def test_an_insert_shows_without_anybody_asking(tab: Page, collection: Any) -> N
         is_shown(tab, name, "streaming")
     expect(tab.locator("#connection")).to_have_text("live", timeout=DEADLINE_MS)
     expect(tab.locator(".summary")).to_have_text("All 2 watchers are streaming.")
-    assert tab.locator("#icon").get_attribute("href") == "/static/icon-good.svg"
+    expect(tab.locator("#icon")).to_have_attribute("href", "/static/icon-good.svg")
     collection.insert_one({"name": "Ada"})
     expect(cell(tab, "dashboard", "Last event")).to_have_text(re.compile(r"^\d.* ago$"), timeout=DEADLINE_MS)
     rate = cell(tab, "dashboard", "Events/s").locator("> span")
@@ -162,7 +162,7 @@ def test_one_watcher_with_its_charts_messages_log_and_settings(tab: Page, collec
     expect(tab.locator("#log")).to_contain_text("streaming")
     tab.locator("#settings summary").click()
     expect(tab.get_by_role("row", name="mongodb_uri")).to_contain_text("mongodb://")
-    assert "dashboard: streaming" in tab.title()
+    expect(tab).to_have_title(re.compile("dashboard: streaming"))
 
 
 def test_what_the_reader_has_opened_and_focused_stays_when_the_page_changes(tab: Page, collection: Any) -> None:
@@ -242,7 +242,7 @@ def test_the_connection_comes_back_by_itself(tab: Page, fleet: RealFleet) -> Non
     tab.route("**/*", lambda route: route.abort())  # else supervisord may have the agent back before we have looked
     psutil.Process(fleet.process("agent").pid).kill()
     expect(connection).to_have_text("not connected, trying again", timeout=DEADLINE_MS)
-    assert "icon-off" in (tab.locator("#icon").get_attribute("href") or "")
+    expect(tab.locator("#icon")).to_have_attribute("href", re.compile("icon-off"))
     tab.unroute("**/*")
     expect(connection).to_have_text("live", timeout=DEADLINE_MS)
     expect(tab).to_have_title(re.compile("^dashboard: "), timeout=DEADLINE_MS)

@@ -245,6 +245,7 @@ def test_show_tells_of_a_position_that_is_gone_from_kafka(
     topic = f"{settings['kafka_client_id']}.position"
     admin = AdminClient(kafka.admin_properties())
     admin.delete_topics([topic])[topic].result(ADMIN_SECONDS)
+    eventually(lambda: topic not in admin.list_topics(timeout=ADMIN_SECONDS).topics)
     shown = position("show", code=1)
     assert "has delivered before, but" in shown
     assert "position reset dashboard" in shown

@@ -92,7 +92,7 @@ def test_an_open_transaction_is_not_taken_for_the_end(kafka: Broker, prefix: str
     producer.flush()
 
     with pytest.raises(AssertionError, match="were not reached"):
-        read_topics(kafka.bootstrap, [prefix], timeout_s=1)
+        read_topics(kafka.bootstrap, [prefix], timeout_s=3)
 
     producer.commit_transaction()
     assert [record.value for record in read_topics(kafka.bootstrap, [prefix])] == [b"open"]

@@ -101,7 +101,7 @@ def test_the_status_tells_how_far_it_is_and_the_allowed_rate_is_held(
     snapshots = [status["snapshot"] for status in (first, last)]
     seconds = (at(last["updatedAt"]) - at(first["updatedAt"])).total_seconds()
     rate = (snapshots[1]["documents"] - snapshots[0]["documents"]) / seconds
-    assert rate == pytest.approx(1000, rel=0.05)
+    assert 500 < rate < 1050  # a worker that had to wait for the processor makes up for a part of that only
     told_rate, left = snapshots[1]["documentsPerSecond"], 14_000 - snapshots[1]["documents"]
     assert 500 < told_rate < 1050  # on average since the beginning, when none came yet
     assert snapshots[1]["secondsLeft"] == pytest.approx(left / told_rate, abs=0.1)
@@ -121,7 +121,7 @@ def test_the_status_tells_how_far_it_is_and_the_allowed_rate_is_held(
     assert worker.status["snapshot"] == ended
     worker.start()
     worker.reached()
-    assert worker.status["snapshot"] == ended
+    eventually(lambda: worker.status["snapshot"] == ended)
 
 
 def delivered(status: dict[str, Any], least: int) -> dict[str, Any] | None:

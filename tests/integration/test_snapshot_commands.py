@@ -88,12 +88,7 @@ def streaming(launch: Launch, settings: Document) -> WorkerProcess:
 
 def until_told(inbox: Inbox, operation: str) -> list[Document]:
     """All messages, in order, once there is a control message of this operation."""
-
-    def look() -> list[Document] | None:
-        messages = inbox.messages()
-        return messages if operation in told(messages) else None
-
-    return eventually(look, 60) or []
+    return inbox.once(lambda messages: operation in told(messages), 60)
 
 
 def check_order(messages: list[Document]) -> None:

@@ -195,7 +195,10 @@ def test_a_narrowed_filter_keeps_the_position(narrowed: Document, mongo: Replica
             events += decoded(stream.next())
     assert told(events) == [("replace", 0), ("replace", 0), ("update", 0)]
     with opened(settings, events[0]["_id"]) as stream:
-        assert told(decoded(stream.next())) == [("replace", 0), ("update", 0)]
+        events = []
+        while not events or events[-1]["operationType"] != "update":
+            events += decoded(stream.next())
+        assert told(events) == [("replace", 0), ("update", 0)]
 
 
 def test_large_events_are_still_split(splitting_mongo: ReplicaSet, prefix: str) -> None:

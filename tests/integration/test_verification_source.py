@@ -149,10 +149,10 @@ def test_gives_up_when_mongodb_stays_away(
     source: SourceReader, db: Db, mongo_proxy: TcpProxy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "CHUNK", 4)
-    monkeypatch.setattr(module, "OUTAGE_SECONDS", 0.0)
     db.users.insert_many([{"_id": number} for number in range(10)])
     chunks = source.chunks("users")
     next(chunks)
+    monkeypatch.setattr(module, "OUTAGE_SECONDS", 0.0)
     mongo_proxy.refuse()
     with pytest.raises(Outage):
         next(chunks)

@@ -112,11 +112,20 @@ def read_messages(bootstrap: str, topics: Iterable[str], **options: Any) -> list
     return sorted((record.json for record in read_topics(bootstrap, topics, **options)), key=lambda message: message["sequence"])
 
 
-def end_offsets(bootstrap: str, topics: Iterable[str], *, timeout_s: float = 20.0, **properties: Any) -> dict[Place, int]:
-    """Return the end of each partition that is not empty, open and aborted transactions included."""
+def end_offsets(
+    bootstrap: str,
+    topics: Iterable[str],
+    *,
+    timeout_s: float = 20.0,
+    isolation: IsolationLevel = IsolationLevel.READ_UNCOMMITTED,
+    **properties: Any,
+) -> dict[Place, int]:
+    """Return the end of each partition that is not empty, aborted transactions included; open ones only as long as `isolation` is
+    not READ_COMMITTED."""
     admin = AdminClient({"bootstrap.servers": bootstrap, **properties}, logger=QUIET)
     partitions = _partitions(admin, topics, timeout_s)
-    return _ends(admin, [TopicPartition(topic, each) for topic, (_, of) in partitions.items() for each in of], timeout_s)
+    places = [TopicPartition(topic, each) for topic, (_, of) in partitions.items() for each in of]
+    return _ends(admin, places, timeout_s, isolation)
 
 
 def _partitions(admin: AdminClient, topics: Iterable[str], timeout_s: float) -> dict[str, tuple[str, list[int]]]:
@@ -135,11 +144,16 @@ def _partitions(admin: AdminClient, topics: Iterable[str], timeout_s: float) -> 
     return found
 
 
-def _ends(admin: AdminClient, partitions: Sequence[TopicPartition], timeout_s: float) -> dict[Place, int]:
+def _ends(
+    admin: AdminClient,
+    partitions: Sequence[TopicPartition],
+    timeout_s: float,
+    isolation: IsolationLevel = IsolationLevel.READ_UNCOMMITTED,
+) -> dict[Place, int]:
     if not partitions:
         return {}
     request = {partition: OffsetSpec.latest() for partition in partitions}
-    futures = admin.list_offsets(request, isolation_level=IsolationLevel.READ_UNCOMMITTED, request_timeout=timeout_s)
+    futures = admin.list_offsets(request, isolation_level=isolation, request_timeout=timeout_s)
     ends: dict[Place, int] = {}
     for partition, future in futures.items():
         try:

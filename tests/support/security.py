@@ -28,6 +28,7 @@ from confluent_kafka.admin import (
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, load_pem_private_key
 
 from tests.support.records import QUIET
+from tests.support.waiting import eventually
 from tests.support.worker import OPERATIONS
 from watcher.sandbox.binaries import KafkaHome
 from watcher.sandbox.kafka import ApacheKafka
@@ -111,22 +112,28 @@ class GuardedKafka(ApacheKafka):
 
     def grant(self, user: str, grants: Iterable[Grant]) -> None:
         """Let the user do more."""
+        wanted = {*grants}
         acls = [
             AclBinding(kind, name, ResourcePatternType.LITERAL, f"User:{user}", "*", operation, AclPermissionType.ALLOW)
-            for kind, name, operation in grants
+            for kind, name, operation in wanted
         ]
         admin = self.admin()
         for future in admin.create_acls(acls).values():
             future.result(ADMIN_SECONDS)
+        eventually(lambda: wanted <= self._granted(user))
 
     def revoke_all(self, user: str) -> None:
         """Take everything back that the user was granted."""
-        everything = AclBindingFilter(
-            ResourceType.ANY, None, ResourcePatternType.ANY, f"User:{user}", None, AclOperation.ANY, AclPermissionType.ANY
-        )
         admin = self.admin()
-        for future in admin.delete_acls([everything]).values():
+        for future in admin.delete_acls([_everything_of(user)]).values():
             future.result(ADMIN_SECONDS)
+        eventually(lambda: not self._granted(user))
+
+    def _granted(self, user: str) -> set[Grant]:
+        """The grants that the broker goes by: the controller, which notes a change, has answered before the broker hears of it."""
+        admin = self.admin()
+        bindings = admin.describe_acls(_everything_of(user)).result(ADMIN_SECONDS)
+        return {(binding.restype, binding.name, binding.operation) for binding in bindings}
 
     def admin(self) -> AdminClient:
         """A client that may do everything."""
@@ -147,6 +154,12 @@ class GuardedKafka(ApacheKafka):
                 "org.apache.kafka.common.security.scram.ScramLoginModule required;"
             ),
         }
+
+
+def _everything_of(user: str) -> AclBindingFilter:
+    return AclBindingFilter(
+        ResourceType.ANY, None, ResourcePatternType.ANY, f"User:{user}", None, AclOperation.ANY, AclPermissionType.ANY
+    )
 
 
 def kafka_login(user: str, password: str, ca: Path) -> dict[str, str]:

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -68,8 +69,11 @@ class WatcherctlDirectory:
     @property
     def written(self) -> str:
         """Every file that was made beside conf.d/."""
-        made = [path for path in self.path.rglob("*") if path.is_file() and self.conf_dir not in path.parents]
-        return "".join(path.read_text(errors="replace") for path in made)
+        texts = []
+        for path in self.path.rglob("*"):
+            with suppress(FileNotFoundError):  # a worker has just put a new status file into the place of the old one
+                texts += [path.read_text(errors="replace")] if path.is_file() and self.conf_dir not in path.parents else []
+        return "".join(texts)
 
     def __enter__(self) -> Self:
         return self

@@ -117,7 +117,8 @@ def assert_told(standby: WorkerProcess, active: WorkerProcess, theirs: dict[str,
     host = active.status["host"]
     told = [f"{host} has {key} = {theirs[key]}, this host {ours[key]}" for key in ours if key.startswith("kafka_topic_")]
     eventually(lambda: sorted(standby.status["settingsDiffer"]) == sorted(told))
-    assert any(line["event"].startswith("not the same settings on all hosts: ") for line in standby.logged("warning"))
+    words = "not the same settings on all hosts: "
+    eventually(lambda: any(line["event"].startswith(words) for line in standby.logged("warning")))
 
 
 def goes_on(active: WorkerProcess, compare: Compare, report: FaultReport) -> None:

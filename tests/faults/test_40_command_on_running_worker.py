@@ -56,7 +56,7 @@ def watched(
 @pytest.fixture
 def load(oracle: Oracle, rng: Random) -> Load:
     """A load that a `with` block begins."""
-    return Load(oracle, seed=rng.randrange(2**32), pause_s=0.005)
+    return Load(oracle, seed=rng.randrange(2**32))
 
 
 @pytest.mark.parametrize("elsewhere", [False, True], ids=["same host", "another host"])

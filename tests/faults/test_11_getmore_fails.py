@@ -13,7 +13,7 @@ from pymongo import MongoClient
 
 from tests.faults.conftest import Settle
 from tests.support.fault_matrix import FaultReport
-from tests.support.load import Load
+from tests.support.load import BUSY_S, Load
 from tests.support.mongodb_faults import failing
 from tests.support.oracle import Oracle
 from tests.support.waiting import eventually
@@ -47,7 +47,7 @@ def test_the_stream_is_opened_again(
 ) -> None:
     worker = launch(settings)
     worker.reached()
-    with Load(oracle, seed=seed):
+    with Load(oracle, seed=seed, pause_s=BUSY_S):
         for number, failure in enumerate(FAILURES, start=1):
             with failing(mongo_client, "getMore", app=settings["kafka_client_id"], times=TIMES, **failure) as point:
                 eventually(lambda wanted=TIMES * number: worker.status["reopens"] == wanted)

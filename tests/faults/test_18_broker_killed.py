@@ -18,7 +18,7 @@ import pytest
 
 from tests.faults.conftest import Settle
 from tests.support.fault_matrix import FaultReport
-from tests.support.load import Load
+from tests.support.load import BUSY_S, Load
 from tests.support.oracle import Oracle
 from tests.support.own_kafka import own_broker
 from tests.support.waiting import eventually
@@ -51,7 +51,7 @@ def test_the_broker_is_killed(
 ) -> None:
     worker = launch(settings)
     worker.reached()
-    with Load(oracle, seed=seed):
+    with Load(oracle, seed=seed, pause_s=BUSY_S):
         for _ in range(KILLS_LONG if long_form else KILLS):
             committed = worker.status["messagesCommitted"]
             eventually(lambda before=committed: worker.status["messagesCommitted"] > before + 50, COMMITTED_AGAIN_WITHIN_S)

@@ -13,7 +13,7 @@ from typing import Any
 
 from tests.faults.conftest import Settle
 from tests.support.fault_matrix import FaultReport
-from tests.support.load import Load
+from tests.support.load import BUSY_S, Load
 from tests.support.oracle import Oracle
 from tests.support.proxy import TcpProxy
 from tests.support.waiting import eventually
@@ -38,7 +38,7 @@ def test_connections_are_reset_after_a_random_number_of_bytes(
 ) -> None:
     worker = launch(settings | {"kafka_brokers": kafka_proxy.address})
     worker.reached()
-    with Load(oracle, seed=rng.randrange(2**32)):
+    with Load(oracle, seed=rng.randrange(2**32), pause_s=BUSY_S):
         for _ in range(RESETS_LONG if long_form else RESETS):
             accepted = kafka_proxy.connections_accepted
             kafka_proxy.behave(reset_after_bytes=rng.randrange(1, MOST_BYTES))

@@ -13,7 +13,7 @@ from confluent_kafka.admin import AdminClient
 from pymongo.database import Database
 
 from tests.support.fault_matrix import FaultReport
-from tests.support.load import Load
+from tests.support.load import BUSY_S, Load
 from tests.support.oracle import Oracle, check_partitions
 from tests.support.waiting import eventually
 from tests.support.worker import Inbox, Launch
@@ -40,13 +40,13 @@ def test_deleted_between_writes(
     """Messages read before and messages that come later are all writes together."""
     worker = launch(settings | {"kafka": IMPATIENT})
     worker.reached()
-    with Load(oracle, seed=seed):
+    with Load(oracle, seed=seed, pause_s=BUSY_S):
         inbox.records(100)
     before = inbox.records(oracle.certain_writes)
     inserts = settings["kafka_topic_insert"]
     admin = AdminClient(apache.admin_properties())
     admin.delete_topics([inserts])[inserts].result(ADMIN_SECONDS)
-    with Load(oracle, seed=seed + 1):
+    with Load(oracle, seed=seed + 1, pause_s=BUSY_S):
         eventually(lambda: worker.status["sequence"] > len(before) + 100, RECOVERED_WITHIN_S)
     kept = sum(record.topic != inserts for record in before)
     after = inbox.records(oracle.certain_writes - len(before) + kept, RECOVERED_WITHIN_S)
@@ -75,7 +75,7 @@ def test_deleted_under_load(
     worker = launch(settings | {"kafka": IMPATIENT})
     worker.reached()
     inserts = settings["kafka_topic_insert"]
-    with Load(oracle, seed=seed):
+    with Load(oracle, seed=seed, pause_s=BUSY_S):
         inbox.records(100)
         admin = AdminClient(apache.admin_properties())
         admin.delete_topics([inserts])[inserts].result(ADMIN_SECONDS)

@@ -18,7 +18,7 @@ import pytest
 from tests.faults.conftest import Settle
 from tests.support.disk import filled, small_disk
 from tests.support.fault_matrix import FaultReport
-from tests.support.load import Load
+from tests.support.load import BUSY_S, Load
 from tests.support.oracle import Oracle
 from tests.support.waiting import eventually
 from tests.support.worker import Inbox, Launch, WorkerProcess
@@ -60,7 +60,7 @@ def stream_without_files(
     seed: int,
 ) -> None:
     """It delivers while it can write no file, and writes them again afterwards."""
-    with Load(oracle, seed=seed):
+    with Load(oracle, seed=seed, pause_s=BUSY_S):
         inbox.records(50)
         with fault(worker):
             before = len(inbox.records())

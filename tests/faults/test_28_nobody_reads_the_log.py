@@ -16,7 +16,7 @@ from typing import Any
 
 from tests.faults.conftest import Compare
 from tests.support.fault_matrix import FaultReport
-from tests.support.load import Load
+from tests.support.load import BUSY_S, Load
 from tests.support.oracle import Oracle
 from tests.support.real_fleet import RealFleet
 from tests.support.waiting import eventually
@@ -42,7 +42,7 @@ def test_the_stream_goes_on(
         pid = fleet.reached(NAME)["pid"]
         os.kill(fleet.supervisord_pid, signal.SIGSTOP)
         try:
-            with Load(oracle, seed=seed):
+            with Load(oracle, seed=seed, pause_s=BUSY_S):
                 eventually(lambda: is_full(pid), 60)
                 inbox.records(oracle.certain_writes + MESSAGES, timeout_s=60)
             compare()

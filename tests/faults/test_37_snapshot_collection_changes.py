@@ -19,6 +19,7 @@ from pymongo.database import Database
 
 from tests.faults.conftest import Copied
 from tests.support.fault_matrix import FaultReport
+from tests.support.load import BUSY_S
 from tests.support.snapshot_messages import check, completed, operations, rows
 from tests.support.versioned_load import TOLD_APART, VersionedLoad
 from tests.support.waiting import eventually
@@ -113,7 +114,8 @@ def test_capped_collections(
     launch: Launch, settings: Document, inbox: Inbox, db: Database[Any], copied: Copied, rng: Random, fault_report: FaultReport
 ) -> None:
     """MongoDB does not show their past, so they are read as they are, and the stream is delivered up to then first."""
-    capped = VersionedLoad(db, [*TOLD_APART, *(f"d{number}" for number in range(2000))], ["journal"], seed=rng.randrange(2**32))
+    ids = [*TOLD_APART, *(f"d{number}" for number in range(2000))]
+    capped = VersionedLoad(db, ids, ["journal"], seed=rng.randrange(2**32), pause_s=BUSY_S)
     db.create_collection("journal", capped=True, size=CAPPED_BYTES)
     capped.fill()
     worker = launch(settings | {"snapshot_mode": "initial", "snapshot_documents_per_second": 600})

@@ -19,7 +19,7 @@ from confluent_kafka.admin import AdminClient
 from pymongo.database import Database
 
 from tests.support.kafka_topics import delete_topic
-from tests.support.load import Load
+from tests.support.load import BUSY_S, Load
 from tests.support.oracle import Oracle
 from tests.support.records import QUIET
 from tests.support.waiting import eventually
@@ -102,7 +102,7 @@ def test_the_copy_equals_the_source_after_both_sides_were_killed(
     with WorkerProcess(tmp_path, settings(mongo, kafka, prefix)) as worker:
         worker.reached()
         with example.running():
-            with Load(oracle, seed=random.randrange(1000), documents=60) as load:
+            with Load(oracle, seed=random.randrange(1000), documents=60, pause_s=BUSY_S) as load:
                 for number in range(KILLS):
                     goal = oracle.certain_writes + random.randrange(20, 200)
                     eventually(lambda goal=goal: oracle.certain_writes >= goal, 30)

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from pymongo.database import Database
 
-from tests.support.load import Load
+from tests.support.load import BUSY_S, Load
 from tests.support.oracle import Oracle
 from tests.support.records import Record
 from tests.support.waiting import eventually
@@ -17,7 +17,7 @@ from tests.support.waiting import eventually
 def test_a_faithful_record_of_the_load_passes_and_a_shortened_one_does_not(db: Database[dict[str, Any]]) -> None:
     oracle = Oracle(db)
     with db.watch() as stream:
-        with Load(oracle, documents=5):
+        with Load(oracle, documents=5, pause_s=BUSY_S):
             eventually(lambda: oracle.certain_writes >= 200)
         records = [_record(number, stream.next()) for number in range(1, oracle.certain_writes + 1)]
 

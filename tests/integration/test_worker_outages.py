@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 from pymongo.database import Database
 
-from tests.support import apache_kafka
 from tests.support.load import Load
 from tests.support.mongodb_faults import check_arrival
 from tests.support.oracle import Oracle
+from tests.support.own_kafka import own_broker
 from tests.support.proxy import TcpProxy
 from tests.support.waiting import eventually
 from tests.support.worker import OPERATIONS, Inbox, Launch, WorkerProcess, watcher_settings
@@ -130,10 +130,10 @@ def test_mongod_is_killed_and_started_again(
     assert worker.stop() == 0
 
 
-@pytest.fixture
-def own_kafka(tmp_path: Path, apache: ApacheKafka) -> Iterator[ApacheKafka]:
-    """A broker that the test may kill."""
-    with ApacheKafka(tmp_path / "kafka", home=apache_kafka.obtain()) as broker:
+@pytest.fixture(scope="module")
+def own_kafka(server_directory: Path, pytestconfig: pytest.Config) -> Iterator[ApacheKafka]:
+    """A broker that a test may kill, and then starts again."""
+    with own_broker(server_directory / "outages-kafka", pytestconfig) as broker:
         yield broker
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from pymongo.database import Database
 
-from tests.support.load import Load
+from tests.support.load import BUSY_S, Load
 from tests.support.oracle import Oracle
 from tests.support.proxy import TcpProxy
 from tests.support.waiting import eventually
@@ -113,7 +113,7 @@ def test_of_two_instances_that_start_at_once_one_stays(
     workers = [launch(settings), launch(settings, state_dir=tmp_path / "elsewhere")]
     oracle = Oracle(db)
     eventually(lambda: any(worker.status.get("state") == "streaming" for worker in workers), START_TIMEOUT_S)
-    with Load(oracle):
+    with Load(oracle, pause_s=BUSY_S):
         ended = eventually(lambda: [worker for worker in workers if worker.process and worker.process.poll() is not None], 40)
     assert [worker.wait() for worker in ended] == [81]
     [left] = set(workers) - set(ended)

@@ -20,6 +20,9 @@ from watcher.sandbox.process import free_port
 BROKER_USED = pytest.StashKey[str]()
 """Product and version of the session's broker, once it runs."""
 
+FRUGAL = {"num.network.threads": "1", "num.io.threads": "2"}
+"""Properties of a broker that mostly waits. Kafka's own 28 threads for requests look three times a second whether there is one."""
+
 ROOT = Path(__file__).parents[2]
 POM = ROOT / "tests" / "kafka" / "pom.xml"
 
@@ -35,7 +38,7 @@ def choose_broker(directory: Path, port: int | None = None) -> tuple[Broker, str
     Raises SandboxError if Apache Kafka is required and cannot be had.
     """
     try:
-        return ApacheKafka(directory, port, home=obtain(), proxy_port=free_port()), ""
+        return ApacheKafka(directory, port, home=obtain(), proxy_port=free_port(), properties=FRUGAL), ""
     except SandboxError as error:
         if required():
             raise

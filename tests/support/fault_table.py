@@ -41,7 +41,7 @@ class Counts:
 
 @dataclass(slots=True)
 class Row:
-    """One row: all tests of one module."""
+    """One row: all tests of one module, or of several that say the same fault."""
 
     number: int
     fault: str

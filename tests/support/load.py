@@ -12,6 +12,13 @@ from tests.support.oracle import Oracle
 
 COLLECTIONS = ("users", "organizations", "practitioners")
 
+STEADY_S = 0.02
+"""Pause between two writes of a load whose rate proves nothing: 40 writes a second, half of the processor's time of BUSY_S."""
+
+BUSY_S = 0.002
+"""Pause of a load that shall fill transactions, or come to a number of writes soon: 140 writes a second. Worker, broker and mongod
+together then take 0.6 of a core."""
+
 
 class Load(Background):
     """Inserts, updates, replaces and deletes a few documents of three collections until the `with` block is left.
@@ -19,7 +26,7 @@ class Load(Background):
     A write that MongoDB does not acknowledge retires its document, whose state is then unknown, and the load goes on with others.
     """
 
-    def __init__(self, oracle: Oracle, *, seed: int = 1, documents: int = 20, pause_s: float = 0.002) -> None:
+    def __init__(self, oracle: Oracle, *, seed: int = 1, documents: int = 20, pause_s: float = STEADY_S) -> None:
         super().__init__(self._run, f"load-{seed}")
         self.oracle = oracle
         self.failures = 0

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from cryptography import x509
 
+from tests.support.apache_kafka import FRUGAL
 from tests.support.security import HOST, Certificates
 from tests.support.token_server import AUDIENCE, TokenServer
 from watcher.sandbox.binaries import KafkaHome
@@ -25,7 +26,7 @@ class KafkaOfLogins(ApacheKafka):
     def __init__(self, directory: Path, home: KafkaHome, tokens: TokenServer, certificates: Certificates) -> None:
         self._by_token, self._by_certificate = free_port(), free_port()
         super().__init__(directory, home=home)
-        self.properties = self._logins(tokens, certificates)
+        self.properties = FRUGAL | self._logins(tokens, certificates)
         # Since 4.0 a broker asks no address that is not named here.
         self.jvm_options = (*JVM_OPTIONS, f"-Dorg.apache.kafka.sasl.oauthbearer.allowed.urls={tokens.url}/jwks")
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.apache_kafka import BROKER_USED, obtain, required
+from tests.support.apache_kafka import BROKER_USED, FRUGAL, obtain, required
 from watcher.sandbox.binaries import KafkaHome
 from watcher.sandbox.errors import SandboxError
 from watcher.sandbox.kafka import ApacheKafka
@@ -32,6 +32,6 @@ def skipped_markers(broker: ApacheKafka) -> list[str]:
 @contextmanager
 def own_broker(directory: Path, config: pytest.Config) -> Iterator[ApacheKafka]:
     """A broker with its data in `directory`."""
-    with ApacheKafka(directory, home=home_or_skip()) as broker:
+    with ApacheKafka(directory, home=home_or_skip(), properties=FRUGAL) as broker:
         config.stash[BROKER_USED] = broker.description
         yield broker

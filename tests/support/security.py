@@ -27,6 +27,7 @@ from confluent_kafka.admin import (
 )
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, load_pem_private_key
 
+from tests.support.apache_kafka import FRUGAL
 from tests.support.records import QUIET
 from tests.support.waiting import eventually
 from tests.support.worker import OPERATIONS
@@ -96,7 +97,7 @@ class GuardedKafka(ApacheKafka):
     def __init__(self, directory: Path, certificates: Certificates, home: KafkaHome) -> None:
         self.guarded_port = free_port()
         super().__init__(directory, home=home, auto_create_topics=False)
-        self.properties = self._guards(certificates)
+        self.properties = FRUGAL | self._guards(certificates)
 
     @property
     def guarded(self) -> str:

@@ -34,8 +34,9 @@ TOGETHER = (HOSTS, "connect")
 LATER = ("faults", "unit")
 """Directories whose files come later, in this order. Some files of the others take minutes."""
 
-LONG_UNIT_TESTS = ("snapshot_model", "large_json", "native_json_pythons", "takeover_model", "packaging")
-"""Files that are the first of tests/unit, without `test_`. Each takes 15 s or longer: too long to fill a gap at the end."""
+LONG_UNIT_TESTS = ("snapshot_model", "large_json", "native_json_pythons", "side_by_side", "packaging", "sharing")
+"""Files that are the first of tests/unit, without `test_`. Each takes 6 s of the processor or more: too long to fill a gap at the
+end."""
 
 MOST_PROCESSES = 8
 """Among which the servers' ports are divided."""

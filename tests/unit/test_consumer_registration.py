@@ -20,6 +20,7 @@ from watcher.operations import OF_A_DATABASE, OPERATIONS, ROW_OPERATIONS
 
 ROOT = Path(__file__).parents[2]
 OTHER_PYTHONS = ("3.12", "3.13")
+MYPY_CACHE = ROOT / ".cache" / "mypy-of-handlers"
 
 
 async def saved(_: Any) -> None:
@@ -303,7 +304,7 @@ WRONG = [
 def test_mypy_refuses_handlers_of_the_other_class(tmp_path: Path) -> None:
     program = tmp_path / "snippet.py"
     program.write_text("\n".join([SNIPPET, *RIGHT, *WRONG, ""]))
-    command = [sys.executable, "-m", "mypy", "--strict", "--no-error-summary", f"--cache-dir={tmp_path / 'cache'}", str(program)]
+    command = [sys.executable, "-m", "mypy", "--strict", "--no-error-summary", f"--cache-dir={MYPY_CACHE}", str(program)]
     environment = {**os.environ, "MYPYPATH": str(ROOT)}
     told = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False, env=environment, cwd=tmp_path)
     first = SNIPPET.count("\n") + 2 + len(RIGHT)

@@ -17,6 +17,9 @@ from tests.support.oracle import Oracle
 from tests.support.own_kafka import home_or_skip
 from watcher.sandbox.mongod import ReplicaSet
 
+HOSTS_S = 0.05
+"""Pause between two writes: three brokers and three mongods keep each, which takes three times as much of the processor."""
+
 
 @pytest.fixture(scope="package")
 def kafka(server_directory: Path, pytestconfig: pytest.Config) -> Iterator[KafkaCluster]:
@@ -50,4 +53,4 @@ def hosts(host_directories: tuple[Path, Path], settings: dict[str, Any]) -> Iter
 @pytest.fixture
 def load(oracle: Oracle, seed: int) -> Load:
     """A steady load, in a `with` block of its own."""
-    return Load(oracle, seed=seed, pause_s=0.01)
+    return Load(oracle, seed=seed, pause_s=HOSTS_S)

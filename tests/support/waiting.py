@@ -13,8 +13,9 @@ PAUSES = 10
 """A pause is so many times as long as the attempt before it, but no longer than LONGEST_PAUSE_S."""
 
 
-def eventually(attempt: Callable[[], T], timeout_s: float = 20.0, interval_s: float = 0.02) -> T:
-    """Return what `attempt` gives, as soon as that is true; at the deadline AssertionError: the last one it raised, or ours.
+def eventually(attempt: Callable[[], T], timeout_s: float = 60.0, interval_s: float = 0.02) -> T:
+    """Return what `attempt` gives, as soon as that is true; at the deadline AssertionError: the last one it raised, or ours. No
+    promise of the product's is as long as the deadline unless it is named: that is for machines that are busy.
 
     After an attempt that takes its time, such as asking Kafka, the pause is PAUSES times as long: the processor is for what is
     waited for.

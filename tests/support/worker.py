@@ -66,8 +66,8 @@ class WorkerProcess:
 
         return eventually(look, timeout_s) or {}
 
-    def wait(self, timeout_s: float = STOP_TIMEOUT_S) -> int:
-        """Its exit code, when it ends."""
+    def wait(self, timeout_s: float = START_TIMEOUT_S) -> int:
+        """Its exit code, when it ends. It may still have to start."""
         return self._running.wait(timeout_s)
 
     def stop(self, timeout_s: float = STOP_TIMEOUT_S) -> int:

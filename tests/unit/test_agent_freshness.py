@@ -175,31 +175,24 @@ def test_states_are_told_at_once_and_figures_now_and_then(seen: Seen, monkeypatc
     clock = [1000.0]
     announced: list[float] = []
     monkeypatch.setattr(freshness, "time", SimpleNamespace(monotonic=lambda: clock[0], time=time.time))
-    monkeypatch.setattr(seen.view.changes, "announce", lambda: announced.append(clock[0]))
+    monkeypatch.setattr(type(seen.view.changes), "has_listeners", True)
+    keeper = _Keeper(seen.view, lambda: announced.append(clock[0]))
 
-    async def follow() -> None:
-        keeper = _Keeper(seen.view)
-        following = asyncio.create_task(seen.view.changes.wait(60, seen.view.changes.count))
-        await seen.view.changes.listener(60)
+    def look_after(seconds: float, **changes: Any) -> None:
+        seen.write("a", **changes)
+        clock[0] += seconds
+        keeper.look()
 
-        async def look_after(seconds: float, **changes: Any) -> None:
-            seen.write("a", **changes)
-            clock[0] += seconds
-            await keeper.look()
-
-        await look_after(0)
-        await look_after(CALM_SECONDS)  # nothing but the time of the report
-        await look_after(0.5, sequence=1)
-        await look_after(0.5, sequence=2)
-        await look_after(0.5, sequence=2, state="waiting")
-        await look_after(0.5, sequence=3, state="waiting")
-        await look_after(CALM_SECONDS, sequence=3, state="waiting")
-        await look_after(0.5, sequence=3, state="waiting", lastError=away(0))
-        await look_after(0.5, sequence=3, state="waiting", lastError=away(1))  # the same once more
-        await look_after(CALM_SECONDS, sequence=3, state="waiting", lastError=away(2))
-        following.cancel()
-
-    asyncio.run(follow())
+    look_after(0)
+    look_after(CALM_SECONDS)  # nothing but the time of the report
+    look_after(0.5, sequence=1)
+    look_after(0.5, sequence=2)
+    look_after(0.5, sequence=2, state="waiting")
+    look_after(0.5, sequence=3, state="waiting")
+    look_after(CALM_SECONDS, sequence=3, state="waiting")
+    look_after(0.5, sequence=3, state="waiting", lastError=away(0))
+    look_after(0.5, sequence=3, state="waiting", lastError=away(1))  # the same once more
+    look_after(CALM_SECONDS, sequence=3, state="waiting", lastError=away(2))
     assert announced == [1000.0, 1002.5, 1003.5, 1006.0, 1006.5, 1009.0]
 
 
@@ -236,9 +229,8 @@ def test_what_the_page_shows_beside_figures_is_told_at_once(
     seen: Seen, monkeypatch: pytest.MonkeyPatch, change: Callable[[Seen], None]
 ) -> None:
     announced: list[bool] = []
-    monkeypatch.setattr(seen.view.changes, "announce", lambda: announced.append(True))
     monkeypatch.setattr(type(seen.view.changes), "has_listeners", True)
-    keeper = _Keeper(seen.view)
+    keeper = _Keeper(seen.view, lambda: announced.append(True))
     keeper._tell()
     keeper._tell()
     assert len(announced) == 1

@@ -31,6 +31,7 @@ from watcher.pids import birth_of
 from watcher.private import replace_file
 
 NOW = datetime.now(UTC)
+DEADLINE_S = 60
 SETTINGS = 'mongodb_uri = "mongodb://h/{name}"\nkafka_brokers = "h:1"\nkafka_client_id = "{name}"\n'
 
 
@@ -237,6 +238,46 @@ def test_what_the_page_shows_beside_figures_is_told_at_once(
     change(seen)
     keeper._tell()
     assert len(announced) == 2
+
+
+def test_whoever_begins_to_look_and_the_end_cut_the_pause_short(seen: Seen) -> None:
+    """The pause would last for minutes, and each way out of it is waited for with a deadline."""
+    changes = seen.view.changes
+
+    async def look_after_a_pause() -> None:
+        pausing = asyncio.create_task(asyncio.to_thread(changes.pause, 0.0, 600.0))
+        following = asyncio.create_task(changes.wait(600, changes.count))
+        await asyncio.wait_for(pausing, DEADLINE_S)
+        assert changes.has_listeners
+        pausing = asyncio.create_task(asyncio.to_thread(changes.pause, 600.0, 600.0))
+        changes.close()
+        await asyncio.wait_for(asyncio.gather(pausing, following), DEADLINE_S)
+
+    asyncio.run(look_after_a_pause())
+    changes.pause(600.0, 600.0)
+    assert changes.is_closed
+
+
+def test_looks_end_with_the_view_and_one_that_fails_is_told_once(
+    seen: Seen, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    looks: list[bool] = []
+
+    def fail() -> None:
+        looks.append(seen.view.changes.is_closed)
+        if len(looks) == 3:
+            asyncio.run(close())
+        raise OSError("no more files")
+
+    async def close() -> None:
+        seen.view.changes.close()
+
+    monkeypatch.setattr(seen.view, "refresh", fail)
+    monkeypatch.setattr(freshness, "WATCHED_SECONDS", 0.0)
+    monkeypatch.setattr(freshness, "UNWATCHED_SECONDS", 0.0)
+    freshness.keep_fresh(seen.view, lambda: None)
+    assert looks == [False] * 3
+    assert [record.getMessage() for record in caplog.records] == ["the agent could not look at the fleet"]
 
 
 def test_a_page_is_told_that_there_is_something_new_and_not_what(seen: Seen) -> None:

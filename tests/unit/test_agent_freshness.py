@@ -31,6 +31,7 @@ from watcher.pids import birth_of
 from watcher.private import replace_file
 
 NOW = datetime.now(UTC)
+DEADLINE_S = 60
 SETTINGS = 'mongodb_uri = "mongodb://h/{name}"\nkafka_brokers = "h:1"\nkafka_client_id = "{name}"\n'
 
 
@@ -175,31 +176,24 @@ def test_states_are_told_at_once_and_figures_now_and_then(seen: Seen, monkeypatc
     clock = [1000.0]
     announced: list[float] = []
     monkeypatch.setattr(freshness, "time", SimpleNamespace(monotonic=lambda: clock[0], time=time.time))
-    monkeypatch.setattr(seen.view.changes, "announce", lambda: announced.append(clock[0]))
+    monkeypatch.setattr(type(seen.view.changes), "has_listeners", True)
+    keeper = _Keeper(seen.view, lambda: announced.append(clock[0]))
 
-    async def follow() -> None:
-        keeper = _Keeper(seen.view)
-        following = asyncio.create_task(seen.view.changes.wait(60, seen.view.changes.count))
-        await seen.view.changes.listener(60)
+    def look_after(seconds: float, **changes: Any) -> None:
+        seen.write("a", **changes)
+        clock[0] += seconds
+        keeper.look()
 
-        async def look_after(seconds: float, **changes: Any) -> None:
-            seen.write("a", **changes)
-            clock[0] += seconds
-            await keeper.look()
-
-        await look_after(0)
-        await look_after(CALM_SECONDS)  # nothing but the time of the report
-        await look_after(0.5, sequence=1)
-        await look_after(0.5, sequence=2)
-        await look_after(0.5, sequence=2, state="waiting")
-        await look_after(0.5, sequence=3, state="waiting")
-        await look_after(CALM_SECONDS, sequence=3, state="waiting")
-        await look_after(0.5, sequence=3, state="waiting", lastError=away(0))
-        await look_after(0.5, sequence=3, state="waiting", lastError=away(1))  # the same once more
-        await look_after(CALM_SECONDS, sequence=3, state="waiting", lastError=away(2))
-        following.cancel()
-
-    asyncio.run(follow())
+    look_after(0)
+    look_after(CALM_SECONDS)  # nothing but the time of the report
+    look_after(0.5, sequence=1)
+    look_after(0.5, sequence=2)
+    look_after(0.5, sequence=2, state="waiting")
+    look_after(0.5, sequence=3, state="waiting")
+    look_after(CALM_SECONDS, sequence=3, state="waiting")
+    look_after(0.5, sequence=3, state="waiting", lastError=away(0))
+    look_after(0.5, sequence=3, state="waiting", lastError=away(1))  # the same once more
+    look_after(CALM_SECONDS, sequence=3, state="waiting", lastError=away(2))
     assert announced == [1000.0, 1002.5, 1003.5, 1006.0, 1006.5, 1009.0]
 
 
@@ -236,15 +230,54 @@ def test_what_the_page_shows_beside_figures_is_told_at_once(
     seen: Seen, monkeypatch: pytest.MonkeyPatch, change: Callable[[Seen], None]
 ) -> None:
     announced: list[bool] = []
-    monkeypatch.setattr(seen.view.changes, "announce", lambda: announced.append(True))
     monkeypatch.setattr(type(seen.view.changes), "has_listeners", True)
-    keeper = _Keeper(seen.view)
+    keeper = _Keeper(seen.view, lambda: announced.append(True))
     keeper._tell()
     keeper._tell()
     assert len(announced) == 1
     change(seen)
     keeper._tell()
     assert len(announced) == 2
+
+
+def test_whoever_begins_to_look_and_the_end_cut_the_pause_short(seen: Seen) -> None:
+    """The pause would last for minutes, and each way out of it is waited for with a deadline."""
+    changes = seen.view.changes
+
+    async def look_after_a_pause() -> None:
+        pausing = asyncio.create_task(asyncio.to_thread(changes.pause, 0.0, 600.0))
+        following = asyncio.create_task(changes.wait(600, changes.count))
+        await asyncio.wait_for(pausing, DEADLINE_S)
+        assert changes.has_listeners
+        pausing = asyncio.create_task(asyncio.to_thread(changes.pause, 600.0, 600.0))
+        changes.close()
+        await asyncio.wait_for(asyncio.gather(pausing, following), DEADLINE_S)
+
+    asyncio.run(look_after_a_pause())
+    changes.pause(600.0, 600.0)
+    assert changes.is_closed
+
+
+def test_looks_end_with_the_view_and_one_that_fails_is_told_once(
+    seen: Seen, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    looks: list[bool] = []
+
+    def fail() -> None:
+        looks.append(seen.view.changes.is_closed)
+        if len(looks) == 3:
+            asyncio.run(close())
+        raise OSError("no more files")
+
+    async def close() -> None:
+        seen.view.changes.close()
+
+    monkeypatch.setattr(seen.view, "refresh", fail)
+    monkeypatch.setattr(freshness, "WATCHED_SECONDS", 0.0)
+    monkeypatch.setattr(freshness, "UNWATCHED_SECONDS", 0.0)
+    freshness.keep_fresh(seen.view, lambda: None)
+    assert looks == [False] * 3
+    assert [record.getMessage() for record in caplog.records] == ["the agent could not look at the fleet"]
 
 
 def test_a_page_is_told_that_there_is_something_new_and_not_what(seen: Seen) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Generic, NamedTuple, TypeVar
@@ -13,10 +14,10 @@ T = TypeVar("T")
 Mark = tuple[int, int, int]
 
 
-def mark(path: Path) -> Mark | None:
+def mark(path: Path | str) -> Mark | None:
     """A value that changes when a file is rewritten; None if the file is missing."""
     try:
-        status = path.stat()
+        status = os.stat(path)  # noqa: PTH116  # a path as text takes a third less time, sixty times for each look
     except OSError:
         return None
     return status.st_mtime_ns, status.st_size, status.st_ino
@@ -24,6 +25,7 @@ def mark(path: Path) -> Mark | None:
 
 class _Kept(NamedTuple, Generic[T]):
     path: Path
+    text: str
     mark: Mark | None
     result: T
 
@@ -40,9 +42,10 @@ class FileCache(Generic[T]):
         """The result for `name`, from memory unless the file has changed."""
         kept = self._kept.get(name)
         path = kept.path if kept else self._path_of(name)
-        now = mark(path)
+        text = kept.text if kept else str(path)
+        now = mark(text)
         if kept is None or kept.mark != now:
-            kept = self._kept[name] = _Kept(path, now, self._read(path))
+            kept = self._kept[name] = _Kept(path, text, now, self._read(path))
         return kept.result
 
     def keep_only(self, names: Iterable[str]) -> None:
@@ -56,7 +59,7 @@ class ConfDirCache:
 
     def __init__(self, conf_dir: Path) -> None:
         self._conf_dir = conf_dir
-        self._marks: dict[Path, Mark | None] = {}
+        self._marks: dict[str, Mark | None] = {}
         self._loaded: Loaded | None = None
 
     def get(self) -> Loaded:
@@ -67,10 +70,11 @@ class ConfDirCache:
             self._loaded, self._marks = load(self._conf_dir), marks
         return self._loaded
 
-    def _look(self) -> dict[Path, Mark | None]:
+    def _look(self) -> dict[str, Mark | None]:
         try:
-            files = [*self._conf_dir.iterdir()]
+            with os.scandir(self._conf_dir) as entries:
+                files = [entry.path for entry in entries]
         except OSError:
             files = []
-        secrets = self._loaded.secret_files if self._loaded else ()
+        secrets = map(str, self._loaded.secret_files) if self._loaded else ()
         return {path: mark(path) for path in (*files, *secrets)}

@@ -10,6 +10,7 @@ import math
 import signal
 import socket
 import time
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import uvicorn
@@ -27,7 +28,7 @@ RETRY_SECONDS = 5.0
 TELL_SECONDS = 60.0
 _NO_ROOM = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}  # see accept(2)
 
-TICK_SECONDS = 1.0
+TICK_SECONDS = 2.0
 """The time between two looks at the connections, and at the clock for the date in answers."""
 
 GOODBYE_SECONDS = 2
@@ -52,11 +53,18 @@ async def _run(view: FleetView) -> None:
 
 async def serve(view: FleetView, stopping: asyncio.Event) -> None:
     """Keep `view` fresh and show it until `stopping` is set. Raises NotPermitted."""
-    looking = asyncio.create_task(keep_fresh(view))
-    try:
-        await _show(view, stopping)
-    finally:
-        looking.cancel()
+    loop = asyncio.get_running_loop()
+
+    def announce() -> None:
+        loop.call_soon_threadsafe(view.changes.announce)
+
+    with ThreadPoolExecutor(1, "look") as thread:
+        looking = loop.run_in_executor(thread, keep_fresh, view, announce)
+        try:
+            await _show(view, stopping)
+        finally:
+            view.changes.close()
+            await looking
 
 
 async def _show(view: FleetView, stopping: asyncio.Event) -> None:
@@ -129,11 +137,12 @@ class HttpServer(uvicorn.Server):
         self._ending.set()
 
     async def main_loop(self) -> None:
-        """Wake once a second until `end` is called. uvicorn would wake ten times, which takes longer than all looks."""
+        """Wake every TICK_SECONDS until `end` is called. uvicorn would do so ten times a second: more work than all looks."""
         while not await self.on_tick(0):
             sweep(self.server_state.connections)
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._ending.wait(), TICK_SECONDS)
+                async with asyncio.timeout(TICK_SECONDS):
+                    await self._ending.wait()
 
     def capture_signals(self) -> contextlib.AbstractContextManager[None]:  # type: ignore[override]
         return contextlib.nullcontext()

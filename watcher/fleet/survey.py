@@ -117,10 +117,15 @@ def report_reader(fleet: Fleet) -> ReadReport:
 
 
 def look(
-    fleet: Fleet, faults: Mapping[str, str], supervised: Supervised, read: ReadReport, changed: Collection[str] = ()
+    fleet: Fleet,
+    faults: Mapping[str, str],
+    supervised: Supervised,
+    read: ReadReport,
+    changed: Collection[str] = (),
+    agent: AgentState | None = None,
 ) -> Survey:
     """Make a row for each name in `faults`, from supervisord's answer and the report that `read` returns now. `changed` are those
-    whose settings are others than when they were started."""
+    whose settings are others than when they were started. The state of the `agent` is found out unless it is given."""
     now, disabled = datetime.now(UTC), fleet.disabled.names()
 
     def row_of(name: str, fault: str) -> Row:
@@ -135,7 +140,7 @@ def look(
         supervised.pid,
         rows,
         supervised.lost_pid,
-        agent_state(fleet, supervised.processes.get(AGENT)),
+        agent or agent_state(fleet, supervised.processes.get(AGENT)),
         why_unwritable(fleet.deployment.run_dir) if silent else "",
     )
 

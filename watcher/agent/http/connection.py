@@ -82,7 +82,7 @@ def most_connections() -> int:
 
 
 def sweep(connections: Iterable[object]) -> None:
-    """End connections that have made no progress for too long. To be called every second or so."""
+    """End connections that have made no progress for too long. To be called every two seconds or so."""
     now = time.monotonic()
     for connection in [*_own(connections)]:
         connection.look(now)

@@ -4,23 +4,29 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import threading
 from collections.abc import Iterator
 
 
 class ChangeSignal:
-    """Wakes all waiting tasks, and counts the changes. To be used only in the event loop's thread."""
+    """Wakes all waiting tasks, and counts the changes. To be used only in the event loop's thread, unless it says otherwise."""
 
     def __init__(self) -> None:
-        self.is_closed = False
         self.followers = 0
         self.count = 0
         self._waiting = 0
         self._event = asyncio.Event()
-        self._arrived = asyncio.Event()
+        self._arrived = threading.Event()
+        self._closed = threading.Event()
+
+    @property
+    def is_closed(self) -> bool:
+        """True if nothing will change any more. Any thread may ask."""
+        return self._closed.is_set()
 
     @property
     def has_listeners(self) -> bool:
-        """True if a task is waiting for a change."""
+        """True if a task is waiting for a change. Any thread may ask."""
         return self._waiting > 0
 
     def announce(self) -> None:
@@ -31,7 +37,8 @@ class ChangeSignal:
 
     def close(self) -> None:
         """Wake the waiting tasks for the last time: nothing will change any more."""
-        self.is_closed = True
+        self._closed.set()
+        self._arrived.set()
         self.announce()
 
     @contextlib.contextmanager
@@ -50,16 +57,17 @@ class ChangeSignal:
         self._waiting += 1
         self._arrived.set()
         try:
-            await _at_most(self._event, seconds)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(seconds):
+                    await self._event.wait()
         finally:
             self._waiting -= 1
 
-    async def listener(self, seconds: float) -> None:
-        """Wait until a task begins to wait for a change, at most for `seconds`."""
+    def pause(self, watched_seconds: float, unwatched_seconds: float) -> None:
+        """Block another thread for `watched_seconds`; then, while no task waits for a change, until it has been
+        `unwatched_seconds`. Ends at once when this is closed."""
+        if self._closed.wait(watched_seconds):
+            return
         self._arrived.clear()
-        await _at_most(self._arrived, seconds)
-
-
-async def _at_most(event: asyncio.Event, seconds: float) -> None:
-    with contextlib.suppress(TimeoutError):
-        await asyncio.wait_for(event.wait(), seconds)
+        if not self.has_listeners and not self.is_closed:
+            self._arrived.wait(unwatched_seconds - watched_seconds)

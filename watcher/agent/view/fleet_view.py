@@ -19,6 +19,8 @@ from watcher.agent.view.once import OncePerSurvey
 from watcher.agent.view.settings_changes import SettingsChanges
 from watcher.config import Deployment, Loaded, Settings
 from watcher.config.agent_settings import AgentSettings
+from watcher.config.files.conf_dir import AGENT
+from watcher.fleet.agent_state import agent_state
 from watcher.fleet.control import Fleet
 from watcher.fleet.errors import FleetError
 from watcher.fleet.polling import is_there
@@ -110,7 +112,7 @@ class FleetView:
                 self._ask()
                 faults = faults_by_name(self.loaded, self.supervised)
                 reports = {name: self._reports.get(name) for name in faults}
-            self.survey: Survey = look(self.fleet, faults, self.supervised, reports.get, self._unapplied)
+            self.survey: Survey = look(self.fleet, faults, self.supervised, reports.get, self._unapplied, self._agent)
             self._reports.keep_only(faults)
             self.counts.note(self.survey.rows)
             self._looked_at = time.monotonic()
@@ -120,6 +122,7 @@ class FleetView:
             self._read_at = datetime.now(UTC)
             self.loaded: Loaded = self._conf.get()
             self._unapplied = self._changes_of_settings.get(self.loaded)
+            self._look_at_itself()
 
     def _is_outdated(self, reports: Iterable[StatusReport]) -> bool:
         """True if supervisord's answer is too old, or supervisord or a process of its has ended since, or one has started: the
@@ -128,9 +131,9 @@ class FleetView:
         is_settled = self.supervised.pid and not self.trouble and not any(process.state in PASSING for process in processes)
         if abs(datetime.now(UTC) - self._asked_at) >= (ASK_AFTER if is_settled else READ_AFTER):
             return True
-        pids = {pid for pid in (self.supervised.pid, *(process.pid for process in processes)) if pid}
-        has_started = (report.started_at > self._asked_at and report.pid not in pids for report in reports)
-        return not all(map(is_there, pids)) or any(has_started)
+        pids = {pid for pid in (self.supervised.pid, *[process.pid for process in processes]) if pid}
+        has_started = any(report.started_at > self._asked_at and report.pid not in pids for report in reports)
+        return has_started or not all(map(is_there, pids))
 
     def _ask(self) -> None:
         self._asked_at = datetime.now(UTC)
@@ -139,6 +142,10 @@ class FleetView:
             self.trouble = ""
         except FleetError as error:
             self.trouble = str(error)
+        self._look_at_itself()
+
+    def _look_at_itself(self) -> None:
+        self._agent = agent_state(self.fleet, self.supervised.processes.get(AGENT))
 
 
 def view_of(request: Request) -> FleetView:

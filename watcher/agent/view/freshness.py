@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import math
 import time
-from concurrent.futures import ThreadPoolExecutor
-from functools import partial
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
 from operator import attrgetter
 from typing import Any
 
@@ -40,38 +39,40 @@ _Told = tuple[list[Any], list[Any]]
 logger = logging.getLogger("watcher")
 
 
-async def keep_fresh(view: FleetView) -> None:
-    """Keep `view` fresh until cancelled. A failure is logged once, and the next look is tried as usual."""
-    keeper = _Keeper(view)
+def keep_fresh(view: FleetView, announce: Callable[[], None]) -> None:
+    """Keep `view` fresh until its changes are closed, and call `announce` when there is something to be told.
+
+    To be run in a thread of its own: so a look never waits for other work, and the event loop is woken only when there is
+    something to be told. A failure is logged once, and the next look is tried as usual.
+    """
+    keeper = _Keeper(view, announce)
     failing = False
-    while True:
+    while not view.changes.is_closed:
         try:
-            await keeper.look()
+            keeper.look()
             failing = False
         except Exception:
             if not failing:
                 logger.exception("the agent could not look at the fleet")
             failing = True
-        await asyncio.sleep(WATCHED_SECONDS)
-        if not view.changes.has_listeners:
-            await view.changes.listener(UNWATCHED_SECONDS - WATCHED_SECONDS)
+        view.changes.pause(WATCHED_SECONDS, UNWATCHED_SECONDS)
 
 
 class _Keeper:
-    """The state kept between two looks. Looking has its own thread, so that it never waits for the agent's other work."""
+    """The state kept between two looks."""
 
-    def __init__(self, view: FleetView) -> None:
+    def __init__(self, view: FleetView, announce: Callable[[], None]) -> None:
         self._view = view
+        self._announce = announce
         self._next_sample = time.monotonic()
         self._told: _Told = ([], [])
         self._told_at = -math.inf
         self._hung = hung.HungWorkers(view.deployment.run_dir)
-        self._restarts: set[asyncio.Future[None]] = set()
-        self._looking = ThreadPoolExecutor(1, "look")
+        self._restarts: set[Future[None]] = set()
         self._restarting = ThreadPoolExecutor(RESTARTS_AT_ONCE, "restart")
 
-    async def look(self) -> None:
-        await asyncio.get_running_loop().run_in_executor(self._looking, self._view.refresh)
+    def look(self) -> None:
+        self._view.refresh()
         self._take_sample()
         self._tell()
         self._restart_hung()
@@ -88,17 +89,19 @@ class _Keeper:
         calm = max(CALM_SECONDS, CALM_SECONDS_EACH * len(self._view.survey.rows))
         if now[0] != self._told[0] or time.monotonic() - self._told_at >= calm:
             self._told, self._told_at = now, time.monotonic()
-            self._view.changes.announce()
+            self._announce()
 
     def _restart_hung(self) -> None:
         """Restart hung workers in threads: stopping an unresponsive worker takes 20 s. A new round waits until all are done."""
         view = self._view
-        self._restarts = {task for task in self._restarts if not task.done()}
+        done = {task for task in self._restarts if task.done()}
+        self._restarts -= done
+        for task in done:
+            task.result()  # a bug is told as one of looking
         names = hung.overdue(view.survey, view.supervised.processes, view.agent.restart_hung_after_seconds)
         due = self._hung.due(names, time.monotonic())
         for name in () if self._restarts else due:
-            work = partial(hung.restart, view.fleet, name, view.counts.hung_restarts)
-            self._restarts.add(asyncio.get_running_loop().run_in_executor(self._restarting, work))
+            self._restarts.add(self._restarting.submit(hung.restart, view.fleet, name, view.counts.hung_restarts))
 
 
 def _noticeable(view: FleetView) -> _Told:

@@ -78,7 +78,7 @@ def test_a_query_whose_documents_are_behind_very_many_others(oldest: int) -> Non
 
 
 def test_a_chunk_is_one_question() -> None:
-    """What kind of collection it is was known before the first one."""
+    """The kind of the collection was known before the first one."""
     mongodb = MongoDB()
     documents = StreamDocuments(mongodb, settings())  # type: ignore[arg-type]  # only what reading needs
     documents.collections("orders")

@@ -253,6 +253,8 @@ def _last_id(documents: Sequence[BSON]) -> BSON | None:
 
 def _fitting(documents: Sequence[BSON], max_bytes: float) -> Sequence[BSON]:
     """The first documents, as many as have `max_bytes` together, and at least one if there are any."""
+    if sum(map(len, documents)) <= max_bytes:
+        return documents
     sizes = [*accumulate(map(len, documents))]
     return documents[: max(1, bisect_right(sizes, max_bytes))]
 

@@ -7,7 +7,7 @@ SHELL := /bin/bash
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
-NATIVE_PARTS := watcher/_bson_elements.c watcher/messages/serializations/_bson_json.c
+NATIVE_PARTS := watcher/_bson_elements.c watcher/kafka/transactions/_enqueue.c watcher/messages/serializations/_bson_json.c
 
 # The first interpreter that is new enough; `make setup PYTHON=/path/to/python` overrides the search.
 PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11; do \

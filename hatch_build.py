@@ -16,7 +16,11 @@ from setuptools import Distribution, Extension
 from setuptools.command.build_ext import build_ext
 from setuptools.errors import BaseError, CompileError, LinkError
 
-PARTS = ("watcher/_bson_elements.c", "watcher/messages/serializations/_bson_json.c")
+PARTS = (
+    "watcher/_bson_elements.c",
+    "watcher/kafka/transactions/_enqueue.c",
+    "watcher/messages/serializations/_bson_json.c",
+)
 HEADERS = "watcher/messages/serializations/native"
 STABLE_ABI = "0x030B0000"
 """Python 3.11's: one build serves that and all later ones."""

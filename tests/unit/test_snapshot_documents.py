@@ -29,8 +29,10 @@ class MongoDB:
 
     def __init__(self) -> None:
         self.given_up = 0
+        self.asked: list[str] = []
 
     def command(self, _: str, command: Mapping[str, Any]) -> RawBSONDocument:
+        self.asked.append(next(iter(command)))
         listed = {"name": "orders", "type": "collection", "options": {}, "info": {}}
         batch = [*self._found(command)] if "find" in command else [listed]
         cursor = {"id": Int64(0), "ns": "shop.orders", "firstBatch": batch}
@@ -73,3 +75,14 @@ def test_a_query_whose_documents_are_behind_very_many_others(oldest: int) -> Non
     documents = StreamDocuments(mongodb, settings())  # type: ignore[arg-type]  # only what reading needs
     assert copied(documents, f'{{"at": {{"$gte": {oldest}}}}}') == [*range(oldest, COUNT + 1)]
     assert mongodb.given_up == 1
+
+
+def test_a_chunk_is_one_question() -> None:
+    """The kind of the collection was known before the first one."""
+    mongodb = MongoDB()
+    documents = StreamDocuments(mongodb, settings())  # type: ignore[arg-type]  # only what reading needs
+    documents.collections("orders")
+    first = documents.read("orders", b"", (TIME.time, TIME.inc), 10, "")
+    second = documents.read("orders", first.last, (TIME.time, TIME.inc), 10, "")
+    assert [bson.decode(each)["_id"] for each in (*first.documents, *second.documents)] == [*range(1, 21)]
+    assert mongodb.asked == ["listCollections", "find", "find"]

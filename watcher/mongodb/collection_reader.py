@@ -7,8 +7,10 @@ no cursor has to live for hours, and each may be read as of a time of its own.
 from __future__ import annotations
 
 import math
+from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from enum import StrEnum
+from itertools import accumulate
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -110,19 +112,23 @@ class CollectionReader:
         query: Mapping[str, Any] | None = None,
         max_time_ms: int = 0,
         within: int | None = None,
+        is_clustered: bool | None = None,
     ) -> Chunk:
         """Read the next documents after the `_id` `after`, from the first one on if it is None, whatever types the `_id`s have.
 
         At most `limit` documents come, of at most `max_bytes` together, but at least one; and never more than a reply of MongoDB
         holds, 16 MB. They match `query`. A pipeline may let fewer of them pass, or none. `max_time_ms` bounds the server's time; 0
         does not. `within` is the number of documents among which MongoDB looks for them, which may be all of the wrong kind.
+        `is_clustered` says if the collection is, where that is known; if it is None, MongoDB is asked. A wrong answer costs time,
+        or a document whose `_id` is MaxKey.
 
         `at` is the cluster time as of which to read, with read concern `snapshot`; without it the read concern is `majority`, and
         the documents are as of `since` or later. No collection of the name at that time is an empty one.
 
         Errors, besides those of all methods: NotAtThisTime; QueryRefused if a document makes the query or the pipeline fail.
         """
-        is_clustered = bool(after or (query and within)) and self._is_clustered(collection)
+        if is_clustered is None:
+            is_clustered = bool(after or (query and within)) and self._is_clustered(collection)
         command = {
             "find": collection,
             # Collation is the collection's own, by which its `_id`s are unique; another one could not use the index.
@@ -247,12 +253,10 @@ def _last_id(documents: Sequence[BSON]) -> BSON | None:
 
 def _fitting(documents: Sequence[BSON], max_bytes: float) -> Sequence[BSON]:
     """The first documents, as many as have `max_bytes` together, and at least one if there are any."""
-    size = 0
-    for number, raw in enumerate(documents):
-        size += len(raw)
-        if size > max_bytes:
-            return documents[: max(1, number)]
-    return documents
+    if sum(map(len, documents)) <= max_bytes:
+        return documents
+    sizes = [*accumulate(map(len, documents))]
+    return documents[: max(1, bisect_right(sizes, max_bytes))]
 
 
 def _info(description: RawBSONDocument) -> CollectionInfo:

@@ -88,6 +88,7 @@ class StreamDocuments:
                 query=parsed(query, collection),
                 max_time_ms=READ_MS,
                 within=reach.documents,
+                is_clustered=kind is CollectionKind.CLUSTERED,
             )
         except NotAtThisTime as error:
             if error.code == TOO_LONG:

@@ -18,6 +18,14 @@ from watcher.kafka.errors import as_watcher_error, translated
 from watcher.kafka.transactions.pause import TransactionPause
 from watcher.model import Message
 
+try:
+    from watcher.kafka.transactions import _enqueue
+except ImportError:
+    _enqueue = None  # type: ignore[assignment]  # it was not compiled
+
+native = _enqueue
+"""The part in C; None if it was not compiled."""
+
 DeliveryCallback = Callable[[KafkaError | None, DeliveredMessage], None]
 
 BYSTANDERS = {KafkaError._PURGE_QUEUE, KafkaError._PURGE_INFLIGHT, KafkaError._INVALID_DIFFERENT_RECORD}
@@ -63,18 +71,21 @@ class TransactionalWriter:
         try:
             with translated("a transaction"):
                 self._producer.begin_transaction()
-                *before, last = requests([*messages, position], self._request_bytes)
-                for request in before:
-                    enqueue(self._producer, request, self._delivered)
-                    self._producer.flush(WRITE_SECONDS)
-                begun = time.monotonic()
-                enqueue(self._producer, last, self._delivered)
+                begun = self._enqueue([*messages, position])
                 self._producer.commit_transaction(WRITE_SECONDS)
                 self._producer.poll(0)  # librdkafka's log lines wait for it
         except Outage as error:
             # About refused messages the transaction's error says only how many they are.
             raise next(iter(self._failures), error) from error
         self._pause.committed(time.monotonic() - begun)
+
+    def _enqueue(self, messages: Sequence[Message]) -> float:
+        """Hand over all messages, and send all but the last request. Returns when that one began."""
+        done, begun = 0, time.monotonic()
+        while (done := enqueue(self._producer, messages, done, self._request_bytes, self._delivered)) < len(messages):
+            self._producer.flush(WRITE_SECONDS)
+            begun = time.monotonic()
+        return begun
 
     def rest(self) -> None:
         time.sleep(self._pause.seconds)
@@ -98,9 +109,12 @@ class IdempotentWriter:
 
     def write(self, messages: Sequence[Message], position: Message) -> None:
         with translated("writing"):
-            for request in (*requests(messages, self._request_bytes), [position]):
-                enqueue(self._producer, request, self._delivered)
+            done = 0
+            while done < len(messages):
+                done = enqueue(self._producer, messages, done, self._request_bytes, self._delivered)
                 self._flush()
+            enqueue(self._producer, [position], 0, self._request_bytes, self._delivered)
+            self._flush()
 
     def rest(self) -> None:
         """Do nothing: Kafka has no work left."""
@@ -125,25 +139,14 @@ def failures(error: KafkaError | None, message: DeliveredMessage) -> Iterator[Wa
         yield as_watcher_error(error, f"writing to {message.topic()}")
 
 
-def requests(messages: Sequence[Message], size: int) -> Iterator[Sequence[Message]]:
-    """Cut the messages into pieces that each fit into one request of `size` bytes; a larger message is a piece of its own.
+def enqueue(
+    producer: Producer, messages: Sequence[Message], first: int, size: int, on_delivery: DeliveryCallback | None = None
+) -> int:
+    """Hand messages from `messages[first]` on to librdkafka, in order: as many as fit into one request of `size` bytes, but at
+    least one. Returns the number of the message that follows.
 
     For an idempotent producer librdkafka has one request per partition in flight. While another request is ready, it polls for the
     answer without pause, which costs much processor time in a backlog (docs/performance.md).
-    """
-    first = filled = 0
-    for number, message in enumerate(messages):
-        length = len(message.value or b"") + len(message.key or b"") + message.header_bytes + RECORD_BYTES
-        if filled + length > size and number > first:
-            yield messages[first:number]
-            first, filled = number, 0
-        filled += length
-    if messages:
-        yield messages[first:]
-
-
-def enqueue(producer: Producer, messages: Sequence[Message], on_delivery: DeliveryCallback | None = None) -> None:
-    """Hand messages to librdkafka, in order.
 
     Arguments by position cost little more than half as much as arguments by name. (`produce_batch` takes no timestamps.) The fifth
     is `callback`: with None there, `on_delivery`, its other name, would be ignored.
@@ -151,14 +154,18 @@ def enqueue(producer: Producer, messages: Sequence[Message], on_delivery: Delive
     Raises KafkaException for a message that librdkafka refuses, such as one that is too large: the transaction must not commit
     without it.
     """
-    produce = producer.produce
-    for topic, key, value, timestamp_ms, _, partition, _, headers, _, _ in messages:
+    if native:
+        return native.enqueue(producer, messages, first, size, on_delivery)
+    produce, filled = producer.produce, 0
+    for number in range(first, len(messages)):
+        topic, key, value, timestamp_ms, _, partition, _, headers, header_bytes, _ = messages[number]
+        filled += len(value or b"") + len(key or b"") + header_bytes + RECORD_BYTES
+        if filled > size and number > first:
+            return number
         while True:
             try:
-                if headers:
-                    produce(topic, value, key, partition, on_delivery, None, timestamp_ms, headers)  # type: ignore[arg-type]  # lists are invariant
-                else:
-                    produce(topic, value, key, partition, on_delivery, None, timestamp_ms)
+                produce(topic, value, key, partition, on_delivery, None, timestamp_ms, headers)  # type: ignore[arg-type]  # lists are invariant
                 break
             except BufferError:  # the queue is full: wait until librdkafka has sent some of it
                 producer.poll(0.1)
+    return len(messages)

@@ -17,7 +17,7 @@ OWNER = Owner("9f3c", "host-1", 4711)
 
 
 def nothing() -> None:
-    """What is called, and does nothing."""
+    """Do nothing."""
 
 
 def account(

@@ -3,7 +3,6 @@ many millions of changes that are no watcher's."""
 
 from __future__ import annotations
 
-import threading
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +20,7 @@ from watcher.mongodb.client import LONGEST_SECONDS, CommandSession, Questions
 from watcher.mongodb.resuming_stream import ResumingStream
 from watcher.worker import worker as module
 from watcher.worker.previous_run import PreviousRun
-from watcher.worker.process import Nudge
+from watcher.worker.process import Nudge, StopRequest
 from watcher.worker.reporting.progress import Progress
 from watcher.worker.worker import Worker
 
@@ -86,7 +85,7 @@ def test_a_question_without_an_end_is_no_sign_of_life() -> None:
 
 
 def test_what_a_worker_asks_is_known_to_its_lease(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    owner, previous, stopping = Owner("9f3c", "host-1", 4711), PreviousRun(), threading.Event()
+    owner, previous, stopping = Owner("9f3c", "host-1", 4711), PreviousRun(), StopRequest()
     questions, made = Questions(), list[Any]()
 
     def lease_of(*_: Any, waited_at: Any) -> Lease:

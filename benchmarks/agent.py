@@ -87,7 +87,10 @@ def page_open(url: str) -> Iterator[None]:
 
         def follow(stop: threading.Event) -> None:
             while not stop.is_set():
-                if events.readline().startswith(b"data:"):
+                line = events.readline()
+                if not line:
+                    raise RuntimeError("the agent has ended the stream of events")
+                if line.startswith(b"data:"):
                     get(page)
                     stop.wait(BETWEEN_SECONDS)
 
@@ -117,22 +120,17 @@ def status_seconds(fleet: Fleet) -> float:
     return time.perf_counter() - begin
 
 
-def measure_shares(fleet: Fleet, files: Files, url: str, seconds: float, full: float) -> None:
+def measure_shares(fleet: Fleet, url: str, seconds: float) -> None:
     """Print how much of a core the agent and supervisord take."""
     agent, supervisord = fleet.supervisord.processes()[AGENT].pid, fleet.supervisord.pid()
 
     def tell(what: str, pid: int) -> None:
-        print(f"{what:28} {share_of_a_core(pid, seconds):6.2f} % of a core", flush=True)
+        print(f"{what:28}{share_of_a_core(pid, seconds):6.2f} % of a core", flush=True)
 
     tell("agent, nobody looking", agent)
     tell("supervisord", supervisord)
     with page_open(url):
         tell("agent, a page open", agent)
-    files.is_busy, files.seconds = True, 1.0
-    time.sleep(full)
-    tell("agent, busy, nobody looking", agent)
-    with page_open(url):
-        tell("agent, busy, a page open", agent)
 
 
 def measure_answers(fleet: Fleet, url: str) -> None:
@@ -157,8 +155,12 @@ def main() -> None:
         files = Files(fleet, names)
         url = eventually(lambda: find(fleet.deployment.address_file), START_SECONDS)
         with files.kept_fresh():
-            measure_shares(fleet, files, url, options.seconds, options.full)
+            measure_shares(fleet, url, options.seconds)
             measure_answers(fleet, url)
+            files.is_busy, files.seconds = True, 1.0
+            time.sleep(options.full)
+            print("the same with a busy fleet")
+            measure_shares(fleet, url, options.seconds)
 
 
 if __name__ == "__main__":

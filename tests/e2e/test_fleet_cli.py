@@ -112,7 +112,7 @@ def test_a_worker_outlives_the_command_but_not_supervisord(deployment: Directory
     # The worker asks the kernel for a signal when its parent dies; it writes its first status after that.
     eventually(lambda: (deployment.base / "run" / "dashboard.json").exists())
     os.kill(supervisord, signal.SIGKILL)
-    eventually(lambda: not is_alive(worker))
+    eventually(lambda: not is_alive(worker), 20)
     deployment.run("status", code=7)
 
 

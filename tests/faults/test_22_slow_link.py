@@ -12,6 +12,8 @@ import threading
 import time
 from typing import Any
 
+import pytest
+
 from tests.faults.conftest import Settle
 from tests.support.background import Background
 from tests.support.fault_matrix import FaultReport
@@ -33,6 +35,7 @@ THROUGH_WITHIN_S = 60.0
 """Half a megabyte, more than a single transaction would hold on a link like this; it takes some 5 s."""
 
 
+@pytest.mark.timeout(300)
 def test_more_is_written_than_the_link_carries(
     launch: Launch,
     settings: dict[str, Any],

@@ -14,6 +14,8 @@ import time
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from tests.faults.conftest import Compare
 from tests.support.fault_matrix import FaultReport
 from tests.support.load import BUSY_S, Load
@@ -29,6 +31,7 @@ NAME = "dashboard"
 MESSAGES = 1000
 
 
+@pytest.mark.timeout(300)
 def test_the_stream_goes_on(
     fleet_directory: Path,
     settings: dict[str, Any],

@@ -90,7 +90,8 @@ def test_lost_in_mid_copy(
     ids = [*TOLD_APART, *(f"d{number}" for number in range(DOCUMENTS_LONG if long_form else DOCUMENTS))]
     load = VersionedLoad(db, ids, [COLLECTION], seed=rng.randrange(2**32))
     load.fill()
-    worker = launch(settings | {"snapshot_mode": "initial", "snapshot_documents_per_second": DOCUMENTS_PER_SECOND})
+    initial = settings | {"snapshot_mode": "initial", "snapshot_documents_per_second": DOCUMENTS_PER_SECOND}
+    worker = launch(initial)
     with load:
         worker.reached()
         for number in range(FAULTS_LONG if long_form else FAULTS):
@@ -101,6 +102,9 @@ def test_lost_in_mid_copy(
             fault_report.recovered(time.monotonic() - back)
             fault_report.count(faults=1)
         assert operations(inbox.messages(), "snapshotCompleted") == [], "the last fault was after the end"
+        worker.kill()
+        worker = launch(initial | {"snapshot_documents_per_second": 0})  # nobody waits for the rest
+        worker.reached(timeout_s=BACK_WITHIN_S)
         completed(inbox, 120)
     messages = copied(worker, writes=load.writes, timeout_s=BACK_WITHIN_S)
     assert len(operations(messages, "snapshotStarted")) == 1

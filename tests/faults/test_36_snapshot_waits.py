@@ -122,10 +122,10 @@ def test_there_is_no_history(
     """Under a load each time that the worker asks for is gone already, or nearly so."""
     mongo_client.admin.command("setParameter", 1, minSnapshotHistoryWindowInSeconds=0)
     try:
-        worker = launch(copying(settings, 0))
-        worker.reached()
         with load:
-            eventually(lambda: worker.status["sequence"] > 500, 60)
+            worker = launch(copying(settings, 0))
+            worker.reached()
+            eventually(lambda: len(operations(inbox.messages(), "insert", "update", "delete")) > 300, interval_s=0.3)
         completed(inbox)
     finally:
         mongo_client.admin.command("setParameter", 1, minSnapshotHistoryWindowInSeconds=SHOWN_FOR_SECONDS)

@@ -26,6 +26,7 @@ from tests.support.doctoring import as_settings
 from tests.support.failing_command import CommandPoint, program
 from tests.support.failing_worker import KILLED
 from tests.support.fault_matrix import FaultReport
+from tests.support.load import STEADY_S
 from tests.support.snapshot_messages import check, completed, operations, twice
 from tests.support.versioned_load import TOLD_APART, VersionedLoad
 from tests.support.waiting import eventually
@@ -112,9 +113,8 @@ class SnapshotCommands:
 @pytest.fixture
 def load(db: Database[Any], rng: Random) -> VersionedLoad:
     """Two collections of documents."""
-    load = VersionedLoad(
-        db, [*TOLD_APART, *(f"d{number}" for number in range(DOCUMENTS))], COLLECTIONS, seed=rng.randrange(2**32), pause_s=0.02
-    )
+    ids = [*TOLD_APART, *(f"d{number}" for number in range(DOCUMENTS))]
+    load = VersionedLoad(db, ids, COLLECTIONS, seed=rng.randrange(2**32), pause_s=STEADY_S)
     load.fill()
     return load
 

@@ -1,8 +1,8 @@
 """Row 53: strangers at the agent's door: silent connections, answers that nobody takes, large messages, hostile Host headers.
 
 Goal: who trickles is not waited for, nothing leads around the token, and large messages are shown in bounded memory.
-Method: the real agent and `watcherctl tail` as processes; a head that comes byte by byte; requests written by hand. Nothing here
-hangs on how busy the machine is, so these tests are not alone as those in test_53_doors_of_the_agent.py are.
+Method: the real agent and `watcherctl tail` as processes; a head that comes byte by byte; requests written by hand. They have
+seconds to spare on a busy machine, so these tests are not alone as those in test_53_doors_of_the_agent.py are.
 """
 
 from __future__ import annotations

@@ -339,7 +339,7 @@ def test_a_handler_that_exits(kafka: Broker, prefix: str, writer: Writer, action
 
 def test_a_handler_that_hangs_is_reported(kafka: Broker, prefix: str, writer: Writer) -> None:
     writer.write([writer.message("insert", key) for key in (1, 2, 3)])
-    service = Service(kafka.bootstrap, prefix, writer.topics, "reported.wait(60); consumer.stop()", "hang_after_ms=500")
+    service = Service(kafka.bootstrap, prefix, writer.topics, "reported.wait(30); consumer.stop()", "hang_after_ms=500")
     returncode, output, log = service.ended()
     assert (returncode, output) == (0, ["1", "2", "finished", "returned"])
     assert "has not returned for" in log

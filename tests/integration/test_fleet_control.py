@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import stat
@@ -9,6 +10,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Iterator
 
 import pytest
 
@@ -196,12 +198,21 @@ def test_disabled_watchers_start_only_by_name(fleet: StandIns) -> None:
     assert fleet.row("b").enabled
 
 
+@contextlib.contextmanager
+def frozen(pid: int) -> Iterator[None]:
+    """A process that does nothing for a while."""
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        os.kill(pid, signal.SIGCONT)
+
+
 def test_no_secret_reaches_the_files(fleet: StandIns) -> None:
     fleet.start([settings("a")])
     fleet.streaming("a")
-    os.kill(fleet.pid("a"), signal.SIGSTOP)  # else one of its files might be gone before it is read
-    texts = [path.read_text(errors="replace") for path in fleet.base.rglob("*") if path.is_file()]
-    os.kill(fleet.pid("a"), signal.SIGCONT)
+    with frozen(fleet.pid("a")):  # else one of its files might be gone before it is read
+        texts = [path.read_text(errors="replace") for path in fleet.base.rglob("*") if path.is_file()]
     assert not [text for text in texts if "hunter2" in text]
     assert (fleet.base / "run" / "supervisor.sock").stat().st_mode & 0o777 == 0o700
 
@@ -214,11 +225,10 @@ def test_what_runs_makes_nothing_that_others_can_read(fleet: StandIns) -> None:
     finally:
         os.umask(before)
     fleet.streaming("a")
-    os.kill(fleet.pid("a"), signal.SIGSTOP)  # else one of its files might be gone before it is looked at
-    made = [path for name in ("run", "log") for path in (fleet.base / name, *(fleet.base / name).rglob("*"))]
+    with frozen(fleet.pid("a")):  # else one of its files might be gone before it is looked at
+        made = [path for name in ("run", "log") for path in (fleet.base / name, *(fleet.base / name).rglob("*"))]
+        readable = [path for path in made if path.stat().st_mode & 0o077]
     assert {"supervisord.log", "a.log", "supervisord.pid", "a.conf"} <= {path.name for path in made}
-    readable = [path for path in made if path.stat().st_mode & 0o077]
-    os.kill(fleet.pid("a"), signal.SIGCONT)
     assert readable == []
 
 

@@ -158,7 +158,7 @@ def dead_letters(kafka: Broker, topic: str, count: int) -> list[tuple[dict[str, 
         records: list[Record] = []
 
         def all_are_there() -> bool:
-            records.extend(consumer.consume(count - len(records), 1.0))
+            records.extend(record for record in consumer.consume(count - len(records), 1.0) if not record.error())
             return len(records) == count
 
         eventually(all_are_there)

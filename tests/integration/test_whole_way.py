@@ -33,7 +33,7 @@ from tests.support.snapshot_messages import operations, steps_back, twice
 from tests.support.waiting import eventually
 from tests.support.whole_way import COLLECTIONS, Author, Copy, Rename, check_events
 from tests.support.whole_way_scripts import Life, Script, scripts
-from tests.support.worker import OPERATIONS, Inbox, WorkerProcess, watcher_settings
+from tests.support.worker import OPERATIONS, STOP_TIMEOUT_S, Inbox, WorkerProcess, watcher_settings
 from watcher.model import Delivered
 from watcher.position import snapshot_change
 from watcher.sandbox.kafka import Broker
@@ -57,7 +57,7 @@ def end(worker: WorkerProcess, life: Life) -> None:
     """End the worker, unless it has died at its point already."""
     time.sleep(life.after_ms / 1000)
     worker.signal(signal.SIGTERM if life.orderly else signal.SIGKILL)
-    worker.wait()
+    worker.wait(STOP_TIMEOUT_S)
 
 
 def starter_of_copies(settings: Document) -> Callable[[Copy], bool]:

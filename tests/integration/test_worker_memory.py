@@ -19,6 +19,7 @@ Document = dict[str, Any]
 LARGE_DOCUMENTS, LARGE_BYTES, LARGER_BY_BYTES = 12, 5_000_000, 400_000
 MEDIUM_BYTES, SMALL_BYTES = 100_000, 300
 WRITES_BETWEEN = 60
+AT_REST_S = 20.0
 KEPT_MB = 15
 """Memory that may stay behind of documents of which each alone can be nearly as large."""
 
@@ -66,18 +67,18 @@ def test_large_documents_take_little_memory_and_give_it_back(
     worker.signal(signal.SIGCONT)
     inbox.records(messages)
     assert peak_rss_mb(worker.pid) < RSS_LIMIT_MB
-    eventually(lambda: own_memory_is_below(worker, before + KEPT_MB))
+    eventually(lambda: own_memory_is_below(worker, before + KEPT_MB), AT_REST_S)
 
 
 def test_an_idle_worker_is_small_also_after_work(launch: Launch, settings: Document, inbox: Inbox, db: Database[Document]) -> None:
     """Without giving it back at rest the worker keeps 14 MB of the backlog."""
     worker = launch(settings)
     worker.reached()
-    eventually(lambda: own_memory_is_below(worker, IDLE_OWN_MB))
+    eventually(lambda: own_memory_is_below(worker, IDLE_OWN_MB), AT_REST_S)
     idle = own_mb(worker)
     worker.signal(signal.SIGSTOP)
     for _ in range(BACKLOG // 1000):
         db.users.insert_many([{"text": "x" * SMALL_BYTES} for _ in range(1000)])
     worker.signal(signal.SIGCONT)
     inbox.records(BACKLOG)
-    eventually(lambda: own_memory_is_below(worker, idle + KEPT_OF_BACKLOG_MB))
+    eventually(lambda: own_memory_is_below(worker, idle + KEPT_OF_BACKLOG_MB), AT_REST_S)

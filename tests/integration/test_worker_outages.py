@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from pymongo.database import Database
 
-from tests.support.load import Load
+from tests.support.load import BUSY_S, Load
 from tests.support.mongodb_faults import check_arrival
 from tests.support.oracle import Oracle
 from tests.support.own_kafka import own_broker
@@ -68,7 +68,7 @@ def test_kafka_is_cut_off_and_comes_back(
     worker = launch(settings | {"kafka_brokers": kafka_proxy.address, "kafka": SHORT})
     worker.reached()
     oracle = Oracle(db)
-    with Load(oracle):
+    with Load(oracle, pause_s=BUSY_S):
         inbox.records(20)
         kafka_proxy.refuse()
         status = worker.reached("waiting", timeout_s=WRITE_SECONDS + 20)  # a commit that is cut off is waited for that long

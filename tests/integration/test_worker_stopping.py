@@ -15,7 +15,7 @@ from tests.support.load import BUSY_S, Load
 from tests.support.oracle import Oracle
 from tests.support.proxy import TcpProxy
 from tests.support.waiting import eventually
-from tests.support.worker import START_TIMEOUT_S, Inbox, Launch
+from tests.support.worker import START_TIMEOUT_S, STOP_TIMEOUT_S, Inbox, Launch
 
 pytest_plugins = ["tests.support.worker_fixtures"]
 
@@ -28,7 +28,7 @@ def test_asked_to_stop_it_ends_with_0_and_says_so(number: signal.Signals, launch
     worker = launch(settings)
     worker.reached()
     worker.signal(number)
-    assert worker.wait() == 0
+    assert worker.wait(STOP_TIMEOUT_S) == 0
     assert worker.status["state"] == "stopped"
     assert worker.log[-1]["event"] == "stopped"
 

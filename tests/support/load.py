@@ -13,11 +13,14 @@ from tests.support.oracle import Oracle
 COLLECTIONS = ("users", "organizations", "practitioners")
 
 STEADY_S = 0.02
-"""Pause between two writes of a load whose rate proves nothing: 40 writes a second, half of the processor's time of BUSY_S."""
+"""Pause between two writes of a load whose rate proves nothing: some 40 writes a second."""
+
+OPEN_S = 0.01
+"""Pause of a load under which a transaction is open most of the time, so that a fault hits one."""
 
 BUSY_S = 0.002
 """Pause of a load that shall fill transactions, or come to a number of writes soon: 140 writes a second. Worker, broker and mongod
-together then take 0.6 of a core."""
+together then take 0.6 of a core, twice as much as with STEADY_S."""
 
 
 class Load(Background):

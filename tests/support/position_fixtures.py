@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tests.support.fault_matrix import FaultReport
-from tests.support.load import Load
+from tests.support.load import OPEN_S, Load
 from tests.support.oracle import Oracle
 from tests.support.position_commands import PositionCommands, Repositioned
 from tests.support.worker import Inbox, Launch
@@ -35,4 +35,4 @@ def watched(
 @pytest.fixture
 def load(oracle: Oracle, rng: Random) -> Load:
     """A load that a `with` block begins."""
-    return Load(oracle, seed=rng.randrange(2**32))
+    return Load(oracle, seed=rng.randrange(2**32), pause_s=OPEN_S)

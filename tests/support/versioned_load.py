@@ -17,7 +17,7 @@ from pymongo.database import Database
 from pymongo.errors import PyMongoError
 
 from tests.support.background import Background
-from tests.support.load import STEADY_S
+from tests.support.load import BUSY_S
 
 IDS: list[Any] = [
     MinKey(), None, -1, 0.5, 3, Int64(2**40), Decimal128("7.25"), "", "a", "ö", {}, {"a": 1}, {"a": "x"}, Binary(b"\1\2", 0),
@@ -35,7 +35,7 @@ class VersionedLoad(Background):
     """
 
     def __init__(
-        self, db: Database[Any], ids: Sequence[Any], collections: Sequence[str], *, seed: int, pause_s: float = STEADY_S
+        self, db: Database[Any], ids: Sequence[Any], collections: Sequence[str], *, seed: int, pause_s: float = BUSY_S
     ) -> None:
         super().__init__(self._run, f"versioned-load-{seed}")
         # Only what a majority has can be in a change stream, and is never rolled back.

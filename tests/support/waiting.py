@@ -14,8 +14,8 @@ PAUSES = 10
 
 
 def eventually(attempt: Callable[[], T], timeout_s: float = 60.0, interval_s: float = 0.02) -> T:
-    """Return what `attempt` gives, as soon as that is true; at the deadline AssertionError: the last one it raised, or ours. No
-    promise of the product's is as long as the deadline unless it is named: that is for machines that are busy.
+    """Return what `attempt` gives, as soon as that is true; at the deadline AssertionError: the last one it raised, or ours.
+    The default is no promise of the product's: a test of a promise names its own deadline.
 
     After an attempt that takes its time, such as asking Kafka, the pause is PAUSES times as long: the processor is for what is
     waited for.

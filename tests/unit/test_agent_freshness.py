@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import subprocess
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -176,7 +177,7 @@ def test_states_are_told_at_once_and_figures_now_and_then(seen: Seen, monkeypatc
     clock = [1000.0]
     announced: list[float] = []
     monkeypatch.setattr(freshness, "time", SimpleNamespace(monotonic=lambda: clock[0], time=time.time))
-    monkeypatch.setattr(type(seen.view.changes), "has_listeners", True)
+    monkeypatch.setattr(seen.view.changes, "followers", 1)
     keeper = _Keeper(seen.view, lambda: announced.append(clock[0]))
 
     def look_after(seconds: float, **changes: Any) -> None:
@@ -230,7 +231,7 @@ def test_what_the_page_shows_beside_figures_is_told_at_once(
     seen: Seen, monkeypatch: pytest.MonkeyPatch, change: Callable[[Seen], None]
 ) -> None:
     announced: list[bool] = []
-    monkeypatch.setattr(type(seen.view.changes), "has_listeners", True)
+    monkeypatch.setattr(seen.view.changes, "followers", 1)
     keeper = _Keeper(seen.view, lambda: announced.append(True))
     keeper._tell()
     keeper._tell()
@@ -244,14 +245,32 @@ def test_whoever_begins_to_look_and_the_end_cut_the_pause_short(seen: Seen) -> N
     """The pause would last for minutes, and each way out of it is waited for with a deadline."""
     changes = seen.view.changes
 
-    async def look_after_a_pause() -> None:
+    class Arrivals(threading.Event):
+        """Tells when the pause waits for somebody."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.are_waited_for = threading.Event()
+
+        def wait(self, timeout: float | None = None) -> bool:
+            self.are_waited_for.set()
+            return super().wait(timeout)
+
+    async def paused() -> asyncio.Task[None]:
+        changes._arrived = arrivals = Arrivals()
         pausing = asyncio.create_task(asyncio.to_thread(changes.pause, 0.0, 600.0))
+        assert await asyncio.to_thread(arrivals.are_waited_for.wait, DEADLINE_S)
+        return pausing
+
+    async def look_after_a_pause() -> None:
+        pausing = await paused()
         following = asyncio.create_task(changes.wait(600, changes.count))
         await asyncio.wait_for(pausing, DEADLINE_S)
-        assert changes.has_listeners
-        pausing = asyncio.create_task(asyncio.to_thread(changes.pause, 600.0, 600.0))
+        changes.announce()
+        await asyncio.wait_for(following, DEADLINE_S)
+        pausing = await paused()
         changes.close()
-        await asyncio.wait_for(asyncio.gather(pausing, following), DEADLINE_S)
+        await asyncio.wait_for(pausing, DEADLINE_S)
 
     asyncio.run(look_after_a_pause())
     changes.pause(600.0, 600.0)

@@ -74,7 +74,7 @@ def test_each_row_says_its_goal_and_its_method(module: Path) -> None:
 
 
 def test_no_number_has_two_faults() -> None:
-    """A row may have several modules, which say the same of it."""
+    """A row may have several modules, as long as they name the same fault."""
     faults = {
         (row_number(module.name), fault_named_in(ast.get_docstring(ast.parse(module.read_text())) or "")) for module in MODULES
     }

@@ -22,12 +22,17 @@ class LeaseByHand:
     def __init__(self, level: bool) -> None:
         self.level = level
         self.is_decided = True
+        self.has_trouble = False
         self.left = False
-        self.on_decision: Callable[[], None] = lambda: None
+        self.on_news: Callable[[], None] = lambda: None
 
     def decide(self, *, level: bool) -> None:
         self.level, self.is_decided = level, True
-        self.on_decision()
+        self.on_news()
+
+    def fail(self) -> None:
+        self.has_trouble = True
+        self.on_news()
 
     def turn(self) -> bool:
         return self.level
@@ -99,6 +104,27 @@ def test_a_wait_ends_when_the_group_decides(level: bool) -> None:
     begun = time.monotonic()
     worker.wait(30)
     assert time.monotonic() - begun < 5
+
+
+def test_a_wait_ends_when_the_worker_cannot_stay_in_the_group() -> None:
+    """Such as a standby that has lost its right to it: it should say so, and not after its next look at who is active."""
+    worker, lease = tenure(False)
+    worker.next_turn()
+    Timer(0.05, lease.fail).start()
+    begun = time.monotonic()
+    worker.wait(30)
+    assert time.monotonic() - begun < 5
+
+
+def test_a_trouble_that_is_known_does_not_end_a_wait() -> None:
+    """An outage is looked at with growing pauses, however often the lease's thread tries."""
+    worker, lease = tenure(False)
+    lease.fail()
+    worker.next_turn()
+    lease.fail()
+    begun = time.monotonic()
+    worker.wait(0.2)
+    assert time.monotonic() - begun >= 0.2
 
 
 def test_a_wait_does_not_end_when_the_group_decides_as_before() -> None:

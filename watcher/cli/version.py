@@ -12,6 +12,11 @@ import click
 import watcher
 
 JSON_VERSION = 1
+PARTS_IN_C = (
+    "watcher._bson_elements",
+    "watcher.kafka.transactions._enqueue",
+    "watcher.messages.serializations._bson_json",
+)
 LIBRARIES = ("confluent-kafka", "pymongo", "supervisor", "pydantic")
 
 
@@ -21,10 +26,10 @@ def version(json_: bool) -> None:
     """Show the versions of watcherctl, of Python, and of the libraries on which its behaviour depends."""
     versions = {"watcherctl": watcher.__version__, "Python": platform.python_version()}
     versions |= {library: version_of(library) for library in LIBRARIES}
-    compiled = find_spec("watcher.messages.serializations._bson_json") is not None
+    compiled = all(map(find_spec, PARTS_IN_C))
     if json_:
         click.echo(json.dumps({"version": JSON_VERSION, "versions": versions, "compiled": compiled}, indent=2))
         return
     for name, number in versions.items():
         click.echo(f"{name} {number}")
-    click.echo("messages are made in " + ("C" if compiled else "Python, which is slower: _bson_json.c was not compiled"))
+    click.echo("messages are made in " + ("C" if compiled else "Python, which is slower: the parts in C were not compiled"))

@@ -1,7 +1,7 @@
 """The lease of a watcher that may run on several hosts: membership in one of Kafka's groups, kept by a thread of its own.
 
 The group `<kafka_client_id>.lease` shares out the watcher's position topic, which has one partition: who is assigned it has the
-lease. Nothing is consumed. Callbacks set a level and nothing else, and the main loop reads it when it likes (`lease_rules.py`).
+lease. Nothing is consumed. Callbacks set a level and wake the main loop, which decides what to do (`lease_rules.py`).
 """
 
 from __future__ import annotations
@@ -47,8 +47,8 @@ class Lease:
         self._waited_at = waited_at
         self._turned_at = clock()
         self._left_at: float | None = None
-        self.on_decision: Callable[[], None] = lambda: None
-        """Called in the lease's thread after each change of what `turn` and `is_decided` tell."""
+        self.on_news: Callable[[], None] = lambda: None
+        """Called in the lease's thread when `turn`, `is_decided` or `has_trouble` may tell something else than before."""
         self._level = False
         self.is_decided = False
         """True while this worker is in the group, and the group has said whether it has the lease."""
@@ -85,6 +85,11 @@ class Lease:
         if trouble := self._trouble:
             raise trouble
 
+    @property
+    def has_trouble(self) -> bool:
+        """True if `check` would raise an error."""
+        return self._trouble is not None
+
     def close(self) -> None:
         """Leave the group, so that another worker has the lease at once; returns after LEAVE_SECONDS at the latest."""
         self._ended.set()
@@ -97,6 +102,7 @@ class Lease:
                     self._be_member()
             except Exception as error:  # noqa: BLE001 - also a bug: it is the main loop that raises it
                 self._trouble = error
+                self.on_news()
             self._ended.wait(AGAIN_SECONDS)
 
     @property
@@ -130,7 +136,8 @@ class Lease:
             consumer.subscribe([settings.position_topic], on_assign=self._gained, on_revoke=self._lost, on_lost=self._lost)
             yield consumer
         finally:
-            self._decide(level=False, is_decided=False)  # first: leaving takes a moment
+            self._level = self.is_decided = False  # first: leaving takes a moment
+            self.on_news()
             # `close` alone does not tell the group, if this member has been assigned nothing (librdkafka 2.16, cooperative-sticky).
             consumer.unsubscribe()
             consumer.poll(POLL_SECONDS)
@@ -138,12 +145,12 @@ class Lease:
 
     def _gained(self, _: Consumer, partitions: list[TopicPartition]) -> None:
         """Note an assignment. It is empty after a rebalance that gives this worker nothing new."""
-        self._decide(level=self._level or bool(partitions), is_decided=True)
+        self.is_decided = True
+        if partitions:
+            self._level = True
+        self.on_news()
 
     def _lost(self, _: Consumer, partitions: list[TopicPartition]) -> None:
         if partitions:
-            self._decide(level=False, is_decided=self.is_decided)
-
-    def _decide(self, *, level: bool, is_decided: bool) -> None:
-        self._level, self.is_decided = level, is_decided
-        self.on_decision()
+            self._level = False
+            self.on_news()

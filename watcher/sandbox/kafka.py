@@ -124,12 +124,12 @@ class ApacheKafka(Broker):
 
     def ports(self) -> Sequence[int]:
         """All ports of 127.0.0.1 on which the broker will listen."""
-        return (self.port, self.controller_port, *(() if self.proxy_port is None else (self.behind_proxy_port,)))
+        return [int(listener.rpartition(":")[2]) for listener in self._settings()["listeners"].split(",")]
 
     def prepare(self) -> None:
         """Write server.properties. At the first start, also format the storage."""
         super().prepare()
-        lines = [f"{key}={value}" for key, value in {**self._defaults(), **self._proxied(), **self.properties}.items()]
+        lines = [f"{key}={value}" for key, value in self._settings().items()]
         self._config.write_text("\n".join(lines) + "\n")
         if not self._data.exists():
             self._format()
@@ -157,6 +157,9 @@ class ApacheKafka(Broker):
     def _java(self, main: str, *arguments: str | Path, options: list[str]) -> list[str | Path]:
         archive = [f"-XX:SharedArchiveFile={self.home.classes}"] if self.home.classes else []
         return [self.home.java, *self.jvm_options, *archive, *options, "-cp", f"{self.home.libs}/*", main, *arguments]
+
+    def _settings(self) -> dict[str, str]:
+        return {**self._defaults(), **self._proxied(), **self.properties}
 
     def _defaults(self) -> dict[str, str]:
         return {

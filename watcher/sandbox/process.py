@@ -134,7 +134,8 @@ class Server(ABC):
         if taken := next((port for port in self.ports() if not is_free(port)), None):
             # The server must not find this out itself: whoever has the port might answer in its place, or the server answers on one
             # of several ports before it ends for want of another.
-            raise SandboxError(f"{self.name} cannot listen on 127.0.0.1:{taken}: the port is taken.", hint="choose another port")
+            hint = "choose another port" if taken == self.port else "start it again: it chooses this port itself"
+            raise SandboxError(f"{self.name} cannot listen on 127.0.0.1:{taken}: the port is taken.", hint=hint)
         self.prepare()
         launching = _launcher.submit(self._launch)
         try:

@@ -47,8 +47,10 @@ class StopRequest(threading.Event):
         self._listeners: list[Callable[[], None]] = []
 
     def tell(self, listener: Callable[[], None]) -> None:
-        """Call `listener` when the event is set."""
+        """Call `listener` when the event is set; at once if it is."""
         self._listeners.append(listener)
+        if self.is_set():
+            listener()
 
     def set(self) -> None:
         super().set()

@@ -19,13 +19,14 @@ class Tenure:
         self._stopping = stopping
         self._lease = lease
         self._news = threading.Event()
-        """Set when the worker is told to stop, and when the group has decided."""
+        """Set when the worker is told to stop, and when there is news of the lease."""
         stopping.tell(self._news.set)
         if lease:
-            lease.on_decision = self._news.set
+            lease.on_news = self._news.set
         self._displaced_at: float | None = None
         self._level = True
         self._was_decided = True
+        self._had_trouble = False
 
     def use(self, settings: Settings) -> None:
         """Have the lease use `settings`, which differ only in credentials."""
@@ -35,6 +36,7 @@ class Tenure:
     def next_turn(self) -> Turn:
         """Return what the worker does next."""
         self._was_decided = self.is_decided  # before the level, which may come with it
+        self._had_trouble = self._has_trouble
         self._level = self._has_lease
         turn = next_turn(self._level, self._displaced_at, time.monotonic())
         if turn is not Turn.WAIT:
@@ -67,8 +69,8 @@ class Tenure:
             self._lease.another_has_it()
 
     def wait(self, seconds: float) -> None:
-        """Wait so many seconds, or until the worker is told to stop, or the group has decided anew about the lease since
-        `next_turn`."""
+        """Wait so many seconds, or until the worker is told to stop, or since `next_turn` the group has decided anew about the
+        lease or the worker has come to be in trouble with it."""
         ends = time.monotonic() + seconds
         while (left := ends - time.monotonic()) > 0 and not self._has_changed and not self._stopping.is_set():
             self._news.wait(left)
@@ -91,7 +93,12 @@ class Tenure:
 
     @property
     def _has_changed(self) -> bool:
-        return self._has_lease is not self._level or self.is_decided is not self._was_decided
+        has_decided = self._has_lease is not self._level or self.is_decided is not self._was_decided
+        return has_decided or (self._has_trouble and not self._had_trouble)
+
+    @property
+    def _has_trouble(self) -> bool:
+        return self._lease is not None and self._lease.has_trouble
 
     @property
     def _has_lease(self) -> bool:

@@ -12,13 +12,10 @@ import pytest
 from tests.support.apache_kafka import BROKER_USED
 from tests.support.hosts import NAME, Host, two_hosts
 from tests.support.kafka_cluster import KafkaCluster
-from tests.support.load import Load
+from tests.support.load import OPEN_S, Load
 from tests.support.oracle import Oracle
 from tests.support.own_kafka import home_or_skip
 from watcher.sandbox.mongod import ReplicaSet
-
-HOSTS_S = 0.05
-"""Pause between two writes: three brokers and three mongods keep each, which takes three times as much of the processor."""
 
 
 @pytest.fixture(scope="package")
@@ -53,4 +50,4 @@ def hosts(host_directories: tuple[Path, Path], settings: dict[str, Any]) -> Iter
 @pytest.fixture
 def load(oracle: Oracle, seed: int) -> Load:
     """A steady load, in a `with` block of its own."""
-    return Load(oracle, seed=seed, pause_s=HOSTS_S)
+    return Load(oracle, seed=seed, pause_s=OPEN_S)

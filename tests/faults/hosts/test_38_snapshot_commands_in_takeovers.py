@@ -20,10 +20,10 @@ from typing import Any
 import pytest
 from pymongo.database import Database
 
-from tests.faults.hosts.conftest import HOSTS_S
 from tests.faults.test_38_snapshot_commands import COLLECTIONS, DOCUMENTS, LONGEST_COMMAND_S, SLOWLY, SnapshotCommands, likely
 from tests.support.fault_matrix import FaultReport
 from tests.support.hosts import TAKEOVER_TIMEOUT_S
+from tests.support.load import STEADY_S
 from tests.support.snapshot_messages import check, completed, operations, twice
 from tests.support.versioned_load import TOLD_APART, VersionedLoad
 from tests.support.worker import Inbox, WorkerProcess
@@ -39,7 +39,7 @@ ENDS: tuple[Callable[[WorkerProcess], object], ...] = (WorkerProcess.kill, Worke
 def load(db: Database[Any], rng: Random) -> VersionedLoad:
     """Two collections of documents."""
     ids = [*TOLD_APART, *(f"d{number}" for number in range(DOCUMENTS))]
-    load = VersionedLoad(db, ids, COLLECTIONS, seed=rng.randrange(2**32), pause_s=HOSTS_S)
+    load = VersionedLoad(db, ids, COLLECTIONS, seed=rng.randrange(2**32), pause_s=STEADY_S)
     load.fill()
     return load
 

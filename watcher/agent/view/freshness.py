@@ -84,7 +84,7 @@ class _Keeper:
             self._next_sample = max(self._next_sample + STEP_SECONDS, now)
 
     def _tell(self) -> None:
-        if not self._view.changes.has_listeners or (now := _noticeable(self._view)) == self._told:
+        if not self._view.changes.followers or (now := _noticeable(self._view)) == self._told:
             return
         calm = max(CALM_SECONDS, CALM_SECONDS_EACH * len(self._view.survey.rows))
         if now[0] != self._told[0] or time.monotonic() - self._told_at >= calm:
@@ -94,10 +94,7 @@ class _Keeper:
     def _restart_hung(self) -> None:
         """Restart hung workers in threads: stopping an unresponsive worker takes 20 s. A new round waits until all are done."""
         view = self._view
-        done = {task for task in self._restarts if task.done()}
-        self._restarts -= done
-        for task in done:
-            task.result()  # a bug is told as one of looking
+        self._restarts = {task for task in self._restarts if not task.done()}
         names = hung.overdue(view.survey, view.supervised.processes, view.agent.restart_hung_after_seconds)
         due = self._hung.due(names, time.monotonic())
         for name in () if self._restarts else due:

@@ -73,6 +73,8 @@ def restart(fleet: Fleet, name: str, counts: Counter[str]) -> None:
         fleet.supervisord.start(name)
     except FleetError as error:
         logger.error("%s could not be restarted: %s", name, error)
+    except Exception:  # nobody asks the thread how it fared
+        logger.exception("%s could not be restarted", name)
     else:
         counts[name] += 1
         logger.info("%s has been restarted", name)

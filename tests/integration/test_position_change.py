@@ -265,11 +265,15 @@ def test_show_tells_of_a_position_that_mongodb_no_longer_holds(settings: Documen
 
 
 class InterruptedSink(KafkaSink):
-    """One whose first claim comes late: `meanwhile` is called once it has fenced its predecessor."""
+    """One whose next claim comes late: `before_fencing` is called, and `meanwhile` once it has fenced its predecessor."""
 
+    before_fencing: Callable[[], object] | None = None
     meanwhile: Callable[[], object] | None = None
 
     def _new_writer(self) -> Writer:
+        if before_fencing := self.before_fencing:
+            self.before_fencing = None
+            before_fencing()
         writer = super()._new_writer()
         if meanwhile := self.meanwhile:
             self.meanwhile = None
@@ -289,6 +293,18 @@ def test_a_worker_that_takes_over_during_a_command_tells_of_it(settings: Documen
         with pytest.raises(TakenOver, match="a command is done: set to the present"):
             sink.open()
         assert sink.open().token == target
+
+
+def test_a_command_that_comes_and_goes_before_a_worker_fences_it_is_told_once(settings: Document) -> None:
+    """The worker opens again and again, as in an outage of MongoDB, and its claim hides that of the command."""
+    ours, token = as_settings(settings), present(settings)
+    with closing(InterruptedSink(ours, Owner("ours", "somewhere", 1), Delivered())) as sink:
+        sink.deliver([], sink.open().moved(token))
+        sink.before_fencing = lambda: change(ours, Delivered(), token, "set to the present")
+        with pytest.raises(TakenOver, match="a command is done: set to the present"):
+            sink.open()
+        assert sink.open().token == token
+        assert sink.open().token == token
 
 
 def test_show(launch: Launch, settings: Document, inbox: Inbox, db: Db, position: Position) -> None:

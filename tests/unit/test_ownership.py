@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import nullcontext
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
@@ -139,6 +140,34 @@ def test_a_command_says_of_the_worker_whether_that_goes_on(live: bool) -> None:
     position = json.loads(command.position_text(Position("dashboard", OURS, TOKEN)))
     assert ("live" in position, position["by"], position["id"]) == (live, "command", "6f1c")
     assert "waitSeconds" not in position
+
+
+def test_a_command_that_came_between_look_and_claim_is_told_once() -> None:
+    """A switchover would have no effect otherwise."""
+    worker = claimed()
+    for told in (True, False):
+        worker.before_claim(saved(Stamp(OURS)), 0.0)
+        worker.claimed()
+        with pytest.raises(TakenOver) if told else nullcontext() as caught:
+            worker.after_claim(Saved(stamp=Stamp(OURS), written=DONE))
+        assert not caught or caught.value.done == REWIND.what
+
+
+def test_a_command_that_was_told_before_the_claim_is_not_told_again() -> None:
+    worker = claimed()
+    with pytest.raises(TakenOver):
+        worker.before_claim(saved(DONE), 0.0)
+    worker.before_claim(saved(DONE), 0.0)
+    worker.claimed()
+    worker.after_claim(Saved(stamp=Stamp(OURS), written=DONE))
+
+
+def test_commands_before_our_first_claim_are_no_news() -> None:
+    worker = ownership()
+    for _ in range(2):
+        worker.before_claim(saved(DONE), 0.0)
+        worker.claimed()
+        worker.after_claim(Saved(stamp=Stamp(OURS), written=DONE))
 
 
 def test_a_worker_says_that_it_goes_on() -> None:

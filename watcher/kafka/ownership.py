@@ -39,7 +39,8 @@ class Ownership:
         self._owner = owner
         self._command = command
         self._live = True
-        self._claimed = self._has_looked = False
+        self._claimed = self._was_claimed = self._has_looked = False
+        self._written: Stamp | None = None
         self._active_since: str | None = None
         self._patience = Patience()
         self.delivered = delivered
@@ -71,6 +72,7 @@ class Ownership:
         """Look at what stands there before our name does; `now` is a monotonic time. Errors: those of `judge`; TakenOver for a
         command that has to wait for another one."""
         self.learn(saved.delivered)
+        self._was_claimed = self._claimed
         if self._command is None:
             self.judge(saved, now)
         elif saved.stamp:
@@ -78,6 +80,13 @@ class Ownership:
             step, self._patience = as_command(saved.stamp, self._command, self._patience, now)
             if step is NextStep.WAIT:
                 raise _taken_over(saved.stamp)
+
+    def after_claim(self, saved: Saved) -> None:
+        """Look whose position stands there now that our name does. A command may have come and gone between the look before and our
+        claim. Errors: TakenOver for such a command, once, so that a worker that was the owner is told of it."""
+        known, self._written = (self._written, self._patience.newest), saved.written
+        if self._was_claimed and saved.written and saved.written.command and saved.written not in known:
+            raise _taken_over(saved.written)
 
     def judge(self, saved: Saved, now: float) -> None:
         """Compare a worker's name with the one that stands there. Before ours stood there once, only a command that has come since

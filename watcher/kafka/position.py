@@ -202,6 +202,7 @@ def delivered_up_to(position: Position) -> Delivered:
 @dataclass(frozen=True, slots=True)
 class Saved:
     """Content of the position topic: the last position, None if there is none, and the stamp of the newest position or claim.
+    `written` is the stamp of the last position alone.
 
     `emptied`: there is no position, and Kafka has deleted the topic's beginning. `newest_snapshot` is the snapshot under way, or
     else the last one that ended; those who do not ask for it get that only if it lies near the end. `received_at` is when Kafka
@@ -210,6 +211,7 @@ class Saved:
 
     position: Position | None = None
     stamp: Stamp | None = None
+    written: Stamp | None = None
     emptied: bool = False
     newest_snapshot: Snapshot | None = None
     received_at: float | None = None

@@ -128,6 +128,7 @@ class PositionReader:
         return Saved(
             position=position,
             stamp=load_stamp(newest.text) if newest else None,
+            written=load_stamp(last[POSITION_KEY].text) if POSITION_KEY in last else None,
             emptied=POSITION_KEY not in last and first > 0,
             newest_snapshot=newest_snapshot_of(position, text),
             received_at=newest.received_at if newest else None,

@@ -90,6 +90,7 @@ class KafkaSink:
             self._ownership.before_claim(reader.read_so_far(), time.monotonic())
             self._claim()
             saved = reader.read()
+            self._ownership.after_claim(saved)
             if self._ownership.is_first_start(saved):
                 self._ownership.learn(earlier_messages(self._settings, self._troubles.append))
         self.newest_snapshot = saved.newest_snapshot

@@ -94,6 +94,10 @@ class Batch:
     lack because they were too large for MongoDB itself. `failed` says that the user's pipeline fails on the events. `more` means
     that as many events came as were requested, so the next ones are most likely there already. `size` is the number of bytes that
     came over the network. `token_of` returns the position after one of the events.
+
+    `rows` of the events are documents of a snapshot, and so many as are `behind` follow them. `rows_token` is the position at which
+    they stand. `snapshot` is the state before them, and `snapshot_at` gives it after some of them. `superseded` maps the number of
+    an event to that of a row which needs no message of its own, once the event has one with the whole document.
     """
 
     events: Sequence[bytes]
@@ -111,16 +115,23 @@ class Batch:
     is_whole: bool = True
     snapshot: Snapshot | None = None
     rows: int = 0
+    behind: int = 0
+    rows_token: ResumeToken = field(default_factory=dict)
     snapshot_at: Callable[[int], Snapshot] | None = None
     superseded: Mapping[int, int] = field(default_factory=dict)
 
+    @property
+    def before(self) -> int:
+        """Number of events before the rows; of all if there are none."""
+        return len(self.events) - self.rows - self.behind
+
     def position_after(self, events: int) -> ResumeToken:
         """Return the position after the first `events` of the batch; `events` is at least one."""
-        return self.token if events > len(self.events) - self.rows else self.token_of(self.events[events - 1])
+        return self.rows_token if 0 < events - self.before <= self.rows else self.token_of(self.events[events - 1])
 
     def snapshot_after(self, events: int) -> Snapshot | None:
         """Return the snapshot after the first `events` of the batch."""
-        rows = events - len(self.events) + self.rows
+        rows = min(events - self.before, self.rows)
         return self.snapshot_at(rows) if self.snapshot_at and rows > 0 else self.snapshot
 
 

@@ -95,7 +95,7 @@ class Interleaver:
         """Yield the reply's events, and a chunk between them if one can be read at this reply."""
         place, read = self._later_chunk(self._later, reply) if self._later else self._chunk(reply)
         if place and read and read.documents:
-            yield from self._with_rows(reply, place, read)
+            yield self._with_rows(reply, place, read)
         else:
             if place and read and read.last:  # no document passed the pipeline
                 self._course.goes_on(replace(self._course.running, last=read.last))
@@ -149,22 +149,23 @@ class Interleaver:
         self._pace.read(len(read.documents), sum(map(len, read.documents)), now - begun, now, busy=busy, seen=read.seen)
         return read
 
-    def _with_rows(self, reply: Batch, place: ChunkPlace, read: Read) -> Iterator[Batch]:
-        snapshot, documents, events = self._course.running, read.documents, reply.events[: place.events]
-        namespace = self._course.namespace
-        yield replace(
+    def _with_rows(self, reply: Batch, place: ChunkPlace, read: Read) -> Batch:
+        """Put a chunk between the reply's events. While events come, one transaction is committed after the other, so that they
+        gather meanwhile and none of them waits for two."""
+        snapshot, documents, namespace = self._course.running, read.documents, self._course.namespace
+        events, behind = reply.events[: place.events], reply.events[place.events :]
+        self._course.goes_on(advanced(snapshot, read, len(documents)))
+        return replace(
             reply,
-            events=[*events, *row_events(documents, snapshot, namespace, place.at)],
-            token=reply.position_after(place.events) if events else self._token if reply.events else reply.token,
-            more=True,
+            events=[*events, *row_events(documents, snapshot, namespace, place.at), *behind],
+            more=not reply.events,
             snapshot=snapshot,
             rows=len(documents),
+            behind=len(behind),
+            rows_token=reply.position_after(place.events) if events else self._token if reply.events else reply.token,
             snapshot_at=lambda rows: advanced(snapshot, read, rows),
             superseded=superseded_rows(documents, events, namespace),
         )
-        self._course.goes_on(advanced(snapshot, read, len(documents)))
-        if reply.events:
-            yield self._noted(replace(reply, events=reply.events[place.events :], notices=(), size=0))
 
     def _without_rows(self, reply: Batch) -> Iterator[Batch]:
         """Yield the reply, cut after each rename, so that its transaction notes what has to be read again."""

@@ -127,5 +127,6 @@ def _stretch_end(batch: Batch, first: int, needless: set[int]) -> int:
     are made."""
     if not batch.superseded:
         return len(batch.events)
-    rows = len(batch.events) - batch.rows
-    return rows if first < rows else next((at for at in range(first, len(batch.events)) if at + 1 in needless), len(batch.events))
+    if first < batch.before:
+        return batch.before
+    return next((at for at in range(first, len(batch.events)) if at + 1 in needless), len(batch.events))

@@ -235,15 +235,13 @@ def test_cancelling_changes_nothing(tab: Page, fleet: RealFleet) -> None:
     assert fleet.process("analytics").pid == pid
 
 
-DETAILS_ARE_LOADED = (
-    "performance.getEntriesByType('resource').filter(({name}) => /(charts|log|messages).js$/.test(name)).length >= 3"
-)
-"""JavaScript: the scripts of a watcher's page have come. One that could not be loaded would be an error of the page."""
+LOAD_DETAILS = "Promise.all(['charts', 'log', 'messages'].map((script) => import(`/static/${script}.js`))).then(() => null)"
+"""JavaScript that waits for a page's scripts and all that they import. What could not be loaded would be an error of the page."""
 
 
 def test_the_connection_comes_back_by_itself(tab: Page, fleet: RealFleet) -> None:
     tab.goto("/watchers/dashboard")
-    tab.wait_for_function(DETAILS_ARE_LOADED)
+    tab.evaluate(LOAD_DETAILS)
     connection = tab.locator("#connection")
     expect(connection).to_have_text("live", timeout=DEADLINE_MS)
     tab.route("**/*", lambda route: route.abort())  # else supervisord may have the agent back before we have looked

@@ -26,6 +26,9 @@ NOT_ABOUT_CREDENTIALS = (
 )
 """Words of an authentication that did not get so far: the broker was restarting, or whoever gives out tokens is down."""
 
+_TAKEN_ALONG = "Local: Authentication failure"
+"""librdkafka's words for a request that a login has taken along. What became of that login it tells apart, of the connection."""
+
 _TOKEN_REFUSED = re.compile(r'"error"\s*:\s*"(?:invalid_|unauthorized_client|unsupported_grant_type|access_denied)')
 """The answer of an OAuth server that does not accept what it was sent (RFC 6749, 5.2)."""
 
@@ -44,6 +47,11 @@ def was_cut_short(error: KafkaError) -> bool:
     if error.name() != "_AUTHENTICATION" or _TOKEN_REFUSED.search(error.str()):
         return False
     return any(words in error.str() for words in NOT_ABOUT_CREDENTIALS)
+
+
+def was_taken_along(error: KafkaError) -> bool:
+    """Return True for a request that failed with the login of its connection, and does not tell why that failed."""
+    return error.name() == "_AUTHENTICATION" and _TAKEN_ALONG in error.str()
 
 
 @contextlib.contextmanager

@@ -20,7 +20,7 @@ from watcher.kafka.topics import NameTaken, _creation_error
         (KafkaError.CLUSTER_AUTHORIZATION_FAILED, NotPermitted),
         (KafkaError.TRANSACTIONAL_ID_AUTHORIZATION_FAILED, NotPermitted),
         (KafkaError.SASL_AUTHENTICATION_FAILED, CredentialsRefused),
-        (KafkaError._AUTHENTICATION, CredentialsRefused),
+        (KafkaError._AUTHENTICATION, Outage),  # without a word of why
         (KafkaError.UNSUPPORTED_VERSION, UnsupportedServer),
         (KafkaError._UNSUPPORTED_FEATURE, UnsupportedServer),
         (KafkaError._INVALID_ARG, ConfigurationError),
@@ -171,6 +171,26 @@ def test_an_authentication_that_was_cut_short_is_an_outage(text: str) -> None:
     assert type(explained(away, [trouble])) is Outage
     assert type(as_watcher_error(trouble, "opening")) is Outage
     assert type(explained(away, [trouble, KafkaError(KafkaError._AUTHENTICATION, "Authentication failed")])) is CredentialsRefused
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "EndTxn commit failed: Local: Authentication failure",
+        "GroupCoordinator: FindCoordinator response error: Local: Authentication failure",
+        "Failed to get metadata: Local: Authentication failure",
+    ],
+)
+def test_a_request_that_a_login_has_taken_along_does_not_tell_why(text: str) -> None:
+    """An old token that is shown while the server of tokens is away takes along a commit, and no credentials are wrong."""
+    request = KafkaError(KafkaError._AUTHENTICATION, text)
+    no_token = KafkaError(KafkaError._AUTHENTICATION, "Failed to acquire SASL OAUTHBEARER token: Could not connect to server")
+    error = as_watcher_error(request, "a transaction")
+    assert isinstance(error, Outage)
+    assert "sasl.*" in error.hint
+    assert type(explained(error, [])) is Outage
+    assert type(explained(error, [request, no_token])) is Outage
+    assert type(explained(error, [request, REFUSED])) is CredentialsRefused
 
 
 @pytest.mark.parametrize("answer", ['{"error":"invalid_client","error_description":"Bad secret"}', '{ "error" : "access_denied" }'])

@@ -18,7 +18,7 @@ from watcher.errors import (
     WatcherError,
 )
 from watcher.kafka.error_table import CREDENTIALS_HINT, MEANINGS, REACH_HINT, UNKNOWN, Answer
-from watcher.librdkafka import no_bare_errors, was_cut_short
+from watcher.librdkafka import no_bare_errors, was_cut_short, was_taken_along
 
 NOT_AUTHORISED = {
     KafkaError.TOPIC_AUTHORIZATION_FAILED,
@@ -70,12 +70,15 @@ def as_watcher_error(error: KafkaError, doing: str) -> WatcherError:
     again.
 
     This includes being fenced. Codes and flags do not say by whom: librdkafka reports a coordinator's time-out and a real takeover
-    alike. The next opening finds out, because it reads the owner's name in the position topic.
+    alike. The next opening finds out, because it reads the owner's name in the position topic. It also finds out what became of a
+    login that took a request along: an old token that is shown while no new one is to be had is no reason to stop.
     """
     text = f"Kafka: {doing} failed: {error.str()}"
     meaning = MEANINGS.get(error.code(), UNKNOWN)
     if meaning.answer is Answer.CREDENTIALS and was_cut_short(error):
         return Outage(text, hint=REACH_HINT, component="kafka", code=error.name())
+    if was_taken_along(error):
+        return Outage(text, hint=meaning.hint, component="kafka", code=error.name())
     if meaning.answer is Answer.CREDENTIALS:
         return CredentialsRefused(text, hint=meaning.hint, component="kafka")
     if meaning.answer is Answer.OUTAGE:
@@ -89,7 +92,7 @@ def explained(outage: Outage, troubles: Iterable[KafkaError]) -> WatcherError:
     A certificate does not mend itself. But one broker may have a bad one while the brokers with good ones are down. So bad
     certificates are a stop only if there was no other trouble.
     """
-    failures = list(troubles)
+    failures = [failure for failure in troubles if not was_taken_along(failure)]
     if refused := [failure for failure in failures if failure.code() in AUTHENTICATION_FAILED and not was_cut_short(failure)]:
         return CredentialsRefused(f"Kafka refuses the connection: {refused[0].str()}", hint=CREDENTIALS_HINT, component="kafka")
     unreachable = [failure for failure in failures if failure.code() in UNREACHABLE or was_cut_short(failure)]

@@ -14,7 +14,7 @@ from watcher.consumer.connection import client_log, is_incremental
 from watcher.consumer.delivered import Partition
 from watcher.consumer.kafka_errors import BAD_SETTING, FATAL, NOT_AUTHORISED, error_for, is_refused_login, subscription_error
 from watcher.consumer.offsets.starts import Starts
-from watcher.librdkafka import was_cut_short
+from watcher.librdkafka import was_cut_short, was_taken_along
 
 RECORDS_AT_ONCE = 500
 IDLE_POLL_SECONDS = 0.2
@@ -28,9 +28,6 @@ NOT_ACCEPTED = "invalid_token"
 TOO_SOON = "not valid in current SASL state"
 """A broker's words for a login that comes within a second of the last one on the same connection (KIP-368), as librdkafka's do at
 the end of a token's life. A port without SASL says the same at the first login."""
-
-TAKEN_ALONG = "response error: Local: Authentication failure"
-"""librdkafka's words for a request that a login has taken along. What became of that login it tells apart, of the connection."""
 
 NO_TOKEN_SECONDS = 60.0
 """Time for which a token counts as missing after the server of tokens has not answered. It is asked again every 10 s."""
@@ -179,7 +176,7 @@ class Feed:
     def _is_refused(self, error: KafkaError) -> bool:
         """Return True if the login is refused for good. That of an old token is not while there is no new one: librdkafka shows the
         last one even after its end."""
-        if self._read and any(words in error.str() for words in (TOO_SOON, TAKEN_ALONG)):
+        if self._read and (TOO_SOON in error.str() or was_taken_along(error)):
             return False
         has_old_token = self._lacks_token() and any(words in error.str() for words in (NOT_ACCEPTED, TOO_SOON))
         return is_refused_login(error) and not has_old_token

@@ -34,7 +34,7 @@ def test_the_page_has_the_table() -> None:
 
 @pytest.mark.parametrize("code", sorted(MEANINGS), ids=str)
 def test_each_is_answered_and_has_a_hint(code: int) -> None:
-    error = as_watcher_error(KafkaError(code), "a transaction")
+    error = as_watcher_error(KafkaError(code, "a reason"), "a transaction")
     kinds = {
         Answer.OUTAGE: Outage,
         Answer.NOT_PERMITTED: NotPermitted,

@@ -253,7 +253,9 @@ def test_the_connection_comes_back_by_itself(tab: Page, fleet: RealFleet) -> Non
     expect(tab).to_have_title(re.compile("^dashboard: "), timeout=DEADLINE_MS)
 
 
-def test_charts_come_when_their_script_could_not_be_loaded_at_first(tab: Page) -> None:
+@pytest.mark.parametrize("script", ["uPlot.iife.min.js", "messages.js", "series.js"])
+def test_charts_come_when_a_script_could_not_be_loaded_at_first(tab: Page, script: str) -> None:
+    """A library, a module, and one that a module imports."""
     refused: list[str] = []
 
     def refuse_once(route: Route) -> None:
@@ -263,7 +265,7 @@ def test_charts_come_when_their_script_could_not_be_loaded_at_first(tab: Page) -
             refused.append(route.request.url)
             route.abort()
 
-    tab.route("**/uPlot.iife.min.js", refuse_once)
+    tab.route(f"**/{script}", refuse_once)
     tab.goto("/watchers/dashboard")
     expect(tab.locator("#charts canvas")).to_have_count(6, timeout=DEADLINE_MS)
     assert len(refused) == 1

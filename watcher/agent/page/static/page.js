@@ -4,10 +4,12 @@
 import { controls } from "./actions.js";
 import { ask, token } from "./ask.js";
 import { choosing } from "./choose.js";
+import { copy } from "./copy.js";
 import { follow } from "./live.js";
 import { showTimes } from "./words.js";
 
 const BETWEEN_MS = 400; // at least, between two refreshes
+const AGAIN_MS = 5000; // before the page is loaded again for a part that is missing
 const HIDDEN_MS = 30000; // between two looks of a page that nobody sees: its title and icon still tell how the fleet is
 
 const main = () => document.getElementById("main");
@@ -21,7 +23,7 @@ async function start() {
   controls(main);
   document.addEventListener("submit", signIn);
   choosing(refresh);
-  document.addEventListener("click", copy);
+  document.addEventListener("click", copyText);
   document.getElementById("lock").addEventListener("click", forget);
   showLock();
   noteTime();
@@ -55,15 +57,29 @@ async function lookUnseen() {
 async function details() {
   const name = main().dataset.watcher;
   if (!name) return;
-  const [{ showCharts }, { followLog }, { showMessages }] = await Promise.all([import("./charts.js"), import("./log.js"), import("./messages.js")]);
+  let parts;
+  try {
+    parts = await Promise.all([import("./charts.js"), import("./log.js"), import("./messages.js")]);
+  } catch {
+    setTimeout(loadAgain, AGAIN_MS);
+    return;
+  }
+  const [{ showCharts }, { followLog }, { showMessages }] = parts;
   followLog();
   showCharts(name);
   showMessages(name);
 }
 
-async function copy(event) {
+/** Load the page anew, once the agent answers. Chromium never asks again for a module that it could not load. */
+async function loadAgain() {
+  const answers = await ask(location.href).then((response) => response.ok, () => false);
+  if (answers) location.reload();
+  else setTimeout(loadAgain, AGAIN_MS);
+}
+
+function copyText(event) {
   const button = event.target.closest("button[data-copy]");
-  if (button) (await import("./copy.js")).copy(document.getElementById(button.dataset.copy));
+  if (button) copy(document.getElementById(button.dataset.copy));
 }
 
 let due = null;

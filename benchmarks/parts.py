@@ -213,9 +213,9 @@ def measure_formats(bench: Bench) -> None:
         backlog = fill(bench.sandbox.mongodb_uri(database), database, events, size=size, mix=mix)
         drain(bench.sandbox.mongodb_uri(database), backlog)  # the first one reads from the disk, and is not measured
         deletes = formats.deletes_in(events, size) if mix else 0
-        runs = formats.compare(bench.sandbox, backlog, deletes, attempts, bench.plan.runs, database)
+        runs = formats.compare(bench.sandbox, backlog, deletes, bench.contenders, attempts, bench.plan.runs, database)
         title = f"What formats cost; {events:,} events, {size} documents, {'mixed operations' if mix else 'inserts'}"
-        bench.keep(f"formats-{size}", title, runs, attempts)
+        bench.keep(f"formats-{size}", title, runs, attempts, beside=True)
 
 
 def measure_compression(bench: Bench) -> None:

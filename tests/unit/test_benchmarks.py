@@ -276,6 +276,18 @@ def test_compression_is_compared_with_none_within_a_run_if_that_did_not_fail() -
     assert compression.beside_none({"lz4": lz4}) == {"lz4": lz4}
 
 
+def test_formats_are_compared_with_generic_and_with_their_peer_within_a_run() -> None:
+    cost = {"CPU s/million": 5.0, "events/s": 60.0}
+
+    run = formats.beside_others(
+        {"generic": {**cost, "CPU s/million": 4.0}, "debezium": cost, "Debezium": {**cost, "events/s": 15.0}}
+    )
+
+    assert run["debezium"] == {**cost, "of generic's CPU": 1.25, "of the peer's events/s": 4.0}
+    assert "of the peer's events/s" not in run["generic"]
+    assert formats.beside_others({"mongodb": cost}) == {"mongodb": cost}
+
+
 def test_requests_are_counted_by_the_transactions_that_they_ended() -> None:
     assert transactions.per_transaction({"AddPartitionsToTxn": 103, "EndTxn": 100, "Fetch": 0}) == {
         "AddPartitionsToTxn": 1.03,

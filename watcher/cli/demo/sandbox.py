@@ -83,6 +83,8 @@ def _run(servers: Sandbox, interruption: Interruption) -> None:
             interruption.check()
             start_servers(servers, running, Steps())
             click.echo(f'mongodb_uri = "{servers.mongodb_uri("NAME")}"\nkafka_brokers = "{servers.kafka_brokers}"')
+            if limits := servers.kafka.limits:
+                say(limits)
             say("Put these lines into your conf.d, with the name of your database. Ctrl-C ends both.")
         each = (servers.kafka, *servers.mongodb.nodes)
         while not interruption.arrived and all(server.running for server in each):

@@ -11,9 +11,9 @@ from confluent_kafka import Message as Record
 from tests.unit.bson_types import TYPES
 from tests.unit.test_decoding import CHANGES, as_debezium, as_mongodb, generic, headers
 from watcher.config.mongodb.scope import Scope
+from watcher.decoding.plain_json import plain
 from watcher.verification.old_side import ConnectorSide, NotOfOldSide
 from watcher.verification.pairing import Told
-from watcher.verification.plain_json import plain
 
 SIDE = ConnectorSide("dbz", Scope("dashboard"))
 

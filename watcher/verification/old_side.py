@@ -14,13 +14,13 @@ from watcher.decoding.avro import SchemaOf
 from watcher.decoding.decoder import decode_peer
 from watcher.decoding.message import UnknownMessage
 from watcher.decoding.places import TopicPlaces
+from watcher.decoding.plain_json import plain
 from watcher.kafka.log_reader import Record
 from watcher.operations import ROW_OPERATIONS, TOPIC_OF
 from watcher.verification.lineage import naming_of
 from watcher.verification.mapping import MappingFile
 from watcher.verification.normalizing import old_told, our_told, time_ms
 from watcher.verification.pairing import Told
-from watcher.verification.plain_json import plain
 
 NO_UPDATE: Mapping[str, Any] = {"updatedFields": {}, "removedFields": [], "truncatedArrays": []}
 

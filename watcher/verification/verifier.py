@@ -25,7 +25,7 @@ from watcher.verification.rechecking import POLL_SECONDS, Progress, Settling
 from watcher.verification.result import DocumentExample, Verdict, VerificationResult
 from watcher.verification.sequences import SequenceReport
 from watcher.verification.source import CHUNK, Document, SourceReader
-from watcher.verification.state import Doubt, Known, StateStore, digest_of
+from watcher.verification.state import Doubt, Known, StateStore
 from watcher.verification.topics import TopicReplay
 
 ARRIVAL_SECONDS = 5.0
@@ -152,8 +152,11 @@ class Verifier:
         )
 
     def _is_doubtful(self, collection: str, document: Document, known: Known | None) -> bool:
+        if document.failure:
+            self._result.judge(Verdict.PIPELINE_FAILS, DocumentExample(collection, document.key, failure=document.failure))
+            return False
         if known is not None and known.digest is not None:
-            return known.digest != digest_of(document.text)
+            return known.digest != document.digest
         verdict = Verdict.NOT_COMPARABLE if known else self._settling.without_message(collection, document.id)
         if verdict not in (Verdict.NOT_COMPARABLE, Verdict.OLDER, Verdict.RENAMED_IN):
             return True

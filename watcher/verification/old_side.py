@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -35,6 +35,9 @@ class OldSide(Protocol):
     def has(self, topic: str) -> bool:
         """True if the topic belongs to the old side."""
 
+    def absent(self, topics: Collection[str]) -> Sequence[str]:
+        """Return what the old side should have beside these topics: names, or how they begin."""
+
     def told(self, record: Record) -> Iterable[Told]:
         """Return the change that an old record reports, if it reports one. Raises NotOfOldSide."""
 
@@ -52,6 +55,10 @@ class MappedSide:
     def has(self, topic: str) -> bool:
         """True if the mapping names the topic."""
         return topic in self.mapping.topics
+
+    def absent(self, topics: Collection[str]) -> Sequence[str]:
+        """Return the topics that the mapping names and that are not among these."""
+        return [name for name in self.mapping.topics if name not in topics]
 
     def told(self, record: Record) -> Iterable[Told]:
         """Return the change as the topic's mapping says. Raises NotOfOldSide if the mapping does not fit."""
@@ -84,6 +91,10 @@ class ConnectorSide:
     def has(self, topic: str) -> bool:
         """True if the topic has the connector's prefix."""
         return topic.startswith(f"{self.prefix}.")
+
+    def absent(self, topics: Collection[str]) -> Sequence[str]:
+        """Return how a topic would begin, if there is none at all."""
+        return [] if topics else [f"{self.prefix}.…"]
 
     def told(self, record: Record) -> Iterable[Told]:
         """Return the change; none for a tombstone, what is no change of a document, and a message of ours in the same topic.

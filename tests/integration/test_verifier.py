@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,7 @@ from tests.support.waiting import eventually
 from tests.support.worker import Inbox, Launch, WorkerProcess
 from watcher.config import load_one
 from watcher.sandbox.kafka import ApacheKafka
+from watcher.verification.errors import Unjudgeable
 from watcher.verification.result import Verdict, VerificationResult
 from watcher.verification.verifier import Verifier
 
@@ -41,7 +42,12 @@ def worker(launch: Launch, settings: Document) -> WorkerProcess:
 
 
 def verified(
-    directory: Path, db: Db, happens: dict[str, Callable[[], object]] | None = None, *, since: datetime | None = None
+    directory: Path,
+    db: Db,
+    happens: dict[str, Callable[[], object]] | None = None,
+    *,
+    since: datetime | None = None,
+    collections: Sequence[str] = (),
 ) -> VerificationResult:
     """The result when each of `happens` happens once, as soon as its phase begins.
 
@@ -57,7 +63,7 @@ def verified(
 
     settings = load_one(directory / "conf.d", "dashboard", {})
     with tempfile.TemporaryDirectory(dir=directory) as scratch:
-        result = Verifier(settings, Path(scratch), since=since, progress=progress).run()
+        result = Verifier(settings, Path(scratch), collections=collections, since=since, progress=progress).run()
     assert not pending
     return result
 
@@ -89,6 +95,15 @@ def test_everything_changes_between_the_topics_and_the_collection(
     assert result.is_equal
     assert counts(result) == AGREES
     assert result.compared == {"first": 1, "users": 100}
+
+
+def test_a_collection_that_is_nowhere(worker: WorkerProcess, inbox: Inbox, db: Db, tmp_path: Path) -> None:
+    db.users.insert_one({"_id": 1})
+    inbox.records(1)
+    with pytest.raises(Unjudgeable, match="neither MongoDB nor the topics have a collection that was asked for") as refused:
+        verified(tmp_path, db, collections=["usrs"])
+    assert refused.value.hint == "leave --collection out"
+    assert verified(tmp_path, db, collections=["users", "usrs"]).compared == {"users": 1}
 
 
 @pytest.mark.parametrize("reshape", ["drop", "rename"])

@@ -119,15 +119,16 @@ class Verifier:
 
     def _collections(self) -> list[str]:
         """The chosen ones of the collections that the source or the topics have. Errors: Unjudgeable if there are none."""
-        if self._chosen and not self._scope.is_shared:
-            return sorted(self._chosen)
         found = sorted({*self._source.collections(), *self._store.collections()})
         chosen = [name for name in found if self._is_chosen(name)]
         if not chosen and (self._chosen or self._databases):
-            raise Unjudgeable("neither MongoDB nor the topics have a collection that was asked for", hint="leave --database out")
+            option = "--database" if self._databases else "--collection"
+            raise Unjudgeable("neither MongoDB nor the topics have a collection that was asked for", hint=f"leave {option} out")
         return chosen
 
     def _is_chosen(self, collection: str) -> bool:
+        if not self._scope.is_shared:
+            return not self._chosen or collection in self._chosen
         database, _ = self._scope.place_of(collection)
         of_database = not self._databases or any(fnmatchcase(database, pattern) for pattern in self._databases)
         return of_database and self._scope.chooses(self._chosen, collection)

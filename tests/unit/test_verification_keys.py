@@ -35,7 +35,7 @@ FORMS = [("generic", "plain"), ("generic", "extended"), ("generic", "strict"), (
 
 
 def told(envelope: str, json_format: str, operation: str, id_: Any, **fields: Any) -> list[tuple[bytes, bytes | None]]:
-    """What `verify` takes from the message about one change."""
+    """The states that `verify` takes from the message about one change."""
     event = bson.encode(change(operation, {"_id": id_}, **fields))
     message = encoder(envelope=envelope, json_format=json_format).encode(event, 1)
     headers = [(name, value) for name, value in message.headers or ()]

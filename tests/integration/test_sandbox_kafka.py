@@ -106,7 +106,7 @@ def test_noida_hides_messages_from_who_begins_after_an_aborted_transaction(tmp_p
             producer.flush(10)  # else an abort would drop it unsent
             end(10)
         assert committed_from(0, broker) == [b"0", b"2"]
-        assert committed_from(4, broker) == [], "the broker is better than it was: docs/quick-start.md, README.md, D296"
+        assert committed_from(4, broker) == [], "the broker is better than it was: NoidaBroker.limits, README.md, D115"
 
 
 def committed_from(offset: int, broker: NoidaBroker) -> list[bytes | None]:

@@ -42,6 +42,8 @@ def obey(message):
         return None
     if order == "hang":
         re.match(r"(a+)+$", "a" * 60 + "b")
+    while order == "loop":
+        pass
     if order == "slow":
         time.sleep(0.05)
     if order == "route":
@@ -176,6 +178,29 @@ def test_a_transform_that_hangs(
     assert strict.wait() == UNDELIVERABLE
     assert "did not return within 1 s" in strict.status["lastError"]["message"]
     fault_report.count(faults=2, writes=4, messages=3)
+
+
+def test_a_transform_that_hangs_again_and_again(
+    launch: Launch, transformed: Document, inbox: Inbox, db: Database[Document], fault_report: FaultReport
+) -> None:
+    orders = ["", "loop", "hang", "", "loop", "loop", "hang", ""]
+    hangs = sum(order != "" for order in orders)
+    worker = launch(transformed | {"on_transform_error": "dead-letter"})
+    worker.reached()
+    obeyed(db, *orders)
+    for _ in range(hangs):
+        assert hung(worker)
+        worker.start()  # as supervisord does
+    messages = inbox.messages(len(orders))
+    assert ids(messages) == [("deadLetter", None) if order else ("insert", number) for number, order in enumerate(orders)]
+    assert numbered(messages)
+    db.orders.insert_one({"_id": "last", "order": ""})
+    assert ids(inbox.messages(len(orders) + 1))[-1] == ("insert", "last")
+    status = worker.status
+    assert status["restarts"] == hangs
+    assert "did not return within 1 s" in status["lastError"]["message"]
+    assert not any("delivered nothing; waiting" in line["message"] for line in worker.logged("warning"))
+    fault_report.count(faults=hangs, writes=len(orders) + 1, messages=len(orders) + 1)
 
 
 def test_a_transform_that_is_not_there(launch: Launch, settings: Document, fault_report: FaultReport) -> None:

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,7 @@ from watcher.messages.encoder import MessageFormat
 from watcher.operations import ROW_OPERATIONS
 from watcher.transform.encoder import TransformingEncoder
 from watcher.transform.function import FIXED, Transform, TransformFailed
-from watcher.transform.guard import ID_BYTES, HangGuard
+from watcher.transform.guard import ID_BYTES, MOST_HUNG, RECORD_BYTES, HangGuard, last_hang
 from watcher.transform.loading import load_function
 
 pytest_plugins = ["tests.support.conf_fixtures"]
@@ -202,32 +203,88 @@ def hang(message):
 message = dict.fromkeys(("operationType", "database", "collection", "timestamp", "watcher"), "x") | {"eventId": "8265"}
 guard = HangGuard(Path(sys.argv[1]), 0.3)
 Transform("m:f", lambda message: None, guard)(message | {"eventId": "8264"})
-print(guard.is_hung_at(b"8265"), guard.is_hung_at(b"8264"), flush=True)
-if sys.argv[2]:
-    Transform("m:f", hang, guard)(message)
+print(*(guard.is_hung_at(event) for event in (b"8265", b"8264", b"8266")), flush=True)
+if sys.argv[2] == "forget":
+    guard.forget(b"8265")
+elif sys.argv[2]:
+    Transform("m:f", hang, guard)(message | {"eventId": sys.argv[3]})
 """
 
 
-def run_guarded(path: Path, how: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([sys.executable, "-c", HANGS, str(path), how], capture_output=True, text=True, timeout=60)
+def run_guarded(path: Path, how: str, event_id: str = "8265") -> subprocess.CompletedProcess[str]:
+    return subprocess.run([sys.executable, "-c", HANGS, str(path), how, event_id], capture_output=True, text=True, timeout=60)
 
 
 @pytest.mark.parametrize("where", ["lock", "regular expression"])
 def test_a_hang_ends_the_process_and_the_next_one_knows(where: str, tmp_path: Path) -> None:
     path = tmp_path / "w.transform"
     first = run_guarded(path, where)
-    assert (first.returncode, first.stdout) == (-signal.SIGPROF, "False False\n")
-    assert b"in hang" in path.read_bytes()[ID_BYTES:]
+    assert (first.returncode, first.stdout) == (-signal.SIGPROF, "False False False\n")
+    left = last_hang(path)
+    assert left
+    assert left.event_id == "8265"
+    assert "in hang" in left.traceback
     again = run_guarded(path, "")
-    assert (again.returncode, again.stdout) == (0, "True False\n")
-    assert run_guarded(path, "").stdout == "False False\n"
+    assert (again.returncode, again.stdout) == (0, "True False False\n")
+    assert last_hang(path) is None
+    assert run_guarded(path, "forget").stdout == "True False False\n"
+    assert run_guarded(path, "").stdout == "False False False\n"
+
+
+def test_all_events_on_which_it_hung_are_known_until_they_are_put_aside(tmp_path: Path) -> None:
+    path = tmp_path / "w.transform"
+    run_guarded(path, "lock")
+    second = run_guarded(path, "lock", "8266")
+    assert (second.returncode, second.stdout) == (-signal.SIGPROF, "True False False\n")
+    assert run_guarded(path, "forget").stdout == "True False True\n"
+    assert run_guarded(path, "").stdout == "False False True\n"
+
+
+def test_a_process_that_is_killed_before_it_has_cleared_the_file_loses_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "w.transform"
+    run_guarded(path, "lock")
+    whole = path.read_bytes()
+    run_guarded(path, "")
+    noted = path.read_bytes()
+    path.write_bytes(b"8265\0".ljust(ID_BYTES, b"\0") + noted[ID_BYTES:] + whole[RECORD_BYTES:])  # noted, not cleared
+    assert run_guarded(path, "").stdout == "True False False\n"
+    assert path.read_bytes() == noted
+
+
+@pytest.mark.parametrize("size", [0, 3, ID_BYTES, ID_BYTES + 40, RECORD_BYTES - 1])
+def test_a_torn_file_costs_no_more_than_what_it_told(size: int, tmp_path: Path) -> None:
+    path = tmp_path / "w.transform"
+    run_guarded(path, "lock")
+    path.write_bytes(path.read_bytes()[:size])
+    assert run_guarded(path, "").returncode == 0
+    assert path.stat().st_size == RECORD_BYTES
+    assert run_guarded(path, "lock").returncode == -signal.SIGPROF
+    assert run_guarded(path, "").stdout == "True False False\n"
+
+
+def test_the_file_of_version_0_2_tells_its_hang(tmp_path: Path) -> None:
+    path = tmp_path / "w.transform"
+    path.write_bytes(b"8265".ljust(ID_BYTES, b"\0") + b"Current thread 0x1 (most recent call first):\n" * 400)
+    assert run_guarded(path, "").stdout == "True False False\n"
+    assert run_guarded(path, "").stdout == "True False False\n"
+    assert path.stat().st_size == RECORD_BYTES
+
+
+def test_too_many_events_take_the_place_of_others(tmp_path: Path) -> None:
+    path = tmp_path / "w.transform"
+    run_guarded(path, "lock")
+    left = path.read_bytes()
+    digests = b"".join(sha256(b"%d" % number).digest() for number in range(MOST_HUNG))
+    path.write_bytes(left[: RECORD_BYTES - len(digests)] + digests + left[RECORD_BYTES:])
+    assert run_guarded(path, "").stdout == "True False False\n"
+    assert run_guarded(path, "").stdout == "True False False\n"
 
 
 def test_a_process_that_is_killed_at_work_was_not_hung(tmp_path: Path) -> None:
     path = tmp_path / "w.transform"
     path.write_bytes(b"8265".ljust(ID_BYTES, b"\0"))
-    assert run_guarded(path, "").stdout == "False False\n"
-    assert path.stat().st_size == ID_BYTES
+    assert run_guarded(path, "").stdout == "False False False\n"
+    assert path.stat().st_size == RECORD_BYTES
 
 
 def test_without_a_place_for_its_file_a_hang_still_ends_the_process(tmp_path: Path) -> None:

@@ -101,6 +101,12 @@ class Encoder:
         self._size_policy = SizePolicy(message_format.on_large_event, self._rows, self._control)
         self._topic_without_limit = partial(self._topic_and_limit, lambda _: sys.maxsize)
         self.control = self._control.of_watcher
+        self.pressing: Message | None = None
+        """The last message that was made of those that must be in Kafka before anything else is made."""
+
+    def pressing_delivered(self) -> None:
+        """Note that the `pressing` message, and all before it, are in Kafka."""
+        self.pressing = None
 
     def next_messages(
         self, events: Sequence[bytes], first: int, last: int, sequence: int, limit_of: LimitOf, most_bytes: int

@@ -23,7 +23,7 @@ from watcher.messages.rows import RowMessages, TopicNaming
 from watcher.messages.serializations.serialization import PrefixesOf
 from watcher.model import Message
 from watcher.operations import ROW_OPERATIONS
-from watcher.transform.function import TOPIC, Transform, TransformFailed
+from watcher.transform.function import TOPIC, Transform, TransformFailed, TransformHung
 
 UNWRITABLE = (TypeError, LookupError, ValueError)
 """Errors from a result that is no message after all: a value without a form in JSON, text that is no UTF-8."""
@@ -70,6 +70,8 @@ class TransformingEncoder(Encoder):
         self._plain = Encoder(plain)
         self._transform = transform
         self._on_error = on_error
+        self._hung_at = ""
+        """Id of the event that `pressing` is about."""
 
     def messages_for(self, event: bytes, sequence: int, limit_of: LimitOf, missing: Sequence[str] = ()) -> list[Message]:
         """Make the messages for an event as `Encoder.messages_for` does: none if the transform returns none, and a dead letter
@@ -102,10 +104,19 @@ class TransformingEncoder(Encoder):
         """Make the dead letter about a change; its content would go past what the transform may have been there to hide."""
         event_id = change["_id"]["_data"]
         if self._on_error == "fail":
+            self._transform.forget_hangs()
             text = f"The transform {self._transform.reference} {error}. The change: {event_id[:100]}"
             raise UndeliverableEvent(text, hint=FAIL_HINT) from error
         logger.warning("the transform %s", error, extra={"eventId": event_id})
-        return dead_letter(self._control, change, TRANSFORM_FAILED, sequence)
+        letter = dead_letter(self._control, change, TRANSFORM_FAILED, sequence)
+        if isinstance(error, TransformHung):
+            self.pressing, self._hung_at = letter, event_id
+        return letter
+
+    def pressing_delivered(self) -> None:
+        """Forget the hang: the position is past its event."""
+        self._transform.forget_hang(self._hung_at)
+        self.pressing = None
 
 
 def _change_of(message: dict[str, Any], time_ms: int) -> dict[str, Any]:

@@ -30,6 +30,10 @@ class TransformFailed(Exception):
     """The function raised an error, did not return, or returned no message. The text says which, without the message's content."""
 
 
+class TransformHung(TransformFailed):
+    """The function did not return from this message, which has ended an earlier process."""
+
+
 class Transform:
     """The user's function, called `reference` in the settings."""
 
@@ -45,7 +49,7 @@ class Transform:
         """
         event_id = str(message["eventId"]).encode()
         if self._guard and self._guard.is_hung_at(event_id):
-            raise TransformFailed(f"did not return within {self._guard.seconds:g} s, which has ended the last process")
+            raise TransformHung(f"did not return within {self._guard.seconds:g} s, which has ended an earlier process")
         fixed = {name: message.get(name) for name in FIXED}
         if self._guard:
             self._guard.begin(event_id)
@@ -57,6 +61,16 @@ class Transform:
             if self._guard:
                 self._guard.end()
         return None if result is None else _checked(result, fixed)
+
+    def forget_hang(self, event_id: str) -> None:
+        """Forget that the function hung at this event, whose dead letter is in Kafka."""
+        if self._guard:
+            self._guard.forget(event_id.encode())
+
+    def forget_hangs(self) -> None:
+        """Forget all events at which the function hung, so that it is called with them again, once a person has corrected it."""
+        if self._guard:
+            self._guard.forget_all()
 
 
 def _place(traceback: TracebackType | None) -> str:

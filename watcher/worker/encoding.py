@@ -12,7 +12,25 @@ from watcher.messages.encoder import Encoder, MessageFormat
 if TYPE_CHECKING:  # most workers never need it
     from watcher.registry.schema_ids import SchemaIds
 
+HUNG_HINT = "The log shows where the function stood. Correct it, then `watcherctl restart`."
+SHOWN_CHARACTERS = 100
+"""Characters of an event's id in an error's text."""
+
 logger = logging.getLogger("watcher")
+
+
+def hang_of_last_process(settings: Settings, deployment: Deployment) -> str:
+    """Say in a sentence on which change the transform hung, if that has ended the last process; empty if not."""
+    if not settings.transform:
+        return ""
+    from watcher.transform.guard import last_hang  # here, for the same reason as below
+
+    if (hang := last_hang(deployment.transform_file(settings.name))) is None:
+        return ""
+    return (
+        f"The transform {settings.transform} did not return within {settings.transform_seconds:g} s, which has ended the last "
+        f"process. The change: {hang.event_id[:SHOWN_CHARACTERS]}"
+    )
 
 
 def encoder_of(settings: Settings, sink: KafkaSink, deployment: Deployment, schema_ids: SchemaIds | None) -> Encoder:

@@ -6,8 +6,8 @@ processor (setitimer(2)), which ends the process. A process that was stopped for
 
 Before the end, faulthandler writes down where each thread stood, which needs no interpreter. The id of the event is written to
 memory that the file shares, so it costs next to nothing, and is there afterwards. The digests of all events on which the function
-has hung stand in the same memory, until each is put aside for good. A process may be killed at any moment: nothing is cleared before
-it is noted elsewhere.
+has hung stand in the same memory, until each is put aside for good. A process may be killed at any moment: nothing is cleared
+before it is noted elsewhere.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ def last_hang(path: Path) -> LastHang | None:
 
 
 class HangGuard:
-    """The watch over the calls, and its file: the id of the event in hand, the digests of the events on which the function has hung,
+    """The watch over the calls, and its file: the id of the event in hand, the digests of the events on which the function hung,
     then the traceback if a call did not return."""
 
     def __init__(self, path: Path, seconds: float) -> None:

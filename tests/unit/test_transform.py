@@ -88,6 +88,19 @@ def test_nothing_becomes_of_a_message() -> None:
     assert messages(transforming(lambda _message: None), change("insert", fullDocument={})) == []
 
 
+@pytest.mark.parametrize("operation", ["insert", "update", "replace"])
+def test_a_message_without_its_document_is_a_tombstone(operation: str) -> None:
+    def function(message: Message) -> Message:
+        message.pop("fullDocument", None)
+        return message
+
+    [made] = messages(transforming(function, envelope="document"), change(operation, fullDocument={"a": 1}))
+    assert (made.value, made.operation, made.reason) == (None, operation, "")
+    missing = change("update", updateDescription={"updatedFields": {}, "removedFields": []})
+    [letter] = messages(transforming(function, envelope="document"), missing, missing=("fullDocument",))
+    assert letter.reason == "too_large_for_mongodb"
+
+
 def test_another_topic_is_created_and_used() -> None:
     created: list[str] = []
     encoder = transforming(lambda message: message | {"topic": "orders.eu"}, created=created)

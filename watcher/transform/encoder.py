@@ -65,7 +65,8 @@ class TransformingEncoder(Encoder):
     ) -> None:
         """`on_error` is the setting `on_transform_error`; the rest as for `Encoder` and `RoutedRows`."""
         make_rows = partial(RoutedRows, ensured=ensured)
-        super().__init__(message_format, native=False, topic_of=topic_of, make_rows=make_rows, prefixes_of=prefixes_of)
+        reshaped = replace(message_format, is_reshaped=True)
+        super().__init__(reshaped, native=False, topic_of=topic_of, make_rows=make_rows, prefixes_of=prefixes_of)
         plain = replace(message_format, envelope="generic", serialization="json", kafka_headers=False, cloudevents=False)
         self._plain = Encoder(plain)
         self._transform = transform

@@ -154,6 +154,25 @@ def test_a_transform_that_fails(
     fault_report.count(faults=4, writes=9, messages=8)
 
 
+def test_a_topic_that_serves_something_else_is_no_topic_for_a_message(
+    launch: Launch, transformed: Document, inbox: Inbox, db: Database[Document], fault_report: FaultReport
+) -> None:
+    client_id = transformed["kafka_client_id"]
+    another = launch(transformed | {"kafka_client_id": f"{client_id}-b"}, name="another")
+    another.reached()
+    another.stop()
+    worker = launch(transformed | {"on_transform_error": "dead-letter"})
+    worker.reached()
+    good = f"{db.name}.routed"
+    refused = [f"{client_id}.position", f"{client_id}_position", f"{client_id}-b.position", good.replace(".", "_")]
+    db.orders.insert_many([{"_id": n, "order": "route", "topic": topic} for n, topic in enumerate([good, *refused, good])])
+    messages = Inbox(inbox.bootstrap, [*inbox.topics, good]).messages(len(refused) + 2)
+    assert ids(messages) == [("insert", 0), *[("deadLetter", None)] * len(refused), ("insert", len(refused) + 1)]
+    assert numbered(messages)
+    assert all(topic in worker.output for topic in refused)
+    fault_report.count(faults=len(refused), writes=len(refused) + 2, messages=len(refused) + 2)
+
+
 def test_a_transform_that_fails_ends_the_worker_until_it_is_corrected(
     launch: Launch, transformed: Document, inbox: Inbox, db: Database[Document], tmp_path: Path, fault_report: FaultReport
 ) -> None:

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable
+from functools import partial
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -25,7 +26,7 @@ from watcher.errors import ConfigurationError, UndeliverableEvent
 from watcher.messages.encoder import MessageFormat
 from watcher.operations import ROW_OPERATIONS
 from watcher.transform.encoder import TransformingEncoder
-from watcher.transform.function import FIXED, Transform, TransformFailed
+from watcher.transform.function import FIXED, Transform, TransformFailed, purpose_of
 from watcher.transform.guard import ID_BYTES, MOST_HUNG, RECORD_BYTES, HangGuard, last_hang
 from watcher.transform.loading import load_function
 
@@ -107,6 +108,38 @@ def test_another_topic_is_created_and_used() -> None:
     [made] = messages(encoder, change("insert", fullDocument={}))
     assert (made.topic, created) == ("orders.eu", ["orders.eu"])
     assert "topic" not in json.loads(made.value)
+
+
+@pytest.mark.parametrize(
+    ("form", "topic", "text"),
+    [
+        ({}, "w.position", "named the topic 'w.position', which is where the watcher keeps its position"),
+        ({}, "w_position", "which is where the watcher keeps its position"),
+        ({}, "control", ""),
+        ({"envelope": "document"}, "control", "named the topic 'control', which is for control messages"),
+        ({"envelope": "document"}, "shop.orders", ""),
+    ],
+)
+def test_a_topic_that_serves_something_else_is_no_result(form: Message, topic: str, text: str) -> None:
+    chosen = settings(kafka_client_id="w", kafka_topic_control="control", **form)
+    transform = Transform("m:f", lambda message: message | {"topic": topic}, purpose_of=partial(purpose_of, chosen))
+    message = dict.fromkeys(FIXED, "x") | {"operationType": "insert", "documentKey": {"_id": 1}}
+    if text:
+        with pytest.raises(TransformFailed, match=text):
+            transform(message)
+    else:
+        assert transform(message) == message | {"topic": topic}
+
+
+def test_a_topic_that_kafka_refuses_is_a_result_that_fails() -> None:
+    def refusing(topic: str) -> str:
+        raise ConfigurationError(f"Kafka refuses to create topic {topic}: collision", hint="Name another in the settings.")
+
+    made = MessageFormat(watcher="w", database="d", **TOPICS)
+    transform = Transform("m:f", lambda message: message | {"topic": "a_b"})
+    encoder = TransformingEncoder(made, transform, on_error="dead-letter", topic_of=lambda topic, *_: topic, ensured=refusing)
+    [letter] = messages(encoder, change("insert", fullDocument={}))
+    assert letter.reason == "transform_failed"
 
 
 def test_another_operation_goes_to_its_own_topic() -> None:

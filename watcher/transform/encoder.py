@@ -14,7 +14,7 @@ from typing import Any
 import orjson
 from bson.datetime_ms import DatetimeMS
 
-from watcher.errors import UndeliverableEvent
+from watcher.errors import ConfigurationError, UndeliverableEvent
 from watcher.messages.dead_letters import TRANSFORM_FAILED, dead_letter
 from watcher.messages.encoder import Encoder, MessageFormat
 from watcher.messages.oversize import LimitOf
@@ -45,9 +45,15 @@ class RoutedRows(RowMessages):
         self._ensured = ensured
 
     def message(self, change: dict[str, Any], sequence: int, without: Collection[str] = ()) -> Message:
-        """Make the message as `RowMessages.message` does, for the topic that the change names, if it does."""
+        """Make the message as `RowMessages.message` does, for the topic that the change names, if it does. Errors: also
+        TransformFailed if no document may go there."""
         message = super().message(change, sequence, without)
-        return message._replace(topic=self._ensured(change[TOPIC])) if TOPIC in change else message
+        if TOPIC not in change:
+            return message
+        try:
+            return message._replace(topic=self._ensured(change[TOPIC]))
+        except ConfigurationError as error:  # of one change: no setting names this topic
+            raise TransformFailed(f"named a topic that cannot be written to: {error}") from error
 
 
 class TransformingEncoder(Encoder):

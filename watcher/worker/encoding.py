@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from functools import partial
 from typing import TYPE_CHECKING
 
 from watcher.config import Deployment, Settings
@@ -40,13 +41,13 @@ def encoder_of(settings: Settings, sink: KafkaSink, deployment: Deployment, sche
         return Encoder(message_format, topic_of=sink.topic_of, prefixes_of=schema_ids)
 
     from watcher.transform.encoder import TransformingEncoder  # here, because every other worker would keep it in memory for good
-    from watcher.transform.function import Transform
+    from watcher.transform.function import Transform, purpose_of
     from watcher.transform.guard import HangGuard
     from watcher.transform.loading import load_function
 
     function = load_function(settings.transform, deployment.transform_dir)
     guard = HangGuard(deployment.transform_file(settings.name), settings.transform_seconds)
-    transform = Transform(settings.transform, function, guard)
+    transform = Transform(settings.transform, function, guard, purpose_of=partial(purpose_of, settings))
     return TransformingEncoder(
         message_format,
         transform,

@@ -100,7 +100,7 @@ class TransformingEncoder(Encoder):
         try:
             whole = self._rows.message(dict(change), sequence)
         except UNWRITABLE as error:
-            raise TransformFailed(f"returned what cannot be written as JSON ({type(error).__name__})") from error
+            raise unwritable(error) from error
         if not missing and whole.size <= limit_of(whole.topic):
             return [whole, *self._tombstone(whole, sequence + 1)]
         if not missing:
@@ -124,6 +124,11 @@ class TransformingEncoder(Encoder):
         """Forget the hang: the position is past its event."""
         self._transform.forget_hang(self._hung_at)
         self.pressing = None
+
+
+def unwritable(error: Exception) -> TransformFailed:
+    """Make the error about a result that is no message after all."""
+    return TransformFailed(f"returned what cannot be written as JSON ({type(error).__name__})")
 
 
 def _change_of(message: dict[str, Any], time_ms: int) -> dict[str, Any]:

@@ -73,6 +73,8 @@ def test(deployment: Deployment, name: str, lines: int, collection: str | None, 
 
 def outcome_of(function: Transform, message: Mapping[str, Any], seconds: float) -> Outcome:
     """Run the transform on a message from Kafka, for so many seconds at most."""
+    from watcher.messages.serializations.bson_json import DIALECTS
+    from watcher.transform.encoder import UNWRITABLE, unwritable
     from watcher.transform.function import TransformFailed
     from watcher.transform.time_limit import TimedOut, time_limit
 
@@ -81,7 +83,10 @@ def outcome_of(function: Transform, message: Mapping[str, Any], seconds: float) 
     given = deepcopy(before)
     try:
         with time_limit(seconds):
-            return outcome | {"after": function(given)}
+            after = function(given)
+        return outcome | {"after": after and json.loads(DIALECTS["plain"].dumps(after))}
+    except UNWRITABLE as error:
+        return outcome | {"error": str(unwritable(error))}
     except TransformFailed as failed:
         cause = f": {failed.__cause__}" if failed.__cause__ else ""
         return outcome | {"error": f"{failed}{cause}"}

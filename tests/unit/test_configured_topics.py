@@ -126,5 +126,8 @@ def test_a_compacted_topic_of_two_databases(tmp_path: Path) -> None:
     shared = 'envelope = "debezium"\nkafka_db_changes_topic = "all.{collection}"\n'
     compacted = shared + '[topic_config]\n"cleanup.policy" = "compact"\n'
     found = faults(tmp_path, shop=compacted, crm=shared)
-    assert [["nothing in a key names its database" in fault for fault in found[name]] for name in ("shop", "crm")] == [[True], [True]]
+    assert [["nothing in a key names its database" in fault for fault in found[name]] for name in ("shop", "crm")] == [
+        [True],
+        [True],
+    ]
     assert faults(tmp_path, shop=shared, crm=shared) == {"shop": [], "crm": []}

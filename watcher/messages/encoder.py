@@ -7,6 +7,7 @@ same bytes at a fraction of the cost. Python makes the others, and is the defini
 
 from __future__ import annotations
 
+import logging
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -32,6 +33,8 @@ from watcher.operations import ROW_OPERATIONS, TOMBSTONE, TOPIC_OF
 
 MOST_AT_ONCE, FEWEST_AT_ONCE = 1024, 16
 """Number of events to hand to C in one call: fewer where C leaves many of them to Python, since each is handed over at a cost."""
+
+logger = logging.getLogger("watcher")
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,6 +178,8 @@ class Encoder:
         UndeliverableEvent."""
         if self._puts_aside:
             [letter] = self.dead_letters_for(event, sequence)
+            event_id = self._rows.decode(event)["_id"]["_data"]
+            logger.warning("the pipeline left no message: %s", type(error).__name__, extra={"eventId": event_id})
             return letter
         raise unreadable(event, error, is_reshaped=self._is_reshaped) from error
 

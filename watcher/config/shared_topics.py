@@ -88,7 +88,7 @@ def _indistinct_documents(topic: str, ours: _Watcher, theirs: _Watcher) -> Itera
 
 
 def _has_indistinct_keys(settings: Settings) -> bool:
-    """Tell whether documents with the same `_id` would take each other's place in a topic: for readers, or because it is compacted."""
+    """Tell whether documents with the same `_id` would take each other's place in a topic, for readers or as it is compacted."""
     compacted = settings.envelope != "generic" and is_compacted(settings.topic_config)
     return settings.envelope == "document" or compacted
 

@@ -1,5 +1,5 @@
-"""A limit for the user's function where it is tried by a command. The command must tell of all messages, and so goes on after one on
-which the function hangs. A worker has the guard instead.
+"""A limit for the user's function where it is tried by a command. The command must tell of all messages, and so goes on after one
+on which the function hangs. A worker has the guard instead.
 
 The kernel's alarm interrupts Python, a wait, and a regular expression. What it does not interrupt, such as other code in C or a
 function that catches every exception, ends the process a while later, with a traceback.

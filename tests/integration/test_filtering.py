@@ -131,7 +131,7 @@ def test_a_function_that_does_not_return_is_tried_on_all_messages(
     errors = [outcome.get("error", "") for outcome in outcomes]
     assert errors == [
         *(f"did not return within 1 s; it was at marks.py:{line}" for line in (5, 7, 9, 12)),
-        "returned what cannot be written as JSON (TypeError)",
+        "returned what cannot be written as JSON (TypeError): Type is not JSON serializable: set",
         "",
         "",
     ]

@@ -20,6 +20,7 @@ from watcher.messages.encoder import Encoder, MessageFormat
 from watcher.messages.oversize import LimitOf
 from watcher.messages.row_values import SEQUENCE
 from watcher.messages.rows import RowMessages, TopicNaming
+from watcher.messages.serializations.bson_json import DIALECTS
 from watcher.messages.serializations.serialization import PrefixesOf
 from watcher.model import Message
 from watcher.operations import ROW_OPERATIONS
@@ -100,7 +101,7 @@ class TransformingEncoder(Encoder):
         try:
             whole = self._rows.message(dict(change), sequence)
         except UNWRITABLE as error:
-            raise unwritable(error) from error
+            raise _unwritable(error) from error
         if not missing and whole.size <= limit_of(whole.topic):
             return [whole, *self._tombstone(whole, sequence + 1)]
         if not missing:
@@ -126,8 +127,15 @@ class TransformingEncoder(Encoder):
         self.pressing = None
 
 
-def unwritable(error: Exception) -> TransformFailed:
-    """Make the error about a result that is no message after all."""
+def as_written(result: dict[str, Any]) -> Any:
+    """Return what a message says that has gone through the transform. Errors: TransformFailed."""
+    try:
+        return orjson.loads(DIALECTS["plain"].dumps(result))
+    except UNWRITABLE as error:
+        raise _unwritable(error) from error
+
+
+def _unwritable(error: Exception) -> TransformFailed:
     return TransformFailed(f"returned what cannot be written as JSON ({type(error).__name__})")
 
 

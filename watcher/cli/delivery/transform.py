@@ -73,8 +73,7 @@ def test(deployment: Deployment, name: str, lines: int, collection: str | None, 
 
 def outcome_of(function: Transform, message: Mapping[str, Any], seconds: float) -> Outcome:
     """Run the transform on a message from Kafka, for so many seconds at most."""
-    from watcher.messages.serializations.bson_json import DIALECTS
-    from watcher.transform.encoder import UNWRITABLE, unwritable
+    from watcher.transform.encoder import as_written
     from watcher.transform.function import TransformFailed
     from watcher.transform.time_limit import TimedOut, time_limit
 
@@ -84,9 +83,7 @@ def outcome_of(function: Transform, message: Mapping[str, Any], seconds: float) 
     try:
         with time_limit(seconds):
             after = function(given)
-        return outcome | {"after": after and json.loads(DIALECTS["plain"].dumps(after))}
-    except UNWRITABLE as error:
-        return outcome | {"error": str(unwritable(error))}
+        return outcome | {"after": None if after is None else as_written(after)}
     except TransformFailed as failed:
         cause = f": {failed.__cause__}" if failed.__cause__ else ""
         return outcome | {"error": f"{failed}{cause}"}

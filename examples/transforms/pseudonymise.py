@@ -4,8 +4,11 @@
     transform = "pseudonymise:pseudonymise"
 
 Copy this file beside conf.d/, name the fields below, and start the watchers with the key, at least 32 characters that only they
-know, in the environment variable PSEUDONYM_KEY. With another key all values change. Where the values of `_id` are personal too,
-hash `message["documentKey"]["_id"]` as well: it is the key of the Kafka message.
+know, in the environment variable PSEUDONYM_KEY. With another key all values change.
+
+It cannot hide an `_id` or a shard key: both are in the message's `eventId`, MongoDB's resume token, which nothing may change. So a
+hash in `message["documentKey"]["_id"]` changes the key of the Kafka message, and hides nothing. Where the values of `_id` are
+personal, docs/filtering.md says what to do.
 """
 
 import hashlib

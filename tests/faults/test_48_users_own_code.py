@@ -42,6 +42,8 @@ def obey(message):
         return None
     if order == "hang":
         re.match(r"(a+)+$", "a" * 60 + "b")
+    while order == "loop":
+        pass
     if order == "slow":
         time.sleep(0.05)
     if order == "route":
@@ -112,6 +114,22 @@ def test_a_pipeline_that_fails_on_some_documents(
     fault_report.count(faults=3, writes=5, messages=5)
 
 
+def test_a_stage_that_takes_the_document_leaves_a_tombstone(
+    launch: Launch, settings: Document, db: Database[Document], inbox: Inbox, fault_report: FaultReport
+) -> None:
+    topic, control = f"{db.name}.{{collection}}", f"{db.name}-control"
+    topics = dict.fromkeys(("kafka_topic_insert", "kafka_topic_update", "kafka_topic_delete"), topic)
+    shape = {"envelope": "document", "pipeline": '[{"$unset": "fullDocument"}]', "kafka_topic_control": control}
+    worker = launch(settings | topics | shape)
+    worker.reached()
+    obeyed(db, "", "")
+    db.orders.update_one({"_id": 1}, {"$set": {"n": 1}})
+    copy = Inbox(inbox.bootstrap, [f"{db.name}.orders"])
+    assert eventually(lambda: worker.status["messagesCommitted"] == 3)
+    assert sorted((each.key, each.value) for each in copy.read(30.0)) == [(b"0", None), (b"1", None), (b"1", None)]
+    fault_report.count(faults=1, writes=3, messages=3)
+
+
 def test_a_transform_that_fails(
     launch: Launch, transformed: Document, inbox: Inbox, db: Database[Document], kafka: Broker, fault_report: FaultReport
 ) -> None:
@@ -134,6 +152,25 @@ def test_a_transform_that_fails(
     assert ids(Inbox(inbox.bootstrap, [topic]).messages(1)) == [("insert", "far")]
     assert eventually(lambda: worker.status["events"]["control"] == 4)
     fault_report.count(faults=4, writes=9, messages=8)
+
+
+def test_a_topic_that_serves_something_else_is_no_topic_for_a_message(
+    launch: Launch, transformed: Document, inbox: Inbox, db: Database[Document], fault_report: FaultReport
+) -> None:
+    client_id = transformed["kafka_client_id"]
+    another = launch(transformed | {"kafka_client_id": f"{client_id}-b"}, name="another")
+    another.reached()
+    another.stop()
+    worker = launch(transformed | {"on_transform_error": "dead-letter"})
+    worker.reached()
+    good = f"{db.name}.routed"
+    refused = [f"{client_id}.position", f"{client_id}_position", f"{client_id}-b.position", good.replace(".", "_")]
+    db.orders.insert_many([{"_id": n, "order": "route", "topic": topic} for n, topic in enumerate([good, *refused, good])])
+    messages = Inbox(inbox.bootstrap, [*inbox.topics, good]).messages(len(refused) + 2)
+    assert ids(messages) == [("insert", 0), *[("deadLetter", None)] * len(refused), ("insert", len(refused) + 1)]
+    assert numbered(messages)
+    assert all(topic in worker.output for topic in refused)
+    fault_report.count(faults=len(refused), writes=len(refused) + 2, messages=len(refused) + 2)
 
 
 def test_a_transform_that_fails_ends_the_worker_until_it_is_corrected(
@@ -176,6 +213,29 @@ def test_a_transform_that_hangs(
     assert strict.wait() == UNDELIVERABLE
     assert "did not return within 1 s" in strict.status["lastError"]["message"]
     fault_report.count(faults=2, writes=4, messages=3)
+
+
+def test_a_transform_that_hangs_again_and_again(
+    launch: Launch, transformed: Document, inbox: Inbox, db: Database[Document], fault_report: FaultReport
+) -> None:
+    orders = ["", "loop", "hang", "", "loop", "loop", "hang", ""]
+    hangs = sum(order != "" for order in orders)
+    worker = launch(transformed | {"on_transform_error": "dead-letter"})
+    worker.reached()
+    obeyed(db, *orders)
+    for _ in range(hangs):
+        assert hung(worker)
+        worker.start()  # as supervisord does
+    messages = inbox.messages(len(orders))
+    assert ids(messages) == [("deadLetter", None) if order else ("insert", number) for number, order in enumerate(orders)]
+    assert numbered(messages)
+    db.orders.insert_one({"_id": "last", "order": ""})
+    assert ids(inbox.messages(len(orders) + 1))[-1] == ("insert", "last")
+    status = worker.status
+    assert status["restarts"] == hangs
+    assert "did not return within 1 s" in status["lastError"]["message"]
+    assert "delivered nothing; waiting" not in worker.output
+    fault_report.count(faults=hangs, writes=len(orders) + 1, messages=len(orders) + 1)
 
 
 def test_a_transform_that_is_not_there(launch: Launch, settings: Document, fault_report: FaultReport) -> None:

@@ -86,6 +86,74 @@ def test_a_transform_is_tried_on_the_latest_messages(
     assert shown[2] == "  after   nothing"
 
 
+STUCK = """\
+import datetime, re, threading, time
+
+def mark(message):
+    key = message["documentKey"]["_id"]
+    while key == 1: pass
+    if key == 2:
+        threading.Event().wait()
+    if key == 3:
+        re.match(r"(a+)+$", "a" * 60 + "b")
+    while key == 4:
+        try:
+            time.sleep(60)
+        except Exception:
+            pass
+    value = {5: {1, 2}, 6: datetime.datetime(2024, 1, 1)}.get(key, key)
+    return message | {"fullDocument": {"_id": key, "value": value}}
+"""
+
+
+STUBBORN = """\
+def mark(message):
+    while True:
+        try:
+            while True:
+                len(message)
+        except BaseException as error:
+            last = repr(error)
+"""
+
+
+def test_a_function_that_does_not_return_is_tried_on_all_messages(
+    launch: Launch, settings: Document, inbox: Inbox, db: Database[Document], tmp_path: Path
+) -> None:
+    (tmp_path / "marks.py").write_text("def mark(message):\n    return message\n")
+    worker = launch(settings | {"transform": "marks:mark", "transform_seconds": 1})
+    worker.reached()
+    db.orders.insert_many([{"_id": key} for key in range(1, 8)])
+    inbox.messages(7)
+    (tmp_path / "marks.py").write_text(STUCK)
+    done = watcherctl(worker, "transform", "test", "dashboard", "--json", "-n", "7")
+    outcomes = [json.loads(line) for line in done.stdout.splitlines()]
+    errors = [outcome.get("error", "") for outcome in outcomes]
+    assert errors == [
+        *(f"did not return within 1 s; it was at marks.py:{line}" for line in (5, 7, 9, 12)),
+        "returned what cannot be written as JSON (TypeError): Type is not JSON serializable: set",
+        "",
+        "",
+    ]
+    assert outcomes[5]["after"]["fullDocument"]["value"] == "2024-01-01T00:00:00"
+    assert done.returncode == 1
+
+
+def test_what_cannot_be_interrupted_ends_the_command_after_the_message_that_it_names(
+    launch: Launch, settings: Document, inbox: Inbox, db: Database[Document], tmp_path: Path
+) -> None:
+    (tmp_path / "marks.py").write_text("def mark(message):\n    return message\n")
+    worker = launch(settings | {"transform": "marks:mark", "transform_seconds": 1})
+    worker.reached()
+    db.orders.insert_one({"_id": 1})
+    inbox.messages(1)
+    (tmp_path / "marks.py").write_text(STUBBORN)
+    done = watcherctl(worker, "transform", "test", "dashboard")
+    assert done.returncode == 1
+    assert done.stdout.startswith("1 insert orders\n")
+    assert 'marks.py", line' in done.stderr
+
+
 def test_verify_says_what_it_cannot_judge(marked: WorkerProcess) -> None:
     done = watcherctl(marked, "verify", "dashboard")
     assert done.returncode == 1

@@ -72,6 +72,17 @@ def test_a_topic_of_documents_is_one_collections() -> None:
         settings(envelope=envelope, kafka_db_changes_topic="all")
 
 
+@pytest.mark.parametrize("envelope", ["debezium", "mongodb"])
+def test_a_compacted_topic_is_one_collections(envelope: str) -> None:
+    compacted = {"envelope": envelope, "topic_config": {"cleanup.policy": "compact,delete"}}
+    assert "topic_config: cannot compact 'all'" in refusal(**compacted, kafka_db_changes_topic="all")
+    several = {"mongodb_uri": "mongodb://localhost", "watch_databases": ["a", "b"], "kafka_topic_control": "control"}
+    assert "more than one database" in refusal(**compacted, **several, kafka_db_changes_topic="all.{collection}")
+    settings(**compacted)
+    settings(**compacted, kafka_db_changes_topic="users", watch_collections=["users"])
+    settings(envelope=envelope, topic_config={"cleanup.policy": "delete"}, kafka_db_changes_topic="all")
+
+
 @pytest.mark.parametrize(
     ("changes", "text"),
     [

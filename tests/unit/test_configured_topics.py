@@ -120,3 +120,14 @@ def test_documents_of_two_databases_in_one_topic(tmp_path: Path) -> None:
     assert ["kafka_db_changes_topic: 'all.{collection}' is also the topic of shop" in fault for fault in found["crm"]] == [True]
     second = 'mongodb_uri = "mongodb://h/shop"\n' + one
     assert faults(tmp_path, shop=one, crm="", second=second)["shop"] == []  # other collections of the same database
+
+
+def test_a_compacted_topic_of_two_databases(tmp_path: Path) -> None:
+    shared = 'envelope = "debezium"\nkafka_db_changes_topic = "all.{collection}"\n'
+    compacted = shared + '[topic_config]\n"cleanup.policy" = "compact"\n'
+    found = faults(tmp_path, shop=compacted, crm=shared)
+    assert [["nothing in a key names its database" in fault for fault in found[name]] for name in ("shop", "crm")] == [
+        [True],
+        [True],
+    ]
+    assert faults(tmp_path, shop=shared, crm=shared) == {"shop": [], "crm": []}

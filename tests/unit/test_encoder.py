@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import json
 import random
 from collections.abc import Callable
@@ -93,6 +94,54 @@ def test_a_large_document_of_a_snapshot_says_last_what_it_lacks() -> None:
     event = bson.encode(change("insert", fullDocument={"x": "a" * 5_000}, snapshot="s1"))
     row, _ = encoder().reduced(event, 5, at_most(1_000))
     assert list(json.loads(row.value)) == [*HEAD, *TAIL, "snapshot", "truncated"]
+
+
+DOCUMENT = {"_id": USER_ID, "a": 1}
+WHOLE: dict[str, dict[str, Any]] = {
+    "insert": {"fullDocument": DOCUMENT},
+    "update": {
+        "fullDocument": DOCUMENT,
+        "fullDocumentBeforeChange": DOCUMENT,
+        "updateDescription": {"updatedFields": {"a": 1}, "removedFields": ["b"], "truncatedArrays": [{"field": "c", "newSize": 1}]},
+    },
+    "replace": {"fullDocument": DOCUMENT, "fullDocumentBeforeChange": DOCUMENT},
+    "delete": {"fullDocumentBeforeChange": DOCUMENT},
+}
+"""The fields of changes that a stage of the user's may remove or replace, by operation."""
+
+FORMS = [(envelope, form) for envelope in ("generic", "document", "debezium", "mongodb") for form in ("json", "avro")]
+
+
+@pytest.mark.parametrize("native", [False, True], ids=["Python", "C"])
+@pytest.mark.parametrize(("envelope", "serialization"), FORMS)
+@pytest.mark.parametrize("operation", WHOLE)
+def test_any_field_may_be_removed_by_a_stage(operation: str, envelope: Any, serialization: Any, native: bool) -> None:
+    for name in WHOLE[operation]:
+        event = change(operation, **{field: kept for field, kept in WHOLE[operation].items() if field != name})
+        reshaping = encoder(native=native, envelope=envelope, serialization=serialization, is_reshaped=True)
+        [made, *_] = reshaping.messages_for(bson.encode(event), 1, lambda _topic: 1_000_000)
+        assert made.operation == operation
+        is_gone = envelope == "document" and (name == "fullDocument" or operation == "delete")
+        assert (made.value is None) == is_gone
+
+
+@pytest.mark.parametrize("native", [False, True], ids=["Python", "C"])
+@pytest.mark.parametrize(("envelope", "serialization"), FORMS)
+@pytest.mark.parametrize("operation", WHOLE)
+def test_what_a_stage_puts_into_a_field_is_a_message_or_put_aside(
+    operation: str, envelope: Any, serialization: Any, native: bool
+) -> None:
+    fields = {**WHOLE[operation], "lsid": {"id": b""}, "txnNumber": 5}
+    for name, other in itertools.product(fields, (None, 5, "text", [1], {"b": 1})):
+        event = bson.encode(change(operation, **{**fields, name: other}))
+        form = {"native": native, "envelope": envelope, "serialization": serialization, "is_reshaped": True}
+        [made, *_] = encoder(**form, puts_aside=True).messages_for(event, 1, lambda _topic: 1_000_000)
+        assert made.operation in (operation, "deadLetter")
+        if made.operation == "deadLetter":
+            assert made.reason == "pipeline_failed"
+            with pytest.raises(UndeliverableEvent) as caught:
+                encoder(**form).messages_for(event, 1, lambda _topic: 1_000_000)
+            assert "stages of `pipeline`" in caught.value.hint
 
 
 def test_a_document_gone_at_lookup_stays_null() -> None:

@@ -8,6 +8,8 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable
+from functools import partial
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -24,8 +26,8 @@ from watcher.errors import ConfigurationError, UndeliverableEvent
 from watcher.messages.encoder import MessageFormat
 from watcher.operations import ROW_OPERATIONS
 from watcher.transform.encoder import TransformingEncoder
-from watcher.transform.function import FIXED, Transform, TransformFailed
-from watcher.transform.guard import ID_BYTES, HangGuard
+from watcher.transform.function import FIXED, Transform, TransformFailed, purpose_of
+from watcher.transform.guard import ID_BYTES, MOST_HUNG, RECORD_BYTES, HangGuard, last_hang
 from watcher.transform.loading import load_function
 
 pytest_plugins = ["tests.support.conf_fixtures"]
@@ -87,12 +89,57 @@ def test_nothing_becomes_of_a_message() -> None:
     assert messages(transforming(lambda _message: None), change("insert", fullDocument={})) == []
 
 
+@pytest.mark.parametrize("operation", ["insert", "update", "replace"])
+def test_a_message_without_its_document_is_a_tombstone(operation: str) -> None:
+    def function(message: Message) -> Message:
+        message.pop("fullDocument", None)
+        return message
+
+    [made] = messages(transforming(function, envelope="document"), change(operation, fullDocument={"a": 1}))
+    assert (made.value, made.operation, made.reason) == (None, operation, "")
+    missing = change("update", updateDescription={"updatedFields": {}, "removedFields": []})
+    [letter] = messages(transforming(function, envelope="document"), missing, missing=("fullDocument",))
+    assert letter.reason == "too_large_for_mongodb"
+
+
 def test_another_topic_is_created_and_used() -> None:
     created: list[str] = []
     encoder = transforming(lambda message: message | {"topic": "orders.eu"}, created=created)
     [made] = messages(encoder, change("insert", fullDocument={}))
     assert (made.topic, created) == ("orders.eu", ["orders.eu"])
     assert "topic" not in json.loads(made.value)
+
+
+@pytest.mark.parametrize(
+    ("form", "topic", "text"),
+    [
+        ({}, "w.position", "named the topic 'w.position', which is where the watcher keeps its position"),
+        ({}, "w_position", "which is where the watcher keeps its position"),
+        ({}, "control", ""),
+        ({"envelope": "document"}, "control", "named the topic 'control', which is for control messages"),
+        ({"envelope": "document"}, "shop.orders", ""),
+    ],
+)
+def test_a_topic_that_serves_something_else_is_no_result(form: Message, topic: str, text: str) -> None:
+    chosen = settings(kafka_client_id="w", kafka_topic_control="control", **form)
+    transform = Transform("m:f", lambda message: message | {"topic": topic}, purpose_of=partial(purpose_of, chosen))
+    message = dict.fromkeys(FIXED, "x") | {"operationType": "insert", "documentKey": {"_id": 1}}
+    if text:
+        with pytest.raises(TransformFailed, match=text):
+            transform(message)
+    else:
+        assert transform(message) == message | {"topic": topic}
+
+
+def test_a_topic_that_kafka_refuses_is_a_result_that_fails() -> None:
+    def refusing(topic: str) -> str:
+        raise ConfigurationError(f"Kafka refuses to create topic {topic}: collision", hint="Name another in the settings.")
+
+    made = MessageFormat(watcher="w", database="d", **TOPICS)
+    transform = Transform("m:f", lambda message: message | {"topic": "a_b"})
+    encoder = TransformingEncoder(made, transform, on_error="dead-letter", topic_of=lambda topic, *_: topic, ensured=refusing)
+    [letter] = messages(encoder, change("insert", fullDocument={}))
+    assert letter.reason == "transform_failed"
 
 
 def test_another_operation_goes_to_its_own_topic() -> None:
@@ -179,13 +226,59 @@ def test_loading(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_check_looks_for_the_module_and_executes_nothing(write: Write, tmp_path: Path) -> None:
-    (tmp_path / "loud.py").write_text("raise RuntimeError\n")
+    (tmp_path / "loud.py").write_text("def f(message): return message\nraise RuntimeError\n")
     conf_dir = write(a_toml=good("a") + 'transform = "loud:f"\n', b_toml=good("b") + 'transform = "absent:f"\n')
     [fault] = faults(load(conf_dir, ask_drivers=True))
     assert "b.toml:4 transform: names the module 'absent', which is not beside conf.d/" in fault
     for reference in ("f", "m:", ":f", "m:f()", "a b:c", "m.py:f:g"):
         with pytest.raises(Invalid, match="must be module:function"):
             settings(transform=reference)
+
+
+HAVE_IT: dict[str, str] = {
+    "defined": "def shape(message): return message",
+    "assigned": "shape = len",
+    "annotated": "shape: object = len",
+    "imported": "from os.path import basename as shape",
+    "module": "import shape.inner",
+    "unpacked": "first, *shape = [len, len]",
+    "in a branch": "try:\n    import fast\nexcept ImportError:\n    def shape(message): return message",
+    "by global": "def make():\n    global shape\n    shape = len\nmake()",
+    "by walrus": "print(shape := len)",
+    "by star": "from os.path import *",
+    "by getattr": "def __getattr__(name): return len",
+    "by globals": "globals()['sha' + 'pe'] = len",
+    "by setattr": "import sys\nsetattr(sys.modules[__name__], 'sha' + 'pe', len)",
+    "by exec": "exec('sha' + 'pe = len')",
+    "by pattern": "match len:\n    case shape: pass",
+    "class": "class shape:\n    def __call__(self, message): return message",
+    "coding": "# -*- coding: latin-1 -*-\n# \xe9\nshape = len",
+}
+"""Texts of modules that have `shape`."""
+
+
+@pytest.mark.parametrize("text", HAVE_IT.values(), ids=HAVE_IT)
+def test_check_finds_what_a_module_may_have(text: str, write: Write, tmp_path: Path) -> None:
+    (tmp_path / "shapes_a.py").write_bytes(text.encode("latin-1"))
+    conf_dir = write(a_toml=good("a") + 'transform = "shapes_a:shape"\n')
+    assert faults(load(conf_dir, ask_drivers=True)) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "fault"),
+    [
+        ("def shapes(message): return message", "transform: names 'shape', which shapes_b.py does not have"),
+        ("", "names 'shape', which shapes_b.py does not have"),
+        ("raise RuntimeError", "names 'shape', which shapes_b.py does not have"),
+        ("x = 1\ndef shape(:", "names a function in shapes_b.py, which is no Python in line 2"),
+        ("\0", "which is no Python"),
+    ],
+)
+def test_check_finds_that_a_module_has_no_such_function(text: str, fault: str, write: Write, tmp_path: Path) -> None:
+    (tmp_path / "shapes_b.py").write_text(text)
+    conf_dir = write(a_toml=good("a") + 'transform = "shapes_b:shape.inner"\n')
+    [found] = faults(load(conf_dir, ask_drivers=True))
+    assert fault in found
 
 
 HANGS = """\
@@ -202,32 +295,88 @@ def hang(message):
 message = dict.fromkeys(("operationType", "database", "collection", "timestamp", "watcher"), "x") | {"eventId": "8265"}
 guard = HangGuard(Path(sys.argv[1]), 0.3)
 Transform("m:f", lambda message: None, guard)(message | {"eventId": "8264"})
-print(guard.is_hung_at(b"8265"), guard.is_hung_at(b"8264"), flush=True)
-if sys.argv[2]:
-    Transform("m:f", hang, guard)(message)
+print(*(guard.is_hung_at(event) for event in (b"8265", b"8264", b"8266")), flush=True)
+if sys.argv[2] == "forget":
+    guard.forget(b"8265")
+elif sys.argv[2]:
+    Transform("m:f", hang, guard)(message | {"eventId": sys.argv[3]})
 """
 
 
-def run_guarded(path: Path, how: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([sys.executable, "-c", HANGS, str(path), how], capture_output=True, text=True, timeout=60)
+def run_guarded(path: Path, how: str, event_id: str = "8265") -> subprocess.CompletedProcess[str]:
+    return subprocess.run([sys.executable, "-c", HANGS, str(path), how, event_id], capture_output=True, text=True, timeout=60)
 
 
 @pytest.mark.parametrize("where", ["lock", "regular expression"])
 def test_a_hang_ends_the_process_and_the_next_one_knows(where: str, tmp_path: Path) -> None:
     path = tmp_path / "w.transform"
     first = run_guarded(path, where)
-    assert (first.returncode, first.stdout) == (-signal.SIGPROF, "False False\n")
-    assert b"in hang" in path.read_bytes()[ID_BYTES:]
+    assert (first.returncode, first.stdout) == (-signal.SIGPROF, "False False False\n")
+    left = last_hang(path)
+    assert left
+    assert left.event_id == "8265"
+    assert "in hang" in left.traceback
     again = run_guarded(path, "")
-    assert (again.returncode, again.stdout) == (0, "True False\n")
-    assert run_guarded(path, "").stdout == "False False\n"
+    assert (again.returncode, again.stdout) == (0, "True False False\n")
+    assert last_hang(path) is None
+    assert run_guarded(path, "forget").stdout == "True False False\n"
+    assert run_guarded(path, "").stdout == "False False False\n"
+
+
+def test_all_events_on_which_it_hung_are_known_until_they_are_put_aside(tmp_path: Path) -> None:
+    path = tmp_path / "w.transform"
+    run_guarded(path, "lock")
+    second = run_guarded(path, "lock", "8266")
+    assert (second.returncode, second.stdout) == (-signal.SIGPROF, "True False False\n")
+    assert run_guarded(path, "forget").stdout == "True False True\n"
+    assert run_guarded(path, "").stdout == "False False True\n"
+
+
+def test_a_process_that_is_killed_before_it_has_cleared_the_file_loses_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "w.transform"
+    run_guarded(path, "lock")
+    whole = path.read_bytes()
+    run_guarded(path, "")
+    noted = path.read_bytes()
+    path.write_bytes(b"8265\0".ljust(ID_BYTES, b"\0") + noted[ID_BYTES:] + whole[RECORD_BYTES:])  # noted, not cleared
+    assert run_guarded(path, "").stdout == "True False False\n"
+    assert path.read_bytes() == noted
+
+
+@pytest.mark.parametrize("size", [0, 3, ID_BYTES, ID_BYTES + 40, RECORD_BYTES - 1])
+def test_a_torn_file_costs_no_more_than_what_it_told(size: int, tmp_path: Path) -> None:
+    path = tmp_path / "w.transform"
+    run_guarded(path, "lock")
+    path.write_bytes(path.read_bytes()[:size])
+    assert run_guarded(path, "").returncode == 0
+    assert path.stat().st_size == RECORD_BYTES
+    assert run_guarded(path, "lock").returncode == -signal.SIGPROF
+    assert run_guarded(path, "").stdout == "True False False\n"
+
+
+def test_the_file_of_version_0_2_tells_its_hang(tmp_path: Path) -> None:
+    path = tmp_path / "w.transform"
+    path.write_bytes(b"8265".ljust(ID_BYTES, b"\0") + b"Current thread 0x1 (most recent call first):\n" * 400)
+    assert run_guarded(path, "").stdout == "True False False\n"
+    assert run_guarded(path, "").stdout == "True False False\n"
+    assert path.stat().st_size == RECORD_BYTES
+
+
+def test_too_many_events_take_the_place_of_others(tmp_path: Path) -> None:
+    path = tmp_path / "w.transform"
+    run_guarded(path, "lock")
+    left = path.read_bytes()
+    digests = b"".join(sha256(b"%d" % number).digest() for number in range(MOST_HUNG))
+    path.write_bytes(left[: RECORD_BYTES - len(digests)] + digests + left[RECORD_BYTES:])
+    assert run_guarded(path, "").stdout == "True False False\n"
+    assert run_guarded(path, "").stdout == "True False False\n"
 
 
 def test_a_process_that_is_killed_at_work_was_not_hung(tmp_path: Path) -> None:
     path = tmp_path / "w.transform"
     path.write_bytes(b"8265".ljust(ID_BYTES, b"\0"))
-    assert run_guarded(path, "").stdout == "False False\n"
-    assert path.stat().st_size == ID_BYTES
+    assert run_guarded(path, "").stdout == "False False False\n"
+    assert path.stat().st_size == RECORD_BYTES
 
 
 def test_without_a_place_for_its_file_a_hang_still_ends_the_process(tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ from watcher.config.kafka_client import producer_properties
 from watcher.config.mongodb.pymongo_refusals import refused_by_pymongo
 from watcher.config.schema_registry import SCHEMA_REGISTRY, missing_files
 from watcher.config.settings import TABLES, Settings
-from watcher.config.transform import missing_module
+from watcher.config.transform import missing_function
 
 _PROPERTY_PREFIX = f"{KAFKA_TABLE}."
 
@@ -78,7 +78,7 @@ class Draft:
             uri = str(self.entries["mongodb_uri"].value)
             refusals += [refused.within("mongodb_uri") for refused in refused_by_pymongo(uri)]
         if (entry := self.entries.get("transform")) and "transform" not in self.settled:
-            missing = missing_module(str(entry.value), entry.origin.directory.parent)
+            missing = missing_function(str(entry.value), entry.origin.directory.parent)
             refusals += [refused.within("transform") for refused in missing]
         refusals += [refused.within(SCHEMA_REGISTRY) for refused in missing_files(self._table(SCHEMA_REGISTRY))]
         if KAFKA_TABLE not in self.settled:

@@ -81,12 +81,27 @@ def _topic_contradictions(good: Mapping[str, Any], envelope: str, scope: Scope) 
     if topic_pattern(template, scope.single).match(control):
         text = f"'{control}' is among the topics of documents ('{template}'), whose readers do not know control messages"
         yield Refused(text, key="kafka_topic_control", hint="give it a name that this template cannot give")
-    if envelope == "document" and scope.is_shared and "{database}" not in template:
-        text = f"'document' needs topics for each database: nothing in a message of '{template}' would tell them apart"
+    if scope.is_shared and "{database}" not in template:
+        several = "database"
+    elif "{collection}" not in template and not _watches_one(good.get("watch_collections", ())):
+        several = "collection"
+    else:
+        return
+    if envelope == "document":
+        each = f"topics for each {several}" if several == "database" else f"a topic for each {several}"
+        text = f"'document' needs {each}: nothing in a message of '{template}' would tell them apart"
         yield Refused(text, key="envelope", hint=hint)
-    elif envelope == "document" and "{collection}" not in template and not _watches_one(good.get("watch_collections", ())):
-        text = f"'document' needs a topic for each collection: nothing in a message of '{template}' would tell them apart"
-        yield Refused(text, key="envelope", hint=hint)
+    elif is_compacted(good.get("topic_config", {})):
+        text = (
+            f"cannot compact '{template}', which has the documents of more than one {several}: keys hold the _id alone, so Kafka "
+            "would drop a document for another one with the same"
+        )
+        yield Refused(text, key="topic_config", hint=f'kafka_db_changes_topic = "{ONE_FOR_EACH_COLLECTION}"')
+
+
+def is_compacted(topic_config: Mapping[str, object]) -> bool:
+    """Tell whether topics of documents that the watcher creates keep only the last message of each key."""
+    return "compact" in str(topic_config.get("cleanup.policy", ""))
 
 
 def _watches_one(patterns: tuple[str, ...]) -> bool:

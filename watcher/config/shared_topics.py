@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from watcher.config.draft import Draft
 from watcher.config.fault import Fault
+from watcher.config.formats import is_compacted
 from watcher.config.settings import Settings
 from watcher.config.topics.name import folded, topic_name
 from watcher.operations import ROW_OPERATIONS
@@ -66,22 +67,30 @@ def _faults(ours: _Watcher, theirs: _Watcher) -> Iterator[Fault]:
 def _refuse_indistinct_documents(watchers: Sequence[_Watcher]) -> None:
     """Add a fault to each watcher one of whose topics also has documents of another database, with nothing to tell them apart."""
     sharing: defaultdict[str, list[_Watcher]] = defaultdict(list)
-    if any(each.settings.envelope == "document" for each in watchers):
+    if any(_has_indistinct_keys(each.settings) for each in watchers):
         for each in watchers:
             for topic in _topics_of_documents(each.settings):
                 sharing[topic].append(each)
     for topic, group in sorted(sharing.items()):
-        if any(each.settings.envelope == "document" for each in group):
+        if any(_has_indistinct_keys(each.settings) for each in group):
             for ours, theirs in permutations(group, 2):
                 ours.draft.faults.extend(_indistinct_documents(topic, ours, theirs))
 
 
 def _indistinct_documents(topic: str, ours: _Watcher, theirs: _Watcher) -> Iterator[Fault]:
-    alone = "document" in (ours.settings.envelope, theirs.settings.envelope)
-    if alone and ours.settings.database != theirs.settings.database and not ours.brokers.isdisjoint(theirs.brokers):
+    needs_names = _has_indistinct_keys(ours.settings) or _has_indistinct_keys(theirs.settings)
+    if needs_names and ours.settings.database != theirs.settings.database and not ours.brokers.isdisjoint(theirs.brokers):
         name = theirs.draft.name
-        text = f"'{topic}' is also the topic of {name}, and nothing in the message of a document alone names its database"
+        is_bare = "document" in (ours.settings.envelope, theirs.settings.envelope)
+        why = "nothing in the message of a document alone" if is_bare else "it is compacted, while nothing in a key"
+        text = f"'{topic}' is also the topic of {name}, and {why} names its database"
         yield _fault(ours.draft, "kafka_topic_insert", text)
+
+
+def _has_indistinct_keys(settings: Settings) -> bool:
+    """Tell whether documents with the same `_id` would take each other's place in a topic, for readers or as it is compacted."""
+    compacted = settings.envelope != "generic" and is_compacted(settings.topic_config)
+    return settings.envelope == "document" or compacted
 
 
 def _topics_of_documents(settings: Settings) -> set[str]:

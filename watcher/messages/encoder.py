@@ -7,6 +7,7 @@ same bytes at a fraction of the cost. Python makes the others, and is the defini
 
 from __future__ import annotations
 
+import logging
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -33,6 +34,8 @@ from watcher.operations import ROW_OPERATIONS, TOMBSTONE, TOPIC_OF
 MOST_AT_ONCE, FEWEST_AT_ONCE = 1024, 16
 """Number of events to hand to C in one call: fewer where C leaves many of them to Python, since each is handed over at a cost."""
 
+logger = logging.getLogger("watcher")
+
 
 @dataclass(frozen=True, slots=True)
 class MessageFormat:
@@ -50,6 +53,10 @@ class MessageFormat:
     kafka_headers: bool = False
     cloudevents: bool = False
     on_large_event: OnLargeEvent = "dead-letter"
+    is_reshaped: bool = False
+    """True if stages or a function of the user's change what MongoDB sends, so that fields may be absent, or of another type."""
+    puts_aside: bool = False
+    """True if a change of which the stages leave no message becomes a dead letter."""
 
     @classmethod
     def of(cls, settings: Settings) -> Self:
@@ -68,6 +75,8 @@ class MessageFormat:
             kafka_headers=settings.kafka_headers,
             cloudevents=settings.cloudevents,
             on_large_event=settings.on_large_event,
+            is_reshaped=bool(settings.pipeline or settings.transform),
+            puts_aside=bool(settings.pipeline) and settings.on_transform_error == "dead-letter",
         )
 
 
@@ -89,6 +98,7 @@ class Encoder:
         self._headers = _headers(message_format, serialization.content_type)
         headers_of = self._headers.layout if self._headers else None
         self._fill = serialization.fast_path(envelope, Message, headers_of) if native else None
+        self._is_reshaped, self._puts_aside = message_format.is_reshaped, message_format.puts_aside
         self._at_once = MOST_AT_ONCE
         self._topics = {operation: getattr(message_format, f"topic_{TOPIC_OF[operation]}") for operation in ROW_OPERATIONS}
         self._fixed_topics = {operation: topic for operation, topic in self._topics.items() if "{" not in topic}
@@ -101,6 +111,12 @@ class Encoder:
         self._size_policy = SizePolicy(message_format.on_large_event, self._rows, self._control)
         self._topic_without_limit = partial(self._topic_and_limit, lambda _: sys.maxsize)
         self.control = self._control.of_watcher
+        self.pressing: Message | None = None
+        """The last message that was made of those that must be in Kafka before anything else is made."""
+
+    def pressing_delivered(self) -> None:
+        """Note that the `pressing` message, and all before it, are in Kafka."""
+        self.pressing = None
 
     def next_messages(
         self, events: Sequence[bytes], first: int, last: int, sequence: int, limit_of: LimitOf, most_bytes: int
@@ -155,7 +171,17 @@ class Encoder:
                 return self._rows.message(change, sequence)
             return self._control.of_event(change, sequence)
         except UNREADABLE as error:
-            raise unreadable(event, error) from error
+            return self._put_aside(event, sequence, error)
+
+    def _put_aside(self, event: bytes, sequence: int, error: Exception) -> Message:
+        """Make the dead letter about an event that is no message, if the user's stages may have made it so. Errors:
+        UndeliverableEvent."""
+        if self._puts_aside:
+            [letter] = self.dead_letters_for(event, sequence)
+            event_id = self._rows.decode(event)["_id"]["_data"]
+            logger.warning("the pipeline left no message: %s", type(error).__name__, extra={"eventId": event_id})
+            return letter
+        raise unreadable(event, error, is_reshaped=self._is_reshaped) from error
 
     def _within_limit(self, message: Message, event: bytes, sequence: int, limit_of: LimitOf) -> list[Message]:
         """Return the message of an event, and its tombstone; or what can be sent instead if it is too large."""
@@ -181,7 +207,7 @@ class Encoder:
             else:
                 messages = [self._control.of_event(change, sequence)]
         except UNREADABLE as error:
-            raise unreadable(event, error) from error
+            messages = [self._put_aside(event, sequence, error)]
         return self._checked(messages, limit_of)
 
     def _remainder(
@@ -228,6 +254,8 @@ def _form(
     """Return the envelope, the serialization, what puts a key and a value into Kafka's form, if they need that, and what tells what
     stands in front of both in a topic."""
     envelope = ENVELOPES[message_format.envelope](message_format.watcher)
+    if not message_format.is_reshaped:
+        envelope = envelope._replace(nullable=())
     dialect = DIALECTS[envelope.dialect or message_format.json_format]
     if message_format.serialization == "json":
         return envelope, dialect, None, lambda _: (b"", b"")

@@ -55,6 +55,7 @@ class RowMessages:
     ) -> None:
         parts = [part for layout in envelope.layouts() for part in parts_of(layout)]
         self.removable = envelope.removable
+        self._nullable = envelope.nullable
         self._serialization = serialization
         self._others = sorted({part.dialect for part in parts if isinstance(part, InString)} - {serialization.name})
         self._uses_update_parts = not {name_of(part) for part in parts}.isdisjoint(UPDATE_PARTS)
@@ -104,6 +105,8 @@ class RowMessages:
 
     def _named(self, change: dict[str, Any], sequence: int, time_ms: int, without: Collection[str]) -> dict[str, Any]:
         name_values(change, sequence, time_ms)
+        for name in self._nullable:
+            change.setdefault(name, None)
         if self._uses_update_parts:
             name_update_parts(change)
             change[TRUNCATED_ARRAYS] = orjson.loads(self._dumps(change[TRUNCATED_ARRAYS]))  # very many are already text

@@ -16,11 +16,18 @@ TypeError)."""
 _TOP_LEVEL: CodecOptions[RawBSONDocument] = CodecOptions(document_class=RawBSONDocument, unicode_decode_error_handler="replace")
 
 
-def unreadable(event: bytes, error: Exception) -> UndeliverableEvent:
-    """Make the error that ends a worker."""
+DAMAGED_HINT = "Validate the collection on the server (db.collection.validate({full: true})) and report the event's type."
+RESHAPED_HINT = (
+    "Look what the stages of `pipeline` make of the event's own fields, such as updateDescription: each must keep its type, or go. "
+    'on_transform_error = "dead-letter" puts such changes aside.'
+)
+
+
+def unreadable(event: bytes, error: Exception, *, is_reshaped: bool = False) -> UndeliverableEvent:
+    """Make the error that ends a worker. `is_reshaped`: the user's own stages may have made the event what it is."""
     return UndeliverableEvent(
         f"The change event of {_subject(event)} cannot be read: {type(error).__name__}: {error}",
-        hint="Validate the collection on the server (db.collection.validate({full: true})) and report the event's type.",
+        hint=RESHAPED_HINT if is_reshaped else DAMAGED_HINT,
     )
 
 

@@ -63,7 +63,10 @@ class Pipeline:
             if stopping():
                 break
             self._observer.encoded(len(messages), size)
-            sink.deliver(messages, after, behind=batch.more)
+            pressing = self._is_pressing(messages)
+            sink.deliver(messages, after, behind=batch.more and not pressing)
+            if pressing:
+                self._encoder.pressing_delivered()
             self._last_commit = time.monotonic()
             position = after
         return position
@@ -91,7 +94,8 @@ class Pipeline:
                 done = range(number + 1, number + events + 1)
                 needless.update(batch.superseded[each] for each in done if each in batch.superseded)  # they went out whole
             number += events
-            if size >= self._sink.transaction_bytes or time.monotonic() - begun >= LONGEST_SECONDS:
+            is_full = size >= self._sink.transaction_bytes or time.monotonic() - begun >= LONGEST_SECONDS
+            if is_full or self._is_pressing(made):
                 position = position.moved(batch.position_after(number), len(messages), batch.snapshot_after(number))
                 yield messages, size, position
                 messages, size, begun = [], 0, time.monotonic()
@@ -110,6 +114,10 @@ class Pipeline:
         else:
             made = self._encoder.messages_for(event, sequence, self._sink.limit_of, batch.missing)
         return made, 1, sum(len(message.value or b"") for message in made)
+
+    def _is_pressing(self, messages: list[Message]) -> bool:
+        """Tell whether the last of the messages must be in Kafka before the encoder goes on, which may end the process."""
+        return bool(messages) and messages[-1] is self._encoder.pressing
 
     def _position_is_due(self, position: Position) -> bool:
         return position.token is None or time.monotonic() - self._last_commit >= IDLE_COMMIT_SECONDS

@@ -14,16 +14,17 @@ from typing import Any
 import orjson
 from bson.datetime_ms import DatetimeMS
 
-from watcher.errors import UndeliverableEvent
+from watcher.errors import ConfigurationError, UndeliverableEvent
 from watcher.messages.dead_letters import TRANSFORM_FAILED, dead_letter
 from watcher.messages.encoder import Encoder, MessageFormat
 from watcher.messages.oversize import LimitOf
 from watcher.messages.row_values import SEQUENCE
 from watcher.messages.rows import RowMessages, TopicNaming
+from watcher.messages.serializations.bson_json import DIALECTS
 from watcher.messages.serializations.serialization import PrefixesOf
 from watcher.model import Message
 from watcher.operations import ROW_OPERATIONS
-from watcher.transform.function import TOPIC, Transform, TransformFailed
+from watcher.transform.function import TOPIC, Transform, TransformFailed, TransformHung
 
 UNWRITABLE = (TypeError, LookupError, ValueError)
 """Errors from a result that is no message after all: a value without a form in JSON, text that is no UTF-8."""
@@ -45,9 +46,15 @@ class RoutedRows(RowMessages):
         self._ensured = ensured
 
     def message(self, change: dict[str, Any], sequence: int, without: Collection[str] = ()) -> Message:
-        """Make the message as `RowMessages.message` does, for the topic that the change names, if it does."""
+        """Make the message as `RowMessages.message` does, for the topic that the change names, if it does. Errors: also
+        TransformFailed if no document may go there."""
         message = super().message(change, sequence, without)
-        return message._replace(topic=self._ensured(change[TOPIC])) if TOPIC in change else message
+        if TOPIC not in change:
+            return message
+        try:
+            return message._replace(topic=self._ensured(change[TOPIC]))
+        except ConfigurationError as error:  # of one change: no setting names this topic
+            raise TransformFailed(f"named a topic that cannot be written to: {error}") from error
 
 
 class TransformingEncoder(Encoder):
@@ -65,11 +72,14 @@ class TransformingEncoder(Encoder):
     ) -> None:
         """`on_error` is the setting `on_transform_error`; the rest as for `Encoder` and `RoutedRows`."""
         make_rows = partial(RoutedRows, ensured=ensured)
-        super().__init__(message_format, native=False, topic_of=topic_of, make_rows=make_rows, prefixes_of=prefixes_of)
+        reshaped = replace(message_format, is_reshaped=True)
+        super().__init__(reshaped, native=False, topic_of=topic_of, make_rows=make_rows, prefixes_of=prefixes_of)
         plain = replace(message_format, envelope="generic", serialization="json", kafka_headers=False, cloudevents=False)
         self._plain = Encoder(plain)
         self._transform = transform
         self._on_error = on_error
+        self._hung_at = ""
+        """Id of the event that `pressing` is about."""
 
     def messages_for(self, event: bytes, sequence: int, limit_of: LimitOf, missing: Sequence[str] = ()) -> list[Message]:
         """Make the messages for an event as `Encoder.messages_for` does: none if the transform returns none, and a dead letter
@@ -91,7 +101,7 @@ class TransformingEncoder(Encoder):
         try:
             whole = self._rows.message(dict(change), sequence)
         except UNWRITABLE as error:
-            raise TransformFailed(f"returned what cannot be written as JSON ({type(error).__name__})") from error
+            raise _unwritable(error) from error
         if not missing and whole.size <= limit_of(whole.topic):
             return [whole, *self._tombstone(whole, sequence + 1)]
         if not missing:
@@ -102,10 +112,31 @@ class TransformingEncoder(Encoder):
         """Make the dead letter about a change; its content would go past what the transform may have been there to hide."""
         event_id = change["_id"]["_data"]
         if self._on_error == "fail":
+            self._transform.forget_hangs()
             text = f"The transform {self._transform.reference} {error}. The change: {event_id[:100]}"
             raise UndeliverableEvent(text, hint=FAIL_HINT) from error
         logger.warning("the transform %s", error, extra={"eventId": event_id})
-        return dead_letter(self._control, change, TRANSFORM_FAILED, sequence)
+        letter = dead_letter(self._control, change, TRANSFORM_FAILED, sequence)
+        if isinstance(error, TransformHung):
+            self.pressing, self._hung_at = letter, event_id
+        return letter
+
+    def pressing_delivered(self) -> None:
+        """Forget the hang: the position is past its event."""
+        self._transform.forget_hang(self._hung_at)
+        self.pressing = None
+
+
+def as_written(result: dict[str, Any]) -> Any:
+    """Return what a message says that has gone through the transform. Errors: TransformFailed."""
+    try:
+        return orjson.loads(DIALECTS["plain"].dumps(result))
+    except UNWRITABLE as error:
+        raise _unwritable(error) from error
+
+
+def _unwritable(error: Exception) -> TransformFailed:
+    return TransformFailed(f"returned what cannot be written as JSON ({type(error).__name__})")
 
 
 def _change_of(message: dict[str, Any], time_ms: int) -> dict[str, Any]:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from watcher.config import Settings
 from watcher.config.fault import Refused
 from watcher.config.topics.configured import is_internal
+from watcher.config.topics.name import folded, topic_pattern
 from watcher.config.topics.template import check_topic
 from watcher.messages.envelopes.generic import FIELDS
 from watcher.messages.row_values import SEQUENCE
@@ -30,11 +32,24 @@ class TransformFailed(Exception):
     """The function raised an error, did not return, or returned no message. The text says which, without the message's content."""
 
 
+class TransformHung(TransformFailed):
+    """The function did not return from this message, which has ended an earlier process."""
+
+
 class Transform:
     """The user's function, called `reference` in the settings."""
 
-    def __init__(self, reference: str, function: Function, guard: HangGuard | None = None) -> None:
+    def __init__(
+        self,
+        reference: str,
+        function: Function,
+        guard: HangGuard | None = None,
+        *,
+        purpose_of: Callable[[str], str] = lambda _topic: "",
+    ) -> None:
+        """`purpose_of` tells what else a topic is for, as the function `purpose_of` here does."""
         self.reference = reference
+        self._purpose_of = purpose_of
         self._function = function
         self._guard = guard
 
@@ -45,7 +60,7 @@ class Transform:
         """
         event_id = str(message["eventId"]).encode()
         if self._guard and self._guard.is_hung_at(event_id):
-            raise TransformFailed(f"did not return within {self._guard.seconds:g} s, which has ended the last process")
+            raise TransformHung(f"did not return within {self._guard.seconds:g} s, which has ended an earlier process")
         fixed = {name: message.get(name) for name in FIXED}
         if self._guard:
             self._guard.begin(event_id)
@@ -56,7 +71,26 @@ class Transform:
         finally:
             if self._guard:
                 self._guard.end()
-        return None if result is None else _checked(result, fixed)
+        return None if result is None else self._checked(result, fixed)
+
+    def forget_hang(self, event_id: str) -> None:
+        """Forget that the function hung at this event, whose dead letter is in Kafka."""
+        if self._guard:
+            self._guard.forget(event_id.encode())
+
+    def forget_hangs(self) -> None:
+        """Forget all events at which the function hung, so that it is called with them again, once a person has corrected it."""
+        if self._guard:
+            self._guard.forget_all()
+
+    def _checked(self, result: object, fixed: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the message that the function has returned. Errors: TransformFailed."""
+        message = _checked(result, fixed)
+        if TOPIC in message:
+            topic = _checked_topic(message[TOPIC])
+            if purpose := self._purpose_of(topic):
+                raise TransformFailed(f"named the topic '{topic}', which is {purpose}")
+        return message
 
 
 def _place(traceback: TracebackType | None) -> str:
@@ -82,12 +116,10 @@ def _checked(result: object, fixed: Mapping[str, Any]) -> dict[str, Any]:
     for name in DOCUMENTS:
         if not isinstance(result.get(name), (dict, type(None))):
             raise TransformFailed(f"returned a message whose {name} is no object")
-    if TOPIC in result:
-        _check_topic(result[TOPIC])
     return result
 
 
-def _check_topic(topic: object) -> None:
+def _checked_topic(topic: object) -> str:
     if not isinstance(topic, str) or not topic:
         raise TransformFailed("named a topic that is no text")
     try:
@@ -95,4 +127,16 @@ def _check_topic(topic: object) -> None:
     except Refused as refused:
         raise TransformFailed(f"named a topic that Kafka does not take: {refused}") from refused
     if is_internal(topic):
-        raise TransformFailed("named one of Kafka's own topics")
+        raise TransformFailed(f"named one of Kafka's own topics, '{topic}'")
+    return topic
+
+
+def purpose_of(settings: Settings, topic: str) -> str:
+    """Tell what the watcher has a topic for, if no message about a document may go there, as `check` has it for settings; empty if
+    one may."""
+    if folded(topic) == folded(settings.position_topic):
+        return "where the watcher keeps its position"
+    control = topic_pattern(settings.kafka_topic_control, settings.scope.single)
+    if settings.envelope != "generic" and control.match(topic):
+        return "for control messages, whose readers expect no documents"
+    return ""

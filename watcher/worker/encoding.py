@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from functools import partial
 from typing import TYPE_CHECKING
 
 from watcher.config import Deployment, Settings
@@ -12,7 +13,25 @@ from watcher.messages.encoder import Encoder, MessageFormat
 if TYPE_CHECKING:  # most workers never need it
     from watcher.registry.schema_ids import SchemaIds
 
+HUNG_HINT = "The log shows where the function stood. Correct it, then `watcherctl restart`."
+SHOWN_CHARACTERS = 100
+"""Characters of an event's id in an error's text."""
+
 logger = logging.getLogger("watcher")
+
+
+def hang_of_last_process(settings: Settings, deployment: Deployment) -> str:
+    """Say in a sentence on which change the transform hung, if that has ended the last process; empty if not."""
+    if not settings.transform:
+        return ""
+    from watcher.transform.guard import last_hang  # here, for the same reason as below
+
+    if (hang := last_hang(deployment.transform_file(settings.name))) is None:
+        return ""
+    return (
+        f"The transform {settings.transform} did not return within {settings.transform_seconds:g} s, which has ended the last "
+        f"process. The change: {hang.event_id[:SHOWN_CHARACTERS]}"
+    )
 
 
 def encoder_of(settings: Settings, sink: KafkaSink, deployment: Deployment, schema_ids: SchemaIds | None) -> Encoder:
@@ -22,13 +41,13 @@ def encoder_of(settings: Settings, sink: KafkaSink, deployment: Deployment, sche
         return Encoder(message_format, topic_of=sink.topic_of, prefixes_of=schema_ids)
 
     from watcher.transform.encoder import TransformingEncoder  # here, because every other worker would keep it in memory for good
-    from watcher.transform.function import Transform
+    from watcher.transform.function import Transform, purpose_of
     from watcher.transform.guard import HangGuard
     from watcher.transform.loading import load_function
 
     function = load_function(settings.transform, deployment.transform_dir)
     guard = HangGuard(deployment.transform_file(settings.name), settings.transform_seconds)
-    transform = Transform(settings.transform, function, guard)
+    transform = Transform(settings.transform, function, guard, purpose_of=partial(purpose_of, settings))
     return TransformingEncoder(
         message_format,
         transform,

@@ -32,7 +32,7 @@ from watcher.stream.overlap import take_short_turns
 from watcher.stream.pipeline import Pipeline
 from watcher.worker.backoff import Backoff
 from watcher.worker.credentials import Credentials
-from watcher.worker.encoding import encoder_of, renew_schema_ids
+from watcher.worker.encoding import HUNG_HINT, encoder_of, hang_of_last_process, renew_schema_ids
 from watcher.worker.memory import give_memory_back
 from watcher.worker.previous_run import PreviousRun
 from watcher.worker.process import Nudge, StopRequest, die_with_parent, only_one, stop_requested
@@ -97,7 +97,11 @@ def _run_alone(settings: Settings, deployment: Deployment, stopping: StopRequest
         stopping.tell(status_file.changed)  # so that this is written before a second signal ends the process at once
         with status_file.kept(progress), progress.account_for(stopping):
             logger.info("starting", extra={"version": __version__, "pid": owner.pid, "restarts": previous.restarts})
-            _hold_back(previous, progress, stopping)
+            if hang := hang_of_last_process(settings, deployment):  # the next change is another one: nothing to hold back for
+                progress.outages.hung(hang, HUNG_HINT)
+                status_file.changed()
+            else:
+                _hold_back(previous, progress, stopping)
             Worker(settings, owner, previous, progress, stopping, nudge, deployment, questions).run()
             logger.info("stopped")
     return ExitCode.STOPPED

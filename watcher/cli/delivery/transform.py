@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from copy import deepcopy
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -38,12 +39,12 @@ def transform() -> None:
 def test(deployment: Deployment, name: str, lines: int, collection: str | None, as_json: bool) -> int:
     """Run the transform of the watcher NAME on its latest messages, and show each before and after.
 
-    Nothing is sent. Messages that are in Kafka have been through the transform that the watcher had then. Ctrl-C ends a function
-    that does not return.
+    Nothing is sent. Messages that are in Kafka have been through the transform that the watcher had then. A function that does not
+    return within transform_seconds is interrupted, and the next message follows.
 
     \b
-    Exit codes: 0 ok, also if nothing has been delivered; 1 the transform fails on a message, or Kafka does not answer,
-    4 no such watcher, 77 not authorised, 78 configuration.
+    Exit codes: 0 ok, also if nothing has been delivered; 1 the transform fails on a message, or does not return from one, or Kafka
+    does not answer, 4 no such watcher, 77 not authorised, 78 configuration.
     """
     settings = load_one(deployment.conf_dir, select_one(deployment, name))
     if not settings.transform:
@@ -51,40 +52,58 @@ def test(deployment: Deployment, name: str, lines: int, collection: str | None, 
 
     from watcher.consumer.reading.filter import Filter
     from watcher.consumer.reading.reader import MessageReader
-    from watcher.transform.function import Transform
+    from watcher.transform.function import Transform, purpose_of
     from watcher.transform.loading import load_function
 
-    function = Transform(settings.transform, load_function(settings.transform, deployment.transform_dir))
+    loaded = load_function(settings.transform, deployment.transform_dir)
+    function = Transform(settings.transform, loaded, purpose_of=partial(purpose_of, settings))
     with MessageReader(settings, None) as reader:
         messages = [each.message for each in reader.last(lines, Filter(collection, ROW_OPERATIONS, None, None))]
     if not messages:
         click.echo("nothing has been delivered yet", err=True)
-    outcomes = [outcome_of(function, message) for message in messages]
-    for outcome in outcomes:
-        click.echo(json.dumps(outcome, ensure_ascii=False) if as_json else _as_text(outcome))
-    return CliExitCode.FAILED if any("error" in outcome for outcome in outcomes) else CliExitCode.OK
+    code = CliExitCode.OK
+    for message in messages:
+        if not as_json:
+            click.echo(_head(message))  # beforehand: should nothing but the end of the process help, it says which message that was
+        outcome = outcome_of(function, message, settings.transform_seconds)
+        click.echo(json.dumps(outcome, ensure_ascii=False) if as_json else _result(outcome))
+        code = CliExitCode.FAILED if "error" in outcome else code
+    return code
 
 
-def outcome_of(function: Transform, message: Mapping[str, Any]) -> Outcome:
-    """Run the transform on a message from Kafka."""
+def outcome_of(function: Transform, message: Mapping[str, Any], seconds: float) -> Outcome:
+    """Run the transform on a message from Kafka, for so many seconds at most."""
+    from watcher.transform.encoder import as_written
     from watcher.transform.function import TransformFailed
+    from watcher.transform.time_limit import TimedOut, time_limit
 
-    before = {name: value for name, value in message.items() if name != "sequence"}
+    before = _before(message)
     outcome: Outcome = {"sequence": message["sequence"], "before": before}
+    given = deepcopy(before)
     try:
-        return outcome | {"after": function(deepcopy(before))}
+        with time_limit(seconds):
+            after = function(given)
+        return outcome | {"after": None if after is None else as_written(after)}
     except TransformFailed as failed:
         cause = f": {failed.__cause__}" if failed.__cause__ else ""
         return outcome | {"error": f"{failed}{cause}"}
+    except TimedOut as timed_out:
+        return outcome | {"error": f"did not return within {seconds:g} s; it was at {timed_out}"}
 
 
-def _as_text(outcome: Outcome) -> str:
-    before = outcome["before"]
-    lines = [f"{outcome['sequence']} {before['operationType']} {before['collection']}", f"  before  {_text(before)}"]
+def _before(message: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in message.items() if name != "sequence"}
+
+
+def _head(message: Mapping[str, Any]) -> str:
+    return f"{message['sequence']} {message['operationType']} {message['collection']}\n  before  {_text(_before(message))}"
+
+
+def _result(outcome: Outcome) -> str:
     if "error" in outcome:
-        return "\n".join([*lines, f"  error   {outcome['error']}"])
+        return f"  error   {outcome['error']}"
     after = outcome["after"]
-    return "\n".join([*lines, f"  after   {'nothing' if after is None else 'the same' if after == before else _text(after)}"])
+    return f"  after   {'nothing' if after is None else 'the same' if after == outcome['before'] else _text(after)}"
 
 
 def _text(message: Mapping[str, Any]) -> str:

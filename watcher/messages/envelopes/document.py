@@ -10,6 +10,7 @@ from watcher.messages.row_values import DOCUMENT_ID
 
 
 def document(watcher: str) -> Envelope:  # noqa: ARG001 - all envelopes are made alike
-    """Return the envelope. A document that a lookup no longer found is null, and so a tombstone."""
+    """Return the envelope. A document that a lookup no longer found is null, and so a tombstone. So is one that was removed."""
     whole = Value("fullDocument")
-    return Envelope(Value(DOCUMENT_ID), {"insert": whole, "update": whole, "replace": whole, "delete": None})
+    values = {"insert": whole, "update": whole, "replace": whole, "delete": None}
+    return Envelope(Value(DOCUMENT_ID), values, nullable=("fullDocument",))

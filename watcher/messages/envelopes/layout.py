@@ -94,7 +94,8 @@ class Envelope(NamedTuple):
 
     A value that is null becomes a tombstone. `rows` is the envelope of a snapshot's documents, if that is another one. An operation
     in `tombstones` has a tombstone after its message. `removable` names the parts of a change that may be left out of a message
-    that is too large, the most valuable last. `dialect` is the dialect of all other values, if it does not follow from settings.
+    that is too large, the most valuable last. `dialect` is the dialect of all other values, if it does not follow from settings. A
+    value in `nullable` is null where the user's own stages or function have removed it; otherwise an event without it is damaged.
     """
 
     key: Layout
@@ -103,6 +104,7 @@ class Envelope(NamedTuple):
     tombstones: Collection[str] = ()
     removable: Collection[str] = ()
     dialect: str = ""
+    nullable: Collection[str] = ()
 
     def layouts(self) -> Iterator[Layout]:
         """Yield all layouts, those of rows too."""
@@ -181,6 +183,8 @@ def _number(value: Any, form: Number) -> int | None:
     if value is None:
         return None
     number = value.inc if form.part == "increment" else value
+    if isinstance(number, str):
+        raise TypeError(f"{form.value} is text")
     return int(f"{int(number)}{form.zeros}")
 
 

@@ -28,6 +28,10 @@ class Outages:
         self._since = self._since or time.monotonic()
         self._remember(error, error.component, None)
 
+    def hung(self, message: str, hint: str) -> None:
+        """Note that the user's transform hung, which has ended the last process. The guard of the transform logs it."""
+        self.last_error = LastError(at=datetime.fromtimestamp(time.time(), UTC), message=message, hint=hint, component="worker")
+
     def over(self) -> dict[str, float]:
         """Note that nothing is away any more; returns the time for which something was, for the log, empty if nothing was."""
         since, self._since = self._since, None

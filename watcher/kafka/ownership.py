@@ -179,7 +179,8 @@ def position_gone(settings: Settings) -> PositionLost:
         f"This watcher has delivered before, but {settings.position_topic} holds no position.",
         hint="Was the topic deleted? To lose nothing, go back to a time before that: "
         f"`watcherctl position rewind {settings.name} --at TIME`; what came since is delivered again. "
-        'Otherwise on_position_lost = "restart" goes on from now, and what came meanwhile is missing.',
+        f"Otherwise `watcherctl position reset {settings.name}` begins where start_from says, "
+        'and on_position_lost = "restart" from now on; what came meanwhile is missing.',
     )
 
 

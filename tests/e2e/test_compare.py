@@ -18,7 +18,7 @@ from pymongo.database import Database
 from tests.support.kafka_topics import create_topic
 from tests.support.records import QUIET
 from tests.support.waiting import eventually
-from tests.support.worker import Inbox, Launch
+from tests.support.worker import Inbox, Launch, as_toml, watcher_settings
 from watcher.sandbox.kafka import Broker
 
 pytest_plugins = ["tests.support.worker_fixtures"]
@@ -80,7 +80,11 @@ def old(kafka: Broker, prefix: str, tmp_path: Path) -> OldWatcher:
 
 
 def compare(directory: Path, *arguments: str, code: int = 0) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "watcher", "compare", "--mapping", str(directory / "mapping.toml"), *arguments]
+    return compared(directory, "--mapping", str(directory / "mapping.toml"), *arguments, code=code)
+
+
+def compared(directory: Path, *arguments: str, code: int = 0) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "watcher", "compare", *arguments]
     done = subprocess.run(
         [*command, "--config", str(directory / "conf.d")], capture_output=True, text=True, timeout=60, check=False
     )
@@ -188,6 +192,19 @@ def test_what_cannot_be_compared(settings: Document, launch: Launch, old: OldWat
     assert "nothing to compare" in compare(tmp_path, "--new", "dashboard", code=1).stdout
     assert "neither a watcher nor a topic of one" in compare(tmp_path, "--new", "strangers", code=2).stderr
     assert "the mapping says nothing of 'x'" in compare(tmp_path, "--new", "dashboard", "--old", "x", code=2).stderr
+    other = watcher_settings(settings["mongodb_uri"], settings["kafka_brokers"], f"{prefix}.other")
+    (tmp_path / "conf.d" / "other.toml").write_text(as_toml(other))
+    nowhere = f"Invalid value for --new: Kafka has no topic {prefix}.other.insert"
+    assert nowhere in compare(tmp_path, "--new", f"{prefix}.other.insert", code=2).stderr
+    assert "Kafka has no topic of 'other' yet" in compare(tmp_path, "--new", "other", code=1).stderr
+    (tmp_path / "mapping.toml").write_text(TWO_TOPICS.replace("PREFIX", f"{prefix}.nowhere"))
+    refused = compare(tmp_path, "--new", "dashboard", code=2).stderr
+    assert "Invalid value for --mapping: Kafka has no topic" in refused
+    (tmp_path / "mapping.toml").write_text(TWO_TOPICS.replace("PREFIX.user.mail", "nowhere").replace("PREFIX", prefix))
+    assert "Kafka has no topic nowhere\n" in compare(tmp_path, "--new", "dashboard", code=1).stdout
+    assert json.loads(compare(tmp_path, "--new", "dashboard", "--json", code=1).stdout)["absent"] == ["nowhere"]
+    unknown = compared(tmp_path, "--new", "dashboard", "--connector", "nope", code=2)
+    assert "Invalid value for --connector: Kafka has no topic nope.…" in unknown.stderr
     (tmp_path / "mapping.toml").write_text("[topics.x]\n")
     assert "topics.x.collection: Field required" in compare(tmp_path, "--new", "dashboard", code=78).stderr
     (tmp_path / "mapping.toml").unlink()

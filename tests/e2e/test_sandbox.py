@@ -47,6 +47,7 @@ def test_prints_the_lines_for_a_conf_d_and_ends_by_a_signal(temporary: Path, tmp
     assert AdminClient({"bootstrap.servers": f"127.0.0.1:{sandbox.kafka_port}"}, logger=QUIET).list_topics(timeout=10).brokers
     assert sandbox.end(signal.SIGTERM) == 0, sandbox.err
     assert "Both have been stopped." in sandbox.err
+    assert ("small stand-in" in sandbox.err) == ("KAFKA_HOME" not in os.environ)
     assert list(tmp_path.iterdir()) == []
 
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import socket
+import time
 from pathlib import Path
 
 import pytest
-from confluent_kafka import Producer
+from confluent_kafka import Consumer, KafkaError, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic
 
 from tests.support.records import QUIET, read_topics
@@ -92,3 +93,35 @@ def test_noida_loses_everything_when_it_is_killed(tmp_path: Path) -> None:
         broker.kill()
         broker.start()
         assert read_topics(broker.bootstrap, ["numbers"]) == []
+
+
+def test_noida_hides_messages_from_who_begins_after_an_aborted_transaction(tmp_path: Path) -> None:
+    """So a consumer that starts again may miss changes there. Whoever begins before the aborted transaction misses nothing."""
+    with NoidaBroker(tmp_path) as broker:
+        producer = Producer({"bootstrap.servers": broker.bootstrap, "transactional.id": "writer"}, logger=QUIET)
+        producer.init_transactions(10)
+        for number, end in enumerate([producer.commit_transaction, producer.abort_transaction, producer.commit_transaction]):
+            producer.begin_transaction()
+            producer.produce("numbers", str(number).encode())
+            producer.flush(10)  # else an abort would drop it unsent
+            end(10)
+        assert committed_from(0, broker) == [b"0", b"2"]
+        assert committed_from(4, broker) == [], "the broker is better than it was: docs/quick-start.md, README.md, D296"
+
+
+def committed_from(offset: int, broker: NoidaBroker) -> list[bytes | None]:
+    """The values that a consumer of committed messages finds from an offset on."""
+    properties = {"bootstrap.servers": broker.bootstrap, "group.id": "g", "enable.partition.eof": True}
+    consumer = Consumer(properties, logger=QUIET)
+    consumer.assign([TopicPartition("numbers", 0, offset)])
+    found = []
+    deadline = time.monotonic() + 30
+    while time.monotonic() < deadline:
+        record = consumer.poll(1)
+        if record and record.error():
+            assert record.error().code() == KafkaError._PARTITION_EOF
+            break
+        if record:
+            found.append(record.value())
+    consumer.close()
+    return found

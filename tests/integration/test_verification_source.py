@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 import uuid
 from collections.abc import Callable, Iterator
@@ -19,7 +20,9 @@ from tests.support.proxy import TcpProxy
 from tests.support.worker import as_toml, watcher_settings
 from watcher.config import load_one
 from watcher.errors import Outage
+from watcher.mongodb.errors import QueryRefused
 from watcher.verification import source as module
+from watcher.verification.errors import Unjudgeable
 from watcher.verification.source import CHUNK, Document, SourceReader
 
 Db = Database[dict[str, Any]]
@@ -156,3 +159,49 @@ def test_gives_up_when_mongodb_stays_away(
     mongo_proxy.refuse()
     with pytest.raises(Outage):
         next(chunks)
+
+
+def by_pipeline(tmp_path: Path, mongo_proxy: TcpProxy, database: str, *stages: dict[str, Any]) -> SourceReader:
+    """A reader of documents as these stages make them."""
+    uri = f"mongodb://{mongo_proxy.address}/{database}?directConnection=true&serverSelectionTimeoutMS=300"
+    settings = watcher_settings(uri, "localhost:1", database) | {"pipeline": json.dumps(stages)}
+    (tmp_path / "staged").mkdir()
+    (tmp_path / "staged" / "dashboard.toml").write_text(as_toml(settings))
+    return SourceReader(load_one(tmp_path / "staged", "dashboard", {}))
+
+
+HALF = {"$set": {"fullDocument.half": {"$divide": ["$fullDocument.n", 2]}}}
+LARGE = {"$match": {"fullDocument.n": {"$ne": 7}}}
+
+
+def test_documents_on_which_the_pipeline_fails(tmp_path: Path, mongo_proxy: TcpProxy, database: str, db: Db) -> None:
+    db.users.insert_many([{"_id": number, "n": "x" if number in (0, 3, 1500) else number} for number in range(2000)])
+    with by_pipeline(tmp_path, mongo_proxy, database, LARGE, HALF) as source:
+        for documents in (
+            [each for chunk in source.chunks("users") for each in chunk],
+            [each for chunk in source.sample("users", 2000) for each in chunk],
+            [*source.by_ids("users", [bson.encode({"_id": number}) for number in range(2000)]).values()],
+            [*source.by_keys("users", [str(number).encode() for number in range(2100)]).values()],
+        ):
+            assert {int(each.key) for each in documents} == set(range(2000)) - {7}
+            assert len(documents) == 1999
+            assert {int(each.key) for each in documents if each.failure} == {0, 3, 1500}
+            assert all(json.loads(each.text)["half"] == int(each.key) / 2 for each in documents if not each.failure)
+
+
+def test_a_pipeline_that_fails_on_too_many(
+    tmp_path: Path, mongo_proxy: TcpProxy, database: str, db: Db, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "MOST_FAILING", 20)
+    db.users.insert_many([{"_id": number, "n": "x"} for number in range(50)])
+    with by_pipeline(tmp_path, mongo_proxy, database, HALF) as source, pytest.raises(Unjudgeable) as refused:
+        list(source.chunks("users"))
+    assert "`pipeline` fails on more than 20 documents, such as users 20: MongoDB does not take it" in str(refused.value)
+    assert "$convert" in refused.value.hint
+
+
+def test_a_pipeline_that_needs_no_document_to_fail(tmp_path: Path, mongo_proxy: TcpProxy, database: str, db: Db) -> None:
+    db.users.insert_one({"_id": 1})
+    nonsense = {"$set": {"fullDocument.half": {"$nonsense": 2}}}
+    with by_pipeline(tmp_path, mongo_proxy, database, nonsense) as source, pytest.raises(QueryRefused, match="nonsense"):
+        list(source.chunks("users"))

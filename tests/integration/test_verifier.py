@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 import re
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
-from bson import Decimal128, Int64, ObjectId
+from bson import Binary, Code, DatetimeMS, Decimal128, Int64, MaxKey, MinKey, ObjectId, Timestamp
 from confluent_kafka import TopicPartition
 from confluent_kafka.admin import AdminClient
 from pymongo.database import Database
@@ -22,6 +22,7 @@ from tests.support.waiting import eventually
 from tests.support.worker import Inbox, Launch, WorkerProcess
 from watcher.config import load_one
 from watcher.sandbox.kafka import ApacheKafka
+from watcher.verification.errors import Unjudgeable
 from watcher.verification.result import Verdict, VerificationResult
 from watcher.verification.verifier import Verifier
 
@@ -41,7 +42,12 @@ def worker(launch: Launch, settings: Document) -> WorkerProcess:
 
 
 def verified(
-    directory: Path, db: Db, happens: dict[str, Callable[[], object]] | None = None, *, since: datetime | None = None
+    directory: Path,
+    db: Db,
+    happens: dict[str, Callable[[], object]] | None = None,
+    *,
+    since: datetime | None = None,
+    collections: Sequence[str] = (),
 ) -> VerificationResult:
     """The result when each of `happens` happens once, as soon as its phase begins.
 
@@ -57,7 +63,7 @@ def verified(
 
     settings = load_one(directory / "conf.d", "dashboard", {})
     with tempfile.TemporaryDirectory(dir=directory) as scratch:
-        result = Verifier(settings, Path(scratch), since=since, progress=progress).run()
+        result = Verifier(settings, Path(scratch), collections=collections, since=since, progress=progress).run()
     assert not pending
     return result
 
@@ -91,6 +97,15 @@ def test_everything_changes_between_the_topics_and_the_collection(
     assert result.compared == {"first": 1, "users": 100}
 
 
+def test_a_collection_that_is_nowhere(worker: WorkerProcess, inbox: Inbox, db: Db, tmp_path: Path) -> None:
+    db.users.insert_one({"_id": 1})
+    inbox.records(1)
+    with pytest.raises(Unjudgeable, match="neither MongoDB nor the topics have a collection that was asked for") as refused:
+        verified(tmp_path, db, collections=["usrs"])
+    assert refused.value.hint == "leave --collection out"
+    assert verified(tmp_path, db, collections=["users", "usrs"]).compared == {"users": 1}
+
+
 @pytest.mark.parametrize("reshape", ["drop", "rename"])
 def test_a_collection_that_goes_away_meanwhile_is_named(
     worker: WorkerProcess, inbox: Inbox, db: Db, tmp_path: Path, reshape: str
@@ -104,6 +119,13 @@ def test_a_collection_that_goes_away_meanwhile_is_named(
     assert not result.is_equal
     assert verified(tmp_path, db).is_equal
 
+
+ALL_IDS: list[Any] = [
+    MinKey(), None, 1, 2.5, Int64(5), Int64(2**60), Decimal128("1.10"), float("nan"), "a", {"n": Int64(5), "at": DatetimeMS(0)},
+    Binary(b"abc"), Binary(b"abc", 128), Binary(bytes(16), 4), Binary(bytes(16), 3), ObjectId(), False, True, Timestamp(1, 2),
+    DatetimeMS(1_704_110_400_120), DatetimeMS(-1), DatetimeMS(253_402_300_800_000), DatetimeMS(2**63 - 1), Code("f()"), MaxKey(),
+]  # fmt: skip
+OF_CHANGES = {f"kafka_topic_{operation}" for operation in ("insert", "update", "delete")}
 
 RETYPED = [
     (Int64(7), 7.0), (0, -0.0), (0.5, Decimal128("0.50")), (Decimal128("1"), Decimal128("1.00")),
@@ -132,6 +154,50 @@ def test_an_id_whose_type_a_replace_changes(
     inbox.messages(1 + len(RETYPED) * (2 if afterwards == "nothing" else 3))
     result = verified(tmp_path, db)
     assert counts(result) == AGREES, result.examples
+
+
+@pytest.mark.parametrize("envelope", ["debezium", "mongodb"])
+def test_documents_with_ids_of_all_types(
+    launch: Launch, settings: Document, db: Db, tmp_path: Path, database: str, envelope: str
+) -> None:
+    """Debezium's keys and documents are in two dialects."""
+    usual = {name: value for name, value in settings.items() if name not in OF_CHANGES}
+    launch({**usual, "envelope": envelope, "kafka_db_changes_topic": f"{database}.rows.{{collection}}"}).reached()
+    for collection in (db.kept, db.gone):
+        collection.insert_many([{"_id": id_} for id_ in ALL_IDS])
+        collection.update_many({}, {"$set": {"name": "Ada"}})
+    db.gone.delete_many({})
+
+    def of_all_messages() -> VerificationResult:
+        result = verified(tmp_path, db)
+        assert result.messages >= 5 * len(ALL_IDS)
+        return result
+
+    result = eventually(of_all_messages)
+    assert counts(result) == AGREES, result.examples
+    assert result.is_equal
+    assert result.compared["kept"] == len(ALL_IDS)
+
+
+HALF = {"$set": {"fullDocument.half": {"$divide": ["$fullDocument.n", 2]}}}
+
+
+def test_documents_on_which_the_pipeline_fails_are_named_and_the_others_compared(
+    launch: Launch, settings: Document, db: Db, tmp_path: Path
+) -> None:
+    launch({**settings, "pipeline": json.dumps([HALF]), "on_transform_error": "dead-letter"}).reached()
+    db.users.insert_many([{"_id": number, "n": number} for number in range(2500)])
+    db.users.insert_many([{"_id": f"odd {number}", "n": "text"} for number in range(3)])
+    db.users.update_one({"_id": 1200}, {"$set": {"n": "text"}})
+    result = verified(tmp_path, db)
+    failing = [1200, "odd 0", "odd 1", "odd 2"]
+    assert counts(result) == AGREES | {Verdict.PIPELINE_FAILS: len(failing)}, result.examples
+    assert result.is_equal
+    assert result.dead_letters == len(failing)
+    assert result.compared["users"] == 2503
+    named = result.examples[Verdict.PIPELINE_FAILS]
+    assert sorted((example.as_json()["key"] for example in named), key=str) == failing
+    assert all("$divide only supports numeric types" in example.failure for example in named)
 
 
 def test_what_retention_has_deleted_is_neither_lost_nor_missing(

@@ -10,7 +10,7 @@ from uuid import UUID
 from bson import Binary, Code, DatetimeMS, DBRef, Decimal128, Int64, MaxKey, MinKey, ObjectId, Regex, Timestamp
 from hypothesis import strategies as st
 
-from watcher.messages.iso_time import LATEST_MS
+from watcher.iso_time import LATEST_MS
 
 INT32 = 2**31
 INT64 = 2**63

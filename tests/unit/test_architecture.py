@@ -19,7 +19,7 @@ ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "watcher"
 
 SHARED = frozenset({"config", "errors", "librdkafka", "log", "aws", "operations", "pids", "private"})
-VALUES = SHARED | {"bson_elements", "model", "oplog"}
+VALUES = SHARED | {"bson_elements", "iso_time", "model", "oplog"}
 """Values that travel the data path, and what all share."""
 
 ALLOWED: dict[str, frozenset[str]] = {
@@ -38,7 +38,7 @@ ALLOWED: dict[str, frozenset[str]] = {
     "fleet": SHARED | {"status"},
     "consumer": SHARED | {"decoding", "registry"},
     "registry": frozenset({"config", "decoding", "errors"}),
-    "decoding": frozenset({"errors", "log", "operations"}),
+    "decoding": frozenset({"errors", "iso_time", "log", "operations"}),
     "sandbox": SHARED,
     "terminal": SHARED | {"status"},
     # The data path: the worker puts together what does not know of each other.
@@ -52,6 +52,7 @@ ALLOWED: dict[str, frozenset[str]] = {
     "kafka": VALUES,
     # What all share.
     "bson_elements": frozenset(),
+    "iso_time": frozenset(),
     "model": frozenset({"oplog"}),
     "oplog": frozenset(),
     "status": frozenset({"log", "private"}),  # not for the data path: only a worker tells of itself
@@ -112,7 +113,7 @@ ROOMS: dict[str, frozenset[str]] = {
     "fleet/logs": frozenset(),
     "kafka/transactions": frozenset({"errors"}),
     "messages/envelopes": frozenset({"row_values"}),
-    "messages/serializations": frozenset({"envelopes", "iso_time", "row_values"}),
+    "messages/serializations": frozenset({"envelopes", "row_values"}),
     "worker/reporting": frozenset({"memory", "previous_run", "systemd"}),
 }
 """Rooms and modules of its own wing that each room may import, besides itself. The wing's other modules may import them all."""

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from tests.unit.bson_types import TYPES, Sample, raw, raw_document, raw_string
 from tests.unit.random_bson import documents, reference, reference_date
-from watcher.messages.iso_time import LATEST_MS
+from watcher.iso_time import LATEST_MS
 from watcher.messages.rows import spaced
 from watcher.messages.serializations.bson_json import DIALECTS
 

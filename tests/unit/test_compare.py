@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
 
+from tests.unit.bson_types import TYPES, Sample
 from watcher.errors import ConfigurationError
+from watcher.messages.serializations.bson_json import DIALECTS
 from watcher.verification.mapping import TopicMapping, load_mapping
 from watcher.verification.normalizing import old_told, our_told
 from watcher.verification.pairing import Pairing, Told, paired
@@ -58,6 +61,17 @@ def test_what_one_of_ours_tells() -> None:
     assert list(our_told({"t": MAPPING}, message | {"snapshot": "s"}, 3)) == [], "no change: the old watcher has nothing about it"
     other = MAPPING.model_copy(update={"our_key": "{fullDocument.name}/{documentKey._id}", "fields": {}})
     assert [each[2:4] for each in our_told({"t": MAPPING, "u": other}, message, 3)] == [("t", "7"), ("u", "Ada/7")]
+
+
+@pytest.mark.parametrize("sample", TYPES, ids=lambda sample: sample.name)
+@pytest.mark.parametrize("dialect", DIALECTS)
+def test_a_key_is_the_same_in_whatever_dialect_our_watcher_writes(sample: Sample, dialect: str) -> None:
+    form, at = DIALECTS[dialect], "2024-01-01T12:00:00.001Z"
+    id_ = json.loads(form.dumps(form.decode(sample.document)["v"]))
+    message = {"operationType": "insert", "collection": "users", "documentKey": {"_id": id_}, "timestamp": at}
+    old = old_told("t", MAPPING, None, {"event": "created", "at": at, "user": {"id": json.loads(sample.plain)}}, 5)
+    assert old is not None
+    assert [each.key for each in our_told({"t": MAPPING}, message, 1)] == [old.key]
 
 
 @pytest.mark.parametrize(

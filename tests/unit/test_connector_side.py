@@ -11,9 +11,9 @@ from confluent_kafka import Message as Record
 from tests.unit.bson_types import TYPES
 from tests.unit.test_decoding import CHANGES, as_debezium, as_mongodb, generic, headers
 from watcher.config.mongodb.scope import Scope
+from watcher.decoding.plain_json import plain
 from watcher.verification.old_side import ConnectorSide, NotOfOldSide
 from watcher.verification.pairing import Told
-from watcher.verification.plain_json import plain
 
 SIDE = ConnectorSide("dbz", Scope("dashboard"))
 
@@ -32,11 +32,53 @@ def test_both_sides_tell_the_same(connector: Any, name: str) -> None:
     assert (old.collection, old.key, old.topic) == ("users", "k", "dbz")
 
 
+def in_schema(value: bytes) -> bytes:
+    return json.dumps({"schema": {"type": "struct"}, "payload": json.loads(value)}).encode()
+
+
+def text_in_schema(value: bytes) -> bytes:
+    return json.dumps({"schema": {"type": "string", "optional": False}, "payload": value.decode()}).encode()
+
+
+def as_text(value: bytes) -> bytes:
+    return json.dumps(value.decode()).encode()
+
+
+def in_the_connectors_schema(value: bytes) -> bytes:
+    """As `output.format.value=schema` writes it: all fields, and documents as text."""
+    event = dict.fromkeys(
+        ("fullDocument", "fullDocumentBeforeChange", "to", "documentKey", "updateDescription", "lsid", "txnNumber")
+    )
+    event |= json.loads(value)
+    del event["wallTime"]
+    if update := event["updateDescription"]:
+        event["updateDescription"] = update | {"updatedFields": json.dumps(update["updatedFields"])}
+    for name in ("_id", "fullDocument", "fullDocumentBeforeChange", "documentKey", "clusterTime"):
+        event[name] = event[name] and json.dumps(event[name])
+    return json.dumps({"schema": {"type": "struct", "name": "ChangeStream"}, "payload": event}).encode()
+
+
+@pytest.mark.parametrize("name", [name for name in CHANGES if "snapshot" not in name])
+@pytest.mark.parametrize("converter", [in_schema, text_in_schema, as_text, in_the_connectors_schema])
+def test_what_converters_put_around_an_event_of_mongodbs_connector(converter: Any, name: str) -> None:
+    key, value = as_mongodb(generic(name))
+    ((bare,), (wrapped,)) = SIDE.told(record(key, value)), SIDE.told(record(in_schema(key), converter(value)))
+    assert wrapped._replace(time_ms=0) == bare._replace(time_ms=0)
+    assert abs(wrapped.time_ms - bare.time_ms) < 1000  # that schema has no wallTime, and MongoDB's clusterTime counts seconds
+
+
+@pytest.mark.parametrize("name", [name for name in CHANGES if "snapshot" not in name])
+def test_debeziums_messages_with_schemas(name: str) -> None:
+    key, value = as_debezium(generic(name))
+    assert [*SIDE.told(record(in_schema(key), in_schema(value)))] == [*SIDE.told(record(key, value))]
+
+
 def test_what_is_no_change_is_left_out() -> None:
     row = generic("insert by a snapshot")
     assert not list(SIDE.told(record(*as_debezium(row))))
     assert not list(SIDE.our_told(row, 1))
     assert not list(SIDE.told(record(b"{}", None)))
+    assert not list(SIDE.told(record(b"{}", b'{"schema":null,"payload":null}')))
     assert not list(SIDE.our_told({**generic("insert"), "operationType": "drop"}, 1))
     assert not list(SIDE.our_told({**generic("insert"), "database": "other"}, 1))
     dropped = {"_id": {"_data": "82"}, "operationType": "drop", "ns": {"db": "dashboard", "coll": "users"}, "wallTime": 1}
@@ -49,7 +91,7 @@ def test_our_messages_in_the_connectors_topic_are_ours() -> None:
 
 
 def test_what_no_connector_writes_is_unread() -> None:
-    for value in (b"{", b"{}"):
+    for value in (b"{", b"{}", b'"{"', b'"text"', b"[]", b'{"_id":"{","operationType":"insert"}'):
         with pytest.raises(NotOfOldSide):
             SIDE.told(record(b"{}", value))
 

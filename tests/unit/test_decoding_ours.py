@@ -13,9 +13,9 @@ from tests.golden_messages import cases
 from tests.unit.change_events import change, encoder
 from tests.unit.random_bson import documents
 from watcher.decoding.decoder import decode
+from watcher.decoding.plain_json import plain
 from watcher.model import Message
 from watcher.operations import ROW_OPERATIONS, TOMBSTONE
-from watcher.verification.plain_json import plain
 
 FORMATS = [
     *(("document", dialect) for dialect in ("plain", "extended")),

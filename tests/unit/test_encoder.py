@@ -17,8 +17,8 @@ from hypothesis import strategies as st
 from tests.unit.change_events import EVENT_ID, NOON_MS, USER_ID, change, encoder, recorded
 from tests.unit.random_bson import documents, reference
 from watcher.errors import ExitCode, UndeliverableEvent
+from watcher.iso_time import LATEST_MS
 from watcher.messages.dead_letters import FOR_KAFKA, FOR_MONGODB
-from watcher.messages.iso_time import LATEST_MS
 from watcher.model import Message
 
 DOCUMENT_KEY = {"_id": str(USER_ID)}

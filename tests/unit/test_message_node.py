@@ -18,7 +18,7 @@ from tests.support.programs import find_program
 from tests.unit.bson_types import TYPES
 from tests.unit.change_events import change, encoder, recorded
 from tests.unit.random_bson import documents
-from watcher.messages.iso_time import LATEST_MS, iso_time
+from watcher.iso_time import LATEST_MS, iso_time
 from watcher.messages.serializations.bson_json import DIALECTS
 from watcher.model import Message
 

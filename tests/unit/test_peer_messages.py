@@ -15,9 +15,9 @@ from tests.peer_messages import DIRECTORY
 from tests.support.peers import VARIANTS
 from tests.unit.change_events import encoder
 from watcher.decoding.decoder import decode_peer
+from watcher.decoding.plain_json import plain
 from watcher.operations import ROW_OPERATIONS
 from watcher.verification.old_side import NO_UPDATE
-from watcher.verification.plain_json import plain
 
 Line = dict[str, Any]
 Message = dict[str, Any]

@@ -23,7 +23,7 @@ class Running:
 
     def __init__(self, mongodb_port: int, kafka_port: int) -> None:
         self.mongodb = SimpleNamespace(nodes=[SimpleNamespace(port=mongodb_port, running=True)])
-        self.kafka = SimpleNamespace(port=kafka_port, running=True)
+        self.kafka = SimpleNamespace(port=kafka_port, running=True, limits="")
         self.kafka_brokers = f"127.0.0.1:{kafka_port}"
 
     def mongodb_uri(self, name: str) -> str:

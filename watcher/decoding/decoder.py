@@ -7,7 +7,7 @@ from typing import Any
 from watcher.decoding import debezium, document, mongodb
 from watcher.decoding.avro import SchemaOf, content_of
 from watcher.decoding.headers import Headers, WatcherHeaders
-from watcher.decoding.message import Message, UnknownMessage, iso_of
+from watcher.decoding.message import Message, UnknownMessage, iso_of, without_schema
 from watcher.decoding.places import CollectionName, TopicPlaces
 from watcher.operations import TOMBSTONE
 
@@ -55,13 +55,13 @@ def decode_peer(
     None for a tombstone. Raises UnknownMessage if it is neither's.
     """
     content = content_of(value, schema_of)
-    if content is None:
+    if without_schema(content) is None:
         return None
     try:
         if debezium.is_change(content):
             return debezium.read(content_of(key, schema_of), content)
-        if mongodb.is_change(content):
-            message = mongodb.read(content)
+        if mongodb.is_change(event := mongodb.unwrapped(content)):
+            message = mongodb.read(event)
             return {**message, "timestamp": message["timestamp"] or iso_of(time_ms)}
     except DAMAGED as error:
         raise UnknownMessage(f"it cannot be read: {error!r}") from None

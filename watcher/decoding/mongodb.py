@@ -5,15 +5,40 @@ Source: https://www.mongodb.com/docs/manual/reference/change-events/
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
-from watcher.decoding.message import Message, iso_of
+from watcher.decoding.message import Message, iso_of, parsed, without_schema
 
 SAME = ("fullDocument", "fullDocumentBeforeChange", "updateDescription")
 """Fields that the generic envelope has under the same names."""
 
 COPIED = "copyingData"
 """Field of the `_id` of a document that was there already."""
+
+
+IN_STRINGS = ("_id", "fullDocument", "fullDocumentBeforeChange", "documentKey", "clusterTime", "wallTime")
+"""Fields that are strings with JSON in the connector's own schema (`output.format.value=schema`), as is `updatedFields`."""
+
+
+def unwrapped(value: Any) -> Any:
+    """Return the change event in what a converter of Kafka Connect's has written, and any other value as it is.
+
+    JsonConverter may put `{"schema", "payload"}` around it, and makes a JSON string of text, which the event is by default. The
+    connector's own schema has all fields in each message, most of them null. Raises UnknownMessage if a field is no JSON.
+    """
+    value = _of_text(without_schema(value))
+    if not (isinstance(value, Mapping) and isinstance(value.get("_id"), str) and "operationType" in value):
+        return value
+    event = {name: _of_text(field) if name in IN_STRINGS else field for name, field in value.items() if field is not None}
+    if isinstance(update := event.get("updateDescription"), Mapping):
+        event["updateDescription"] = {name: _of_text(field) for name, field in update.items() if field is not None}
+    return event
+
+
+def _of_text(value: Any) -> Any:
+    """Return the object in a text of JSON, and any other value as it is. Raises UnknownMessage."""
+    return parsed(value) if isinstance(value, str) and value.lstrip().startswith("{") else value
 
 
 def is_change(value: Any) -> bool:

@@ -8,8 +8,8 @@ from __future__ import annotations
 from typing import Any
 
 from watcher.config.topics.name import topic_name
+from watcher.iso_time import iso_time
 from watcher.messages.headers import Headers, size_of
-from watcher.messages.iso_time import iso_time
 from watcher.messages.row_values import event_time_ms, record_time_ms
 from watcher.messages.serializations.serialization import Serialization
 from watcher.model import Message

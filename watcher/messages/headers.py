@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from functools import lru_cache
 
+from watcher.iso_time import iso_time
 from watcher.messages.envelopes.layout import ALL_DIGITS, HEADER_LENGTHS, Bare, HeaderLayout
-from watcher.messages.iso_time import iso_time
 from watcher.messages.row_values import EVENT_ID, SEQUENCE, TIMESTAMP
 from watcher.model import HeaderList
 from watcher.operations import EVENT_ID_HEADER, OPERATION_HEADER, SEQUENCE_HEADER, TOMBSTONE, WATCHER_HEADER

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from bson.datetime_ms import DatetimeMS
 
 from watcher.bson_elements import DATE, DOCUMENT, STRING
-from watcher.messages.iso_time import LATEST_MS, iso_time
+from watcher.iso_time import LATEST_MS, iso_time
 
 ANY_TYPE = 0
 TIMESTAMP_TYPE = 0x11

@@ -171,10 +171,14 @@ class CollectionReader:
             self._session.command(self._database, {"explain": find, "verbosity": "queryPlanner"})
 
     def aggregate(self, collection: str, stages: Sequence[Mapping[str, Any]], batch_size: int) -> Iterator[Sequence[BSON]]:
-        """Run the stages on what a majority has committed, and yield the documents of one reply after another."""
+        """Run the stages on what a majority has committed, and yield the documents of one reply after another.
+
+        Errors, besides those of all methods: QueryRefused if a document makes the pipeline fail.
+        """
         pipeline = [*stages, *self._stages(collection, self._session.operation_time or Timestamp(0, 1))]
         cursor = {"batchSize": batch_size}
-        return self._replies({"aggregate": collection, "pipeline": pipeline, "cursor": cursor, "readConcern": self._read_concern()})
+        command = {"aggregate": collection, "pipeline": pipeline, "cursor": cursor, "readConcern": self._read_concern()}
+        return self._replies(command, query=bool(self._pipeline))
 
     def by_ids(self, collection: str, ids: Iterable[BSON], batch_size: int) -> Iterator[Sequence[BSON]]:
         """Read the documents with these `_id`s, as `aggregate` does, in any order."""
@@ -214,8 +218,8 @@ class CollectionReader:
         seen = max(filter(None, (self._session.operation_time, since)), default=None)
         return {"level": "majority", **({"afterClusterTime": seen} if seen else {})}
 
-    def _replies(self, command: Mapping[str, Any]) -> Iterator[Sequence[BSON]]:
-        with translated():
+    def _replies(self, command: Mapping[str, Any], *, query: bool = False) -> Iterator[Sequence[BSON]]:
+        with translated(query=query):
             documents, cursor_id, _ = self._ask(command)
             yield documents
             while cursor_id:

@@ -8,6 +8,7 @@ import socket
 import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import ClassVar
 
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
@@ -36,6 +37,9 @@ _log.propagate = False
 
 class Broker(Server):
     """A Kafka broker on 127.0.0.1."""
+
+    limits: ClassVar[str] = ""
+    """What it does worse than Kafka, for whoever tries more than a first look."""
 
     @property
     def bootstrap(self) -> str:
@@ -67,6 +71,11 @@ class NoidaBroker(Broker):
     """The noida-db broker. It starts in a tenth of a second and needs no Java. It saves its data only at an orderly stop."""
 
     name = "noida-db"
+    limits = (
+        "This Kafka is a small stand-in for a first look. It loses its data when it is killed. After an aborted transaction, as "
+        "when a worker is killed, it hides later messages from a consumer that starts again. It answers without a limit of size, "
+        "so a topic of over 100 MB cannot be read from its beginning. To try such things, name an Apache Kafka in $KAFKA_HOME."
+    )
 
     @property
     def description(self) -> str:

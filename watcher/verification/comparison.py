@@ -18,6 +18,7 @@ from watcher.decoding.message import UnknownMessage
 from watcher.decoding.places import TopicPlaces
 from watcher.kafka.log_reader import Record
 from watcher.verification.difference import Difference, changes, is_same, shown
+from watcher.verification.errors import NoSuchTopics, NothingDelivered
 from watcher.verification.lineage import naming_of
 from watcher.verification.normalizing import ABSENT, or_null
 from watcher.verification.old_side import NotOfOldSide, OldSide
@@ -63,13 +64,15 @@ class ChangeExample:
 @dataclass(slots=True)
 class Comparison:
     """The outcome of a comparison. `unread` counts messages that could not be brought into the mapping's form. `outside` counts
-    messages that have no counterpart yet, or were sent before both sides ran.
+    messages that have no counterpart yet, or were sent before both sides ran. `absent` are topics that were named and that Kafka
+    does not have.
     """
 
     counts: dict[Row, Counter[str]] = field(default_factory=dict)
     examples: list[ChangeExample] = field(default_factory=list)
     unread: int = 0
     outside: int = 0
+    absent: list[str] = field(default_factory=list)
 
     @property
     def agrees(self) -> bool:
@@ -96,13 +99,14 @@ class Comparison:
             "examples": [example.as_json() for example in self.examples],
             "unread": self.unread,
             "outside": self.outside,
+            "absent": self.absent,
         }
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """The two sides to compare. `our_topics` tells which topics are ours. `watcher` is the one whose messages count there; None:
-    all.
+    """The two sides to compare. `our_topics` tells which topics are ours, and `named` has their names if they were given. `watcher`
+    is the one whose messages count there; None: all.
     """
 
     settings: Settings
@@ -111,10 +115,14 @@ class Request:
     watcher: str | None
     since: datetime | None = None
     window_s: float = 60.0
+    named: frozenset[str] = frozenset()
 
 
 def compare(request: Request, directory: Path, progress: Callable[[str, int, int], None]) -> Comparison:
-    """Read both sides up to now and compare them. Raises ReadError, NotPermitted, ConfigurationError."""
+    """Read both sides up to now and compare them.
+
+    Raises NoSuchTopics, NothingDelivered, ReadError, NotPermitted, ConfigurationError.
+    """
     result = Comparison()
     pairing = Pairing(directory)
     now_ms = int(time.time() * 1000)
@@ -150,6 +158,13 @@ def _read_side(
     wanted = request.our_topics if ours else request.old.has
     with TopicReader(request.settings, wanted, since_ms) as reader:
         reader.read(take, lambda done, total: progress(phase, done, total))
+        absent = sorted(request.named - reader.topics) if ours else request.old.absent(reader.topics)
+        if absent and not reader.topics:
+            raise NoSuchTopics(f"Kafka has no topic {' or '.join(absent)}", ours=ours)
+        if not reader.topics:
+            name = request.settings.name
+            raise NothingDelivered(f"Kafka has no topic of '{name}' yet", hint=f"start it first: watcherctl start {name}")
+    result.absent += absent
     pairing.add(told)
 
 

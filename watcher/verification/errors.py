@@ -15,3 +15,11 @@ class NoRoom(WatcherError):
 
 class NothingDelivered(WatcherError):
     """The watcher has never run, so there is nothing to compare."""
+
+
+class NoSuchTopics(WatcherError):
+    """Kafka has none of the topics that one side was said to have. `ours` tells which side."""
+
+    def __init__(self, message: str, *, ours: bool) -> None:
+        super().__init__(message)
+        self.ours = ours

@@ -8,6 +8,7 @@ from typing import Any
 
 import orjson
 
+from watcher.decoding.plain_json import plain
 from watcher.operations import TOPIC_OF
 from watcher.verification.difference import NOTHING, at_path
 from watcher.verification.mapping import KAFKA_KEY, PLACE, TopicMapping
@@ -68,9 +69,9 @@ def or_null(value: Any) -> Any:
 
 
 def _key_text(key: Any) -> str:
-    """Return a key as text, so that an ObjectId is the same in whatever form it was written."""
-    if isinstance(key, dict) and key.keys() == {"$oid"}:
-        key = key["$oid"]
+    """Return a key as text, so that a value of any type is the same in whatever dialect it was written."""
+    if isinstance(key, dict | list):
+        key = plain(key)
     return key if isinstance(key, str) else orjson.dumps(key).decode()
 
 

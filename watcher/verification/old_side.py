@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -14,13 +14,13 @@ from watcher.decoding.avro import SchemaOf
 from watcher.decoding.decoder import decode_peer
 from watcher.decoding.message import UnknownMessage
 from watcher.decoding.places import TopicPlaces
+from watcher.decoding.plain_json import plain
 from watcher.kafka.log_reader import Record
 from watcher.operations import ROW_OPERATIONS, TOPIC_OF
 from watcher.verification.lineage import naming_of
 from watcher.verification.mapping import MappingFile
 from watcher.verification.normalizing import old_told, our_told, time_ms
 from watcher.verification.pairing import Told
-from watcher.verification.plain_json import plain
 
 NO_UPDATE: Mapping[str, Any] = {"updatedFields": {}, "removedFields": [], "truncatedArrays": []}
 
@@ -34,6 +34,9 @@ class OldSide(Protocol):
 
     def has(self, topic: str) -> bool:
         """True if the topic belongs to the old side."""
+
+    def absent(self, topics: Collection[str]) -> Sequence[str]:
+        """Return what the old side should have beside these topics: names, or how they begin."""
 
     def told(self, record: Record) -> Iterable[Told]:
         """Return the change that an old record reports, if it reports one. Raises NotOfOldSide."""
@@ -52,6 +55,10 @@ class MappedSide:
     def has(self, topic: str) -> bool:
         """True if the mapping names the topic."""
         return topic in self.mapping.topics
+
+    def absent(self, topics: Collection[str]) -> Sequence[str]:
+        """Return the topics that the mapping names and that are not among these."""
+        return [name for name in self.mapping.topics if name not in topics]
 
     def told(self, record: Record) -> Iterable[Told]:
         """Return the change as the topic's mapping says. Raises NotOfOldSide if the mapping does not fit."""
@@ -84,6 +91,10 @@ class ConnectorSide:
     def has(self, topic: str) -> bool:
         """True if the topic has the connector's prefix."""
         return topic.startswith(f"{self.prefix}.")
+
+    def absent(self, topics: Collection[str]) -> Sequence[str]:
+        """Return how a topic would begin, if there is none at all."""
+        return [] if topics else [f"{self.prefix}.…"]
 
     def told(self, record: Record) -> Iterable[Told]:
         """Return the change; none for a tombstone, what is no change of a document, and a message of ours in the same topic.

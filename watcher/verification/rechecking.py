@@ -25,7 +25,7 @@ from watcher.verification.difference import changes
 from watcher.verification.keys import created_seconds, is_certain
 from watcher.verification.result import DIFFS, DocumentExample, Verdict, VerificationResult
 from watcher.verification.source import CHUNK, Document, SourceReader, id_value
-from watcher.verification.state import ABSENT, Doubt, Known, StateStore, digest_of
+from watcher.verification.state import ABSENT, FAILED, Doubt, Known, StateStore
 from watcher.verification.topics import TopicReplay
 
 POLL_SECONDS = 0.25
@@ -84,9 +84,7 @@ class Settling:
             found = self._found(doubts)
             if total <= FOLLOWED:
                 self.topics.follow((doubt.collection, doubt.key) for doubt in doubts)
-            self.store.doubt(
-                doubt._replace(looked=digest_of(found[doubt.key].text) if doubt.key in found else ABSENT) for doubt in doubts
-            )
+            self.store.doubt(doubt._replace(looked=found[doubt.key].digest if doubt.key in found else ABSENT) for doubt in doubts)
         return self.source.time()
 
     def _found(self, doubts: list[Doubt]) -> dict[bytes, Document]:
@@ -120,6 +118,9 @@ class Settling:
         """True if nothing more can be found out about the document; a fault has been counted then."""
         scope = self.settings.scope
         if not {doubt.collection, scope.name_of(scope.place_of(doubt.collection)[0], ALL)}.isdisjoint(self.result.reshaped):
+            return True
+        if doubt.looked == FAILED:
+            self.result.judge(Verdict.PIPELINE_FAILS, DocumentExample(doubt.collection, doubt.key))
             return True
         if (newest.digest if newest else ABSENT) == doubt.looked or self.topics.has_told(doubt.collection, doubt.key, doubt.looked):
             return True
@@ -162,7 +163,7 @@ class Settling:
         if verdict is not Verdict.DIFFERENT or newest is None or self.result.verdicts[verdict] >= DIFFS:
             return DocumentExample(doubt.collection, doubt.key)
         document = self._found([doubt]).get(doubt.key)
-        source = orjson.loads(document.text) if document else None
+        source = orjson.loads(document.text) if document and not document.failure else None
         return DocumentExample(doubt.collection, doubt.key, changes(source, self.topics.document(newest)))
 
 

@@ -33,6 +33,7 @@ class Verdict(StrEnum):
     RENAMED_IN = "renamedIn"
     UNDATED = "undated"
     NOT_COMPARABLE = "notComparable"
+    PIPELINE_FAILS = "pipelineFails"
     NOT_JUDGED = "notJudged"
 
 
@@ -41,11 +42,13 @@ FAULTS = (Verdict.MISSING, Verdict.EXTRA, Verdict.DIFFERENT, Verdict.UNSETTLED)
 
 @dataclass(frozen=True, slots=True)
 class DocumentExample:
-    """One document. `changes` are the first few places where source and topics differ."""
+    """One document. `changes` are the first few places where source and topics differ. `failure` has MongoDB's words if `pipeline`
+    fails on it."""
 
     collection: str
     key: bytes
     changes: tuple[Difference, ...] = ()
+    failure: str = ""
 
     def as_json(self) -> dict[str, Any]:
         """The example in the form of `--json`."""
@@ -53,6 +56,7 @@ class DocumentExample:
             "collection": self.collection,
             "key": orjson.loads(self.key),
             "changes": [change.as_json() for change in self.changes],
+            **({"failure": self.failure} if self.failure else {}),
         }
 
 

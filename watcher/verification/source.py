@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from types import TracebackType
 from typing import Any, NamedTuple, Self, TypeVar
@@ -20,8 +20,10 @@ from watcher.messages.serializations.bson_json import DIALECTS
 from watcher.mongodb.client import CommandSession
 from watcher.mongodb.collection_reader import CollectionReader
 from watcher.mongodb.databases import collections_of, databases_of
-from watcher.mongodb.errors import translated
-from watcher.verification.keys import possible_ids
+from watcher.mongodb.errors import QueryRefused, translated
+from watcher.verification.errors import Unjudgeable
+from watcher.verification.keys import KeyForm, possible_ids
+from watcher.verification.state import FAILED, digest_of
 
 CHUNK = 1000
 """Documents in one request."""
@@ -38,15 +40,31 @@ EXACT: CodecOptions[RawBSONDocument] = CodecOptions(
 )
 """Options that decode an `_id` of any type so that it can be encoded again."""
 
+ID_ALONE: Mapping[str, Any] = {"$project": {"_id": 1}}
+
+MOST_FAILING = 1000
+"""Most documents on which `pipeline` may fail: to find one takes some twenty questions to MongoDB."""
+
+FAILED_HINT = "Write the stage so that it cannot fail, for example with $convert and onError, or put a $match before it."
+
 T = TypeVar("T")
 
 
 class Document(NamedTuple):
-    """A document as JSON and in BSON. `key` is its `_id` as in the Kafka key of its messages."""
+    """A document as JSON and in BSON. `key` is its `_id` as in the Kafka key of its messages.
+
+    If `pipeline` fails on it, `failure` has MongoDB's words, and there is no more of it than its `_id`.
+    """
 
     key: bytes
     text: bytes
     raw: bytes
+    failure: str = ""
+
+    @property
+    def digest(self) -> bytes:
+        """The digest that stands for the document's text."""
+        return FAILED if self.failure else digest_of(self.text)
 
     @property
     def id(self) -> bytes:
@@ -62,7 +80,7 @@ def id_value(id_: bytes) -> Any:
 class SourceReader:
     """The watched databases, whose collections are named as the scope names them. Close it, or use `with`.
 
-    All methods raise Outage, NotPermitted or ConfigurationError.
+    All methods raise Outage, NotPermitted or ConfigurationError; those that read documents also Unjudgeable.
 
     An outage is ridden out for up to OUTAGE_SECONDS, except in the middle of a sample.
     """
@@ -70,9 +88,12 @@ class SourceReader:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._dialect = DIALECTS[settings.json_format]
+        self._keys = KeyForm.of(settings)
         self._session = CommandSession(settings)
         self._scope = settings.scope
-        self._readers: dict[str, CollectionReader] = {}
+        self._readers: dict[tuple[str, bool], CollectionReader] = {}
+        self._failing: set[tuple[str, bytes]] = set()
+        """Documents on which `pipeline` fails, by collection and `_id`."""
 
     def collections(self) -> list[str]:
         """Return the watched collections that exist, in all databases of the scope."""
@@ -90,30 +111,35 @@ class SourceReader:
         complete = False
         reader, name = self._place(collection)
         while not complete:
-            chunk = _patiently(partial(reader.chunk, name, last, limit=CHUNK))
-            if chunk.documents:
-                yield self._documents(chunk.documents)
+            try:
+                chunk = _patiently(partial(reader.chunk, name, last, limit=CHUNK))
+                documents = self._documents(chunk.documents)
+            except QueryRefused:
+                as_they_are, _ = self._place(collection, staged=False)
+                chunk = _patiently(partial(as_they_are.chunk, name, last, limit=CHUNK))
+                documents = self._staged(collection, [id_document(each) for each in chunk.documents])
+            if documents:
+                yield documents
             last, complete = chunk.last_id or last, chunk.complete
 
     def sample(self, collection: str, count: int) -> Iterator[list[Document]]:
         """Yield `count` random documents."""
-        reader, name = self._place(collection)
-        replies = reader.aggregate(name, [{"$sample": {"size": count}}], CHUNK)
-        return (self._documents(reply) for reply in replies if reply)
+        reader, name = self._place(collection, staged=False)
+        replies = reader.aggregate(name, [{"$sample": {"size": count}}, ID_ALONE], CHUNK)
+        return (documents for ids in replies if (documents := self._staged(collection, ids)))
 
     def by_ids(self, collection: str, ids: Sequence[bytes]) -> dict[bytes, Document]:
         """Return the documents that exist, by key."""
-        reader, name = self._place(collection)
-        return _patiently(lambda: self._by_key(reader.by_ids(name, ids, CHUNK)))
+        return {document.key: document for document in self._staged(collection, ids)}
 
     def by_keys(self, collection: str, keys: Iterable[bytes]) -> dict[bytes, Document]:
         """Like `by_ids`, but with keys from messages. If JSON does not show the type of an `_id`, all possible ones are tried."""
         wanted = set(keys)
         values = [value for key in wanted for value in possible_ids(key, self._settings.json_format)]
-        match = {"$match": {"_id": {"$in": values}}}
-        reader, name = self._place(collection)
-        found = _patiently(lambda: self._by_key(reader.aggregate(name, [match], CHUNK)))
-        return {key: document for key, document in found.items() if key in wanted}
+        stages = [{"$match": {"_id": {"$in": values}}}, ID_ALONE]
+        reader, name = self._place(collection, staged=False)
+        ids = _patiently(lambda: [id_ for reply in reader.aggregate(name, stages, CHUNK) for id_ in reply])
+        return {key: document for key, document in self.by_ids(collection, ids).items() if key in wanted}
 
     def time(self) -> Timestamp:
         """Return the primary's time. Every change that has been read so far was made at or before it."""
@@ -133,26 +159,53 @@ class SourceReader:
     def _collections_of(self, database: str) -> list[str]:
         return _patiently(lambda: list(collections_of(self._reader(database), database, self._scope)))
 
-    def _place(self, collection: str) -> tuple[CollectionReader, str]:
-        """Return the reader of the collection's database, and the collection's name there."""
+    def _place(self, collection: str, *, staged: bool = True) -> tuple[CollectionReader, str]:
+        """Return the reader of the collection's database, and the collection's name there. Its documents come as `pipeline` makes
+        them if `staged`."""
         database, name = self._scope.place_of(collection)
-        return self._reader(database), name
+        return self._reader(database, staged=staged), name
 
-    def _reader(self, database: str) -> CollectionReader:
-        if database not in self._readers:
+    def _reader(self, database: str, *, staged: bool = True) -> CollectionReader:
+        if (database, staged) not in self._readers:
             fields = fields_in(database, self._settings.exclude_fields, self._scope)
-            self._readers[database] = CollectionReader(self._session, database, fields, self._settings.pipeline)
-        return self._readers[database]
+            pipeline = self._settings.pipeline if staged else ()
+            self._readers[database, staged] = CollectionReader(self._session, database, fields, pipeline)
+        return self._readers[database, staged]
 
-    def _by_key(self, replies: Iterable[Sequence[bytes]]) -> dict[bytes, Document]:
-        return {document.key: document for reply in replies for document in self._documents(reply)}
+    def _staged(self, collection: str, ids: Sequence[bytes]) -> list[Document]:
+        """Return those of the documents that exist and pass `pipeline`, in any order.
+
+        Where `pipeline` fails, the ids are halved until those are found on which it does.
+        """
+        reader, name = self._place(collection)
+        try:
+            return _patiently(lambda: [each for reply in reader.by_ids(name, ids, CHUNK) for each in self._documents(reply)])
+        except QueryRefused as error:
+            if not ids:
+                raise
+            if not self._failing:
+                self._staged(collection, [])  # if it needs no document to fail, it is no fault of one
+            if len(ids) == 1:
+                return [self._failed(collection, ids[0], str(error))]
+            middle = len(ids) // 2
+            return self._staged(collection, ids[:middle]) + self._staged(collection, ids[middle:])
+
+    def _failed(self, collection: str, id_: bytes, failure: str) -> Document:
+        """Note that `pipeline` fails on a document. Raises Unjudgeable if it does on too many."""
+        key = self._keys.of_document(id_)
+        self._failing.add((collection, id_))
+        if len(self._failing) > MOST_FAILING:
+            raise Unjudgeable(
+                f"`pipeline` fails on more than {MOST_FAILING} documents, such as {collection} {key.decode()}: {failure}",
+                hint=FAILED_HINT,
+            )
+        return Document(key, b"", id_, failure)
 
     def _documents(self, raws: Sequence[bytes]) -> list[Document]:
         return [self._document(raw) for raw in raws]
 
     def _document(self, raw: bytes) -> Document:
-        document = self._dialect.decode(raw)
-        return Document(self._dialect.dumps(document["_id"]), self._dialect.dumps(document), raw)
+        return Document(self._keys.of_document(raw), self._dialect.dumps(self._dialect.decode(raw)), raw)
 
 
 def _patiently(ask: Callable[[], T]) -> T:

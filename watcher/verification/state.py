@@ -14,6 +14,8 @@ CACHE_KBYTES = 64 * 1024
 DIGEST_BYTES = 16
 ABSENT = b""
 """Stands for the digest of a document that does not exist."""
+FAILED = b"failed"
+"""Stands for the digest of a document on which `pipeline` fails."""
 
 SCHEMA = """
 CREATE TABLE state (

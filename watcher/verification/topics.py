@@ -16,6 +16,7 @@ from watcher.kafka.log_reader import Partition, Record, partition_of
 from watcher.kafka.topics import Topics
 from watcher.operations import DEAD_LETTER, ROW_OPERATIONS
 from watcher.verification.copies import COMPLETING, Copies
+from watcher.verification.keys import KeyForm
 from watcher.verification.lineage import RESHAPING, Lineage, naming_of, touched
 from watcher.verification.records import Progress, TopicReader, topics_of
 from watcher.verification.result import VerificationResult
@@ -46,6 +47,7 @@ class TopicReplay:
         self._oldest: tuple[int, str] | None = None
         self._copies = Copies()
         self._places = places_of(settings)
+        self._keys = KeyForm.of(settings)
         self._scope = settings.scope
         self._named = naming_of(self._scope)
         self.lineage = Lineage((), self._scope)
@@ -155,7 +157,7 @@ class TopicReplay:
         collection = self.lineage.current(message["collection"], message["sequence"])
         if collection is None:
             return
-        for key, digest in _states(message):
+        for key, digest in states_of(message, self._keys):
             if (told := self._followed.get((collection, key))) is not None:
                 told.add(digest)
             self._rows.append((collection, key, Known(message["sequence"], digest, partition, offset)))
@@ -188,7 +190,7 @@ class TopicReplay:
         return first[0] if first else self._seen.highest + 1
 
 
-def _states(message: Message) -> list[tuple[bytes, bytes | None]]:
+def states_of(message: Message, keys: KeyForm) -> list[tuple[bytes, bytes | None]]:
     """Return the states that the message reports, by key.
 
     A replace may put another `_id` in place of the old one if MongoDB considers both equal, as with 7 and 7.0. Its message has the
@@ -196,7 +198,7 @@ def _states(message: Message) -> list[tuple[bytes, bytes | None]]:
     """
     key, digest = orjson.dumps(message["documentKey"]["_id"]), _digest(message)
     document = message.get("fullDocument") or {}
-    new_key = orjson.dumps(document["_id"]) if "_id" in document else key
+    new_key = keys.of_message(document["_id"]) if "_id" in document else key
     return [(key, digest)] if new_key == key else [(key, ABSENT), (new_key, digest)]
 
 

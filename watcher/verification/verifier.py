@@ -25,7 +25,7 @@ from watcher.verification.rechecking import POLL_SECONDS, Progress, Settling
 from watcher.verification.result import DocumentExample, Verdict, VerificationResult
 from watcher.verification.sequences import SequenceReport
 from watcher.verification.source import CHUNK, Document, SourceReader
-from watcher.verification.state import Doubt, Known, StateStore, digest_of
+from watcher.verification.state import Doubt, Known, StateStore
 from watcher.verification.topics import TopicReplay
 
 ARRIVAL_SECONDS = 5.0
@@ -119,15 +119,16 @@ class Verifier:
 
     def _collections(self) -> list[str]:
         """The chosen ones of the collections that the source or the topics have. Errors: Unjudgeable if there are none."""
-        if self._chosen and not self._scope.is_shared:
-            return sorted(self._chosen)
         found = sorted({*self._source.collections(), *self._store.collections()})
         chosen = [name for name in found if self._is_chosen(name)]
         if not chosen and (self._chosen or self._databases):
-            raise Unjudgeable("neither MongoDB nor the topics have a collection that was asked for", hint="leave --database out")
+            option = "--database" if self._databases else "--collection"
+            raise Unjudgeable("neither MongoDB nor the topics have a collection that was asked for", hint=f"leave {option} out")
         return chosen
 
     def _is_chosen(self, collection: str) -> bool:
+        if not self._scope.is_shared:
+            return not self._chosen or collection in self._chosen
         database, _ = self._scope.place_of(collection)
         of_database = not self._databases or any(fnmatchcase(database, pattern) for pattern in self._databases)
         return of_database and self._scope.chooses(self._chosen, collection)
@@ -152,8 +153,11 @@ class Verifier:
         )
 
     def _is_doubtful(self, collection: str, document: Document, known: Known | None) -> bool:
+        if document.failure:
+            self._result.judge(Verdict.PIPELINE_FAILS, DocumentExample(collection, document.key, failure=document.failure))
+            return False
         if known is not None and known.digest is not None:
-            return known.digest != digest_of(document.text)
+            return known.digest != document.digest
         verdict = Verdict.NOT_COMPARABLE if known else self._settling.without_message(collection, document.id)
         if verdict not in (Verdict.NOT_COMPARABLE, Verdict.OLDER, Verdict.RENAMED_IN):
             return True

@@ -69,18 +69,24 @@ def compare(
 
     \b
     Exit codes: 0 both report the same; 1 they differ, or there is nothing to compare,
-    77 not permitted, 78 configuration or mapping fault.
+    2 usage, or no such topics; 77 not permitted, 78 configuration or mapping fault.
     """
     from watcher.verification.comparison import Request
     from watcher.verification.comparison import compare as compared
+    from watcher.verification.errors import NoSuchTopics
 
     if (mapping_file is None) == (connector is None) or (connector and old):
         raise click.UsageError("give --mapping, with or without --old; or else --connector")
     mapping = _chosen(mapping_file, old) if mapping_file else None
-    settings, our_topics, watcher = _ours(deployment, new)
-    request = Request(settings, _old_side(mapping, connector or "", settings), our_topics, watcher, since, window_s)
-    with temporary_directory("watcher-compare-") as directory, phases() as progress:
-        result = compared(request, directory, progress)
+    settings, our_topics, watcher, named = _ours(deployment, new)
+    old_side = _old_side(mapping, connector or "", settings)
+    request = Request(settings, old_side, our_topics, watcher, since, window_s, named)
+    try:
+        with temporary_directory("watcher-compare-") as directory, phases() as progress:
+            result = compared(request, directory, progress)
+    except NoSuchTopics as error:
+        option = "--new" if error.ours else "--connector" if connector else "--old" if old else "--mapping"
+        raise click.BadParameter(str(error), param_hint=option) from error
     if as_json:
         click.echo(json.dumps(result.as_json(), indent=2))
     else:
@@ -111,18 +117,19 @@ def _chosen(mapping_file: Path, old: str | None) -> MappingFile:
     return mapping.model_copy(update={"topics": {name: mapping.topics[name] for name in names}})
 
 
-def _ours(deployment: Deployment, new: str) -> tuple[Settings, Callable[[str], bool], str | None]:
-    """The settings for reaching Kafka, a test for our topics, and the client id whose messages count; None means any."""
+def _ours(deployment: Deployment, new: str) -> tuple[Settings, Callable[[str], bool], str | None, frozenset[str]]:
+    """The settings for reaching Kafka, a test for our topics, the client id whose messages count (None means any), and the names of
+    the topics if they were given."""
     from watcher.verification.records import topics_of
 
     known = watcher_names(deployment.conf_dir)
     if new in known or not known:
         settings = load_one(deployment.conf_dir, new)
-        return settings, topics_of(settings), settings.kafka_client_id
-    topics = {topic.strip() for topic in new.split(",")}
+        return settings, topics_of(settings), settings.kafka_client_id, frozenset()
+    topics = frozenset(topic.strip() for topic in new.split(","))
     for settings in load(deployment.conf_dir).watchers.values():
         if any(map(topics_of(settings), topics)):
-            return settings, topics.__contains__, None
+            return settings, topics.__contains__, None, topics
     raise click.BadParameter(f"'{new}' is neither a watcher nor a topic of one", param_hint="--new")
 
 
@@ -140,6 +147,8 @@ def _print(result: Comparison, unread: str) -> None:
         click.echo(f"{WORDS[example.outcome]}: {document} at {moment}{where}")
         for change in example.changes:
             click.echo(f"  {change.path}: old {change.left or 'nothing'}, new {change.right or 'nothing'}")
+    if result.absent:
+        click.echo(f"Kafka has no topic {', '.join(map(printable, result.absent))}")
     if result.unread:
         click.echo(f"{result.unread} old messages {unread}")
     if result.outside:

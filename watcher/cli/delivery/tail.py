@@ -66,7 +66,7 @@ NAMED_COLLECTIONS = 20
     metavar="T",
     help="Read this topic too, by name or glob, which only a transform names; can be given again.",
 )
-@click.option("--key", metavar="K", help="Only messages about the document with this _id: as text, or as JSON.")
+@click.option("--key", metavar="K", help="Only messages about this _id: as text, as JSON of any dialect, or as the whole key.")
 @click.option("--since", type=Since(), metavar="TIME", help="Only changes since TIME: 30s, 10m, 2h, 1d, or an ISO time.")
 @click.option("--json", "json_", is_flag=True, help="The messages as they lie in Kafka, one a line; so too when piped.")
 @with_deployment

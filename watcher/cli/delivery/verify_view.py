@@ -17,6 +17,7 @@ WORDS = {
     "renamedIn": "without a message, since they came with a rename from a collection that is not watched",
     "undated": "without a message, and an _id that does not tell since when; see --complete",
     "notComparable": "whose newest message does not hold the document",
+    "pipelineFails": "on which `pipeline` fails, so that there is nothing to compare",
     "notJudged": "that differ, as they may where exclude_operations or pipeline leave out changes",
 }
 """The meaning of each verdict on a document, in the order of the report."""
@@ -64,6 +65,8 @@ def _verdicts(result: VerificationResult) -> Iterator[str]:
 
 def _example(example: DocumentExample) -> Iterator[str]:
     yield f"  {printable(example.collection)} {printable(example.key.decode())}"
+    if example.failure:
+        yield f"    {printable(example.failure)}"
     for change in example.changes:
         source, topics = ("nothing" if value is None else value for value in (change.left, change.right))
         yield f"    {change.path or 'the document'}: source {source}, topics {topics}"

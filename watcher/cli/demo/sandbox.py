@@ -85,8 +85,13 @@ def _run(servers: Sandbox, interruption: Interruption) -> None:
             interruption.check()
             start_servers(servers, running, Steps())
             click.echo(f'mongodb_uri = "{servers.mongodb_uri("NAME")}"\nkafka_brokers = "{servers.kafka_brokers}"')
+            if limits := servers.kafka.limits:
+                say(limits)
             usual = (servers.mongodb.nodes[0].port, servers.kafka.port) == (MONGODB_PORT, KAFKA_PORT)
-            say(f"{THERE if usual else ''}Put these lines into your conf.d, with the name of your database. Ctrl-C ends both.")
+            say(
+                f"{THERE if usual else ''}Put these lines into {'any other' if usual else 'your conf.d'}, with the name of your database."
+            )
+            say("Ctrl-C ends both.")
         each = (servers.kafka, *servers.mongodb.nodes)
         while not interruption.arrived and all(server.running for server in each):
             time.sleep(LOOK_SECONDS)

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from fnmatch import fnmatchcase
-
-import orjson
+from functools import lru_cache
 
 from watcher.consumer.delivered import Message
+from watcher.decoding.spellings import same_id
+
+_same_id = lru_cache(maxsize=16)(same_id)
+"""The key is the same for all messages of a reading."""
 
 
 @dataclass(frozen=True, slots=True)
 class Filter:
-    """Conditions for a message; all that are given must hold. `key` is an `_id` as JSON. A string, or text that is not JSON, may be
-    given as it is. `database` is a name or a glob, and `collection` a name, or `database.collection` with or without globs.
+    """Conditions for a message; all that are given must hold. `key` is an `_id` as text, as JSON of any dialect, or as it stands in
+    the whole key of a message. `database` is a name or a glob, and `collection` a name, or `database.collection` with or without
+    globs.
     """
 
     collection: str | None = None
@@ -41,7 +45,5 @@ class Filter:
         )
 
     def _is_about(self, message: Message) -> bool:
-        if "documentKey" not in message:
-            return False
-        id_ = message["documentKey"].get("_id")
-        return self.key in (id_, orjson.dumps(id_).decode())
+        key = message.get("documentKey")
+        return isinstance(key, Mapping) and "_id" in key and _same_id(str(self.key))(key["_id"])

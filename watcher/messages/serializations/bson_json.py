@@ -26,8 +26,8 @@ from bson.int64 import Int64
 from bson.objectid import ObjectId
 from bson.regex import Regex
 
+from watcher.iso_time import iso_time
 from watcher.messages.envelopes.layout import Envelope
-from watcher.messages.iso_time import iso_time
 from watcher.messages.serializations.large_json import PIECE, LargeJson
 from watcher.messages.serializations.template import Fill, HeadersOf, fast_path
 

@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any
 
-from watcher.messages.iso_time import iso_time
+from watcher.iso_time import iso_time
 
 _INSTANT = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.(\d+))?Z")
 """A time as the plain dialect has it, or with less or more digits, as MongoDB's `SimplifiedJson` has it."""

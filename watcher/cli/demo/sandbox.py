@@ -22,7 +22,7 @@ PORT = click.IntRange(1, 65535)
 KEPT = Path("sandbox")
 MONGODB_PORT, KAFKA_PORT = 27017, 9092
 LOOK_SECONDS = 0.3
-THERE = "The conf.d of watcherctl init looks there already. "
+THERE = "The conf.d of watcherctl init looks there already; put these lines into any other"
 """Said of the usual ports."""
 
 
@@ -88,9 +88,7 @@ def _run(servers: Sandbox, interruption: Interruption) -> None:
             if limits := servers.kafka.limits:
                 say(limits)
             usual = (servers.mongodb.nodes[0].port, servers.kafka.port) == (MONGODB_PORT, KAFKA_PORT)
-            say(
-                f"{THERE if usual else ''}Put these lines into {'any other' if usual else 'your conf.d'}, with the name of your database."
-            )
+            say(f"{THERE if usual else 'Put these lines into your conf.d'}, with the name of your database.")
             say("Ctrl-C ends both.")
         each = (servers.kafka, *servers.mongodb.nodes)
         while not interruption.arrived and all(server.running for server in each):

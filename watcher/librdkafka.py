@@ -32,6 +32,9 @@ _TAKEN_ALONG = "Local: Authentication failure"
 _TOKEN_REFUSED = re.compile(r'"error"\s*:\s*"(?:invalid_|unauthorized_client|unsupported_grant_type|access_denied)')
 """The answer of an OAuth server that does not accept what it was sent (RFC 6749, 5.2)."""
 
+DESYNCHRONISED = "sequence desynchronization"
+"""librdkafka's words for a partition that knows nothing of this producer. Around them are numbers of its own."""
+
 LOST_ERROR = "returned NULL without setting an exception"
 """Python's words for a C function that has failed and does not say how."""
 

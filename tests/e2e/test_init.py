@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from watcher.config import load
+
 ROOT = Path(__file__).parents[2]
 STARTER = ROOT / "watcher" / "starter"
 FILES = {
@@ -57,6 +59,13 @@ def test_what_it_writes_has_no_fault(tmp_path: Path) -> None:
     watcherctl(tmp_path, "init", "shop")
     done = watcherctl(tmp_path / "shop", "check", "--config", "conf.d")
     assert [line.split()[:2] for line in done.stdout.splitlines()] == [["analytics", "ok"], ["dashboard", "ok"]]
+
+
+def test_what_it_writes_watches_all_collections(tmp_path: Path) -> None:
+    """Whoever puts their own database into it would else see nothing of it."""
+    watcherctl(tmp_path, "init")
+    for settings in load(tmp_path / "conf.d").watchers.values():
+        assert (settings.watch_collections, settings.exclude_collections) == ((), ())
 
 
 def test_never_overwrites(tmp_path: Path) -> None:

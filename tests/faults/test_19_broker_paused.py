@@ -22,6 +22,7 @@ from tests.support.own_kafka import own_broker, skipped_markers
 from tests.support.waiting import eventually
 from tests.support.worker import Launch
 from watcher.config.kafka_client import TRANSACTION_TIMEOUT_MS
+from watcher.fleet.troubles import DELIVERING_SECONDS
 from watcher.sandbox.kafka import ApacheKafka
 
 pytest_plugins = ["tests.support.worker_fixtures"]
@@ -56,7 +57,10 @@ def test_the_broker_is_paused(
     with Load(oracle, seed=seed, pause_s=0.005):
         eventually(lambda: worker.status["messagesCommitted"] > 50)
         kafka.pause()
-        time.sleep(pause_s)
+        paused = time.monotonic()
+        eventually(lambda: worker.status["deliveringSeconds"] >= DELIVERING_SECONDS, pause_s)
+        assert worker.status["state"] == "streaming"
+        time.sleep(max(0.0, paused + pause_s - time.monotonic()))
         status = worker.reached("waiting")
         assert status["lastError"]["component"] == "kafka"
         assert status["kafkaConnected"] is False

@@ -57,6 +57,8 @@ def test_deleted_between_writes(
     assert [message["sequence"] for message in messages] == list(range(1, len(messages) + 1))
     assert len(messages) == oracle.certain_writes
     check_partitions(after)
+    assert any(f"topic {inserts} was deleted, and is created again" in line["event"] for line in worker.logged("warning"))
+    assert worker.logged("critical") == []
     fault_report.count(faults=1, writes=oracle.certain_writes, messages=len(after))
     fault_report.remark(f"{len(gone)} messages went with their topic")
 

@@ -66,7 +66,7 @@ def deliver_one(launch: Launch, settings: Document, inbox: Inbox, db: Database[D
 FAULTS = pytest.mark.parametrize(
     ("fault", "words", "advice"),
     [
-        (delete_topic, "holds no position", "Was the topic deleted?"),
+        (delete_topic, "holds no position", "Was the topic deleted? To lose nothing, "),
         (write_garbage, "cannot be read", "Something else has written to the position topic"),
         (stop_compaction, "is not compacted", "--add-config cleanup.policy=compact"),
         (spread, "has 3 partitions", "--partitions 1"),

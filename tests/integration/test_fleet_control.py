@@ -18,10 +18,12 @@ from tests.support import stand_in_worker
 from tests.support.stand_in_fleet import DEADLINE_SECONDS, StandIns, settings
 from watcher.config.agent_settings import AgentSettings, LoadedAgent
 from watcher.config.deployment import SUPERVISORD
+from watcher.doctor.worker import WorkerSeen
 from watcher.fleet.arrival import StartResult
 from watcher.fleet.errors import NotRunning
 from watcher.fleet.polling import is_alive, wait_for
 from watcher.fleet.status import WatcherState
+from watcher.fleet.survey import survey
 from watcher.private import group_name
 
 pytest_plugins = ["tests.support.stand_in_fixtures"]
@@ -104,12 +106,15 @@ def test_waiting_ends_in_time(fleet: StandIns) -> None:
     assert arrival.hint == "watcherctl doctor a"
 
 
-def test_a_killed_worker_comes_back(fleet: StandIns) -> None:
+def test_a_killed_worker_comes_back_and_doctor_says_how_it_ended(fleet: StandIns) -> None:
     fleet.start([settings("a")])
     fleet.streaming("a")
+    seen = WorkerSeen(settings("a"), lambda: survey(fleet, ["a"]), fleet.deployment.log_file(SUPERVISORD))
+    assert seen.crash == ""
     pid = fleet.pid("a")
     os.kill(pid, signal.SIGKILL)
     assert wait_for(lambda: fleet.pid("a") not in {0, pid}, DEADLINE_SECONDS)
+    assert seen.crash == "killed by SIGKILL"
 
 
 def test_stop_leaves_supervisord_and_the_others(fleet: StandIns) -> None:

@@ -151,7 +151,7 @@ FAULTS = {
     ),
     "key twice": (
         good("a") + "batch_size = 1\nbatch_size = 2\nlog_level = 'info'\n",
-        "a.toml:5: is not valid TOML in column 15: cannot overwrite a value (a key stands here for the second time)",
+        "a.toml:5: is not valid TOML in column 15: cannot overwrite a value (batch_size is set twice, first in line 4)",
     ),
     "open bracket": (good("a") + "watch_collections = [\n", "a.toml:4: is not valid TOML: invalid value (text stands in quotes)"),
     "uri file that is not there": (

@@ -92,6 +92,17 @@ def test_collections() -> None:
     check_fix(judge_collections(found, nothing), WARNING, "no collection is left")
 
 
+def test_collections_that_are_not_watched_are_named() -> None:
+    """Whoever keeps the names of an example and writes to others sees nothing, and wonders why."""
+    there = {"orders": "collection", "users": "collection", "recent": "view", "system.views": "collection"}
+    chosen = judge_collections(there, replace(SETTINGS, watch_collections=("users",)))
+    assert (chosen.outcome, chosen.text) == (OK, "1 of 3 are watched: users; not watched: orders")
+    wrong = judge_collections(there, replace(SETTINGS, watch_collections=("organizations",)))
+    check_fix(wrong, WARNING, "no collection matches 'organizations'", "\nthere, and not watched: orders, users")
+    many = judge_collections({f"c{number}": "collection" for number in range(9)}, replace(SETTINGS, watch_collections=("c8",)))
+    assert many.text == "1 of 9 are watched: c8; not watched: c0, c1, c2, c3, c4, c5 …"
+
+
 def test_collections_of_several_databases() -> None:
     values = watcher_settings("mongodb://h/", "h:9092", "shop") | {"watch_databases": ["tenant_*"]}
     found = {"tenant_1.orders": "collection", "tenant_2.orders": "collection", "tenant_2.system.views": "collection"}
@@ -99,7 +110,7 @@ def test_collections_of_several_databases() -> None:
     fine = judge_collections(found, as_settings(values), databases)
     assert fine.text == "2 of 2 in 2 databases are watched: tenant_1.orders, tenant_2.orders"
     some = judge_collections(found, as_settings(values | {"watch_collections": ["tenant_1.orders"]}), databases)
-    assert some.text == "1 of 2 in 2 databases are watched: tenant_1.orders"
+    assert some.text == "1 of 2 in 2 databases are watched: tenant_1.orders; not watched: tenant_2.orders"
     wrong = as_settings(values | {"watch_databases": ["tenant_*", "shpo"], "watch_collections": ["tenant_2.oders", "orders"]})
     check_fix(judge_collections(found, wrong, databases), WARNING, "no database matches 'shpo'", "'tenant_2.oders'", "did you mean")
     check_fix(judge_collections({}, as_settings(values)), WARNING, "no database matches 'tenant_*'", "still to be created")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -107,10 +108,29 @@ def test_a_worker_that_crashed() -> None:
     judged(restarts(worker(calm)), OK, "1 crash since it was started, the last one 2h ago")
 
 
+@pytest.mark.parametrize(
+    ("seconds", "end", "bugs", "text", "fix"),
+    [
+        (1, "terminated by SIGKILL", 0, "the last one 5m ago: killed by SIGKILL", "dmesg -T"),
+        (1, "terminated by SIGSEGV", 0, "the last one 5m ago: killed by SIGSEGV", "watcherctl logs supervisord dashboard"),
+        (1, "exit status 1", 1, "1 by a bug, the last one 5m ago: ended with exit code 1", "--level error; please report the bug"),
+        (600, "terminated by SIGKILL", 0, "the last one 5m ago", "watcherctl logs supervisord dashboard"),
+    ],
+)
+def test_how_a_worker_crashed(seconds: int, end: str, bugs: int, text: str, fix: str, tmp_path: Path) -> None:
+    """A worker that was killed logs nothing of it."""
+    log = tmp_path / "supervisord.log"
+    at = (START - timedelta(seconds=seconds)).astimezone().strftime("%Y-%m-%d %H:%M:%S,250")
+    log.write_text(f"{at} WARN exited: dashboard ({end}; not expected)\n")
+    found = restarts(replace(worker(dashboard(restarts=1, bugs=bugs)), supervisord_log=log))
+    check_fix(found, WARNING, text, fix)
+    assert found.text.endswith(text)
+
+
 def test_a_worker_that_crashes_again_and_again() -> None:
     looping = dashboard(state="backing_off", restarts=7, fruitless=7, messagesCommitted=0, lastCommitAt=SECONDS_AGO)
     text = "7 crashes since it was started, the last one 5m ago; the last 7 starts have delivered nothing"
-    check_fix(restarts(worker(looping)), FAILED, text, "watcherctl logs dashboard --level error")
+    check_fix(restarts(worker(looping)), FAILED, text, "watcherctl logs supervisord dashboard")
 
 
 @pytest.mark.parametrize(

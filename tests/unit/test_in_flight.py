@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import time
+
+import pytest
+
+from tests.support.still_clock import StillClock
 from watcher.worker.reporting.in_flight import InFlight
 
 
@@ -39,3 +44,18 @@ def test_what_is_dropped_comes_again() -> None:
     assert (in_flight.messages, in_flight.bytes) == (4, 400)
     assert in_flight.dropped() == 1
     assert in_flight.dropped() == 0
+
+
+def test_how_long_the_oldest_transaction_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = StillClock()
+    monkeypatch.setattr(time, "monotonic", clock)
+    in_flight = InFlight()
+    in_flight.encoded(2, 200)
+    clock.now += 4
+    in_flight.encoded(0, 0)
+    clock.now += 3
+    assert in_flight.waiting_seconds == 7
+    in_flight.committed()
+    assert in_flight.waiting_seconds == 3
+    in_flight.dropped()
+    assert in_flight.waiting_seconds == 0

@@ -2,14 +2,36 @@
 
 from __future__ import annotations
 
+import logging
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from confluent_kafka import KafkaError, KafkaException
 
 from watcher.errors import ConfigurationError, CredentialsRefused, NotPermitted, Outage, UnsupportedServer, WatcherError
+from watcher.kafka import properties
 from watcher.kafka.errors import as_watcher_error, explained, translated
 from watcher.kafka.topics import NameTaken, _creation_error
+
+
+def test_a_partition_that_was_made_anew_is_said_in_words() -> None:
+    """librdkafka's text has 250 characters of its own numbers."""
+    text = (
+        "ProduceRequest for database.insert [0] with 1 message(s) failed due to sequence desynchronization with broker 1 "
+        "(PID{Id:0,Epoch:3}, base seq 7, idemp state change 88211ms ago, last partition error Broker: Unknown topic or partition"
+    )
+    error = as_watcher_error(KafkaError(KafkaError.OUT_OF_ORDER_SEQUENCE_NUMBER, text), "a transaction")
+    assert str(error) == (
+        "Kafka: a transaction failed: the partition knows nothing of this producer, as after its topic was deleted and made anew."
+    )
+    assert error.hint
+
+
+@pytest.mark.parametrize(("level", "count"), [(logging.INFO, 0), (logging.DEBUG, 1)])
+def test_librdkafkas_fatal_line_of_it_is_for_debugging(level: int, count: int, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(level, "librdkafka")
+    properties.logger.critical("FATAL [thrd:x]: Fatal error: failed due to sequence desynchronization with broker 1")
+    assert len(caplog.records) == count
 
 
 @pytest.mark.parametrize(

@@ -34,6 +34,22 @@ def test_an_outage_is_logged_once_and_its_end_too(progress: Progress, clock: Sti
     assert (caplog.records[0].hint, caplog.records[1].downtimeSeconds) == ("Is it running?", 20.0)
 
 
+@pytest.mark.parametrize(("error", "downtime"), [(KAFKA_AWAY, 34.0), (MONGODB_AWAY, 4.0)])
+def test_an_outage_of_kafka_began_with_the_write_that_it_did_not_answer(
+    error: Outage, downtime: float, progress: Progress, clock: StillClock, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    progress.opened(position(90))
+    progress.encoded(1, 10)
+    clock.now += 30
+    assert shown(progress)["deliveringSeconds"] == 30
+    progress.lost(error)
+    assert shown(progress)["deliveringSeconds"] == 0
+    clock.now += 4
+    progress.streaming()
+    assert caplog.records[-1].downtimeSeconds == downtime
+
+
 def test_when_the_other_server_goes_away_too_that_is_told(progress: Progress, caplog: pytest.LogCaptureFixture) -> None:
     for outage in (MONGODB_AWAY, MONGODB_AWAY, KAFKA_AWAY, KAFKA_AWAY):
         progress.lost(outage)

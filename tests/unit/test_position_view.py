@@ -115,7 +115,8 @@ def test_what_is_not_known_is_shown_as_that() -> None:
 @pytest.mark.parametrize(
     ("seen", "target", "words"),
     [(SEEN, ONE, "not delivered"), (Look(Saved(Position("d", OWNER, ONE, 1), Stamp(OWNER)), "", ()), NOON, "delivered again"),
-     (Look(Saved(), "", ()), NOON, "not begun yet"), (Look(Saved(), "gibberish", ()), NOON, "gibberish")],
+     (Look(Saved(), "", ()), NOON, "not begun yet"), (Look(Saved(), "gibberish", ()), NOON, "an unknown place: gibberish"),
+     (Look(Saved(), "gone", ()), NOON, "What came after it is delivered, also what was delivered before")],
 )  # fmt: skip
 def test_the_plan_says_what_it_means(seen: Look, target: dict[str, str], words: str) -> None:
     assert words in plan_as_text(SETTINGS, seen, target, "set")

@@ -92,3 +92,16 @@ def test_how_old_a_record_may_be() -> None:
     assert oldest_allowed_ms({}) == NEVER
     assert oldest_allowed_ms({"message.timestamp.before.max.ms": "5", "message.timestamp.difference.max.ms": str(NEVER)}) == 5
     assert oldest_allowed_ms({"message.timestamp.before.max.ms": "5", "message.timestamp.type": "LogAppendTime"}) == NEVER
+
+
+class DeletedTopics(FakeTopics):
+    def partitions(self, _name: str) -> dict[int, Any]:
+        return {}
+
+
+@pytest.mark.parametrize("code", ["UNKNOWN_TOPIC_OR_PART", "_UNKNOWN_TOPIC", "_MSG_TIMED_OUT"])
+def test_a_topic_that_was_deleted(code: str) -> None:
+    error = failed_with(code, DeletedTopics(), NEW)
+    assert (type(error), str(error)) == (Outage, "Kafka: topic t was deleted, with the messages in it.")
+    assert "creates what is missing" in error.hint
+    assert str(failed_with("UNKNOWN_TOPIC_OR_PART", FakeTopics(), NEW)) == "Kafka: a transaction failed"

@@ -11,6 +11,7 @@ from functools import partial
 from itertools import count
 
 from watcher.config import Settings, masked
+from watcher.config.deployment import SUPERVISORD
 from watcher.config.mongodb.uri import parse_uri
 from watcher.doctor import configuration, host, hosts, position, record_times, schema_registry, worker
 from watcher.doctor.check import Finding, Outcome
@@ -124,7 +125,7 @@ def _of_watcher(
 def _of_worker(here: Here, settings: Settings, general: OfDeployment, seen: Future[Survey], limits: Limits, told: Told) -> Section:
     before = {name: finding for section in general.result() for name, finding in section.findings.items()}
     place = str(here.deployment.state_dir)
-    found = run_checks(WORKER, WorkerSeen(settings, seen.result), limits, told, before)
+    found = run_checks(WORKER, WorkerSeen(settings, seen.result, here.deployment.log_file(SUPERVISORD)), limits, told, before)
     return Section("worker", settings.name, place, found, place)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
@@ -43,13 +44,16 @@ def lines(
     *,
     problems_only: bool = False,
 ) -> Iterator[str]:
-    """Yield a block for each area of the deployment, and of each server with all watchers that use it, and the counts below.
+    """Yield a block for each area of the deployment, and of each server with all watchers that use it, and the counts below. A
+    problem counts once for its line, however many watchers have it.
 
     `paint` colours the marks. With `problems_only` only that is shown which one has to do something about.
     """
     width = max(map(len, TITLES.values()))
+    shown = Counter[Outcome]()
     for group in grouped(examination.sections):
         rows = [row for row in group.rows() if row.finding.outcome in PROBLEMS or not problems_only]
+        shown.update(row.finding.outcome for row in rows)
         if not rows:
             continue
         yield f"{group.name}{AREAS[group.area]}  {group.place}"
@@ -60,7 +64,7 @@ def lines(
             else:
                 yield from _finding_lines(row.finding, f"{mark}{row.titles[0]:{width}}  {row.whose}", " " * (width + 6))
         yield ""
-    counts = ((examination.count(outcome), outcome) for outcome in COUNTED)
+    counts = ((shown[outcome] if outcome in PROBLEMS else examination.count(outcome), outcome) for outcome in COUNTED)
     yield ", ".join(paint(outcome, f"{count} {COUNTED[outcome]}") for count, outcome in counts if count)
 
 

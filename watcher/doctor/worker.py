@@ -5,15 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from pathlib import Path
 
 from watcher.config import Settings
+from watcher.config.deployment import SUPERVISORD
 from watcher.doctor.check import Check, Finding, failed, not_checked, ok, warning
 from watcher.doctor.configuration import Here
 from watcher.errors import QUOTA_HINT
 from watcher.fleet.control import Fleet
+from watcher.fleet.logs.supervisords import last_crash
 from watcher.fleet.status import Row, WatcherState
 from watcher.fleet.survey import Survey, survey
-from watcher.fleet.troubles import THROTTLED_SECONDS, UNAPPLIED, reason, throttled_in_words
+from watcher.fleet.troubles import STUCK, THROTTLED_SECONDS, UNAPPLIED, hint_for_stuck, reason, throttled_in_words
 from watcher.terminal.durations import duration_in_words
 from watcher.terminal.message_text import printable
 from watcher.terminal.snapshot_line import snapshot_line
@@ -25,19 +28,25 @@ whichever host it is active."""
 RECENT = timedelta(hours=1)
 """Time for which a crash is worth a look after it is over."""
 
+RESTARTED_WITHIN = timedelta(seconds=10)
+"""Time within which supervisord starts a program again after a crash; it takes about a second."""
+
 NOT_RUNNING = "because it does not run"
 
+KILLED = "killed by SIGKILL"
+"""Words for the end of a process that the kernel has killed for want of memory, or somebody by hand."""
+
 _DOWN = {WatcherState.STOPPED, WatcherState.NOT_STARTED}
-_BROKEN = {WatcherState.STALLED, WatcherState.HUNG, WatcherState.UNKNOWN}
 _BRIEF = {WatcherState.OPENING, WatcherState.STOPPING}
 
 
 @dataclass(frozen=True, slots=True)
 class WorkerSeen:
-    """One watcher's worker. `look` returns the fleet's survey, and raises FleetError."""
+    """One watcher's worker. `look` returns the fleet's survey, and raises FleetError. `supervisord_log` is supervisord's own."""
 
     settings: Settings
     look: Callable[[], Survey]
+    supervisord_log: Path | None = None
 
     @property
     def survey(self) -> Survey:
@@ -65,6 +74,12 @@ class WorkerSeen:
         committed = self.row.live.last_commit_at if self.row.live else None
         return min(self.uptime, self.at - committed) if committed else self.uptime
 
+    @property
+    def crash(self) -> str:
+        """The end of the process before this one, as supervisord logged it just before it started this one; empty if not known."""
+        told = last_crash(self.supervisord_log, self.row.name) if self.supervisord_log else None
+        return told[1] if told and abs(self.at - self.uptime - told[0]) < RESTARTED_WITHIN else ""
+
 
 def look(here: Here) -> Survey:
     """Survey the workers of all watchers that are to be checked. Raises FleetError."""
@@ -82,8 +97,8 @@ def state(worker: WorkerSeen) -> Finding:
         return warning(reason(row), f"watcherctl start {row.name}") if worker.survey.supervisord_pid else not_checked(NOT_RUNNING)
     if row.state is WatcherState.DISABLED:
         return ok("it is disabled, and does not run")
-    if row.state in _BROKEN:
-        return failed(f"{row.state}: {reason(row)}", f"watcherctl logs {row.name}; then watcherctl restart {row.name}")
+    if row.state in STUCK:
+        return failed(f"{row.state}: {reason(row)}", hint_for_stuck(row))
     if row.state in (WatcherState.STREAMING, WatcherState.STANDBY):
         return ok(printable(row.state_in_words(worker.at)))
     return _judge_waiting(worker)
@@ -124,11 +139,22 @@ def restarts(worker: WorkerSeen) -> Finding:
         return ok("no crash since it was started")
     times = f"{report.restarts} crash{'es' if report.restarts > 1 else ''} since it was started"
     by_bugs = f", {report.bugs} by a bug" if report.bugs else ""
-    text = f"{times}{by_bugs}, the last one {duration_in_words(worker.uptime)} ago"
-    fix = f"watcherctl logs {worker.row.name} --level error{'; please report the bug' if report.bugs else ''}"
+    how = f": {crash}" if (crash := worker.crash) else ""
+    text = f"{times}{by_bugs}, the last one {duration_in_words(worker.uptime)} ago{how}"
+    fix = _fix_of_crash(worker.row.name, crash, has_bugs=bool(report.bugs))
     if report.fruitless > 1 and worker.idle_for < PATIENCE and not report.messages_committed:
         return failed(f"{text}; the last {report.fruitless} starts have delivered nothing", fix)
     return warning(text, fix) if worker.uptime < RECENT else ok(text)
+
+
+def _fix_of_crash(name: str, crash: str, *, has_bugs: bool) -> str:
+    """Say where the reason of a crash is found. A killed worker logs nothing of it; supervisord does."""
+    fixes = [f"watcherctl logs {name} --level error; please report the bug"] if has_bugs else []
+    if crash == KILLED:
+        fixes.append("find out who killed it; if memory was short, the kernel did: dmesg -T | grep -i 'killed process'")
+    elif not has_bugs:
+        fixes.append(f"watcherctl logs {SUPERVISORD} {name}")
+    return "\n".join(fixes)
 
 
 def snapshot(worker: WorkerSeen) -> Finding:

@@ -134,8 +134,10 @@ class Row:
         return self.process.spawn_error if self.process and not self.process.is_running else ""
 
     def recent_error(self, now: datetime) -> LastError | None:
-        """The last error, unless it has been over for longer than RECENT."""
-        return None if self.error and self.is_over and now - self.error.at >= RECENT else self.error
+        """The last error, unless it has been over for longer than RECENT, or is over and the worker was stopped since."""
+        if self.error and self.is_over and (now - self.error.at >= RECENT or not self.is_running):
+            return None
+        return self.error
 
     @property
     def is_over(self) -> bool:

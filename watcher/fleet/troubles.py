@@ -12,6 +12,11 @@ from watcher.fleet.status import Row, WatcherState
 OTHER_HOSTS = "Other hosts"
 QUOTA = "Quota of Kafka"
 
+DELIVERY = "Delivery to Kafka"
+
+DELIVERING_SECONDS = 10.0
+"""Seconds from which on a transaction without an answer is worth a word: even the largest takes only a few."""
+
 THROTTLED_SECONDS = 1.0
 """Seconds of the last minute from which on a quota is worth a word."""
 
@@ -31,7 +36,10 @@ MEANINGS = {
     WatcherState.UNKNOWN: "the process runs, but has not written a status that can be read",
 }
 
-_NO_ERROR = {WatcherState.STALLED, WatcherState.HUNG, WatcherState.STOPPED, WatcherState.NOT_STARTED, WatcherState.UNKNOWN}
+STUCK = {WatcherState.STALLED, WatcherState.HUNG, WatcherState.UNKNOWN}
+"""The states of a process that runs and does not work, whatever its last error was."""
+
+_NO_ERROR = STUCK | {WatcherState.STOPPED, WatcherState.NOT_STARTED}
 """The states whose meaning is the reason, whatever the last error was."""
 
 
@@ -44,6 +52,11 @@ def reason(row: Row) -> str:
     if row.spawn_error:
         return not_spawned(row.spawn_error)
     return row.error.message if row.error else f"it is {row.state}"
+
+
+def hint_for_stuck(row: Row) -> str:
+    """The commands against a process that runs and does not work."""
+    return f"watcherctl logs {row.name}; then watcherctl restart {row.name}"
 
 
 def faults(row: Row) -> list[str]:
@@ -66,7 +79,7 @@ class Trouble(NamedTuple):
 
 def troubles(row: Row) -> Iterator[Trouble]:
     """Yield what the worker tells: of a standby how the active host's settings differ, a worker without a lease, and that Kafka
-    holds back its writes."""
+    holds back its writes, or does not answer one."""
     report = row.live
     if report and row.state is WatcherState.STANDBY and report.settings_differ:
         text = f"not the same settings on all hosts: {'; '.join(report.settings_differ)}"
@@ -76,6 +89,16 @@ def troubles(row: Row) -> Iterator[Trouble]:
         yield Trouble(f"{foreigner} writes for this watcher without a lease", hint, OTHER_HOSTS)
     if report and report.throttled_seconds >= THROTTLED_SECONDS:
         yield Trouble(throttled_in_words(report.throttled_seconds), QUOTA_HINT, QUOTA)
+    elif text := unanswered_in_words(row):
+        yield Trouble(text, "Is the broker running? watcherctl doctor asks it. The worker keeps trying.", DELIVERY)
+
+
+def unanswered_in_words(row: Row) -> str:
+    """Say for how long Kafka has not answered the write in hand; empty unless that is long, or if a quota holds it back."""
+    report = row.live
+    if not report or report.delivering_seconds < DELIVERING_SECONDS or report.throttled_seconds >= THROTTLED_SECONDS:
+        return ""
+    return f"Kafka has not answered for {report.delivering_seconds:.0f} s"
 
 
 def throttled_in_words(seconds: float) -> str:

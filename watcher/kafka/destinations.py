@@ -5,8 +5,9 @@ Asking Kafka takes milliseconds, so the answers are remembered until the sink op
 
 from __future__ import annotations
 
+import logging
 import time
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from functools import lru_cache
 
 from watcher.config import Settings
@@ -25,6 +26,9 @@ DEFAULT_MESSAGE_MAX_BYTES = 1_000_000
 """librdkafka's default for message.max.bytes, and for batch.size too."""
 
 
+logger = logging.getLogger("watcher")
+
+
 class Destinations:
     """The topics of one watcher's sink. `open` comes before all else, and may be called again."""
 
@@ -32,6 +36,8 @@ class Destinations:
         self._settings = settings
         self._on_error = on_error
         self._look_due = 0.0
+        self._seen: set[str] = set()
+        """The topics that were there at some time since the start."""
         self.batch_bytes = DEFAULT_MESSAGE_MAX_BYTES
         """Bytes that each topic written to so far takes at once."""
         self.topic_of = lru_cache(maxsize=4096)(self._topic_of)
@@ -44,11 +50,12 @@ class Destinations:
         self.topic_of.cache_clear()
         self.ensured.cache_clear()
         self._limit.cache_clear()
-        self.topics = Topics(settings, self._on_error)
+        self.topics = Topics(settings, self._on_error, self._created)
         self.topics.ensure_position_topic()
         self._look_due = time.monotonic() + LOOK_SECONDS
         fixed = [topic for topic in settings.topic_templates.values() if "{" not in topic]
         self.topics.ensure_configured(fixed)
+        self._seen.update((settings.position_topic, *fixed))
         self._shrink_batches(fixed)
 
     def check_position_topic(self) -> None:
@@ -61,6 +68,7 @@ class Destinations:
     def prepare(self, topics: Collection[str]) -> None:
         """Make sure that a transaction for these topics can be written. Errors: as `Topics.ensure`."""
         self.topics.ensure(topics)
+        self._seen.update(topics)
         if self._shrink_batches(topics):
             raise Outage(
                 f"Kafka: one of {', '.join(sorted(topics))} takes only {self.batch_bytes} bytes at once.",
@@ -77,6 +85,13 @@ class Destinations:
         Errors: as `Topics.ensure`.
         """
         return self._limit(topic) - RECORD_OVERHEAD
+
+    def _created(self, names: Sequence[str]) -> None:
+        """Log which topics are created. One that was there before was deleted, and its messages with it."""
+        if new := [name for name in names if name not in self._seen]:
+            logger.info("topics created: %s", ", ".join(new))
+        for name in filter(self._seen.__contains__, names):
+            logger.warning("topic %s was deleted, and is created again; the messages that were in it are gone", name)
 
     def _topic_of(self, template: str, operation: str, database: str, collection: str) -> str:
         """Return the topic for a change: the one of `topic_name`, unless it collides with another. A topic that is named after the

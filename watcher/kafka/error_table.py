@@ -42,6 +42,9 @@ COPIES_HINT = (
     "The worker keeps trying."
 )
 MOVING_HINT = "Kafka is moving leaders or coordinators, as after a broker's restart; that passes. The worker keeps trying."
+MISSING_HINT = (
+    "A topic was deleted or made anew meanwhile, or part of it is gone. The worker opens again, and creates what is missing."
+)
 OPEN_AGAIN_HINT = "The worker opens again after the last committed position; nothing is lost or doubled by it."
 NEUTRAL_HINT = "Kafka answers, but not as expected. The brokers' logs tell more. The worker keeps trying."
 
@@ -94,7 +97,7 @@ TABLE = (
     ),
     Meaning(
         Answer.OUTAGE,
-        "A topic was deleted or made anew meanwhile, or part of it is gone. The worker opens again, and creates what is missing.",
+        MISSING_HINT,
         "UNKNOWN_TOPIC_OR_PART UNKNOWN_TOPIC_ID INCONSISTENT_TOPIC_ID TOPIC_ALREADY_EXISTS OFFSET_OUT_OF_RANGE "
         "OFFSET_MOVED_TO_TIERED_STORAGE _UNKNOWN_TOPIC _UNKNOWN_PARTITION _AUTO_OFFSET_RESET _LOG_TRUNCATION _NO_OFFSET _NOENT",
     ),

@@ -18,7 +18,7 @@ from watcher.errors import (
     WatcherError,
 )
 from watcher.kafka.error_table import CREDENTIALS_HINT, MEANINGS, REACH_HINT, UNKNOWN, Answer
-from watcher.librdkafka import no_bare_errors, was_cut_short, was_taken_along
+from watcher.librdkafka import DESYNCHRONISED, no_bare_errors, was_cut_short, was_taken_along
 
 NOT_AUTHORISED = {
     KafkaError.TOPIC_AUTHORIZATION_FAILED,
@@ -39,6 +39,8 @@ STOPS: Mapping[Answer, type[Stop]] = {
     Answer.UNSUPPORTED: UnsupportedServer,
     Answer.CONFIGURATION: ConfigurationError,
 }
+
+MADE_ANEW = "the partition knows nothing of this producer, as after its topic was deleted and made anew."
 
 CERTIFICATE_REFUSED = "certificate verify failed"
 """OpenSSL's words. librdkafka's codes do not tell a bad certificate from a handshake that was cut off."""
@@ -73,7 +75,7 @@ def as_watcher_error(error: KafkaError, doing: str) -> WatcherError:
     alike. The next opening finds out, because it reads the owner's name in the position topic. It also finds out what became of a
     login that took a request along: an old token that is shown while no new one is to be had is no reason to stop.
     """
-    text = f"Kafka: {doing} failed: {error.str()}"
+    text = f"Kafka: {doing} failed: {MADE_ANEW if DESYNCHRONISED in error.str() else error.str()}"
     meaning = MEANINGS.get(error.code(), UNKNOWN)
     if meaning.answer is Answer.CREDENTIALS and was_cut_short(error):
         return Outage(text, hint=REACH_HINT, component="kafka", code=error.name())

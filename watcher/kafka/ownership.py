@@ -177,8 +177,10 @@ def position_gone(settings: Settings) -> PositionLost:
     """Make the error for a watcher that has delivered before and has no position."""
     return PositionLost(
         f"This watcher has delivered before, but {settings.position_topic} holds no position.",
-        hint='Was the topic deleted? on_position_lost = "restart" starts anew from now, '
-        f"`watcherctl position reset {settings.name}` from start_from, and `position rewind` at a time.",
+        hint="Was the topic deleted? To lose nothing, go back to a time before that: "
+        f"`watcherctl position rewind {settings.name} --at TIME`; what came since is delivered again. "
+        f"Otherwise `watcherctl position reset {settings.name}` begins where start_from says, "
+        'and on_position_lost = "restart" from now on; what came meanwhile is missing.',
     )
 
 

@@ -11,6 +11,7 @@ from confluent_kafka import KafkaError, libversion
 from watcher.config import Settings
 from watcher.config.kafka_client import client_properties, producer_properties, reading_properties
 from watcher.kafka.lease_rules import HEARTBEAT_SECONDS, SESSION_SECONDS
+from watcher.librdkafka import DESYNCHRONISED
 
 LIBRDKAFKA_VERSION: str = libversion()[0]
 
@@ -19,6 +20,8 @@ FENCED_TEXT = "fenced by "
 logger = logging.getLogger("librdkafka")
 # Fatal to a producer, but not to a worker, which finds out who has fenced it and tells: it may have been a command.
 logger.addFilter(lambda record: FENCED_TEXT not in record.getMessage())
+# The same after a topic was deleted: the worker opens again, and says so in other words.
+logger.addFilter(lambda record: DESYNCHRONISED not in record.getMessage() or logger.isEnabledFor(logging.DEBUG))
 
 ErrorCallback = Callable[[KafkaError], None]
 ThrottleCallback = Callable[[float], None]

@@ -10,11 +10,13 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 
 from watcher.errors import ConfigurationError, NotPermitted, Outage, WatcherError
-from watcher.kafka.error_table import COPIES_HINT, MOVING_HINT
+from watcher.kafka.error_table import COPIES_HINT, MISSING_HINT, MOVING_HINT
 from watcher.kafka.topics import Topics
 from watcher.model import Message
 
 TIMED_OUT = {"_MSG_TIMED_OUT", "_TIMED_OUT", "REQUEST_TIMED_OUT"}
+
+MISSING = {"UNKNOWN_TOPIC_OR_PART", "UNKNOWN_TOPIC_ID", "_UNKNOWN_TOPIC"}
 
 NEVER = 2**63 - 1
 """Kafka's default for the age from which it refuses a record, in milliseconds."""
@@ -47,7 +49,10 @@ def _reasons(error: Outage, topics: Topics, messages: Sequence[Message]) -> Iter
         yield from _too_old(topics, messages)
     elif error.code == "MSG_SIZE_TOO_LARGE":
         yield from _unknown_limit(error, topics, sorted({message.topic for message in messages if message.operation != POSITION}))
+    elif error.code in MISSING:
+        yield from _missing(error, topics, names)
     elif error.code in TIMED_OUT:
+        yield from _missing(error, topics, names)
         yield from _unwritable(error, topics, names)
 
 
@@ -70,6 +75,13 @@ def _unknown_limit(error: Outage, topics: Topics, names: Sequence[str]) -> Itera
             hint="Grant DescribeConfigs on the topic, so that on_large_event can be applied; or set "
             '"message.max.bytes" in [kafka] to its limit.',
         )
+
+
+def _missing(error: Outage, topics: Topics, names: Sequence[str]) -> Iterator[WatcherError]:
+    for name in names:
+        if not topics.partitions(name):
+            text = f"Kafka: topic {name} was deleted, with the messages in it."
+            yield Outage(text, hint=MISSING_HINT, component=error.component, code=error.code)
 
 
 def _unwritable(error: Outage, topics: Topics, names: Sequence[str]) -> Iterator[WatcherError]:

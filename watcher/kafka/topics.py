@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import Future
 from typing import Any
 
@@ -25,6 +25,9 @@ UNANSWERED = {KafkaError._TIMED_OUT, KafkaError._TRANSPORT, KafkaError.REQUEST_T
 """Codes of a question that was lost: it says nothing about the topic."""
 
 
+CreatedCallback = Callable[[Sequence[str]], None]
+
+
 class NameTaken(ConfigurationError):
     """Kafka refuses a topic's name, because another topic's name differs from it only in `.` and `_`."""
 
@@ -39,8 +42,10 @@ class UnseenTopic(NotPermitted):
 class Topics:
     """Creates missing topics, once per name. A broker's auto-creation could not make the position topic compacted."""
 
-    def __init__(self, settings: Settings, on_error: ErrorCallback) -> None:
+    def __init__(self, settings: Settings, on_error: ErrorCallback, on_created: CreatedCallback = lambda _: None) -> None:
+        """`on_created` is told the names of the topics that were missing and are created."""
         self._settings = settings
+        self._on_created = on_created
         self._admin = AdminClient(admin_config(settings, on_error))
         self._known: set[str] = set()
         self._limits: dict[str, int | None] = {}
@@ -207,12 +212,16 @@ class Topics:
         futures = self._admin.create_topics(
             topics, operation_timeout=REQUEST_SECONDS, request_timeout=REQUEST_SECONDS, validate_only=only_try
         )
+        created = []
         for name, future in futures.items():
             is_there = self._finish_creation(name, future)
             if is_there and only_try:
                 raise UnseenTopic(f"Kafka: topic {name} exists, and this principal may not see it.")
             if not only_try:
                 self._known.add(name)
+                created += [] if is_there else [name]
+        if created:
+            self._on_created(created)
 
     def _finish_creation(self, name: str, future: Future[Any]) -> bool:
         """Wait for the creation of a topic; returns True if the topic existed already."""

@@ -95,6 +95,9 @@ class StatusReport(JsonRecord):
     ] = None
     batch_size: Annotated[int, "the number of messages in the last transaction that had any"] = 0
     commit_seconds: Annotated[float | None, "how long the last transaction took, in seconds"] = None
+    delivering_seconds: Annotated[
+        float, "for how many seconds the transaction in hand has waited for Kafka; more than a few mean that Kafka does not answer"
+    ] = 0.0
     throttled_seconds: Annotated[
         float, "for how many seconds of the last minute Kafka has held back the writes, because a quota is used up"
     ] = 0.0
@@ -169,6 +172,7 @@ PUBLIC = (
     "lastCommitAt",
     "batchSize",
     "commitSeconds",
+    "deliveringSeconds",
     "throttledSeconds",
     "queueMessages",
     "queueBytes",

@@ -64,15 +64,16 @@ def as_text(settings: Settings, seen: Look, now: int | None, oplog: Oplog | None
 
 def plan_as_text(settings: Settings, seen: Look, target: ResumeToken, what: str) -> str:
     """The planned change and its consequences, for people."""
-    meaning = (
-        "What came after it is delivered again, with new sequence numbers."
-        if is_step_back(seen.token, target)
-        else "Changes in between are not delivered."
-    )
+    if seen.token is None and seen.fault:
+        meaning = "What came after it is delivered, also what was delivered before; what came before it and was not is missing."
+    elif is_step_back(seen.token, target):
+        meaning = "What came after it is delivered again, with new sequence numbers."
+    else:
+        meaning = "Changes in between are not delivered."
     return "\n".join(
         [
             f"{settings.name}: {what}",
-            f"  from  {seen.fault or in_words(seen.token)}",
+            f"  from  {f'an unknown place: {seen.fault}' if seen.fault else in_words(seen.token)}",
             f"  to    {in_words(target)}",
             f"  {meaning}" if seen.token or seen.fault else "  It has not begun yet.",
             *([f"  {_of_snapshot(seen.snapshot, seen.token, target)}"] if seen.snapshot else []),

@@ -22,6 +22,8 @@ PORT = click.IntRange(1, 65535)
 KEPT = Path("sandbox")
 MONGODB_PORT, KAFKA_PORT = 27017, 9092
 LOOK_SECONDS = 0.3
+THERE = "The conf.d of watcherctl init looks there already; put these lines into any other"
+"""Said of the usual ports."""
 
 
 @click.command()
@@ -85,7 +87,9 @@ def _run(servers: Sandbox, interruption: Interruption) -> None:
             click.echo(f'mongodb_uri = "{servers.mongodb_uri("NAME")}"\nkafka_brokers = "{servers.kafka_brokers}"')
             if limits := servers.kafka.limits:
                 say(limits)
-            say("Put these lines into your conf.d, with the name of your database. Ctrl-C ends both.")
+            usual = (servers.mongodb.nodes[0].port, servers.kafka.port) == (MONGODB_PORT, KAFKA_PORT)
+            say(f"{THERE if usual else 'Put these lines into your conf.d'}, with the name of your database.")
+            say("Ctrl-C ends both.")
         each = (servers.kafka, *servers.mongodb.nodes)
         while not interruption.arrived and all(server.running for server in each):
             time.sleep(LOOK_SECONDS)

@@ -18,6 +18,8 @@ from watcher.config.overlaps import Overlap, overlaps
 
 JSON_VERSION = 1
 
+ONLY_READ = "no faults in the files; watcherctl doctor asks MongoDB and Kafka as well"
+
 
 @click.command()
 @names_argument
@@ -67,6 +69,8 @@ def _print(loaded: Loaded, agent: LoadedAgent | None, selected: list[str], fault
         click.echo(f"{overlap}\n    hint: {overlap.hint}", err=True)
     if faults:
         click.echo(f"{_count(len(faults), 'fault')}; {_count(len(good), 'watcher')} without one", err=True)
+    else:
+        click.echo(ONLY_READ, err=True)
 
 
 def _print_values(values: Iterable[tuple[str, str, Origin]]) -> None:

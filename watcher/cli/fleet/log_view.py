@@ -7,6 +7,7 @@ import os
 
 import click
 
+from watcher.config.deployment import SUPERVISORD
 from watcher.fleet.logs.lines import Line, pairs
 from watcher.terminal.message_text import printable
 from watcher.terminal.name_colours import name_colours
@@ -33,8 +34,10 @@ class LogView:
 
 
 def json_text(line: Line) -> str:
-    """The line as it was logged. A line that is not JSON is wrapped in a JSON object, under the key `raw`."""
-    return line.text if line.fields is not None else json.dumps({"watcher": line.watcher, "raw": line.text})
+    """The line as it was logged. A line that is not JSON becomes a JSON object: of its fields, or with the text under `raw`."""
+    if line.fields is None:
+        return json.dumps({"watcher": line.watcher, "raw": line.text})
+    return json.dumps({**line.fields, "watcher": line.watcher}) if line.watcher == SUPERVISORD else line.text
 
 
 def readable(line: Line) -> str:

@@ -16,6 +16,7 @@ from watcher.cli.fleet.log_view import LogView
 from watcher.cli.options import known_watchers, names_argument, select, with_deployment
 from watcher.cli.since import Since
 from watcher.config import Deployment
+from watcher.config.deployment import SUPERVISORD
 from watcher.config.files.conf_dir import watcher_names
 from watcher.fleet.launch import check_ours
 from watcher.fleet.logs.follower import Follower
@@ -38,7 +39,8 @@ _POLL_SECONDS = 0.2
 def logs(
     deployment: Deployment, names: Sequence[str], follow: bool, lines: int, since: datetime | None, level: str, json_: bool
 ) -> int:
-    """Show the watchers' logs, merged by time. Shows all watchers, unless NAMEs or globs are given."""
+    """Show the watchers' logs, merged by time. Shows all watchers, unless NAMEs or globs are given. The name supervisord means that
+    of supervisord itself, which tells how processes ended, and agent that of the agent."""
     check_ours(deployment)
     files = _files(deployment, names)
     wanted = Wanted(level, since or NO_TIME)
@@ -56,8 +58,10 @@ def logs(
 
 
 def _files(deployment: Deployment, names: Sequence[str]) -> dict[str, Path]:
-    """The logs of the selected watchers, including watchers that are no longer in conf.d but still have a log."""
-    known = sorted({*deployment.logs, *watcher_names(deployment.conf_dir)}) or known_watchers(deployment)
+    """The logs of the selected watchers, including watchers that are no longer in conf.d but still have a log. A glob never
+    means that of supervisord."""
+    known = sorted({*deployment.logs, *watcher_names(deployment.conf_dir)}) or [*known_watchers(deployment)]
+    known += [SUPERVISORD] * (SUPERVISORD in names)
     return {name: deployment.log_file(name) for name in select(names, known)}
 
 

@@ -20,7 +20,7 @@ from watcher.fleet.control import Fleet
 from watcher.fleet.errors import FleetError, NotRunning
 from watcher.fleet.status import AS_IT_SHOULD_BE, WatcherState
 from watcher.fleet.survey import Survey, whole_survey
-from watcher.fleet.troubles import reason
+from watcher.fleet.troubles import reason, unanswered_in_words
 from watcher.terminal.message_text import printable
 
 HEALTH_VERSION = 1
@@ -98,11 +98,14 @@ def health(fleet: Fleet, names: Sequence[str], json_: bool) -> int:
     Exit codes: 0 all stream, 3 some do not run, 4 no such watcher, 5 some run but
     do not stream, 7 supervisord does not run. Disabled watchers may be down. An
     aborted snapshot is named, but no reason to fail: `status` has a code for it.
-    A standby is well. A worker elsewhere without the lease is named too.
+    A standby is well. A worker elsewhere without the lease is named too, and a
+    Kafka that has not answered a write for ten seconds.
     """
     seen = survey_of(fleet, names)
     code = exit_code(seen)
-    line = "; ".join([_in_a_line(seen) if code else f"ok: {_streaming(seen)}", *_aborted(seen), *_foreigners(seen)])
+    line = "; ".join(
+        [_in_a_line(seen) if code else f"ok: {_streaming(seen)}", *_aborted(seen), *_foreigners(seen), *_unanswered(seen)]
+    )
     if json_:
         states = {row.name: row.state.replace(" ", "_") for row in seen.rows}
         line = json.dumps(
@@ -125,6 +128,10 @@ def _aborted(seen: Survey) -> list[str]:
 
 def _foreigners(seen: Survey) -> list[str]:
     return [f"{printable(row.foreigner)} writes for {row.name} without a lease" for row in seen.rows if row.foreigner]
+
+
+def _unanswered(seen: Survey) -> list[str]:
+    return [f"{row.name}: {text}" for row in seen.rows if (text := unanswered_in_words(row))]
 
 
 def _in_a_line(seen: Survey) -> str:

@@ -29,8 +29,16 @@ def tell_newly_watched(admitted: Mapping[str, Sequence[str]], outcomes: Outcomes
     """Tell which collections each watcher watches newly, and the command that copies them."""
     for name, collections in admitted.items():
         chosen = [] if ALL_COLLECTIONS in collections else [f"--collection {quote(each)}" for each in collections]
-        text = f"{', '.join(collections)}: {' '.join([NOT_COPIED, name, *chosen])}"
+        text = f"{_in_words(collections)}: {' '.join([NOT_COPIED, name, *chosen])}"
         outcomes.tell(name, text, newlyWatched=list(collections))
+
+
+def _in_words(collections: Sequence[str]) -> str:
+    """Name what is watched newly. Where no choice is left, what else changes is part of all collections."""
+    if ALL_COLLECTIONS not in collections:
+        return ", ".join(collections)
+    others = ", ".join(each for each in collections if each != ALL_COLLECTIONS)
+    return f"{ALL_COLLECTIONS} instead of some" + (f" (also {others})" if others else "")
 
 
 def tell_as_before(fleet: Fleet, starting: Sequence[Settings], supervised: Supervised, outcomes: Outcomes) -> None:

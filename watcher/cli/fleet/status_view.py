@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from watcher.fleet.status import Row, WatcherState
 from watcher.fleet.survey import Survey
-from watcher.fleet.troubles import Remark, faults, remarks, troubles
+from watcher.fleet.troubles import STUCK, Remark, faults, hint_for_stuck, reason, remarks, troubles
 from watcher.terminal.durations import NOTHING, duration_in_words, headroom_in_words, seconds_in_words
 from watcher.terminal.message_text import printable
 from watcher.terminal.snapshot_line import is_shown, snapshot_line
@@ -108,8 +108,11 @@ def databases(survey: Survey) -> Iterator[str]:
 
 
 def hindrances(survey: Survey) -> Iterator[str]:
-    """Yield what a watcher's worker has to do with besides its errors, and what to do."""
+    """Yield why a watcher's process does not work, what it has to do with besides its errors, and what to do."""
     for row in survey.rows:
+        if row.state in STUCK:
+            yield f"{row.name}: {reason(row)}"
+            yield f"    hint: {hint_for_stuck(row)}"
         for trouble in troubles(row):
             yield f"{row.name}: {printable(trouble.text)}"
             yield f"    hint: {trouble.hint}"
@@ -127,10 +130,12 @@ def marks(survey: Survey) -> Iterator[str]:
 
 
 def snapshots(survey: Survey) -> Iterator[str]:
-    """Yield a line for each snapshot that is under way or ended not long ago, and what to do about one that failed."""
+    """Yield a line for each snapshot that is under way, or ended not long ago while the watcher still runs, and what to do about
+    one that failed."""
     for row in survey.rows:
         snapshot = row.report.snapshot if row.report else None
-        if snapshot and is_shown(snapshot, survey.at):
+        is_news = snapshot and (row.is_running or snapshot.is_under_way or row.has_aborted_snapshot)
+        if snapshot and is_news and is_shown(snapshot, survey.at):
             yield f"{row.name}: {printable(snapshot_line(snapshot, survey.at, is_live=row.live is not None))}"
             if row.has_aborted_snapshot:
                 yield f"    hint: begin another one: watcherctl snapshot start {row.name}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from watcher.config.fault import Refused
@@ -14,9 +14,10 @@ from watcher.config.files.variables import expand
 from watcher.config.settings import TABLES
 
 _PLACE = re.compile(r" \((?:at line (?P<line>\d+), column (?P<column>\d+)|at end of document)\)$")
+_TWICE = "Cannot overwrite a value"
+_KEY = re.compile(r"""\s*(?P<key>[\w.-]+|"[^"]*"|'[^']*')\s*=""")
 _HINTS = {
     "Invalid value": "text stands in quotes",
-    "Cannot overwrite a value": "a key stands here for the second time",
     "Unescaped '\\' in a string": "write \\\\, or use single quotes",
 }
 
@@ -74,4 +75,15 @@ def _report(source: SettingsSource, message: str, text: str) -> None:
     at_end = place is None or place["line"] is None
     line = len(text.splitlines()) if at_end or place is None else int(place["line"])
     column = "" if at_end or place is None else f" in column {place['column']}"
-    source.give_up(f"is not valid TOML{column}: {what[:1].lower()}{what[1:]}", line=line, hint=_HINTS.get(what, ""))
+    hint = _of_second(text.splitlines(), line) if what == _TWICE else _HINTS.get(what, "")
+    source.give_up(f"is not valid TOML{column}: {what[:1].lower()}{what[1:]}", line=line, hint=hint)
+
+
+def _of_second(lines: Sequence[str], line: int) -> str:
+    """Name the key that stands in this line for the second time, as far as it does, and the line of the first."""
+    keys = [found["key"] if (found := _KEY.match(each)) else None for each in lines[:line]]
+    key = keys.pop()
+    if key is None:
+        return "a key stands here for the second time"
+    first = f", first in line {keys.index(key) + 1}" if keys.count(key) == 1 else ""
+    return f"{key} is set twice{first}"

@@ -26,6 +26,9 @@ NO_CHANGES = {
 }
 """Types without a change stream, each in words and with what to do instead."""
 
+MOST_NAMED = 6
+"""Collections that a remark names."""
+
 MOST_COMMANDS = 10
 """Collections for which a finding has the commands."""
 
@@ -59,18 +62,25 @@ def judge_collections(found: Mapping[str, str], settings: Settings, databases: S
     """Judge the collections. `found` holds each one's type by its name within the scope, and `databases` are all that exist.
     All faults are reported at once."""
     own = {name: kind for name, kind in found.items() if not settings.scope.place_of(name)[1].startswith(SYSTEM)}
-    watched = sorted(name for name, kind in own.items() if kind == COLLECTION and settings.watches(name))
+    ordinary = sorted(name for name, kind in own.items() if kind == COLLECTION)
+    watched = [name for name in ordinary if settings.watches(name)]
+    others = [name for name in ordinary if not settings.watches(name)]
     troubles = [*unmatched(own, databases, settings), *_without_changes(own, settings)]
     if not watched and not troubles:
         troubles.append(("no collection is left to be watched", "shorten exclude_collections"))
     if troubles:
         texts, fixes = zip(*troubles, strict=True)
-        return warning("\n".join(texts), "\n".join(dict.fromkeys(fixes)))
+        left_out = [f"there, and not watched: {_some(others)}"] if others else []
+        return warning("\n".join([*texts, *left_out]), "\n".join(dict.fromkeys(fixes)))
     series = [name for name, kind in own.items() if kind == TIME_SERIES and settings.watches(name)]
     missed = f"; no changes come of the time series {', '.join(series)}" if series else ""
     where = f" in {sum(map(settings.scope.has_database, databases))} databases" if settings.scope.is_shared else ""
-    named = f"{', '.join(watched[:6])}{' …' if len(watched) > 6 else ''}"
-    return ok(f"{len(watched)} of {len(own)}{where} are watched: {named}{missed}")
+    unwatched = f"; not watched: {_some(others)}" if others else ""
+    return ok(f"{len(watched)} of {len(own)}{where} are watched: {_some(watched)}{unwatched}{missed}")
+
+
+def _some(names: Sequence[str]) -> str:
+    return f"{', '.join(names[:MOST_NAMED])}{' …' if len(names) > MOST_NAMED else ''}"
 
 
 def _without_changes(own: Mapping[str, str], settings: Settings) -> Iterator[tuple[str, str]]:

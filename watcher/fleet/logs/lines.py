@@ -13,7 +13,9 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from watcher.config.deployment import SUPERVISORD
 from watcher.fleet.logs.backwards import json_object, pieces
+from watcher.fleet.logs.supervisords import fields_of
 
 LEVELS = ("debug", "info", "warning", "error", "critical")
 NO_TIME = datetime.min.replace(tzinfo=UTC)
@@ -23,8 +25,8 @@ _HEAD = ("ts", "level", "event", "watcher", "database")
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One line of a worker's log. For a line that is not JSON, such as a traceback's, `fields` is None, and `at` is the time of the
-    line before."""
+    """One line of a worker's log, or of supervisord's, whose lines are text and have fields too. For a worker's line that is not
+    JSON, such as a traceback's, `fields` is None, and `at` is the time of the line before."""
 
     watcher: str
     text: str
@@ -58,7 +60,7 @@ def parse(watcher: str, texts: Iterable[str], before: datetime = NO_TIME) -> Ite
     """Parse lines of text as log lines. `before` is the time of the line before them."""
     at = before
     for text in texts:
-        fields = json_object(text)
+        fields = fields_of(text) if watcher == SUPERVISORD else json_object(text)
         if fields is not None:
             at = _time(fields) or at
         yield Line(watcher, text, at, fields)

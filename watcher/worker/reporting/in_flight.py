@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections import deque
 
 
@@ -13,7 +14,8 @@ class InFlight:
 
     def __init__(self) -> None:
         self._unencoded = 0
-        self._transactions: deque[tuple[int, int]] = deque()
+        self._transactions: deque[tuple[int, int, float]] = deque()
+        """Messages, bytes, and the monotonic time from which they wait."""
         self._added = (0, 0)
         self._removed = (0, 0)
 
@@ -24,12 +26,13 @@ class InFlight:
     def encoded(self, messages: int, size: int) -> None:
         """Note that the messages of one transaction wait for their commit; `size` is in bytes."""
         self._unencoded = max(0, self._unencoded - messages)
-        self._transactions.append((messages, size))
+        self._transactions.append((messages, size, time.monotonic()))
         self._added = _sum(self._added, (messages, size))
 
     def committed(self) -> None:
         """Note that the oldest transaction is in Kafka."""
-        self._removed = _sum(self._removed, self._transactions.popleft())
+        messages, size, _ = self._transactions.popleft()
+        self._removed = _sum(self._removed, (messages, size))
 
     def dropped(self) -> int:
         """Forget everything, because it will be read again; returns the number of transactions that came to nothing. No other
@@ -38,6 +41,14 @@ class InFlight:
         self._transactions.clear()
         self._unencoded, self._removed = 0, self._added
         return transactions
+
+    @property
+    def waiting_seconds(self) -> float:
+        """Seconds for which the oldest transaction has waited for its commit, also one of the position alone; 0 without one."""
+        try:
+            return time.monotonic() - self._transactions[0][2]
+        except IndexError:
+            return 0.0
 
     @property
     def messages(self) -> int:

@@ -19,13 +19,13 @@ class Outages:
         self.last_error: LastError | None = None
         self._since: float | None = None
 
-    def lost(self, error: Outage) -> None:
-        """Note an outage. It is logged, unless it goes on and is still of the same component."""
+    def lost(self, error: Outage, since_seconds: float = 0.0) -> None:
+        """Note an outage that began so many seconds ago. It is logged, unless it goes on and is still of the same component."""
         known = self._since is not None and self.last_error is not None and self.last_error.component == error.component
         logger.log(
             logging.DEBUG if known else logging.WARNING, str(error), extra={"component": error.component, "hint": error.hint}
         )
-        self._since = self._since or time.monotonic()
+        self._since = self._since or time.monotonic() - since_seconds
         self._remember(error, error.component, None)
 
     def hung(self, message: str, hint: str) -> None:

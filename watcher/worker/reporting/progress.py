@@ -213,12 +213,13 @@ class Progress:
     def lost(self, error: Outage) -> None:
         """Note that MongoDB, Kafka or the schema registry is unavailable. This is logged once, until the worker streams again or
         until it is another one."""
-        self.counters.lost(error, self.in_flight.dropped())
         component = error.component
+        unanswered_seconds = self.in_flight.waiting_seconds if component == "kafka" else 0.0
+        self.counters.lost(error, self.in_flight.dropped())
         self.snapshots.lost(component)
         self.mongo_connected &= component != "mongodb"
         self.kafka_connected &= component != "kafka"
-        self.outages.lost(error)
+        self.outages.lost(error, unanswered_seconds)
         self.enter(WorkerState.WAITING)
 
     def _is_at(self, sequence: int) -> None:

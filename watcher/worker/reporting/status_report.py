@@ -46,6 +46,7 @@ def status_report(progress: Progress) -> StatusReport:
         last_commit_at=_moment(progress.last_commit_at),
         batch_size=progress.batch_size,
         commit_seconds=progress.commit_seconds,
+        delivering_seconds=0.0 if progress.has_ended else round(in_flight.waiting_seconds, 1),
         throttled_seconds=0.0 if progress.has_ended else round(progress.throttling.recent(), 1),
         errors=sum(counters.errors.values()),
         reopens=counters.outages,

@@ -39,7 +39,7 @@ class Broker(Server):
     """A Kafka broker on 127.0.0.1."""
 
     limits: ClassVar[str] = ""
-    """What it does worse than Kafka, for whoever tries more than a first look."""
+    """Shortcomings beside Kafka, for whoever tries more than a first look."""
 
     @property
     def bootstrap(self) -> str:

@@ -130,6 +130,7 @@ def test_all_kinds_of_differences(launch: Launch, settings: Document, inbox: Inb
     numbers = result["sequence"]
     assert (numbers["repeated"], len(numbers["gaps"]), numbers["gaps"][0][1]) == (1, 1, 1_000_000)
     assert 'name: source "Ada", topics "Eve"' in text
+    assert "users 5\n  hint: If it is watched only since a while" in text
     assert text.endswith("not equal\n")
     assert {key: sampled[key] for key in ("missing", "extra", "different")} == {"missing": 1, "extra": 1, "different": 2}
     assert complete["missing"] == 3

@@ -6,14 +6,14 @@ from collections.abc import Collection, Iterator, Sequence
 from textwrap import indent
 
 from watcher.terminal.message_text import printable
-from watcher.verification.result import DocumentExample, VerificationResult
+from watcher.verification.result import DocumentExample, Verdict, VerificationResult
 
 WORDS = {
     "missing": "in the source, and not in the topics",
     "extra": "in the topics, and not in the source",
     "different": "in both, with another content",
     "unsettled": "could not be settled while it changed",
-    "older": "older than the topics, so without a message",
+    "older": "no younger than the first message, so without one",
     "renamedIn": "without a message, since they came with a rename from a collection that is not watched",
     "undated": "without a message, and an _id that does not tell since when; see --complete",
     "notComparable": "whose newest message does not hold the document",
@@ -21,6 +21,11 @@ WORDS = {
     "notJudged": "that differ, as they may where exclude_operations or pipeline leave out changes",
 }
 """The meaning of each verdict on a document, in the order of the report."""
+
+MISSING_HINT = (
+    "If it is watched only since a while, that is why: `watcherctl snapshot start` copies what was there before, and --since TIME "
+    "leaves it out here."
+)
 
 
 def report(result: VerificationResult) -> str:
@@ -61,6 +66,8 @@ def _verdicts(result: VerificationResult) -> Iterator[str]:
         yield f"{result.verdicts[verdict]} {WORDS[verdict]}"
         for example in named:
             yield from _example(example)
+        if verdict == Verdict.MISSING:
+            yield f"  hint: {MISSING_HINT}"
 
 
 def _example(example: DocumentExample) -> Iterator[str]:

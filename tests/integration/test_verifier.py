@@ -21,6 +21,7 @@ from tests.support.records import QUIET
 from tests.support.waiting import eventually
 from tests.support.worker import Inbox, Launch, WorkerProcess
 from watcher.config import load_one
+from watcher.errors import ExitCode
 from watcher.sandbox.kafka import ApacheKafka
 from watcher.verification.errors import Unjudgeable
 from watcher.verification.result import Verdict, VerificationResult
@@ -198,6 +199,21 @@ def test_documents_on_which_the_pipeline_fails_are_named_and_the_others_compared
     named = result.examples[Verdict.PIPELINE_FAILS]
     assert sorted((example.as_json()["key"] for example in named), key=str) == failing
     assert all("$divide only supports numeric types" in example.failure for example in named)
+
+
+def test_a_document_at_which_the_pipeline_has_stopped_the_watcher_is_no_agreement(
+    launch: Launch, settings: Document, inbox: Inbox, db: Db, tmp_path: Path
+) -> None:
+    """Nothing has put its change aside: with on_transform_error = "fail", the default, it is not in Kafka."""
+    worker = launch({**settings, "pipeline": json.dumps([HALF])})
+    worker.reached()
+    db.users.insert_one({"_id": 1, "n": 1})
+    inbox.records(1)
+    db.users.insert_one({"_id": ObjectId.from_datetime(datetime.now(UTC) + timedelta(hours=1)), "n": "text"})
+    assert worker.wait() == ExitCode.UNDELIVERABLE
+    result = verified(tmp_path, db)
+    assert (result.is_equal, result.stalled) == (False, True)
+    assert counts(result) == AGREES | {Verdict.UNSETTLED: 1}
 
 
 def test_what_retention_has_deleted_is_neither_lost_nor_missing(

@@ -29,8 +29,8 @@ from watcher.messages.serializations.bson_json import DIALECTS
 OPTIONS = JSONOptions(datetime_conversion=DatetimeConversion.DATETIME_MS)
 """The only form that holds every BSON date."""
 
-SUBTYPES = (0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 128)
-"""The subtypes of binary data that MongoDB names, and the first of the users' own: the plain dialect leaves them out."""
+SUBTYPES = (*range(10), *range(128, 256))
+"""The subtypes of binary data that MongoDB names, and the users' own: the plain dialect leaves them out."""
 
 NOT_FINITE = (math.nan, math.inf, -math.inf)
 

@@ -70,8 +70,7 @@ def or_null(value: Any) -> Any:
 
 def _key_text(key: Any) -> str:
     """Return a key as text, so that a value of any type is the same in whatever dialect it was written."""
-    if isinstance(key, dict | list):
-        key = plain(key)
+    key = plain(key)
     return key if isinstance(key, str) else orjson.dumps(key).decode()
 
 

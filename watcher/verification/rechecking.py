@@ -120,7 +120,8 @@ class Settling:
         if not {doubt.collection, scope.name_of(scope.place_of(doubt.collection)[0], ALL)}.isdisjoint(self.result.reshaped):
             return True
         if doubt.looked == FAILED:
-            self.result.judge(Verdict.PIPELINE_FAILS, DocumentExample(doubt.collection, doubt.key))
+            is_missing = self.has_stopped_at(doubt.collection, doubt.id, newest)
+            self.result.judge(Verdict.MISSING if is_missing else Verdict.PIPELINE_FAILS, self._failed_example(doubt))
             return True
         if (newest.digest if newest else ABSENT) == doubt.looked or self.topics.has_told(doubt.collection, doubt.key, doubt.looked):
             return True
@@ -158,6 +159,15 @@ class Settling:
         if created is None:
             return Verdict.UNDATED
         return Verdict.OLDER if created <= self.begin else Verdict.MISSING
+
+    def has_stopped_at(self, collection: str, id_: bytes | None, newest: Known | None) -> bool:
+        """True if a document on which `pipeline` fails should have a message: nothing has put its change aside."""
+        stops = self.settings.on_transform_error == "fail"
+        return stops and newest is None and self.without_message(collection, id_) is Verdict.MISSING
+
+    def _failed_example(self, doubt: Doubt) -> DocumentExample:
+        document = self._found([doubt]).get(doubt.key)
+        return DocumentExample(doubt.collection, doubt.key, failure=document.failure if document else "")
 
     def _example(self, verdict: Verdict, doubt: Doubt, newest: Known | None) -> DocumentExample:
         if verdict is not Verdict.DIFFERENT or newest is None or self.result.verdicts[verdict] >= DIFFS:

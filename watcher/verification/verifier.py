@@ -153,9 +153,11 @@ class Verifier:
         )
 
     def _is_doubtful(self, collection: str, document: Document, known: Known | None) -> bool:
-        if document.failure:
+        if document.failure and not self._settling.has_stopped_at(collection, document.id, known):
             self._result.judge(Verdict.PIPELINE_FAILS, DocumentExample(collection, document.key, failure=document.failure))
             return False
+        if document.failure:
+            return True
         if known is not None and known.digest is not None:
             return known.digest != document.digest
         verdict = Verdict.NOT_COMPARABLE if known else self._settling.without_message(collection, document.id)

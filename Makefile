@@ -49,8 +49,8 @@ COMPILE := $(LOCK_VENV)/bin/uv pip compile --universal --fork-strategy fewest --
 	--no-annotate --quiet --custom-compile-command "make lock"
 
 # Shows that pip is at work, in place of the hundred lines that it writes. Its errors go to stderr, so they are seen as they are.
-DOTS := awk '/^(Collecting|Requirement already)/ { printf "."; fflush() } \
-	/^Installing collected/ { printf " unpacking …"; fflush() } END { print "" }'
+DOTS := while IFS= read -r line; do case $$line in Collecting*|"Requirement already"*) printf .;; \
+	"Installing collected"*) printf " unpacking …";; esac; done; echo
 
 .PHONY: help
 help: ## list the commands
@@ -162,7 +162,8 @@ clean: ## remove what these commands made; conf.d, run and log stay
 $(INSTALLED): requirements-dev.lock pyproject.toml hatch_build.py $(NATIVE_PARTS) \
 		$(wildcard watcher/messages/serializations/native/*.h) | $(BIN)/python
 	@echo "Installing the dependencies into $(VENV), a dot for each; that takes a minute or two …"
-	@$(BIN)/python -m pip install --disable-pip-version-check --require-hashes --requirement requirements-dev.lock | $(DOTS)
+	@set -o pipefail; $(BIN)/python -m pip install --disable-pip-version-check --require-hashes \
+		--requirement requirements-dev.lock | { $(DOTS); }
 	@echo "Compiling the parts in C, if there is a compiler …"
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@touch $@

@@ -15,7 +15,7 @@ from typing import Any
 
 import psutil
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, Route, expect
+from playwright.sync_api import Browser, BrowserContext, Page, Route, TimeoutError, expect
 from pymongo import MongoClient
 
 from tests.support.real_fleet import RealFleet
@@ -269,6 +269,24 @@ def test_charts_come_when_a_script_could_not_be_loaded_at_first(tab: Page, scrip
     tab.goto("/watchers/dashboard")
     expect(tab.locator("#charts canvas")).to_have_count(6, timeout=DEADLINE_MS)
     assert len(refused) == 1
+
+
+def test_a_page_without_a_script_that_never_comes_is_left_in_peace(tab: Page) -> None:
+    refused: list[str] = []
+
+    def refuse(route: Route) -> None:
+        refused.append(route.request.url)
+        route.abort()
+
+    tab.route("**/log.js", refuse)
+    tab.goto("/watchers/dashboard")
+    for _ in range(3):
+        with tab.expect_event("framenavigated", timeout=DEADLINE_MS):
+            pass
+    expect(tab.locator("#connection")).to_have_text("live", timeout=DEADLINE_MS)
+    with pytest.raises(TimeoutError):
+        tab.wait_for_event("framenavigated", timeout=2 * 5000)
+    assert len(refused) == 4
 
 
 @pytest.mark.parametrize("path", ["/", "/watchers/dashboard"])

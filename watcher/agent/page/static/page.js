@@ -10,6 +10,8 @@ import { showTimes } from "./words.js";
 
 const BETWEEN_MS = 400; // at least, between two refreshes
 const AGAIN_MS = 5000; // before the page is loaded again for a part that is missing
+const MOST_LOADS = 3; // what is missing then will not come
+const LOADS = "loads"; // in the session's storage: how often the page was loaded again
 const HIDDEN_MS = 30000; // between two looks of a page that nobody sees: its title and icon still tell how the fleet is
 
 const main = () => document.getElementById("main");
@@ -64,6 +66,7 @@ async function details() {
     setTimeout(loadAgain, AGAIN_MS);
     return;
   }
+  sessionStorage.removeItem(LOADS);
   const [{ showCharts }, { followLog }, { showMessages }] = parts;
   followLog();
   showCharts(name);
@@ -72,9 +75,13 @@ async function details() {
 
 /** Load the page anew, once the agent answers. Chromium never asks again for a module that it could not load. */
 async function loadAgain() {
+  const loads = Number(sessionStorage.getItem(LOADS));
+  if (loads >= MOST_LOADS) return;
   const answers = await ask(location.href).then((response) => response.ok, () => false);
-  if (answers) location.reload();
-  else setTimeout(loadAgain, AGAIN_MS);
+  if (answers) {
+    sessionStorage.setItem(LOADS, loads + 1);
+    location.reload();
+  } else setTimeout(loadAgain, AGAIN_MS);
 }
 
 function copyText(event) {

@@ -111,6 +111,10 @@ class ConfigurationError(Stop):
     exit_code = ExitCode.CONFIGURATION
 
 
+class NameTaken(ConfigurationError):
+    """No message may go to a topic of this name: Kafka refuses it, or a watcher keeps its position there. Other names will do."""
+
+
 class PositionLost(Stop):
     """MongoDB no longer holds the changes after the saved position, or the position itself is gone."""
 

@@ -122,6 +122,21 @@ def test_documents_of_two_databases_in_one_topic(tmp_path: Path) -> None:
     assert faults(tmp_path, shop=one, crm="", second=second)["shop"] == []  # other collections of the same database
 
 
+@pytest.mark.parametrize("form", ["debezium", "mongodb", "document"])
+def test_documents_of_two_collections_of_one_database_in_one_topic(form: str, tmp_path: Path) -> None:
+    def watcher(collection: str, topic: str = "t") -> str:
+        return (
+            f'mongodb_uri = "mongodb://h/shop"\nwatch_collections = ["{collection}"]\nkafka_db_changes_topic = "{topic}"\n'
+            f'envelope = "{form}"\n' + ("" if form == "document" else '[topic_config]\n"cleanup.policy" = "compact"\n')
+        )
+
+    found = faults(tmp_path, a=watcher("orders"), b=watcher("users"))
+    assert [["names its collection" in fault for fault in found[name]] for name in "ab"] == [[True], [True]]
+    assert faults(tmp_path, a=watcher("orders"), b=watcher("orders")) == {"a": [], "b": []}
+    each = "t.{collection}"
+    assert faults(tmp_path, a=watcher("orders", each), b=watcher("users", each)) == {"a": [], "b": []}
+
+
 def test_a_compacted_topic_of_two_databases(tmp_path: Path) -> None:
     shared = 'envelope = "debezium"\nkafka_db_changes_topic = "all.{collection}"\n'
     compacted = shared + '[topic_config]\n"cleanup.policy" = "compact"\n'

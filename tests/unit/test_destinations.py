@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from tests.support.plain_settings import settings as plain_settings
+from watcher.errors import ConfigurationError, NameTaken
 from watcher.kafka import destinations as module
 from watcher.kafka.destinations import Destinations
 
@@ -62,3 +63,32 @@ def test_a_topic_that_was_there_and_is_missing_was_deleted(
         ("WARNING", f"topic {name} was deleted, and is created again; the messages that were in it are gone")
         for name in ("database.insert", "users")
     ]
+
+
+def test_a_name_that_kafka_refuses_is_asked_for_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+
+    class RefusingTopics(FakeTopics):
+        def ensure_configured(self, names: Collection[str]) -> None:
+            asked.extend({*names} & {"a_b", "new", "good"})
+            if "a_b" in names:
+                raise NameTaken("collides", hint="Another name.")
+            if "new" in names:
+                raise ConfigurationError("Replication factor: 3 larger than available brokers: 1.")
+
+    RefusingTopics.there = set()
+    monkeypatch.setattr(module, "Topics", RefusingTopics)
+    settings = plain_settings()
+    destinations = Destinations(settings, lambda _: None)
+    for _ in range(2):
+        destinations.open(settings)  # which forgets the answers
+        for _ in range(3):
+            with pytest.raises(NameTaken, match="collides") as caught:
+                destinations.ensured("a_b")
+            assert caught.value.hint == "Another name."
+            assert destinations.ensured("good") == "good"
+    assert asked == ["a_b", "good"] * 2
+    for _ in range(2):  # not of the name: it may be mended meanwhile
+        with pytest.raises(ConfigurationError, match="Replication factor"):
+            destinations.ensured("new")
+    assert asked[4:] == ["new", "new"]

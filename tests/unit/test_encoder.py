@@ -144,6 +144,24 @@ def test_what_a_stage_puts_into_a_field_is_a_message_or_put_aside(
             assert "stages of `pipeline`" in caught.value.hint
 
 
+@pytest.mark.parametrize("missing", [(), ("fullDocument",)], ids=["whole", "reduced"])
+@pytest.mark.parametrize("damage", [{"to": 5}, {"ns": 5}])
+def test_a_control_event_that_is_no_message_is_not_put_aside(damage: dict[str, Any], missing: tuple[str, ...]) -> None:
+    """Stages never see it, and consumers would not hear of the rename."""
+    damaged = bson.encode(change("rename", **{"to": {"db": "dashboard", "coll": "people"}, **damage}))
+    with pytest.raises(UndeliverableEvent, match="cannot be read") as caught:
+        encoder(is_reshaped=True, puts_aside=True).messages_for(damaged, 1, lambda _topic: 1_000_000, missing)
+    assert "stages of `pipeline`" not in caught.value.hint
+
+
+def test_a_dead_letter_that_cannot_be_made_blames_the_stages() -> None:
+    event = change("insert")
+    del event["_id"]
+    with pytest.raises(UndeliverableEvent) as caught:
+        encoder(is_reshaped=True).dead_letters_for(bson.encode(event), 1)
+    assert "stages of `pipeline`" in caught.value.hint
+
+
 def test_a_document_gone_at_lookup_stays_null() -> None:
     assert value(change("update", fullDocument=None))["fullDocument"] is None
 

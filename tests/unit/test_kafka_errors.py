@@ -8,10 +8,10 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from confluent_kafka import KafkaError, KafkaException
 
-from watcher.errors import ConfigurationError, CredentialsRefused, NotPermitted, Outage, UnsupportedServer, WatcherError
+from watcher.errors import ConfigurationError, CredentialsRefused, NameTaken, NotPermitted, Outage, UnsupportedServer, WatcherError
 from watcher.kafka import properties
 from watcher.kafka.errors import as_watcher_error, explained, translated
-from watcher.kafka.topics import NameTaken, _creation_error
+from watcher.kafka.topics import _creation_error
 
 
 def test_a_partition_that_was_made_anew_is_said_in_words() -> None:

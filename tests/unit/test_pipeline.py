@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from itertools import pairwise
 from typing import Any
 
@@ -12,6 +13,7 @@ import pytest
 
 from tests.unit.change_events import change, encoder
 from watcher.errors import UndeliverableEvent
+from watcher.messages.encoder import Encoder
 from watcher.model import Batch, Message, Notice, Owner, Position, ResumeToken
 from watcher.mongodb.split_events import event_token
 from watcher.stream import pipeline as module
@@ -318,3 +320,89 @@ def test_what_takes_long_to_make_is_delivered_bit_by_bit(monkeypatch: pytest.Mon
     assert sink.sizes == [4, 4, 2]
     assert [position.token for _, position in sink.transactions] == [token(4), token(8), token(10)]
     assert max(later - earlier for earlier, later in pairwise(looks)) < 2 * LONGEST_SECONDS
+
+
+class Pressing:
+    """An encoder whose message about `_id` 2 is pressing, as the dead letter about a hang. Its `told` says in which order all
+    happens; the sink's commits belong there too."""
+
+    def __init__(self) -> None:
+        self.told: list[str] = []
+        self.encoder: Encoder = encoder(native=False)
+        self._made, self._delivered = self.encoder.messages_for, self.encoder.pressing_delivered
+        self.encoder.messages_for = self.messages_for  # type: ignore[method-assign]  # what the pipeline uses
+        self.encoder.pressing_delivered = self.pressing_delivered  # type: ignore[method-assign]  # the same
+
+    def messages_for(self, raw: bytes, *others: Any) -> list[Message]:
+        number = bson.decode(raw)["documentKey"]["_id"]
+        self.told.append(f"make {number}")
+        made = self._made(raw, *others)
+        if number == 2:
+            self.encoder.pressing = made[-1]
+        return made
+
+    def pressing_delivered(self) -> None:
+        self.told.append("delivered")
+        self._delivered()
+
+
+class TellingSink(Sink):
+    """Tells of its commits, and fails at the one with the number `failing`, from 1 on."""
+
+    def __init__(self, told: list[str], failing: int = 0) -> None:
+        super().__init__()
+        self._told, self._failing = told, failing
+
+    def deliver(self, messages: Sequence[Message], position: Position) -> None:
+        if len(self.transactions) + 1 == self._failing:
+            raise ConnectionError
+        super().deliver(messages, position)
+        self._told.append(f"commit {position.sequence}")
+
+    def is_at(self, number: int) -> Callable[[], bool]:
+        """Return what tells whether this event is committed. A source in front of which is read ahead is drained too early."""
+        return lambda: bool(self.transactions) and self.transactions[-1][1].token == token(number)
+
+
+def test_what_is_pressing_is_committed_with_all_before_it_before_anything_else_is_made() -> None:
+    pressing = Pressing()
+    sink = TellingSink(pressing.told)
+    backlog = replace(batch(1, 2, 3), more=True)
+    Pipeline(Source(backlog, batch(4)), pressing.encoder, sink, Observer()).run(START, sink.is_at(4))
+    assert pressing.told[:6] == ["make 1", "make 2", "commit 2", "delivered", "make 3", "commit 3"]
+    assert [position.token for _, position in sink.transactions] == [token(2), token(3), token(4)]
+    assert pressing.encoder.pressing is None
+
+
+def test_what_is_in_flight_is_committed_before_what_is_pressing() -> None:
+    pressing = Pressing()
+    source, sink = Source(replace(batch(1), more=True), replace(batch(2, 3), more=True)), TellingSink(pressing.told)
+    Pipeline(source, pressing.encoder, sink, Observer()).run(START, sink.is_at(3))
+    kept = [each for each in pressing.told if each != "make 2"]  # made while the first may be in flight
+    assert kept == ["make 1", "commit 1", "commit 2", "delivered", "make 3", "commit 3"]
+
+
+def test_what_is_pressing_is_not_done_if_its_delivery_fails() -> None:
+    pressing = Pressing()
+    source = Source(replace(batch(1, 2, 3), more=True))
+    with pytest.raises(ConnectionError):
+        Pipeline(source, pressing.encoder, TellingSink(pressing.told, failing=1), Observer()).run(START, lambda: False)
+    assert pressing.told == ["make 1", "make 2"]
+    assert pressing.encoder.pressing
+
+
+def test_what_is_pressing_waits_for_the_next_worker_if_this_one_is_to_stop_first() -> None:
+    pressing = Pressing()
+    source, sink = Source(batch(1, 2, 3)), TellingSink(pressing.told)
+    Pipeline(source, pressing.encoder, sink, Observer()).run(START, lambda: "make 2" in pressing.told)
+    assert pressing.told == ["make 1", "make 2"]
+    assert sink.transactions == []
+
+
+def test_what_is_pressing_about_an_event_without_its_document_is_committed_first_too() -> None:
+    pressing = Pressing()
+    bare = Batch([event(2)], token(2), 0, token_of=event_token, missing=("fullDocument",), more=True)
+    source, sink = Source(bare, batch(3)), TellingSink(pressing.told)
+    # The last of the two messages is pressing; the row before it goes along.
+    Pipeline(source, pressing.encoder, sink, Observer()).run(START, sink.is_at(3))
+    assert pressing.told == ["make 2", "commit 2", "delivered", "make 3", "commit 3"]

@@ -8,7 +8,8 @@ import pytest
 
 from tests.support.doctoring import as_settings
 from watcher.config.topics.name import distinct, folded
-from watcher.kafka.topics import NameTaken, Topics
+from watcher.errors import NameTaken
+from watcher.kafka.topics import Topics
 
 PLAIN, APART, OTHER = "x.order.items", "x.order_x2e_items", "x.order_items"
 SETTINGS = {"mongodb_uri": "mongodb://h/shop", "kafka_brokers": "127.0.0.1:1", "kafka_client_id": "x"}

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import json
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Callable
 from functools import partial
 from hashlib import sha256
@@ -16,19 +18,25 @@ from typing import Any
 import bson
 import orjson
 import pytest
+from confluent_kafka import KafkaError
 
 from tests.support.conf_files import Write, faults, good
+from tests.support.disk import filled, small_disk
 from tests.support.plain_settings import settings
 from tests.unit.change_events import EVENT_ID, change, encoder, recorded
-from watcher.config import load
+from watcher.config import Deployment, load
 from watcher.config.fault import Invalid
+from watcher.config.transform import missing_function
 from watcher.errors import ConfigurationError, UndeliverableEvent
+from watcher.kafka.topics import _creation_error
 from watcher.messages.encoder import MessageFormat
 from watcher.operations import ROW_OPERATIONS
 from watcher.transform.encoder import TransformingEncoder
 from watcher.transform.function import FIXED, Transform, TransformFailed, purpose_of
 from watcher.transform.guard import ID_BYTES, MOST_HUNG, RECORD_BYTES, HangGuard, last_hang
-from watcher.transform.loading import load_function
+from watcher.transform.loading import load_function, module_digest
+from watcher.transform.time_limit import TimedOut, time_limit
+from watcher.worker.encoding import hang_of_last_process
 
 pytest_plugins = ["tests.support.conf_fixtures"]
 
@@ -131,15 +139,27 @@ def test_a_topic_that_serves_something_else_is_no_result(form: Message, topic: s
         assert transform(message) == message | {"topic": topic}
 
 
-def test_a_topic_that_kafka_refuses_is_a_result_that_fails() -> None:
+def refused_with(code: int) -> Any:
+    """An encoder whose function names a topic that Kafka refuses to create, with this error."""
+
     def refusing(topic: str) -> str:
-        raise ConfigurationError(f"Kafka refuses to create topic {topic}: collision", hint="Name another in the settings.")
+        raise _creation_error(topic, KafkaError(code, "refused"))
 
     made = MessageFormat(watcher="w", database="d", **TOPICS)
     transform = Transform("m:f", lambda message: message | {"topic": "a_b"})
-    encoder = TransformingEncoder(made, transform, on_error="dead-letter", topic_of=lambda topic, *_: topic, ensured=refusing)
-    [letter] = messages(encoder, change("insert", fullDocument={}))
+    return TransformingEncoder(made, transform, on_error="dead-letter", topic_of=lambda topic, *_: topic, ensured=refusing)
+
+
+def test_a_topic_whose_name_kafka_refuses_is_a_result_that_fails() -> None:
+    [letter] = messages(refused_with(KafkaError.TOPIC_EXCEPTION), change("insert", fullDocument={}))
     assert letter.reason == "transform_failed"
+
+
+@pytest.mark.parametrize("name", ["INVALID_REPLICATION_FACTOR", "INVALID_PARTITIONS", "INVALID_CONFIG", "POLICY_VIOLATION"])
+def test_a_topic_that_the_settings_keep_from_being_made_ends_the_worker(name: str) -> None:
+    """Every change for a new topic would be put aside otherwise."""
+    with pytest.raises(ConfigurationError, match="refuses to create topic a_b"):
+        messages(refused_with(getattr(KafkaError, name)), change("insert", fullDocument={}))
 
 
 def test_another_operation_goes_to_its_own_topic() -> None:
@@ -281,6 +301,17 @@ def test_check_finds_that_a_module_has_no_such_function(text: str, fault: str, w
     assert fault in found
 
 
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize(
+    "text",
+    [r"shape = '\d'", "def shape(message): return message\nx = " + "-" * 100_000 + "1"],
+    ids=["warned of", "deep"],
+)
+def test_check_says_nothing_of_what_it_cannot_judge(text: str, tmp_path: Path) -> None:
+    (tmp_path / "shapes_c.py").write_text(text)
+    assert [*missing_function("shapes_c:shape", tmp_path)] == []
+
+
 HANGS = """\
 import re, sys, threading
 from pathlib import Path
@@ -293,7 +324,7 @@ def hang(message):
     re.match(r"(a+)+$", "a" * 50 + "b")
 
 message = dict.fromkeys(("operationType", "database", "collection", "timestamp", "watcher"), "x") | {"eventId": "8265"}
-guard = HangGuard(Path(sys.argv[1]), 0.3)
+guard = HangGuard(Path(sys.argv[1]), 0.3, sys.argv[4].encode().ljust(32))
 Transform("m:f", lambda message: None, guard)(message | {"eventId": "8264"})
 print(*(guard.is_hung_at(event) for event in (b"8265", b"8264", b"8266")), flush=True)
 if sys.argv[2] == "forget":
@@ -303,8 +334,117 @@ elif sys.argv[2]:
 """
 
 
-def run_guarded(path: Path, how: str, event_id: str = "8265") -> subprocess.CompletedProcess[str]:
-    return subprocess.run([sys.executable, "-c", HANGS, str(path), how, event_id], capture_output=True, text=True, timeout=60)
+def run_guarded(path: Path, how: str, event_id: str = "8265", module: str = "m") -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-c", HANGS, str(path), how, event_id, module]
+    return subprocess.run(command, capture_output=True, text=True, timeout=60)
+
+
+def test_a_full_disk_takes_the_record_and_not_the_worker(tmp_path: Path) -> None:
+    """The first write to a file of holes would end it by SIGBUS, at each start."""
+    with small_disk(tmp_path / "disk") as disk:
+        with filled(disk):
+            done = run_guarded(disk / "w.transform", "")
+        assert (done.returncode, done.stdout) == (0, "False False False\n")
+        assert "no record of the transform's work" in done.stderr
+        assert run_guarded(disk / "w.transform", "lock").returncode == -signal.SIGPROF
+        assert run_guarded(disk / "w.transform", "").stdout == "True False False\n"
+
+
+def test_a_corrected_function_is_called_again(tmp_path: Path) -> None:
+    """Also where another host has put the event aside, so that this one's file still has it."""
+    path = tmp_path / "w.transform"
+    run_guarded(path, "lock")
+    assert run_guarded(path, "").stdout == "True False False\n"
+    assert run_guarded(path, "", module="corrected").stdout == "False False False\n"
+    run_guarded(path, "lock", module="corrected")
+    assert run_guarded(path, "", module="once more").stdout == "False False False\n"
+    assert run_guarded(path, "", module="corrected").stdout == "False False False\n"
+
+
+def test_the_digest_of_a_module_changes_with_its_text_and_that_of_its_helpers(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    shape, helper = tmp_path / "digest_shape.py", tmp_path / "digest_helper.py"
+    shape.write_text("import digest_helper\ndef f(message): return message\n")
+    helper.write_text("")
+    load_function("digest_shape:f", tmp_path)
+    seen = [module_digest("digest_shape:f", tmp_path)]
+    assert seen == [module_digest("digest_shape:f", tmp_path)]
+    for file in (shape, helper):
+        file.write_text(file.read_text() + "#")
+        seen.append(module_digest("digest_shape:f", tmp_path))
+    assert len({*seen}) == 3
+    assert {len(digest) for digest in seen} == {32}
+
+
+def test_a_hang_in_a_file_that_cannot_be_cleared_holds_nothing_up_for_ever(tmp_path: Path) -> None:
+    deployment = Deployment.locate(tmp_path / "conf.d", tmp_path)
+    path = deployment.transform_file("w")
+    path.parent.mkdir(exist_ok=True)
+    run_guarded(path, "lock")
+    chosen = settings(name="w", transform="m:f")
+    assert "8265" in hang_of_last_process(chosen, deployment)
+    other = path.rename(tmp_path / "elsewhere")
+    path.symlink_to(other)  # which the guard reads, and does not open to write
+    assert last_hang(path)
+    assert hang_of_last_process(chosen, deployment) == ""
+
+
+class Calls(HangGuard):
+    """A guard that remembers in memory, as if each call had hung before."""
+
+    def __init__(self) -> None:
+        self.seconds = 10
+        self.begun: list[bytes] = []
+
+    def begin(self, call: bytes) -> None:
+        self.begun.append(call)
+
+    def end(self) -> None:
+        """Nothing to note."""
+
+    def is_hung_at(self, call: bytes) -> bool:
+        return False
+
+
+def test_a_row_of_a_snapshot_is_known_by_its_document(tmp_path: Path) -> None:
+    """Its number is another one's if a document before it was deleted since."""
+
+    def call(number: int, key: object, **changes: str) -> str:
+        guard = Calls()
+        fixed = dict.fromkeys(FIXED, "x") | {"eventId": f"s.{number}", "snapshot": "s"} | changes
+        Transform("m:f", lambda _message: None, guard)(fixed | {"documentKey": {"_id": key}})
+        return guard.begun[0].decode()
+
+    def recorded_as(call: str) -> str:
+        path = tmp_path / "w.transform"
+        path.unlink(missing_ok=True)
+        run_guarded(path, "lock", call)
+        left = last_hang(path)
+        assert left
+        return left.event_id + digests_of(path)
+
+    def digests_of(path: Path) -> str:
+        run_guarded(path, "")
+        return path.read_bytes()[ID_BYTES:].hex()
+
+    first = call(7, 1)
+    assert recorded_as(first).startswith("s.7")
+    assert recorded_as(first)[3:] == recorded_as(call(6, 1))[3:]
+    others = (call(7, 2), call(7, 1, collection="y"), call(7, 1, snapshot="t"))
+    assert recorded_as(first)[3:] not in [recorded_as(other)[3:] for other in others]
+
+
+def test_a_time_limit_holds_though_the_block_catches_everything() -> None:
+    def endless() -> None:
+        with contextlib.suppress(BaseException):  # as a bare `except` does
+            threading.Event().wait()
+
+    with pytest.raises(TimedOut, match=r"test_transform\.py:"), time_limit(0.05):
+        endless()
+    with time_limit(60):
+        """Returns in time."""
 
 
 @pytest.mark.parametrize("where", ["lock", "regular expression"])
@@ -435,3 +575,45 @@ def test_the_example_of_an_outbox(monkeypatch: pytest.MonkeyPatch) -> None:
     [made] = messages(transforming(function), change("insert", fullDocument=document, ns={"db": "shop", "coll": "outbox"}))
     assert (made.topic, made.key) == ("orders.placed", b'"order-17"')
     assert json.loads(made.value)["fullDocument"] == {"total": 3}
+
+
+STUCK = """\
+import sys
+from types import SimpleNamespace
+from watcher.cli import run_command_line
+from watcher.consumer.reading import reader
+from watcher.transform import time_limit
+
+class Messages:
+    def __init__(self, *_): pass
+    def __enter__(self): return self
+    def __exit__(self, *_): pass
+    def last(self, *_):
+        names = ("database", "collection", "timestamp", "watcher")
+        fixed = dict.fromkeys(names, "x") | {"operationType": "delete", "documentKey": {"_id": 1}}
+        return [SimpleNamespace(message=fixed | {"eventId": f"e{number}", "sequence": number}) for number in (1, 2)]
+
+reader.MessageReader = Messages
+time_limit.LAST_RESORT = 1
+sys.exit(run_command_line(["transform", "test", "a", "--json", "--config", sys.argv[1]]))
+"""
+
+
+@pytest.mark.parametrize(("second", "code"), [("return message", 0), ("stick()", 1)], ids=["returns", "sticks"])
+def test_the_command_names_the_message_also_where_only_its_own_end_helps(
+    second: str, code: int, write: Write, tmp_path: Path
+) -> None:
+    stick = "def stick():\n    while True:\n        try:\n            while True: pass\n        except BaseException: pass\n"
+    (tmp_path / "sticks.py").write_text(
+        f"{stick}def f(message):\n    if message['eventId'] == 'e2': {second}\n    return message\n"
+    )
+    conf_dir = write(a_toml=good("a") + 'transform = "sticks:f"\ntransform_seconds = 1\n')
+    done = subprocess.run([sys.executable, "-c", STUCK, str(conf_dir)], capture_output=True, text=True, timeout=60)
+    first, last = done.stdout.splitlines()
+    shown = json.loads(first)
+    assert (done.returncode, [*shown], shown["after"]) == (code, ["sequence", "before", "after"], shown["before"])
+    if code:
+        assert last.startswith('{"sequence": 2, "before": {"database": "x"')
+        assert "in stick" in done.stderr
+    else:
+        assert json.loads(last)["after"]["eventId"] == "e2"

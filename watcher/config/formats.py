@@ -83,7 +83,7 @@ def _topic_contradictions(good: Mapping[str, Any], envelope: str, scope: Scope) 
         yield Refused(text, key="kafka_topic_control", hint="give it a name that this template cannot give")
     if scope.is_shared and "{database}" not in template:
         several = "database"
-    elif "{collection}" not in template and not _watches_one(good.get("watch_collections", ())):
+    elif "{collection}" not in template and not watches_one(good.get("watch_collections", ())):
         several = "collection"
     else:
         return
@@ -104,5 +104,6 @@ def is_compacted(topic_config: Mapping[str, object]) -> bool:
     return "compact" in str(topic_config.get("cleanup.policy", ""))
 
 
-def _watches_one(patterns: tuple[str, ...]) -> bool:
+def watches_one(patterns: tuple[str, ...]) -> bool:
+    """Tell whether `watch_collections` names a single collection."""
     return len(patterns) == 1 and not is_glob(patterns[0])

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from watcher.config.draft import Draft
 from watcher.config.fault import Fault
-from watcher.config.formats import is_compacted
+from watcher.config.formats import is_compacted, watches_one
 from watcher.config.settings import Settings
 from watcher.config.topics.name import folded, topic_name
 from watcher.operations import ROW_OPERATIONS
@@ -27,7 +27,7 @@ class _Watcher(NamedTuple):
 
 def refuse_shared_topics(drafts: Sequence[Draft], settings: Mapping[str, Settings | None]) -> None:
     """Add a fault to each draft with another watcher's position topic, with a topic that Kafka would take for another's topic, or
-    with topics in which documents of two databases could not be told apart.
+    with topics in which documents of two databases or collections could not be told apart.
 
     Other topics named after collections are not checked: the worker gives those that collide another name.
     """
@@ -65,7 +65,8 @@ def _faults(ours: _Watcher, theirs: _Watcher) -> Iterator[Fault]:
 
 
 def _refuse_indistinct_documents(watchers: Sequence[_Watcher]) -> None:
-    """Add a fault to each watcher one of whose topics also has documents of another database, with nothing to tell them apart."""
+    """Add a fault to each watcher one of whose topics also has documents of another database, or of other collections of the same
+    one, with nothing to tell them apart."""
     sharing: defaultdict[str, list[_Watcher]] = defaultdict(list)
     if any(_has_indistinct_keys(each.settings) for each in watchers):
         for each in watchers:
@@ -79,12 +80,21 @@ def _refuse_indistinct_documents(watchers: Sequence[_Watcher]) -> None:
 
 def _indistinct_documents(topic: str, ours: _Watcher, theirs: _Watcher) -> Iterator[Fault]:
     needs_names = _has_indistinct_keys(ours.settings) or _has_indistinct_keys(theirs.settings)
-    if needs_names and ours.settings.database != theirs.settings.database and not ours.brokers.isdisjoint(theirs.brokers):
+    apart = _what_sets_apart(topic, ours.settings, theirs.settings)
+    if needs_names and apart and not ours.brokers.isdisjoint(theirs.brokers):
         name = theirs.draft.name
         is_bare = "document" in (ours.settings.envelope, theirs.settings.envelope)
         why = "nothing in the message of a document alone" if is_bare else "it is compacted, while nothing in a key"
-        text = f"'{topic}' is also the topic of {name}, and {why} names its database"
+        text = f"'{topic}' is also the topic of {name}, and {why} names its {apart}"
         yield _fault(ours.draft, "kafka_topic_insert", text)
+
+
+def _what_sets_apart(topic: str, ours: Settings, theirs: Settings) -> str:
+    """Return what two watchers with the same topic may have different ones of: "database" or "collection", or nothing."""
+    if ours.database != theirs.database:
+        return "database"
+    is_same = ours.watch_collections == theirs.watch_collections and watches_one(ours.watch_collections)
+    return "" if "{collection}" in topic or is_same else "collection"
 
 
 def _has_indistinct_keys(settings: Settings) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import re
 import sys
+import warnings
 from collections.abc import Iterator
 from importlib.machinery import PathFinder
 from pathlib import Path
@@ -42,10 +43,13 @@ def missing_function(reference: str, directory: Path) -> Iterator[Refused]:
 
 
 def _missing_name(name: str, path: Path) -> Iterator[Refused]:
-    """Yield a refusal if the text of a module cannot be read by Python, or if nothing in it can give it a global of this name."""
+    """Yield a refusal if the text of a module is no Python, or if nothing in it can give it a global of this name. What cannot be
+    read, or not be judged, is not refused."""
     try:
-        tree = ast.parse(path.read_bytes())
-    except OSError:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of the user's text: they are for who runs it
+            tree = ast.parse(path.read_bytes(), path.name)
+    except (OSError, RecursionError, MemoryError):  # the last two: too deep for `ast`, which says nothing of the import
         return
     except (SyntaxError, ValueError) as error:
         place = f" in line {error.lineno}" if isinstance(error, SyntaxError) and error.lineno else ""

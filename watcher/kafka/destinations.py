@@ -12,7 +12,7 @@ from functools import lru_cache
 
 from watcher.config import Settings
 from watcher.config.topics.name import topic_name
-from watcher.errors import Outage
+from watcher.errors import NameTaken, Outage
 from watcher.kafka.properties import ErrorCallback
 from watcher.kafka.topics import Topics
 
@@ -41,14 +41,14 @@ class Destinations:
         self.batch_bytes = DEFAULT_MESSAGE_MAX_BYTES
         """Bytes that each topic written to so far takes at once."""
         self.topic_of = lru_cache(maxsize=4096)(self._topic_of)
-        self.ensured = lru_cache(maxsize=4096)(self._ensured)
+        self._refusal = lru_cache(maxsize=4096)(self._asked_refusal)
         self._limit = lru_cache(maxsize=4096)(self._asked_limit)
 
     def open(self, settings: Settings) -> None:
         """Forget all answers, and create the position topic and the others with known names, where missing. `settings` may differ
         from the earlier ones only in credentials. Errors: as `Topics.ensure_position_topic` and `Topics.ensure_configured`."""
         self.topic_of.cache_clear()
-        self.ensured.cache_clear()
+        self._refusal.cache_clear()
         self._limit.cache_clear()
         self.topics = Topics(settings, self._on_error, self._created)
         self.topics.ensure_position_topic()
@@ -86,6 +86,13 @@ class Destinations:
         """
         return self._limit(topic) - RECORD_OVERHEAD
 
+    def ensured(self, topic: str) -> str:
+        """Create a topic that a transform names, if it is missing; returns its name. Errors: as `Topics.ensure_configured`."""
+        refusal, hint = self._refusal(topic)
+        if refusal:
+            raise NameTaken(refusal, hint=hint)
+        return topic
+
     def _created(self, names: Sequence[str]) -> None:
         """Log which topics are created. One that was there before was deleted, and its messages with it."""
         if new := [name for name in names if name not in self._seen]:
@@ -104,13 +111,13 @@ class Destinations:
             return name
         return self.topics.ensure_one_of(name, topic_name(template, operation, database, collection, apart=True))
 
-    def _ensured(self, topic: str) -> str:
-        """Create a topic that a transform names, if it is missing; returns its name.
-
-        Call `ensured` instead, which remembers the answer. Errors: as `Topics.ensure_configured`.
-        """
-        self.topics.ensure_configured([topic])
-        return topic
+    def _asked_refusal(self, topic: str) -> tuple[str, str]:
+        """Create a topic if it is missing. Returns why no message may go there and the hint to that, both empty if one may."""
+        try:
+            self.topics.ensure_configured([topic])
+        except NameTaken as error:
+            return str(error), error.hint
+        return "", ""
 
     def _asked_limit(self, topic: str) -> int:
         self.topics.ensure([topic])

@@ -13,7 +13,7 @@ from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic, Partiti
 from watcher.config import Settings
 from watcher.config.topics.configured import is_internal
 from watcher.config.topics.name import distinct, folded, topic_pattern
-from watcher.errors import ConfigurationError, NotPermitted, WatcherError
+from watcher.errors import ConfigurationError, NameTaken, NotPermitted, WatcherError
 from watcher.kafka.errors import NOT_AUTHORISED, as_watcher_error, translated
 from watcher.kafka.position_topic import POSITION_TOPIC_CONFIG, check_position_topic
 from watcher.kafka.properties import ErrorCallback, admin_config
@@ -26,10 +26,6 @@ UNANSWERED = {KafkaError._TIMED_OUT, KafkaError._TRANSPORT, KafkaError.REQUEST_T
 
 
 CreatedCallback = Callable[[Sequence[str]], None]
-
-
-class NameTaken(ConfigurationError):
-    """Kafka refuses a topic's name, because another topic's name differs from it only in `.` and `_`."""
 
 
 class UnseenTopic(NotPermitted):
@@ -54,7 +50,8 @@ class Topics:
     def ensure(self, names: Collection[str]) -> None:
         """Create the missing topics, with the settings `topic_…`. This is cheap if all are known.
 
-        Errors: Outage; NotPermitted if one is missing and may not be created; ConfigurationError if Kafka refuses the numbers.
+        Errors: Outage; NotPermitted if one is missing and may not be created; ConfigurationError if Kafka refuses the numbers, and
+        NameTaken if it refuses a name.
         """
         if not self._known.issuperset(names):
             self._create(self._missing(names))
@@ -86,13 +83,12 @@ class Topics:
         return names[-1]
 
     def ensure_configured(self, names: Collection[str]) -> None:
-        """Create the missing ones of the topics that the settings name. Errors: as `ensure`; ConfigurationError for another
-        watcher's position topic."""
+        """Create the missing ones of the topics that the settings name. Errors: as `ensure`; NameTaken also for another watcher's
+        position topic."""
         self.ensure(names)
         if kept := sorted(filter(self._keeps_a_position, names)):
-            raise ConfigurationError(
-                f"Kafka: topic {kept[0]} is where a watcher keeps its position.", hint="Name another topic in the settings."
-            )
+            text = f"Kafka: topic {kept[0]} is where a watcher keeps its position."
+            raise NameTaken(text, hint="Name another topic in the settings.")
 
     def try_ensure(self, names: Collection[str]) -> list[str]:
         """Return the missing topics, if Kafka says that `ensure` may create them; none is created.

@@ -157,7 +157,7 @@ class Encoder:
         try:
             return [dead_letter(self._control, self._rows.decode(event), PIPELINE_FAILED, sequence)]
         except UNREADABLE as error:
-            raise unreadable(event, error) from error
+            raise unreadable(event, error, is_reshaped=self._is_reshaped) from error
 
     def encode(self, event: bytes, sequence: int) -> Message:
         """Make the message for a raw BSON change event, however large. Errors: UndeliverableEvent if the event cannot be read."""
@@ -174,14 +174,21 @@ class Encoder:
             return self._put_aside(event, sequence, error)
 
     def _put_aside(self, event: bytes, sequence: int, error: Exception) -> Message:
-        """Make the dead letter about an event that is no message, if the user's stages may have made it so. Errors:
-        UndeliverableEvent."""
-        if self._puts_aside:
-            [letter] = self.dead_letters_for(event, sequence)
-            event_id = self._rows.decode(event)["_id"]["_data"]
-            logger.warning("the pipeline left no message: %s", type(error).__name__, extra={"eventId": event_id})
-            return letter
-        raise unreadable(event, error, is_reshaped=self._is_reshaped) from error
+        """Make the dead letter about an event that is no message, if the user's stages may have made it so: they see row changes
+        alone. Errors: UndeliverableEvent."""
+        is_reshaped = self._is_reshaped and self._is_of_row(event)
+        if not self._puts_aside or not is_reshaped:
+            raise unreadable(event, error, is_reshaped=is_reshaped) from error
+        [letter] = self.dead_letters_for(event, sequence)
+        event_id = self._rows.decode(event)["_id"]["_data"]
+        logger.warning("the pipeline left no message: %s", type(error).__name__, extra={"eventId": event_id})
+        return letter
+
+    def _is_of_row(self, event: bytes) -> bool:
+        try:
+            return self._rows.decode(event)[OPERATION] in self._topics
+        except UNREADABLE:
+            return False
 
     def _within_limit(self, message: Message, event: bytes, sequence: int, limit_of: LimitOf) -> list[Message]:
         """Return the message of an event, and its tombstone; or what can be sent instead if it is too large."""

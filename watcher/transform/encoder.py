@@ -14,7 +14,7 @@ from typing import Any
 import orjson
 from bson.datetime_ms import DatetimeMS
 
-from watcher.errors import ConfigurationError, UndeliverableEvent
+from watcher.errors import NameTaken, UndeliverableEvent
 from watcher.messages.dead_letters import TRANSFORM_FAILED, dead_letter
 from watcher.messages.encoder import Encoder, MessageFormat
 from watcher.messages.oversize import LimitOf
@@ -46,14 +46,17 @@ class RoutedRows(RowMessages):
         self._ensured = ensured
 
     def message(self, change: dict[str, Any], sequence: int, without: Collection[str] = ()) -> Message:
-        """Make the message as `RowMessages.message` does, for the topic that the change names, if it does. Errors: also
-        TransformFailed if no document may go there."""
+        """Make the message as `RowMessages.message` does, for the topic that the change names, if it does.
+
+        Errors: also TransformFailed if no document may go to a topic of that name. What else keeps Kafka from creating it, such as
+        the replication factor, would meet each change, and is raised as it is.
+        """
         message = super().message(change, sequence, without)
         if TOPIC not in change:
             return message
         try:
             return message._replace(topic=self._ensured(change[TOPIC]))
-        except ConfigurationError as error:  # of one change: no setting names this topic
+        except NameTaken as error:  # of one change: no setting names this topic
             raise TransformFailed(f"named a topic that cannot be written to: {error}") from error
 
 
@@ -78,8 +81,8 @@ class TransformingEncoder(Encoder):
         self._plain = Encoder(plain)
         self._transform = transform
         self._on_error = on_error
-        self._hung_at = ""
-        """Id of the event that `pressing` is about."""
+        self._hung_at = b""
+        """Call that `pressing` is about, as the transform names it."""
 
     def messages_for(self, event: bytes, sequence: int, limit_of: LimitOf, missing: Sequence[str] = ()) -> list[Message]:
         """Make the messages for an event as `Encoder.messages_for` does: none if the transform returns none, and a dead letter
@@ -118,7 +121,7 @@ class TransformingEncoder(Encoder):
         logger.warning("the transform %s", error, extra={"eventId": event_id})
         letter = dead_letter(self._control, change, TRANSFORM_FAILED, sequence)
         if isinstance(error, TransformHung):
-            self.pressing, self._hung_at = letter, event_id
+            self.pressing, self._hung_at = letter, error.call
         return letter
 
     def pressing_delivered(self) -> None:

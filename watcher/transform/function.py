@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from hashlib import sha256
 from pathlib import Path
 from types import TracebackType
 from typing import Any
+
+import orjson
 
 from watcher.config import Settings
 from watcher.config.fault import Refused
@@ -15,7 +18,7 @@ from watcher.config.topics.template import check_topic
 from watcher.messages.envelopes.generic import FIELDS
 from watcher.messages.row_values import SEQUENCE
 from watcher.operations import ROW_OPERATIONS
-from watcher.transform.guard import HangGuard
+from watcher.transform.guard import IDENTITY, HangGuard
 from watcher.transform.loading import Function
 
 TOPIC = "topic"
@@ -33,7 +36,11 @@ class TransformFailed(Exception):
 
 
 class TransformHung(TransformFailed):
-    """The function did not return from this message, which has ended an earlier process."""
+    """The function did not return from this message, which has ended an earlier process. `call` is the name of the call."""
+
+    def __init__(self, text: str, call: bytes) -> None:
+        super().__init__(text)
+        self.call = call
 
 
 class Transform:
@@ -58,12 +65,12 @@ class Transform:
 
         Errors: TransformFailed.
         """
-        event_id = str(message["eventId"]).encode()
-        if self._guard and self._guard.is_hung_at(event_id):
-            raise TransformHung(f"did not return within {self._guard.seconds:g} s, which has ended an earlier process")
+        call = _call_name(message) if self._guard else b""
+        if self._guard and self._guard.is_hung_at(call):
+            raise TransformHung(f"did not return within {self._guard.seconds:g} s, which has ended an earlier process", call)
         fixed = {name: message.get(name) for name in FIXED}
         if self._guard:
-            self._guard.begin(event_id)
+            self._guard.begin(call)
         try:
             result = self._function(message)
         except (Exception, SystemExit) as error:
@@ -73,10 +80,10 @@ class Transform:
                 self._guard.end()
         return None if result is None else self._checked(result, fixed)
 
-    def forget_hang(self, event_id: str) -> None:
-        """Forget that the function hung at this event, whose dead letter is in Kafka."""
+    def forget_hang(self, call: bytes) -> None:
+        """Forget that the function hung in this call; the dead letter about its message is in Kafka."""
         if self._guard:
-            self._guard.forget(event_id.encode())
+            self._guard.forget(call)
 
     def forget_hangs(self) -> None:
         """Forget all events at which the function hung, so that it is called with them again, once a person has corrected it."""
@@ -91,6 +98,16 @@ class Transform:
             if purpose := self._purpose_of(topic):
                 raise TransformFailed(f"named the topic '{topic}', which is {purpose}")
         return message
+
+
+def _call_name(message: Mapping[str, Any]) -> bytes:
+    """Name the call with a message for the guard: by its event's id. That of a snapshot's row counts the rows, and another row may
+    have the number after a restart; so its document follows."""
+    event_id = str(message["eventId"])
+    if "snapshot" not in message:
+        return event_id.encode()
+    document = sha256(orjson.dumps([message[name] for name in ("snapshot", "database", "collection", "documentKey")]))
+    return f"{event_id}{IDENTITY}{document.hexdigest()}".encode()
 
 
 def _place(traceback: TracebackType | None) -> str:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import importlib
 import sys
 from collections.abc import Callable
+from hashlib import sha256
 from operator import attrgetter
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 from watcher.errors import ConfigurationError
@@ -34,3 +36,26 @@ def load_function(reference: str, directory: Path) -> Function:
     if not callable(function):
         raise ConfigurationError(f"transform: {name} in {module.__file__ or module_name} is no function.")
     return function
+
+
+def module_digest(reference: str, directory: Path) -> bytes:
+    """Return a digest of the text of the loaded function's module, and of those modules in `directory` itself that it has imported:
+    32 bytes, which change when somebody corrects the function. What cannot be read counts as empty."""
+    files = {name: _file_of(module) for name, module in list(sys.modules.items())}
+    ours = [name for name, file in files.items() if file and (file.parent == directory or name == reference.partition(":")[0])]
+    digest = sha256()
+    for name in sorted(ours):
+        digest.update(name.encode() + b"\0" + sha256(_content(files[name])).digest())
+    return digest.digest()
+
+
+def _file_of(module: object) -> Path | None:
+    name = vars(module).get("__file__") if isinstance(module, ModuleType) else None
+    return Path(name) if isinstance(name, str) else None
+
+
+def _content(file: Path | None) -> bytes:
+    try:
+        return file.read_bytes() if file else b""
+    except OSError:
+        return b""

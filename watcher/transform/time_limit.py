@@ -27,8 +27,15 @@ class TimedOut(BaseException):
 
 @contextmanager
 def time_limit(seconds: float) -> Iterator[None]:
-    """Raise TimedOut in the block once it has taken so many seconds. Call from the main thread."""
-    before = signal.signal(signal.SIGALRM, _time_out)
+    """Raise TimedOut in the block once it has taken so many seconds, and behind it if the block has caught that. Call from the main
+    thread."""
+    places = list[str]()
+
+    def time_out(_number: int, frame: FrameType | None) -> None:
+        places.append(_place(frame))
+        raise TimedOut(places[0])
+
+    before = signal.signal(signal.SIGALRM, time_out)
     faulthandler.dump_traceback_later(LAST_RESORT * seconds, exit=True)
     try:
         signal.setitimer(signal.ITIMER_REAL, seconds)
@@ -36,13 +43,11 @@ def time_limit(seconds: float) -> Iterator[None]:
             yield
         finally:
             signal.setitimer(signal.ITIMER_REAL, 0)
+            if places:  # a bare `except` of the function's may have caught it
+                raise TimedOut(places[0])
     finally:
         faulthandler.cancel_dump_traceback_later()
         signal.signal(signal.SIGALRM, before)
-
-
-def _time_out(_number: int, frame: FrameType | None) -> None:
-    raise TimedOut(_place(frame))
 
 
 def _place(frame: FrameType | None) -> str:

@@ -24,9 +24,10 @@ def hang_of_last_process(settings: Settings, deployment: Deployment) -> str:
     """Say in a sentence on which change the transform hung, if that has ended the last process; empty if not."""
     if not settings.transform:
         return ""
-    from watcher.transform.guard import last_hang  # here, for the same reason as below
+    from watcher.transform.guard import is_ours_to_clear, last_hang  # here, for the same reason as below
 
-    if (hang := last_hang(deployment.transform_file(settings.name))) is None:
+    path = deployment.transform_file(settings.name)
+    if (hang := last_hang(path)) is None or not is_ours_to_clear(path):  # it would tell of this one after each crash
         return ""
     return (
         f"The transform {settings.transform} did not return within {settings.transform_seconds:g} s, which has ended the last "
@@ -43,10 +44,11 @@ def encoder_of(settings: Settings, sink: KafkaSink, deployment: Deployment, sche
     from watcher.transform.encoder import TransformingEncoder  # here, because every other worker would keep it in memory for good
     from watcher.transform.function import Transform, purpose_of
     from watcher.transform.guard import HangGuard
-    from watcher.transform.loading import load_function
+    from watcher.transform.loading import load_function, module_digest
 
     function = load_function(settings.transform, deployment.transform_dir)
-    guard = HangGuard(deployment.transform_file(settings.name), settings.transform_seconds)
+    module = module_digest(settings.transform, deployment.transform_dir)
+    guard = HangGuard(deployment.transform_file(settings.name), settings.transform_seconds, module)
     transform = Transform(settings.transform, function, guard, purpose_of=partial(purpose_of, settings))
     return TransformingEncoder(
         message_format,

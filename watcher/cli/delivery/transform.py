@@ -63,10 +63,10 @@ def test(deployment: Deployment, name: str, lines: int, collection: str | None, 
         click.echo("nothing has been delivered yet", err=True)
     code = CliExitCode.OK
     for message in messages:
-        if not as_json:
-            click.echo(_head(message))  # beforehand: should nothing but the end of the process help, it says which message that was
+        # Beforehand: should nothing but the end of the process help, this says which message that was.
+        click.echo(_head(message, as_json), nl=not as_json)
         outcome = outcome_of(function, message, settings.transform_seconds)
-        click.echo(json.dumps(outcome, ensure_ascii=False) if as_json else _result(outcome))
+        click.echo(_text(outcome).removeprefix(_head(message, as_json)) if as_json else _result(outcome))
         code = CliExitCode.FAILED if "error" in outcome else code
     return code
 
@@ -95,7 +95,10 @@ def _before(message: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in message.items() if name != "sequence"}
 
 
-def _head(message: Mapping[str, Any]) -> str:
+def _head(message: Mapping[str, Any], as_json: bool) -> str:
+    """Write the beginning of what is shown of a message; as JSON that is the beginning of its line."""
+    if as_json:
+        return _text({"sequence": message["sequence"], "before": _before(message)}).removesuffix("}")
     return f"{message['sequence']} {message['operationType']} {message['collection']}\n  before  {_text(_before(message))}"
 
 

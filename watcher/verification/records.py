@@ -11,6 +11,7 @@ from typing import Self
 from watcher.config import Settings
 from watcher.config.kafka_client import client_properties, reading_properties
 from watcher.config.topics.name import topic_pattern
+from watcher.consumer.errors import ReadError
 from watcher.consumer.kafka_errors import read_errors
 from watcher.kafka.log_reader import TOPIC_GONE, EndNotReached, LogReader, Partition, Record
 
@@ -19,6 +20,8 @@ STALL_SECONDS = 45.0
 """Longest time without a record before the end, in seconds. An open transaction holds back the end of its partition, by default for
 at most 30 s.
 """
+
+STALL_HINT = "A transaction is open there, which Kafka ends after its transaction.timeout.ms, or the partition has no leader."
 
 QUEUE_KBYTES = 16 * 1024
 
@@ -72,11 +75,14 @@ class TopicReader:
         with read_errors(self._settings):
             ends = self._find_ends()
             total = self._behind(ends)
-            for records in self._log.read(self._next, ends):
-                for record in records:
-                    take(record)
-                self._next |= self._log.positions
-                progress(total - self._behind(ends), total)
+            try:
+                for records in self._log.read(self._next, ends):
+                    for record in records:
+                        take(record)
+                    self._next |= self._log.positions
+                    progress(total - self._behind(ends), total)
+            except EndNotReached as error:
+                raise self._end_not_reached(ends) from error
 
     def exists(self, topic: str) -> bool:
         """True if Kafka has this topic."""
@@ -103,6 +109,13 @@ class TopicReader:
 
     def _behind(self, ends: dict[Partition, int]) -> int:
         return sum(max(0, end - self._next[partition]) for partition, end in ends.items())
+
+    def _end_not_reached(self, ends: dict[Partition, int]) -> ReadError:
+        topic, number = next(partition for partition, end in ends.items() if self._next[partition] < end)
+        told = f"offset {self._next[topic, number]}, and its end is {ends[topic, number]}"
+        return ReadError(
+            f"Kafka gave no more of {topic} [{number}] for {STALL_SECONDS:.0f} s: it was read up to {told}.", hint=STALL_HINT
+        )
 
     def _find_ends(self) -> dict[Partition, int]:
         """Return the present end of each partition. A new partition gets its first offset in `_next`."""

@@ -33,7 +33,8 @@ _TOKEN_REFUSED = re.compile(r'"error"\s*:\s*"(?:invalid_|unauthorized_client|uns
 """The answer of an OAuth server that does not accept what it was sent (RFC 6749, 5.2)."""
 
 DESYNCHRONISED = "sequence desynchronization"
-"""librdkafka's words for a partition that knows nothing of this producer. Around them are numbers of its own."""
+"""librdkafka's words for a partition without the last messages that Kafka has acknowledged to this producer. The topic was made
+anew, or the end of its log is gone, as with a disk. Before these words stands which partition, around them are its own numbers."""
 
 LOST_ERROR = "returned NULL without setting an exception"
 """Python's words for a C function that has failed and does not say how."""

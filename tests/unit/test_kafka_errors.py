@@ -14,17 +14,24 @@ from watcher.kafka.errors import as_watcher_error, explained, translated
 from watcher.kafka.topics import _creation_error
 
 
-def test_a_partition_that_was_made_anew_is_said_in_words() -> None:
+@pytest.mark.parametrize(
+    ("beginning", "partition"),
+    [("ProduceRequest for database.insert [12] with 1 message(s)", "database.insert [12]"), ("", "a partition")],
+)
+def test_a_partition_without_the_last_messages_is_named_in_words(beginning: str, partition: str) -> None:
     """librdkafka's text has 250 characters of its own numbers."""
     text = (
-        "ProduceRequest for database.insert [0] with 1 message(s) failed due to sequence desynchronization with broker 1 "
+        f"{beginning} failed due to sequence desynchronization with broker 1 "
         "(PID{Id:0,Epoch:3}, base seq 7, idemp state change 88211ms ago, last partition error Broker: Unknown topic or partition"
     )
     error = as_watcher_error(KafkaError(KafkaError.OUT_OF_ORDER_SEQUENCE_NUMBER, text), "a transaction")
     assert str(error) == (
-        "Kafka: a transaction failed: the partition knows nothing of this producer, as after its topic was deleted and made anew."
+        f"Kafka: a transaction failed: {partition} does not have this producer's last messages: the topic was made anew, or "
+        "Kafka has lost the end of its log."
     )
-    assert error.hint
+    assert isinstance(error, Outage)
+    assert "nothing is lost" not in error.hint
+    assert "verify" in error.hint
 
 
 @pytest.mark.parametrize(("level", "count"), [(logging.INFO, 0), (logging.DEBUG, 1)])

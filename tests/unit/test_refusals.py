@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from watcher.errors import ConfigurationError, NotPermitted, Outage, WatcherError
-from watcher.kafka.refusals import NEVER, oldest_allowed_ms, reason
+from watcher.kafka.refusals import NEVER, POSITION, oldest_allowed_ms, reason
+from watcher.kafka.topics import UnseenTopic
 from watcher.model import Message
 
 HOUR_MS = 3_600_000
@@ -29,6 +30,9 @@ class FakeTopics:
 
     def partitions(self, _name: str) -> dict[int, Any]:
         return {0: self._partition}
+
+    def exists(self, name: str) -> bool:
+        return bool(self.partitions(name))
 
     def max_message_bytes(self, _name: str) -> int | None:
         return int(self._config["max.message.bytes"]) if "max.message.bytes" in self._config else None
@@ -105,3 +109,29 @@ def test_a_topic_that_was_deleted(code: str) -> None:
     assert (type(error), str(error)) == (Outage, "Kafka: topic t was deleted, with the messages in it.")
     assert "creates what is missing" in error.hint
     assert str(failed_with("UNKNOWN_TOPIC_OR_PART", FakeTopics(), NEW)) == "Kafka: a transaction failed"
+
+
+def test_of_a_position_topic_that_was_deleted_nobody_says_that_it_is_created() -> None:
+    error = failed_with("UNKNOWN_TOPIC_OR_PART", DeletedTopics(), Message("t", b"1", b"{}", NEW.timestamp_ms, POSITION))
+    assert "on_position_lost" in error.hint
+    assert "creates" not in error.hint
+
+
+class UnseenTopics(DeletedTopics):
+    """A topic that this principal may no longer see."""
+
+    def exists(self, _name: str) -> bool:
+        raise UnseenTopic("not to know")
+
+
+class TroubledTopics(DeletedTopics):
+    """A topic that Kafka lists with an error, and so without partitions."""
+
+    def exists(self, _name: str) -> bool:
+        return True
+
+
+@pytest.mark.parametrize("topics", [UnseenTopics(), TroubledTopics()], ids=["unseen", "in trouble"])
+@pytest.mark.parametrize("code", ["UNKNOWN_TOPIC_OR_PART", "_MSG_TIMED_OUT"])
+def test_a_topic_without_partitions_need_not_be_deleted(code: str, topics: FakeTopics) -> None:
+    assert str(failed_with(code, topics, NEW)) == "Kafka: a transaction failed"

@@ -40,7 +40,11 @@ STOPS: Mapping[Answer, type[Stop]] = {
     Answer.CONFIGURATION: ConfigurationError,
 }
 
-MADE_ANEW = "the partition knows nothing of this producer, as after its topic was deleted and made anew."
+CUT_OFF = "does not have this producer's last messages: the topic was made anew, or Kafka has lost the end of its log."
+CUT_OFF_HINT = "The worker opens again after the last committed position. watcherctl verify finds what the topics lack."
+
+_PARTITION = re.compile(r"ProduceRequest for (\S+ \[\d+\])")
+"""librdkafka's words for the topic and partition of a write."""
 
 CERTIFICATE_REFUSED = "certificate verify failed"
 """OpenSSL's words. librdkafka's codes do not tell a bad certificate from a handshake that was cut off."""
@@ -75,7 +79,9 @@ def as_watcher_error(error: KafkaError, doing: str) -> WatcherError:
     alike. The next opening finds out, because it reads the owner's name in the position topic. It also finds out what became of a
     login that took a request along: an old token that is shown while no new one is to be had is no reason to stop.
     """
-    text = f"Kafka: {doing} failed: {MADE_ANEW if DESYNCHRONISED in error.str() else error.str()}"
+    if DESYNCHRONISED in error.str():
+        return _cut_off(error, doing)
+    text = f"Kafka: {doing} failed: {error.str()}"
     meaning = MEANINGS.get(error.code(), UNKNOWN)
     if meaning.answer is Answer.CREDENTIALS and was_cut_short(error):
         return Outage(text, hint=REACH_HINT, component="kafka", code=error.name())
@@ -86,6 +92,12 @@ def as_watcher_error(error: KafkaError, doing: str) -> WatcherError:
     if meaning.answer is Answer.OUTAGE:
         return Outage(text, hint=meaning.hint, component="kafka", code=error.name())
     return STOPS.get(meaning.answer, WatcherError)(text, hint=meaning.hint)
+
+
+def _cut_off(error: KafkaError, doing: str) -> Outage:
+    partition = _PARTITION.search(error.str())
+    text = f"Kafka: {doing} failed: {partition[1] if partition else 'a partition'} {CUT_OFF}"
+    return Outage(text, hint=CUT_OFF_HINT, component="kafka", code=error.name())
 
 
 def explained(outage: Outage, troubles: Iterable[KafkaError]) -> WatcherError:

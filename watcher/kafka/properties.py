@@ -20,7 +20,7 @@ FENCED_TEXT = "fenced by "
 logger = logging.getLogger("librdkafka")
 # Fatal to a producer, but not to a worker, which finds out who has fenced it and tells: it may have been a command.
 logger.addFilter(lambda record: FENCED_TEXT not in record.getMessage())
-# The same after a topic was deleted: the worker opens again, and says so in other words.
+# The same for a partition that lacks this producer's last messages: the worker opens again, and says in other words which it is.
 logger.addFilter(lambda record: DESYNCHRONISED not in record.getMessage() or logger.isEnabledFor(logging.DEBUG))
 
 ErrorCallback = Callable[[KafkaError], None]

@@ -28,6 +28,8 @@ OLDEST_SETTINGS = ("message.timestamp.before.max.ms", "message.timestamp.differe
 POSITION = "position"
 """Operation of the records in the position topic. Their own size is looked at before they are written."""
 
+POSITION_HINT = "The worker opens again. Without its position, on_position_lost decides how it goes on."
+
 
 def reason(error: Outage, topics: Topics, messages: Sequence[Message]) -> WatcherError:
     """Return a better error for a write of `messages` that ended with `error`, or `error` itself if Kafka tells no reason."""
@@ -50,9 +52,9 @@ def _reasons(error: Outage, topics: Topics, messages: Sequence[Message]) -> Iter
     elif error.code == "MSG_SIZE_TOO_LARGE":
         yield from _unknown_limit(error, topics, sorted({message.topic for message in messages if message.operation != POSITION}))
     elif error.code in MISSING:
-        yield from _missing(error, topics, names)
+        yield from _missing(error, topics, messages)
     elif error.code in TIMED_OUT:
-        yield from _missing(error, topics, names)
+        yield from _missing(error, topics, messages)
         yield from _unwritable(error, topics, names)
 
 
@@ -77,11 +79,14 @@ def _unknown_limit(error: Outage, topics: Topics, names: Sequence[str]) -> Itera
         )
 
 
-def _missing(error: Outage, topics: Topics, names: Sequence[str]) -> Iterator[WatcherError]:
-    for name in names:
-        if not topics.partitions(name):
+def _missing(error: Outage, topics: Topics, messages: Sequence[Message]) -> Iterator[WatcherError]:
+    of_position = {message.topic for message in messages if message.operation == POSITION}
+    for name in sorted({message.topic for message in messages}):
+        # A topic without partitions need not be gone: Kafka may list it with an error, or not show it.
+        if not topics.partitions(name) and not topics.exists(name):
             text = f"Kafka: topic {name} was deleted, with the messages in it."
-            yield Outage(text, hint=MISSING_HINT, component=error.component, code=error.code)
+            hint = POSITION_HINT if name in of_position else MISSING_HINT
+            yield Outage(text, hint=hint, component=error.component, code=error.code)
 
 
 def _unwritable(error: Outage, topics: Topics, names: Sequence[str]) -> Iterator[WatcherError]:

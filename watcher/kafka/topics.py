@@ -208,16 +208,28 @@ class Topics:
         futures = self._admin.create_topics(
             topics, operation_timeout=REQUEST_SECONDS, request_timeout=REQUEST_SECONDS, validate_only=only_try
         )
-        created = []
+        if only_try:
+            for name, future in futures.items():
+                if self._finish_creation(name, future):
+                    raise UnseenTopic(f"Kafka: topic {name} exists, and this principal may not see it.")
+        else:
+            self._finish_creations(futures)
+
+    def _finish_creations(self, futures: Mapping[str, Future[Any]]) -> None:
+        """Wait for all creations, and tell of those that succeeded, even if others failed; then raise the first error."""
+        created, errors = [], []
         for name, future in futures.items():
-            is_there = self._finish_creation(name, future)
-            if is_there and only_try:
-                raise UnseenTopic(f"Kafka: topic {name} exists, and this principal may not see it.")
-            if not only_try:
-                self._known.add(name)
-                created += [] if is_there else [name]
+            try:
+                is_there = self._finish_creation(name, future)
+            except WatcherError as error:
+                errors.append(error)
+                continue
+            self._known.add(name)
+            created += [] if is_there else [name]
         if created:
             self._on_created(created)
+        if errors:
+            raise errors[0]
 
     def _finish_creation(self, name: str, future: Future[Any]) -> bool:
         """Wait for the creation of a topic; returns True if the topic existed already."""

@@ -56,6 +56,25 @@ def test_how_long_the_oldest_transaction_waits(monkeypatch: pytest.MonkeyPatch) 
     clock.now += 3
     assert in_flight.waiting_seconds == 7
     in_flight.committed()
-    assert in_flight.waiting_seconds == 3
+    assert in_flight.waiting_seconds == 0, "the next one was made early, and is begun only now"
+    clock.now += 2
+    assert in_flight.waiting_seconds == 2
+    in_flight.committed()
+    assert in_flight.waiting_seconds == 0
+    clock.now += 5
+    in_flight.encoded(1, 10)
+    clock.now += 6
+    assert in_flight.waiting_seconds == 6
     in_flight.dropped()
+    assert in_flight.waiting_seconds == 0
+
+
+def test_no_transaction_waits_for_less_than_no_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another thread may commit, and so note a later time, while the age is worked out."""
+    clock = StillClock()
+    monkeypatch.setattr(time, "monotonic", clock)
+    in_flight = InFlight()
+    clock.now += 1
+    in_flight.encoded(2, 200)
+    clock.now -= 1
     assert in_flight.waiting_seconds == 0

@@ -15,7 +15,12 @@ QUOTA = "Quota of Kafka"
 DELIVERY = "Delivery to Kafka"
 
 DELIVERING_SECONDS = 10.0
-"""Seconds from which on a transaction without an answer is worth a word: even the largest takes only a few."""
+"""Seconds from which on a transaction under way is worth a word: on a fast link even the largest takes only a few."""
+
+SLOW_WRITE_HINT = (
+    "Is the broker running, are as many copies in step as min.insync.replicas wants, and is the topic there? "
+    "watcherctl doctor asks. The worker keeps trying."
+)
 
 THROTTLED_SECONDS = 1.0
 """Seconds of the last minute from which on a quota is worth a word."""
@@ -79,7 +84,7 @@ class Trouble(NamedTuple):
 
 def troubles(row: Row) -> Iterator[Trouble]:
     """Yield what the worker tells: of a standby how the active host's settings differ, a worker without a lease, and that Kafka
-    holds back its writes, or does not answer one."""
+    holds back its writes, or takes long over one."""
     report = row.live
     if report and row.state is WatcherState.STANDBY and report.settings_differ:
         text = f"not the same settings on all hosts: {'; '.join(report.settings_differ)}"
@@ -89,16 +94,18 @@ def troubles(row: Row) -> Iterator[Trouble]:
         yield Trouble(f"{foreigner} writes for this watcher without a lease", hint, OTHER_HOSTS)
     if report and report.throttled_seconds >= THROTTLED_SECONDS:
         yield Trouble(throttled_in_words(report.throttled_seconds), QUOTA_HINT, QUOTA)
-    elif text := unanswered_in_words(row):
-        yield Trouble(text, "Is the broker running? watcherctl doctor asks it. The worker keeps trying.", DELIVERY)
+    if text := slow_write_in_words(row):
+        yield Trouble(text, SLOW_WRITE_HINT, DELIVERY)
 
 
-def unanswered_in_words(row: Row) -> str:
-    """Say for how long Kafka has not answered the write in hand; empty unless that is long, or if a quota holds it back."""
+def slow_write_in_words(row: Row) -> str:
+    """Say for how long the write in hand has been under way; empty unless it is long, and longer than a quota can explain."""
     report = row.live
-    if not report or report.delivering_seconds < DELIVERING_SECONDS or report.throttled_seconds >= THROTTLED_SECONDS:
+    if not report or report.delivering_seconds < DELIVERING_SECONDS:
         return ""
-    return f"Kafka has not answered for {report.delivering_seconds:.0f} s"
+    if report.throttled_seconds >= THROTTLED_SECONDS and report.delivering_seconds <= report.throttled_seconds + DELIVERING_SECONDS:
+        return ""
+    return f"a write to Kafka has been under way for {report.delivering_seconds:.0f} s"
 
 
 def throttled_in_words(seconds: float) -> str:

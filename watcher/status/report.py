@@ -96,7 +96,9 @@ class StatusReport(JsonRecord):
     batch_size: Annotated[int, "the number of messages in the last transaction that had any"] = 0
     commit_seconds: Annotated[float | None, "how long the last transaction took, in seconds"] = None
     delivering_seconds: Annotated[
-        float, "for how many seconds the transaction in hand has waited for Kafka; more than a few mean that Kafka does not answer"
+        float,
+        "for how many seconds the transaction in hand has been under way; ten or more mean that Kafka does not answer, refuses "
+        "every try, or is slow",
     ] = 0.0
     throttled_seconds: Annotated[
         float, "for how many seconds of the last minute Kafka has held back the writes, because a quota is used up"

@@ -20,7 +20,7 @@ from watcher.fleet.control import Fleet
 from watcher.fleet.errors import FleetError, NotRunning
 from watcher.fleet.status import AS_IT_SHOULD_BE, WatcherState
 from watcher.fleet.survey import Survey, whole_survey
-from watcher.fleet.troubles import reason, unanswered_in_words
+from watcher.fleet.troubles import reason, slow_write_in_words
 from watcher.terminal.message_text import printable
 
 HEALTH_VERSION = 1
@@ -99,17 +99,24 @@ def health(fleet: Fleet, names: Sequence[str], json_: bool) -> int:
     do not stream, 7 supervisord does not run. Disabled watchers may be down. An
     aborted snapshot is named, but no reason to fail: `status` has a code for it.
     A standby is well. A worker elsewhere without the lease is named too, and a
-    Kafka that has not answered a write for ten seconds.
+    write to Kafka that has been under way for ten seconds.
     """
     seen = survey_of(fleet, names)
     code = exit_code(seen)
     line = "; ".join(
-        [_in_a_line(seen) if code else f"ok: {_streaming(seen)}", *_aborted(seen), *_foreigners(seen), *_unanswered(seen)]
+        [_in_a_line(seen) if code else f"ok: {_streaming(seen)}", *_aborted(seen), *_foreigners(seen), *_slow_writes(seen).values()]
     )
     if json_:
         states = {row.name: row.state.replace(" ", "_") for row in seen.rows}
         line = json.dumps(
-            {"version": HEALTH_VERSION, "ok": code is CliExitCode.OK, "exitCode": code, "text": line, "states": states}
+            {
+                "version": HEALTH_VERSION,
+                "ok": code is CliExitCode.OK,
+                "exitCode": code,
+                "text": line,
+                "states": states,
+                "slowWrites": [*_slow_writes(seen)],
+            }
         )
     click.echo(line)
     return code
@@ -130,8 +137,9 @@ def _foreigners(seen: Survey) -> list[str]:
     return [f"{printable(row.foreigner)} writes for {row.name} without a lease" for row in seen.rows if row.foreigner]
 
 
-def _unanswered(seen: Survey) -> list[str]:
-    return [f"{row.name}: {text}" for row in seen.rows if (text := unanswered_in_words(row))]
+def _slow_writes(seen: Survey) -> dict[str, str]:
+    """Say by name which watchers have a write to Kafka under way for long."""
+    return {row.name: f"{row.name}: {text}" for row in seen.rows if (text := slow_write_in_words(row))}
 
 
 def _in_a_line(seen: Survey) -> str:

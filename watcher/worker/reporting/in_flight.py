@@ -15,7 +15,9 @@ class InFlight:
     def __init__(self) -> None:
         self._unencoded = 0
         self._transactions: deque[tuple[int, int, float]] = deque()
-        """Messages, bytes, and the monotonic time from which they wait."""
+        """Messages, bytes, and the monotonic time at which they were ready."""
+        self._committed_at = 0.0
+        """The monotonic time of the last commit. In a backlog the next transaction is ready before it, and waits for its turn."""
         self._added = (0, 0)
         self._removed = (0, 0)
 
@@ -31,6 +33,7 @@ class InFlight:
 
     def committed(self) -> None:
         """Note that the oldest transaction is in Kafka."""
+        self._committed_at = time.monotonic()  # before the next transaction is the oldest, for the thread that reports its age
         messages, size, _ = self._transactions.popleft()
         self._removed = _sum(self._removed, (messages, size))
 
@@ -44,11 +47,12 @@ class InFlight:
 
     @property
     def waiting_seconds(self) -> float:
-        """Seconds for which the oldest transaction has waited for its commit, also one of the position alone; 0 without one."""
+        """Seconds for which the oldest transaction has been under way, also one of the position alone; 0 without one."""
         try:
-            return time.monotonic() - self._transactions[0][2]
+            begun_at = max(self._transactions[0][2], self._committed_at)
         except IndexError:
             return 0.0
+        return max(0.0, time.monotonic() - begun_at)
 
     @property
     def messages(self) -> int:

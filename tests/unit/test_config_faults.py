@@ -153,6 +153,30 @@ FAULTS = {
         good("a") + "batch_size = 1\nbatch_size = 2\nlog_level = 'info'\n",
         "a.toml:5: is not valid TOML in column 15: cannot overwrite a value (batch_size is set twice, first in line 4)",
     ),
+    "key and its table": (
+        good("a") + "kafka.sasl = 1\nkafka.sasl.mechanism = 2\n",
+        "a.toml:5: is not valid TOML in column 25: cannot overwrite a value (a key stands here for the second time)",
+    ),
+    "key twice in a table": (
+        good("a") + '[x]\nacks = 1\n[kafka]\n"acks" = 1\nacks = 2\n',
+        "a.toml:8: is not valid TOML in column 9: cannot overwrite a value (acks is set twice, first in line 7)",
+    ),
+    "key twice, over several lines": (
+        good("a") + "[kafka]\na.b = '''\na = 1\n[y]'''\na . 'b' = [ # [z]\n]\n",
+        "a.toml:9: is not valid TOML in column 2: cannot overwrite a value (a.b is set twice, first in line 5)",
+    ),
+    "key twice after a line separator": (
+        good("a") + "# \u2028\nbatch_size = 1\nbatch_size = 2\n",
+        "a.toml:6: is not valid TOML in column 15: cannot overwrite a value (batch_size is set twice, first in line 5)",
+    ),
+    "key over a table": (
+        good("a") + "[kafka]\nsasl = 1\n[kafka.sasl]\n",
+        "a.toml:6: is not valid TOML in column 12: cannot overwrite a value (a key stands here for the second time)",
+    ),
+    "open bracket after a line separator": (
+        good("a") + "# \u2028\nwatch_collections = [\n",
+        "a.toml:5: is not valid TOML: invalid value (text stands in quotes)",
+    ),
     "open bracket": (good("a") + "watch_collections = [\n", "a.toml:4: is not valid TOML: invalid value (text stands in quotes)"),
     "uri file that is not there": (
         good("a").partition("\n")[2] + 'mongodb_uri_file = "/nowhere/x"\n',

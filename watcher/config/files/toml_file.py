@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from watcher.config.fault import Refused
 from watcher.config.files.source import SettingsSource
-from watcher.config.files.toml_lines import KeyPath, key_lines
+from watcher.config.files.toml_lines import KeyPath, key_lines, keys_of_last_table
 from watcher.config.files.variables import expand
 from watcher.config.settings import TABLES
 
 _PLACE = re.compile(r" \((?:at line (?P<line>\d+), column (?P<column>\d+)|at end of document)\)$")
 _TWICE = "Cannot overwrite a value"
-_KEY = re.compile(r"""\s*(?P<key>[\w.-]+|"[^"]*"|'[^']*')\s*=""")
+_ANY_TWICE = "a key stands here for the second time"
 _HINTS = {
     "Invalid value": "text stands in quotes",
     "Unescaped '\\' in a string": "write \\\\, or use single quotes",
@@ -73,17 +73,18 @@ def _report(source: SettingsSource, message: str, text: str) -> None:
     what = _PLACE.sub("", message)
     place = _PLACE.search(message)
     at_end = place is None or place["line"] is None
-    line = len(text.splitlines()) if at_end or place is None else int(place["line"])
+    lines = text.removesuffix("\n").split("\n")  # TOML knows no other ends of lines
+    line = len(lines) if at_end or place is None else int(place["line"])
     column = "" if at_end or place is None else f" in column {place['column']}"
-    hint = _of_second(text.splitlines(), line) if what == _TWICE else _HINTS.get(what, "")
+    hint = _of_second("\n".join(lines[:line])) if what == _TWICE else _HINTS.get(what, "")
     source.give_up(f"is not valid TOML{column}: {what[:1].lower()}{what[1:]}", line=line, hint=hint)
 
 
-def _of_second(lines: Sequence[str], line: int) -> str:
-    """Name the key that stands in this line for the second time, as far as it does, and the line of the first."""
-    keys = [found["key"] if (found := _KEY.match(each)) else None for each in lines[:line]]
-    key = keys.pop()
-    if key is None:
-        return "a key stands here for the second time"
-    first = f", first in line {keys.index(key) + 1}" if keys.count(key) == 1 else ""
-    return f"{key} is set twice{first}"
+def _of_second(text: str) -> str:
+    """Name the last key of `text`, which stands there for the second time, and the line of the first.
+
+    Also the key of a table, or a part of the key, may be what stands there already. Then none is named.
+    """
+    *before, (path, _) = keys_of_last_table(text) or [((), 0)]
+    firsts = [line for each, line in before if each == path]
+    return f"{'.'.join(path)} is set twice, first in line {firsts[0]}" if len(firsts) == 1 else _ANY_TWICE

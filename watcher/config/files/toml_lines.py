@@ -45,6 +45,17 @@ def key_lines(document: str) -> dict[KeyPath, int]:
     return lines
 
 
+def keys_of_last_table(document: str) -> list[tuple[KeyPath, int]]:
+    """The keys of the last table in a document, by their paths within it, each with its line (from 1)."""
+    keys: list[tuple[KeyPath, int]] = []
+    for statement in _statements(document.replace("\r\n", "\n")):
+        if statement[0].text == "[":
+            keys.clear()
+        else:
+            keys.append((_key(statement), statement[0].line))
+    return keys
+
+
 def _statements(document: str) -> Iterator[list[_Token]]:
     """Yield the logical lines. Each ends at a newline outside all brackets."""
     statement: list[_Token] = []

@@ -112,9 +112,15 @@ def test_a_worker_that_crashed() -> None:
     ("seconds", "end", "bugs", "text", "fix"),
     [
         (1, "terminated by SIGKILL", 0, "the last one 5m ago: killed by SIGKILL", "dmesg -T"),
-        (1, "terminated by SIGSEGV", 0, "the last one 5m ago: killed by SIGSEGV", "watcherctl logs supervisord dashboard"),
+        (
+            1,
+            "terminated by SIGSEGV",
+            0,
+            "the last one 5m ago: killed by SIGSEGV",
+            "watcherctl logs supervisord dashboard --level warning",
+        ),
         (1, "exit status 1", 1, "1 by a bug, the last one 5m ago: ended with exit code 1", "--level error; please report the bug"),
-        (600, "terminated by SIGKILL", 0, "the last one 5m ago", "watcherctl logs supervisord dashboard"),
+        (600, "terminated by SIGKILL", 0, "the last one 5m ago", "watcherctl logs supervisord dashboard --level warning"),
     ],
 )
 def test_how_a_worker_crashed(seconds: int, end: str, bugs: int, text: str, fix: str, tmp_path: Path) -> None:
@@ -130,7 +136,7 @@ def test_how_a_worker_crashed(seconds: int, end: str, bugs: int, text: str, fix:
 def test_a_worker_that_crashes_again_and_again() -> None:
     looping = dashboard(state="backing_off", restarts=7, fruitless=7, messagesCommitted=0, lastCommitAt=SECONDS_AGO)
     text = "7 crashes since it was started, the last one 5m ago; the last 7 starts have delivered nothing"
-    check_fix(restarts(worker(looping)), FAILED, text, "watcherctl logs supervisord dashboard")
+    check_fix(restarts(worker(looping)), FAILED, text, "watcherctl logs supervisord dashboard --level warning")
 
 
 @pytest.mark.parametrize(

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from watcher.cli import run_command_line
-from watcher.fleet.logs.lines import Wanted, parse
-from watcher.fleet.logs.supervisords import fields_of, last_crash
+from watcher.fleet.logs.backwards import FIRST_PIECE_BYTES, pieces
+from watcher.fleet.logs.lines import Wanted, last_lines, parse
+from watcher.fleet.logs.supervisords import MOST_BYTES, fields_of, is_line, last_crash
 
 LOG = """\
 2024-01-01 13:00:00,250 INFO spawned: 'shop' with pid 4711
@@ -68,6 +71,37 @@ def test_the_last_crash(log: Path) -> None:
     assert last_crash(log.with_name("none.log"), "shop") is None
     log.write_text("\n".join(LOG.splitlines()[:4]))
     assert last_crash(log, "shop") == (datetime(2024, 1, 1, 12, 0, 3, 250_000, UTC), "killed by SIGSEGV")
+
+
+def test_a_crash_just_before_the_log_was_rotated(log: Path) -> None:
+    log.rename(log.with_name("supervisord.log.1"))
+    log.write_text("2024-01-01 13:00:09,250 INFO spawned: 'shop' with pid 4713\n")
+    assert last_crash(log, "shop") == (datetime(2024, 1, 1, 12, 0, 5, 250_000, UTC), "killed by SIGKILL")
+
+
+def test_no_more_than_the_end_of_all_its_files_is_read(log: Path) -> None:
+    log.rename(log.with_name("supervisord.log.1"))
+    log.write_text("2024-01-01 13:00:09,250 INFO spawned: 'shop' with pid 4713\n" * (MOST_BYTES // 50))
+    assert last_crash(log, "shop") is None
+
+
+def test_only_its_last_piece_is_read_for_its_last_lines(log: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A line that does not begin as its lines do, as of a traceback, belongs to the one before."""
+    log.write_text((LOG + "Traceback\n  20 File\n") * 2000)
+    read: list[list[bytes]] = []
+
+    def counted(*arguments: Any) -> Iterator[list[bytes]]:
+        for piece in pieces(*arguments):
+            read.append(piece)
+            yield piece
+
+    monkeypatch.setattr("watcher.fleet.logs.lines.pieces", counted)
+    shown = last_lines({"supervisord": log}, 3, Wanted())
+    assert [line.text[:10] for line in shown] == ["2024-01-01", "Traceback", "  20 File"]
+    (piece,) = read
+    assert piece[0].startswith(b"2024-01-01 ")
+    assert sum(map(len, piece)) < FIRST_PIECE_BYTES
+    assert [line for part in reversed(list(pieces(log, math.inf, is_line))) for line in part] == log.read_bytes().split(b"\n")[:-1]
 
 
 def test_its_lines_have_a_time_and_a_level() -> None:

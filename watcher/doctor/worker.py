@@ -153,7 +153,7 @@ def _fix_of_crash(name: str, crash: str, *, has_bugs: bool) -> str:
     if crash == KILLED:
         fixes.append("find out who killed it; if memory was short, the kernel did: dmesg -T | grep -i 'killed process'")
     elif not has_bugs:
-        fixes.append(f"watcherctl logs {SUPERVISORD} {name}")
+        fixes.append(f"watcherctl logs {SUPERVISORD} {name} --level warning")
     return "\n".join(fixes)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -13,11 +13,20 @@ LARGEST_PIECE_BYTES = 4 * 1024 * 1024
 PIECE_GROWTH = 4
 
 
-def pieces(path: Path, most_bytes: float = math.inf) -> Iterator[list[bytes]]:
+Judge = Callable[[bytes], bool]
+"""Returns True for a line of the log's own, and False for one that belongs to the line before: a traceback's, or one that a full
+disk has cut."""
+
+
+def is_json_object(line: bytes) -> bool:
+    """Judge a line of a worker's log: its own are JSON objects."""
+    return line.startswith(b"{") and json_object(line) is not None
+
+
+def pieces(path: Path, most_bytes: float = math.inf, is_own: Judge = is_json_object) -> Iterator[list[bytes]]:
     """Yield the lines of a file, without their ends, in pieces from the last one to the first; the lines of a piece are in order.
 
-    A piece begins with a line that is a JSON object, if it has one: what is none, such as a traceback or a line that a full disk
-    has cut, belongs to the line before.
+    A piece begins with a line of the log's own, if it has one; `is_own` tells them.
     The last piece begins with the first complete line within the last `most_bytes`, or at the beginning of the file.
     """
     end = path.stat().st_size
@@ -29,7 +38,7 @@ def pieces(path: Path, most_bytes: float = math.inf) -> Iterator[list[bytes]]:
             file.seek(start)
             text = file.read(end - start) + rest
             end = start
-            begin = _first_line(file, text, start) if start == first else _first_object(text)
+            begin = _first_line(file, text, start) if start == first else _first_own(text, is_own)
             if start != first and not begin:
                 rest = text
             else:
@@ -39,11 +48,21 @@ def pieces(path: Path, most_bytes: float = math.inf) -> Iterator[list[bytes]]:
             span = min(span * PIECE_GROWTH, LARGEST_PIECE_BYTES)
 
 
-def _first_object(text: bytes) -> int:
-    """Return where the first line begins that is a JSON object and not the first line of all; 0 if there is none."""
-    begin = text.find(b"\n{") + 1
-    while begin and json_object(_line_at(text, begin)) is None:
-        begin = text.find(b"\n{", begin) + 1
+def newest_first(path: Path) -> Iterator[Path]:
+    """Yield the files into which supervisord has rotated one log, the newest first."""
+    number = 0
+    part = path
+    while part.exists():
+        yield part
+        number += 1
+        part = path.with_name(f"{path.name}.{number}")
+
+
+def _first_own(text: bytes, is_own: Judge) -> int:
+    """Return where the first line begins that is one of the log's own and not the first line of all; 0 if there is none."""
+    begin = text.find(b"\n") + 1
+    while begin and not is_own(_line_at(text, begin)):
+        begin = text.find(b"\n", begin) + 1
     return begin
 
 

@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from watcher.config.deployment import SUPERVISORD
-from watcher.fleet.logs.backwards import json_object, pieces
-from watcher.fleet.logs.supervisords import fields_of
+from watcher.fleet.logs.backwards import is_json_object, json_object, newest_first, pieces
+from watcher.fleet.logs.supervisords import fields_of, is_line
 
 LEVELS = ("debug", "info", "warning", "error", "critical")
 NO_TIME = datetime.min.replace(tzinfo=UTC)
@@ -95,7 +95,7 @@ def last_lines(files: Mapping[str, Path], count: int, wanted: Wanted, most_bytes
 def _tail(watcher: str, path: Path, count: int, wanted: Wanted, most_bytes: float) -> list[Line]:
     """The last wanted lines of one log. Older files, `.1` and so on, are opened only if the newer ones do not hold enough."""
     lines: list[Line] = []
-    for part in _newest_first(path):
+    for part in newest_first(path):
         try:
             lines = _end(watcher, part, count - len(lines), wanted, most_bytes) + lines
             most_bytes -= part.stat().st_size
@@ -109,7 +109,7 @@ def _tail(watcher: str, path: Path, count: int, wanted: Wanted, most_bytes: floa
 def _end(watcher: str, path: Path, count: int, wanted: Wanted, most_bytes: float) -> list[Line]:
     """At least the last `count` wanted lines of one file, or all it has. A file is in the order of time."""
     found: list[list[Line]] = []
-    for texts in pieces(path, most_bytes):
+    for texts in pieces(path, most_bytes, is_line if watcher == SUPERVISORD else is_json_object):
         found.append([line for line in _parsed(watcher, texts, wanted.unwanted) if line in wanted])
         count -= len(found[-1])
         (oldest,) = parse(watcher, [_decoded(texts[0])])
@@ -141,13 +141,3 @@ def head_of(below: str, event: str = "") -> re.Pattern[bytes]:
 
 def _decoded(text: bytes) -> str:
     return text.decode(errors="replace")
-
-
-def _newest_first(path: Path) -> Iterator[Path]:
-    """Yield the files into which supervisord has rotated one log, the newest first."""
-    number = 0
-    part = path
-    while part.exists():
-        yield part
-        number += 1
-        part = path.with_name(f"{path.name}.{number}")

@@ -170,7 +170,8 @@ def test_what_is_refused_changes_nothing(
     position("rewind", code=2)
     position("set", event_id, "--undo", code=2)
     assert "say --yes" in position("rewind", "--at", oldest, code=2)
-    assert shown(position) == before | {key: shown(position)[key] for key in ("behindSeconds", "headroomSeconds")}
+    after = shown(position)
+    assert after == before | {key: after[key] for key in ("behindSeconds", "headroomSeconds")}
 
 
 def test_it_is_refused_beside_a_worker_that_nobody_fences(

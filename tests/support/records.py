@@ -26,6 +26,8 @@ READING = {
 }
 
 SOON_BACK = {"reconnect.backoff.max.ms": 200}  # a broker that comes back is waited for up to ten seconds by default
+WITHOUT_LEADER = {KafkaError.NOT_LEADER_FOR_PARTITION, KafkaError.LEADER_NOT_AVAILABLE}
+"""Codes of a partition that was made, or has moved, a moment ago."""
 
 Place = tuple[str, int]
 """A topic and the number of one of its partitions."""
@@ -150,17 +152,21 @@ def _ends(
     timeout_s: float,
     isolation: IsolationLevel = IsolationLevel.READ_UNCOMMITTED,
 ) -> dict[Place, int]:
-    if not partitions:
-        return {}
-    request = {partition: OffsetSpec.latest() for partition in partitions}
-    futures = admin.list_offsets(request, isolation_level=isolation, request_timeout=timeout_s)
+    deadline = time.monotonic() + timeout_s
     ends: dict[Place, int] = {}
-    for partition, future in futures.items():
-        try:
-            ends[partition.topic, partition.partition] = future.result().offset
-        except KafkaException as error:
-            if error.args[0].code() != KafkaError.UNKNOWN_TOPIC_OR_PART:  # deleted a moment ago
-                raise
+    request = {partition: OffsetSpec.latest() for partition in partitions}
+    while request:
+        futures = admin.list_offsets(request, isolation_level=isolation, request_timeout=timeout_s)
+        request = {}
+        for partition, future in futures.items():
+            try:
+                ends[partition.topic, partition.partition] = future.result().offset
+            except KafkaException as error:
+                code = error.args[0].code()
+                if code in WITHOUT_LEADER and time.monotonic() < deadline:
+                    request[partition] = OffsetSpec.latest()
+                elif code != KafkaError.UNKNOWN_TOPIC_OR_PART:  # deleted a moment ago
+                    raise
     return {place: end for place, end in ends.items() if end > 0}
 
 

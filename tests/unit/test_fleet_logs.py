@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import pytest
 from hypothesis import given
@@ -15,6 +13,8 @@ from hypothesis import strategies as st
 from watcher.fleet.logs.backwards import FIRST_PIECE_BYTES, pieces
 from watcher.fleet.logs.follower import Follower
 from watcher.fleet.logs.lines import LEVELS, Wanted, last_lines, parse
+
+pytest_plugins = ["tests.support.log_fixtures"]
 
 
 def entry(second: int, event: str, level: str = "info") -> str:
@@ -160,17 +160,9 @@ def test_reading_from_the_end_finds_what_reading_from_the_beginning_does(
     assert sum(map(len, read)) <= most
 
 
-def test_what_is_older_than_wanted_is_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_is_older_than_wanted_is_not_read(tmp_path: Path, read_pieces: list[list[bytes]]) -> None:
     path = tmp_path / "a.log"
     path.write_text("".join(entry(number // 1000, f"{number} {'x' * 1000}") for number in range(20_000)))
-    read: list[list[bytes]] = []
-
-    def counted(*arguments: Any) -> Iterator[list[bytes]]:
-        for piece in pieces(*arguments):
-            read.append(piece)
-            yield piece
-
-    monkeypatch.setattr("watcher.fleet.logs.lines.pieces", counted)
     since = datetime(2024, 1, 1, 12, 0, 19, 500_000, tzinfo=UTC)
     assert shown({"a": path}, wanted=Wanted("error", since)) == []
-    assert sum(map(len, read)) < 10_000
+    assert sum(map(len, read_pieces)) < 10_000

@@ -8,17 +8,15 @@ import pytest
 
 from watcher.cli import run_command_line
 
+pytest_plugins = ["tests.support.log_fixtures"]
+
 STREAMS = '{"ts": "2024-01-01T12:00:00.000Z", "level": "info", "event": "streaming"}\n'
 
 
 @pytest.fixture
-def log(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def log(log_dir: Path) -> Path:
     """The log of the only watcher, which has never run."""
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "conf.d").mkdir()
-    (tmp_path / "conf.d" / "shop.toml").touch()
-    (tmp_path / "log").mkdir(mode=0o700)
-    return tmp_path / "log" / "shop.log"
+    return log_dir / "shop.log"
 
 
 def test_nothing_has_been_logged(log: Path, capsys: pytest.CaptureFixture[str]) -> None:

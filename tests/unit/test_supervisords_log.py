@@ -7,7 +7,6 @@ import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -15,6 +14,8 @@ from watcher.cli import run_command_line
 from watcher.fleet.logs.backwards import FIRST_PIECE_BYTES, pieces
 from watcher.fleet.logs.lines import Wanted, last_lines, parse
 from watcher.fleet.logs.supervisords import MOST_BYTES, fields_of, is_line, last_crash
+
+pytest_plugins = ["tests.support.log_fixtures"]
 
 LOG = """\
 2024-01-01 13:00:00,250 INFO spawned: 'shop' with pid 4711
@@ -40,14 +41,10 @@ def an_hour_ahead(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 @pytest.fixture
-def log(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def log(log_dir: Path) -> Path:
     """supervisord's log, in a deployment with one watcher that has none."""
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "conf.d").mkdir()
-    (tmp_path / "conf.d" / "shop.toml").touch()
-    (tmp_path / "log").mkdir(mode=0o700)
-    (tmp_path / "log" / "supervisord.log").write_text(LOG)
-    return tmp_path / "log" / "supervisord.log"
+    (log_dir / "supervisord.log").write_text(LOG)
+    return log_dir / "supervisord.log"
 
 
 def test_a_line() -> None:
@@ -85,20 +82,12 @@ def test_no_more_than_the_end_of_all_its_files_is_read(log: Path) -> None:
     assert last_crash(log, "shop") is None
 
 
-def test_only_its_last_piece_is_read_for_its_last_lines(log: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_only_its_last_piece_is_read_for_its_last_lines(log: Path, read_pieces: list[list[bytes]]) -> None:
     """A line that does not begin as its lines do, as of a traceback, belongs to the one before."""
     log.write_text((LOG + "Traceback\n  20 File\n") * 2000)
-    read: list[list[bytes]] = []
-
-    def counted(*arguments: Any) -> Iterator[list[bytes]]:
-        for piece in pieces(*arguments):
-            read.append(piece)
-            yield piece
-
-    monkeypatch.setattr("watcher.fleet.logs.lines.pieces", counted)
     shown = last_lines({"supervisord": log}, 3, Wanted())
     assert [line.text[:10] for line in shown] == ["2024-01-01", "Traceback", "  20 File"]
-    (piece,) = read
+    (piece,) = read_pieces
     assert piece[0].startswith(b"2024-01-01 ")
     assert sum(map(len, piece)) < FIRST_PIECE_BYTES
     assert [line for part in reversed(list(pieces(log, math.inf, is_line))) for line in part] == log.read_bytes().split(b"\n")[:-1]

@@ -176,20 +176,25 @@ class LargeJson:
 
 
 class _Names:
-    """The names of an object's fields. `repeated` is true if one of them was added twice."""
+    """The names of an object's fields."""
 
     def __init__(self) -> None:
-        self.repeated = False
         self._shards: list[set[str]] = [set() for _ in range(SHARDS)]
+        self._added = 0
+
+    @property
+    def repeated(self) -> bool:
+        """True if one of the names was added twice."""
+        return self._added > sum(map(len, self._shards))
 
     def __contains__(self, name: str) -> bool:
         return name in self._shards[hash(name) % SHARDS]
 
-    def add(self, names: Iterable[str]) -> None:
+    def add(self, names: Collection[str]) -> None:
+        shards = self._shards
         for name in names:
-            shard = self._shards[hash(name) % SHARDS]
-            self.repeated |= name in shard
-            shard.add(name)
+            shards[hash(name) % SHARDS].add(name)
+        self._added += len(names)
 
     def clear(self) -> None:
         for shard in self._shards:

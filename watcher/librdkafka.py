@@ -5,11 +5,13 @@ from __future__ import annotations
 import contextlib
 import re
 import sys
-from collections.abc import Iterator, Mapping
+import time
+from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
-    from confluent_kafka import KafkaError
+    from confluent_kafka import IsolationLevel, KafkaError
+    from confluent_kafka.admin import AdminClient, OffsetSpec
 
 V = TypeVar("V")
 
@@ -36,6 +38,17 @@ DESYNCHRONISED = "sequence desynchronization"
 """librdkafka's words for a partition without the last messages that Kafka has acknowledged to this producer. The topic was made
 anew, or the end of its log is gone, as with a disk. Before these words stands which partition, around them are its own numbers."""
 
+SETTLE_SECONDS = 5.0
+"""Time after which a topic of which a broker has not heard counts as deleted."""
+
+NOT_HEARD_OF = {"_NOENT", "UNKNOWN_TOPIC_OR_PART", "LEADER_NOT_AVAILABLE"}
+"""Names of the errors about a topic of which a broker has not heard yet. Only time tells it from one that was deleted."""
+
+LEADER_MOVES = {"NOT_LEADER_FOR_PARTITION", "FENCED_LEADER_EPOCH", "UNKNOWN_LEADER_EPOCH", "OFFSET_NOT_AVAILABLE"}
+"""Names of the errors about a partition that has just got its leader, or another one (KIP-207, KIP-320). They pass."""
+
+STEP_SECONDS = 0.2
+
 LOST_ERROR = "returned NULL without setting an exception"
 """Python's words for a C function that has failed and does not say how."""
 
@@ -56,6 +69,36 @@ def was_cut_short(error: KafkaError) -> bool:
 def was_taken_along(error: KafkaError) -> bool:
     """Return True for a request that failed with the login of its connection, and does not tell why that failed."""
     return error.name() == "_AUTHENTICATION" and _TAKEN_ALONG in error.str()
+
+
+def list_offsets(
+    admin: AdminClient,
+    partitions: Iterable[tuple[str, int]],
+    spec: OffsetSpec,
+    isolation: IsolationLevel,
+    *,
+    request_s: float,
+    settle_s: float = SETTLE_SECONDS,
+) -> dict[tuple[str, int], int]:
+    """Return the offset that `spec` means in each partition (topic and number). librdkafka gives up over errors that pass; here the
+    brokers are asked again.
+
+    `request_s` is the longest wait for an answer, `settle_s` the longest wait for a broker to hear of a topic or its leader, in
+    seconds: 0 where the topic may not be there. Errors: KafkaException.
+    """
+    from confluent_kafka import KafkaException, TopicPartition  # who only reads the configuration need not load it
+
+    request = {TopicPartition(*partition): spec for partition in partitions}
+    deadline = time.monotonic() + settle_s
+    while request:
+        futures = admin.list_offsets(request, isolation_level=isolation, request_timeout=request_s)
+        try:
+            return {(asked.topic, asked.partition): int(future.result().offset) for asked, future in futures.items()}
+        except KafkaException as error:
+            if error.args[0].name() not in NOT_HEARD_OF | LEADER_MOVES or time.monotonic() >= deadline:
+                raise
+        time.sleep(STEP_SECONDS)
+    return {}
 
 
 @contextlib.contextmanager

@@ -26,7 +26,13 @@ READING = {
 }
 
 SOON_BACK = {"reconnect.backoff.max.ms": 200}  # a broker that comes back is waited for up to ten seconds by default
-WITHOUT_LEADER = {KafkaError.NOT_LEADER_FOR_PARTITION, KafkaError.LEADER_NOT_AVAILABLE}
+WITHOUT_LEADER = {
+    KafkaError.NOT_LEADER_FOR_PARTITION,
+    KafkaError.LEADER_NOT_AVAILABLE,
+    KafkaError.UNKNOWN_LEADER_EPOCH,
+    KafkaError.FENCED_LEADER_EPOCH,
+    KafkaError.OFFSET_NOT_AVAILABLE,
+}
 """Codes of a partition that was made, or has moved, a moment ago."""
 
 Place = tuple[str, int]

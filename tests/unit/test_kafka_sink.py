@@ -50,3 +50,12 @@ def test_a_standby_sees_that_the_position_belongs_to_another_database(monkeypatc
     monkeypatch.setattr(PositionReader, "read_so_far", lambda _: saved)
     with pytest.raises(ConfigurationError, match="belongs to database elsewhere, not to dashboard"):
         KafkaSink(as_settings(SETTINGS), Owner("ours", "here", 1), Delivered()).look()
+
+
+@pytest.mark.parametrize("code", ["UNKNOWN_TOPIC_OR_PART", "UNKNOWN_LEADER_EPOCH"])
+def test_a_standby_looks_again_where_a_topic_or_its_leader_is_new(code: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(_: PositionReader) -> Saved:
+        raise Outage("not heard of", hint="", component="kafka", code=code)
+
+    monkeypatch.setattr(PositionReader, "read_so_far", fails)
+    assert KafkaSink(as_settings(SETTINGS), Owner("ours", "here", 1), Delivered()).look() is None

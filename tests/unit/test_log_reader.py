@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from confluent_kafka import KafkaError, KafkaException, TopicPartition
 
+from watcher import librdkafka
 from watcher.kafka import log_reader as module
 from watcher.kafka.log_reader import TOPIC_GONE, EndNotReached, LogReader
 
@@ -147,7 +148,7 @@ class ForgetfulAdmin:
 
 def forgetful(monkeypatch: pytest.MonkeyPatch, failures: Iterator[int], **options: Any) -> LogReader:
     monkeypatch.setattr(module, "AdminClient", ForgetfulAdmin)
-    monkeypatch.setattr(module, "STEP_SECONDS", 0.01)
+    monkeypatch.setattr(librdkafka, "STEP_SECONDS", 0.01)
     monkeypatch.setattr(ForgetfulAdmin, "failures", failures)
     return LogReader({}, {}, request_s=1, stall_s=0.05, **options)
 
@@ -160,6 +161,18 @@ def test_a_broker_that_has_not_heard_of_a_new_topic_is_asked_again(monkeypatch: 
 def test_a_topic_that_stays_unknown_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(KafkaException, match="No such entry"):
         forgetful(monkeypatch, repeat(KafkaError._NOENT), settle_s=0.05).ends([HERE])
+
+
+@pytest.mark.parametrize(
+    "code", [KafkaError.NOT_LEADER_FOR_PARTITION, KafkaError.UNKNOWN_LEADER_EPOCH, KafkaError.OFFSET_NOT_AVAILABLE]
+)
+def test_a_broker_that_has_not_heard_of_a_new_leader_is_asked_again(monkeypatch: pytest.MonkeyPatch, code: int) -> None:
+    assert forgetful(monkeypatch, iter([code, code])).ends([HERE]) == {HERE: 7}
+
+
+def test_a_leader_that_stays_unknown_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(KafkaException, match="NOT_LEADER_FOR_PARTITION"):
+        forgetful(monkeypatch, repeat(KafkaError.NOT_LEADER_FOR_PARTITION), settle_s=0.05).ends([HERE])
 
 
 def test_another_error_is_raised_at_once(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,6 +10,8 @@ from typing import Any, Self
 from confluent_kafka import Consumer, IsolationLevel, KafkaError, KafkaException, Message, TopicPartition
 from confluent_kafka.admin import AdminClient, OffsetSpec
 
+from watcher.librdkafka import SETTLE_SECONDS, list_offsets
+
 Record = Message
 Partition = tuple[str, int]
 """Topic, and the partition's number in it."""
@@ -19,12 +21,6 @@ RECORDS_AT_ONCE = 1000
 
 TOPIC_GONE = KafkaError.UNKNOWN_TOPIC_OR_PART
 """Code of the error about a topic that was deleted."""
-
-SETTLE_SECONDS = 5.0
-"""Time after which a topic of which a broker has not heard counts as deleted."""
-
-NOT_HEARD_OF = {"_NOENT", "UNKNOWN_TOPIC_OR_PART", "LEADER_NOT_AVAILABLE"}
-"""Names of the errors about a topic of which a broker has not heard yet. Only time tells it from one that was deleted."""
 
 
 class EndNotReached(KafkaException):
@@ -124,17 +120,7 @@ class LogReader:
         # A consumer's own watermarks stop at the last stable offset.
         isolation: IsolationLevel = IsolationLevel.READ_UNCOMMITTED,
     ) -> dict[Partition, int]:
-        request = {TopicPartition(*partition): spec for partition in partitions}
-        deadline = time.monotonic() + self._settle_s
-        while request:
-            futures = self._admin.list_offsets(request, isolation_level=isolation, request_timeout=self._request_s)
-            try:
-                return {(asked.topic, asked.partition): int(future.result().offset) for asked, future in futures.items()}
-            except KafkaException as error:
-                if error.args[0].name() not in NOT_HEARD_OF or time.monotonic() >= deadline:
-                    raise
-            time.sleep(STEP_SECONDS)
-        return {}
+        return list_offsets(self._admin, partitions, spec, isolation, request_s=self._request_s, settle_s=self._settle_s)
 
     def _assigned(self) -> Consumer:
         """The consumer, made when there is something to read."""

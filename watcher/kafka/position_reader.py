@@ -14,7 +14,7 @@ from confluent_kafka import TIMESTAMP_LOG_APPEND_TIME
 from watcher.config import Settings
 from watcher.errors import Outage
 from watcher.kafka.errors import translated
-from watcher.kafka.log_reader import SETTLE_SECONDS, EndNotReached, LogReader, Partition, Record
+from watcher.kafka.log_reader import EndNotReached, LogReader, Partition, Record
 from watcher.kafka.position import (
     CLAIM_KEY,
     HISTORY_KEY,
@@ -29,6 +29,7 @@ from watcher.kafka.position import (
 )
 from watcher.kafka.position_topic import POSITION_PARTITION
 from watcher.kafka.properties import ErrorCallback, admin_config, reader_config
+from watcher.librdkafka import SETTLE_SECONDS
 from watcher.model import Snapshot
 
 READ_SECONDS = 15.0

@@ -20,10 +20,10 @@ from watcher.config import Settings
 from watcher.config.hosts import differences, told_settings
 from watcher.errors import Outage, PositionLost
 from watcher.kafka.errors import explained
-from watcher.kafka.log_reader import NOT_HEARD_OF
 from watcher.kafka.ownership import Ownership, check_database
 from watcher.kafka.position import VERSION, Stamp
 from watcher.kafka.position_reader import PositionReader
+from watcher.librdkafka import LEADER_MOVES, NOT_HEARD_OF
 from watcher.log import iso
 from watcher.model import Active, Owner
 
@@ -59,7 +59,8 @@ class ActiveWorkers:
         self._last: Active | None = None
 
     def look(self, settings: Settings, ownership: Ownership) -> Active | None:
-        """Look which worker has the watcher; returns None if that is not known, such as before the position topic is there.
+        """Look which worker has the watcher; returns None if that is not known, such as before the position topic is there, or as
+        it gets another leader.
 
         What the position topic tells of earlier messages is noted in `ownership`. Errors: Outage, NotPermitted, CredentialsRefused;
         ConfigurationError if the position belongs to another database, which a takeover would be too late to find out.
@@ -76,7 +77,7 @@ class ActiveWorkers:
         except PositionLost:
             return None
         except Outage as error:
-            if error.code in NOT_HEARD_OF:
+            if error.code in NOT_HEARD_OF | LEADER_MOVES:
                 return None
             raise explained(error, troubles) from error
 

@@ -21,6 +21,7 @@ from watcher.consumer.connection import schema_reader
 from watcher.consumer.delivered import DeliveredMessage, Partition, parse
 from watcher.consumer.kafka_errors import BAD_SETTING, is_refused_login, read_error, read_errors
 from watcher.decoding.places import TopicPlaces
+from watcher.librdkafka import list_offsets
 
 CONNECT_SECONDS = 5.0
 """Time allowed for reaching Kafka, in seconds."""
@@ -158,12 +159,8 @@ class WatcherTopics:
         return {(name, number) for name in mine for number in topics[name].partitions}
 
     def _offsets(self, partitions: Iterable[Partition], spec: OffsetSpec) -> dict[Partition, int]:
-        request = {TopicPartition(*partition): spec for partition in partitions}
-        if not request:
-            return {}
-        futures = self._admin.list_offsets(request, isolation_level=IsolationLevel.READ_COMMITTED, request_timeout=ANSWER_SECONDS)
         with read_errors(self._settings):
-            return {(asked.topic, asked.partition): int(future.result().offset) for asked, future in futures.items()}
+            return list_offsets(self._admin, partitions, spec, IsolationLevel.READ_COMMITTED, request_s=ANSWER_SECONDS)
 
 
 def places_of(settings: Settings) -> TopicPlaces:

@@ -1,4 +1,5 @@
-"""Knowledge of librdkafka's properties and errors, for all modules that make Kafka clients. Imports nothing of the project."""
+"""Knowledge of librdkafka's properties and errors, and of what to do where it gives up too soon, for all modules that make Kafka
+clients. Imports nothing of the project."""
 
 from __future__ import annotations
 

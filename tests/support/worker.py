@@ -19,7 +19,7 @@ from tests.support.records import Record, TopicReader
 from tests.support.waiting import eventually
 
 OPERATIONS = ("insert", "update", "delete", "control")
-START_TIMEOUT_S = 60.0
+START_TIMEOUT_S = 30.0
 STOP_TIMEOUT_S = 20.0
 
 Launch = Callable[..., "WorkerProcess"]

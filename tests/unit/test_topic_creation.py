@@ -32,7 +32,7 @@ class Admin:
 def test_those_that_were_created_are_told_though_others_were_not() -> None:
     told: list[str] = []
     topics = Topics(as_settings(SETTINGS), lambda _: None, told.extend)
-    topics._admin = Admin()  # type: ignore[assignment]  # all that is asked of it
+    topics._admin = Admin()  # type: ignore[assignment]  # a stand-in: creations are all that is asked of it
     with pytest.raises(NotPermitted, match=r"topic no\.1 "):
         topics._create([NewTopic(name, 1, 1) for name in ("a", "no.1", "b", "no.2")])
     assert told == ["a", "b"]

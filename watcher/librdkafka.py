@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
     from confluent_kafka import IsolationLevel, KafkaError
-    from confluent_kafka.admin import AdminClient, OffsetSpec
+    from confluent_kafka.admin import AdminClient, ListOffsetsResultInfo, OffsetSpec
 
 V = TypeVar("V")
 
@@ -80,9 +80,9 @@ def list_offsets(
     *,
     request_s: float,
     settle_s: float = SETTLE_SECONDS,
-) -> dict[tuple[str, int], int]:
-    """Return the offset that `spec` means in each partition (topic and number). librdkafka gives up over errors that pass; here the
-    brokers are asked again.
+) -> dict[tuple[str, int], ListOffsetsResultInfo]:
+    """Return what `spec` means in each partition (topic and number): its `offset` and its `timestamp`. librdkafka gives up over
+    errors that pass; here the brokers are asked again.
 
     `request_s` is the longest wait for an answer, `settle_s` the longest wait for a broker to hear of a topic or its leader, in
     seconds: 0 where the topic may not be there. Errors: KafkaException.
@@ -94,7 +94,7 @@ def list_offsets(
     while request:
         futures = admin.list_offsets(request, isolation_level=isolation, request_timeout=request_s)
         try:
-            return {(asked.topic, asked.partition): int(future.result().offset) for asked, future in futures.items()}
+            return {(asked.topic, asked.partition): future.result() for asked, future in futures.items()}
         except KafkaException as error:
             if error.args[0].name() not in NOT_HEARD_OF | LEADER_MOVES or time.monotonic() >= deadline:
                 raise

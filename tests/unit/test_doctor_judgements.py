@@ -15,12 +15,14 @@ from confluent_kafka.admin import AclOperation
 
 from tests.support.doctoring import as_settings, check_fix
 from tests.support.worker import watcher_settings
+from tests.unit.forgetful_admin import TIMESTAMP_MS, ForgetfulAdmin
+from watcher import librdkafka
 from watcher.doctor.check import Outcome
 from watcher.doctor.clocks import judge_skew
 from watcher.doctor.kafka.cluster import Kafka, _away_from_home, authentication
 from watcher.doctor.kafka.copies import judge_copies
 from watcher.doctor.kafka.lease import judge_lease
-from watcher.doctor.kafka.topics import judge_position_topic, judge_rights, judge_stamp
+from watcher.doctor.kafka.topics import clock, judge_position_topic, judge_rights, judge_stamp
 from watcher.doctor.kafka.transactions import judge_wanted_copies
 from watcher.doctor.mongodb.collections import judge_collections, judge_expiry
 from watcher.doctor.mongodb.database import judge_oplog
@@ -186,6 +188,20 @@ def test_a_slow_answer_is_no_skew() -> None:
 def test_kafkas_clock_shows_only_when_it_is_ahead() -> None:
     assert judge_stamp(-DAY).outcome is OK
     check_fix(judge_stamp(60), WARNING, "1m ahead of", "timedatectl")
+
+
+def test_kafkas_clock_is_asked_for_again_while_a_leader_moves(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(librdkafka, "STEP_SECONDS", 0.01)
+    admin = ForgetfulAdmin({})
+    admin.failures = iter([KafkaError.NOT_LEADER_FOR_PARTITION])
+    kafka: Any = SimpleNamespace(
+        settings=SETTINGS,
+        existing=lambda: [SETTINGS.position_topic],
+        topics=SimpleNamespace(config=lambda _: {"message.timestamp.type": "LogAppendTime"}),
+        admin=admin,
+        now=lambda: TIMESTAMP_MS / 1000 - 60,
+    )
+    check_fix(clock(kafka), WARNING, "1m ahead of", "timedatectl")
 
 
 def topic(replicas: int, in_step: int, leader: int = 1) -> Any:

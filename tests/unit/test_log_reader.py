@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from concurrent.futures import Future
 from dataclasses import dataclass
 from itertools import repeat
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from confluent_kafka import KafkaError, KafkaException, TopicPartition
 
+from tests.unit.forgetful_admin import OFFSET, ForgetfulAdmin
 from watcher import librdkafka
 from watcher.kafka import log_reader as module
 from watcher.kafka.log_reader import TOPIC_GONE, EndNotReached, LogReader
@@ -132,20 +131,6 @@ def test_other_errors_are_raised(log: LogReader, monkeypatch: pytest.MonkeyPatch
         read(log, {HERE: 4}, {HERE: 6})
 
 
-class ForgetfulAdmin:
-    """Knows the topic only after it has failed to find it some times."""
-
-    failures: Iterator[int] = iter(())
-
-    def __init__(self, _: dict[str, Any]) -> None: ...
-
-    def list_offsets(self, request: dict[TopicPartition, Any], **_: Any) -> dict[TopicPartition, Future[Any]]:
-        future = Future[Any]()
-        code = next(self.failures, None)
-        future.set_result(SimpleNamespace(offset=7)) if code is None else future.set_exception(KafkaException(KafkaError(code)))
-        return dict.fromkeys(request, future)
-
-
 def forgetful(monkeypatch: pytest.MonkeyPatch, failures: Iterator[int], **options: Any) -> LogReader:
     monkeypatch.setattr(module, "AdminClient", ForgetfulAdmin)
     monkeypatch.setattr(librdkafka, "STEP_SECONDS", 0.01)
@@ -155,7 +140,7 @@ def forgetful(monkeypatch: pytest.MonkeyPatch, failures: Iterator[int], **option
 
 @pytest.mark.parametrize("code", [KafkaError._NOENT, TOPIC_GONE, KafkaError.LEADER_NOT_AVAILABLE])
 def test_a_broker_that_has_not_heard_of_a_new_topic_is_asked_again(monkeypatch: pytest.MonkeyPatch, code: int) -> None:
-    assert forgetful(monkeypatch, iter([code, code])).ends([HERE]) == {HERE: 7}
+    assert forgetful(monkeypatch, iter([code, code])).ends([HERE]) == {HERE: OFFSET}
 
 
 def test_a_topic_that_stays_unknown_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -167,7 +152,7 @@ def test_a_topic_that_stays_unknown_is_an_error(monkeypatch: pytest.MonkeyPatch)
     "code", [KafkaError.NOT_LEADER_FOR_PARTITION, KafkaError.UNKNOWN_LEADER_EPOCH, KafkaError.OFFSET_NOT_AVAILABLE]
 )
 def test_a_broker_that_has_not_heard_of_a_new_leader_is_asked_again(monkeypatch: pytest.MonkeyPatch, code: int) -> None:
-    assert forgetful(monkeypatch, iter([code, code])).ends([HERE]) == {HERE: 7}
+    assert forgetful(monkeypatch, iter([code, code])).ends([HERE]) == {HERE: OFFSET}
 
 
 def test_a_leader_that_stays_unknown_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:

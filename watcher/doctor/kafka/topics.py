@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Iterable, Mapping
 
-from confluent_kafka import KafkaError, KafkaException, TopicCollection, TopicPartition
+from confluent_kafka import IsolationLevel, KafkaError, KafkaException, TopicCollection
 from confluent_kafka.admin import AclOperation, OffsetSpec
 
 from watcher.doctor.check import Check, Finding, Outcome, failed, not_checked, ok, warning
@@ -16,6 +16,7 @@ from watcher.errors import ConfigurationError, NotPermitted, WatcherError
 from watcher.kafka.destinations import DEFAULT_MESSAGE_MAX_BYTES
 from watcher.kafka.errors import translated
 from watcher.kafka.topics import UnseenTopic
+from watcher.librdkafka import list_offsets
 
 RIGHTS = {AclOperation.WRITE: "Write", AclOperation.READ: "Read", AclOperation.DESCRIBE_CONFIGS: "DescribeConfigs"}
 NO_TOPICS = "because none of the topics exists yet"
@@ -182,10 +183,11 @@ def clock(kafka: Kafka) -> Finding:
     unknown = not_checked("because a broker's time shows only in the positions that it has stamped, and there are none")
     if name not in kafka.existing() or kafka.topics.config(name).get("message.timestamp.type") != "LogAppendTime":
         return unknown
-    partition = TopicPartition(name, 0)
+    only = (name, 0)
     with translated(f"asking for the newest time in {name}"):
-        asked = kafka.admin.list_offsets({partition: OffsetSpec.max_timestamp()}, request_timeout=ANSWER_SECONDS)
-        stamped_ms: int = asked[partition].result().timestamp
+        newest = OffsetSpec.max_timestamp()
+        found = list_offsets(kafka.admin, [only], newest, IsolationLevel.READ_UNCOMMITTED, request_s=ANSWER_SECONDS)
+        stamped_ms = int(found[only].timestamp)
     return judge_stamp(stamped_ms / 1000 - kafka.now()) if stamped_ms > 0 else unknown
 
 

@@ -1,7 +1,7 @@
 """pytest plugin: where the time of a run with pytest-xdist went, as lines before the summary.
 
 A process that runs no test has to wait for its turn (side_by_side.py), or nothing is left for it: then a file that takes long has
-begun too late. A processor that is not busy could take one process more.
+begun too late. A processor that is not busy could take one process more. A high load tells of a machine that is slow, or shared.
 """
 
 from __future__ import annotations
@@ -36,6 +36,15 @@ class Span(NamedTuple):
     stop: float
 
 
+class Sample(NamedTuple):
+    """The machine at a moment, in seconds since 1970: the seconds that all cores together have been busy, and the load average of a
+    minute."""
+
+    moment: float
+    busy: float
+    load: float
+
+
 def pytest_configure(config: pytest.Config) -> None:
     """Only the process that reports sees all the others."""
     if not hasattr(config, "workerinput"):
@@ -48,21 +57,24 @@ class RunReport:
     def __init__(self, clock: Callable[[], float] = time.time) -> None:
         self._clock = clock
         self._spans: list[Span] = []
-        self._samples = [(clock(), processor_seconds())]
+        self._samples = [self._sample()]
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """A part of a test has ended, in one of pytest-xdist's processes."""
         if node := getattr(report, "node", None):
             self._spans.append(Span(files_of(report.nodeid), node.gateway.id, report.start, report.stop))
-            self._samples.append((self._clock(), processor_seconds()))
+            self._samples.append(self._sample())
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         """Tell it, if the run was long enough."""
-        (begin, _), (end, _) = self._samples[0], self._samples[-1]
+        begin, end = self._samples[0].moment, self._samples[-1].moment
         if self._spans and end - begin >= TOLD_FROM_S:
             terminalreporter.section("where the time went")
             for line in (processor_line(self._samples), *process_lines(self._spans, begin, end), *file_lines(self._spans, begin)):
                 terminalreporter.write_line(line)
+
+    def _sample(self) -> Sample:
+        return Sample(self._clock(), processor_seconds(), os.getloadavg()[0])
 
 
 def processor_seconds() -> float:
@@ -71,15 +83,18 @@ def processor_seconds() -> float:
     return float(sum(times) - times.idle - getattr(times, "iowait", 0.0))
 
 
-def processor_line(samples: list[tuple[float, float]]) -> str:
-    """Share of all cores that was busy, whoever made them so; `samples` are pairs of a moment and `processor_seconds`."""
-    end, busy = samples[-1]
+def processor_line(samples: list[Sample]) -> str:
+    """Share of all cores that was busy, whoever made them so, and how many processes wanted them."""
+    last = samples[-1]
 
     def share(since: float) -> float:
-        first, before = next(sample for sample in samples if sample[0] >= since)
-        return (busy - before) / max(end - first, 0.001) / (os.cpu_count() or 1)
+        first = next(sample for sample in samples if sample.moment >= since)
+        return (last.busy - first.busy) / max(last.moment - first.moment, 0.001) / (os.cpu_count() or 1)
 
-    return f"processor: busy {share(samples[0][0]):.0%} of the time, {share(end - END_S):.0%} of the last {END_S:.0f} s"
+    return (
+        f"processor: busy {share(samples[0].moment):.0%} of the time, {share(last.moment - END_S):.0%} of the last {END_S:.0f} s; "
+        f"load up to {max(sample.load for sample in samples):.0f}"
+    )
 
 
 def process_lines(spans: Iterable[Span], begin: float, end: float) -> Iterator[str]:

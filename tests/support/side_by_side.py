@@ -8,14 +8,19 @@ mongods, of which two cores carry one, and those in `connect` a Kafka Connect, w
 The longest files come first, and the short ones of tests/unit fill the gaps at the end, so that all processes end at about the same
 time. In a directory those with the most tests are mostly the longest. Files with tests that are `alone` come last: nobody has to
 wait for them then. What each process did is told at the end, by run_report.py.
+
+On a machine that is slow, or that others use too, four tests side by side can be too many: servers then answer so late that tests
+run into their deadlines. So while the processor is crowded, one test begins after the other.
 """
 
 from __future__ import annotations
 
 import fcntl
+import os
 import tempfile
+import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -37,6 +42,12 @@ LATER = ("faults", "unit")
 LONG_UNIT_TESTS = ("snapshot_model", "large_json", "native_json_pythons", "side_by_side", "packaging", "sharing")
 """Files that are the first of tests/unit, without `test_`. Each takes 6 s of the processor or more: too long to fill a gap at the
 end."""
+
+CROWDED = 10
+"""So many processes for each core, by the load average of the last minute, are too many. Beside four busy loops it is 8 to 11."""
+
+LOOK_S = 0.5
+"""Time between two looks at the load."""
 
 MOST_PROCESSES = 8
 """Among which the servers' ports are divided."""
@@ -105,7 +116,7 @@ class Turns:
     @pytest.hookimpl(wrapper=True, tryfirst=True)  # outside of pytest-timeout's clock
     def pytest_runtest_protocol(self, item: pytest.Item) -> Iterator[None]:
         """One test, with its fixtures."""
-        with turn(self._directory, alone=is_alone(item)):
+        with room(self._directory), turn(self._directory, alone=is_alone(item)):
             return (yield)
 
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
@@ -129,6 +140,29 @@ class Controller:
         """A process has ended; all have used the same kind of broker."""
         if broker := getattr(node, "workeroutput", {}).get("broker"):
             self._config.stash[BROKER_USED] = broker
+
+
+def is_crowded() -> bool:
+    """Return True if more is waiting for the processor than tests should be beside."""
+    return os.getloadavg()[0] > CROWDED * (os.cpu_count() or 1)
+
+
+@contextmanager
+def room(directory: Path, crowded: Callable[[], bool] = is_crowded) -> Iterator[None]:
+    """The right to begin a test: at once, or while the processor is `crowded` for one after the other."""
+    with (directory / "crowd").open("w") as crowd:
+        while crowded() and not _is_locked(crowd.fileno()):
+            time.sleep(LOOK_S)
+        yield
+
+
+def _is_locked(file: int) -> bool:
+    """Lock a file, if nobody else has."""
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 @contextmanager

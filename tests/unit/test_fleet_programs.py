@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Callable
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -14,6 +16,7 @@ from watcher.config import Deployment
 from watcher.config.agent_settings import AgentSettings, LoadedAgent
 from watcher.config.settings import Settings
 from watcher.errors import ExitCode
+from watcher.fleet import files, launch
 from watcher.fleet.changes.config_changes import compare
 from watcher.fleet.changes.digest import load_or_make_key, settings_digest
 from watcher.fleet.changes.formats import FormatChange, format_changes, format_comment
@@ -22,6 +25,7 @@ from watcher.fleet.control import Fleet
 from watcher.fleet.errors import FleetError
 from watcher.fleet.files import ProgramFiles, base_text, check, write_if_changed
 from watcher.fleet.programs import AGENT_START_SECONDS, STOP_WAIT_SECONDS, Program, render, same_worker, with_autostart
+from watcher.private import make_directory
 from watcher.worker.process import DRAIN_SECONDS
 
 KEY = b"k" * 32
@@ -309,3 +313,27 @@ def test_a_fleet_has_an_agent_only_if_it_is_wanted(tmp_path: Path) -> None:
     assert not Fleet(deployment).agent.wanted
     assert not Fleet(deployment, agent=LoadedAgent(AgentSettings(enabled=False))).agent.wanted
     assert Fleet(deployment, agent=LoadedAgent(AgentSettings())).agent.wanted
+
+
+@pytest.mark.parametrize(
+    ("module", "seconds", "begin"),
+    [
+        (files, "_CHECK_TIMEOUT_SECONDS", lambda deployment: check("[program:a]\n", deployment.run_dir)),
+        (launch, "_START_SECONDS", launch.launch),
+    ],
+    ids=["check", "launch"],
+)
+def test_a_machine_that_is_too_slow_is_told(
+    module: ModuleType,
+    seconds: str,
+    begin: Callable[[Deployment], None],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(module, seconds, 0)
+    deployment = Deployment(tmp_path / "conf.d", tmp_path / "run", tmp_path / "log")
+    for directory in (deployment.run_dir, deployment.log_dir):
+        make_directory(directory)
+    with pytest.raises(FleetError, match=r"^supervisord.* longer than 0 s$") as caught:
+        begin(deployment)
+    assert "too busy" in caught.value.hint

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.run_report import RunReport, Span, file_lines, process_lines, processor_line
+from tests.support.run_report import RunReport, Sample, Span, file_lines, process_lines, processor_line
 
 pytestmark = pytest.mark.one_python  # it is about the tests
 
@@ -36,8 +36,8 @@ def test_the_longest_files_come_first() -> None:
 
 def test_the_processor_is_all_cores() -> None:
     cores = os.cpu_count() or 1
-    samples = [(0.0, 0.0), (820.0, 410.0 * cores), (1000.0, 500.0 * cores)]
-    assert processor_line(samples) == "processor: busy 50% of the time, 50% of the last 180 s"
+    samples = [Sample(0.0, 0.0, 1.0), Sample(820.0, 410.0 * cores, 8.2), Sample(1000.0, 500.0 * cores, 4.0)]
+    assert processor_line(samples) == "processor: busy 50% of the time, 50% of the last 180 s; load up to 8"
 
 
 @pytest.mark.parametrize(("seconds", "told"), [(1, False), (100, True)])

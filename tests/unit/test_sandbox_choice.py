@@ -8,6 +8,8 @@ import pytest
 
 from tests.support import apache_kafka
 from tests.support.apache_kafka import choose_broker, obtain
+from watcher.sandbox import kafka
+from watcher.sandbox.binaries import KafkaHome
 from watcher.sandbox.errors import SandboxError
 from watcher.sandbox.kafka import ApacheKafka, NoidaBroker
 
@@ -92,3 +94,11 @@ def test_a_port_can_be_asked_for(java: bool, bin_directory: Path, tmp_path: Path
         install(bin_directory, "mvn", MVN)
 
     assert choose_broker(tmp_path, 9092)[0].port == 9092
+
+
+def test_storage_that_is_not_formatted_in_time(bin_directory: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    install(bin_directory, "java", "#!/bin/sh\nexec /bin/sleep 60\n")
+    monkeypatch.setattr(kafka, "FORMAT_TIMEOUT_S", 0.1)
+    with pytest.raises(SandboxError, match="could not be formatted within") as caught:
+        ApacheKafka(tmp_path, home=KafkaHome(bin_directory / "java", tmp_path)).start()
+    assert "too busy" in caught.value.hint

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import os
 import threading
+from collections import Counter
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import pytest
 
-from tests.support.side_by_side import LONG_UNIT_TESTS, MOST_PROCESSES, ports_of, turn
+from tests.support import side_by_side
+from tests.support.side_by_side import CROWDED, LONG_UNIT_TESTS, MOST_PROCESSES, is_crowded, ports_of, room, turn
 from tests.support.waiting import eventually
 from watcher.sandbox import process
 
@@ -29,17 +32,19 @@ def run(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Run:
 
 
 class Taking(threading.Thread):
-    """Somebody who waits for a turn, and gives it back when told."""
+    """Somebody who waits for a turn, and gives it back when told. `taken` gives another right to wait for."""
 
-    def __init__(self, directory: Path, *, alone: bool = False) -> None:
+    def __init__(
+        self, directory: Path, *, alone: bool = False, taken: Callable[[], AbstractContextManager[None]] | None = None
+    ) -> None:
         super().__init__(daemon=True)
-        self._directory, self._alone = directory, alone
+        self._taken = taken or (lambda: turn(directory, alone=alone))
         self.has_it = threading.Event()
         self.enough = threading.Event()
         self.start()
 
     def run(self) -> None:
-        with turn(self._directory, alone=self._alone):
+        with self._taken():
             self.has_it.set()
             self.enough.wait(20)
 
@@ -70,6 +75,42 @@ def test_one_that_is_alone_waits_for_those_who_run_and_keeps_others_away(tmp_pat
     alone.end()
     assert later.has_it.wait(20)
     later.end()
+
+
+def test_while_the_processor_is_crowded_one_test_begins_after_the_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(side_by_side, "LOOK_S", 0.01)
+    looks, crowd = Counter[str](), threading.Event()
+
+    def taking(name: str) -> Taking:
+        def crowded() -> bool:
+            looks[name] += 1
+            return crowd.is_set()
+
+        return Taking(tmp_path, taken=lambda: room(tmp_path, crowded))
+
+    begun_before = taking("before")
+    assert begun_before.has_it.wait(20)
+    crowd.set()
+    first = taking("first")
+    assert first.has_it.wait(20)
+    second, third = taking("second"), taking("third")
+    eventually(lambda: looks["second"] > 2 and looks["third"] > 2)
+    assert not second.has_it.is_set()
+    assert not third.has_it.is_set()
+    first.end()
+    eventually(lambda: second.has_it.is_set() != third.has_it.is_set())
+    crowd.clear()
+    for taker in (second, third):
+        assert taker.has_it.wait(20)
+    for taker in (begun_before, second, third):
+        taker.end()
+
+
+@pytest.mark.parametrize(("load", "crowded"), [(CROWDED - 1, False), (CROWDED + 1, True)])
+def test_crowded_is_a_load_of_each_core(load: int, crowded: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "cpu_count", lambda: 3)
+    monkeypatch.setattr(os, "getloadavg", lambda: (3.0 * load, 0.0, 0.0))
+    assert is_crowded() == crowded
 
 
 def _locks_waited_for() -> int:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 from watcher.errors import DISK_FULL, NotPermitted, WatcherError
@@ -27,6 +29,15 @@ class NotRunning(FleetError):
 
 class NotReachable(FleetError, NotPermitted):
     """The fleet belongs to another user."""
+
+
+@contextlib.contextmanager
+def in_time(what: str) -> Iterator[None]:
+    """Raise FleetError if the child process inside does not end in time; `what` it does begins a sentence."""
+    try:
+        yield
+    except subprocess.TimeoutExpired as error:
+        raise FleetError(f"{what} takes longer than {error.timeout:.0f} s", hint="if this machine is too busy, try again") from None
 
 
 def closed_to_us(place: Path) -> NotReachable:

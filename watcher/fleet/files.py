@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from importlib.resources import files
 from pathlib import Path
 
-from watcher.fleet.errors import FleetError
+from watcher.fleet.errors import FleetError, in_time
 from watcher.private import FILE_MODE, make_directory, naming, replace_file
 
 _CHECK = "import sys; from supervisor.options import ServerOptions; ServerOptions().realize(['-c', sys.argv[1]])"
@@ -64,14 +64,15 @@ def check(text: str, directory: Path) -> None:
         with naming(directory):
             file.write("[supervisord]\n" + text)
             file.flush()
-        result = subprocess.run(
-            [sys.executable, "-c", _CHECK, file.name],
-            capture_output=True,
-            text=True,
-            stdin=subprocess.DEVNULL,
-            timeout=_CHECK_TIMEOUT_SECONDS,
-            check=False,
-        )
+        with in_time("supervisord's check of the generated program"):
+            result = subprocess.run(
+                [sys.executable, "-c", _CHECK, file.name],
+                capture_output=True,
+                text=True,
+                stdin=subprocess.DEVNULL,
+                timeout=_CHECK_TIMEOUT_SECONDS,
+                check=False,
+            )
     if result.returncode:
         reason = result.stderr.strip().splitlines()[:1] or ["no reason given"]
         raise FleetError(f"supervisord would not accept the generated program: {reason[0]}")

@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 from watcher.config.deployment import SUPERVISORD, Deployment
-from watcher.fleet.errors import FleetError, NotReachable, NotRunning, closed_to_us
+from watcher.fleet.errors import FleetError, NotReachable, NotRunning, closed_to_us, in_time
 from watcher.fleet.files import base_text, write_if_changed
 from watcher.fleet.lost import lost_supervisord
 from watcher.fleet.polling import is_still, wait_for
@@ -93,17 +93,18 @@ def command(deployment: Deployment, *options: str) -> list[str]:
 def launch(deployment: Deployment) -> None:
     """Start supervisord as a daemon and wait until it answers. Raises FleetError with supervisord's own reason."""
     check_writable(deployment)
-    result = subprocess.run(
-        command(deployment),
-        cwd=deployment.run_dir,
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        timeout=_START_SECONDS,
-        check=False,
-        umask=umask_in(deployment.log_dir),
-        start_new_session=True,  # Ctrl-C is for us alone: it would leave supervisord half started
-    )
+    with in_time("supervisord's start"):
+        result = subprocess.run(
+            command(deployment),
+            cwd=deployment.run_dir,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=_START_SECONDS,
+            check=False,
+            umask=umask_in(deployment.log_dir),
+            start_new_session=True,  # Ctrl-C is for us alone: it would leave supervisord half started
+        )
     if result.returncode:
         raise FleetError(f"supervisord did not start: {_reason(result.stderr)}", hint=f"see {deployment.log_file(SUPERVISORD)}")
     if not wait_for(Supervisord(deployment.supervisord_socket).is_running, _START_SECONDS):

@@ -214,7 +214,16 @@ class ApacheKafka(Broker):
     def _format(self) -> None:
         arguments = ("format", "--config", self._config, "--cluster-id", CLUSTER_ID, "--ignore-formatted")
         command = self._java("kafka.tools.StorageTool", *arguments, options=["-Xmx128m"])
-        done = subprocess.run(command, capture_output=True, text=True, timeout=FORMAT_TIMEOUT_S, cwd=self.directory, check=False)
+        try:
+            done = subprocess.run(
+                command, capture_output=True, text=True, timeout=FORMAT_TIMEOUT_S, cwd=self.directory, check=False
+            )
+        except subprocess.TimeoutExpired:
+            shutil.rmtree(self._data, ignore_errors=True)
+            raise SandboxError(
+                f"Apache Kafka's storage could not be formatted within {FORMAT_TIMEOUT_S:.0f} s.",
+                hint="if this machine is too busy, try again",
+            ) from None
         if done.returncode != 0:
             shutil.rmtree(self._data, ignore_errors=True)
             raise SandboxError("Apache Kafka's storage could not be formatted.", hint=(done.stderr or done.stdout).strip())

@@ -49,12 +49,16 @@ CROWDED = 10
 LOOK_S = 0.5
 """Time between two looks at the load."""
 
+PORTS = range(10_000, 19_000)
+"""The ports of the tests' own servers. A program that a test starts, such as the demo, chooses from the sandbox's own: otherwise it
+could take that of a server which is down for a moment."""
+
 MOST_PROCESSES = 8
-"""Among which the servers' ports are divided."""
+"""Among which these ports are divided."""
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Declare the mark, and in one of pytest-xdist's processes begin to take turns."""
+    """Declare the mark, choose the ports, and in one of pytest-xdist's processes begin to take turns."""
     config.addinivalue_line("markers", f"{ALONE}: no other test runs at the same time, for it measures")
     if worker := getattr(config, "workerinput", None):
         process.PORTS = ports_of(int(worker["workerid"].removeprefix("gw")))
@@ -62,14 +66,15 @@ def pytest_configure(config: pytest.Config) -> None:
         directory.mkdir(exist_ok=True)
         config.pluginmanager.register(Turns(directory), "turns")
     else:
+        process.PORTS = PORTS
         config.option.loadscopereorder = False  # else the files with the most tests would come first, which are the fastest
         config.pluginmanager.register(Controller(config), "side-by-side-controller")
 
 
 def ports_of(number: int) -> range:
     """The ports of one process' servers: of two that looked at the same time, each could find the same one free."""
-    share = len(process.PORTS) // MOST_PROCESSES
-    start = process.PORTS.start + number % MOST_PROCESSES * share
+    share = len(PORTS) // MOST_PROCESSES
+    start = PORTS.start + number % MOST_PROCESSES * share
     return range(start, start + share)
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 import threading
 from collections import Counter
 from collections.abc import Callable
@@ -14,7 +16,6 @@ import pytest
 from tests.support import side_by_side
 from tests.support.side_by_side import CROWDED, LONG_UNIT_TESTS, MOST_PROCESSES, is_crowded, ports_of, room, turn
 from tests.support.waiting import eventually
-from watcher.sandbox import process
 
 pytest_plugins = ["pytester"]
 pytestmark = pytest.mark.one_python  # it is about the tests
@@ -120,8 +121,14 @@ def _locks_waited_for() -> int:
 
 def test_each_process_has_ports_of_its_own() -> None:
     shares = [ports_of(number) for number in range(MOST_PROCESSES)]
-    assert sum(map(len, shares)) <= len(process.PORTS)
     assert len({port for share in shares for port in share}) == sum(map(len, shares))
+
+
+def test_no_program_that_a_test_starts_takes_the_port_of_a_server_that_is_down_for_a_moment() -> None:
+    ask = "from watcher.sandbox.process import PORTS; print(PORTS.start, PORTS.stop)"
+    told = subprocess.run([sys.executable, "-c", ask], capture_output=True, text=True, check=True, timeout=60).stdout
+    theirs = range(*map(int, told.split()))
+    assert not any(port in theirs for number in range(MOST_PROCESSES) for port in ports_of(number))
 
 
 def test_the_mark_holds_with_xdist(pytester: pytest.Pytester, run: Run) -> None:

@@ -19,6 +19,7 @@ from pymongo.database import Database
 
 from tests.support.fault_matrix import FaultReport
 from tests.support.lacking import Summary, summary
+from tests.support.mongodb_transactions import in_transaction
 from tests.support.waiting import eventually
 from tests.support.worker import Inbox, Launch, WorkerProcess, watcher_settings
 from watcher.sandbox.kafka import Broker
@@ -188,10 +189,12 @@ def test_where_the_server_splits(
     worker.reached()
     expected = []
     for number in range(4):
-        with splitting.client.start_session() as session, session.start_transaction():
-            splitting.files.insert_one({"_id": f"{number} first"}, session=session)
-            splitting.files.update_one({"_id": "large"}, {"$inc": {"n": 1}}, session=session)
-            splitting.files.insert_one({"_id": f"{number} last"}, session=session)
+        in_transaction(
+            splitting.client,
+            lambda session, number=number: splitting.files.insert_one({"_id": f"{number} first"}, session=session),
+            lambda session: splitting.files.update_one({"_id": "large"}, {"$inc": {"n": 1}}, session=session),
+            lambda session, number=number: splitting.files.insert_one({"_id": f"{number} last"}, session=session),
+        )
         expected += [("insert", f"{number} first", None), *lacking("update", "large", TOO_LARGE_FOR_KAFKA)]
         expected.append(("insert", f"{number} last", None))
         time.sleep(rng.uniform(0, 0.5))  # in the middle, most likely

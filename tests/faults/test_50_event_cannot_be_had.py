@@ -11,14 +11,17 @@ from __future__ import annotations
 
 import time
 import uuid
+from collections.abc import Callable
 from random import Random
 from typing import Any
 
 import pytest
+from pymongo.client_session import ClientSession
 from pymongo.database import Database
 
 from tests.support.fault_matrix import FaultReport
 from tests.support.lacking import Summary, summary
+from tests.support.mongodb_transactions import in_transaction
 from tests.support.waiting import eventually
 from tests.support.worker import Inbox, Launch
 
@@ -54,6 +57,14 @@ def wrote_large_documents(db: Db, *ids: Any) -> None:
         db.files.insert_one({"_id": _id, "a": LARGE})
 
 
+def inserted(db: Db, _id: Any) -> Callable[[ClientSession], object]:
+    return lambda session: db.files.insert_one({"_id": _id}, session=session)
+
+
+def grown(db: Db, _id: Any) -> Callable[[ClientSession], object]:
+    return lambda session: db.files.update_one({"_id": _id}, {"$inc": {"n": 1}}, session=session)
+
+
 def test_ids_of_any_kind(launch: Launch, settings: Document, inbox: Inbox, db: Db, fault_report: FaultReport) -> None:
     db.files.insert_many([{"_id": _id} for _id in IDS])
     worker = launch(settings)
@@ -84,14 +95,9 @@ def test_inside_transactions(
     expected: list[Summary] = []
     for number in range(4):
         names = [rng.choice([*ids, f"{number} {each}"]) for each in range(5)]
-        with db.client.start_session() as session, session.start_transaction():
-            for _id in names:
-                if _id in ids:
-                    db.files.update_one({"_id": _id}, {"$inc": {"n": 1}}, session=session)
-                    expected += lacking(_id, "fullDocumentBeforeChange")
-                else:
-                    db.files.insert_one({"_id": _id}, session=session)
-                    expected.append(("insert", _id, None))
+        in_transaction(db.client, *(grown(db, _id) if _id in ids else inserted(db, _id) for _id in names))
+        for _id in names:
+            expected += lacking(_id, "fullDocumentBeforeChange") if _id in ids else [("insert", _id, None)]
         db.files.insert_one({"_id": f"after {number}"})
         expected.append(("insert", f"after {number}", None))
     for _ in range(kills):
@@ -128,9 +134,11 @@ def test_the_policy_fail(launch: Launch, settings: Document, inbox: Inbox, db: D
     worker = launch(settings)
     worker.reached()
     assert worker.stop() == 0
-    with db.client.start_session() as session, session.start_transaction():
-        db.files.insert_one({"_id": "before"}, session=session)
-        db.files.update_one({"_id": _id}, {"$set": {"a": LARGE}}, session=session)
+    in_transaction(
+        db.client,
+        inserted(db, "before"),
+        lambda session: db.files.update_one({"_id": _id}, {"$set": {"a": LARGE}}, session=session),
+    )
     strict = launch(settings | {"on_large_event": "fail"})
     assert strict.wait() == UNDELIVERABLE
     error = strict.status["lastError"]

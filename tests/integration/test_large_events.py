@@ -16,6 +16,7 @@ from pymongo.client_session import ClientSession
 from pymongo.database import Database
 
 from tests.support.mongodb_faults import failing
+from tests.support.mongodb_transactions import in_transaction
 from tests.support.streams import decoded, id_of, opened, read_after, read_until, stream_settings
 from tests.support.waiting import eventually
 from watcher.config import Settings
@@ -69,12 +70,6 @@ def summary(events: list[Document]) -> list[tuple[str, Any, list[str]]]:
     return [(event["operationType"], id_of(event), event.get("missing", [])) for event in events]
 
 
-def in_transaction(db: Db, *writes: Callable[[ClientSession], object]) -> None:
-    with db.client.start_session() as session, session.start_transaction():
-        for write in writes:
-            write(session)
-
-
 def grow(db: Db, _id: Any) -> Callable[[ClientSession | None], object]:
     """Makes an event of 18 MB and more: two documents of 9 MB."""
     return lambda session: db.files.update_one({"_id": _id}, {"$inc": {"n": 1}}, session=session)
@@ -114,7 +109,7 @@ TRANSACTIONS = {
 def test_inside_a_transaction(what: list[str], mongo: ReplicaSet, files: Db, start: Callable[[], ResumeToken]) -> None:
     files.files.insert_one({"_id": "large", "text": LARGE})
     token = start()
-    in_transaction(files, *(grow(files, _id) if _id == "large" else insert(files, _id) for _id in what))
+    in_transaction(files.client, *(grow(files, _id) if _id == "large" else insert(files, _id) for _id in what))
     insert(files, "after")(None)
     expected = [("update", _id, DOCUMENTS) if _id == "large" else ("insert", _id, []) for _id in what]
     events = read_after(stream_settings(mongo, files.name, **IMAGES), token, "after")
@@ -234,7 +229,7 @@ def test_a_server_that_splits_gives_everything(splitting: Db, splitting_mongo: R
     token = Timeline(settings).now()
     splitting.files.insert_one({"_id": "large", "text": LARGE, "n": 0})
     grow(splitting, "large")(None)
-    in_transaction(splitting, insert(splitting, 1), grow(splitting, "large"), grow(splitting, "large"), insert(splitting, 2))
+    in_transaction(splitting.client, insert(splitting, 1), grow(splitting, "large"), grow(splitting, "large"), insert(splitting, 2))
     insert(splitting, "end")(None)
     events = read_after(settings, token, "end")
     assert summary(events) == [
@@ -285,7 +280,7 @@ def test_any_mixture(mongo: ReplicaSet, files: Db, start: Callable[[], ResumeTok
         names = [_id or f"small {number} {each}" for each, _id in enumerate(chosen)]
         writes = [grow(files, _id) if _id.startswith("large") else insert(files, _id) for _id in names]
         if rng.random() < 0.5:
-            in_transaction(files, *writes)
+            in_transaction(files.client, *writes)
         else:
             for write in writes:
                 write(None)

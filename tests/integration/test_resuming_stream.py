@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from typing import Any
 
 import pytest
 from pymongo import MongoClient
+from pymongo.client_session import ClientSession
 from pymongo.database import Database
 
 from tests.support.mongodb_faults import roll_oplog_over
+from tests.support.mongodb_transactions import in_transaction
 from tests.support.streams import decoded, id_of, opened, read_after, read_until, stream_settings
 from watcher.config import Settings
 from watcher.errors import PositionLost
@@ -110,14 +112,16 @@ def test_an_idle_stream_is_gone_on_with_when_the_first_event_comes(mongo: Replic
         assert ids(read_until(stream, 1)) == [1]
 
 
+def inserted(db: Db, number: int) -> Callable[[ClientSession], object]:
+    return lambda session: (db.orders if number % 2 else db.users).insert_one({"_id": number}, session=session)
+
+
 def test_a_position_within_a_transaction(mongo: ReplicaSet, database: str, db: Db) -> None:
     wide, narrow = stream_settings(mongo, database), stream_settings(mongo, database, exclude_collections=["orders"])
     db.orders.insert_one({"_id": "not in it"})
     db.users.insert_one({"_id": "neither"})
     start = now(wide)
-    with db.client.start_session() as session, session.start_transaction():
-        for number in range(6):
-            (db.orders if number % 2 else db.users).insert_one({"_id": number}, session=session)
+    in_transaction(db.client, *(inserted(db, number) for number in range(6)))
     db.users.insert_one({"_id": "end"})
     for number in range(6):
         token = position_after(wide, db, number, start)
@@ -221,9 +225,7 @@ def test_a_position_of_before_an_upgrade(splitting: Db, splitting_mongo: Replica
     """A server that cannot split writes its tokens in another version, as this one does where it is not asked to split."""
     splitting.orders.insert_one({"_id": 0})
     with splitting.watch() as plain:
-        with splitting.client.start_session() as session, session.start_transaction():
-            for number in range(1, 6):
-                (splitting.orders if number % 2 else splitting.users).insert_one({"_id": number}, session=session)
+        in_transaction(splitting.client, *(inserted(splitting, number) for number in range(1, 6)))
         tokens = [next(plain)["_id"] for _ in range(5)]
     splitting.users.insert_one({"_id": "end"})
     narrow = stream_settings(splitting_mongo, splitting.name, watch_collections=["users"])

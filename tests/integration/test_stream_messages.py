@@ -12,6 +12,7 @@ from bson import Binary, Decimal128, Int64, ObjectId, UuidRepresentation
 from confluent_kafka.admin import AdminClient, NewTopic
 from pymongo.database import Database
 
+from tests.support.mongodb_transactions import in_transaction
 from tests.support.records import read_messages
 from tests.support.worker import Inbox, Launch
 from watcher.sandbox.kafka import Broker
@@ -146,17 +147,13 @@ def test_a_transaction_over_several_collections_arrives_whole_and_in_order(
     for name in ("users", "branches"):
         db.create_collection(name)
     launch(settings).reached()
-    with db.client.start_session() as session:
-        with session.start_transaction():
-            for number in range(50):
-                db.users.insert_one({"_id": number}, session=session)
-                db.branches.insert_one({"_id": number}, session=session)
-        with session.start_transaction():
-            db.users.delete_one({"_id": 1}, session=session)
-            session.abort_transaction()
+    written = [(name, number) for number in range(50) for name in ("users", "branches")]
+    in_transaction(db.client, lambda session: [db[name].insert_one({"_id": number}, session=session) for name, number in written])
+    with db.client.start_session() as session, session.start_transaction():
+        db.users.delete_one({"_id": 1}, session=session)
+        session.abort_transaction()
     db.users.insert_one({"_id": "last"})
     messages = inbox.messages(101)
-    written = [(name, number) for number in range(50) for name in ("users", "branches")]
     assert [(m["collection"], m["documentKey"]["_id"]) for m in messages] == [*written, ("users", "last")]
 
 

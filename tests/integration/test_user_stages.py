@@ -12,6 +12,7 @@ import pytest
 from pymongo import MongoClient
 from pymongo.database import Database
 
+from tests.support.mongodb_transactions import in_transaction
 from tests.support.streams import decoded, id_of, opened, read_after, read_until, stream_settings
 from watcher.config.mongodb.stages import CHECKS, NEEDED
 from watcher.errors import ConfigurationError
@@ -181,10 +182,11 @@ def test_a_narrowed_filter_keeps_the_position(narrowed: Document, mongo: Replica
     wide = stream_settings(mongo, database)
     start = Timeline(wide).now()
     db.users.insert_one({"_id": 0})
-    with db.client.start_session() as session, session.start_transaction():
-        for number in (1, 2, 3):
-            db.orders.insert_one({"_id": number, "status": "open"}, session=session)
-        db.users.replace_one({"_id": 0}, {"status": "paid"}, session=session)
+    in_transaction(
+        db.client,
+        lambda session: db.orders.insert_many([{"_id": number, "status": "open"} for number in (1, 2, 3)], session=session),
+        lambda session: db.users.replace_one({"_id": 0}, {"status": "paid"}, session=session),
+    )
     token = next(event["_id"] for event in read_after(wide, start, 3) if id_of(event) == 2)
     db.users.replace_one({"_id": 0}, {"status": "paid", "n": 1})
     db.users.update_one({"_id": 0}, {"$set": {"status": "paid", "last": True}})
@@ -281,9 +283,8 @@ def divided(mongo: ReplicaSet, database: str, db: Db, policy: str) -> Iterator[B
     db.orders.insert_many([{"_id": 1, "n": 2}, {"_id": 2, "n": 0}, {"_id": 3, "n": 0}, {"_id": "bad", "n": "text"}])
     db.create_collection("other")
     db.drop_collection("other")
-    with db.client.start_session() as session, session.start_transaction():
-        for _id, n in ((4, 0), ("bad 2", "text"), ("bad 3", "text"), (5, 4)):
-            db.orders.insert_one({"_id": _id, "n": n}, session=session)
+    several = ((4, 0), ("bad 2", "text"), ("bad 3", "text"), (5, 4))
+    in_transaction(db.client, lambda session: db.orders.insert_many([{"_id": _id, "n": n} for _id, n in several], session=session))
     db.orders.insert_many([{"_id": 6, "n": 0}, {"_id": "bad 4", "n": "text"}])
     with opened(settings, start) as stream:
         for _ in range(40):

@@ -15,6 +15,7 @@ from bson.raw_bson import RawBSONDocument
 from pymongo import MongoClient
 from pymongo.database import Database
 
+from tests.support.mongodb_transactions import in_transaction
 from tests.unit.bson_types import TYPES, raw_document
 
 Documents = Database[dict[str, Any]]
@@ -109,10 +110,12 @@ def _of_images(db: Documents) -> Iterator[None]:
 
 
 def _in_transactions(client: MongoClient[dict[str, Any]], db: Documents) -> Iterator[None]:
-    with client.start_session() as session, session.start_transaction():
-        db["orders"].insert_many([{"_id": number, "n": number} for number in range(3)], session=session)
-        db["orders"].update_one({"_id": 1}, {"$inc": {"n": 10}}, session=session)
-        db["orders"].delete_one({"_id": 2}, session=session)
+    in_transaction(
+        client,
+        lambda session: db["orders"].insert_many([{"_id": number, "n": number} for number in range(3)], session=session),
+        lambda session: db["orders"].update_one({"_id": 1}, {"$inc": {"n": 10}}, session=session),
+        lambda session: db["orders"].delete_one({"_id": 2}, session=session),
+    )
     yield
 
 

@@ -24,6 +24,7 @@ from pymongo.collection import Collection
 from pymongo.database import Database
 
 from tests.support.kafka_connect import KafkaConnect
+from tests.support.mongodb_transactions import in_transaction
 from tests.support.peer_writes import IDS, OID
 from tests.support.records import end_offsets
 from tests.support.sink_docs import SinkExample, sink_example
@@ -125,9 +126,11 @@ def change(items: Collection[Document], case: Case, rng: Random) -> None:
 def update_and_delete(client: MongoClient[Document], items: Collection[Document]) -> None:
     """Change a document that is gone when it is looked up, since all of a transaction comes at once."""
     items.insert_one({"_id": "soon gone", "v": 1})
-    with client.start_session() as session, session.start_transaction():
-        items.update_one({"_id": "soon gone"}, {"$set": {"v": 2}}, session=session)
-        items.delete_one({"_id": "soon gone"}, session=session)
+    in_transaction(
+        client,
+        lambda session: items.update_one({"_id": "soon gone"}, {"$set": {"v": 2}}, session=session),
+        lambda session: items.delete_one({"_id": "soon gone"}, session=session),
+    )
 
 
 def content(db: Database[Document], form: Callable[[bytes], Any]) -> list[Any]:

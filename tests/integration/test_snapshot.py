@@ -93,29 +93,29 @@ def test_a_worker_after_the_initial_snapshot_says_nothing_of_one(
 def test_the_status_tells_how_far_it_is_and_the_allowed_rate_is_held(
     launch: Launch, initial: dict[str, Any], inbox: Inbox, db: Database[Any]
 ) -> None:
-    db.orders.insert_many([{"_id": number} for number in range(500)])
-    db.users.insert_many([{"_id": number} for number in range(13_500)])
-    worker = launch(initial | {"snapshot_documents_per_second": 1000})  # which a busy machine can do, too
+    db.orders.insert_many([{"_id": number} for number in range(ORDERS)])
+    db.users.insert_many([{"_id": number} for number in range(USERS)])
+    worker = launch(initial | {"snapshot_documents_per_second": RATE})
     worker.reached()
     statuses = [eventually(lambda least=least: delivered(worker.status, least), 60) or {} for least in MOMENTS]
     rates = [rate(*between) for between in zip(statuses, statuses[3:], strict=False)]
-    assert max(rates) == pytest.approx(1000, rel=0.05)  # others may have had to wait for the processor
+    assert max(rates) == pytest.approx(RATE, rel=0.05)  # others may have had to wait for the processor
     snapshot = statuses[3]["snapshot"]
-    told_rate, left = snapshot["documentsPerSecond"], 14_000 - snapshot["documents"]
-    assert 500 < told_rate < 1050  # on average since the beginning, when none came yet
+    told_rate, left = snapshot["documentsPerSecond"], ORDERS + USERS - snapshot["documents"]
+    assert RATE / 2 < told_rate < 1.05 * RATE  # on average since the beginning, when none came yet
     assert snapshot["secondsLeft"] == pytest.approx(left / told_rate, abs=0.1)
     assert (snapshot["state"], snapshot["collection"], snapshot["collections"]) == ("running", "users", 2)
-    assert (snapshot["collectionsDone"], snapshot["estimate"], snapshot["collectionEstimate"]) == (1, 14_000, 13_500)
+    assert (snapshot["collectionsDone"], snapshot["estimate"], snapshot["collectionEstimate"]) == (1, ORDERS + USERS, USERS)
     messages = completed(inbox)
     ended = eventually(lambda: snapshot if (snapshot := worker.status["snapshot"])["state"] == "completed" else None) or {}
-    assert (ended["documents"], ended["error"], ended["id"]) == (14_000, None, messages[0]["snapshot"])
+    assert (ended["documents"], ended["error"], ended["id"]) == (ORDERS + USERS, None, messages[0]["snapshot"])
     assert worker.stop() == 0
     told = [(line["event"], line.get("collection"), line["documents"]) for line in worker.log if "snapshot" in line]
     assert told == [
         ("the snapshot begins", None, 0),
-        ("the collection is copied", "orders", 500),
-        ("the collection is copied", "users", 13_500),
-        ("the snapshot is completed", None, 14_000),
+        ("the collection is copied", "orders", ORDERS),
+        ("the collection is copied", "users", USERS),
+        ("the snapshot is completed", None, ORDERS + USERS),
     ]
     assert worker.status["snapshot"] == ended
     worker.start()
@@ -123,7 +123,12 @@ def test_the_status_tells_how_far_it_is_and_the_allowed_rate_is_held(
     eventually(lambda: worker.status["snapshot"] == ended)
 
 
-MOMENTS = (1000, 3500, 6000, 8000, 10_500, 13_000)
+RATE = 300
+"""Documents a second that also a slow machine can do."""
+
+ORDERS, USERS = RATE // 2, 27 * RATE // 2
+
+MOMENTS = tuple(int(seconds * RATE) for seconds in (1, 3.5, 6, 8, 10.5, 13))
 """Delivered documents at which the status is read."""
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from datetime import datetime
 from typing import Any
 
 import pytest
@@ -88,63 +87,6 @@ def test_a_worker_after_the_initial_snapshot_says_nothing_of_one(
     assert worker.stop() == 0
     second_life = worker.log[max(place for place, line in enumerate(worker.log) if line["event"] == "starting") :]
     assert not [line for line in second_life if "snapshot" in line["event"]]
-
-
-def test_the_status_tells_how_far_it_is_and_the_allowed_rate_is_held(
-    launch: Launch, initial: dict[str, Any], inbox: Inbox, db: Database[Any]
-) -> None:
-    db.orders.insert_many([{"_id": number} for number in range(ORDERS)])
-    db.users.insert_many([{"_id": number} for number in range(USERS)])
-    worker = launch(initial | {"snapshot_documents_per_second": RATE})
-    worker.reached()
-    statuses = [eventually(lambda least=least: delivered(worker.status, least), 60) or {} for least in MOMENTS]
-    rates = [rate(*between) for between in zip(statuses, statuses[3:], strict=False)]
-    assert max(rates) == pytest.approx(RATE, rel=0.05)  # others may have had to wait for the processor
-    snapshot = statuses[3]["snapshot"]
-    told_rate, left = snapshot["documentsPerSecond"], ORDERS + USERS - snapshot["documents"]
-    assert RATE / 2 < told_rate < 1.05 * RATE  # on average since the beginning, when none came yet
-    assert snapshot["secondsLeft"] == pytest.approx(left / told_rate, abs=0.1)
-    assert (snapshot["state"], snapshot["collection"], snapshot["collections"]) == ("running", "users", 2)
-    assert (snapshot["collectionsDone"], snapshot["estimate"], snapshot["collectionEstimate"]) == (1, ORDERS + USERS, USERS)
-    messages = completed(inbox)
-    ended = eventually(lambda: snapshot if (snapshot := worker.status["snapshot"])["state"] == "completed" else None) or {}
-    assert (ended["documents"], ended["error"], ended["id"]) == (ORDERS + USERS, None, messages[0]["snapshot"])
-    assert worker.stop() == 0
-    told = [(line["event"], line.get("collection"), line["documents"]) for line in worker.log if "snapshot" in line]
-    assert told == [
-        ("the snapshot begins", None, 0),
-        ("the collection is copied", "orders", ORDERS),
-        ("the collection is copied", "users", USERS),
-        ("the snapshot is completed", None, ORDERS + USERS),
-    ]
-    assert worker.status["snapshot"] == ended
-    worker.start()
-    worker.reached()
-    eventually(lambda: worker.status["snapshot"] == ended)
-
-
-RATE = 300
-"""Documents a second that also a slow machine can do."""
-
-ORDERS, USERS = RATE // 2, 27 * RATE // 2
-
-MOMENTS = tuple(int(seconds * RATE) for seconds in (1, 3.5, 6, 8, 10.5, 13))
-"""Delivered documents at which the status is read."""
-
-
-def rate(first: dict[str, Any], last: dict[str, Any]) -> float:
-    """Documents a second between two statuses."""
-    seconds = (at(last["updatedAt"]) - at(first["updatedAt"])).total_seconds()
-    return (last["snapshot"]["documents"] - first["snapshot"]["documents"]) / seconds
-
-
-def delivered(status: dict[str, Any], least: int) -> dict[str, Any] | None:
-    """The worker's status, once so many of a snapshot's documents are delivered."""
-    return status if status.get("snapshot") and status["snapshot"]["documents"] >= least else None
-
-
-def at(moment: str) -> datetime:
-    return datetime.fromisoformat(moment)
 
 
 def test_a_query_that_fails_on_a_document_ends_the_snapshot_and_not_the_stream(

@@ -120,8 +120,7 @@ class LogReader:
         # A consumer's own watermarks stop at the last stable offset.
         isolation: IsolationLevel = IsolationLevel.READ_UNCOMMITTED,
     ) -> dict[Partition, int]:
-        found = list_offsets(self._admin, partitions, spec, isolation, request_s=self._request_s, settle_s=self._settle_s)
-        return {partition: int(info.offset) for partition, info in found.items()}
+        return list_offsets(self._admin, partitions, spec, isolation, request_s=self._request_s, settle_s=self._settle_s)
 
     def _assigned(self) -> Consumer:
         """The consumer, made when there is something to read."""

@@ -160,8 +160,7 @@ class WatcherTopics:
 
     def _offsets(self, partitions: Iterable[Partition], spec: OffsetSpec) -> dict[Partition, int]:
         with read_errors(self._settings):
-            found = list_offsets(self._admin, partitions, spec, IsolationLevel.READ_COMMITTED, request_s=ANSWER_SECONDS)
-        return {partition: int(info.offset) for partition, info in found.items()}
+            return list_offsets(self._admin, partitions, spec, IsolationLevel.READ_COMMITTED, request_s=ANSWER_SECONDS)
 
 
 def places_of(settings: Settings) -> TopicPlaces:

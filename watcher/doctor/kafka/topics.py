@@ -16,7 +16,7 @@ from watcher.errors import ConfigurationError, NotPermitted, WatcherError
 from watcher.kafka.destinations import DEFAULT_MESSAGE_MAX_BYTES
 from watcher.kafka.errors import translated
 from watcher.kafka.topics import UnseenTopic
-from watcher.librdkafka import list_offsets
+from watcher.librdkafka import find_offsets
 
 RIGHTS = {AclOperation.WRITE: "Write", AclOperation.READ: "Read", AclOperation.DESCRIBE_CONFIGS: "DescribeConfigs"}
 NO_TOPICS = "because none of the topics exists yet"
@@ -186,7 +186,7 @@ def clock(kafka: Kafka) -> Finding:
     only = (name, 0)
     with translated(f"asking for the newest time in {name}"):
         newest = OffsetSpec.max_timestamp()
-        found = list_offsets(kafka.admin, [only], newest, IsolationLevel.READ_UNCOMMITTED, request_s=ANSWER_SECONDS)
+        found = find_offsets(kafka.admin, [only], newest, IsolationLevel.READ_UNCOMMITTED, request_s=ANSWER_SECONDS)
         stamped_ms = int(found[only].timestamp)
     return judge_stamp(stamped_ms / 1000 - kafka.now()) if stamped_ms > 0 else unknown
 

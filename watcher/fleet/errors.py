@@ -33,7 +33,7 @@ class NotReachable(FleetError, NotPermitted):
 
 @contextlib.contextmanager
 def in_time(what: str) -> Iterator[None]:
-    """Raise FleetError if the child process inside does not end in time; `what` it does begins a sentence."""
+    """Raise FleetError if the child process inside does not end in time. `what` is the subject of its sentence."""
     try:
         yield
     except subprocess.TimeoutExpired as error:

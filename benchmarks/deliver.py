@@ -86,7 +86,7 @@ class WriterAlone:
     def deliver(self, messages: Sequence[Message], _position: Position) -> None:
         self._writer.write(messages, Message(TOPICS[1], b"position", b"{}", 1, "position", 0))
 
-    def rest(self) -> None: ...
+    def rest(self, before: float = 0.0) -> None: ...
 
 
 class Counting:

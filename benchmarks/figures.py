@@ -14,6 +14,12 @@ Summary = dict[str, dict[str, Figures]]
 
 PERCENTILES = (50, 95, 99, 99.9)
 
+CONTROL = "mongod CPU s/million"
+"""The control of a turn: MongoDB does the same work in each turn of a contender, so it should take the same processor time."""
+
+CONTROL_IS_OFF = 0.2
+"""Share of the median by which a control may differ. A machine that others use as well drifts by 30 % within minutes."""
+
 
 def summary(runs: Sequence[Mapping[str, Figures]]) -> Summary:
     """Over the runs in which there is such a figure."""
@@ -33,6 +39,19 @@ def with_ratios(run: Mapping[str, Figures], to: str, ratios: Mapping[str, str]) 
         owner: {**figures, **{name: base[key] / figures[key] for key, name in ratios.items() if _divisible(base, figures, key)}}
         for owner, figures in run.items()
     }
+
+
+def off_turns(runs: Sequence[Mapping[str, Figures]]) -> list[str]:
+    """The turns in which the machine was another one: whose they are, and what their control was. One run has no such turns."""
+    off = []
+    for owner, figures in summary(runs).items():
+        if not (usual := figures.get(CONTROL, {}).get("median")):
+            continue
+        for number, run in enumerate(runs, 1):
+            ratio = run.get(owner, {}).get(CONTROL, usual) / usual
+            if abs(ratio - 1) > CONTROL_IS_OFF:
+                off.append(f"{owner}, run {number}: mongod took {ratio:.2g} times the processor time an event of the median run")
+    return off
 
 
 def percentiles(values: Sequence[float]) -> Figures:

@@ -1,14 +1,13 @@
 """From a committed write to a read_committed consumer: `python -m benchmarks.latency --rates 200 1000 --seconds 20 --runs 3`.
 
-One process writes at a steady rate to a database of its own and consumes the messages; a contender runs beside it, a worker as
-supervisord would run it or with --peers another program. A write counts from the moment MongoDB has acknowledged it with a
-majority, by one clock for both ends.
+One process writes at a steady rate to a database of its own, and another one consumes the messages. A contender runs beside them: a
+worker as supervisord would run it, or with --peers another program. A write counts from the moment MongoDB has acknowledged it with
+a majority, by one clock for both ends.
 """
 
 from __future__ import annotations
 
 import argparse
-import re
 import threading
 import time
 from collections.abc import Mapping, Sequence
@@ -18,11 +17,10 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from bson import Timestamp
-from confluent_kafka import Consumer
-from confluent_kafka.admin import AdminClient, NewTopic
 from pymongo import MongoClient, WriteConcern
 
-from benchmarks.contender import Contender, Running, Task, watchers
+from benchmarks.audience import Audience
+from benchmarks.contender import Contender, Task, watchers
 from benchmarks.figures import Figures, percentiles, show, summary
 from benchmarks.load import DOCUMENTS
 from benchmarks.peers import PEERS
@@ -33,12 +31,10 @@ from watcher.sandbox.sandbox import Sandbox
 SETTLE_SECONDS, SETTLE_RATE = 10.0, 1000.0
 """Not measured at first: connections, caches, and what a Java compiles meanwhile."""
 
-SILENCE_SECONDS = 60.0
 A_THREADS_INSERTS = 250
 """Of a majority's write concern, a second, that one thread can do without falling behind."""
 
 DOCUMENT = {"name": "Ada Lovelace", "email": "ada@example.org", "roles": ["admin"], "notes": "x" * 200}
-LAST_NUMBER = re.compile(rb"(\d+)\D*$")
 
 
 @dataclass
@@ -83,46 +79,6 @@ class Writes:
             self.acknowledged.update(dict.fromkeys(ids, acknowledged))
 
 
-class Audience(threading.Thread):
-    """Reads committed messages and notes when each document's was in its hands, until `close`."""
-
-    def __init__(self, brokers: str, topic: str) -> None:
-        super().__init__(daemon=True)
-        config = {"group.id": topic, "enable.auto.commit": False, "auto.offset.reset": "earliest", "fetch.wait.max.ms": 100}
-        admin = AdminClient({"bootstrap.servers": brokers})
-        admin.create_topics([NewTopic(topic, 1, 1)])[topic].result()
-        self._consumer = Consumer({"bootstrap.servers": brokers, **config})
-        self._consumer.subscribe([topic])
-        self._closing = threading.Event()
-        self.arrived: dict[int, float] = {}
-
-    def run(self) -> None:
-        """The id of a document is the last number in the message's key, with all contenders."""
-        while not self._closing.is_set():
-            message = self._consumer.poll(0.2)
-            if message is not None and message.error() is None:
-                number = LAST_NUMBER.search(message.key() or b"")
-                assert number, message.key()
-                self.arrived.setdefault(int(number[1]), time.perf_counter())
-        self._consumer.close()
-
-    def wait_for(self, ids: Sequence[int], running: Running) -> None:
-        """Until all have arrived. Errors: SystemExit when the contender has ended, or nothing has come for a while."""
-        count, since = -1, time.monotonic()
-        while missing := sum(1 for each in ids if each not in self.arrived):
-            running.check()
-            if len(self.arrived) != count:
-                count, since = len(self.arrived), time.monotonic()
-            elif time.monotonic() - since > SILENCE_SECONDS:
-                raise SystemExit(f"no message for {SILENCE_SECONDS:.0f} s; {missing} of {len(ids)} are missing")
-            time.sleep(0.1)
-
-    def close(self) -> None:
-        """End the thread."""
-        self._closing.set()
-        self.join()
-
-
 def measure(
     sandbox: Sandbox, contender: Contender, rates: Sequence[float], seconds: float, name: str, *, database: str = ""
 ) -> Mapping[float, Figures]:
@@ -132,8 +88,7 @@ def measure(
     uri, results = sandbox.mongodb_uri(database), {}
     with TemporaryDirectory(prefix="watcher-benchmark-", ignore_cleanup_errors=True) as directory:
         task = Task(sandbox, database, before_first_write(uri, database), name, Path(directory))
-        audience = Audience(sandbox.kafka_brokers, f"{task.topics}.{DOCUMENTS}")
-        audience.start()
+        audience = Audience(sandbox.kafka_brokers, f"{task.topics}.{DOCUMENTS}", task.directory)
         try:
             with contender.deliver(task) as running:
                 audience.wait_for([0], running)

@@ -21,7 +21,7 @@ from benchmarks import (
     takeover,
 )
 from benchmarks.contender import Contender, copying_watcher, watchers
-from benchmarks.figures import Figures, show, summary
+from benchmarks.figures import Figures, off_turns, show, summary
 from benchmarks.load import drain, fill
 from benchmarks.pairs import PAIRS
 from benchmarks.peers import COPYING_PEERS
@@ -30,7 +30,7 @@ from benchmarks.runs import Attempts
 from watcher.sandbox.sandbox import Sandbox
 
 CASES = tuple(f"{size}-{kind}" for size in ("small", "medium", "large") for kind in ("inserts", "mix"))
-RATES = (100.0, 1000.0, 5000.0)
+RATES = (200.0, 1000.0, 5000.0)
 FLEETS = (1, 5, 10, 25, 50)
 STREAMS = (1, 5, 10)
 DATABASES, NEW_DATABASES = 50, 200
@@ -81,11 +81,19 @@ class Bench:
         versions = {contender.name: contender.version() for contender in self.contenders} if beside else {}
         figures = summary(runs)
         result = Result(
-            part, title, figures, conditions(self.sandbox, versions), self.absent if beside else {}, dict(attempts.failed)
+            part,
+            title,
+            figures,
+            conditions(self.sandbox, versions),
+            self.absent if beside else {},
+            dict(attempts.failed),
+            off_turns(runs),
         )
         result.write(self.plan.results)
         print(f"{title}: median of {len(runs)} runs (lowest-highest)")
         show(figures)
+        for turn in result.off:
+            print(f"  {turn}")
 
 
 def measure_catchup(bench: Bench) -> None:

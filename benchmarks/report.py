@@ -1,11 +1,13 @@
 """Writes the tables of the documentation and draws its plots, from benchmarks/results.jsonl: `python -m benchmarks.report`.
 
-Only what stands between the markers is written; a part without a result keeps what it has.
+Only what stands between the markers is written; a part without a result keeps what it has. A page that has a place for the
+conditions says once what most of its tables were measured with, and each table says only what was different there.
 """
 
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
@@ -17,12 +19,34 @@ PAGES = tuple(ROOT / "docs" / f"{page}.md" for page in ("performance", "scaling"
 IMAGES = ROOT / "docs" / "images"
 MARKED = re.compile(r"(<!-- benchmarks: (?P<part>[\w-]+) -->\n).*?(<!-- /benchmarks -->)", re.DOTALL)
 
-BARS = ("catchup-small-inserts", "catchup-medium-inserts", "catchup-medium-mix")
-SPEED = "events/s"
+CONDITIONS = "conditions"
+"""The place of what most tables of a page have in common."""
+
+EACH_ITS_OWN = ("measured", "load before")
+"""Conditions that a table tells of itself."""
+
+BARS = tuple(f"catchup-{size}-{kind}" for kind in ("inserts", "mix") for size in ("small", "medium", "large"))
+BARS_IN_A_ROW = 3
+OF_DRAIN, OURS_TIMES = "of the drain", "ours times"
 
 
-def table(result: Result) -> str:
-    """A result as Markdown: the figures with their spread, who is missing and why, and the conditions."""
+def usual_conditions(results: Iterable[Result]) -> dict[str, str]:
+    """The conditions, each as most of the tables that tell of it have it."""
+    said: dict[str, Counter[str]] = {}
+    for result in results:
+        for name, value in result.conditions.items():
+            said.setdefault(name, Counter())[value] += 1
+    return {name: values.most_common(1)[0][0] for name, values in said.items() if name not in EACH_ITS_OWN}
+
+
+def listed(conditions: Mapping[str, str]) -> str:
+    """Conditions in one line."""
+    return "; ".join(f"{name}: {value}" for name, value in conditions.items())
+
+
+def table(result: Result, usual: Mapping[str, str]) -> str:
+    """A result as Markdown: the figures with their spread, who is missing and why, which turns say little, and the conditions that
+    are not the `usual` ones."""
     columns = [*dict.fromkeys(name for figures in result.figures.values() for name in figures)]
     rows = [
         [owner, *(cell(figures[name]) if name in figures else "" for name in columns)] for owner, figures in result.figures.items()
@@ -31,7 +55,8 @@ def table(result: Result) -> str:
     missing += [f"* {name} has failed: {one_line(reason)}" for name, reason in result.failed.items()]
     runs = max((each["runs"] for figures in result.figures.values() for each in figures.values()), default=0)
     counted = f"median of {runs:.0f} runs (lowest-highest)" if runs > 1 else "one run"
-    under = "; ".join(f"{name}: {value}" for name, value in result.conditions.items())
+    missing += [f"* {one_line(turn)}" for turn in result.off]
+    under = listed({name: value for name, value in result.conditions.items() if usual.get(name) != value})
     blocks = [
         f"**{result.title}**, {counted}.",
         "\n".join(markdown_rows(["", *columns], rows)),
@@ -66,11 +91,15 @@ def one_line(text: str) -> str:
 
 
 def written(text: str, results: Mapping[str, Result]) -> str:
-    """A page with the tables of the results that there are."""
+    """A page with the tables of the results that there are, and what they have in common where it has a place for that."""
+    parts = [match["part"] for match in MARKED.finditer(text)]
+    usual = usual_conditions(results[part] for part in parts if part in results) if CONDITIONS in parts else {}
 
     def fill(match: re.Match[str]) -> str:
+        if match["part"] == CONDITIONS:
+            return f"{match[1]}{listed(usual)}.\n{match[3]}" if usual else match[0]
         result = results.get(match["part"])
-        return f"{match[1]}{table(result)}\n{match[3]}" if result else match[0]
+        return f"{match[1]}{table(result, usual)}\n{match[3]}" if result else match[0]
 
     return MARKED.sub(fill, text)
 
@@ -89,19 +118,31 @@ def draw(results: Mapping[str, Result], directory: Path = IMAGES) -> None:
 
 
 def draw_bars(results: Mapping[str, Result], path: Path) -> None:
-    """Events a second by contender, one panel for each backlog."""
+    """Shares of the drain's events a second by contender, and how many times a peer's speed ours is, one panel for each backlog."""
     from matplotlib import pyplot as plt
 
-    figure, panels = plt.subplots(1, len(results), figsize=(4 * len(results), 3.2), squeeze=False, layout="constrained")
-    for axes, (part, result) in zip(panels[0], results.items(), strict=True):
-        owners = [owner for owner, figures in result.figures.items() if SPEED in figures][::-1]
-        speeds = [result.figures[owner][SPEED] for owner in owners]
-        errors = [[each["median"] - each["lowest"] for each in speeds], [each["highest"] - each["median"] for each in speeds]]
-        axes.barh(owners, [each["median"] for each in speeds], xerr=errors, color=["C0" if "ours" in o else "C7" for o in owners])
+    rows = -(-len(results) // BARS_IN_A_ROW)
+    columns = min(len(results), BARS_IN_A_ROW)
+    figure, panels = plt.subplots(
+        rows, columns, figsize=(4 * columns, 2.6 * rows), squeeze=False, sharex=True, layout="constrained"
+    )
+    for axes in panels.flat[len(results) :]:
+        axes.set_axis_off()
+    for axes, (part, result) in zip(panels.flat, results.items(), strict=False):
+        owners = [owner for owner, figures in result.figures.items() if OF_DRAIN in figures][::-1]
+        shares = [result.figures[owner][OF_DRAIN] for owner in owners]
+        errors = [[each["median"] - each["lowest"] for each in shares], [each["highest"] - each["median"] for each in shares]]
+        axes.barh(owners, [each["median"] for each in shares], xerr=errors, color=["C0" if "ours" in o else "C7" for o in owners])
+        for place, owner in enumerate(owners):
+            if (times := result.figures[owner].get(OURS_TIMES)) and "ours" not in owner:
+                axes.text(
+                    shares[place]["highest"] + 0.02, place, f"ours: {times['median']:.1f} times", va="center", fontsize="small"
+                )
         axes.set_title(part.removeprefix("catchup-").replace("-", " "))
-        axes.set_xlabel("events/s")
+        axes.set_xlabel("share of the drain's events/s")
+        axes.set_xlim(0, 1.15)
         axes.grid(axis="x", alpha=0.25)
-        if axes is not panels[0][0]:
+        if axes not in panels[:, 0]:
             axes.set_yticklabels([])
     save(figure, path)
 

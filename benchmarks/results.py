@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import platform
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -22,7 +22,8 @@ FILE = Path(__file__).parent / "results.jsonl"
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """One table: `figures` by whose and of what. `absent` and `failed` have the reason by the contender's name."""
+    """One table: `figures` by whose and of what. `absent` and `failed` have the reason by the contender's name, and `off` tells of
+    turns that were measured on a machine that was slower or faster than in the others."""
 
     part: str
     title: str
@@ -30,6 +31,7 @@ class Result:
     conditions: Mapping[str, str]
     absent: Mapping[str, str] = field(default_factory=dict)
     failed: Mapping[str, str] = field(default_factory=dict)
+    off: Sequence[str] = field(default_factory=list)
 
     def write(self, file: Path = FILE) -> None:
         """Replace the older result of the same part. The others stay."""

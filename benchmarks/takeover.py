@@ -18,9 +18,10 @@ from typing import Any
 
 from pymongo import MongoClient, WriteConcern
 
+from benchmarks.audience import Audience
 from benchmarks.contender import Contender, Task
 from benchmarks.figures import Figures, show, summary
-from benchmarks.latency import DOCUMENT, Audience, before_first_write
+from benchmarks.latency import DOCUMENT, before_first_write
 from benchmarks.load import DOCUMENTS
 from benchmarks.pairs import PAIRS, Pair
 from benchmarks.runs import Attempts
@@ -59,8 +60,7 @@ def measure(sandbox: Sandbox, contender: Contender, rounds: int, name: str) -> l
     uri = sandbox.mongodb_uri(name)
     with TemporaryDirectory(prefix="watcher-benchmark-", ignore_cleanup_errors=True) as directory:
         task = Task(sandbox, name, before_first_write(uri, name), name, Path(directory))
-        audience = Audience(sandbox.kafka_brokers, f"{task.topics}.{DOCUMENTS}")
-        audience.start()
+        audience = Audience(sandbox.kafka_brokers, f"{task.topics}.{DOCUMENTS}", task.directory)
         try:
             with contender.deliver(task) as pair, SteadyInserts(uri, name) as inserts:
                 assert isinstance(pair, Pair)

@@ -10,13 +10,14 @@ import atexit
 import json
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import watcher.kafka.transactions.writer
 from watcher.cli import main
 from watcher.kafka.transactions.writer import Producer, TransactionalWriter
+from watcher.model import Message
 from watcher.mongodb.resuming_stream import ResumingStream
 
 STATISTICS_MS = 1000
@@ -84,15 +85,16 @@ def traced(trace: Trace) -> None:
         def _learn(text: str) -> None:
             trace.statistics = json.loads(text)
 
-    def rest(self: TransactionalWriter) -> None:
-        resting(self)
+    def write(self: TransactionalWriter, messages: Sequence[Message], position: Message) -> None:
+        writing(self, messages, position)
         trace.end()
 
-    resting = trace.note("rest", TransactionalWriter.rest)
-    ResumingStream.next = trace.note("read", ResumingStream.next)  # type: ignore[method-assign]  # that is the purpose
+    writing = TransactionalWriter.write
+    TransactionalWriter.write = write  # type: ignore[method-assign]  # that is the purpose
+    TransactionalWriter.rest = trace.note("rest", TransactionalWriter.rest)  # type: ignore[method-assign]  # likewise
+    ResumingStream.next = trace.note("read", ResumingStream.next)  # type: ignore[method-assign]  # likewise
     watcher.kafka.transactions.writer.enqueue = trace.note("hand over", watcher.kafka.transactions.writer.enqueue)
     watcher.kafka.transactions.writer.Producer = TracedProducer  # type: ignore[misc]  # likewise
-    TransactionalWriter.rest = rest  # type: ignore[method-assign]  # likewise
 
 
 if __name__ == "__main__":

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import bench, compression, formats, parts, report, snapshot, snapshot_latency, takeover, transactions
-from benchmarks.figures import percentiles, summary, with_ratios
+from benchmarks import bench, catchup, compression, formats, parts, report, snapshot, snapshot_latency, takeover, transactions
+from benchmarks.figures import CONTROL, off_turns, percentiles, summary, with_ratios
 from benchmarks.load import SIZES, looked_up_in_vain, number_of_events, operations
 from benchmarks.peers import COPYING_PEERS, PEERS
 from benchmarks.peers.kafka_connect import HERE, properties
@@ -66,6 +66,14 @@ def test_ratios_are_those_of_one_run_and_left_out_where_there_is_nothing_to_divi
         "drain": {},
     }
     assert with_ratios({"theirs": {"speed": 2.0}}, "ours", {"speed": "times"}) == {"theirs": {"speed": 2.0}}
+
+
+def test_a_turn_whose_control_is_off_is_named() -> None:
+    runs = [{"drain": {"events/s": 9.0}, "a": {CONTROL: 10.0}, "b": {CONTROL: cpu}} for cpu in (8.0, 11.0, 8.1)]
+
+    assert off_turns(runs) == ["b, run 2: mongod took 1.4 times the processor time an event of the median run"]
+    assert off_turns(runs[1:2]) == []
+    assert f"mongod {catchup.CPU}" == CONTROL
 
 
 def test_shares_of_a_copy_are_those_of_one_run_and_left_out_where_their_base_has_failed() -> None:
@@ -206,7 +214,9 @@ def test_a_table_has_figures_spread_conditions_and_who_is_missing() -> None:
     one = {"lag": {"median": 1.5, "lowest": 1.5, "highest": 1.5, "runs": 1}}
     figures = {**result().figures, "theirs": one}
 
-    text = report.table(result(figures=figures, absent={"Debezium": "mvn not\nfound"}, failed={"mq-bridge": "late"}))
+    text = report.table(
+        result(figures=figures, absent={"Debezium": "mvn not\nfound"}, failed={"mq-bridge": "late"}, off=["ours, run 2"]), {}
+    )
 
     assert text.splitlines() == [
         "**A title**, median of 3 runs (lowest-highest).",
@@ -218,6 +228,7 @@ def test_a_table_has_figures_spread_conditions_and_who_is_missing() -> None:
         "",
         "* Debezium is absent: mvn not found",
         "* mq-bridge has failed: late",
+        "* ours, run 2",
         "",
         "<sub>Kafka: 4.</sub>",
     ]
@@ -232,6 +243,24 @@ def test_only_what_is_between_markers_is_written_and_only_where_there_is_a_resul
     assert text.startswith("a\n<!-- benchmarks: p -->\n**A title**")
     assert text.endswith("b\n<!-- benchmarks: q -->\nkept\n<!-- /benchmarks -->\n")
     assert report.written(text, {"p": result()}) == text
+
+
+def test_a_page_says_once_what_its_tables_have_in_common_and_each_table_what_it_has_not() -> None:
+    place = "<!-- benchmarks: {} -->\n<!-- /benchmarks -->\n"
+    results = {
+        part: result(part=part, conditions={"measured": part, "Kafka": kafka, "MongoDB": "6"})
+        for part, kafka in (("p", "4"), ("q", "4"), ("r", "3"), ("elsewhere", "2"))
+    }
+
+    text = report.written("".join(place.format(part) for part in ("conditions", "p", "q", "r")), results)
+
+    assert "<!-- benchmarks: conditions -->\nKafka: 4; MongoDB: 6.\n<!-- /benchmarks -->" in text
+    assert [line for line in text.splitlines() if line.startswith("<sub>")] == [
+        "<sub>measured: p.</sub>",
+        "<sub>measured: q.</sub>",
+        "<sub>measured: r; Kafka: 3.</sub>",
+    ]
+    assert report.written(text, results) == text
 
 
 def test_a_result_is_read_as_it_was_written_and_replaces_only_its_own_part(tmp_path: Path) -> None:
@@ -249,7 +278,7 @@ def test_every_table_has_its_place_and_the_pages_hold_what_was_measured() -> Non
     tables |= {f"snapshot-{size}" for size in SIZES} | {"snapshot-latency"} | {f"formats-{size}" for size, _ in formats.CASES}
     tables |= {f"compression-{size}" for size, _ in compression.CASES}
 
-    assert places == tables | {"databases", "databases-new", "fleet", "growth", "options", "streams", "takeover"}
+    assert places == tables | {"conditions", "databases", "databases-new", "fleet", "growth", "options", "streams", "takeover"}
     for page in report.PAGES:
         assert report.written(page.read_text(), read()) == page.read_text(), "python -m benchmarks.report"
 
@@ -299,6 +328,8 @@ def test_requests_are_counted_by_the_transactions_that_they_ended() -> None:
 def test_the_plots_are_drawn_from_the_results(tmp_path: Path) -> None:
     latency = {"ours": {f"p{share}": {"median": 1.0, "lowest": 1.0, "highest": 1.0, "runs": 3} for share in (50, 99)}}
 
-    report.draw({"catchup-small-inserts": result(), "latency-100": result(figures=latency)}, tmp_path)
+    shares = {"ours": {"of the drain": {"median": 0.8, "lowest": 0.8, "highest": 0.8, "runs": 1}}}
+
+    report.draw({"catchup-small-inserts": result(figures=shares), "latency-200": result(figures=latency)}, tmp_path)
 
     assert sorted(path.name for path in tmp_path.iterdir()) == ["catchup.svg", "latency.svg"]

@@ -217,6 +217,7 @@ class Clock:
 
     def sleep(self, seconds: float) -> None:
         self.slept.append(seconds)
+        self.now += seconds
 
 
 class TimedProducer:
@@ -258,3 +259,18 @@ def test_the_pause_is_measured_by_one_request(monkeypatch: pytest.MonkeyPatch) -
     writer.write([message(900)] * 3, message(900))
     writer.rest()
     assert clock.slept == pytest.approx([SHARE * (SEND_SECONDS + COMMIT_SECONDS)])
+
+
+def test_what_is_done_meanwhile_counts_as_rest(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = Clock()
+    monkeypatch.setattr(kafka_writer, "Producer", lambda _config: TimedProducer(clock))
+    monkeypatch.setattr(kafka_writer, "time", clock)
+    writer = TransactionalWriter({"batch.size": 1000})
+    writer.write([message(900)], message(900))
+    rest = SHARE * (SEND_SECONDS + COMMIT_SECONDS)
+    writer.rest(rest / 2)
+    clock.now += rest / 4  # reading the next changes
+    writer.rest()
+    writer.rest()
+    writer.rest(rest)
+    assert clock.slept == pytest.approx([rest / 2, rest / 4, 0, 0])

@@ -72,7 +72,7 @@ class Sink:
     def deliver(self, messages: Sequence[Message], position: Position) -> None:
         self.transactions.append(([*messages], position))
 
-    def rest(self) -> None:
+    def rest(self, before: float = 0.0) -> None:
         """It's always ready."""
 
     def limit_of(self, topic: str) -> int:

@@ -80,7 +80,7 @@ class Kafka:
         self.transaction_bytes = self.random.choice((1, 300, 1000, 100_000))
         self._die_perhaps()
 
-    def rest(self) -> None:
+    def rest(self, before: float = 0.0) -> None:
         pass
 
     def limit_of(self, topic: str) -> int:

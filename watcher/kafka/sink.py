@@ -135,9 +135,10 @@ class KafkaSink:
         self._size.committed(sum(len(message.value or b"") for message in messages), time.monotonic() - begun)
         self._ownership.committed(position)
 
-    def rest(self) -> None:
-        """Wait until Kafka is ready for the next `deliver`, some milliseconds after the last one."""
-        self._opened().rest()
+    def rest(self, before: float = 0.0) -> None:
+        """Wait until Kafka is ready for the next `deliver`, some milliseconds after the last one, or until `before` seconds before
+        that."""
+        self._opened().rest(before)
 
     def change(self, messages: Sequence[Message], position: Position, records: Mapping[bytes, bytes]) -> None:
         """Deliver what a command has changed. `records` are further records of the position topic, by their keys. Errors: as

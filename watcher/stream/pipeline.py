@@ -51,6 +51,8 @@ class Pipeline:
             position = self._deliver(batch, sink, position, stopping)
             self._observer.streaming()
             while not stopping():
+                if not batch.more:
+                    sink.rest(source.quickest)  # so that the changes that come meanwhile are read together
                 batch = source.open(position) if batch.ended else source.next()
                 if not batch.more:
                     sink.settle()

@@ -29,8 +29,8 @@ class Sink(Protocol):
     def deliver(self, messages: Sequence[Message], position: Position) -> None:
         """Write both or neither."""
 
-    def rest(self) -> None:
-        """Wait, after `deliver`, until the sink is ready for more."""
+    def rest(self, before: float = 0.0) -> None:
+        """Wait, after `deliver`, until the sink is ready for more, or until `before` seconds before that."""
 
     def limit_of(self, topic: str) -> int:
         """Return the most bytes that key and value of a message for `topic` may have."""

@@ -45,8 +45,9 @@ class Writer(Protocol):
     def write(self, messages: Sequence[Message], position: Message) -> None:
         """Write messages and position; returns when both are safe. Errors: Outage, NotPermitted."""
 
-    def rest(self) -> None:
-        """Wait until Kafka has finished its work for the last `write`. Call this between two writes."""
+    def rest(self, before: float = 0.0) -> None:
+        """Wait until Kafka has finished its work for the last `write`, or until `before` seconds before that. Call this between two
+        writes."""
 
     def close(self) -> None:
         """Drop all queued messages at once."""
@@ -60,6 +61,7 @@ class TransactionalWriter:
         self._failures: list[WatcherError] = []
         self._request_bytes: int = config["batch.size"]
         self._pause = TransactionPause()
+        self._ready_at = 0.0
         with translated("opening the producer"):
             self._producer = Producer(config)
             try:
@@ -77,7 +79,9 @@ class TransactionalWriter:
         except Outage as error:
             # About refused messages the transaction's error says only how many they are.
             raise next(iter(self._failures), error) from error
-        self._pause.committed(time.monotonic() - begun)
+        ended = time.monotonic()
+        self._pause.committed(ended - begun)
+        self._ready_at = ended + self._pause.seconds
 
     def _enqueue(self, messages: Sequence[Message]) -> float:
         """Hand over all messages, and send all but the last request. Returns when that one began."""
@@ -87,8 +91,8 @@ class TransactionalWriter:
             begun = time.monotonic()
         return begun
 
-    def rest(self) -> None:
-        time.sleep(self._pause.seconds)
+    def rest(self, before: float = 0.0) -> None:
+        time.sleep(max(0.0, self._ready_at - before - time.monotonic()))
 
     def close(self) -> None:
         self._producer.purge()
@@ -116,7 +120,7 @@ class IdempotentWriter:
             enqueue(self._producer, [position], 0, self._request_bytes, self._delivered)
             self._flush()
 
-    def rest(self) -> None:
+    def rest(self, before: float = 0.0) -> None:
         """Do nothing: Kafka has no work left."""
 
     def close(self) -> None:

@@ -162,7 +162,7 @@ def draw_latency(results: Mapping[str, Result], path: Path) -> None:
         axes.set_yscale("log")
         axes.grid(alpha=0.25)
     panels[0][0].set_ylabel("ms")
-    panels[0][0].legend(fontsize="x-small")
+    max(panels[0], key=lambda axes: len(axes.lines)).legend(fontsize="x-small")
     save(figure, path)
 
 
